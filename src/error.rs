@@ -1,0 +1,134 @@
+//! One error type. A message names the thing, what was expected, what came, and what to try.
+
+use std::path::{Path, PathBuf};
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request itself is wrong (command line, experiment file, a file that was named):
+    /// nothing was started. Exit code 2.
+    #[error("{0}")]
+    Request(String),
+    /// The request was fine and failed while running. Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// A tensor operation failed: shapes or devices that do not fit, a fault of the program.
+    #[error("tensor operation: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// A file or folder could not be read or written.
+    #[error("{path}: {action}: {source}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What was tried, as in "could not write".
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// What every fallible function of this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A bad request.
+    pub fn request(message: impl Into<String>) -> Self {
+        Self::Request(message.into())
+    }
+
+    /// A failure at run time.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed(message.into())
+    }
+
+    /// For `map_err` on file operations: `fs::read(p).map_err(Error::io(p, "could not read"))`.
+    pub fn io<'a>(
+        path: &'a Path,
+        action: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> Self + 'a {
+        move |source| Self::Io {
+            path: path.to_path_buf(),
+            action,
+            source,
+        }
+    }
+
+    /// What the process returns: 2 for a bad request, 1 for everything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Request(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// `" (did you mean \`steps\`?)"` when one of `known` is close to `typed`, else nothing.
+pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    known
+        .into_iter()
+        .map(|k| (strsim::jaro_winkler(typed, k), k))
+        .filter(|(score, _)| *score > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or_else(String::new, |(_, k)| format!(" (did you mean `{k}`?)"))
+}
+
+/// A value that cannot be, found in a specification before anything was built from it.
+/// The experiment file's reader turns it into "file:line: table: expected ...; got ...".
+#[derive(Debug, Clone, PartialEq)]
+pub struct BadValue {
+    /// Path of the key below the table that was checked, such as `base.mixture.components`.
+    pub key: String,
+    /// What would have been fine, such as `` `components` >= 1 ``.
+    pub expected: String,
+    /// What was there.
+    pub got: String,
+}
+
+impl BadValue {
+    /// "expected `expected`; got `got`" at `key`.
+    pub fn new(
+        key: impl Into<String>,
+        expected: impl Into<String>,
+        got: impl std::fmt::Display,
+    ) -> Self {
+        Self {
+            key: key.into(),
+            expected: expected.into(),
+            got: got.to_string(),
+        }
+    }
+
+    /// The same fault seen from one table further out.
+    pub fn below(mut self, table: &str) -> Self {
+        self.key = if self.key.is_empty() {
+            table.to_owned()
+        } else {
+            format!("{table}.{}", self.key)
+        };
+        self
+    }
+
+    /// `Ok` if `fine`, else the fault.
+    pub fn unless(
+        fine: bool,
+        key: &str,
+        expected: &str,
+        got: impl std::fmt::Display,
+    ) -> std::result::Result<(), Self> {
+        if fine {
+            Ok(())
+        } else {
+            Err(Self::new(key, expected, got))
+        }
+    }
+}
+
+impl std::fmt::Display for BadValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}: expected {}; got {}",
+            self.key, self.expected, self.got
+        )
+    }
+}

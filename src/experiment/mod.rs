@@ -1,0 +1,44 @@
+//! The experiment file, the runs it describes, and the results folder.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::BadValue;
+
+pub mod store;
+
+/// The table `[evaluation]` of an experiment file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationSpec {
+    /// Held-out points, and as many samples of the model, that the metrics are computed on.
+    pub points: usize,
+    /// Cells along each side of the grid that densities are integrated and drawn on.
+    pub grid: usize,
+}
+
+impl Default for EvaluationSpec {
+    fn default() -> Self {
+        Self {
+            points: 100_000,
+            grid: 400,
+        }
+    }
+}
+
+impl EvaluationSpec {
+    /// What is wrong with the settings, if anything.
+    pub fn check(&self) -> Result<(), BadValue> {
+        BadValue::unless(
+            (100..=100_000_000).contains(&self.points),
+            "points",
+            "100 <= `points` <= 100000000",
+            self.points,
+        )?;
+        BadValue::unless(
+            (16..=4000).contains(&self.grid),
+            "grid",
+            "16 <= `grid` <= 4000",
+            self.grid,
+        )
+    }
+}

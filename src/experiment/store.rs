@@ -1,0 +1,111 @@
+//! The results folder: what a run leaves behind, written atomically and read back.
+//!
+//! `<out>/<experiment>/<data>/<model>/seed-<n>/` holds
+//!
+//! | file | what |
+//! |---|---|
+//! | `config.toml` | the run as an experiment file of its own, every default filled in |
+//! | `history.csv` | [`HistoryRow`]s |
+//! | `metrics.csv` | [`MetricRow`]s |
+//! | `model.safetensors` | the best weights, with metadata |
+//! | `picture.safetensors` | a [`Picture`]: what the figures are drawn from |
+//! | `environment.toml` | command, version, device, threads, start, end |
+//! | `status` | a [`Status`] |
+
+use std::path::PathBuf;
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Never started.
+    Missing,
+    /// Started and not ended (or killed).
+    Running,
+    /// Ended with metrics.
+    Done,
+    /// Ended by a loss or gradient that was not finite.
+    Diverged,
+    /// Ended by an error.
+    Failed,
+}
+
+/// The file `status`: a state and, for `Diverged` and `Failed`, the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Where the run stands.
+    pub state: State,
+    /// Why, in one line; empty if there is nothing to say.
+    pub reason: String,
+}
+
+/// Which points a loss was computed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// The step's batch.
+    Train,
+    /// The validation set.
+    Validation,
+}
+
+/// A line of `history.csv`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryRow {
+    /// Optimizer steps done.
+    pub step: usize,
+    /// Which points.
+    pub split: Split,
+    /// Mean negative log-likelihood, nats per point.
+    pub loss: f64,
+    /// Norm of the gradient before clipping (training rows).
+    pub grad_norm: Option<f64>,
+    /// Points of the batch whose log-density was not finite.
+    pub non_finite: usize,
+    /// Wall time since training began.
+    pub seconds: f64,
+}
+
+/// A line of `metrics.csv`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricRow {
+    /// Key, such as `kl`.
+    pub metric: String,
+    /// Unit, such as `nats`.
+    pub unit: String,
+    /// `lower`, `higher`, `neither` or `near V`.
+    pub better: String,
+    /// Empty where the metric does not apply: `note` says why.
+    pub value: Option<f64>,
+    /// Standard error of `value`, empty where there is none.
+    pub std_err: Option<f64>,
+    /// Number of points it was computed on.
+    pub n: usize,
+    /// Points left out because their value was not finite.
+    pub non_finite: usize,
+    /// Why there is no value, or a remark.
+    pub note: String,
+}
+
+/// What the figures of a two-dimensional run are drawn from, so that they can be drawn again
+/// without the model. Grids are row by row, `side * side` cell centres, y from low to high and x
+/// from low to high within a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// `[(x_min, x_max), (y_min, y_max)]`.
+    pub view: [(f64, f64); 2],
+    /// Cells along each side.
+    pub side: usize,
+    /// log p, where the truth is known.
+    pub log_p: Option<Vec<f32>>,
+    /// log q of the model.
+    pub log_q: Vec<f32>,
+    /// Which component, branch code or cluster a point belongs to; equal numbers, equal part.
+    pub part: Option<Vec<u32>>,
+    /// Samples of the model.
+    pub samples: Vec<[f32; 2]>,
+    /// Held-out points.
+    pub points: Vec<[f32; 2]>,
+}
+
+/// One run's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir(pub PathBuf);

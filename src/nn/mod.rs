@@ -1,0 +1,3 @@
+//! Parameters, the conditioner network and the optimizer.
+
+pub mod mlp;
