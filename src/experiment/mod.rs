@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
 
+pub mod plan;
+pub mod run;
 pub mod store;
 
 /// The table `[evaluation]` of an experiment file.

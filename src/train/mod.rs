@@ -122,3 +122,16 @@ impl TrainSpec {
         Ok(())
     }
 }
+
+/// How far training is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub step: usize,
+    /// Steps at most.
+    pub steps: usize,
+    /// Loss of the last step, nats per point.
+    pub loss: f64,
+    /// Wall time since training began.
+    pub seconds: f64,
+}
