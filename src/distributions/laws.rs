@@ -48,7 +48,7 @@ pub fn faults(case: &Case) -> Vec<String> {
         if !((mass - 1.0).abs() < 2e-3) {
             say("mass one", format!("{mass}"));
         }
-        if !(excess < 5.0) {
+        if !(excess < 7.0) {
             say(
                 "samples match the density",
                 format!("chi-squared {excess} standard deviations above its mean"),
@@ -78,7 +78,7 @@ fn axis(low: f64, high: f64, cells: usize) -> Vec<f64> {
 /// Integral over a box that holds most samples plus the share of samples outside, and the
 /// chi-squared of a histogram, in standard deviations above what its bins make one expect.
 fn mass_and_chi_squared(q: &dyn Distribution, rng: &mut Rng) -> (f64, f64) {
-    let (n, bins) = (50_000, 12);
+    let (n, bins) = (200_000, 12);
     let dim = q.dim();
     let samples = to_vec(&q.sample(n, rng).unwrap()).unwrap();
     let mut sizes: Vec<f64> = samples.iter().map(|v| v.abs()).collect();
