@@ -10,7 +10,7 @@
 //! | floor | modules | what lives there |
 //! |---|---|---|
 //! | 0 | [`error`], [`rng`], [`num`], [`device`] | what everything else needs |
-//! | 1 | [`nn`] | named parameters, the conditioner network, the optimizer |
+//! | 1 | [`nn`], [`kmeans`] | named parameters, the conditioner network, the optimizer; clusters of points |
 //! | 2 | [`bijections`], [`distributions`] | maps with log-determinants; densities with samplers |
 //! | 3 | [`models`], [`data`] | what is trained; what it is trained on, with exact truth |
 //! | 4 | [`objectives`], [`metrics`] | what is minimised; what is measured |
@@ -29,6 +29,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod experiment;
+pub mod kmeans;
 pub mod metrics;
 pub mod models;
 pub mod nn;

@@ -1,8 +1,31 @@
 //! Invertible maps x = f(z) with their log-determinants.
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
+use crate::nn::Params;
+use crate::{Error, Result};
+
+pub mod affine;
+pub mod chain;
+pub mod coupling;
+pub mod linear;
+pub mod permutation;
+pub mod spline;
+
+#[cfg(test)]
+mod laws;
+
+/// x = f(z). `z`, `x`: (n, dim); log-dets: (n,), each of the map its method names.
+pub trait Bijection: Send + Sync {
+    /// D, the number of coordinates.
+    fn dim(&self) -> usize;
+    /// (n, dim) -> x = f(z) and log|det df/dz|.
+    fn forward_and_log_det(&self, z: &Tensor) -> Result<(Tensor, Tensor)>;
+    /// (n, dim) -> z = f^-1(x) and log|det df^-1/dx|.
+    fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)>;
+}
 use crate::nn::mlp::{check_hidden, Activation};
 
 /// Which bijection, with its settings. `forward` maps base to data; a chain's first member is
@@ -142,7 +165,100 @@ pub enum Order {
     Shuffle,
 }
 
+/// A bijection that was built, and the points it was built from pulled back to its base side.
+pub type Built = (Box<dyn Bijection>, Option<Tensor>);
+
 impl BijectionSpec {
+    /// Makes the bijection for `dim` coordinates with parameters from `params`. `points` (n, dim)
+    /// are training points at its data side, for members that start from the data; they are not
+    /// needed when parameters are loaded.
+    pub fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Built> {
+        let bijection: Box<dyn Bijection> = match self {
+            Self::AffineCoupling(s) => {
+                return coupling::stack(params, dim, points, s.layers, s.mixing, |p, layer| {
+                    Ok(Box::new(coupling::Coupling::affine(p, dim, layer, s)?))
+                })
+            }
+            Self::SplineCoupling(s) => {
+                return coupling::stack(params, dim, points, s.layers, s.mixing, |p, layer| {
+                    Ok(Box::new(coupling::Coupling::spline(p, dim, layer, s)?))
+                })
+            }
+            Self::Chain(members) => return chain::build(members, params, dim, points),
+            Self::Elementwise(s) => match (s.init, &points) {
+                (ElementwiseInit::Data, Some(points)) => {
+                    Box::new(affine::Elementwise::from_points(params, points, true)?)
+                }
+                (ElementwiseInit::Data, None) if !params.is_loading() => {
+                    return Err(Error::request(
+                        "elementwise: expected training points for `init = \"data\"`; got none",
+                    ))
+                }
+                _ => Box::new(affine::Elementwise::identity(params, dim)?),
+            },
+            Self::Linear(_) => Box::new(linear::Linear::new(params, dim)?),
+            Self::Permutation(s) => Box::new(permutation::Permutation::new(params, dim, s.order)?),
+        };
+        let points = pull_back(bijection.as_ref(), points)?;
+        Ok((bijection, points))
+    }
+
+    /// One of each kind, with the name under which tests and `mdn list` show it.
+    pub fn examples() -> Vec<(&'static str, Self)> {
+        let hidden = vec![5];
+        let affine = AffineCouplingSpec {
+            layers: 3,
+            hidden: hidden.clone(),
+            activation: Activation::Tanh,
+            ..AffineCouplingSpec::default()
+        };
+        let spline = SplineCouplingSpec {
+            layers: 2,
+            hidden,
+            activation: Activation::Tanh,
+            bins: 4,
+            tail_bound: 3.0,
+            mixing: Mixing::None,
+        };
+        let mixed = |mixing| AffineCouplingSpec {
+            mixing,
+            ..affine.clone()
+        };
+        vec![
+            ("affine_coupling", Self::AffineCoupling(affine.clone())),
+            (
+                "affine_coupling (linear mixing)",
+                Self::AffineCoupling(mixed(Mixing::Linear)),
+            ),
+            (
+                "affine_coupling (shuffled)",
+                Self::AffineCoupling(mixed(Mixing::Shuffle)),
+            ),
+            ("spline_coupling", Self::SplineCoupling(spline.clone())),
+            ("elementwise", Self::Elementwise(ElementwiseSpec::default())),
+            ("linear", Self::Linear(LinearSpec {})),
+            (
+                "permutation (reverse)",
+                Self::Permutation(PermutationSpec::default()),
+            ),
+            (
+                "permutation (shuffle)",
+                Self::Permutation(PermutationSpec {
+                    order: Order::Shuffle,
+                }),
+            ),
+            (
+                "chain",
+                Self::Chain(vec![
+                    Self::Elementwise(ElementwiseSpec::default()),
+                    Self::SplineCoupling(spline),
+                    Self::Linear(LinearSpec {}),
+                    Self::AffineCoupling(affine.clone()),
+                ]),
+            ),
+        ]
+    }
+
     /// What is wrong with the settings, if anything.
     pub fn check(&self) -> std::result::Result<(), BadValue> {
         match self {
@@ -194,4 +310,14 @@ fn check_stack(layers: usize, hidden: &[usize]) -> std::result::Result<(), BadVa
         layers,
     )?;
     check_hidden(hidden)
+}
+
+/// The base side of `points` under `bijection`, cut off from the parameters.
+pub(crate) fn pull_back(
+    bijection: &dyn Bijection,
+    points: Option<Tensor>,
+) -> Result<Option<Tensor>> {
+    points
+        .map(|p| Ok(bijection.inverse_and_log_det(&p)?.0.detach()))
+        .transpose()
 }

@@ -1,8 +1,48 @@
 //! Densities that can be evaluated and sampled: base distributions, flows and known targets alike.
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
+use crate::nn::Params;
+use crate::rng::Rng;
+use crate::Result;
+
+pub mod mixture;
+pub mod normal;
+
+#[cfg(test)]
+pub mod laws;
+
+/// Weighted, differentiable samples: E_q\[h(X)\] ~ sum_i exp(log_weight_i) h(x_i), where x,
+/// log_prob and log_weight all carry gradients to q's parameters. A component that was drawn by
+/// its index gives the mixture weights no gradient; the weights of these draws do.
+pub struct Draws {
+    /// (n, dim)
+    pub x: Tensor,
+    /// log q(x), (n,), nats.
+    pub log_prob: Tensor,
+    /// (n,)
+    pub log_weight: Tensor,
+}
+
+/// Base, flow and RAD alike: a flow *is* a distribution.
+pub trait Distribution: Send + Sync {
+    /// D, the number of coordinates.
+    fn dim(&self) -> usize;
+    /// (n, dim) -> log q (n,), nats.
+    fn log_prob(&self, x: &Tensor) -> Result<Tensor>;
+    /// `n` samples, (n, dim), without gradients.
+    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor>;
+    /// At least `n` weighted samples that carry gradients.
+    fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws>;
+    /// Which component, branch code or cluster each point belongs to; equal numbers, equal part.
+    /// `None` for a distribution without parts.
+    fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
+        let _ = x;
+        Ok(None)
+    }
+}
 
 /// Which base distribution, with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,6 +118,42 @@ fn default_std() -> f64 {
 }
 
 impl BaseSpec {
+    /// Makes the distribution over `dim` coordinates with parameters from `params`. `points`
+    /// (n, dim) are the training points at the base side, for members that start from the data.
+    pub fn build(
+        &self,
+        params: &Params,
+        dim: usize,
+        points: Option<&Tensor>,
+    ) -> Result<Box<dyn Distribution>> {
+        Ok(match self {
+            Self::Normal(_) => Box::new(normal::Normal::new(dim, params.dtype(), &params.device())),
+            Self::Mixture(s) => Box::new(mixture::Mixture::new(params, dim, s, points)?),
+        })
+    }
+
+    /// One or more of each kind, with the name under which tests and `mdn list` show it.
+    pub fn examples() -> Vec<(&'static str, Self)> {
+        let mixture = |components, frozen| {
+            Self::Mixture(MixtureSpec {
+                components,
+                init: MixtureInit::Random,
+                spread: 2.0,
+                std: 0.7,
+                frozen,
+            })
+        };
+        vec![
+            ("normal", Self::Normal(NormalSpec {})),
+            ("mixture", mixture(3, Vec::new())),
+            ("mixture of one", mixture(1, Vec::new())),
+            (
+                "mixture (frozen means)",
+                mixture(4, vec![MixturePart::Means]),
+            ),
+        ]
+    }
+
     /// What is wrong with the settings, if anything.
     pub fn check(&self) -> std::result::Result<(), BadValue> {
         match self {

@@ -1,11 +1,40 @@
 //! What is trained: a flow, RAD, or a flow per cluster.
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::bijections::{AffineCouplingSpec, BijectionSpec};
-use crate::distributions::BaseSpec;
+use crate::distributions::{BaseSpec, Distribution};
 use crate::error::BadValue;
 use crate::nn::mlp::{check_hidden, Activation};
+use crate::nn::Params;
+use crate::Result;
+
+pub mod clusters;
+pub mod flow;
+pub mod fold;
+pub mod rad;
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod rad_proofs;
+
+/// A distribution that can be trained.
+pub trait Model: Distribution {
+    /// Shares of the training steps, in order, that sum to one. Early stopping ends a phase, and
+    /// the next begins from the best weights so far.
+    fn phases(&self) -> Vec<f64> {
+        vec![1.0]
+    }
+
+    /// What maximum likelihood maximises in `phase`: log q(x) or a lower bound of it, one value
+    /// per point, in any order. (n, dim) -> (n,)
+    fn training_log_prob(&self, phase: usize, x: &Tensor) -> Result<Tensor> {
+        let _ = phase;
+        self.log_prob(x)
+    }
+}
 
 /// Which model, with its settings: a table `[models.NAME]` of an experiment file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,6 +167,88 @@ impl Default for ClustersSpec {
 }
 
 impl ModelSpec {
+    /// Makes the model for points of `dim` coordinates with parameters from `params`. `points`
+    /// (n, dim) are the training points, which are not needed when parameters are loaded.
+    pub fn build(
+        &self,
+        params: &Params,
+        dim: usize,
+        points: Option<Tensor>,
+    ) -> Result<Box<dyn Model>> {
+        Ok(match self {
+            Self::Flow(s) => Box::new(flow::Flow::build(s, params, dim, points)?),
+            Self::Rad(s) => Box::new(rad::Rad::build(s, params, dim, points)?),
+            Self::Clusters(s) => Box::new(clusters::Clusters::build(s, params, dim, points)?),
+        })
+    }
+
+    /// Some of each kind, with the name under which tests show it.
+    pub fn examples() -> Vec<(&'static str, Self)> {
+        let affine = BijectionSpec::AffineCoupling(AffineCouplingSpec {
+            layers: 2,
+            hidden: vec![4],
+            activation: Activation::Tanh,
+            ..AffineCouplingSpec::default()
+        });
+        let flow = |base: &str| {
+            Self::Flow(FlowSpec {
+                bijection: affine.clone(),
+                base: BaseSpec::examples()
+                    .into_iter()
+                    .find(|(name, _)| *name == base)
+                    .map(|(_, spec)| spec)
+                    .unwrap_or_default(),
+                standardise: true,
+            })
+        };
+        let rad = RadSpec {
+            layers: 2,
+            hidden: vec![4],
+            activation: Activation::Tanh,
+            ..RadSpec::default()
+        };
+        let clusters = ClustersSpec {
+            clusters: Some(2),
+            bijection: affine.clone(),
+            ..ClustersSpec::default()
+        };
+        vec![
+            ("flow (normal base)", flow("normal")),
+            ("flow (mixture base)", flow("mixture")),
+            ("rad (edge gates)", Self::Rad(rad.clone())),
+            (
+                "rad (flat gates)",
+                Self::Rad(RadSpec {
+                    gates: Gates::Flat,
+                    ..rad.clone()
+                }),
+            ),
+            (
+                "rad (gate networks)",
+                Self::Rad(RadSpec {
+                    gates: Gates::Net,
+                    ..rad.clone()
+                }),
+            ),
+            (
+                "rad (interleaved, mixture base)",
+                Self::Rad(RadSpec {
+                    interleave: vec![Interleave::AffineCoupling, Interleave::Linear],
+                    base: BaseSpec::examples().swap_remove(1).1,
+                    ..rad
+                }),
+            ),
+            ("clusters", Self::Clusters(clusters.clone())),
+            (
+                "clusters (fine-tuned)",
+                Self::Clusters(ClustersSpec {
+                    fine_tune: 0.5,
+                    ..clusters
+                }),
+            ),
+        ]
+    }
+
     /// What is wrong with the settings, if anything.
     pub fn check(&self) -> std::result::Result<(), BadValue> {
         match self {

@@ -1,8 +1,11 @@
 //! The conditioner: a multilayer perceptron.
 
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::Params;
 use crate::error::BadValue;
+use crate::Result;
 
 /// Nonlinearity between two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -19,6 +22,26 @@ pub enum Activation {
     Gelu,
 }
 
+impl Activation {
+    fn apply(self, v: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Relu => v.relu()?,
+            Self::Tanh => v.tanh()?,
+            Self::Silu => v.silu()?,
+            Self::Gelu => v.gelu_erf()?,
+        })
+    }
+
+    // Keeps the variance of the signal: 2/inputs behind a rectifier (He et al. 2015), 1/inputs
+    // behind tanh (LeCun et al. 1998).
+    fn gain(self) -> f64 {
+        match self {
+            Self::Tanh => 1.0,
+            Self::Relu | Self::Silu | Self::Gelu => 2.0,
+        }
+    }
+}
+
 /// Hidden widths between 1 and 65,536, at most 16 of them.
 pub fn check_hidden(hidden: &[usize]) -> std::result::Result<(), BadValue> {
     BadValue::unless(
@@ -27,4 +50,89 @@ pub fn check_hidden(hidden: &[usize]) -> std::result::Result<(), BadValue> {
         "at most 16 widths, each between 1 and 65536",
         format!("{hidden:?}"),
     )
+}
+
+/// y = W_L s(... s(x W_1 + b_1) ...) + b_L. With no inputs at all, y = b_L: free parameters that
+/// are the same for every point.
+pub struct Mlp {
+    layers: Vec<(Option<Tensor>, Tensor)>,
+    activation: Activation,
+}
+
+/// How the last layer of a [`Mlp`] starts.
+pub struct LastLayer {
+    /// Standard deviation of its weights; 0 makes the network constant at the start.
+    pub std: f64,
+    /// Its biases, one per output.
+    pub bias: Vec<f64>,
+}
+
+impl LastLayer {
+    /// A network that gives zeros at the start.
+    pub fn zero(outputs: usize) -> Self {
+        Self {
+            std: 0.0,
+            bias: vec![0.0; outputs],
+        }
+    }
+}
+
+impl Mlp {
+    /// Layers of widths `inputs`, `hidden`.., `last.bias.len()`. Hidden weights start from
+    /// N(0, g / fan_in), hidden biases from U(-1, 1) / sqrt(fan_in): with one input, biases of 0
+    /// would put every kink at the same place.
+    pub fn new(
+        params: &Params,
+        inputs: usize,
+        hidden: &[usize],
+        activation: Activation,
+        last: LastLayer,
+    ) -> Result<Self> {
+        let outputs = last.bias.len();
+        let mut layers = Vec::new();
+        let mut width = inputs;
+        if inputs > 0 {
+            for (i, &next) in hidden.iter().enumerate() {
+                let layer = params.at(i);
+                let fan_in = width as f64;
+                let weight =
+                    layer.normal("weight", (width, next), (activation.gain() / fan_in).sqrt())?;
+                let bias = layer.get("bias", (1, next), true, |rng| {
+                    let draws: Vec<f64> = (0..next)
+                        .map(|_| (2.0 * rng.uniform() - 1.0) / fan_in.sqrt())
+                        .collect();
+                    Ok(Tensor::from_vec(draws, (1, next), &Device::Cpu)?)
+                })?;
+                layers.push((Some(weight), bias));
+                width = next;
+            }
+        }
+        let layer = params.at("out");
+        let weight = match width {
+            0 => None,
+            _ => Some(layer.normal("weight", (width, outputs), last.std)?),
+        };
+        layers.push((weight, layer.values("bias", (1, outputs), last.bias)?));
+        Ok(Self { layers, activation })
+    }
+
+    /// `x`: (n, inputs), also with no inputs; returns (n, outputs).
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let n = x.dim(0)?;
+        let dtype = self.layers.first().map_or(DType::F32, |(_, b)| b.dtype());
+        // The bias as a product with ones: its gradient is then a matrix product, not a strided sum.
+        let ones = Tensor::ones((n, 1), dtype, x.device())?;
+        let mut v = x.clone();
+        for (i, (weight, bias)) in self.layers.iter().enumerate() {
+            let shift = ones.matmul(bias)?;
+            v = match weight {
+                Some(weight) => (v.matmul(weight)? + shift)?,
+                None => shift,
+            };
+            if i + 1 < self.layers.len() {
+                v = self.activation.apply(&v)?;
+            }
+        }
+        Ok(v)
+    }
 }

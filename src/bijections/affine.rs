@@ -1,0 +1,151 @@
+//! Scale and shift: of every coordinate on its own, and as the transformer of a coupling.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::coupling::Transformer;
+use super::Bijection;
+use crate::nn::Params;
+use crate::{num, Result};
+
+/// A scale and a shift for every coordinate (actnorm when it starts from the data: Kingma and
+/// Dhariwal 2018).
+///
+/// - forward: x = z e^s + t
+/// - its log-det: sum_d s_d
+/// - inverse: z = (x - t) e^-s
+/// - its log-det: -sum_d s_d
+pub struct Elementwise {
+    log_scale: Tensor,
+    shift: Tensor,
+}
+
+impl Elementwise {
+    /// Starts as the identity; trainable.
+    pub fn identity(params: &Params, dim: usize) -> Result<Self> {
+        Ok(Self {
+            log_scale: params.values("log_scale", (1, dim), vec![0.0; dim])?,
+            shift: params.values("shift", (1, dim), vec![0.0; dim])?,
+        })
+    }
+
+    /// Starts so that `points` (n, dim) have mean 0 and variance 1 on the base side. A constant
+    /// coordinate is only shifted.
+    pub fn from_points(params: &Params, points: &Tensor, trainable: bool) -> Result<Self> {
+        let (n, dim) = points.dims2()?;
+        let values = num::to_vec(points)?;
+        let column = |d: usize| values.iter().skip(d).step_by(dim);
+        let means: Vec<f64> = (0..dim)
+            .map(|d| column(d).sum::<f64>() / n as f64)
+            .collect();
+        let log_stds = (0..dim)
+            .map(|d| {
+                let squares: f64 = column(d).map(|v| (v - means[d]).powi(2)).sum();
+                let std = (squares / n as f64).sqrt();
+                if std > 0.0 && std.is_finite() {
+                    std.ln()
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        Self::start_at(params, dim, trainable, log_stds, means)
+    }
+
+    /// The fixed or trained layer read back from a file.
+    pub fn loaded(params: &Params, dim: usize, trainable: bool) -> Result<Self> {
+        Self::start_at(params, dim, trainable, vec![0.0; dim], vec![0.0; dim])
+    }
+
+    fn start_at(
+        params: &Params,
+        dim: usize,
+        trainable: bool,
+        log_scale: Vec<f64>,
+        shift: Vec<f64>,
+    ) -> Result<Self> {
+        let row = |name: &str, values: Vec<f64>| {
+            params.get(name, (1, dim), trainable, |_| {
+                Ok(Tensor::from_vec(values, (1, dim), &Device::Cpu)?)
+            })
+        };
+        Ok(Self {
+            log_scale: row("log_scale", log_scale)?,
+            shift: row("shift", shift)?,
+        })
+    }
+
+    fn log_det(&self, n: usize, sign: f64) -> Result<Tensor> {
+        let ones = Tensor::ones((n, 1), self.log_scale.dtype(), self.log_scale.device())?;
+        Ok((ones.matmul(&self.log_scale.sum_keepdim(1)?)?.squeeze(1)? * sign)?)
+    }
+}
+
+impl Bijection for Elementwise {
+    fn dim(&self) -> usize {
+        self.shift.elem_count()
+    }
+
+    fn forward_and_log_det(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
+        let n = num::expect_points("elementwise", z, self.dim())?;
+        let x = z
+            .broadcast_mul(&self.log_scale.exp()?)?
+            .broadcast_add(&self.shift)?;
+        Ok((x, self.log_det(n, 1.0)?))
+    }
+
+    fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let n = num::expect_points("elementwise", x, self.dim())?;
+        let z = x
+            .broadcast_sub(&self.shift)?
+            .broadcast_mul(&self.log_scale.neg()?.exp()?)?;
+        Ok((z, self.log_det(n, -1.0)?))
+    }
+}
+
+/// The transformer of Real NVP (Dinh et al. 2017) with a log-scale that cannot run away:
+/// s = c tanh(r / c) from the raw output r.
+///
+/// - forward: x = z e^s + t
+/// - its log-det: sum_d s_d
+/// - inverse: z = (x - t) e^-s
+/// - its log-det: -sum_d s_d
+pub struct Affine {
+    /// c, the bound on |s|.
+    pub bound: f64,
+}
+
+impl Affine {
+    fn parameters(&self, theta: &Tensor) -> Result<(Tensor, Tensor)> {
+        let d = theta.dim(1)? / 2;
+        let log_scale = num::bounded(&theta.narrow(1, 0, d)?, self.bound)?;
+        Ok((log_scale, theta.narrow(1, d, d)?))
+    }
+}
+
+impl Transformer for Affine {
+    fn start(&self, dim: usize) -> Vec<f64> {
+        vec![0.0; 2 * dim]
+    }
+
+    fn forward_and_log_det(&self, z: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (log_scale, shift) = self.parameters(theta)?;
+        let x = ((z * log_scale.exp()?)? + shift)?;
+        Ok((x, num::row_sum(&log_scale)?))
+    }
+
+    fn inverse_and_log_det(&self, x: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (log_scale, shift) = self.parameters(theta)?;
+        let log_scale = log_scale.neg()?;
+        let z = ((x - shift)? * log_scale.exp()?)?;
+        Ok((z, num::row_sum(&log_scale)?))
+    }
+}
+
+/// A fixed layer that gives `points` mean 0 and variance 1 on the base side; with no points, the
+/// layer that a file holds. f64 starting values, whatever the precision of training.
+pub fn standardise(params: &Params, dim: usize, points: Option<&Tensor>) -> Result<Elementwise> {
+    match points {
+        Some(points) => Elementwise::from_points(params, &points.to_dtype(DType::F64)?, false),
+        None => Elementwise::loaded(params, dim, false),
+    }
+}

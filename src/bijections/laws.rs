@@ -1,0 +1,255 @@
+//! What every bijection owes, in f64, each member by name.
+
+use candle_core::{DType, Device, Tensor, Var};
+
+use super::{Bijection, BijectionSpec};
+use crate::nn::Params;
+use crate::num::to_vec;
+use crate::rng::Rng;
+
+const DIMS: [usize; 4] = [1, 2, 3, 5];
+
+struct Case {
+    name: String,
+    params: Params,
+    bijection: Box<dyn Bijection>,
+    dim: usize,
+    rng: Rng,
+}
+
+/// Every example in every dimension; perturbed away from its start if `std` is not 0.
+fn cases(std: f64) -> Vec<Case> {
+    let mut all = Vec::new();
+    for (name, spec) in BijectionSpec::examples() {
+        for dim in DIMS {
+            let name = format!("{name}, D = {dim}");
+            let rng = Rng::new(5).fork(&name);
+            let params = Params::seeded(rng.fork("init"), DType::F64, &Device::Cpu);
+            let (bijection, _) = spec.build(&params, dim, None).unwrap();
+            params.perturb(std, &mut rng.fork("perturb"));
+            all.push(Case {
+                name,
+                params,
+                bijection,
+                dim,
+                rng: rng.fork("points"),
+            });
+        }
+    }
+    all
+}
+
+fn points(case: &Case, n: usize, scale: f64) -> Tensor {
+    let mut rng = case.rng.clone();
+    (rng.normal_tensor((n, case.dim), DType::F64, &Device::Cpu)
+        .unwrap()
+        * scale)
+        .unwrap()
+}
+
+fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
+    to_vec(&(a - b).unwrap()).unwrap().iter().fold(0.0, |m, v| {
+        if v.is_nan() {
+            f64::NAN
+        } else {
+            v.abs().max(m)
+        }
+    })
+}
+
+fn all_pass(faults: &[String]) {
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn round_trips_both_ways_and_log_dets_cancel() {
+    let mut faults = Vec::new();
+    for case in cases(0.4) {
+        let v = points(&case, 200, 1.5);
+        let there = [
+            case.bijection.forward_and_log_det(&v).unwrap(),
+            case.bijection.inverse_and_log_det(&v).unwrap(),
+        ];
+        let back = [
+            case.bijection.inverse_and_log_det(&there[0].0).unwrap(),
+            case.bijection.forward_and_log_det(&there[1].0).unwrap(),
+        ];
+        for (way, (t, b)) in ["z->x->z", "x->z->x"].iter().zip(there.iter().zip(&back)) {
+            let gap = largest_gap(&b.0, &v);
+            let log_det_gap = largest_gap(&t.1.neg().unwrap(), &b.1);
+            // Negated so that NaN is a fault too.
+            if !(gap < 1e-8 && log_det_gap < 1e-7) {
+                faults.push(format!("{} {way}: {gap:e}, {log_det_gap:e}", case.name));
+            }
+        }
+    }
+    all_pass(&faults);
+}
+
+/// log|det| by Gaussian elimination with pivoting.
+fn log_abs_det(mut a: Vec<Vec<f64>>) -> f64 {
+    let n = a.len();
+    let mut total = 0.0;
+    for c in 0..n {
+        let pivot = (c..n)
+            .max_by(|&i, &j| a[i][c].abs().total_cmp(&a[j][c].abs()))
+            .unwrap();
+        a.swap(c, pivot);
+        total += a[c][c].abs().ln();
+        for r in c + 1..n {
+            let factor = a[r][c] / a[c][c];
+            let above = a[c].clone();
+            for (v, u) in a[r].iter_mut().zip(&above) {
+                *v -= factor * u;
+            }
+        }
+    }
+    total
+}
+
+#[test]
+fn log_dets_are_those_of_the_autodiff_jacobian() {
+    let mut faults = Vec::new();
+    for case in cases(0.4) {
+        for direction in ["forward", "inverse"] {
+            let v = Var::from_tensor(&points(&case, 20, 1.5)).unwrap();
+            let (u, log_det) = match direction {
+                "forward" => case.bijection.forward_and_log_det(v.as_tensor()),
+                _ => case.bijection.inverse_and_log_det(v.as_tensor()),
+            }
+            .unwrap();
+            // Points do not see each other, so the gradient of a column's sum holds that column's
+            // row of every point's Jacobian.
+            let rows: Vec<Vec<Vec<f64>>> = (0..case.dim)
+                .map(|d| {
+                    let column = u.narrow(1, d, 1).unwrap().sum_all().unwrap();
+                    match column.backward().unwrap().get(v.as_tensor()) {
+                        Some(g) => g.to_vec2().unwrap(),
+                        None => vec![vec![0.0; case.dim]; 20],
+                    }
+                })
+                .collect();
+            for (i, got) in to_vec(&log_det).unwrap().into_iter().enumerate() {
+                let jacobian = rows.iter().map(|r| r[i].clone()).collect();
+                let expected = log_abs_det(jacobian);
+                if !((got - expected).abs() < 1e-8) {
+                    faults.push(format!(
+                        "{} {direction}, point {i}: {got} against {expected}",
+                        case.name
+                    ));
+                }
+            }
+        }
+    }
+    all_pass(&faults);
+}
+
+#[test]
+fn starts_as_the_identity() {
+    let mut faults = Vec::new();
+    for case in cases(0.0) {
+        if case.name.contains("permutation") || case.name.contains("shuffled") {
+            continue;
+        }
+        let z = points(&case, 50, 2.0);
+        let (x, log_det) = case.bijection.forward_and_log_det(&z).unwrap();
+        let gap = largest_gap(&x, &z);
+        let log_det = largest_gap(&log_det, &log_det.zeros_like().unwrap());
+        if !(gap < 1e-12 && log_det < 1e-12) {
+            faults.push(format!("{}: {gap:e}, {log_det:e}", case.name));
+        }
+    }
+    all_pass(&faults);
+}
+
+#[test]
+fn every_parameter_has_a_gradient_in_both_directions() {
+    let mut faults = Vec::new();
+    for case in cases(0.4) {
+        let v = points(&case, 100, 1.0);
+        for direction in ["forward", "inverse"] {
+            let (u, log_det) = match direction {
+                "forward" => case.bijection.forward_and_log_det(&v),
+                _ => case.bijection.inverse_and_log_det(&v),
+            }
+            .unwrap();
+            let sum = (u.sqr().unwrap().sum_all().unwrap() + log_det.sum_all().unwrap()).unwrap();
+            let gradients = sum.backward().unwrap();
+            for (name, var) in case.params.trainable() {
+                let size = gradients
+                    .get(var.as_tensor())
+                    .map(|g| to_vec(g).unwrap().iter().map(|v| v * v).sum::<f64>());
+                // One coordinate has nothing above or below a matrix's diagonal.
+                let nothing_to_learn =
+                    case.dim == 1 && (name.ends_with("lower") || name.ends_with("upper"));
+                match size {
+                    Some(s) if s.is_finite() && (s > 0.0 || nothing_to_learn) => {}
+                    other => faults.push(format!("{} {direction}, {name}: {other:?}", case.name)),
+                }
+            }
+        }
+    }
+    all_pass(&faults);
+}
+
+#[test]
+fn parameters_read_back_give_the_same_map() {
+    for case in cases(0.4) {
+        let (_, spec) = BijectionSpec::examples()
+            .into_iter()
+            .find(|(n, _)| case.name.starts_with(&format!("{n},")))
+            .unwrap();
+        let loaded =
+            Params::from_tensors(case.params.snapshot().unwrap(), DType::F64, &Device::Cpu);
+        let (again, _) = spec.build(&loaded, case.dim, None).unwrap();
+        let v = points(&case, 10, 1.0);
+        let gap = largest_gap(
+            &case.bijection.forward_and_log_det(&v).unwrap().0,
+            &again.forward_and_log_det(&v).unwrap().0,
+        );
+        assert_eq!(gap, 0.0, "{}", case.name);
+    }
+}
+
+#[test]
+fn nan_weights_stay_visible() {
+    let mut faults = Vec::new();
+    for case in cases(0.0) {
+        for (_, var) in case.params.trainable() {
+            let nan = (var.as_tensor() * f64::NAN).unwrap();
+            var.set(&nan).unwrap();
+        }
+        if case.params.count() == 0 {
+            continue;
+        }
+        let (u, log_det) = case
+            .bijection
+            .inverse_and_log_det(&points(&case, 5, 1.0))
+            .unwrap();
+        let values = [to_vec(&u).unwrap(), to_vec(&log_det).unwrap()].concat();
+        if values.iter().all(|v| v.is_finite()) {
+            faults.push(case.name);
+        }
+    }
+    all_pass(&faults);
+}
+
+#[test]
+fn data_initialisation_standardises() {
+    let spec: BijectionSpec = toml::from_str("elementwise = { init = 'data' }").unwrap();
+    let mut rng = Rng::new(9);
+    let x = rng
+        .normal_tensor((500, 3), DType::F64, &Device::Cpu)
+        .unwrap()
+        .affine(7.0, -40.0)
+        .unwrap();
+    let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
+    let (_, z) = spec.build(&params, 3, Some(x)).unwrap();
+    let z = z.unwrap();
+    let mean = to_vec(&z.mean(0).unwrap()).unwrap();
+    let var = to_vec(&z.sqr().unwrap().mean(0).unwrap()).unwrap();
+    assert!(mean.iter().all(|m| m.abs() < 1e-12), "{mean:?}");
+    assert!(var.iter().all(|v| (v - 1.0).abs() < 1e-12), "{var:?}");
+    let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
+    assert!(spec.build(&params, 3, None).is_err());
+}

@@ -1,0 +1,265 @@
+//! k-means with k-means++ seeding (Arthur and Vassilvitskii 2007), and the silhouette that
+//! chooses the number of clusters. Plain f64 on the host.
+
+use crate::rng::Rng;
+
+/// Clusters of points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clusters {
+    /// Number of coordinates.
+    pub dim: usize,
+    /// Centres, row by row.
+    pub centres: Vec<f64>,
+    /// Cluster of each point.
+    pub labels: Vec<usize>,
+    /// Sum of squared distances to the centres.
+    pub inertia: f64,
+}
+
+impl Clusters {
+    /// Number of clusters.
+    pub fn len(&self) -> usize {
+        self.centres.len() / self.dim.max(1)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.centres.is_empty()
+    }
+
+    /// Number of points in each cluster.
+    pub fn sizes(&self) -> Vec<usize> {
+        let mut sizes = vec![0; self.len()];
+        for &label in &self.labels {
+            sizes[label] += 1;
+        }
+        sizes
+    }
+}
+
+fn distance2(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
+}
+
+/// Index of the nearest centre (the first of equals) and the squared distance to it.
+pub fn nearest(point: &[f64], centres: &[f64]) -> (usize, f64) {
+    let mut best = (0, f64::INFINITY);
+    for (k, centre) in centres.chunks_exact(point.len()).enumerate() {
+        let d = distance2(point, centre);
+        if d < best.1 {
+            best = (k, d);
+        }
+    }
+    best
+}
+
+/// Best of `restarts` runs of Lloyd's iterations from k-means++ centres. `points` are rows of
+/// `dim` numbers; with fewer distinct points than `k` there are fewer clusters.
+pub fn kmeans(points: &[f64], dim: usize, k: usize, restarts: usize, rng: &Rng) -> Clusters {
+    (0..restarts.max(1))
+        .map(|r| lloyd(points, dim, k, &mut rng.fork_at("restart", r as u64)))
+        .min_by(|a, b| a.inertia.total_cmp(&b.inertia))
+        .unwrap_or(Clusters {
+            dim,
+            centres: Vec::new(),
+            labels: Vec::new(),
+            inertia: 0.0,
+        })
+}
+
+fn lloyd(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Clusters {
+    let mut centres = plus_plus(points, dim, k, rng);
+    let n = points.len() / dim;
+    let mut labels = vec![usize::MAX; n];
+    let mut inertia = f64::INFINITY;
+    for _ in 0..300 {
+        let mut moved = false;
+        inertia = 0.0;
+        for (label, point) in labels.iter_mut().zip(points.chunks_exact(dim)) {
+            let (best, d) = nearest(point, &centres);
+            moved |= *label != best;
+            *label = best;
+            inertia += d;
+        }
+        if !moved {
+            break;
+        }
+        let mut sums = vec![0.0; centres.len()];
+        let mut counts = vec![0usize; centres.len() / dim];
+        for (&label, point) in labels.iter().zip(points.chunks_exact(dim)) {
+            counts[label] += 1;
+            for (sum, v) in sums[label * dim..].iter_mut().zip(point) {
+                *sum += v;
+            }
+        }
+        for (c, &count) in counts.iter().enumerate() {
+            // An emptied cluster keeps its centre: it may win points back.
+            if count > 0 {
+                for d in 0..dim {
+                    centres[c * dim + d] = sums[c * dim + d] / count as f64;
+                }
+            }
+        }
+    }
+    Clusters {
+        dim,
+        centres,
+        labels,
+        inertia,
+    }
+}
+
+/// Greedy k-means++: of 2 + ln k candidates drawn by squared distance, the one that lowers the
+/// total most.
+fn plus_plus(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Vec<f64> {
+    let n = points.len() / dim;
+    if n == 0 || k == 0 {
+        return Vec::new();
+    }
+    let row = |i: usize| &points[i * dim..(i + 1) * dim];
+    let first = rng.below(n);
+    let mut centres = row(first).to_vec();
+    let mut near: Vec<f64> = (0..n).map(|i| distance2(row(i), row(first))).collect();
+    let candidates = 2 + (k as f64).ln() as usize;
+    while centres.len() < k * dim {
+        let total: f64 = near.iter().sum();
+        if total <= 0.0 {
+            break;
+        }
+        let mut best: Option<(f64, usize, Vec<f64>)> = None;
+        for _ in 0..candidates {
+            let mut u = rng.uniform() * total;
+            let mut pick = n - 1;
+            for (i, d) in near.iter().enumerate() {
+                u -= d;
+                if u < 0.0 {
+                    pick = i;
+                    break;
+                }
+            }
+            let updated: Vec<f64> = near
+                .iter()
+                .enumerate()
+                .map(|(i, &d)| d.min(distance2(row(i), row(pick))))
+                .collect();
+            let sum = updated.iter().sum();
+            if best.as_ref().is_none_or(|(s, ..)| sum < *s) {
+                best = Some((sum, pick, updated));
+            }
+        }
+        let Some((_, pick, updated)) = best else {
+            break;
+        };
+        centres.extend_from_slice(row(pick));
+        near = updated;
+    }
+    centres
+}
+
+/// Mean silhouette (Rousseeuw 1987) of at most `sample` points, drawn by `rng`: over the points,
+/// (b - a) / max(a, b) with a the mean distance to the own cluster's other points and b the least
+/// mean distance to another cluster's.
+pub fn silhouette(points: &[f64], clusters: &Clusters, sample: usize, rng: &mut Rng) -> f64 {
+    let (dim, k) = (clusters.dim, clusters.len());
+    let n = clusters.labels.len();
+    let mut chosen = rng.permutation(n);
+    chosen.truncate(sample);
+    let row = |i: usize| &points[i * dim..(i + 1) * dim];
+    let mut counts = vec![0usize; k];
+    for &i in &chosen {
+        counts[clusters.labels[i]] += 1;
+    }
+    let mut total = 0.0;
+    for &i in &chosen {
+        let own = clusters.labels[i];
+        if counts[own] < 2 {
+            continue;
+        }
+        let mut sums = vec![0.0; k];
+        for &j in &chosen {
+            sums[clusters.labels[j]] += distance2(row(i), row(j)).sqrt();
+        }
+        let a = sums[own] / (counts[own] - 1) as f64;
+        let b = (0..k)
+            .filter(|&c| c != own && counts[c] > 0)
+            .map(|c| sums[c] / counts[c] as f64)
+            .fold(f64::INFINITY, f64::min);
+        let scale = a.max(b);
+        if scale > 0.0 && b.is_finite() {
+            total += (b - a) / scale;
+        }
+    }
+    total / chosen.len().max(1) as f64
+}
+
+/// k-means with the K between 2 and `max` whose silhouette is best.
+pub fn best_silhouette(points: &[f64], dim: usize, max: usize, rng: &Rng) -> Clusters {
+    let mut best: Option<(f64, Clusters)> = None;
+    for k in 2..=max.max(2) {
+        let clusters = kmeans(points, dim, k, 10, &rng.fork_at("k", k as u64));
+        // The same points for every K, so that the choice is not between samples.
+        let score = silhouette(points, &clusters, 1000, &mut rng.fork("silhouette"));
+        if best.as_ref().is_none_or(|(s, _)| score > *s) {
+            best = Some((score, clusters));
+        }
+    }
+    best.map_or_else(|| kmeans(points, dim, 1, 1, rng), |(_, c)| c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blobs(k: usize, per: usize, rng: &mut Rng) -> (Vec<f64>, Vec<usize>) {
+        let mut points = Vec::new();
+        let mut truth = Vec::new();
+        for i in 0..k * per {
+            let c = i % k;
+            points.push(5.0 * (c % 5) as f64 + 0.3 * rng.normal());
+            points.push(5.0 * (c / 5) as f64 + 0.3 * rng.normal());
+            truth.push(c);
+        }
+        (points, truth)
+    }
+
+    #[test]
+    fn finds_separated_blobs_and_their_number() {
+        for k in [3, 8, 15] {
+            let mut rng = Rng::new(k as u64);
+            let (points, truth) = blobs(k, 60, &mut rng);
+            let found = best_silhouette(&points, 2, 20, &rng);
+            assert_eq!(found.len(), k);
+            assert_eq!(found.sizes(), vec![60; k]);
+            for (i, t) in truth.iter().enumerate() {
+                assert_eq!(found.labels[i], found.labels[*t], "point {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn same_seed_same_clusters_and_few_points_are_fine() {
+        let rng = Rng::new(1);
+        let (points, _) = blobs(4, 30, &mut rng.fork("x"));
+        assert_eq!(
+            kmeans(&points, 2, 4, 5, &rng),
+            kmeans(&points, 2, 4, 5, &rng)
+        );
+        let same = kmeans(&[1.0, 1.0, 1.0], 1, 5, 3, &rng);
+        assert_eq!((same.len(), same.inertia), (1, 0.0));
+        assert_eq!(kmeans(&[], 2, 3, 2, &rng).len(), 0);
+    }
+
+    /// Four points on a line, two clusters: a = 1 for all, b = 9.5, 9.5 - 1 ... by hand.
+    #[test]
+    fn silhouette_by_hand() {
+        let clusters = Clusters {
+            dim: 1,
+            centres: vec![0.5, 10.5],
+            labels: vec![0, 0, 1, 1],
+            inertia: 1.0,
+        };
+        let got = silhouette(&[0.0, 1.0, 10.0, 11.0], &clusters, 10, &mut Rng::new(0));
+        let expected = (2.0 * (10.5 - 1.0) / 10.5 + 2.0 * (9.5 - 1.0) / 9.5) / 4.0;
+        assert!((got - expected).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,201 @@
+//! A flow per cluster: the simpler relative of RAD (piecewise normalizing flows, Bevins et al.
+//! 2023), whose parts are fixed before training and overlap.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::flow::Flow;
+use super::{ClustersSpec, FlowSpec, Model};
+use crate::distributions::{BaseSpec, Distribution, Draws};
+use crate::kmeans::{best_silhouette, kmeans, nearest};
+use crate::nn::Params;
+use crate::num;
+use crate::rng::Rng;
+use crate::{Error, Result};
+
+/// q(x) = sum_k w_k q_k(x): a flow q_k per k-means cluster of the training points, the weights
+/// being the clusters' shares.
+pub struct Clusters {
+    centres: Vec<f64>,
+    logits: Tensor,
+    flows: Vec<Flow>,
+    dim: usize,
+    fine_tune: f64,
+}
+
+impl Clusters {
+    /// Clusters the points and builds a standardised flow on each cluster's own.
+    pub fn build(
+        spec: &ClustersSpec,
+        params: &Params,
+        dim: usize,
+        points: Option<Tensor>,
+    ) -> Result<Self> {
+        let mut of_cluster: Vec<Option<Tensor>> = Vec::new();
+        let mut sizes = Vec::new();
+        let start = match &points {
+            Some(points) if !params.is_loading() => {
+                let rng = params.stream("centres")?;
+                let rows = num::to_vec(points)?;
+                let found = match spec.clusters {
+                    Some(k) => kmeans(&rows, dim, k, 10, &rng),
+                    None => best_silhouette(&rows, dim, spec.max_clusters, &rng),
+                };
+                sizes = found.sizes();
+                for k in 0..found.len() {
+                    let own: Vec<f64> = rows
+                        .chunks_exact(dim)
+                        .zip(&found.labels)
+                        .filter(|(_, label)| **label == k)
+                        .flat_map(|(row, _)| row.iter().copied())
+                        .collect();
+                    let own = num::from_rows(&own, dim, points.dtype(), points.device())?;
+                    of_cluster.push(Some(own));
+                }
+                found.centres
+            }
+            None if !params.is_loading() => {
+                return Err(Error::request(
+                    "clusters: expected training points; got none",
+                ))
+            }
+            _ => Vec::new(),
+        };
+        let centres = params.any_shape("centres", false, |_| {
+            num::from_rows(&start, dim, DType::F64, &Device::Cpu)
+        })?;
+        let k = centres.dim(0)?;
+        of_cluster.resize_with(k, || None);
+        let logits = params.get("logits", (1, k), spec.fine_tune > 0.0, |_| {
+            let logs = sizes.iter().map(|&s| (s as f64).ln()).collect::<Vec<_>>();
+            Ok(Tensor::from_vec(logs, (1, k), &Device::Cpu)?)
+        })?;
+        let flow = FlowSpec {
+            bijection: spec.bijection.clone(),
+            base: BaseSpec::default(),
+            standardise: true,
+        };
+        let flows = of_cluster
+            .into_iter()
+            .enumerate()
+            .map(|(k, own)| Flow::build(&flow, &params.at(k), dim, own))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            centres: num::to_vec(&centres)?,
+            logits,
+            flows,
+            dim,
+            fine_tune: spec.fine_tune,
+        })
+    }
+
+    /// log(w_k q_k(x)) of every cluster: (n, K).
+    fn log_joint(&self, x: &Tensor) -> Result<Tensor> {
+        num::expect_points("clusters", x, self.dim)?;
+        let columns = self
+            .flows
+            .iter()
+            .map(|flow| Ok(flow.log_prob(x)?.unsqueeze(1)?))
+            .collect::<Result<Vec<_>>>()?;
+        let weights = num::log_softmax(&self.logits)?;
+        Ok(Tensor::cat(&columns, 1)?.broadcast_add(&weights)?)
+    }
+
+    fn weights(&self) -> Result<Vec<f64>> {
+        Ok(num::to_vec(&num::log_softmax(&self.logits)?)?
+            .into_iter()
+            .map(f64::exp)
+            .collect())
+    }
+
+    /// Rows of `x` (n, dim) by nearest centre.
+    fn assign(&self, x: &Tensor) -> Result<Vec<Vec<u32>>> {
+        let rows = num::to_vec(x)?;
+        let mut members = vec![Vec::new(); self.flows.len()];
+        for (i, row) in rows.chunks_exact(self.dim).enumerate() {
+            members[nearest(row, &self.centres).0].push(i as u32);
+        }
+        Ok(members)
+    }
+}
+
+impl Distribution for Clusters {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        num::log_sum_exp(&self.log_joint(x)?, 1)
+    }
+
+    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+        let weights = self.weights()?;
+        let chosen: Vec<usize> = (0..n).map(|_| rng.categorical(&weights)).collect();
+        let mut rows: Vec<Option<Vec<f64>>> = vec![None; n];
+        for (k, flow) in self.flows.iter().enumerate() {
+            let members: Vec<usize> = (0..n).filter(|&i| chosen[i] == k).collect();
+            if members.is_empty() {
+                continue;
+            }
+            let own = num::to_vec(&flow.sample(members.len(), rng)?)?;
+            for (i, row) in members.into_iter().zip(own.chunks_exact(self.dim)) {
+                rows[i] = Some(row.to_vec());
+            }
+        }
+        let rows: Vec<f64> = rows.into_iter().flatten().flatten().collect();
+        num::from_rows(&rows, self.dim, self.logits.dtype(), self.logits.device())
+    }
+
+    /// Stratified over the clusters: n_k samples of each flow, weighted w_k / n_k.
+    fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
+        let log_weights = num::log_softmax(&self.logits)?.squeeze(0)?;
+        let mut x = Vec::new();
+        let mut log_weight = Vec::new();
+        for (k, (flow, weight)) in self.flows.iter().zip(self.weights()?).enumerate() {
+            let count = ((weight * n as f64).ceil() as usize).max(1);
+            let own = flow.draws(count, rng)?;
+            let share = log_weights.narrow(0, k, 1)?;
+            log_weight.push(own.log_weight.broadcast_add(&share)?);
+            x.push(own.x);
+        }
+        let x = Tensor::cat(&x, 0)?;
+        Ok(Draws {
+            log_prob: self.log_prob(&x)?,
+            log_weight: Tensor::cat(&log_weight, 0)?,
+            x,
+        })
+    }
+
+    fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
+        let best = self.log_joint(x)?.argmax(1)?.to_vec1::<u32>()?;
+        Ok(Some(best.into_iter().map(u64::from).collect()))
+    }
+}
+
+impl Model for Clusters {
+    fn phases(&self) -> Vec<f64> {
+        match self.fine_tune {
+            f if f <= 0.0 => vec![1.0],
+            f => vec![1.0 - f, f],
+        }
+    }
+
+    /// In the first phase log(w_k q_k(x)) for the cluster k whose centre is nearest to x, so that
+    /// each flow learns from its own points: a lower bound of log q(x). In the second, log q(x).
+    fn training_log_prob(&self, phase: usize, x: &Tensor) -> Result<Tensor> {
+        if phase > 0 {
+            return self.log_prob(x);
+        }
+        let log_weights = num::log_softmax(&self.logits)?.detach().squeeze(0)?;
+        let mut values = Vec::new();
+        for (k, members) in self.assign(x)?.into_iter().enumerate() {
+            if members.is_empty() {
+                continue;
+            }
+            let n = members.len();
+            let own = x.index_select(&Tensor::from_vec(members, n, x.device())?, 0)?;
+            let weight = log_weights.narrow(0, k, 1)?;
+            values.push(self.flows[k].log_prob(&own)?.broadcast_add(&weight)?);
+        }
+        Ok(Tensor::cat(&values, 0)?)
+    }
+}

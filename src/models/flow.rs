@@ -1,0 +1,82 @@
+//! A normalizing flow: a base distribution carried to the data by a bijection.
+
+use candle_core::Tensor;
+
+use super::{FlowSpec, Model};
+use crate::bijections::affine::standardise;
+use crate::bijections::chain::Chain;
+use crate::bijections::Bijection;
+use crate::distributions::{Distribution, Draws};
+use crate::nn::Params;
+use crate::num;
+use crate::rng::Rng;
+use crate::Result;
+
+/// log q(x) = log p_Z(f^-1(x)) + log|det df^-1/dx|.
+pub struct Flow {
+    bijection: Box<dyn Bijection>,
+    base: Box<dyn Distribution>,
+}
+
+impl Flow {
+    /// `base` carried by `bijection`; both have the same number of coordinates.
+    pub fn new(bijection: Box<dyn Bijection>, base: Box<dyn Distribution>) -> Self {
+        Self { bijection, base }
+    }
+
+    /// Built from the data side: points -> standardised -> bijection -> base.
+    pub fn build(
+        spec: &FlowSpec,
+        params: &Params,
+        dim: usize,
+        mut points: Option<Tensor>,
+    ) -> Result<Self> {
+        let mut outer: Option<Box<dyn Bijection>> = None;
+        if spec.standardise {
+            let layer = standardise(&params.at("standardise"), dim, points.as_ref())?;
+            points = crate::bijections::pull_back(&layer, points)?;
+            outer = Some(Box::new(layer));
+        }
+        let (bijection, points) = spec.bijection.build(&params.at("bijection"), dim, points)?;
+        let base = spec.base.build(&params.at("base"), dim, points.as_ref())?;
+        let bijection = match outer {
+            Some(outer) => Box::new(Chain::new(vec![bijection, outer], dim)),
+            None => bijection,
+        };
+        Ok(Self::new(bijection, base))
+    }
+}
+
+impl Distribution for Flow {
+    fn dim(&self) -> usize {
+        self.bijection.dim()
+    }
+
+    /// The one place where an evaluation may be handed to a faster path than plain tensors.
+    fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        num::expect_points("flow", x, self.dim())?;
+        let (z, log_det) = self.bijection.inverse_and_log_det(x)?;
+        Ok((self.base.log_prob(&z)? + log_det)?)
+    }
+
+    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+        let z = self.base.sample(n, rng)?;
+        Ok(self.bijection.forward_and_log_det(&z)?.0.detach())
+    }
+
+    fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
+        let base = self.base.draws(n, rng)?;
+        let (x, log_det) = self.bijection.forward_and_log_det(&base.x)?;
+        Ok(Draws {
+            x,
+            log_prob: (base.log_prob - log_det)?,
+            log_weight: base.log_weight,
+        })
+    }
+
+    fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
+        self.base.part(&self.bijection.inverse_and_log_det(x)?.0)
+    }
+}
+
+impl Model for Flow {}

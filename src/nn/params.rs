@@ -1,0 +1,231 @@
+//! Named parameters: made from a seed or read from a file, always walked in the order of their
+//! names, so that sums over them never depend on a hash.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use candle_core::{DType, Device, Shape, Tensor, Var};
+
+use crate::rng::Rng;
+use crate::{Error, Result};
+
+/// A view of the parameter store below a path; members are made through it.
+#[derive(Clone)]
+pub struct Params {
+    store: Rc<RefCell<Store>>,
+    path: String,
+}
+
+struct Store {
+    source: Source,
+    dtype: DType,
+    device: Device,
+    vars: BTreeMap<String, (Var, bool)>,
+}
+
+enum Source {
+    Seed(Rng),
+    File(BTreeMap<String, Tensor>),
+}
+
+/// A copy of every parameter's value.
+pub type Snapshot = BTreeMap<String, Tensor>;
+
+impl Params {
+    /// An empty store whose members start from `rng`; each draws from a stream of its own name,
+    /// so a new member shifts no other.
+    pub fn seeded(rng: Rng, dtype: DType, device: &Device) -> Self {
+        Self::with(Source::Seed(rng), dtype, device)
+    }
+
+    /// An empty store whose members take the values of `tensors`.
+    pub fn from_tensors(tensors: Snapshot, dtype: DType, device: &Device) -> Self {
+        Self::with(Source::File(tensors), dtype, device)
+    }
+
+    fn with(source: Source, dtype: DType, device: &Device) -> Self {
+        Self {
+            store: Rc::new(RefCell::new(Store {
+                source,
+                dtype,
+                device: device.clone(),
+                vars: BTreeMap::new(),
+            })),
+            path: String::new(),
+        }
+    }
+
+    /// The same store below `name`.
+    pub fn at(&self, name: impl std::fmt::Display) -> Self {
+        Self {
+            store: Rc::clone(&self.store),
+            path: self.full(&name.to_string()),
+        }
+    }
+
+    fn full(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
+    }
+
+    /// Floating-point format of the parameters.
+    pub fn dtype(&self) -> DType {
+        self.store.borrow().dtype
+    }
+
+    /// Where they live.
+    pub fn device(&self) -> Device {
+        self.store.borrow().device.clone()
+    }
+
+    /// Whether values come from a file; then starting values are never computed.
+    pub fn is_loading(&self) -> bool {
+        matches!(self.store.borrow().source, Source::File(_))
+    }
+
+    /// The random stream that `name` starts from, for members that start together.
+    ///
+    /// # Errors
+    /// When values come from a file.
+    pub fn stream(&self, name: &str) -> Result<Rng> {
+        match &self.store.borrow().source {
+            Source::Seed(rng) => Ok(rng.fork(&self.full(name))),
+            Source::File(_) => Err(Error::failed("parameters from a file have no stream")),
+        }
+    }
+
+    /// A parameter of this shape. `start` gives its first value and is not called when loading.
+    ///
+    /// # Errors
+    /// When a file lacks it or holds another shape, and when the name is taken.
+    pub fn get(
+        &self,
+        name: &str,
+        shape: impl Into<Shape>,
+        trainable: bool,
+        start: impl FnOnce(&mut Rng) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let shape = shape.into();
+        let tensor = self.any_shape(name, trainable, start)?;
+        if tensor.shape() == &shape {
+            return Ok(tensor);
+        }
+        Err(Error::request(format!(
+            "parameter `{}`: expected shape {:?}; got {:?}",
+            self.full(name),
+            shape.dims(),
+            tensor.dims()
+        )))
+    }
+
+    /// A value that the file (or `start`) also gives its shape, such as cluster centres whose
+    /// number was chosen from the data.
+    pub fn any_shape(
+        &self,
+        name: &str,
+        trainable: bool,
+        start: impl FnOnce(&mut Rng) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let full = self.full(name);
+        // `start` may make members of its own, so the store must not be borrowed while it runs.
+        let (seed, dtype, device) = {
+            let store = self.store.borrow();
+            let seed = match &store.source {
+                Source::Seed(rng) => Ok(rng.fork(&full)),
+                Source::File(tensors) => Err(tensors.get(&full).cloned().ok_or_else(|| {
+                    Error::request(format!("parameter `{full}`: not in the file"))
+                })?),
+            };
+            (seed, store.dtype, store.device.clone())
+        };
+        let value = match seed {
+            Ok(mut rng) => start(&mut rng)?,
+            Err(tensor) => tensor,
+        };
+        let value = if value.dtype().is_float() {
+            value.to_dtype(dtype)?
+        } else {
+            value
+        };
+        let var = Var::from_tensor(&value.to_device(&device)?.copy()?)?;
+        let tensor = var.as_tensor().clone();
+        let taken = self
+            .store
+            .borrow_mut()
+            .vars
+            .insert(full.clone(), (var, trainable));
+        if taken.is_some() {
+            return Err(Error::failed(format!("parameter `{full}`: made twice")));
+        }
+        Ok(tensor)
+    }
+
+    /// A trainable parameter from N(0, std^2).
+    pub fn normal(&self, name: &str, shape: impl Into<Shape>, std: f64) -> Result<Tensor> {
+        let shape = shape.into();
+        self.get(name, shape.clone(), true, |rng| {
+            Ok((rng.normal_tensor(shape, DType::F64, &Device::Cpu)? * std)?)
+        })
+    }
+
+    /// A trainable parameter that starts at `values`.
+    pub fn values(&self, name: &str, shape: impl Into<Shape>, values: Vec<f64>) -> Result<Tensor> {
+        let shape = shape.into();
+        self.get(name, shape.clone(), true, |_| {
+            Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+        })
+    }
+
+    /// The trainable parameters with their names, sorted.
+    pub fn trainable(&self) -> Vec<(String, Var)> {
+        let store = self.store.borrow();
+        store
+            .vars
+            .iter()
+            .filter(|(_, (_, trainable))| *trainable)
+            .map(|(name, (var, _))| (name.clone(), var.clone()))
+            .collect()
+    }
+
+    /// Number of trainable numbers.
+    pub fn count(&self) -> usize {
+        self.trainable().iter().map(|(_, v)| v.elem_count()).sum()
+    }
+
+    /// Copies of all values, the untrained ones included.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let store = self.store.borrow();
+        store
+            .vars
+            .iter()
+            .map(|(name, (var, _))| Ok((name.clone(), var.as_tensor().copy()?)))
+            .collect()
+    }
+
+    /// Puts a snapshot's values back.
+    pub fn restore(&self, snapshot: &Snapshot) -> Result<()> {
+        let store = self.store.borrow();
+        for (name, (var, _)) in &store.vars {
+            if let Some(value) = snapshot.get(name) {
+                var.set(&value.copy()?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds noise to every trainable parameter, so that a law is tested away from the start.
+    #[cfg(test)]
+    pub fn perturb(&self, std: f64, rng: &mut Rng) {
+        for (_, var) in self.trainable() {
+            let noise = rng
+                .normal_tensor(var.shape().clone(), var.dtype(), var.device())
+                .unwrap();
+            var.set(&(var.as_tensor() + (noise * std).unwrap()).unwrap())
+                .unwrap();
+        }
+    }
+}
