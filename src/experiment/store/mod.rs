@@ -28,7 +28,8 @@ mod status;
 mod table;
 
 pub use atomic::write_atomic;
-pub use number::exact;
+pub use number::{exact, exact_or_empty};
+pub use table::csv_bytes;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ pub fn exact(value: f64) -> String {
 }
 
 /// As [`exact`], or nothing where the value is unknown.
-pub(super) fn exact_or_empty(value: Option<f64>) -> String {
+pub fn exact_or_empty(value: Option<f64>) -> String {
     value.map_or_else(String::new, exact)
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::{Error, Result};
 
 /// The bytes of a CSV file with this header and these rows.
-pub(super) fn csv_bytes<const N: usize>(
+pub fn csv_bytes<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> Result<Vec<u8>> {
