@@ -1,1 +1,151 @@
-//! The command line: one file per verb.
+//! The command line: one file per verb. Results go to stdout, everything else to stderr.
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::Result;
+
+mod check;
+mod common;
+mod compare;
+mod density;
+mod device;
+mod list;
+mod output;
+mod plot;
+mod points;
+mod progress;
+mod run_folder;
+mod runs;
+mod sample;
+mod train;
+
+pub use output::is_closed_pipe;
+
+/// Version, with the commit where it is known.
+pub const VERSION: &str = env!("MDN_VERSION");
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done, or nothing to do
+  1  failed while running
+  2  bad request: command line, experiment file, or a file that was named
+  3  some runs failed or diverged, others finished
+  4  every run diverged (loss or gradient not finite)
+
+Results go to stdout, progress and messages to stderr.";
+
+/// Trains normalizing flows on multimodal densities and compares them.
+#[derive(Debug, Parser)]
+#[command(name = "mdn", version = VERSION, after_help = EXIT_CODES)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+pub struct Args {
+    /// Say nothing on stderr but warnings and the error, if there is one
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// The verb.
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Train(train::TrainArgs),
+    Compare(compare::CompareArgs),
+    Check(check::CheckArgs),
+    Runs(runs::RunsArgs),
+    List(list::ListArgs),
+    Sample(sample::SampleArgs),
+    Density(density::DensityArgs),
+    Plot(plot::PlotArgs),
+}
+
+/// What a verb needs to know beside its arguments.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// What the user typed, quoted for a shell: it is recorded with every run and figure.
+    pub command: String,
+    /// The number of threads that the environment asks for.
+    pub threads: Option<usize>,
+    /// Nothing but warnings and errors on stderr.
+    pub quiet: bool,
+}
+
+impl Context {
+    /// `typed` is the whole command line, `threads` the value of `RAYON_NUM_THREADS`.
+    pub fn new(
+        typed: impl IntoIterator<Item = OsString>,
+        threads: Option<&str>,
+        quiet: bool,
+    ) -> Self {
+        let typed = typed.into_iter().skip(1);
+        let words = typed.map(|a| common::shell_quote(&a.to_string_lossy()));
+        let command: Vec<_> = std::iter::once("mdn".to_owned()).chain(words).collect();
+        Self {
+            command: command.join(" "),
+            threads: threads.and_then(|t| t.trim().parse().ok()),
+            quiet,
+        }
+    }
+
+    /// A message on stderr, unless the user wants none.
+    fn note(&self, text: &str) {
+        if !self.quiet {
+            output::to_stderr(text);
+        }
+    }
+}
+
+/// How a verb ended that could do its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// The process's exit code.
+    pub code: u8,
+    /// The final line on stderr, if runs failed.
+    pub error: Option<String>,
+}
+
+impl Exit {
+    /// All is well.
+    pub const FINE: Self = Self {
+        code: 0,
+        error: None,
+    };
+}
+
+/// Does what the command line says.
+pub fn run(args: &Args, context: &Context) -> Result<Exit> {
+    match &args.verb {
+        Verb::Train(a) => train::run(a, context),
+        Verb::Compare(a) => compare::run(a, context),
+        Verb::Check(a) => check::run(a),
+        Verb::Runs(a) => runs::run(a),
+        Verb::List(a) => list::run(a),
+        Verb::Sample(a) => sample::run(a, context),
+        Verb::Density(a) => density::run(a, context),
+        Verb::Plot(a) => plot::run(a, context),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_argument_has_help() {
+        Args::command().help_expected(true).debug_assert();
+    }
+
+    #[test]
+    fn the_recorded_command_can_be_pasted_into_a_shell() {
+        let typed = ["/bin/mdn", "train", "a b.toml", "data.x=[1, 2]", "it's"];
+        let context = Context::new(typed.map(OsString::from), Some(" 4"), false);
+        assert_eq!(
+            context.command,
+            r"mdn train 'a b.toml' 'data.x=[1, 2]' 'it'\''s'"
+        );
+        assert_eq!(context.threads, Some(4));
+    }
+}

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
 
+pub mod config;
 pub mod plan;
+pub mod pool;
 pub mod run;
 pub mod store;
 

@@ -1,15 +1,23 @@
 //! The checked experiment: data x model x seed, in a fixed order.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::data::DataSpec;
+use crate::distributions::{BaseSpec, MixtureInit};
+use crate::error::{did_you_mean, BadValue};
 use crate::models::ModelSpec;
 use crate::train::TrainSpec;
+use crate::{Error, Result};
 
+use super::config::{self, Config};
 use super::EvaluationSpec;
 
-/// Everything that one run is: enough to do it again, bit for bit.
+/// Everything that one run is: enough to do it again, bit for bit. It is written (by any serde
+/// format) as the experiment file that has this run alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Config", try_from = "Config")]
 pub struct RunSpec {
     /// Name of the experiment (the file's stem).
     pub experiment: String,
@@ -28,3 +36,196 @@ pub struct RunSpec {
     /// How it is measured.
     pub evaluation: EvaluationSpec,
 }
+
+/// A setting that differs between two runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its path, such as `train.steps`.
+    pub key: String,
+    /// What the first run has.
+    pub was: String,
+    /// What the second run has.
+    pub now: String,
+}
+
+/// All runs of an experiment, data sets outermost and seeds innermost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The file with every default filled in.
+    pub config: Config,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// The runs; a run's index is its place here.
+    pub runs: Vec<RunSpec>,
+}
+
+/// Which runs of a plan are wanted: every field that is not empty narrows the choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Names of data sets.
+    pub data: Vec<String>,
+    /// Names of models.
+    pub models: Vec<String>,
+    /// Seeds.
+    pub seeds: Vec<u64>,
+    /// The one run with this index.
+    pub index: Option<usize>,
+}
+
+impl Plan {
+    /// Reads an experiment file, with overrides (`dotted.key=value`) applied to it.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
+        Ok(Self::new(Config::load(path, overrides)?))
+    }
+
+    /// The runs of a checked file.
+    pub fn new(config: Config) -> Self {
+        let experiment = config.name.clone().unwrap_or_default();
+        let mut runs = Vec::new();
+        for (data_name, data) in &config.data {
+            for (model_name, model) in &config.models {
+                for &seed in &config.seeds {
+                    runs.push(RunSpec {
+                        experiment: experiment.clone(),
+                        data_name: data_name.clone(),
+                        data: data.clone(),
+                        model_name: model_name.clone(),
+                        model: model.clone(),
+                        seed,
+                        train: config.train.clone(),
+                        evaluation: config.evaluation.clone(),
+                    });
+                }
+            }
+        }
+        Self {
+            config,
+            experiment,
+            runs,
+        }
+    }
+
+    /// Indices of the wanted runs, in order. A name, seed or index that the plan does not have is
+    /// a bad request.
+    pub fn select(&self, wanted: &Selection) -> Result<Vec<usize>> {
+        known("data set", &wanted.data, self.config.data.keys())?;
+        known("model", &wanted.models, self.config.models.keys())?;
+        let seeds: Vec<_> = self.config.seeds.iter().map(u64::to_string).collect();
+        let typed: Vec<_> = wanted.seeds.iter().map(u64::to_string).collect();
+        known("seed", &typed, &seeds)?;
+        if let Some(index) = wanted.index.filter(|i| *i >= self.runs.len()) {
+            return Err(Error::request(format!(
+                "expected --index between 0 and {}; got {index}",
+                self.runs.len() - 1
+            )));
+        }
+        let fits = |i: usize, run: &RunSpec| {
+            (wanted.data.is_empty() || wanted.data.contains(&run.data_name))
+                && (wanted.models.is_empty() || wanted.models.contains(&run.model_name))
+                && (wanted.seeds.is_empty() || wanted.seeds.contains(&run.seed))
+                && wanted.index.is_none_or(|index| index == i)
+        };
+        let runs = self.runs.iter().enumerate();
+        Ok(runs.filter(|(i, r)| fits(*i, r)).map(|(i, _)| i).collect())
+    }
+}
+
+fn known<'a>(
+    kind: &str,
+    wanted: &[String],
+    all: impl IntoIterator<Item = &'a String>,
+) -> Result<()> {
+    let all: Vec<_> = all.into_iter().map(String::as_str).collect();
+    match wanted.iter().find(|w| !all.contains(&w.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(Error::request(format!(
+            "the experiment has no {kind} `{name}`{}; expected one of {}",
+            did_you_mean(name, all.iter().copied()),
+            config::quoted(all.iter().copied())
+        ))),
+    }
+}
+
+impl RunSpec {
+    /// The run as an experiment file of its own, every default filled in.
+    pub fn to_toml(&self) -> Result<String> {
+        Config::from(self.clone()).to_toml()
+    }
+
+    /// Reads what [`RunSpec::to_toml`] wrote. Anything else is a bad request that names `path`.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::try_from(Config::load(path, &[])?).map_err(|why| {
+            Error::request(format!("{}: no run's config.toml: {why}", path.display()))
+        })
+    }
+
+    /// `<data>/<model>/seed-<n>`: the run's folder below the experiment's.
+    pub fn label(&self) -> String {
+        format!("{}/{}/seed-{}", self.data_name, self.model_name, self.seed)
+    }
+
+    /// The first setting, in the order of the file, that is not the same in both runs.
+    pub fn first_difference(&self, now: &Self) -> Option<Difference> {
+        config::first_difference(&self.clone().into(), &now.clone().into())
+    }
+}
+
+impl From<RunSpec> for Config {
+    fn from(run: RunSpec) -> Self {
+        Self {
+            name: Some(run.experiment),
+            seeds: vec![run.seed],
+            reference: None,
+            train: run.train,
+            evaluation: run.evaluation,
+            data: [(run.data_name, run.data)].into_iter().collect(),
+            models: [(run.model_name, run.model)].into_iter().collect(),
+        }
+    }
+}
+
+impl TryFrom<Config> for RunSpec {
+    type Error = String;
+
+    fn try_from(config: Config) -> std::result::Result<Self, String> {
+        let counts = (config.data.len(), config.models.len(), config.seeds.len());
+        let mut runs = Plan::new(config).runs;
+        match runs.pop() {
+            Some(run) if runs.is_empty() => Ok(run),
+            _ => Err(format!(
+                "expected one data set, one model and one seed; got {}, {} and {}",
+                counts.0, counts.1, counts.2
+            )),
+        }
+    }
+}
+
+/// Whether a model can start from the training points: k-means needs a point per cluster.
+pub(super) fn check_start(
+    model: &ModelSpec,
+    train: &TrainSpec,
+) -> std::result::Result<(), BadValue> {
+    let base = |base: &BaseSpec, place: &str| match base {
+        BaseSpec::Mixture(s) if s.init == MixtureInit::Data => {
+            Some((format!("{place}.mixture.components"), s.components))
+        }
+        _ => None,
+    };
+    let start = match model {
+        ModelSpec::Flow(s) => base(&s.base, "flow.base"),
+        ModelSpec::Rad(s) => base(&s.base, "rad.base"),
+        ModelSpec::Clusters(s) => s.clusters.map(|k| ("clusters.clusters".to_owned(), k)),
+    };
+    match start {
+        // Without a fixed set the points are a stream, as long as needed.
+        Some((key, k)) if train.points > 0 && k > train.points => {
+            let name = key.rsplit('.').next().unwrap_or_default();
+            let expected = format!("`{name}` <= `train.points` ({})", train.points);
+            Err(BadValue::new(&key, expected, k))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,26 @@
 //! | `model.safetensors` | the best weights, with metadata |
 //! | `picture.safetensors` | a [`Picture`]: what the figures are drawn from |
 //! | `environment.toml` | command, version, device, threads, start, end |
-//! | `status` | a [`Status`] |
+//! | `status` | a [`Status`]: its word, then the reason |
+//!
+//! CSV files have one header line, unknown values are empty cells, and numbers are written with
+//! the fewest digits that read back to the same bits, so equal runs leave equal bytes. Every file
+//! is written beside its place and then moved there: a reader sees all of it or none of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+mod atomic;
+mod number;
+mod picture;
+mod rows;
+mod status;
+mod table;
+
+pub use atomic::write_atomic;
+pub use number::{exact, exact_or_empty};
+pub use table::csv_bytes;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,3 +126,37 @@ pub struct Picture {
 /// One run's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir(pub PathBuf);
+
+impl RunDir {
+    /// `<out>/<experiment>/<data>/<model>/seed-<n>`. Nothing is made on disk.
+    pub fn new(out: &Path, experiment: &str, data: &str, model: &str, seed: u64) -> Self {
+        Self::below(&out.join(experiment), data, model, seed)
+    }
+
+    /// The same below an experiment's own folder.
+    pub fn below(experiment: &Path, data: &str, model: &str, seed: u64) -> Self {
+        Self(
+            experiment
+                .join(data)
+                .join(model)
+                .join(format!("seed-{seed}")),
+        )
+    }
+
+    /// Where the file `name` of this run lies.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Makes the folder, with those above it.
+    pub fn create(&self) -> Result<()> {
+        std::fs::create_dir_all(&self.0).map_err(Error::io(&self.0, "could not make the folder"))
+    }
+
+    /// Writes the file `name` of this run, atomically, and says where it lies.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let path = self.path(name);
+        write_atomic(&path, bytes)?;
+        Ok(path)
+    }
+}

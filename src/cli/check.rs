@@ -1,0 +1,87 @@
+//! `mdn check`
+
+use clap::Args;
+
+use super::common::FileArgs;
+use super::output::{columns, print};
+use super::Exit;
+use crate::data::DataSpec;
+use crate::experiment::plan::Plan;
+use crate::{Error, Result};
+
+/// Check an experiment file and show what it means
+///
+/// Prints the data sets (with dimension, modes and entropy where they are known), the models, the
+/// number of runs, and with --resolved the whole file with every default filled in.
+#[derive(Debug, Clone, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// Print the file with every default filled in, and nothing else
+    #[arg(long)]
+    resolved: bool,
+}
+
+pub(super) fn run(args: &CheckArgs) -> Result<Exit> {
+    let plan = args.file.plan()?;
+    let text = if args.resolved {
+        plan.config.to_toml()?
+    } else {
+        summary(&plan)?
+    };
+    print(&text)?;
+    Ok(Exit::FINE)
+}
+
+fn summary(plan: &Plan) -> Result<String> {
+    let config = &plan.config;
+    let header = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    let mut data = vec![header(&["data", "kind", "dim", "modes", "entropy [nats]"])];
+    for (name, spec) in &config.data {
+        data.push(data_row(name, spec)?);
+    }
+    let mut models = vec![header(&["model", "kind"])];
+    for (name, spec) in &config.models {
+        let mark = config.reference.as_ref() == Some(name);
+        let kind = kind_of(spec)? + if mark { " (reference)" } else { "" };
+        models.push(vec![name.clone(), kind]);
+    }
+    let seeds: Vec<_> = config.seeds.iter().map(u64::to_string).collect();
+    Ok(format!(
+        "{}\n{}\n{} runs of `{}`: {} data x {} models x {} seeds ({}), {} steps of {} points each\n",
+        columns(&data),
+        columns(&models),
+        plan.runs.len(),
+        plan.experiment,
+        config.data.len(),
+        config.models.len(),
+        seeds.len(),
+        seeds.join(", "),
+        config.train.steps,
+        config.train.batch_size,
+    ))
+}
+
+fn data_row(name: &str, spec: &DataSpec) -> Result<Vec<String>> {
+    let set = spec.build()?;
+    let truth = set.truth();
+    let unknown = || "-".to_owned();
+    Ok(vec![
+        name.to_owned(),
+        kind_of(spec)?,
+        set.dim().to_string(),
+        truth.map_or_else(unknown, |t| t.weights().len().to_string()),
+        truth.map_or_else(unknown, |t| format!("{:.4}", t.entropy().value)),
+    ])
+}
+
+/// The member's name in the file: specs are tables with one key, or strings.
+fn kind_of(spec: &impl serde::Serialize) -> Result<String> {
+    let value = serde_json::to_value(spec)
+        .map_err(|e| Error::failed(format!("could not read a specification: {e}")))?;
+    let kind = match &value {
+        serde_json::Value::Object(table) => table.keys().next().cloned(),
+        other => other.as_str().map(str::to_owned),
+    };
+    Ok(kind.unwrap_or_default())
+}

@@ -1,0 +1,96 @@
+//! What the verbs on an experiment file share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::experiment::plan::{Plan, Selection};
+use crate::experiment::pool::Job;
+use crate::Result;
+
+/// Where results go unless the user says otherwise.
+const RESULTS: &str = "results";
+
+/// The experiment file and what is changed in it.
+#[derive(Debug, Clone, Args)]
+pub(super) struct FileArgs {
+    /// Experiment file (TOML)
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Settings that replace those of the file, as in `train.steps=200 seeds=[0]`; a value that
+    /// is no TOML is taken as a string
+    #[arg(value_name = "KEY=VALUE", value_parser = assignment)]
+    pub overrides: Vec<String>,
+    /// The same as KEY=VALUE, for scripts; applied after those
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
+    pub set: Vec<String>,
+}
+
+/// Which runs of the experiment, and where their results are.
+#[derive(Debug, Clone, Args)]
+pub(super) struct SelectionArgs {
+    /// Only this model (may be given several times)
+    #[arg(long = "model", value_name = "NAME")]
+    pub models: Vec<String>,
+    /// Only this data set (may be given several times)
+    #[arg(long = "data", value_name = "NAME")]
+    pub data: Vec<String>,
+    /// Only this seed (may be given several times)
+    #[arg(long = "seed", value_name = "N")]
+    pub seeds: Vec<u64>,
+    /// Only the run with this index, as `mdn runs FILE` counts them (from 0)
+    #[arg(long, value_name = "N", conflicts_with_all = ["models", "data", "seeds"])]
+    pub index: Option<usize>,
+    /// Folder of all results [default: results]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+fn assignment(typed: &str) -> std::result::Result<String, String> {
+    match typed.split_once('=') {
+        Some((key, _)) if !key.trim().is_empty() => Ok(typed.to_owned()),
+        _ => Err("expected KEY=VALUE, as in `train.steps=200`".to_owned()),
+    }
+}
+
+impl FileArgs {
+    /// All overrides in the order in which they apply.
+    pub(super) fn all_overrides(&self) -> Vec<String> {
+        self.overrides.iter().chain(&self.set).cloned().collect()
+    }
+
+    /// The checked experiment.
+    pub(super) fn plan(&self) -> Result<Plan> {
+        Plan::load(&self.file, &self.all_overrides())
+    }
+}
+
+impl SelectionArgs {
+    /// The folder of all results.
+    pub(super) fn out(&self) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| PathBuf::from(RESULTS))
+    }
+
+    /// The wanted runs with their places.
+    pub(super) fn jobs(&self, plan: &Plan) -> Result<Vec<Job>> {
+        let wanted = Selection {
+            data: self.data.clone(),
+            models: self.models.clone(),
+            seeds: self.seeds.clone(),
+            index: self.index,
+        };
+        let out = self.out();
+        let indices = plan.select(&wanted)?.into_iter();
+        Ok(indices.map(|i| Job::new(i, &plan.runs[i], &out)).collect())
+    }
+}
+
+/// `word` as a POSIX shell reads it back.
+pub(super) fn shell_quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,97 @@
+//! `mdn compare`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::common::{FileArgs, SelectionArgs};
+use super::output::{print, warn};
+use super::train::{self, How};
+use super::{Context, Exit};
+use crate::experiment::plan::Plan;
+use crate::experiment::pool::{self, Job};
+use crate::report::{self, Comparison};
+use crate::Result;
+
+/// Train what is missing, then compare the models
+///
+/// Prints a table with a row per data set and model, means over the seeds with intervals and the
+/// paired differences to the reference model. Writes to DIR/<experiment>/:
+///   runs.csv       a row per run and metric
+///   summary.csv    a row per data set, model and metric
+///   summary.md     the table
+///   figures/       one picture per data set and question
+#[derive(Debug, Clone, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct CompareArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    how: How,
+    /// Compare what is there, and train nothing
+    #[arg(long, conflicts_with = "force")]
+    no_train: bool,
+    /// Print the rows as JSON instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
+    let plan = args.file.plan()?;
+    let jobs = args.selection.jobs(&plan)?;
+    let exit = if args.no_train {
+        // Results of other settings must not be shown under this file's name.
+        pool::todo(&jobs, false)?;
+        Exit::FINE
+    } else {
+        let ended = train::train(&plan, &jobs, &args.how, false, context)?;
+        train::exit(&jobs, &ended)
+    };
+    let report = compare(&plan, &jobs, args.selection.out(), context)?;
+    if args.json {
+        print(&format!("{}\n", report.json))?;
+    } else {
+        print(&format!("{}\n", report.table.trim_end()))?;
+    }
+    for warning in &report.warnings {
+        warn(warning);
+    }
+    for file in &report.files {
+        context.note(&format!("wrote {}", file.display()));
+    }
+    Ok(exit)
+}
+
+fn compare(plan: &Plan, jobs: &[Job], out: PathBuf, context: &Context) -> Result<report::Report> {
+    let data = in_order(jobs.iter().map(|j| j.spec.data_name.clone()));
+    let models = in_order(jobs.iter().map(|j| j.spec.model_name.clone()));
+    let seeds = in_order(jobs.iter().map(|j| j.spec.seed));
+    let reference = plan.config.reference.as_ref();
+    if let Some(left_out) = reference.filter(|r| !models.contains(r)) {
+        warn(&format!(
+            "the reference `{left_out}` is not among the chosen models: no differences are shown"
+        ));
+    }
+    report::compare(&Comparison {
+        experiment: &plan.experiment,
+        dir: &out.join(&plan.experiment),
+        data: &data,
+        models: &models,
+        seeds: &seeds,
+        reference: reference.filter(|r| models.contains(r)).map(String::as_str),
+        command: &context.command,
+    })
+}
+
+/// Each once, in the order of its first place.
+fn in_order<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for item in all {
+        if !once.contains(&item) {
+            once.push(item);
+        }
+    }
+    once
+}

@@ -1,0 +1,65 @@
+//! `mdn plot`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::output::print;
+use super::{Context, Exit};
+use crate::experiment::store::RunDir;
+use crate::{report, Error, Result};
+
+/// Folders between an experiment's and a run's own: data set, model, seed.
+const DEPTH: usize = 3;
+
+/// Draw a run's figures again from its files, without the model
+///
+/// Writes density.png (two-dimensional data) and training.png into each run's folder and prints
+/// their paths. The figures of a comparison are drawn by `mdn compare FILE --no-train`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct PlotArgs {
+    /// Folder of a run, or one above several, such as results/ring
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+}
+
+pub(super) fn run(args: &PlotArgs, context: &Context) -> Result<Exit> {
+    let mut runs = Vec::new();
+    find(&args.run, DEPTH, &mut runs)?;
+    if runs.is_empty() {
+        return Err(Error::request(format!(
+            "{}: expected the folder of a run, or one above several; found no file `status`",
+            args.run.display()
+        )));
+    }
+    for place in &runs {
+        let files = report::draw_run(place, &context.command)?;
+        let lines = files.iter().map(|f| format!("{}\n", f.display()));
+        print(&lines.collect::<String>())?;
+    }
+    Ok(Exit::FINE)
+}
+
+fn find(folder: &Path, depth: usize, runs: &mut Vec<RunDir>) -> Result<()> {
+    if folder.join("status").is_file() {
+        runs.push(RunDir(folder.to_path_buf()));
+        return Ok(());
+    }
+    let unreadable = |e: std::io::Error| {
+        Error::request(format!(
+            "{}: could not read the folder: {e}",
+            folder.display()
+        ))
+    };
+    let mut below = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if depth > 0 && path.is_dir() {
+            below.push(path);
+        }
+    }
+    below.sort();
+    below
+        .iter()
+        .try_for_each(|path| find(path, depth - 1, runs))
+}

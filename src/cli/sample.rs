@@ -1,0 +1,59 @@
+//! `mdn sample`
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output::print_or_write;
+use super::points::header;
+use super::{run_folder, Context, Exit};
+use crate::rng::Rng;
+use crate::Result;
+
+/// Draws in one go at most this many points, so that memory stays small.
+const CHUNK: u64 = 65_536;
+
+/// Draw samples from a trained run, as CSV
+///
+/// The file has a header x1,x2,... and a row per sample. The same run, seed and number give the
+/// same bytes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct SampleArgs {
+    /// Folder of the run, such as results/ring/ring/rad/seed-0
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// Number of samples
+    #[arg(short = 'n', long = "count", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    count: u64,
+    /// Seed of the draws
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Write to this file instead of stdout
+    #[arg(short, long, value_name = "FILE.csv")]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &SampleArgs, context: &Context) -> Result<Exit> {
+    let trained = run_folder::open(&args.run)?;
+    let mut rng = Rng::new(args.seed).fork("sample");
+    let mut text = header(trained.dim()) + "\n";
+    let mut left = args.count;
+    while left > 0 {
+        let n = left.min(CHUNK);
+        for row in trained.sample(n as usize, &mut rng)? {
+            for (i, x) in row.iter().enumerate() {
+                let comma = if i > 0 { "," } else { "" };
+                let _ = write!(text, "{comma}{x}");
+            }
+            text.push('\n');
+        }
+        left -= n;
+    }
+    print_or_write(&text, args.output.as_deref())?;
+    if let Some(path) = &args.output {
+        context.note(&format!("wrote {}", path.display()));
+    }
+    Ok(Exit::FINE)
+}

@@ -1,0 +1,228 @@
+//! `mdn train`
+
+use std::sync::{Mutex, PoisonError};
+
+use clap::Args;
+
+use super::common::{FileArgs, SelectionArgs};
+use super::device::DeviceArg;
+use super::output::{columns, print, warn};
+use super::{progress, Context, Exit};
+use crate::experiment::plan::Plan;
+use crate::experiment::pool::{self, Ended, Job, Todo};
+use crate::experiment::run;
+use crate::experiment::store::State;
+use crate::report;
+use crate::train::Progress;
+use crate::{Error, Result};
+
+/// Train the runs of an experiment (data x model x seed)
+///
+/// Runs that are done with the same settings are skipped, so the same command again goes on
+/// where the last one stopped. One that fails or diverges does not stop the others.
+///
+/// Each run writes to DIR/<experiment>/<data>/<model>/seed-<n>/:
+///   config.toml          the run as an experiment file of its own, every default filled in
+///   history.csv          loss and gradient norm by step
+///   metrics.csv          what was measured, with standard errors
+///   model.safetensors    the weights
+///   environment.toml     command, version, device, threads, start and end
+///   status               running, done, diverged or failed, with the reason
+///   density.png, training.png
+#[derive(Debug, Clone, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct TrainArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    how: How,
+    /// Show what would be done, and do nothing
+    #[arg(short = 'n', long, conflicts_with = "json")]
+    dry_run: bool,
+    /// Print events as JSON, one a line, instead of a line per run
+    #[arg(long)]
+    json: bool,
+}
+
+/// How runs are trained.
+#[derive(Debug, Clone, Args)]
+pub(super) struct How {
+    /// Where to compute: cpu, or auto (the best there is in this build: cpu)
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = DeviceArg::parse)]
+    device: DeviceArg,
+    /// Runs at a time [default: RAYON_NUM_THREADS, else the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    threads: Option<u16>,
+    /// Train again what is done already, and overwrite it
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
+    let plan = args.file.plan()?;
+    let jobs = args.selection.jobs(&plan)?;
+    if args.dry_run {
+        let todo = pool::todo(&jobs, args.how.force)?;
+        print(&preview(&jobs, &todo))?;
+        return Ok(Exit::FINE);
+    }
+    let ended = train(&plan, &jobs, &args.how, args.json, context)?;
+    if !args.json {
+        let rows: Vec<_> = ended
+            .iter()
+            .map(|e| {
+                let place = jobs[e.job].place.0.display().to_string();
+                vec![e.status.state.word().to_owned(), place]
+            })
+            .collect();
+        print(&columns(&rows))?;
+    }
+    Ok(exit(&jobs, &ended))
+}
+
+/// Trains what is to be trained, with progress on stderr and, with `json`, events on stdout.
+pub(super) fn train(
+    plan: &Plan,
+    jobs: &[Job],
+    how: &How,
+    json: bool,
+    context: &Context,
+) -> Result<Vec<Ended>> {
+    let todo = pool::todo(jobs, how.force)?;
+    let skipped = todo.iter().filter(|t| **t != Todo::Train).count();
+    if skipped > 0 {
+        context.note(&format!(
+            "{}: {skipped} of {} runs ended before; --force does them again",
+            plan.experiment,
+            jobs.len()
+        ));
+    }
+    // A folder that cannot be written is one fault, not one per run.
+    if let Some(folder) = jobs.first().and_then(|j| j.place.0.ancestors().nth(3)) {
+        std::fs::create_dir_all(folder).map_err(Error::io(folder, "could not make the folder"))?;
+    }
+    let device = how.device.open();
+    let without_figures = Mutex::new(Vec::new());
+    let work = |job: &Job, watch: &mut dyn FnMut(&Progress)| {
+        let status = run::run(&job.spec, &job.place, &device, &context.command, watch)?;
+        if status.state == State::Done {
+            // The run itself is fine and recorded: its figures can be drawn again.
+            if let Err(e) = report::draw_run(&job.place, &context.command) {
+                let text = format!("{}: no figures: {e}", job.spec.label());
+                without_figures
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(text);
+            }
+        }
+        Ok(status)
+    };
+    let threads = pool::threads(how.threads.map(usize::from), context.threads);
+    let screen = progress::Screen::new(jobs, jobs.len() - skipped, json, context.quiet);
+    let ended = pool::run_all(jobs, &todo, threads, &work, &screen)?;
+    screen.finish(&ended);
+    for text in without_figures
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+    {
+        warn(&text);
+    }
+    Ok(ended)
+}
+
+fn preview(jobs: &[Job], todo: &[Todo]) -> String {
+    let rows: Vec<_> = jobs
+        .iter()
+        .zip(todo)
+        .map(|(job, todo)| {
+            let what = match todo {
+                Todo::Train => "train".to_owned(),
+                Todo::Skip(status) => format!("skip ({})", status.state.word()),
+            };
+            let index = job.index.to_string();
+            vec![what, index, job.place.0.display().to_string()]
+        })
+        .collect();
+    columns(&rows)
+}
+
+/// The exit code, and the final line where not every run is done.
+pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
+    let count = |state| ended.iter().filter(|e| e.status.state == state).count();
+    let (done, diverged) = (count(State::Done), count(State::Diverged));
+    if done == ended.len() {
+        return Exit::FINE;
+    }
+    let code = if done > 0 {
+        3
+    } else if diverged == ended.len() {
+        4
+    } else {
+        1
+    };
+    let rest = ended.iter().filter(|e| e.status.state != State::Done);
+    let mut lines: Vec<_> = rest
+        .map(|e| {
+            let (label, status) = (jobs[e.job].spec.label(), &e.status);
+            format!("{label} {}: {}", status.state.word(), status.reason)
+        })
+        .collect();
+    let failed = ended.len() - done - diverged;
+    if ended.len() > 1 {
+        lines.truncate(1);
+        lines.insert(
+            0,
+            format!(
+                "of {} runs, {done} are done, {diverged} diverged and {failed} failed",
+                ended.len()
+            ),
+        );
+    }
+    Exit {
+        code,
+        error: Some(lines.join("; first: ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::store::Status;
+
+    fn code(states: &[State]) -> u8 {
+        let ended = states.iter().enumerate().map(|(job, state)| Ended {
+            job,
+            status: Status::of(*state),
+            skipped: false,
+            seconds: 0.0,
+        });
+        let spec = crate::data::DataSpec::examples().remove(0).1;
+        let spec = crate::experiment::plan::RunSpec {
+            experiment: "e".into(),
+            data_name: "d".into(),
+            data: spec,
+            model_name: "m".into(),
+            model: crate::models::ModelSpec::Rad(Default::default()),
+            seed: 0,
+            train: Default::default(),
+            evaluation: Default::default(),
+        };
+        let jobs: Vec<_> = (0..states.len())
+            .map(|i| Job::new(i, &spec, std::path::Path::new("results")))
+            .collect();
+        exit(&jobs, &ended.collect::<Vec<_>>()).code
+    }
+
+    #[test]
+    fn the_exit_code_says_how_the_runs_ended() {
+        use State::{Diverged, Done, Failed};
+        assert_eq!(code(&[Done, Done]), 0);
+        assert_eq!(code(&[Done, Failed]), 3);
+        assert_eq!(code(&[Done, Diverged]), 3);
+        assert_eq!(code(&[Diverged]), 4);
+        assert_eq!(code(&[Diverged, Failed]), 1);
+        assert_eq!(code(&[Failed]), 1);
+    }
+}

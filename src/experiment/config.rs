@@ -1,0 +1,180 @@
+//! The experiment file as typed: its tables, its defaults, and what is wrong with it.
+
+use std::path::Path;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::data::DataSpec;
+use crate::error::{did_you_mean, BadValue};
+use crate::models::ModelSpec;
+use crate::train::TrainSpec;
+use crate::{Error, Result};
+
+use super::plan::check_start;
+use super::EvaluationSpec;
+pub(super) use difference::first_difference;
+pub(super) use words::quoted;
+
+mod difference;
+mod entries;
+mod fault;
+mod overrides;
+mod words;
+
+/// An experiment file. The maps keep the order of the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the experiment and of its folder below the results; the file's stem if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// One run is made per data set, model and seed.
+    #[serde(default = "default_seeds")]
+    pub seeds: Vec<u64>,
+    /// Name of the model that the others are compared with, pairwise by seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// How every model is trained.
+    #[serde(default)]
+    pub train: TrainSpec,
+    /// How every model is measured.
+    #[serde(default)]
+    pub evaluation: EvaluationSpec,
+    /// Data sets by name.
+    #[serde(default)]
+    pub data: IndexMap<String, DataSpec>,
+    /// Models by name.
+    #[serde(default)]
+    pub models: IndexMap<String, ModelSpec>,
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![0, 1, 2]
+}
+
+impl Config {
+    /// Reads a file, checks it, then applies `overrides` (`dotted.key=value`) one after the
+    /// other, checking after each. The result has a `name`.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))?;
+        let config = fault::parse(&text).map_err(|f| Error::Request(f.in_file(path, &text)))?;
+        let mut config = if overrides.is_empty() {
+            config
+        } else {
+            overrides::apply(&text, overrides)?
+        };
+        if config.name.is_none() {
+            config.name = Some(name_of(path)?);
+        }
+        Ok(config)
+    }
+
+    /// The file that says the same with every default filled in.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::failed(format!("could not write TOML: {e}")))
+    }
+
+    /// What is wrong with the values, if anything; keys are paths from the file's root.
+    pub fn check(&self) -> std::result::Result<(), BadValue> {
+        if let Some(name) = &self.name {
+            check_name("name", name)?;
+        }
+        self.check_seeds()?;
+        self.train.check().map_err(|e| e.below("train"))?;
+        self.evaluation.check().map_err(|e| e.below("evaluation"))?;
+        let some = |table: &str, n: usize| {
+            let expected = format!("at least one table `[{table}.NAME]`");
+            BadValue::unless(n > 0, table, &expected, "none")
+        };
+        some("data", self.data.len())?;
+        some("models", self.models.len())?;
+        for (name, model) in &self.models {
+            let place = format!("models.{name}");
+            check_name(&place, name)?;
+            model
+                .check()
+                .and_then(|()| check_start(model, &self.train))
+                .map_err(|e| e.below(&place))?;
+        }
+        for (name, data) in &self.data {
+            let place = format!("data.{name}");
+            check_name(&place, name)?;
+            BadValue::unless(
+                name != "figures",
+                &place,
+                "another name (`figures` is a folder of the report)",
+                "`figures`",
+            )?;
+            data.check().map_err(|e| e.below(&place))?;
+        }
+        self.check_reference()
+    }
+
+    fn check_seeds(&self) -> std::result::Result<(), BadValue> {
+        BadValue::unless(
+            !self.seeds.is_empty(),
+            "seeds",
+            "at least one seed in `seeds`",
+            "[]",
+        )?;
+        let mut sorted = self.seeds.clone();
+        sorted.sort_unstable();
+        match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(BadValue::new(
+                "seeds",
+                "every seed once in `seeds`",
+                format!("{} twice", pair[0]),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn check_reference(&self) -> std::result::Result<(), BadValue> {
+        let Some(reference) = &self.reference else {
+            return Ok(());
+        };
+        let known = || self.models.keys().map(String::as_str);
+        BadValue::unless(
+            self.models.contains_key(reference),
+            "reference",
+            &format!("`reference` to be one of {}", quoted(known())),
+            format!("\"{reference}\"{}", did_you_mean(reference, known())),
+        )
+    }
+}
+
+/// Names become folders, so they keep to characters that no shell or file system minds.
+fn check_name(place: &str, name: &str) -> std::result::Result<(), BadValue> {
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    BadValue::unless(
+        (1..=64).contains(&name.len()) && name.chars().all(fine),
+        place,
+        "a name of 1 to 64 characters out of a-z, 0-9, `_` and `-`",
+        format!("{name:?}"),
+    )
+}
+
+fn name_of(path: &Path) -> Result<String> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    check_name("name", &stem).map_err(|bad| {
+        Error::request(format!(
+            "{}: the file's name gives the results folder: expected {}; got {}; rename the file, \
+             or put `name = \"...\"` at its top",
+            path.display(),
+            bad.expected,
+            bad.got
+        ))
+    })?;
+    Ok(stem.into_owned())
+}
+
+fn unreadable(path: &Path, e: &std::io::Error) -> Error {
+    Error::request(format!(
+        "{}: could not read the experiment file: {e}",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! From a fault in TOML text to a message that says where, what was expected and what came.
+
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::de::{DeTable, DeValue, Deserializer};
+
+use super::entries::{entries, nearest, Entry};
+use super::words::{self, quoted};
+use super::Config;
+use crate::error::{did_you_mean, BadValue};
+
+/// One fault of an experiment file or of an override.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fault {
+    /// Where in the text, if anywhere.
+    span: Option<Range<usize>>,
+    /// Path of the table that the message is about; empty for the file's root.
+    table: String,
+    /// One line.
+    message: String,
+    /// The text is no TOML: a column helps, and a table is not known.
+    syntax: bool,
+    /// The table that names several members of an enum at once, where that is the fault.
+    pub(super) ambiguous: Option<Vec<String>>,
+}
+
+/// Reads and checks a whole file.
+pub(super) fn parse(text: &str) -> Result<Config, Fault> {
+    let table = DeTable::parse(text).map_err(|e| Fault::syntax(text, &e))?;
+    let config = Config::deserialize(Deserializer::from(table.clone()))
+        .map_err(|e| Fault::shape(table.get_ref(), &e))?;
+    config
+        .check()
+        .map_err(|bad| Fault::value(table.get_ref(), &bad))?;
+    Ok(config)
+}
+
+impl Fault {
+    /// "file:line: table: message", with the line itself below where that helps.
+    pub(super) fn in_file(&self, path: &Path, text: &str) -> String {
+        let path = path.display();
+        let Some(span) = &self.span else {
+            return format!("{path}: {self}");
+        };
+        let before = &text.as_bytes()[..span.start.min(text.len())];
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        if !self.syntax {
+            return format!("{path}:{line}: {self}");
+        }
+        let line_start = before
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |i| i + 1);
+        let column = String::from_utf8_lossy(&before[line_start..])
+            .chars()
+            .count();
+        let shown = text.lines().nth(line - 1).unwrap_or_default();
+        format!(
+            "{path}:{line}:{}: {self}\n  {shown}\n  {:column$}^",
+            column + 1,
+            ""
+        )
+    }
+
+    fn new(span: Option<Range<usize>>, table: &[String], message: String) -> Self {
+        Self {
+            span,
+            table: table.join("."),
+            message,
+            syntax: false,
+            ambiguous: None,
+        }
+    }
+
+    fn syntax(text: &str, e: &toml::de::Error) -> Self {
+        let source = e.span().and_then(|s| text.get(s)).unwrap_or_default();
+        let message = if e.message().starts_with("duplicate key") {
+            format!("`{}` is given twice; keep one", source.trim())
+        } else {
+            format!("not valid TOML: {}", e.message())
+        };
+        Self {
+            syntax: true,
+            ..Self::new(Some(e.span().unwrap_or(0..0)), &[], message)
+        }
+    }
+
+    fn value(root: &DeTable<'_>, bad: &BadValue) -> Self {
+        let at = nearest(root, &bad.key);
+        let table = match &at {
+            Some(at) if at.path.join(".") == bad.key => at.table().join("."),
+            _ => bad.key.rsplit_once('.').map_or("", |t| t.0).to_owned(),
+        };
+        Self::new(
+            at.map(|at| at.key),
+            &[table],
+            format!("expected {}; got {}", bad.expected, bad.got),
+        )
+    }
+
+    /// What serde found: an unknown key, a missing one, a value of the wrong kind.
+    fn shape(root: &DeTable<'_>, e: &toml::de::Error) -> Self {
+        let (span, said) = (e.span(), e.message());
+        let all = entries(root);
+        if let Some(unknown) = words::unknown(said) {
+            // A key that only leads to others has the span of its value too: the key is meant.
+            let at = all.iter().find(|e| Some(&e.key) == span.as_ref());
+            let at = at.or_else(|| all.iter().find(|e| Some(&e.span) == span.as_ref()));
+            let known = unknown.known.iter().map(String::as_str);
+            let message = format!(
+                "unknown {} `{}`{}; {}",
+                unknown.kind,
+                unknown.name,
+                did_you_mean(&unknown.name, known),
+                unknown.expected,
+            );
+            return Self::new(span, at.map_or(&[][..], Entry::table), message);
+        }
+        let Some(at) = all.iter().find(|e| Some(&e.span) == span.as_ref()) else {
+            let line = span.filter(|s| !s.is_empty());
+            return Self::new(line, &[], words::plain(said));
+        };
+        if said.starts_with("missing field ") {
+            return Self::new(span, &at.path, words::plain(said));
+        }
+        if said.starts_with("wanted exactly 1") || said == "wanted string or table" {
+            return Self::choice(root, at);
+        }
+        let message = match at.value.as_str() {
+            Some(name) if said.contains("unit variant, expected") => format!(
+                "expected `{0}` to be a table, as in `{0}.{name} = {{}}`; got \"{name}\"",
+                at.name()
+            ),
+            _ => words::mismatch(at.name(), said),
+        };
+        Self::new(span, at.table(), message)
+    }
+
+    /// A table that should name one member of an enum, and names none or several.
+    fn choice(root: &DeTable<'_>, at: &Entry<'_, '_>) -> Self {
+        let got = match at.value {
+            DeValue::Table(t) if t.is_empty() => "none".to_owned(),
+            DeValue::Table(t) => quoted(t.keys().map(|k| k.get_ref().as_ref())),
+            other => format!("a value of type {}", other.type_str()),
+        };
+        let expected = choices(root, at).unwrap_or_else(|| "the kinds `mdn list` shows".into());
+        let message = format!("expected exactly one of {expected}; got {got}");
+        let several = at.value.as_table().is_some_and(|t| t.len() > 1);
+        Self {
+            ambiguous: several.then(|| at.path.clone()),
+            ..Self::new(Some(at.span.clone()), &at.path, message)
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.table.is_empty() {
+            write!(f, "{}: ", self.table)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// The members that may stand at `at`: serde lists them when it meets one that it does not know.
+fn choices(root: &DeTable<'_>, at: &Entry<'_, '_>) -> Option<String> {
+    let mut probe = root.clone();
+    let (last, above) = at.path.split_last()?;
+    let mut table = &mut probe;
+    for key in above {
+        let DeValue::Table(next) = table.get_mut(key.as_str())?.get_mut() else {
+            return None;
+        };
+        table = next;
+    }
+    *table.get_mut(last.as_str())?.get_mut() = DeValue::String("?".into());
+    let span = at.span.clone();
+    let said = Config::deserialize(Deserializer::from(toml::Spanned::new(span, probe))).err()?;
+    let unknown = words::unknown(said.message()).filter(|u| u.name == "?")?;
+    Some(quoted(unknown.known.iter().map(String::as_str)))
+}

@@ -1,0 +1,112 @@
+//! `dotted.key=value` on top of a file.
+
+use serde::Deserialize;
+use toml::de::ValueDeserializer;
+use toml::{Table, Value};
+
+use super::fault::{parse, Fault};
+use super::words::quoted;
+use super::Config;
+use crate::error::did_you_mean;
+use crate::{Error, Result};
+
+/// Applies `overrides` to the file `text`, which is valid alone, and checks after each.
+pub(super) fn apply(text: &str, overrides: &[String]) -> Result<Config> {
+    let failed =
+        |e: &dyn std::fmt::Display| Error::failed(format!("could not apply overrides: {e}"));
+    let mut table: Table = toml::from_str(text).map_err(|e| failed(&e))?;
+    let mut config = parse(text).map_err(|e| failed(&e))?;
+    for typed in overrides {
+        let refused = |why: &dyn std::fmt::Display| {
+            Error::request(format!("override `{}`: {why}", typed.escape_debug()))
+        };
+        let (path, value) = split(typed).map_err(|why| refused(&why))?;
+        set(&mut table, &path, value).map_err(|why| refused(&why))?;
+        config = settle(&mut table, &path).map_err(|fault| refused(&fault))?;
+    }
+    Ok(config)
+}
+
+/// `a.b=1` as its keys and its value; what is no TOML value is a string.
+fn split(typed: &str) -> std::result::Result<(Vec<&str>, Value), String> {
+    let (key, value) = typed
+        .split_once('=')
+        .ok_or("expected `dotted.key=value`, as in `train.steps=200`")?;
+    let path: Vec<_> = key.trim().split('.').map(str::trim).collect();
+    if path.iter().any(|k| k.is_empty()) {
+        return Err(format!(
+            "expected a dotted key before `=`, as in `train.steps`; got `{}`",
+            key.escape_debug()
+        ));
+    }
+    let parsed = ValueDeserializer::parse(value.trim()).and_then(Value::deserialize);
+    Ok((
+        path,
+        parsed.unwrap_or_else(|_| Value::String(value.to_owned())),
+    ))
+}
+
+/// Puts the value into place. New tables are made on the way, but no new data set or model: a
+/// typo in a name must not add one.
+fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<(), String> {
+    let (last, above) = path.split_last().ok_or("expected a key")?;
+    let mut inner = table;
+    for (depth, key) in path.iter().enumerate() {
+        let kind = match path[0] {
+            "data" => "data set",
+            "models" => "model",
+            _ => "",
+        };
+        if depth == 1 && !kind.is_empty() && !inner.contains_key(*key) {
+            let known = || inner.keys().map(String::as_str);
+            return Err(format!(
+                "the file has no {kind} `{key}`{}; expected one of {}",
+                did_you_mean(key, known()),
+                quoted(known())
+            ));
+        }
+        if depth == above.len() {
+            break;
+        }
+        let next = inner
+            .entry(*key)
+            .or_insert_with(|| Value::Table(Table::new()));
+        // A string may be a choice without settings that now becomes one with settings.
+        if next.is_str() {
+            *next = Value::Table(Table::new());
+        }
+        inner = next
+            .as_table_mut()
+            .ok_or_else(|| format!("`{}` is no table: it has no keys", path[..=depth].join(".")))?;
+    }
+    inner.insert((*last).to_owned(), value);
+    Ok(())
+}
+
+/// Checks the table as a file. Where the override chose another member of an enum, the one that
+/// was chosen before goes.
+fn settle(table: &mut Table, path: &[&str]) -> std::result::Result<Config, Fault> {
+    loop {
+        let text = table.to_string();
+        let fault = match parse(&text) {
+            Ok(config) => return Ok(config),
+            Err(fault) => fault,
+        };
+        let Some(place) = fault
+            .ambiguous
+            .as_ref()
+            .filter(|p| p.len() < path.len() && p.iter().zip(path).all(|(a, b)| a == b))
+        else {
+            return Err(fault);
+        };
+        let mut inner = &mut *table;
+        for key in place {
+            match inner.get_mut(key).and_then(Value::as_table_mut) {
+                Some(next) => inner = next,
+                None => return Err(fault),
+            }
+        }
+        let chosen = path[place.len()];
+        inner.retain(|key, _| key == chosen);
+    }
+}

@@ -1,0 +1,113 @@
+use super::*;
+
+const FILE: &str = r#"
+name = "two"
+seeds = [5, 2]
+[train]
+steps = 500
+[data.far.ring]
+radius = 9.0
+[data.near.ring]
+[models.rad.rad]
+[models.plain.flow]
+[models.chained.flow]
+bijection.chain = [{ linear = {} }, { affine_coupling = { layers = 2 } }]
+base.mixture = { components = 3 }
+[models.cut.clusters]
+clusters = 3
+"#;
+
+fn plan() -> Plan {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("two.toml");
+    std::fs::write(&path, FILE).expect("writable");
+    Plan::load(&path, &[]).expect("a good file")
+}
+
+#[test]
+fn runs_come_in_the_order_of_the_file() {
+    let plan = plan();
+    let labels: Vec<_> = plan.runs.iter().map(RunSpec::label).collect();
+    assert_eq!(labels.len(), 2 * 4 * 2);
+    assert_eq!(labels[0], "far/rad/seed-5");
+    assert_eq!(labels[1], "far/rad/seed-2");
+    assert_eq!(labels[2], "far/plain/seed-5");
+    assert_eq!(labels[8], "near/rad/seed-5");
+}
+
+#[test]
+fn every_run_survives_its_own_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for run in plan().runs {
+        let path = dir.path().join("config.toml");
+        let text = run.to_toml().expect("it is TOML");
+        std::fs::write(&path, &text).expect("writable");
+        assert_eq!(RunSpec::read(&path).expect(&text), run, "{text}");
+    }
+}
+
+#[test]
+fn a_file_of_many_runs_is_no_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, FILE).expect("writable");
+    let said = RunSpec::read(&path).expect_err("many runs").to_string();
+    assert!(said.contains("got 2, 4 and 2"), "{said}");
+}
+
+#[test]
+fn the_first_difference_is_named() {
+    let plan = plan();
+    let was = &plan.runs[0];
+    assert_eq!(was.first_difference(was), None);
+    let mut now = was.clone();
+    now.train.steps = 1000;
+    let found = was.first_difference(&now).expect("they differ");
+    assert_eq!(
+        (found.key.as_str(), found.was.as_str(), found.now.as_str()),
+        ("train.steps", "500", "1000")
+    );
+    let other = was.first_difference(&plan.runs[2]).expect("they differ");
+    assert_eq!(other.key, "models.rad");
+}
+
+#[test]
+fn a_selection_narrows_and_refuses_what_is_not_there() {
+    let plan = plan();
+    let all = plan.select(&Selection::default()).expect("all");
+    assert_eq!(all.len(), plan.runs.len());
+    let some = Selection {
+        data: vec!["near".into()],
+        models: vec!["rad".into(), "cut".into()],
+        seeds: vec![2],
+        index: None,
+    };
+    assert_eq!(plan.select(&some).expect("some"), [9, 15]);
+    let faults = [
+        (
+            Selection {
+                models: vec!["plian".into()],
+                ..Selection::default()
+            },
+            "no model `plian` (did you mean `plain`?)",
+        ),
+        (
+            Selection {
+                seeds: vec![7],
+                ..Selection::default()
+            },
+            "no seed `7`; expected one of `5`, `2`",
+        ),
+        (
+            Selection {
+                index: Some(16),
+                ..Selection::default()
+            },
+            "expected --index between 0 and 15; got 16",
+        ),
+    ];
+    for (selection, message) in faults {
+        let said = plan.select(&selection).expect_err(message).to_string();
+        assert!(said.contains(message), "{said}");
+    }
+}

@@ -1,0 +1,201 @@
+//! Many runs at once, one per core.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::plan::RunSpec;
+use super::store::{RunDir, State, Status};
+use crate::train::Progress;
+use crate::{Error, Result};
+
+/// A run and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Index in the plan.
+    pub index: usize,
+    /// What it is.
+    pub spec: RunSpec,
+    /// Where it goes.
+    pub place: RunDir,
+}
+
+impl Job {
+    /// The run `index` of a plan, below the results folder `out`.
+    pub fn new(index: usize, spec: &RunSpec, out: &Path) -> Self {
+        let place = RunDir::new(
+            out,
+            &spec.experiment,
+            &spec.data_name,
+            &spec.model_name,
+            spec.seed,
+        );
+        Self {
+            index,
+            spec: spec.clone(),
+            place,
+        }
+    }
+}
+
+/// What is to be done with a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Todo {
+    /// Train it: nothing usable is there.
+    Train,
+    /// Nothing: it ended before, with these very settings.
+    Skip(Status),
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ended {
+    /// Its place among the jobs.
+    pub job: usize,
+    /// Where the run stands now.
+    pub status: Status,
+    /// It had ended before and was not done again.
+    pub skipped: bool,
+    /// Wall time.
+    pub seconds: f64,
+}
+
+/// Is told what happens, from several threads at once.
+pub trait Watch: Sync {
+    /// A run begins.
+    fn began(&self, job: usize);
+    /// A run has made a step.
+    fn stepped(&self, job: usize, progress: &Progress);
+    /// A run has ended, or need not begin.
+    fn ended(&self, ended: &Ended);
+}
+
+/// What is to be done with each job. A run that ended before is not done again, one that was
+/// broken off or failed is. A finished run with other settings is a bad request: it would be
+/// overwritten. With `force` every job is trained.
+pub fn todo(jobs: &[Job], force: bool) -> Result<Vec<Todo>> {
+    jobs.iter()
+        .map(|job| {
+            if force {
+                return Ok(Todo::Train);
+            }
+            let status = job.place.read_status()?;
+            if !matches!(status.state, State::Done | State::Diverged) {
+                return Ok(Todo::Train);
+            }
+            let made = RunSpec::read(&job.place.path("config.toml"))?;
+            match made.first_difference(&job.spec) {
+                None => Ok(Todo::Skip(status)),
+                Some(_) if status.state == State::Diverged => Ok(Todo::Train),
+                Some(d) => Err(Error::request(format!(
+                    "{} was made with other settings: {} was {}, now {}; use --force to redo \
+                     it, or --out for another folder",
+                    job.place.0.display(),
+                    d.key,
+                    d.was,
+                    d.now
+                ))),
+            }
+        })
+        .collect()
+}
+
+/// What does one job: [`super::run::run`] with a device, outside of tests.
+pub type Work<'a> = dyn Fn(&Job, &mut dyn FnMut(&Progress)) -> Result<Status> + Sync + 'a;
+
+/// Does the jobs, at most `threads` at a time, in order. One that fails or diverges does not stop
+/// the others. The result has the jobs' order.
+pub fn run_all(
+    jobs: &[Job],
+    todo: &[Todo],
+    threads: usize,
+    work: &Work<'_>,
+    watch: &dyn Watch,
+) -> Result<Vec<Ended>> {
+    let mut all = Vec::new();
+    let mut waiting = Vec::new();
+    for (job, todo) in todo.iter().enumerate() {
+        match todo {
+            Todo::Train => waiting.push(job),
+            Todo::Skip(status) => {
+                let ended = Ended {
+                    job,
+                    status: status.clone(),
+                    skipped: true,
+                    seconds: 0.0,
+                };
+                watch.ended(&ended);
+                all.push(ended);
+            }
+        }
+    }
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(all);
+    let worker = || {
+        while let Some(&job) = waiting.get(next.fetch_add(1, Ordering::Relaxed)) {
+            watch.began(job);
+            let start = Instant::now();
+            let status = one(&jobs[job], work, &mut |p| watch.stepped(job, p));
+            let ended = Ended {
+                job,
+                status,
+                skipped: false,
+                seconds: start.elapsed().as_secs_f64(),
+            };
+            watch.ended(&ended);
+            done.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(ended);
+        }
+    };
+    // A pool of one thread for each worker: inside one shared pool, a run that waits for a
+    // parallel loop of its own would begin another run in the meantime, and outside any pool all
+    // such loops would queue for the global one.
+    let pools = (0..threads.min(waiting.len()))
+        .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|e| Error::failed(format!("could not start the worker threads: {e}")))?;
+    std::thread::scope(|scope| {
+        for pool in &pools {
+            scope.spawn(|| pool.install(worker));
+        }
+    });
+    let mut all = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    all.sort_by_key(|e| e.job);
+    Ok(all)
+}
+
+fn one(job: &Job, work: &Work<'_>, watch: &mut dyn FnMut(&Progress)) -> Status {
+    let failed = |reason: &str| Status {
+        state: State::Failed,
+        reason: reason.lines().collect::<Vec<_>>().join(" "),
+    };
+    match catch_unwind(AssertUnwindSafe(|| work(job, watch))) {
+        Ok(Ok(status)) => status,
+        Ok(Err(e)) => failed(&e.to_string()),
+        Err(panic) => {
+            let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+            let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+            let status = failed(&format!(
+                "a fault of the program: {}",
+                said.unwrap_or_default()
+            ));
+            // If this cannot be recorded either, the run stays `running` and is done again.
+            let _ = job.place.write_status(&status);
+            status
+        }
+    }
+}
+
+/// The number of runs at a time: as asked for, else as the environment says, else one per core.
+pub fn threads(asked: Option<usize>, environment: Option<usize>) -> usize {
+    asked
+        .or(environment)
+        .filter(|n| *n > 0)
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+#[cfg(test)]
+mod tests;

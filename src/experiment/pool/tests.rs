@@ -1,0 +1,93 @@
+use super::*;
+use crate::experiment::plan::Plan;
+
+const FILE: &str = "seeds = [0, 1, 2, 3]\n[data.ring.ring]\nmodes = 8\nradius = 4.0\nstd = 0.2\n\
+                    [models.rad.rad]\n";
+
+fn jobs(dir: &Path) -> Vec<Job> {
+    let path = dir.join("pool.toml");
+    std::fs::write(&path, FILE).expect("writable");
+    let plan = Plan::load(&path, &[]).expect("a good file");
+    let runs = plan.runs.iter().enumerate();
+    runs.map(|(i, run)| Job::new(i, run, &dir.join("out")))
+        .collect()
+}
+
+fn recorded(job: &Job, state: State, reason: &str) -> Result<Status> {
+    let text = job.spec.to_toml()?;
+    job.place.write("config.toml", text.as_bytes())?;
+    let status = Status {
+        state,
+        reason: reason.to_owned(),
+    };
+    job.place.write_status(&status)?;
+    Ok(status)
+}
+
+struct Count(AtomicUsize);
+
+impl Watch for Count {
+    fn began(&self, _: usize) {}
+    fn stepped(&self, _: usize, _: &Progress) {}
+    fn ended(&self, _: &Ended) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn one_that_fails_diverges_or_panics_does_not_stop_the_others() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let jobs = jobs(dir.path());
+    let work = |job: &Job, _: &mut dyn FnMut(&Progress)| match job.spec.seed {
+        0 => Err(Error::failed("no disk\nleft")),
+        1 => recorded(job, State::Diverged, "loss not finite at step 3"),
+        2 => panic!("on purpose"),
+        _ => recorded(job, State::Done, ""),
+    };
+    let first = todo(&jobs, false).expect("nothing there yet");
+    assert_eq!(first, vec![Todo::Train; 4]);
+    let watch = Count(AtomicUsize::new(0));
+    let ended = run_all(&jobs, &first, 2, &work, &watch).expect("it runs");
+    assert_eq!(watch.0.load(Ordering::Relaxed), 4);
+    let states: Vec<_> = ended.iter().map(|e| e.status.state).collect();
+    use State::{Diverged, Done, Failed};
+    assert_eq!(states, [Failed, Diverged, Failed, Done]);
+    assert_eq!(ended[0].status.reason, "no disk left");
+    assert_eq!(ended[2].status.reason, "a fault of the program: on purpose");
+    assert_eq!(jobs[2].place.read_status().expect("status").state, Failed);
+
+    let again = todo(&jobs, false).expect("same settings");
+    let skips: Vec<_> = again.iter().map(|t| *t != Todo::Train).collect();
+    assert_eq!(skips, [false, true, false, true]);
+    assert_eq!(todo(&jobs, true).expect("forced"), vec![Todo::Train; 4]);
+}
+
+#[test]
+fn a_finished_run_with_other_settings_is_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut jobs = jobs(dir.path());
+    recorded(&jobs[0], State::Done, "").expect("writable");
+    recorded(&jobs[1], State::Diverged, "").expect("writable");
+    for job in &mut jobs {
+        job.spec.train.steps += 1;
+    }
+    let said = todo(&jobs, false).expect_err("refused").to_string();
+    assert!(
+        said.ends_with(
+            "out/pool/ring/rad/seed-0 was made with other settings: train.steps was 5000, now \
+             5001; use --force to redo it, or --out for another folder"
+        ),
+        "{said}"
+    );
+    assert_eq!(todo(&jobs, true).expect("forced"), vec![Todo::Train; 4]);
+    let redone = todo(&jobs[1..], false).expect("a diverged run may be tried again");
+    assert_eq!(redone, vec![Todo::Train; 3]);
+}
+
+#[test]
+fn the_number_of_threads_comes_from_the_nearest_source() {
+    assert_eq!(threads(Some(3), Some(5)), 3);
+    assert_eq!(threads(None, Some(5)), 5);
+    assert!(threads(None, Some(0)) >= 1);
+    assert!(threads(None, None) >= 1);
+}

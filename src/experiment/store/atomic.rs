@@ -1,0 +1,83 @@
+//! Files that are there in full or not at all.
+
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Writes `bytes` to a new file beside `path` and moves it there, so that a reader or a crash
+/// never meets half a file. Folders on the way are made.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder).map_err(Error::io(folder, "could not make the folder"))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".mdn-");
+    if let Some(open) = as_umask_allows() {
+        builder.permissions(open);
+    }
+    let mut file = builder
+        .tempfile_in(folder)
+        .map_err(Error::io(path, "could not write"))?;
+    file.write_all(bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(Error::io(path, "could not write"))?;
+    file.persist(path)
+        .map_err(|e| Error::io(path, "could not write")(e.error))?;
+    // The move itself survives a power cut only once the folder is on disk; not every file
+    // system can sync a folder, and the file is already whole.
+    let _ = File::open(folder).and_then(|f| f.sync_all());
+    Ok(())
+}
+
+/// Temporary files are private by default, which hides results from colleagues on a shared disk.
+#[cfg(unix)]
+fn as_umask_allows() -> Option<Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(Permissions::from_mode(0o666))
+}
+
+#[cfg(not(unix))]
+fn as_umask_allows() -> Option<Permissions> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/status");
+        write_atomic(&path, b"running\n").unwrap();
+        write_atomic(&path, b"done\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"done\n");
+        let beside = fs::read_dir(path.parent().unwrap()).unwrap().count();
+        assert_eq!(beside, 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_as_readable_as_any_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (ours, plain) = (dir.path().join("ours"), dir.path().join("plain"));
+        write_atomic(&ours, b"x").unwrap();
+        fs::write(&plain, b"x").unwrap();
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, b"x").unwrap();
+        let error = write_atomic(&file.join("below"), b"x").unwrap_err();
+        assert!(error.to_string().contains("file"), "{error}");
+    }
+}

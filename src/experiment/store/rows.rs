@@ -1,0 +1,217 @@
+//! `history.csv` and `metrics.csv`.
+
+use std::path::PathBuf;
+
+use super::number::{exact, exact_or_empty};
+use super::table::{csv_bytes, read_csv};
+use super::{HistoryRow, MetricRow, RunDir, Split};
+use crate::Result;
+
+const HISTORY: [&str; 6] = [
+    "step",
+    "split",
+    "loss",
+    "grad_norm",
+    "non_finite",
+    "seconds",
+];
+
+const METRICS: [&str; 8] = [
+    "metric",
+    "unit",
+    "better",
+    "value",
+    "std_err",
+    "n",
+    "non_finite",
+    "note",
+];
+
+impl Split {
+    /// The word that stands in files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+        }
+    }
+}
+
+impl RunDir {
+    /// Writes the whole of `history.csv`.
+    pub fn write_history(&self, rows: &[HistoryRow]) -> Result<PathBuf> {
+        let lines = rows.iter().map(|r| {
+            [
+                r.step.to_string(),
+                r.split.word().to_owned(),
+                exact(r.loss),
+                exact_or_empty(r.grad_norm),
+                r.non_finite.to_string(),
+                exact(r.seconds),
+            ]
+        });
+        self.write("history.csv", &csv_bytes(HISTORY, lines)?)
+    }
+
+    /// Reads `history.csv`.
+    pub fn read_history(&self) -> Result<Vec<HistoryRow>> {
+        read_csv(&self.path("history.csv"), &HISTORY, |line| {
+            let split = match line.text("split") {
+                "train" => Split::Train,
+                "validation" => Split::Validation,
+                other => return Err(line.fault("split", "`train` or `validation`", other)),
+            };
+            Ok(HistoryRow {
+                step: line.parse("step", "a whole number")?,
+                split,
+                loss: line.parse("loss", "a number")?,
+                grad_norm: line.parse_or_empty("grad_norm")?,
+                non_finite: line.parse("non_finite", "a whole number")?,
+                seconds: line.parse("seconds", "a number")?,
+            })
+        })
+    }
+
+    /// Writes the whole of `metrics.csv`.
+    pub fn write_metrics(&self, rows: &[MetricRow]) -> Result<PathBuf> {
+        let lines = rows.iter().map(|r| {
+            [
+                r.metric.clone(),
+                r.unit.clone(),
+                r.better.clone(),
+                exact_or_empty(r.value),
+                exact_or_empty(r.std_err),
+                r.n.to_string(),
+                r.non_finite.to_string(),
+                r.note.clone(),
+            ]
+        });
+        self.write("metrics.csv", &csv_bytes(METRICS, lines)?)
+    }
+
+    /// Reads `metrics.csv`.
+    pub fn read_metrics(&self) -> Result<Vec<MetricRow>> {
+        read_csv(&self.path("metrics.csv"), &METRICS, |line| {
+            Ok(MetricRow {
+                metric: line.parse("metric", "a key")?,
+                unit: line.text("unit").to_owned(),
+                better: line.text("better").to_owned(),
+                value: line.parse_or_empty("value")?,
+                std_err: line.parse_or_empty("std_err")?,
+                n: line.parse("n", "a whole number")?,
+                non_finite: line.parse("non_finite", "a whole number")?,
+                note: line.text("note").to_owned(),
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn history() -> Vec<HistoryRow> {
+        let row = |step, split, loss, grad_norm| HistoryRow {
+            step,
+            split,
+            loss,
+            grad_norm,
+            non_finite: 2,
+            seconds: 0.25,
+        };
+        vec![
+            row(1, Split::Train, 0.1 + 0.2, Some(1e-12)),
+            row(1, Split::Validation, f64::INFINITY, None),
+        ]
+    }
+
+    fn metrics() -> Vec<MetricRow> {
+        let row = |metric: &str, value, note: &str| MetricRow {
+            metric: metric.into(),
+            unit: "nats".into(),
+            better: "lower".into(),
+            value,
+            std_err: None,
+            n: 1000,
+            non_finite: 0,
+            note: note.into(),
+        };
+        vec![
+            row("nll", Some(-1.5), ""),
+            row("kl", None, "true density unknown, so \"none\""),
+        ]
+    }
+
+    #[test]
+    fn rows_read_back_as_written_and_unknown_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir(dir.path().to_path_buf());
+        let path = run.write_history(&history()).unwrap();
+        assert_eq!(
+            fs::read_to_string(path).unwrap(),
+            "step,split,loss,grad_norm,non_finite,seconds\n\
+             1,train,0.30000000000000004,1e-12,2,0.25\n\
+             1,validation,inf,,2,0.25\n"
+        );
+        assert_eq!(run.read_history().unwrap(), history());
+        let path = run.write_metrics(&metrics()).unwrap();
+        assert_eq!(
+            fs::read_to_string(path).unwrap(),
+            "metric,unit,better,value,std_err,n,non_finite,note\n\
+             nll,nats,lower,-1.5,,1000,0,\n\
+             kl,nats,lower,,,1000,0,\"true density unknown, so \"\"none\"\"\"\n"
+        );
+        assert_eq!(run.read_metrics().unwrap(), metrics());
+        run.write_history(&[]).unwrap();
+        assert_eq!(run.read_history().unwrap(), []);
+    }
+
+    #[test]
+    fn damage_is_reported_with_file_and_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir(dir.path().to_path_buf());
+        let head = "step,split,loss,grad_norm,non_finite,seconds\n";
+        let cases = [
+            ("", "history.csv:1: expected the columns `step,split"),
+            (
+                "step,loss\n",
+                "history.csv:1: expected the columns `step,split,loss,grad_norm,non_finite,seconds`; \
+                 got `step,loss`",
+            ),
+            (
+                &format!("{head}1,train,2,,0,0\n2,train,2,,"),
+                "history.csv:3: the last line does not end: the file is cut off",
+            ),
+            (
+                &format!("{head}1,train,2,,0,0\n2,train\n"),
+                "history.csv:3: expected 6 cells; got 2",
+            ),
+            (
+                &format!("{head}1,test,2,,0,0\n"),
+                "history.csv:2: `split`: expected `train` or `validation`; got `test`",
+            ),
+            (
+                &format!("{head}1,train,two,,0,0\n"),
+                "history.csv:2: `loss`: expected a number; got `two`",
+            ),
+            (
+                &format!("{head}1,train,2,x,0,0\n"),
+                "history.csv:2: `grad_norm`: expected a number or nothing; got `x`",
+            ),
+        ];
+        for (text, expected) in cases {
+            fs::write(run.path("history.csv"), text).unwrap();
+            let got = run.read_history().unwrap_err().to_string();
+            assert!(got.contains(expected), "expected {expected}\ngot {got}");
+        }
+        fs::write(run.path("history.csv"), b"step,\xff\xfe\n").unwrap();
+        let got = run.read_history().unwrap_err().to_string();
+        assert!(got.contains("history.csv:1: not readable as CSV"), "{got}");
+        assert!(run
+            .read_metrics()
+            .unwrap_err()
+            .to_string()
+            .contains("metrics.csv"));
+    }
+}

@@ -1,0 +1,134 @@
+//! Numbers for people: as many digits as the uncertainty allows.
+
+use super::interval::Spread;
+
+/// Beyond this many decimals a power of ten is easier to read.
+const MOST_DECIMALS: i32 = 6;
+
+/// `1.176 ± 0.034`, with two digits of the half-width; `1.176` where there is no interval; a
+/// dash where there is no value.
+pub fn spread(s: Option<&Spread>) -> String {
+    s.map_or_else(dash, |s| match s.half() {
+        Some(half) => with_half(s.mean, half),
+        None => plain(s.mean),
+    })
+}
+
+/// As [`spread`] with the sign always shown.
+pub fn difference(s: Option<&Spread>) -> String {
+    let text = spread(s);
+    match s {
+        Some(s) if s.mean > 0.0 && text.starts_with('(') => format!("(+{}", &text[1..]),
+        Some(s) if s.mean > 0.0 => format!("+{text}"),
+        _ => text,
+    }
+}
+
+/// What stands for "does not apply".
+pub fn dash() -> String {
+    "–".to_owned()
+}
+
+/// Four significant digits; whole numbers as they are.
+pub fn plain(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if !value.is_finite() || (value.fract() == 0.0 && value.abs() < 1e6) {
+        return format!("{value}");
+    }
+    let decimals = 3 - magnitude(value);
+    if decimals > MOST_DECIMALS + 1 || value.abs() >= 1e6 {
+        return format!("{value:.2e}");
+    }
+    format!("{value:.*}", decimals.max(0) as usize)
+}
+
+/// `value ± half`.
+pub fn with_half(value: f64, half: f64) -> String {
+    if !value.is_finite() || !half.is_finite() {
+        return plain(value);
+    }
+    if half == 0.0 {
+        return format!("{} ± 0", plain(value));
+    }
+    let decimals = 1 - magnitude(half);
+    let top = magnitude(value.abs().max(half));
+    if decimals > MOST_DECIMALS || top >= MOST_DECIMALS {
+        let unit = 10f64.powi(top);
+        let decimals = (decimals + top).max(0) as usize;
+        let (v, h) = (value / unit, half / unit);
+        return format!("({v:.decimals$} ± {h:.decimals$})e{top}");
+    }
+    let decimals = decimals.max(0) as usize;
+    format!("{value:.decimals$} ± {half:.decimals$}")
+}
+
+/// `12 345`
+pub fn count(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let mut text = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(' ');
+        }
+        text.push(c);
+    }
+    text
+}
+
+/// The number of parameters, marked where it differs between seeds.
+pub fn parameters(s: Option<&Spread>) -> String {
+    s.map_or_else(dash, |s| {
+        let varies = s.half().is_some_and(|h| h > 0.0);
+        format!("{}{}", if varies { "≈ " } else { "" }, count(s.mean))
+    })
+}
+
+fn magnitude(value: f64) -> i32 {
+    value.abs().log10().floor() as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_follow_the_uncertainty() {
+        let cases = [
+            (1.17634, 0.0341, "1.176 ± 0.034"),
+            (-1.17634, 0.341, "-1.18 ± 0.34"),
+            (153.2, 12.7, "153 ± 13"),
+            (1532.2, 127.0, "1532 ± 127"),
+            (8.0, 0.0, "8 ± 0"),
+            (0.0, 0.0, "0 ± 0"),
+            (1.2345e-9, 1.2e-10, "(1.23 ± 0.12)e-9"),
+            (2.5e7, 1.0e6, "(2.50 ± 0.10)e7"),
+            (f64::INFINITY, f64::NAN, "inf"),
+        ];
+        for (value, half, text) in cases {
+            assert_eq!(with_half(value, half), text);
+        }
+    }
+
+    #[test]
+    fn without_an_interval_four_digits_are_shown() {
+        let cases = [
+            (0.023456, "0.02346"),
+            (1.17634, "1.176"),
+            (8.0, "8"),
+            (1234.56, "1235"),
+            (1.23e-9, "1.23e-9"),
+            (0.0, "0"),
+            (f64::NAN, "NaN"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(plain(value), text);
+        }
+        assert_eq!(spread(None), "–");
+        assert_eq!(count(1234567.0), "1 234 567");
+        assert_eq!(count(123.0), "123");
+        let up = Spread::of(&[0.1, 0.3]).unwrap();
+        assert_eq!(difference(Some(&up)), "+0.2 ± 1.3");
+    }
+}

@@ -1,0 +1,301 @@
+//! Drawing in pixels of the finished figure, three times as fine while drawing.
+
+use plotters::backend::{BitMapBackend, DrawingBackend};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontTransform, RGBColor, TextStyle};
+
+use super::font::{self, drawable, Type};
+use crate::{Error, Result};
+
+/// Fine pixels to a pixel, each way. Plotters draws on whole pixels: averaging 3 x 3 of them is
+/// what makes curves and letters smooth.
+const FINE: usize = 3;
+
+/// A point in pixels, y downwards.
+pub type Point = (f64, f64);
+
+/// A colour and how much of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ink(pub [u8; 3], pub f64);
+
+impl Ink {
+    /// The colour at full strength.
+    pub const fn full(rgb: [u8; 3]) -> Self {
+        Self(rgb, 1.0)
+    }
+}
+
+/// An upright rectangle in pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rect {
+    /// Left.
+    pub x: f64,
+    /// Top.
+    pub y: f64,
+    /// Width.
+    pub w: f64,
+    /// Height.
+    pub h: f64,
+}
+
+impl Rect {
+    /// x of the right side.
+    pub fn right(&self) -> f64 {
+        self.x + self.w
+    }
+
+    /// y of the lower side.
+    pub fn bottom(&self) -> f64 {
+        self.y + self.h
+    }
+}
+
+/// Where a text stands from its point: the point is on the base line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Align {
+    /// The text begins there.
+    Left,
+    /// Its middle is there.
+    Middle,
+    /// It ends there.
+    Right,
+}
+
+/// A picture in the making.
+pub struct Canvas {
+    width: usize,
+    height: usize,
+    fine: Vec<u8>,
+    fault: Option<String>,
+}
+
+/// A finished picture, RGB row by row from the top.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    /// Pixels across.
+    pub width: usize,
+    /// Pixels down.
+    pub height: usize,
+    /// `3 * width * height` bytes.
+    pub rgb: Vec<u8>,
+}
+
+impl Canvas {
+    /// A white sheet.
+    pub fn new(width: f64, height: f64) -> Result<Self> {
+        font::register()?;
+        let (width, height) = (width.ceil() as usize, height.ceil() as usize);
+        Ok(Self {
+            width,
+            height,
+            fine: vec![255; 3 * width * height * FINE * FINE],
+            fault: None,
+        })
+    }
+
+    /// Width and height in pixels.
+    pub fn size(&self) -> (f64, f64) {
+        (self.width as f64, self.height as f64)
+    }
+
+    /// The fine columns and rows of a rectangle, within the sheet.
+    fn span(&self, r: &Rect) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+        let f = FINE as f64;
+        let edge = |v: f64, most: usize| (v * f).round().clamp(0.0, (most * FINE) as f64) as usize;
+        (
+            edge(r.x, self.width)..edge(r.right(), self.width),
+            edge(r.y, self.height)..edge(r.bottom(), self.height),
+        )
+    }
+
+    fn sheet(&self) -> Rect {
+        let (w, h) = self.size();
+        Rect {
+            x: 0.0,
+            y: 0.0,
+            w,
+            h,
+        }
+    }
+
+    fn blend(&mut self, column: usize, row: usize, Ink(rgb, alpha): Ink) {
+        let at = 3 * (row * self.width * FINE + column);
+        for (old, new) in self.fine[at..at + 3].iter_mut().zip(rgb) {
+            *old = (f64::from(*old) * (1.0 - alpha) + f64::from(new) * alpha).round() as u8;
+        }
+    }
+
+    /// A line through `path` with round joints. It is laid down at once, so that a faint line
+    /// that touches itself is no darker there.
+    pub fn stroke(&mut self, path: &[Point], width: f64, ink: Ink, within: Option<Rect>) {
+        let f = FINE as f64;
+        let radius = 0.5 * width * f;
+        let (columns, rows) = self.span(&within.unwrap_or_else(|| self.sheet()));
+        let limits = |values: &mut dyn Iterator<Item = f64>, range: &std::ops::Range<usize>| {
+            let (low, high) = values.fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
+            let edge = |v: f64| v.clamp(range.start as f64, range.end as f64) as usize;
+            edge(low * f - radius - 1.0)..edge(high * f + radius + 2.0)
+        };
+        if path.iter().any(|p| !p.0.is_finite() || !p.1.is_finite()) {
+            return;
+        }
+        let columns = limits(&mut path.iter().map(|p| p.0), &columns);
+        let rows = limits(&mut path.iter().map(|p| p.1), &rows);
+        let mut mask = vec![0f32; columns.len() * rows.len()];
+        let dot = [path[0], path[0]];
+        for pair in if path.len() == 1 {
+            dot.windows(2)
+        } else {
+            path.windows(2)
+        } {
+            let ((ax, ay), (bx, by)) = (pair[0], pair[1]);
+            let (ax, ay, bx, by) = (ax * f, ay * f, bx * f, by * f);
+            let (dx, dy) = (bx - ax, by - ay);
+            let length = dx * dx + dy * dy;
+            let across = limits(&mut [pair[0].0, pair[1].0].into_iter(), &columns);
+            for row in limits(&mut [pair[0].1, pair[1].1].into_iter(), &rows) {
+                for column in across.clone() {
+                    let (px, py) = (column as f64 + 0.5 - ax, row as f64 + 0.5 - ay);
+                    let t = if length > 0.0 {
+                        ((px * dx + py * dy) / length).clamp(0.0, 1.0)
+                    } else {
+                        0.0
+                    };
+                    let distance = (px - t * dx).hypot(py - t * dy);
+                    let cover = (radius + 0.5 - distance).clamp(0.0, 1.0) as f32;
+                    let cell =
+                        &mut mask[(row - rows.start) * columns.len() + (column - columns.start)];
+                    *cell = cell.max(cover);
+                }
+            }
+        }
+        for row in rows.clone() {
+            for column in columns.clone() {
+                let cover = mask[(row - rows.start) * columns.len() + (column - columns.start)];
+                if cover > 0.0 {
+                    self.blend(column, row, Ink(ink.0, ink.1 * f64::from(cover)));
+                }
+            }
+        }
+    }
+
+    /// A disc.
+    pub fn dot(&mut self, at: Point, radius: f64, ink: Ink, within: Option<Rect>) {
+        self.stroke(&[at], 2.0 * radius, ink, within);
+    }
+
+    /// A line of short pieces.
+    pub fn dashes(&mut self, (ax, ay): Point, (bx, by): Point, width: f64, ink: Ink) {
+        let length = (bx - ax).hypot(by - ay);
+        let (mut from, dash) = (0.0, 6.0);
+        while from < length {
+            let (s, t) = (from / length, (from + dash).min(length) / length);
+            let at = |t: f64| (ax + t * (bx - ax), ay + t * (by - ay));
+            self.stroke(&[at(s), at(t)], width, ink, None);
+            from += 2.0 * dash;
+        }
+    }
+
+    /// The area within `corners`.
+    pub fn fill(&mut self, corners: &[Point], ink: Ink) {
+        let f = FINE as f64;
+        let corners = corners
+            .iter()
+            .map(|(x, y)| ((x * f).round() as i32, (y * f).round() as i32));
+        let corners: Vec<_> = corners.collect();
+        let [r, g, b] = ink.0;
+        let colour = RGBColor(r, g, b).mix(ink.1);
+        let size = ((self.width * FINE) as u32, (self.height * FINE) as u32);
+        let mut backend = BitMapBackend::with_buffer(&mut self.fine, size);
+        if let Err(e) = backend.fill_polygon(corners, &colour) {
+            self.fault = Some(e.to_string());
+        }
+    }
+
+    /// The colours that `colour(u, v)` gives for 0 <= u, v < 1, u to the right and v upwards.
+    pub fn image(&mut self, area: &Rect, colour: impl Fn(f64, f64) -> [u8; 3]) {
+        let (columns, rows) = self.span(area);
+        let (w, h) = (columns.len() as f64, rows.len() as f64);
+        for (j, row) in rows.enumerate() {
+            let v = 1.0 - (j as f64 + 0.5) / h;
+            for (i, column) in columns.clone().enumerate() {
+                let at = 3 * (row * self.width * FINE + column);
+                let u = (i as f64 + 0.5) / w;
+                self.fine[at..at + 3].copy_from_slice(&colour(u, v));
+            }
+        }
+    }
+
+    /// A text whose base line is at `at`.
+    pub fn text(&mut self, text: &str, face: Type, rgb: [u8; 3], at: Point, align: Align) {
+        self.write(text, face, rgb, at, align, false);
+    }
+
+    /// A text that reads upwards, its middle at `at`.
+    pub fn text_upwards(&mut self, text: &str, face: Type, rgb: [u8; 3], at: Point) {
+        self.write(text, face, rgb, at, Align::Middle, true);
+    }
+
+    fn write(&mut self, text: &str, face: Type, rgb: [u8; 3], at: Point, align: Align, up: bool) {
+        let f = FINE as f64;
+        let font = face.font(f);
+        let size = font.get_size();
+        let h_pos = match align {
+            Align::Left => HPos::Left,
+            Align::Middle => HPos::Center,
+            Align::Right => HPos::Right,
+        };
+        let [r, g, b] = rgb;
+        let font = if up {
+            font.transform(FontTransform::Rotate270)
+        } else {
+            font
+        };
+        let colour = RGBColor(r, g, b);
+        let style = TextStyle::from(font)
+            .pos(Pos::new(h_pos, VPos::Top))
+            .color(&colour);
+        // Plotters' base line lies half a size below the point it is given; in an upward text
+        // that way points to the right.
+        let drop = 0.5 * size;
+        let (x, y) = if up {
+            (at.0 * f - drop, at.1 * f)
+        } else {
+            (at.0 * f, at.1 * f - drop)
+        };
+        let place = (x.round() as i32, y.round() as i32);
+        let size = ((self.width * FINE) as u32, (self.height * FINE) as u32);
+        let mut backend = BitMapBackend::with_buffer(&mut self.fine, size);
+        if let Err(e) = backend.draw_text(&drawable(text), &style, place) {
+            self.fault = Some(e.to_string());
+        }
+    }
+
+    /// The mean of every 3 x 3 fine pixels.
+    pub fn finish(self) -> Result<Image> {
+        if let Some(fault) = self.fault {
+            return Err(Error::failed(format!("could not draw: {fault}")));
+        }
+        let across = 3 * self.width * FINE;
+        let mut rgb = Vec::with_capacity(3 * self.width * self.height);
+        for rows in self.fine.chunks_exact(across * FINE) {
+            for column in 0..self.width {
+                for channel in 0..3 {
+                    let mut sum = 0usize;
+                    for row in rows.chunks_exact(across) {
+                        for fine in 0..FINE {
+                            sum += usize::from(row[3 * (column * FINE + fine) + channel]);
+                        }
+                    }
+                    let cells = FINE * FINE;
+                    rgb.push(((sum + cells / 2) / cells) as u8);
+                }
+            }
+        }
+        Ok(Image {
+            width: self.width,
+            height: self.height,
+            rgb,
+        })
+    }
+}

@@ -1,0 +1,241 @@
+//! One data set: the target and every model on one colour scale, in three rows: densities, their
+//! logarithms, where bridges between modes show, and the parts of models that have them.
+
+use super::axes::{number, power_of_ten, signs, ticks};
+use super::canvas::{Canvas, Ink};
+use super::density::{MOST_POINTS, MOST_SAMPLES};
+use super::grid::Grid;
+use super::panels::{colour_bar, common_top, grids, Map, Panel, DECADES, SHARES_NOTE};
+use super::parts::Parts;
+use super::style::{count, heading, strip, BLUE, HEAD, MARGIN, ORANGE, STRIP};
+use super::{DataPage, Drawn};
+use crate::experiment::store::Picture;
+use crate::report::digits;
+use crate::report::results::Run;
+use crate::Result;
+
+const GAP: f64 = 26.0;
+const LEFT: f64 = 46.0;
+const BAR: f64 = 112.0;
+const BELOW: f64 = 46.0;
+
+/// A model's run that stands for all its seeds.
+struct Shown {
+    title: String,
+    note: String,
+    picture: Picture,
+    grid: Grid,
+}
+
+/// A sheet with columns for the target and the models.
+struct Sheet {
+    canvas: Canvas,
+    side: f64,
+    letter: usize,
+    y: f64,
+}
+
+impl Sheet {
+    fn panel(&mut self, column: usize, head: (&str, &str), view: [(f64, f64); 2]) -> Panel {
+        let x = MARGIN + LEFT + column as f64 * (self.side + GAP);
+        let panel = Panel::new(x, self.y + HEAD, self.side, view);
+        let at = (x, self.y + HEAD);
+        heading(&mut self.canvas, self.letter, head.0, head.1, at, self.side);
+        self.letter += 1;
+        panel.axes(&mut self.canvas, column == 0);
+        panel
+    }
+
+    fn next_row(&mut self) {
+        self.y += HEAD + self.side + BELOW;
+    }
+}
+
+/// `None` where no finished run of the data set has a picture.
+pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
+    let mut shown = Vec::new();
+    for model in page.results.what.models {
+        shown.extend(representative(page, model)?);
+    }
+    let Some(first) = shown.first() else {
+        return Ok(None);
+    };
+    let (view, points) = (first.picture.view, first.picture.points.clone());
+    let target = shown.iter().find_map(|s| grids(&s.picture).0);
+    let with_parts = shown.iter().any(|s| s.picture.part.is_some());
+    let columns = shown.len() + 1;
+    let side = ((1900.0 - 2.0 * MARGIN - LEFT - BAR) / columns as f64 - GAP).clamp(250.0, 400.0);
+    let rows = 2 + usize::from(with_parts);
+    let width = 2.0 * MARGIN + LEFT + BAR + columns as f64 * (side + GAP) - GAP;
+    let height = STRIP + rows as f64 * (HEAD + side + BELOW) + 10.0;
+    let mut sheet = Sheet {
+        canvas: Canvas::new(width, height)?,
+        side,
+        letter: 0,
+        y: STRIP,
+    };
+    let title = format!(
+        "{}: {} and {}",
+        page.data,
+        if target.is_some() { "target" } else { "data" },
+        count(shown.len(), "model")
+    );
+    let facts = format!(
+        "{}; shown is the seed with the median {}",
+        page.seeds(),
+        page.headline_name()
+    );
+    strip(&mut sheet.canvas, &title, page.results.what.command, &facts);
+
+    let map = Map::viridis();
+    let tops: Vec<f64> = shown.iter().map(|s| s.grid.max()).collect();
+    let top = common_top(target.as_ref().map(Grid::max), &tops);
+    match &target {
+        Some(target) => {
+            let panel = sheet.panel(0, ("Target density", SHARES_NOTE), view);
+            panel.density(&mut sheet.canvas, target, top, &map);
+        }
+        None => draw_points(&mut sheet, view, &points),
+    }
+    for (i, s) in shown.iter().enumerate() {
+        let panel = sheet.panel(i + 1, (&s.title, &s.note), s.picture.view);
+        panel.density(&mut sheet.canvas, &s.grid, top, &map);
+        if i + 1 == shown.len() {
+            let range = (0.0, top);
+            colour_bar(
+                &mut sheet.canvas,
+                &panel,
+                &map,
+                range,
+                &ticks(range, 5),
+                "density",
+            );
+        }
+    }
+    sheet.next_row();
+    log_row(&mut sheet, target.as_ref(), &shown, top);
+    if with_parts {
+        sheet.next_row();
+        if target.is_some() {
+            draw_points(&mut sheet, view, &points);
+        }
+        parts_row(&mut sheet, &shown);
+    }
+    Ok(Some(Drawn {
+        stem: format!("densities-{}", page.data),
+        title,
+        canvas: sheet.canvas,
+    }))
+}
+
+/// The seed of the model whose headline metric is the median, the lower one of two.
+fn representative(page: &DataPage<'_>, model: &str) -> Result<Option<Shown>> {
+    let mut done: Vec<(f64, &Run)> = Vec::new();
+    for run in page.results.of(page.data, model).filter(|r| r.is_done()) {
+        let score = page.headline.and_then(|m| run.value(m));
+        done.push((score.unwrap_or(f64::INFINITY), run));
+    }
+    done.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let Some((score, run)) = done.get(done.len().saturating_sub(1) / 2) else {
+        return Ok(None);
+    };
+    let Some(picture) = run.place.read_picture()? else {
+        return Ok(None);
+    };
+    let Some(grid) = grids(&picture).1 else {
+        return Ok(None);
+    };
+    let value = page
+        .headline
+        .filter(|_| score.is_finite())
+        .map_or_else(String::new, |_| {
+            format!(
+                "{} {} nats, ",
+                page.headline_name(),
+                signs(&digits::plain(*score))
+            )
+        });
+    Ok(Some(Shown {
+        title: model.to_owned(),
+        note: format!("{value}seed {}", run.seed),
+        picture,
+        grid,
+    }))
+}
+
+fn log_row(sheet: &mut Sheet, target: Option<&Grid>, shown: &[Shown], top: f64) {
+    let map = Map::magma();
+    let log_top = top.ln();
+    let view = shown[0].picture.view;
+    if let Some(target) = target {
+        let panel = sheet.panel(
+            0,
+            ("Target, log density", "bridges between modes show here"),
+            view,
+        );
+        panel.log_density(&mut sheet.canvas, target, log_top, &map);
+    }
+    for (i, s) in shown.iter().enumerate() {
+        let highest = (s.grid.log_max() - log_top) / std::f64::consts::LN_10;
+        let note = if highest > 0.1 {
+            format!("highest 10^{} above the scale", number(highest, 1))
+        } else {
+            String::new()
+        };
+        let title = format!("{}, log density", s.title);
+        let panel = sheet.panel(i + 1, (&title, &note), s.picture.view);
+        panel.log_density(&mut sheet.canvas, &s.grid, log_top, &map);
+        if i + 1 == shown.len() {
+            let high = log_top / std::f64::consts::LN_10;
+            let range = (high - f64::from(DECADES), high);
+            let powers = range.0.ceil() as i32..=range.1.floor() as i32;
+            let ticks: Vec<(f64, String)> = powers
+                .filter(|p| p % 2 == 0)
+                .map(|p| {
+                    (
+                        f64::from(p),
+                        if p == 0 { "1".into() } else { power_of_ten(p) },
+                    )
+                })
+                .collect();
+            colour_bar(
+                &mut sheet.canvas,
+                &panel,
+                &map,
+                range,
+                &ticks,
+                "density (log scale)",
+            );
+        }
+    }
+}
+
+fn parts_row(sheet: &mut Sheet, shown: &[Shown]) {
+    for (i, s) in shown.iter().enumerate() {
+        let part = s.picture.part.as_ref();
+        match part.and_then(|p| Parts::new(s.picture.side, p)) {
+            Some(parts) => {
+                let title = format!("{}, parts", s.title);
+                let note = format!("{}; faint where q is tiny", count(parts.count(), "part"));
+                let panel = sheet.panel(i + 1, (&title, &note), s.picture.view);
+                panel.parts(&mut sheet.canvas, &parts, &s.grid);
+            }
+            None => {
+                let title = format!("{}, samples", s.title);
+                let samples = &s.picture.samples[..s.picture.samples.len().min(MOST_SAMPLES)];
+                let note = format!("{}; the model has one part", samples.len());
+                let panel = sheet.panel(i + 1, (&title, &note), s.picture.view);
+                panel.points(&mut sheet.canvas, samples, 1.9, Ink(BLUE, 0.3));
+                panel.0.border(&mut sheet.canvas);
+            }
+        }
+    }
+}
+
+fn draw_points(sheet: &mut Sheet, view: [(f64, f64); 2], points: &[[f32; 2]]) {
+    let points = &points[..points.len().min(2 * MOST_POINTS)];
+    let note = count(points.len(), "point");
+    let panel = sheet.panel(0, ("Held-out points", &note), view);
+    panel.points(&mut sheet.canvas, points, 2.1, Ink(ORANGE, 0.55));
+    panel.0.border(&mut sheet.canvas);
+}

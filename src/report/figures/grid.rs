@@ -1,0 +1,167 @@
+//! A density on a grid of cells: looked up between cells, and the regions that hold its mass.
+
+use contour::ContourBuilder;
+
+use super::canvas::Point;
+
+/// A density's logarithm on `side * side` cells, rows from low to high y.
+pub struct Grid {
+    side: usize,
+    log: Vec<f64>,
+    linear: Vec<f64>,
+}
+
+/// Logarithms below this stand for nothing at all; it keeps slopes finite.
+const NOTHING: f64 = -700.0;
+
+impl Grid {
+    /// From log-densities; what is not a number counts as no density. `None` where the number of
+    /// cells does not fit.
+    pub fn new(side: usize, log: &[f32]) -> Option<Self> {
+        if side < 2 || log.len() != side * side {
+            return None;
+        }
+        let finite = |v: &f32| {
+            if v.is_nan() {
+                NOTHING
+            } else {
+                f64::from(*v).clamp(NOTHING, -NOTHING)
+            }
+        };
+        let log: Vec<f64> = log.iter().map(finite).collect();
+        let linear = log.iter().map(|l| l.exp()).collect();
+        Some(Self { side, log, linear })
+    }
+
+    /// The largest density.
+    pub fn max(&self) -> f64 {
+        self.linear.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// The largest log-density, nats.
+    pub fn log_max(&self) -> f64 {
+        self.log.iter().copied().fold(NOTHING, f64::max)
+    }
+
+    /// The density at 0 <= u, v <= 1, bilinear between cell centres.
+    pub fn density(&self, u: f64, v: f64) -> f64 {
+        self.between(&self.linear, u, v)
+    }
+
+    /// Its logarithm there, bilinear too.
+    pub fn log_density(&self, u: f64, v: f64) -> f64 {
+        self.between(&self.log, u, v)
+    }
+
+    fn between(&self, values: &[f64], u: f64, v: f64) -> f64 {
+        let most = (self.side - 1) as f64;
+        let place = |t: f64| {
+            let t = (t * self.side as f64 - 0.5).clamp(0.0, most);
+            let low = (t as usize).min(self.side - 2);
+            (low, t - low as f64)
+        };
+        let ((i, s), (j, t)) = (place(u), place(v));
+        let at = |i: usize, j: usize| values[j * self.side + i];
+        let lower = at(i, j) * (1.0 - s) + at(i + 1, j) * s;
+        let upper = at(i, j + 1) * (1.0 - s) + at(i + 1, j + 1) * s;
+        lower * (1.0 - t) + upper * t
+    }
+
+    /// The log-densities above which the given shares of the mass in view lie: the borders of the
+    /// highest-density regions (Hyndman 1996).
+    pub fn levels(&self, shares: &[f64]) -> Vec<f64> {
+        let mut sorted = self.log.clone();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        // Relative to the highest cell, so that no sum overflows.
+        let top = sorted[0];
+        let total: f64 = sorted.iter().map(|l| (l - top).exp()).sum();
+        let reach = |share: &f64| {
+            let mut sum = 0.0;
+            let crossed = sorted.iter().find(|l| {
+                sum += (**l - top).exp();
+                sum >= share * total
+            });
+            *crossed.unwrap_or(&top)
+        };
+        shares.iter().map(reach).collect()
+    }
+
+    /// The lines where the log-density is `level`, in u and v; sides of the view are no lines.
+    pub fn lines(&self, level: f64) -> Vec<Vec<Point>> {
+        // Far below the level the slope between cells is so steep that it would pull every line
+        // onto the higher cell.
+        let values: Vec<f64> = self.log.iter().map(|l| l.max(level - 12.0)).collect();
+        let found = ContourBuilder::new(self.side, self.side, true).lines(&values, &[level]);
+        let rings = found
+            .into_iter()
+            .flatten()
+            .flat_map(|line| line.into_inner().0 .0);
+        let side = self.side as f64;
+        let mut out = Vec::new();
+        for ring in rings {
+            let mut piece: Vec<Point> = Vec::new();
+            let points: Vec<Point> = ring.0.iter().map(|c| (c.x / side, c.y / side)).collect();
+            let rim = |t: f64| t * side < 0.51 || (1.0 - t) * side < 0.51;
+            for pair in points.windows(2) {
+                let ((a, b), (c, d)) = (pair[0], pair[1]);
+                if (rim(a) && rim(c)) || (rim(b) && rim(d)) {
+                    out.push(std::mem::take(&mut piece));
+                    continue;
+                }
+                if piece.is_empty() {
+                    piece.push(pair[0]);
+                }
+                piece.push(pair[1]);
+            }
+            out.push(piece);
+        }
+        out.retain(|piece| piece.len() > 1);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(side: usize, reach: f64) -> Grid {
+        let centre = |i: usize| reach * (2.0 * (i as f64 + 0.5) / side as f64 - 1.0);
+        let log = |i: usize| -0.5 * (centre(i % side).powi(2) + centre(i / side).powi(2));
+        let cells: Vec<f32> = (0..side * side).map(|i| log(i) as f32).collect();
+        Grid::new(side, &cells).unwrap()
+    }
+
+    #[test]
+    fn levels_of_a_normal_hold_the_mass_they_say() {
+        // In two dimensions the region within radius r holds 1 - exp(-r^2 / 2), so that the
+        // log-density at its border, relative to the top, is ln(1 - share).
+        let levels = normal(300, 6.0).levels(&[0.5, 0.9, 0.99]);
+        for (level, share) in levels.iter().zip([0.5, 0.9, 0.99]) {
+            let expected = f64::ln(1.0 - share);
+            assert!(
+                (level - expected).abs() < 0.01,
+                "{level} instead of {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_line_of_a_normal_is_a_circle() {
+        let lines = normal(200, 4.0).lines(-2.0);
+        assert_eq!(lines.len(), 1);
+        for (u, v) in &lines[0] {
+            let radius = (8.0 * (u - 0.5)).hypot(8.0 * (v - 0.5));
+            assert!((radius - 2.0).abs() < 0.01, "{radius}");
+        }
+        let cut = normal(200, 1.5).lines(-2.0);
+        assert_eq!(cut.len(), 4, "the sides of the view are no lines");
+    }
+
+    #[test]
+    fn damaged_cells_are_no_density() {
+        assert!(Grid::new(2, &[0.0; 3]).is_none());
+        let g = Grid::new(2, &[f32::NAN, f32::NEG_INFINITY, f32::INFINITY, 0.0]).unwrap();
+        assert!(g.max().is_finite() && g.density(0.0, 0.0) < 1e-300);
+        assert!(g.levels(&[0.5]).iter().all(|l| l.is_finite()));
+    }
+}

@@ -1,0 +1,172 @@
+//! Square panels of two-dimensional runs: a density, its logarithm, parts, points.
+
+use super::axes::{self, Frame};
+use super::canvas::{Align, Canvas, Ink, Rect};
+use super::grid::Grid;
+use super::parts::Parts;
+use super::style::{AXIS, GREY, LABEL, TICK};
+use crate::experiment::store::Picture;
+
+/// Shares of the mass that the contour lines hold.
+pub const SHARES: [f64; 3] = [0.5, 0.9, 0.99];
+
+/// How a figure says so.
+pub const SHARES_NOTE: &str = "lines hold 50, 90 and 99 % of the mass";
+
+/// Powers of ten below the highest density at which log-density panels end.
+pub const DECADES: i32 = 8;
+
+/// Nats below a model's highest density at which its parts have faded.
+const FADED: f64 = 12.0;
+
+/// 256 steps of a colour map.
+pub struct Map(Vec<[u8; 3]>);
+
+impl Map {
+    /// For densities.
+    pub fn viridis() -> Self {
+        Self::of(colorous::VIRIDIS)
+    }
+
+    /// For logarithms of densities.
+    pub fn magma() -> Self {
+        Self::of(colorous::MAGMA)
+    }
+
+    fn of(gradient: colorous::Gradient) -> Self {
+        let colour = |i: usize| gradient.eval_rational(i, 256).as_array();
+        Self((0..256).map(colour).collect())
+    }
+
+    /// The colour at `t`, held to 0..1.
+    pub fn at(&self, t: f64) -> [u8; 3] {
+        self.0[(t * 256.0).clamp(0.0, 255.0) as usize]
+    }
+}
+
+/// A square panel of a view.
+#[derive(Debug, Clone, Copy)]
+pub struct Panel(pub Frame);
+
+impl Panel {
+    /// With its upper left corner at `(x, y)`.
+    pub fn new(x: f64, y: f64, side: f64, view: [(f64, f64); 2]) -> Self {
+        let area = Rect {
+            x,
+            y,
+            w: side,
+            h: side,
+        };
+        Self(Frame {
+            area,
+            x: view[0],
+            y: view[1],
+        })
+    }
+
+    /// Numbers below, and at the left if `left`.
+    pub fn axes(&self, canvas: &mut Canvas, left: bool) {
+        self.0.ticks_below(canvas, &axes::ticks(self.0.x, 4));
+        if left {
+            self.0.ticks_left(canvas, &axes::ticks(self.0.y, 4));
+        }
+    }
+
+    /// A density in colours up to `top`, with contour lines.
+    pub fn density(&self, canvas: &mut Canvas, grid: &Grid, top: f64, map: &Map) {
+        canvas.image(&self.0.area, |u, v| map.at(grid.density(u, v) / top));
+        self.contours(canvas, grid);
+    }
+
+    /// Its logarithm, from [`DECADES`] below `log_top` (nats) to `log_top`.
+    pub fn log_density(&self, canvas: &mut Canvas, grid: &Grid, log_top: f64, map: &Map) {
+        let range = f64::from(DECADES) * std::f64::consts::LN_10;
+        canvas.image(&self.0.area, |u, v| {
+            map.at(1.0 + (grid.log_density(u, v) - log_top) / range)
+        });
+    }
+
+    fn contours(&self, canvas: &mut Canvas, grid: &Grid) {
+        let area = self.0.area;
+        for level in grid.levels(&SHARES) {
+            for line in grid.lines(level) {
+                let at = |(u, v): &(f64, f64)| (area.x + u * area.w, area.bottom() - v * area.h);
+                let path: Vec<_> = line.iter().map(at).collect();
+                canvas.stroke(&path, 1.4, Ink([255; 3], 0.8), Some(area));
+            }
+        }
+    }
+
+    /// Parts in light colours, faded where the model has no mass to speak of.
+    pub fn parts(&self, canvas: &mut Canvas, parts: &Parts<'_>, grid: &Grid) {
+        let top = grid.log_max();
+        canvas.image(&self.0.area, |u, v| {
+            let depth = (top - grid.log_density(u, v)) / FADED;
+            let strength = (1.3 - depth).clamp(0.0, 1.0);
+            parts.colour(u, v, strength)
+        });
+        self.0.border(canvas);
+    }
+
+    /// Points as dots; what lies outside is not drawn.
+    pub fn points(&self, canvas: &mut Canvas, points: &[[f32; 2]], radius: f64, ink: Ink) {
+        for [x, y] in points {
+            let (x, y) = (f64::from(*x), f64::from(*y));
+            let inside = |v: f64, (low, high): (f64, f64)| v >= low && v <= high;
+            if inside(x, self.0.x) && inside(y, self.0.y) {
+                canvas.dot(self.0.at(x, y), radius, ink, Some(self.0.area));
+            }
+        }
+    }
+}
+
+/// A colour bar for a panel, at its right, with ticks from `low` to `high`.
+pub fn colour_bar(
+    canvas: &mut Canvas,
+    panel: &Panel,
+    map: &Map,
+    range: (f64, f64),
+    ticks: &[(f64, String)],
+    title: &str,
+) {
+    let beside = panel.0.area;
+    let area = Rect {
+        x: beside.right() + 16.0,
+        w: 17.0,
+        ..beside
+    };
+    canvas.image(&area, |_, v| map.at(v));
+    let frame = Frame {
+        area,
+        x: (0.0, 1.0),
+        y: range,
+    };
+    for (value, label) in ticks {
+        let (x, y) = frame.at(1.0, *value);
+        canvas.stroke(&[(x, y), (x + 5.0, y)], 1.3, Ink::full(AXIS), None);
+        canvas.text(label, TICK, GREY, (x + 9.0, y + 5.5), Align::Left);
+    }
+    let middle = area.y + 0.5 * area.h;
+    canvas.text_upwards(title, LABEL, GREY, (area.right() + 74.0, middle));
+}
+
+/// The grids of a picture that fit its side.
+pub fn grids(picture: &Picture) -> (Option<Grid>, Option<Grid>) {
+    let target = picture.log_p.as_ref();
+    (
+        target.and_then(|p| Grid::new(picture.side, p)),
+        Grid::new(picture.side, &picture.log_q),
+    )
+}
+
+/// The top of one colour scale for a target and models. A model far above the target would make
+/// the target vanish, so it reaches at most half as high again.
+pub fn common_top(target: Option<f64>, models: &[f64]) -> f64 {
+    let highest = models.iter().copied().fold(0.0, f64::max);
+    let top = target.map_or(highest, |t| t.max(highest.min(1.5 * t)));
+    if top > 0.0 {
+        top
+    } else {
+        1.0
+    }
+}

@@ -1,0 +1,286 @@
+//! A results folder as runs would leave it, made without a model: the ring has every kind of run,
+//! `cloud` has five dimensions, `table` has no known truth.
+
+use std::path::Path;
+
+use rand::{Rng as _, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+use super::Comparison;
+use crate::experiment::store::{HistoryRow, MetricRow, Picture, RunDir, Split, State, Status};
+
+/// What a comparison over the folder needs to borrow.
+pub struct Fixture {
+    pub dir: tempfile::TempDir,
+    pub data: Vec<String>,
+    pub models: Vec<String>,
+    pub seeds: Vec<u64>,
+}
+
+/// KL of every seed on the ring, as the tests expect it back. `None`: the run did not finish.
+pub const RING_KL: [(&str, [Option<f64>; 5]); 4] = [
+    (
+        "normal_base",
+        [Some(0.30), Some(0.34), Some(0.32), Some(0.36), Some(0.28)],
+    ),
+    (
+        "mixture_base",
+        [Some(0.021), Some(0.024), Some(0.019), None, Some(0.020)],
+    ),
+    (
+        "rad",
+        [
+            Some(0.050),
+            Some(0.080),
+            Some(0.061),
+            Some(0.055),
+            Some(0.064),
+        ],
+    ),
+    ("clusters", [Some(0.11), Some(0.12), Some(0.10), None, None]),
+];
+
+const SIDE: usize = 240;
+const REACH: f64 = 6.0;
+const MODES: usize = 8;
+
+impl Fixture {
+    pub fn new() -> Self {
+        let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+        let fixture = Self {
+            dir: tempfile::tempdir().unwrap(),
+            data: owned(&["ring", "cloud", "table"]),
+            models: owned(&RING_KL.map(|m| m.0)),
+            seeds: (0..5).collect(),
+        };
+        for (model, kls) in RING_KL {
+            for (seed, kl) in kls.into_iter().enumerate() {
+                let place = fixture.place("ring", model, seed as u64);
+                match (kl, model) {
+                    (Some(kl), _) => done(&place, model, seed as u64, Some(kl), "ring"),
+                    (None, "mixture_base") => diverged(&place),
+                    (None, _) => {}
+                }
+            }
+        }
+        for model in &fixture.models {
+            for seed in 0..5 {
+                let cloud = fixture.place("cloud", model, seed);
+                match (model.as_str(), seed) {
+                    ("rad", _) => {
+                        let status = Status::because(State::Failed, "out of memory");
+                        cloud.write_status(&status).unwrap();
+                    }
+                    ("clusters", 4) => {
+                        cloud.write_status(&Status::of(State::Running)).unwrap();
+                    }
+                    _ => done(&cloud, model, seed, Some(0.2), "cloud"),
+                }
+                done(
+                    &fixture.place("table", model, seed),
+                    model,
+                    seed,
+                    None,
+                    "table",
+                );
+            }
+        }
+        fixture
+    }
+
+    pub fn place(&self, data: &str, model: &str, seed: u64) -> RunDir {
+        RunDir::new(self.dir.path(), "rings", data, model, seed)
+    }
+
+    pub fn experiment(&self) -> std::path::PathBuf {
+        self.dir.path().join("rings")
+    }
+
+    pub fn comparison<'a>(&'a self, dir: &'a Path) -> Comparison<'a> {
+        Comparison {
+            experiment: "rings",
+            dir,
+            data: &self.data,
+            models: &self.models,
+            seeds: &self.seeds,
+            reference: Some("normal_base"),
+            command: "mdn compare experiments/rings.toml train.steps=5000",
+        }
+    }
+}
+
+fn diverged(place: &RunDir) {
+    let status = Status::because(State::Diverged, "loss not finite at step 310");
+    place.write_status(&status).unwrap();
+    let mut rows = history(1, 3.0, 300);
+    rows.push(HistoryRow {
+        step: 310,
+        split: Split::Train,
+        loss: f64::NAN,
+        grad_norm: None,
+        non_finite: 512,
+        seconds: 3.1,
+    });
+    place.write_history(&rows).unwrap();
+}
+
+fn metric(metric: &str, unit: &str, better: &str, value: Option<f64>) -> MetricRow {
+    MetricRow {
+        metric: metric.into(),
+        unit: unit.into(),
+        better: better.into(),
+        value,
+        std_err: value.map(|v| 0.01 * v.abs()),
+        n: 10_000,
+        non_finite: 0,
+        note: if value.is_none() {
+            "true density unknown".into()
+        } else {
+            String::new()
+        },
+    }
+}
+
+fn done(place: &RunDir, model: &str, seed: u64, kl: Option<f64>, data: &str) {
+    let wobble = seed as f64 / 100.0;
+    let nll = 1.7 + kl.unwrap_or(0.2) + 0.3 * wobble;
+    let mut rows = vec![
+        metric("nll", "nats", "lower", Some(nll)),
+        metric("kl", "nats", "lower", kl),
+        metric("mode_tv", "1", "lower", kl.map(|k| k / 4.0)),
+        metric("modes_covered", "modes", "higher", kl.map(|_| 8.0)),
+        metric("bridge_mass", "1", "lower", kl.map(|k| (k / 30.0).powi(2))),
+        metric("nmi", "1", "higher", kl.map(|k| 1.0 - k / 2.0)),
+        metric("mass", "1", "near 1", Some(0.9995 + wobble / 100.0)),
+        metric("parameters", "count", "neither", Some(12_806.0)),
+        metric("seconds", "s", "lower", Some(41.0 + 10.0 * wobble)),
+        metric(
+            "steps_per_second",
+            "1/s",
+            "higher",
+            Some(122.0 + 20.0 * wobble),
+        ),
+    ];
+    if model == "rad" && seed == 1 {
+        rows[0].non_finite = 12;
+    }
+    place.write_metrics(&rows).unwrap();
+    place.write_history(&history(seed, nll, 5000)).unwrap();
+    if data != "cloud" {
+        let mut picture = ring_picture(model, seed);
+        if data == "table" {
+            picture.log_p = None;
+        }
+        place.write_picture(&picture).unwrap();
+    }
+    place.write_status(&Status::of(State::Done)).unwrap();
+}
+
+fn history(seed: u64, floor: f64, steps: usize) -> Vec<HistoryRow> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut rows = Vec::new();
+    for step in (10..=steps).step_by(10) {
+        let clean = floor + 2.2 * (-(step as f64) / (500.0 + 20.0 * seed as f64)).exp();
+        let noise = |rng: &mut ChaCha8Rng, scale: f64| scale * rng.sample::<f64, _>(StandardNormal);
+        let row = |split, loss| HistoryRow {
+            step,
+            split,
+            loss,
+            grad_norm: (split == Split::Train).then_some(1.0),
+            non_finite: 0,
+            seconds: step as f64 / 100.0,
+        };
+        rows.push(row(Split::Train, clean + noise(&mut rng, 0.05)));
+        if step % 100 == 0 {
+            let late = 0.02 * (step as f64 / 5000.0).powi(2);
+            rows.push(row(
+                Split::Validation,
+                clean + late + noise(&mut rng, 0.006),
+            ));
+        }
+    }
+    rows
+}
+
+fn mode(k: usize) -> (f64, f64) {
+    let angle = std::f64::consts::TAU * k as f64 / MODES as f64;
+    (4.0 * angle.cos(), 4.0 * angle.sin())
+}
+
+fn ring_density(x: f64, y: f64, std: f64) -> f64 {
+    let bump =
+        |(a, b): (f64, f64)| (-0.5 * ((x - a).powi(2) + (y - b).powi(2)) / (std * std)).exp();
+    (0..MODES).map(|k| bump(mode(k))).sum::<f64>()
+        / (MODES as f64 * std::f64::consts::TAU * std * std)
+}
+
+/// A ring; the fake normal base leaves an arc between neighbours and a spoke, the fake RAD cuts
+/// the plane into hundreds of parts with seams.
+fn ring_picture(model: &str, seed: u64) -> Picture {
+    let mut rng = ChaCha8Rng::seed_from_u64(100 + seed);
+    let centre = |i: usize| REACH * (2.0 * (i as f64 + 0.5) / SIDE as f64 - 1.0);
+    let code = |x: f64, y: f64| -> u32 {
+        (0..9u32)
+            .map(|l| {
+                let a = f64::from(l) * 0.7 + 0.3;
+                let fold = x * a.cos() + y * a.sin() + (0.8 * x * a.sin()).sin() * 0.5;
+                u32::from(fold.abs() > 1.0 + 0.25 * f64::from(l)) << l
+            })
+            .sum()
+    };
+    let nearest = |x: f64, y: f64| -> u32 {
+        let far = |k: usize| (x - mode(k).0).hypot(y - mode(k).1);
+        (0..MODES)
+            .min_by(|a, b| far(*a).total_cmp(&far(*b)))
+            .unwrap_or(0) as u32
+    };
+    let q = |x: f64, y: f64| -> f64 {
+        let p = ring_density(x, y, 0.32);
+        let radius = x.hypot(y);
+        match model {
+            "normal_base" => {
+                let arc = (-0.5 * ((radius - 4.0) / 0.12).powi(2)).exp() * 0.018;
+                let spoke = (-0.5 * (y / 0.1).powi(2)).exp() * 0.004 * f64::from(x.abs() < 4.0);
+                0.88 * p + arc + spoke + 1e-9
+            }
+            "rad" => {
+                let tilt = 1.0 + 0.25 * f64::from(code(x, y).count_ones() % 3);
+                0.8 * p * tilt + 1e-6 * (-0.1 * radius * radius).exp()
+            }
+            _ => 0.99 * ring_density(x, y, 0.33) + 1e-7 * (-0.2 * (radius - 4.0).powi(2)).exp(),
+        }
+    };
+    let cells = || (0..SIDE * SIDE).map(|i| (centre(i % SIDE), centre(i / SIDE)));
+    let mut draw = |n: usize, astray: f64| -> Vec<[f32; 2]> {
+        (0..n)
+            .map(|_| {
+                let (a, b) = mode(rng.random_range(0..MODES));
+                let mut jitter = || 0.32 * rng.sample::<f64, _>(StandardNormal);
+                let (x, y) = (a + jitter(), b + jitter());
+                if rng.random::<f64>() < astray {
+                    let angle = rng.random::<f64>() * std::f64::consts::TAU;
+                    return [(4.0 * angle.cos()) as f32, (4.0 * angle.sin()) as f32];
+                }
+                [x as f32, y as f32]
+            })
+            .collect()
+    };
+    Picture {
+        view: [(-REACH, REACH), (-REACH, REACH)],
+        side: SIDE,
+        log_p: Some(
+            cells()
+                .map(|(x, y)| ring_density(x, y, 0.32).ln() as f32)
+                .collect(),
+        ),
+        log_q: cells().map(|(x, y)| q(x, y).ln() as f32).collect(),
+        part: match model {
+            "rad" => Some(cells().map(|(x, y)| code(x, y)).collect()),
+            "normal_base" => None,
+            _ => Some(cells().map(|(x, y)| nearest(x, y)).collect()),
+        },
+        samples: draw(4000, if model == "normal_base" { 0.08 } else { 0.0 }),
+        points: draw(800, 0.0),
+    }
+}

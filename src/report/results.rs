@@ -1,0 +1,94 @@
+//! The runs of a comparison, read from their folders.
+
+use super::Comparison;
+use crate::experiment::store::{MetricRow, RunDir, State, Status};
+use crate::Result;
+
+/// One run as its folder tells it.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Data set.
+    pub data: String,
+    /// Model.
+    pub model: String,
+    /// Seed.
+    pub seed: u64,
+    /// Its folder.
+    pub place: RunDir,
+    /// Where it stands.
+    pub status: Status,
+    /// What was measured: empty unless the run is done.
+    pub metrics: Vec<MetricRow>,
+}
+
+impl Run {
+    /// Whether it ended with metrics.
+    pub fn is_done(&self) -> bool {
+        self.status.state == State::Done
+    }
+
+    /// Whether it ended without: counted, never averaged in.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.status.state, State::Diverged | State::Failed)
+    }
+
+    /// The value of a metric, where it was measured and applies.
+    pub fn value(&self, metric: &str) -> Option<f64> {
+        self.metrics.iter().find(|m| m.metric == metric)?.value
+    }
+}
+
+/// Every run of a comparison, in the order data set, model, seed.
+#[derive(Debug, Clone)]
+pub struct Results<'a> {
+    /// What was asked for.
+    pub what: &'a Comparison<'a>,
+    /// The runs, those that are missing among them.
+    pub runs: Vec<Run>,
+}
+
+impl<'a> Results<'a> {
+    /// Reads the status of every run and the metrics of those that are done.
+    pub fn read(what: &'a Comparison<'a>) -> Result<Self> {
+        let mut runs = Vec::new();
+        for data in what.data {
+            for model in what.models {
+                for &seed in what.seeds {
+                    let place = RunDir::below(what.dir, data, model, seed);
+                    let status = place.read_status()?;
+                    let metrics = match status.state {
+                        State::Done => place.read_metrics()?,
+                        _ => Vec::new(),
+                    };
+                    runs.push(Run {
+                        data: data.clone(),
+                        model: model.clone(),
+                        seed,
+                        place,
+                        status,
+                        metrics,
+                    });
+                }
+            }
+        }
+        Ok(Self { what, runs })
+    }
+
+    /// The runs on one data set.
+    pub fn on<'s>(&'s self, data: &'s str) -> impl Iterator<Item = &'s Run> {
+        self.runs.iter().filter(move |r| r.data == data)
+    }
+
+    /// The runs of one model on one data set.
+    pub fn of<'s>(&'s self, data: &'s str, model: &'s str) -> impl Iterator<Item = &'s Run> {
+        self.on(data).filter(move |r| r.model == model)
+    }
+
+    /// The metric that models are ranked by on a data set: `kl` where the truth is known, else
+    /// `nll`; `None` where neither was measured.
+    pub fn headline(&self, data: &str) -> Option<&'static str> {
+        ["kl", "nll"]
+            .into_iter()
+            .find(|m| self.on(data).any(|r| r.value(m).is_some()))
+    }
+}

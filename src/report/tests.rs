@@ -1,0 +1,249 @@
+//! The whole report over a results folder made without a model.
+
+use std::fs;
+use std::path::Path;
+
+use super::fixture::{Fixture, RING_KL};
+use super::{compare, draw_run};
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+fn cells(line: &str) -> Vec<&str> {
+    line.split(',').collect()
+}
+
+fn summary_line(dir: &Path, key: &str) -> Vec<String> {
+    let text = read(&dir.join("summary.csv"));
+    let line = text.lines().find(|l| l.starts_with(key));
+    cells(line.unwrap_or_else(|| panic!("no {key} in\n{text}")))
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
+}
+
+fn number(cell: &str) -> f64 {
+    cell.parse()
+        .unwrap_or_else(|_| panic!("{cell:?} is no number"))
+}
+
+#[test]
+fn a_report_counts_failures_and_averages_the_rest() {
+    let fixture = Fixture::new();
+    let dir = fixture.experiment();
+    let report = compare(&fixture.comparison(&dir)).unwrap();
+
+    let runs = read(&dir.join("runs.csv"));
+    assert!(
+        runs.starts_with(
+            "data,model,seed,state,metric,unit,value,std_err,n,non_finite,note\n\
+         ring,normal_base,0,done,nll,nats,2,0.02,10000,0,\n\
+         ring,normal_base,0,done,kl,nats,0.3,0.003,10000,0,\n"
+        ),
+        "{runs}"
+    );
+    assert!(runs.contains("ring,mixture_base,3,diverged,,,,,,,loss not finite at step 310\n"));
+    assert!(runs.contains("ring,clusters,4,missing,,,,,,,\n"));
+    assert!(runs.contains("table,rad,0,done,kl,nats,,,10000,0,true density unknown\n"));
+
+    let summary = read(&dir.join("summary.csv"));
+    assert!(summary.starts_with(
+        "data,model,metric,unit,mean,ci_low,ci_high,median,seeds,failed,diff,diff_low,diff_high,\
+         parameters\nring,normal_base,nll,nats,"
+    ));
+    // By hand: mean 0.32, standard deviation 0.0316228, t(0.975; 4) = 2.776445 (scipy 1.17.1).
+    let row = summary_line(&dir, "ring,normal_base,kl,");
+    assert!((number(&row[4]) - 0.32).abs() < 1e-12);
+    assert!((number(&row[6]) - 0.32 - 2.776445 * 0.1f64.powi(3).sqrt() / 5f64.sqrt()).abs() < 1e-6);
+    assert!((number(&row[7]) - 0.32).abs() < 1e-12);
+    assert_eq!(row[8..], ["5", "0", "", "", "", "12806"]);
+    // Seed 3 diverged: the mean is over the four others, the difference over the same four:
+    // 0.021 - 0.30, 0.024 - 0.34, 0.019 - 0.32 and 0.020 - 0.28, t(0.975; 3) = 3.182446.
+    let row = summary_line(&dir, "ring,mixture_base,kl,");
+    assert!((number(&row[4]) - 0.021).abs() < 1e-12);
+    assert_eq!(row[8..10], ["4", "1"]);
+    assert!((number(&row[10]) + 0.289).abs() < 1e-12);
+    let deviations: [f64; 4] = [0.010, -0.027, -0.012, 0.029];
+    let variance = deviations.iter().map(|d| d * d).sum::<f64>() / 3.0;
+    let half = 3.182446 * (variance / 4.0).sqrt();
+    assert!((number(&row[11]) + 0.289 + half).abs() < 1e-6);
+    // Missing runs are no failures; a metric that does not apply is empty; runs that all failed
+    // are a row without numbers.
+    assert_eq!(summary_line(&dir, "ring,clusters,kl,")[8..10], ["3", "0"]);
+    assert_eq!(
+        summary_line(&dir, "table,rad,kl,")[4..10],
+        ["", "", "", "", "0", "0"]
+    );
+    assert_eq!(
+        summary_line(&dir, "cloud,rad,kl,")[4..10],
+        ["", "", "", "", "0", "5"]
+    );
+
+    let json = report.json.as_array().unwrap();
+    assert_eq!(json.len(), summary.lines().count() - 1);
+    assert_eq!(json[1]["seeds"], 5);
+    assert!(json[1]["diff"].is_null());
+
+    let warnings = report.warnings.join("\n");
+    for expected in [
+        "1 of 5 runs of `mixture_base` on `ring` diverged (loss not finite at step 310); counted, \
+         not averaged. Try a lower train.learning_rate.",
+        "2 of 5 runs of `clusters` on `ring` not started; in no mean.",
+        "5 of 5 runs of `rad` on `cloud` failed (out of memory); counted, not averaged.",
+        "1 of 5 runs of `clusters` on `cloud` not ended; in no mean.",
+        "points of `rad` on `ring` were left out because their value is not finite (nll: 12 of \
+         50000).",
+    ] {
+        assert!(warnings.contains(expected), "no {expected} in\n{warnings}");
+    }
+
+    for line in report.table.lines() {
+        assert!(line.chars().count() <= 120, "too wide: {line}");
+    }
+    assert!(report.table.contains("4 of 5"), "{}", report.table);
+    assert!(report.table.contains("0.320 ± 0.039"), "{}", report.table);
+    let page = read(&dir.join("summary.md"));
+    for expected in [
+        "## table",
+        "**0.0210 ± 0.0034**",
+        "- `mixture_base`, seed 3: diverged: loss not finite at step 310",
+        "- no kl: true density unknown",
+        "(12 not finite)",
+        "![kl-ring.png](figures/kl-ring.png)",
+        "![nll-table.png](figures/nll-table.png)",
+    ] {
+        assert!(page.contains(expected), "no {expected} in\n{page}");
+    }
+    show(&fixture, &report.table);
+}
+
+/// Keeps the files for people to look at.
+fn show(fixture: &Fixture, table: &str) {
+    let Some(to) = std::env::var_os("MDN_SHOW") else {
+        return;
+    };
+    let to = Path::new(&to);
+    fs::create_dir_all(to).unwrap();
+    let dir = fixture.experiment();
+    fs::write(to.join("table.txt"), table).unwrap();
+    fs::copy(dir.join("summary.md"), to.join("summary.md")).unwrap();
+    for entry in fs::read_dir(dir.join("figures")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+    for (data, model, seed) in [
+        ("ring", "rad", 0),
+        ("ring", "normal_base", 0),
+        ("ring", "mixture_base", 3),
+        ("table", "rad", 0),
+    ] {
+        for file in draw_run(&fixture.place(data, model, seed), "mdn train rings.toml").unwrap() {
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            fs::copy(&file, to.join(format!("{data}-{model}-{seed}-{name}"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_same_runs_give_the_same_bytes() {
+    let fixture = Fixture::new();
+    let dir = fixture.experiment();
+    let what = fixture.comparison(&dir);
+    let bytes = || -> Vec<(std::path::PathBuf, Vec<u8>)> {
+        let report = compare(&what).unwrap();
+        report
+            .files
+            .into_iter()
+            .map(|f| (f.clone(), fs::read(f).unwrap()))
+            .collect()
+    };
+    let first = bytes();
+    let names: Vec<String> = first
+        .iter()
+        .map(|(f, _)| f.strip_prefix(&dir).unwrap().display().to_string())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "runs.csv",
+            "summary.csv",
+            "summary.md",
+            "figures/densities-ring.png",
+            "figures/kl-ring.png",
+            "figures/training-ring.png",
+            "figures/kl-cloud.png",
+            "figures/training-cloud.png",
+            "figures/densities-table.png",
+            "figures/nll-table.png",
+            "figures/training-table.png",
+        ]
+    );
+    assert!(first.iter().all(|(_, b)| b.len() > 1000));
+    assert!(
+        first == bytes(),
+        "another run of the report wrote other bytes"
+    );
+}
+
+#[test]
+fn a_figure_says_where_it_comes_from() {
+    let fixture = Fixture::new();
+    let place = fixture.place("ring", "rad", 0);
+    let files = draw_run(&place, "mdn train énorme.toml → x").unwrap();
+    assert_eq!(
+        files,
+        [place.path("density.png"), place.path("training.png")]
+    );
+    for file in files {
+        let bytes = fs::read(&file).unwrap();
+        let reader = png::Decoder::new(std::io::Cursor::new(bytes))
+            .read_info()
+            .unwrap();
+        let info = reader.info();
+        assert!((1300..=2100).contains(&info.width), "{}", info.width);
+        assert!(info.pixel_dims.is_some());
+        let texts = &info.uncompressed_latin1_text;
+        let text = |key: &str| {
+            texts
+                .iter()
+                .find(|t| t.keyword == key)
+                .map(|t| t.text.as_str())
+        };
+        assert_eq!(
+            text("Software"),
+            Some(concat!("mdn ", env!("CARGO_PKG_VERSION")))
+        );
+        assert!(text("Description")
+            .unwrap()
+            .starts_with("ring: rad, seed 0: "));
+        let command = info.utf8_text[0].get_text().unwrap();
+        assert_eq!(command, "mdn train énorme.toml → x");
+    }
+    let cloud = draw_run(&fixture.place("cloud", "rad", 0), "mdn").unwrap();
+    assert_eq!(cloud, [] as [std::path::PathBuf; 0]);
+}
+
+#[test]
+fn one_seed_has_no_interval_and_a_damaged_run_names_its_file() {
+    let mut fixture = Fixture::new();
+    let dir = fixture.experiment();
+    fixture.seeds.truncate(1);
+    let report = compare(&fixture.comparison(&dir)).unwrap();
+    assert!(report.warnings[0].starts_with("1 seed: there are no intervals."));
+    let row = summary_line(&dir, "ring,rad,kl,");
+    assert_eq!(row[4..9], ["0.05", "", "", "0.05", "1"]);
+    let (model, kls) = RING_KL[0];
+    assert!(
+        (number(&row[10]) - (0.05 - kls[0].unwrap())).abs() < 1e-12,
+        "minus {model}"
+    );
+    let metrics = fixture.place("ring", "rad", 0).path("metrics.csv");
+    let text = read(&metrics).replace("0.05,", "half,");
+    fs::write(&metrics, text).unwrap();
+    let error = compare(&fixture.comparison(&dir)).unwrap_err().to_string();
+    assert!(
+        error.contains("ring/rad/seed-0/metrics.csv:3: `value`: expected a number"),
+        "{error}"
+    );
+}

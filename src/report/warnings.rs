@@ -1,0 +1,95 @@
+//! What the reader must know before believing a mean.
+
+use super::results::{Results, Run};
+use crate::experiment::store::State;
+
+/// Fewer seeds than this make an interval that says little.
+const FEW_SEEDS: usize = 3;
+
+/// Few seeds, then for every data set and model: runs that diverged, failed or are missing, and
+/// points that were left out.
+pub fn warnings(results: &Results<'_>) -> Vec<String> {
+    let what = results.what;
+    let mut out = Vec::new();
+    let n = what.seeds.len();
+    if n < FEW_SEEDS {
+        let seeds = if n == 1 { "seed" } else { "seeds" };
+        let so = match n {
+            0 | 1 => "there are no intervals",
+            _ => "the intervals are wide",
+        };
+        out.push(format!("{n} {seeds}: {so}. Use {FEW_SEEDS} or more."));
+    }
+    for data in what.data {
+        for model in what.models {
+            let runs: Vec<&Run> = results.of(data, model).collect();
+            out.extend(unfinished(&runs, data, model));
+            out.extend(left_out(&runs, data, model));
+        }
+    }
+    out
+}
+
+fn unfinished(runs: &[&Run], data: &str, model: &str) -> Vec<String> {
+    let all = runs.len();
+    let on = format!("of {all} runs of `{model}` on `{data}`");
+    let of = |state| -> Vec<&&Run> { runs.iter().filter(|r| r.status.state == state).collect() };
+    let reason = |some: &[&&Run]| {
+        some.iter()
+            .map(|r| r.status.reason.as_str())
+            .find(|r| !r.is_empty())
+            .map_or_else(String::new, |r| format!(" ({r})"))
+    };
+    let mut out = Vec::new();
+    let diverged = of(State::Diverged);
+    if !diverged.is_empty() {
+        out.push(format!(
+            "{} {on} diverged{}; counted, not averaged. Try a lower train.learning_rate.",
+            diverged.len(),
+            reason(&diverged),
+        ));
+    }
+    let failed = of(State::Failed);
+    if !failed.is_empty() {
+        out.push(format!(
+            "{} {on} failed{}; counted, not averaged.",
+            failed.len(),
+            reason(&failed),
+        ));
+    }
+    for (state, words) in [
+        (State::Missing, "not started"),
+        (State::Running, "not ended"),
+    ] {
+        let some = of(state).len();
+        if some > 0 {
+            out.push(format!("{some} {on} {words}; in no mean."));
+        }
+    }
+    out
+}
+
+fn left_out(runs: &[&Run], data: &str, model: &str) -> Option<String> {
+    let mut counts: Vec<(&str, usize, usize)> = Vec::new();
+    for m in runs.iter().flat_map(|r| &r.metrics) {
+        match counts.iter_mut().find(|(key, ..)| *key == m.metric) {
+            Some((_, left, n)) => {
+                *left += m.non_finite;
+                *n += m.n;
+            }
+            None => counts.push((&m.metric, m.non_finite, m.n)),
+        }
+    }
+    counts.retain(|(_, left, _)| *left > 0);
+    if counts.is_empty() {
+        return None;
+    }
+    let list: Vec<String> = counts
+        .iter()
+        .map(|(key, left, n)| format!("{key}: {left} of {n}"))
+        .collect();
+    Some(format!(
+        "points of `{model}` on `{data}` were left out because their value is not finite ({}).",
+        list.join(", ")
+    ))
+}

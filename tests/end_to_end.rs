@@ -1,0 +1,326 @@
+//! The binary from outside, with training: tiny models, a few steps.
+
+mod common;
+
+use common::{files, Place, Said, RING};
+
+const RAD: &str = "results/ring/ring/rad/seed-0";
+const PLAIN: &str = "results/ring/ring/plain/seed-0";
+
+/// A file without what differs from one run to the next: the clock.
+fn timeless(csv: &str) -> String {
+    let mut lines = csv.lines();
+    let header = lines.next().unwrap_or_default();
+    let seconds = header.split(',').position(|name| name == "seconds");
+    let rest = lines
+        .filter(|line| !line.contains("second"))
+        .map(|line| {
+            let cells = line.split(',').enumerate();
+            let kept: Vec<_> = cells
+                .filter(|(i, _)| Some(*i) != seconds)
+                .map(|(_, cell)| cell)
+                .collect();
+            kept.join(",")
+        })
+        .collect::<Vec<_>>();
+    format!("{header}\n{}", rest.join("\n"))
+}
+
+/// One run of RAD.
+fn trained() -> Place {
+    let place = Place::new();
+    place.mdn(&["train", "ring.toml", "--index", "2"]).fine();
+    place
+}
+
+#[test]
+#[ignore = "needs training"]
+fn training_leaves_the_files_that_its_help_names() {
+    let place = Place::new();
+    let said = place.mdn(&["train", "ring.toml", "--seed", "0"]);
+    let lines: Vec<_> = said.out.lines().map(str::to_owned).collect();
+    assert_eq!(lines, [format!("done  {PLAIN}"), format!("done  {RAD}")]);
+    assert!(said.err.contains("[2/2] ring/"), "{said:#?}");
+    assert_eq!(said.code, 0);
+    for name in [
+        "config.toml",
+        "history.csv",
+        "metrics.csv",
+        "model.safetensors",
+        "environment.toml",
+        "status",
+        "density.png",
+        "training.png",
+    ] {
+        assert!(place.path(RAD).join(name).is_file(), "{name}");
+    }
+    assert!(place.read(&format!("{RAD}/status")).starts_with("done\n"));
+    let environment = place.read(&format!("{RAD}/environment.toml"));
+    assert!(
+        environment.contains("mdn train ring.toml --seed 0"),
+        "{environment}"
+    );
+    let listed = place.mdn(&["runs", "ring.toml"]).fine();
+    assert_eq!(listed.matches("done").count(), 2, "{listed}");
+}
+
+#[test]
+#[ignore = "needs training"]
+fn the_same_seed_gives_the_same_bytes() {
+    let place = Place::new();
+    let ways: [(&str, &[&str]); 3] = [
+        ("a", &["--threads", "1"]),
+        ("b", &["--threads", "3"]),
+        ("c", &["--index", "2", "-q"]),
+    ];
+    for (out, way) in ways {
+        let arguments = [&["train", "ring.toml", "--out", out], way].concat();
+        place.mdn(&arguments).fine();
+    }
+    let at = |out: &str, name: &str| format!("{out}/ring/ring/rad/seed-0/{name}");
+    for out in ["b", "c"] {
+        for name in ["model.safetensors", "config.toml"] {
+            let same = place.bytes(&at("a", name)) == place.bytes(&at(out, name));
+            assert!(same, "{out}: {name}");
+        }
+        for name in ["history.csv", "metrics.csv"] {
+            assert_eq!(
+                timeless(&place.read(&at("a", name))),
+                timeless(&place.read(&at(out, name))),
+                "{out}: {name}"
+            );
+        }
+    }
+    let other = "a/ring/ring/rad/seed-1/model.safetensors";
+    assert_ne!(
+        place.bytes(&at("a", "model.safetensors")),
+        place.bytes(other)
+    );
+}
+
+#[test]
+#[ignore = "needs training"]
+fn a_finished_run_is_skipped_and_other_settings_are_refused() {
+    let place = trained();
+    let weights = || place.bytes(&format!("{RAD}/model.safetensors"));
+    let before = weights();
+    let marker = format!("{RAD}/marker");
+    place.write(&marker, "still here");
+
+    let again = place.mdn(&["train", "ring.toml", "--index", "2"]);
+    assert!(again.err.contains("1 of 1 runs ended before"), "{again:#?}");
+    assert_eq!(again.fine(), format!("done  {RAD}\n"));
+
+    let other = ["train", "ring.toml", "train.steps=40"];
+    let said = place.mdn(&other);
+    said.refused(&format!(
+        "{RAD} was made with other settings: train.steps was 30, now 40; use --force to redo \
+         it, or --out for another folder"
+    ));
+    assert!(!place.path(PLAIN).exists(), "nothing may have started");
+    place
+        .mdn(&["compare", "ring.toml", "train.steps=40", "--no-train"])
+        .refused("was made with other settings");
+
+    let forced = [&other[..], &["--force", "--index", "2"]].concat();
+    place.mdn(&forced).fine();
+    assert_ne!(weights(), before);
+    let config = place.read(&format!("{RAD}/config.toml"));
+    assert!(config.contains("steps = 40"), "{config}");
+}
+
+#[test]
+#[ignore = "needs training"]
+fn a_run_that_was_broken_off_is_done_again() {
+    let place = trained();
+    let weights = place.bytes(&format!("{RAD}/model.safetensors"));
+    place.write(&format!("{RAD}/status"), "running\n");
+    std::fs::remove_file(place.path(RAD).join("model.safetensors")).expect("it was there");
+    place
+        .mdn(&["sample", RAD, "-n", "3"])
+        .refused("expected a run that is done; this one is running");
+    place.mdn(&["train", "ring.toml", "--index", "2"]).fine();
+    assert_eq!(place.bytes(&format!("{RAD}/model.safetensors")), weights);
+}
+
+#[test]
+#[ignore = "needs training"]
+fn a_runs_own_file_makes_the_same_run() {
+    let place = trained();
+    let config = format!("{RAD}/config.toml");
+    place.mdn(&["train", &config, "--out", "again"]).fine();
+    assert_eq!(
+        place.bytes(&format!("{RAD}/model.safetensors")),
+        place.bytes("again/ring/ring/rad/seed-0/model.safetensors")
+    );
+    assert_eq!(
+        place.read(&config),
+        place.read("again/ring/ring/rad/seed-0/config.toml")
+    );
+}
+
+#[test]
+#[ignore = "needs training"]
+fn a_run_that_diverges_does_not_stop_the_others() {
+    let place = Place::new();
+    place.write(
+        "wild.toml",
+        &RING.replace(
+            "steps = 30",
+            "steps = 30\nlearning_rate = 1e30\nclip_norm = 0",
+        ),
+    );
+    let said = place.mdn(&["train", "wild.toml", "--index", "0"]);
+    said.failed(4, "ring/plain/seed-0 diverged: ");
+    assert_eq!(said.out, "diverged  results/wild/ring/plain/seed-0\n");
+    // The same again says the same without training.
+    let again = place.mdn(&["train", "wild.toml", "--index", "0"]);
+    again.failed(4, "1 of 1 runs ended before");
+
+    // Another learning rate replaces what diverged.
+    let rest = place.mdn(&[
+        "train",
+        "wild.toml",
+        "--seed",
+        "0",
+        "train.learning_rate=1e-3",
+    ]);
+    rest.fine();
+}
+
+#[test]
+#[ignore = "needs training"]
+fn samples_repeat_and_have_the_density_that_is_said() {
+    let place = trained();
+    let text = place
+        .mdn(&["sample", RAD, "-n", "50", "--seed", "3"])
+        .fine();
+    assert_eq!(text.lines().next(), Some("x1,x2"));
+    assert_eq!(text.lines().count(), 51);
+    place
+        .mdn(&["sample", RAD, "-n", "50", "--seed", "3", "-o", "s.csv"])
+        .fine();
+    assert_eq!(place.read("s.csv"), text);
+    let other = place
+        .mdn(&["sample", RAD, "-n", "50", "--seed", "4"])
+        .fine();
+    assert_ne!(other, text);
+
+    let density = place.mdn(&["density", RAD, "s.csv"]).fine();
+    assert_eq!(density.lines().next(), Some("x1,x2,log_density"));
+    assert_eq!(density.lines().count(), 51);
+    for (point, line) in text.lines().zip(density.lines()).skip(1) {
+        let log_q = line
+            .strip_prefix(point)
+            .and_then(|rest| rest.strip_prefix(','))
+            .and_then(|rest| rest.parse::<f64>().ok());
+        assert!(log_q.is_some_and(f64::is_finite), "{line}");
+    }
+    let from_stdin = place.mdn_with_stdin(&["density", RAD, "-", "-o", "d.csv"], &text);
+    from_stdin.fine();
+    assert_eq!(place.read("d.csv"), density);
+
+    place.write("three.csv", "x1,x2,x3\n1,2,3\n");
+    place
+        .mdn(&["density", RAD, "three.csv"])
+        .refused("three.csv:2: expected 2 values, one per coordinate of the model; got 3");
+    let lost = place.mdn(&["sample", RAD, "-n", "5", "-o", "ring.toml/x.csv"]);
+    lost.failed(1, "ring.toml");
+}
+
+#[test]
+#[ignore = "needs training"]
+fn a_damaged_run_is_refused() {
+    let place = trained();
+    place.write(&format!("{RAD}/model.safetensors"), "no weights");
+    place
+        .mdn(&["sample", RAD, "-n", "5"])
+        .refused("model.safetensors");
+}
+
+#[test]
+#[ignore = "needs training"]
+fn figures_are_drawn_again_without_the_model() {
+    let place = trained();
+    let figure = format!("{RAD}/density.png");
+    std::fs::remove_file(place.path(&figure)).expect("it was drawn");
+    std::fs::remove_file(place.path(RAD).join("model.safetensors")).expect("it was there");
+    for folder in [RAD, "results/ring"] {
+        let said = place.mdn(&["plot", folder]).fine();
+        assert!(said.contains("density.png"), "{said}");
+        assert_eq!(&place.bytes(&figure)[1..4], b"PNG");
+    }
+}
+
+#[test]
+#[ignore = "needs training"]
+fn compare_trains_what_is_missing_and_reports() {
+    let place = trained();
+    let said = place.mdn(&["compare", "ring.toml"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(said.err.contains("1 of 4 runs ended before"), "{said:#?}");
+    assert!(said.err.contains("warning: "), "2 seeds are few: {said:#?}");
+    assert!(said.out.contains("plain"), "{said:#?}");
+    assert!(said.out.contains("rad"), "{said:#?}");
+    for name in ["runs.csv", "summary.csv", "summary.md"] {
+        assert!(place.path("results/ring").join(name).is_file(), "{name}");
+    }
+    assert!(!files(&place.path("results/ring/figures")).is_empty());
+
+    let again = place.mdn(&["compare", "ring.toml", "--no-train", "-q"]);
+    assert_eq!(again.clone().fine(), said.out);
+    assert!(again.err.lines().all(|l| l.starts_with("warning: ")));
+    let json = place.mdn(&["compare", "ring.toml", "--no-train", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.fine()).expect("JSON");
+    assert!(json.is_array() || json.is_object());
+
+    let one = ["compare", "ring.toml", "--no-train", "--model", "rad"];
+    let one = place.mdn(&one);
+    assert!(one.err.contains("the reference `plain` is not"), "{one:#?}");
+    assert!(!one.fine().contains("plain "));
+}
+
+#[test]
+#[ignore = "needs training"]
+fn events_are_json() {
+    let place = Place::new();
+    let said = place.mdn(&["train", "ring.toml", "--json", "-q", "--threads", "1"]);
+    assert_eq!(said.err, "");
+    let events: Vec<serde_json::Value> = said
+        .fine()
+        .lines()
+        .map(|l| serde_json::from_str(l).expect("JSON"))
+        .collect();
+    let of = |kind: &str| events.iter().filter(|e| e["event"] == kind).count();
+    assert_eq!((of("began"), of("ended"), of("finished")), (4, 4, 1));
+    assert_eq!(events.last().map(|e| &e["done"]), Some(&4.into()));
+    assert_eq!(events[0]["folder"], PLAIN);
+}
+
+#[cfg(unix)]
+#[test]
+#[ignore = "needs training"]
+fn a_sweep_in_the_shell_does_every_run_and_counts_failures() {
+    let place = Place::new();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/sweep.sh");
+    let sweep = |arguments: &[&str]| {
+        let output = std::process::Command::new(script)
+            .args(arguments)
+            .env("MDN", assert_cmd::cargo::cargo_bin("mdn"))
+            .current_dir(place.path(""))
+            .output();
+        Said::of(&output.expect("the script starts"))
+    };
+    let said = sweep(&["ring.toml", "train.steps=20", "--out", "my results"]);
+    assert_eq!(said.clone().fine().matches("done").count(), 4, "{said:#?}");
+    assert!(said.err.ends_with("sweep: 0 of 4 runs failed\n"));
+    assert!(place
+        .path("my results/ring/ring/rad/seed-1/status")
+        .is_file());
+
+    let changed = sweep(&["ring.toml", "train.steps=21", "--out", "my results"]);
+    assert_eq!(changed.code, 3, "{changed:#?}");
+    assert!(changed.err.ends_with("sweep: 4 of 4 runs failed\n"));
+    assert_eq!(sweep(&["none.toml"]).code, 2);
+    assert_eq!(sweep(&[]).code, 2);
+}
