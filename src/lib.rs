@@ -43,3 +43,78 @@ pub mod bijections;
 pub mod distributions;
 
 pub use error::{Error, Result};
+
+/// Version of the program, with the commit where it was built from a repository.
+pub const VERSION: &str = env!("MDN_VERSION");
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    /// Folders and files by floor; what is on one floor may not see each other, floor 0 apart.
+    const FLOORS: [&[&str]; 9] = [
+        &["error", "rng", "num", "device"],
+        &["nn", "kmeans"],
+        &["bijections", "distributions"],
+        &["models", "data"],
+        &["objectives", "metrics"],
+        &["train"],
+        &["experiment"],
+        &["report"],
+        &["cli"],
+    ];
+
+    fn floor(module: &str) -> Option<usize> {
+        FLOORS.iter().position(|f| f.contains(&module))
+    }
+
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn imports_go_down_the_floors() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut files = Vec::new();
+        sources(&root, &mut files);
+        assert!(files.len() > 40, "{}", files.len());
+        let (mut faults, mut imports) = (Vec::new(), 0);
+        for file in files {
+            let inside = file.strip_prefix(&root).unwrap();
+            let first = inside.iter().next().unwrap().to_str().unwrap();
+            let module = first.trim_end_matches(".rs");
+            if ["lib", "main"].contains(&module) {
+                continue;
+            }
+            let own = floor(module).unwrap_or_else(|| panic!("{module} is on no floor"));
+            let text = fs::read_to_string(&file).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                for rest in code.split("crate::").skip(1) {
+                    let name: String = rest
+                        .chars()
+                        .take_while(|c| c.is_alphanumeric() || *c == '_')
+                        .collect();
+                    let Some(other) = floor(&name) else {
+                        continue;
+                    };
+                    imports += 1;
+                    let ground = own == 0 && other == 0;
+                    if name != module && other >= own && !ground {
+                        faults.push(format!("{}:{}: {name}", inside.display(), number + 1));
+                    }
+                }
+            }
+        }
+        assert!(imports > 100, "{imports}");
+        assert!(faults.is_empty(), "upward imports:\n{}", faults.join("\n"));
+    }
+}

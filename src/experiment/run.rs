@@ -133,9 +133,7 @@ impl<'a> Run<'a> {
         )?;
         let validation = points("validation", spec.train.validation_points)?;
         let params = Params::seeded(rng.fork("init"), dtype, device);
-        let model = spec
-            .model
-            .build(&params, data.dim(), Some(start.clone()))?;
+        let model = spec.model.build(&params, data.dim(), Some(start.clone()))?;
         Ok(Self {
             spec,
             train_points: fixed.then_some(start),
@@ -322,11 +320,8 @@ impl Trained {
         let bytes = std::fs::read(&path).map_err(Error::io(&path, "could not read"))?;
         let named = |e: Error| Error::request(format!("{}: {e}", path.display()));
         let dtype = dtype_of(spec.train.precision);
-        let params = Params::from_tensors(
-            weights::from_bytes(&bytes).map_err(named)?,
-            dtype,
-            device,
-        );
+        let params =
+            Params::from_tensors(weights::from_bytes(&bytes).map_err(named)?, dtype, device);
         let dim = spec.data.build()?.dim();
         let model = spec.model.build(&params, dim, None).map_err(named)?;
         Ok(Self {

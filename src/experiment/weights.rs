@@ -55,7 +55,8 @@ pub fn to_bytes(snapshot: &Snapshot, best_step: usize) -> Result<Vec<u8>> {
             Ok((name, tensor.dims().to_vec(), dtype, bytes))
         })
         .collect::<Result<_>>()?;
-    let damaged = |e: safetensors::SafeTensorError| Error::failed(format!("model.safetensors: {e}"));
+    let damaged =
+        |e: safetensors::SafeTensorError| Error::failed(format!("model.safetensors: {e}"));
     let views = raw
         .iter()
         .map(|(name, shape, dtype, bytes)| {
@@ -65,7 +66,7 @@ pub fn to_bytes(snapshot: &Snapshot, best_step: usize) -> Result<Vec<u8>> {
         .map_err(damaged)?;
     let about = serde_json::json!({
         "format": FORMAT,
-        "version": crate::VERSION,
+        "version": env!("CARGO_PKG_VERSION"),
         "best_step": best_step,
     });
     let metadata = HashMap::from([(KEY.to_owned(), about.to_string())]);
@@ -78,7 +79,9 @@ pub fn to_bytes(snapshot: &Snapshot, best_step: usize) -> Result<Vec<u8>> {
 /// For a damaged file, and for one of another program or layout version.
 pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
     let damaged = |e: safetensors::SafeTensorError| {
-        Error::request(format!("expected a safetensors file; got a damaged one ({e})"))
+        Error::request(format!(
+            "expected a safetensors file; got a damaged one ({e})"
+        ))
     };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let format = header
@@ -106,7 +109,10 @@ mod tests {
     #[test]
     fn weights_come_back_and_damage_is_refused() {
         let tensors: Snapshot = [
-            ("a.weight", Tensor::new(&[[1f32, 2.5], [-3.0, 4.0]], &Device::Cpu)),
+            (
+                "a.weight",
+                Tensor::new(&[[1f32, 2.5], [-3.0, 4.0]], &Device::Cpu),
+            ),
             ("b", Tensor::new(&[0.1f64, 0.2], &Device::Cpu)),
             ("order", Tensor::new(&[2u32, 0, 1], &Device::Cpu)),
         ]

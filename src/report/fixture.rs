@@ -120,7 +120,6 @@ fn diverged(place: &RunDir) {
         loss: f64::NAN,
         grad_norm: None,
         non_finite: 512,
-        seconds: 3.1,
     });
     place.write_history(&rows).unwrap();
 }
@@ -189,7 +188,6 @@ fn history(seed: u64, floor: f64, steps: usize) -> Vec<HistoryRow> {
             loss,
             grad_norm: (split == Split::Train).then_some(1.0),
             non_finite: 0,
-            seconds: step as f64 / 100.0,
         };
         rows.push(row(Split::Train, clean + noise(&mut rng, 0.05)));
         if step % 100 == 0 {

@@ -7,6 +7,7 @@
 //! | `config.toml` | the run as an experiment file of its own, every default filled in |
 //! | `history.csv` | [`HistoryRow`]s |
 //! | `metrics.csv` | [`MetricRow`]s |
+//! | `cost.csv` | [`MetricRow`]s that depend on the machine: seconds, steps per second |
 //! | `model.safetensors` | the best weights, with metadata |
 //! | `picture.safetensors` | a [`Picture`]: what the figures are drawn from |
 //! | `environment.toml` | command, version, device, threads, start, end |
@@ -18,6 +19,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub use crate::train::{HistoryRow, Split};
 use crate::{Error, Result};
 
 mod atomic;
@@ -55,33 +57,7 @@ pub struct Status {
     pub reason: String,
 }
 
-/// Which points a loss was computed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// The step's batch.
-    Train,
-    /// The validation set.
-    Validation,
-}
-
-/// A line of `history.csv`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HistoryRow {
-    /// Optimizer steps done.
-    pub step: usize,
-    /// Which points.
-    pub split: Split,
-    /// Mean negative log-likelihood, nats per point.
-    pub loss: f64,
-    /// Norm of the gradient before clipping (training rows).
-    pub grad_norm: Option<f64>,
-    /// Points of the batch whose log-density was not finite.
-    pub non_finite: usize,
-    /// Wall time since training began.
-    pub seconds: f64,
-}
-
-/// A line of `metrics.csv`.
+/// A line of `metrics.csv` or `cost.csv`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricRow {
     /// Key, such as `kl`.

@@ -1,4 +1,5 @@
-//! `history.csv` and `metrics.csv`.
+//! `history.csv`, `metrics.csv` and `cost.csv`. What depends on the machine's speed stands in the
+//! last alone: the other two are the same bytes whenever the same run is repeated.
 
 use std::path::PathBuf;
 
@@ -7,14 +8,7 @@ use super::table::{csv_bytes, read_csv};
 use super::{HistoryRow, MetricRow, RunDir, Split};
 use crate::Result;
 
-const HISTORY: [&str; 6] = [
-    "step",
-    "split",
-    "loss",
-    "grad_norm",
-    "non_finite",
-    "seconds",
-];
+const HISTORY: [&str; 5] = ["step", "split", "loss", "grad_norm", "non_finite"];
 
 const METRICS: [&str; 8] = [
     "metric",
@@ -47,7 +41,6 @@ impl RunDir {
                 exact(r.loss),
                 exact_or_empty(r.grad_norm),
                 r.non_finite.to_string(),
-                exact(r.seconds),
             ]
         });
         self.write("history.csv", &csv_bytes(HISTORY, lines)?)
@@ -67,13 +60,28 @@ impl RunDir {
                 loss: line.parse("loss", "a number")?,
                 grad_norm: line.parse_or_empty("grad_norm")?,
                 non_finite: line.parse("non_finite", "a whole number")?,
-                seconds: line.parse("seconds", "a number")?,
             })
         })
     }
 
     /// Writes the whole of `metrics.csv`.
     pub fn write_metrics(&self, rows: &[MetricRow]) -> Result<PathBuf> {
+        self.write_metric_rows("metrics.csv", rows)
+    }
+
+    /// Writes the whole of `cost.csv`.
+    pub fn write_costs(&self, rows: &[MetricRow]) -> Result<PathBuf> {
+        self.write_metric_rows("cost.csv", rows)
+    }
+
+    /// Reads `metrics.csv` and, behind it, `cost.csv`.
+    pub fn read_metrics(&self) -> Result<Vec<MetricRow>> {
+        let mut rows = self.read_metric_rows("metrics.csv")?;
+        rows.extend(self.read_metric_rows("cost.csv")?);
+        Ok(rows)
+    }
+
+    fn write_metric_rows(&self, name: &str, rows: &[MetricRow]) -> Result<PathBuf> {
         let lines = rows.iter().map(|r| {
             [
                 r.metric.clone(),
@@ -86,12 +94,11 @@ impl RunDir {
                 r.note.clone(),
             ]
         });
-        self.write("metrics.csv", &csv_bytes(METRICS, lines)?)
+        self.write(name, &csv_bytes(METRICS, lines)?)
     }
 
-    /// Reads `metrics.csv`.
-    pub fn read_metrics(&self) -> Result<Vec<MetricRow>> {
-        read_csv(&self.path("metrics.csv"), &METRICS, |line| {
+    fn read_metric_rows(&self, name: &str) -> Result<Vec<MetricRow>> {
+        read_csv(&self.path(name), &METRICS, |line| {
             Ok(MetricRow {
                 metric: line.parse("metric", "a key")?,
                 unit: line.text("unit").to_owned(),
@@ -118,7 +125,6 @@ mod tests {
             loss,
             grad_norm,
             non_finite: 2,
-            seconds: 0.25,
         };
         vec![
             row(1, Split::Train, 0.1 + 0.2, Some(1e-12)),
@@ -150,9 +156,9 @@ mod tests {
         let path = run.write_history(&history()).unwrap();
         assert_eq!(
             fs::read_to_string(path).unwrap(),
-            "step,split,loss,grad_norm,non_finite,seconds\n\
-             1,train,0.30000000000000004,1e-12,2,0.25\n\
-             1,validation,inf,,2,0.25\n"
+            "step,split,loss,grad_norm,non_finite\n\
+             1,train,0.30000000000000004,1e-12,2\n\
+             1,validation,inf,,2\n"
         );
         assert_eq!(run.read_history().unwrap(), history());
         let path = run.write_metrics(&metrics()).unwrap();
@@ -162,7 +168,9 @@ mod tests {
              nll,nats,lower,-1.5,,1000,0,\n\
              kl,nats,lower,,,1000,0,\"true density unknown, so \"\"none\"\"\"\n"
         );
-        assert_eq!(run.read_metrics().unwrap(), metrics());
+        run.write_costs(&metrics()[..1]).unwrap();
+        let both = [metrics(), metrics()[..1].to_vec()].concat();
+        assert_eq!(run.read_metrics().unwrap(), both);
         run.write_history(&[]).unwrap();
         assert_eq!(run.read_history().unwrap(), []);
     }
@@ -171,32 +179,32 @@ mod tests {
     fn damage_is_reported_with_file_and_line() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir(dir.path().to_path_buf());
-        let head = "step,split,loss,grad_norm,non_finite,seconds\n";
+        let head = "step,split,loss,grad_norm,non_finite\n";
         let cases = [
             ("", "history.csv:1: expected the columns `step,split"),
             (
                 "step,loss\n",
-                "history.csv:1: expected the columns `step,split,loss,grad_norm,non_finite,seconds`; \
+                "history.csv:1: expected the columns `step,split,loss,grad_norm,non_finite`; \
                  got `step,loss`",
             ),
             (
-                &format!("{head}1,train,2,,0,0\n2,train,2,,"),
+                &format!("{head}1,train,2,,0\n2,train,2,"),
                 "history.csv:3: the last line does not end: the file is cut off",
             ),
             (
-                &format!("{head}1,train,2,,0,0\n2,train\n"),
-                "history.csv:3: expected 6 cells; got 2",
+                &format!("{head}1,train,2,,0\n2,train\n"),
+                "history.csv:3: expected 5 cells; got 2",
             ),
             (
-                &format!("{head}1,test,2,,0,0\n"),
+                &format!("{head}1,test,2,,0\n"),
                 "history.csv:2: `split`: expected `train` or `validation`; got `test`",
             ),
             (
-                &format!("{head}1,train,two,,0,0\n"),
+                &format!("{head}1,train,two,,0\n"),
                 "history.csv:2: `loss`: expected a number; got `two`",
             ),
             (
-                &format!("{head}1,train,2,x,0,0\n"),
+                &format!("{head}1,train,2,x,0\n"),
                 "history.csv:2: `grad_norm`: expected a number or nothing; got `x`",
             ),
         ];
