@@ -39,6 +39,9 @@ mod sampling;
 mod spec;
 mod truth;
 
+#[cfg(test)]
+mod laws;
+
 use candle_core::Tensor;
 
 use crate::rng::Rng;
