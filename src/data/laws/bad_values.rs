@@ -1,0 +1,111 @@
+//! Every setting that cannot be is found, and named.
+
+use crate::data::DataSpec;
+
+/// One line of an experiment file, the key that must be named, and words of the message.
+const BAD: &[(&str, &str, &str)] = &[
+    ("ring = { modes = 0 }", "ring.modes", "1 <= `modes` <= 100000; got 0"),
+    ("ring = { modes = 100001 }", "ring.modes", "got 100001"),
+    ("ring = { radius = 0 }", "ring.radius", "1e-6 <= `radius` <= 1e6; got 0"),
+    ("ring = { radius = -1.0 }", "ring.radius", "got -1"),
+    ("ring = { std = nan }", "ring.std", "got NaN"),
+    ("ring = { std = inf }", "ring.std", "got inf"),
+    ("ring = { std = 0.0 }", "ring.std", "`std`"),
+    ("ring = { std = 1e-300 }", "ring.std", "`std`"),
+    ("ring = { modes = 2, weights = [1.0] }", "ring.weights", "2 `weights`, one for each of the modes; got 1"),
+    ("ring = { modes = 2, weights = [1.5, -0.5] }", "ring.weights", "got 1.5 in weights[0]"),
+    ("ring = { modes = 2, weights = [0.5, 0.4] }", "ring.weights", "sum to 1; got a sum of 0.9"),
+    ("ring = { modes = 2, weights = [nan, 0.5] }", "ring.weights", "got NaN in weights[0]"),
+    ("ring = { modes = 2, weights = [1.0, 0.0] }", "ring.weights", "got 0 in weights[1]"),
+    ("grid = { side = 0 }", "grid.side", "1 <= `side` <= 300; got 0"),
+    ("grid = { side = 301 }", "grid.side", "got 301"),
+    ("grid = { spacing = -0.5 }", "grid.spacing", "got -0.5"),
+    ("grid = { std = 0 }", "grid.std", "got 0"),
+    ("moons = { noise = 0 }", "moons.noise", "got 0"),
+    ("moons = { noise = -inf }", "moons.noise", "got -inf"),
+    ("circles = { radii = [] }", "circles.radii", "got 0"),
+    ("circles = { radii = [1.0, -2.0] }", "circles.radii", "got -2 in radii[1]"),
+    ("circles = { std = nan }", "circles.std", "got NaN"),
+    ("circles = { weights = [0.2, 0.3, 0.5] }", "circles.weights", "one for each of the radii; got 3"),
+    ("checkerboard = { squares = 0 }", "checkerboard.squares", "got 0"),
+    ("checkerboard = { squares = 1000 }", "checkerboard.squares", "got 1000"),
+    ("checkerboard = { half_width = 0 }", "checkerboard.half_width", "got 0"),
+    ("mixture = { weights = [], means = [], std_devs = [] }", "mixture.means", "got 0"),
+    ("mixture = { weights = [1], means = [[]], std_devs = [1] }", "mixture.means", "got 0 in means[0]"),
+    ("mixture = { weights = [1], means = [[0, 0], [1, 1]], std_devs = [1, 1] }", "mixture.weights", "2 `weights`"),
+    ("mixture = { weights = [0.5, 0.6], means = [[0], [1]], std_devs = [1, 1] }", "mixture.weights", "sum to 1"),
+    ("mixture = { weights = [-0.5, 1.5], means = [[0], [1]], std_devs = [1, 1] }", "mixture.weights", "got -0.5 in weights[0]"),
+    ("mixture = { weights = [0.5, 0.5], means = [[0, 0], [1]], std_devs = [1, 1] }", "mixture.means", "got 1 in means[1]"),
+    ("mixture = { weights = [1], means = [[nan]], std_devs = [1] }", "mixture.means", "got NaN in means[0]"),
+    ("mixture = { weights = [1], means = [[1e9]], std_devs = [1] }", "mixture.means", "got 1000000000 in means[0]"),
+    ("mixture = { weights = [1], means = [[0, 0]], std_devs = [1, 1] }", "mixture.std_devs", "1 `std_devs`, one for each of the means; got 2"),
+    ("mixture = { weights = [1], means = [[0, 0]], std_devs = [[1, 1, 1]] }", "mixture.std_devs", "one number or 2 for each component; got 3 in std_devs[0]"),
+    ("mixture = { weights = [1], means = [[0, 0]], std_devs = [[1, -1]] }", "mixture.std_devs", "got -1 in std_devs[0]"),
+    ("mixture = { weights = [1], means = [[0, 0]], std_devs = [0] }", "mixture.std_devs", "got 0 in std_devs[0]"),
+    ("mixture = { weights = [1], means = [[0, 0]] }", "mixture.std_devs", "`std_devs` or `covariances`; got neither"),
+    ("mixture = { weights = [1], means = [[0]], std_devs = [1], covariances = [[[1]]] }", "mixture.covariances", "got both"),
+    ("mixture = { weights = [1], means = [[0]], covariances = [] }", "mixture.covariances", "got 0"),
+    ("mixture = { weights = [1], means = [[0, 0]], covariances = [[[1, 0]]] }", "mixture.covariances", "2 rows of 2 numbers in covariances[0]; got 1 rows"),
+    ("mixture = { weights = [1], means = [[0, 0]], covariances = [[[1, 0], [0]]] }", "mixture.covariances", "got 1 numbers in row 1"),
+    ("mixture = { weights = [1], means = [[0, 0]], covariances = [[[1, 0.5], [0.4, 1]]] }", "mixture.covariances", "a symmetric matrix in covariances[0]; got 0.4 at [1][0] and 0.5 at [0][1]"),
+    ("mixture = { weights = [1], means = [[0, 0]], covariances = [[[1, nan], [nan, 1]]] }", "mixture.covariances", "symmetric"),
+    ("mixture = { weights = [1], means = [[0]], covariances = [[[-1]]] }", "mixture.covariances", "got -1 in row 0"),
+    ("mixture = { weights = [0.5, 0.5], means = [[0, 0], [0, 0]], covariances = [[[1, 0], [0, 1]], [[1, 2], [2, 1]]] }", "mixture.covariances", "a positive definite matrix in covariances[1]; got one whose Cholesky factorisation meets -3e0 in row 1"),
+    ("mixture = { weights = [1], means = [[0, 0]], covariances = [[[1, 1], [1, 1]]] }", "mixture.covariances", "positive definite"),
+];
+
+#[test]
+fn every_bad_value_is_found_and_named() {
+    let mut faults = Vec::new();
+    for (line, key, words) in BAD {
+        let spec: DataSpec = toml::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+        match spec.check() {
+            Ok(dim) => faults.push(format!("{line}: passes with D = {dim}")),
+            Err(bad) if bad.key != *key || !bad.to_string().contains(words) => {
+                faults.push(format!("{line}: {bad}"));
+            }
+            Err(bad) => {
+                let built = spec.build().err().map(|e| (e.exit_code(), e.to_string()));
+                if built != Some((2, bad.to_string())) {
+                    faults.push(format!("{line}: build says {built:?}"));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn what_cannot_be_read_is_named_by_the_reader() {
+    for (line, words) in [
+        ("ring = { mods = 8 }", "unknown field `mods`"),
+        ("rings = {}", "unknown variant `rings`"),
+        ("ring = { modes = -1 }", "invalid value: integer `-1`"),
+        ("moons = { noise = \"low\" }", "invalid type: string"),
+        (
+            "mixture = { means = [[0]], std_devs = [1] }",
+            "missing field `weights`",
+        ),
+        (
+            "mixture = { weights = [1], means = [[0]], std_devs = [\"wide\"] }",
+            "invalid type: string \"wide\", expected a number, or a list of numbers",
+        ),
+    ] {
+        match toml::from_str::<DataSpec>(line) {
+            Ok(spec) => panic!("{line}: read as {spec:?}"),
+            Err(e) => assert!(e.to_string().contains(words), "{line}: {e}"),
+        }
+    }
+}
+
+#[test]
+fn weights_are_normalised_and_integers_are_numbers() {
+    let line =
+        "mixture = { weights = [0.3333333, 0.6666667], means = [[0], [1]], std_devs = [1, [2]] }";
+    let data = toml::from_str::<DataSpec>(line)
+        .expect("fine")
+        .build()
+        .expect("fine");
+    let sum: f64 = data.truth().expect("synthetic").weights().iter().sum();
+    assert!((sum - 1.0).abs() < 1e-15);
+}

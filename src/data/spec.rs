@@ -1,0 +1,184 @@
+//! Which data set: the table `[data.NAME]` of an experiment file.
+
+use serde::{Deserialize, Serialize};
+
+use super::sampling::Labelled;
+use super::{
+    CheckerboardSpec, CirclesSpec, DataSet, GridSpec, MixtureSpec, MoonsSpec, RingSpec, StdDev,
+};
+use crate::error::BadValue;
+use crate::{Error, Result};
+
+/// Which data set, with its settings: a table `[data.NAME]` of an experiment file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum DataSpec {
+    /// Gaussians of one width, evenly placed on a circle.
+    Ring(RingSpec),
+    /// Gaussians of one width on a square lattice.
+    Grid(GridSpec),
+    /// Two interleaved half circles, blurred.
+    Moons(MoonsSpec),
+    /// Concentric circles, blurred.
+    Circles(CirclesSpec),
+    /// Uniform on the dark squares of a checkerboard.
+    Checkerboard(CheckerboardSpec),
+    /// Gaussians given one by one, in any dimension.
+    Mixture(MixtureSpec),
+}
+
+impl DataSpec {
+    /// D, or what is wrong with the settings; the key begins with the kind, as in `ring.modes`.
+    pub fn check(&self) -> std::result::Result<usize, BadValue> {
+        match self {
+            Self::Ring(s) => s.check(),
+            Self::Grid(s) => s.check(),
+            Self::Moons(s) => s.check(),
+            Self::Circles(s) => s.check(),
+            Self::Checkerboard(s) => s.check(),
+            Self::Mixture(s) => s.check(),
+        }
+        .map_err(|fault| fault.below(self.kind()))
+    }
+
+    /// The data set.
+    pub fn build(&self) -> Result<Box<dyn DataSet>> {
+        Ok(self.labelled()?)
+    }
+
+    /// The data set, able to say which mode each draw comes from.
+    pub(super) fn labelled(&self) -> Result<Box<dyn Labelled>> {
+        let bad = |fault: BadValue| Error::request(fault.to_string());
+        self.check().map_err(bad)?;
+        Ok(match self {
+            Self::Ring(s) => Box::new(s.build()),
+            Self::Grid(s) => Box::new(s.build()),
+            Self::Moons(s) => Box::new(s.build()),
+            Self::Circles(s) => Box::new(s.build()),
+            Self::Checkerboard(s) => Box::new(s.build()),
+            Self::Mixture(s) => Box::new(s.build().map_err(|e| bad(e.below(self.kind())))?),
+        })
+    }
+
+    /// The key of this kind in an experiment file.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Ring(_) => "ring",
+            Self::Grid(_) => "grid",
+            Self::Moons(_) => "moons",
+            Self::Circles(_) => "circles",
+            Self::Checkerboard(_) => "checkerboard",
+            Self::Mixture(_) => "mixture",
+        }
+    }
+
+    /// The law of this kind in one line.
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::Ring(_) => "2-D: Gaussians of one width, evenly placed on a circle (equal unless `weights` are given)",
+            Self::Grid(_) => "2-D: Gaussians of one width on a square lattice",
+            Self::Moons(_) => "2-D: two interleaved half circles, blurred",
+            Self::Circles(_) => "2-D: concentric circles, blurred (equal unless `weights` are given)",
+            Self::Checkerboard(_) => "2-D: uniform on the dark squares of a checkerboard",
+            Self::Mixture(_) => "any D: Gaussians given one by one, by `std_devs` or `covariances`",
+        }
+    }
+
+    /// Every kind: its key, and its settings in one line as an experiment file has them, with
+    /// the defaults where there are any.
+    pub fn kinds() -> &'static [(&'static str, &'static str)] {
+        &[
+            (
+                "ring",
+                "{ modes = 8, radius = 2.828854314002829, std = 0.3536067892503536 }",
+            ),
+            ("grid", "{ side = 5, spacing = 1.0, std = 0.1 }"),
+            ("moons", "{ noise = 0.2 }"),
+            ("circles", "{ radii = [3.0, 1.5], std = 0.24 }"),
+            ("checkerboard", "{ squares = 4, half_width = 4.0 }"),
+            (
+                "mixture",
+                "{ weights = [0.3, 0.7], means = [[-1.0, 0.0], [1.0, 0.5]], std_devs = [0.2, 0.4] }",
+            ),
+        ]
+    }
+
+    /// One or more of each kind, with the names under which tests and `mdn list data` show them.
+    pub fn examples() -> Vec<(&'static str, Self)> {
+        vec![
+            ("ring8", Self::Ring(RingSpec::default())),
+            ("imbalanced8", Self::Ring(imbalanced())),
+            ("grid25", Self::Grid(GridSpec::default())),
+            ("moons", Self::Moons(MoonsSpec::default())),
+            ("two_circles", Self::Circles(CirclesSpec::default())),
+            (
+                "checkerboard",
+                Self::Checkerboard(CheckerboardSpec::default()),
+            ),
+            ("correlated3", Self::Mixture(correlated())),
+            ("line2", Self::Mixture(line())),
+            ("five_d", Self::Mixture(five_d())),
+        ]
+    }
+}
+
+/// The ring with weights from 0.63 down to 0.00063, in equal ratios.
+fn imbalanced() -> RingSpec {
+    let raw: Vec<f64> = (0..8)
+        .map(|k| 10f64.powf(-3.0 * f64::from(k) / 7.0))
+        .collect();
+    let sum: f64 = raw.iter().sum();
+    RingSpec {
+        weights: Some(raw.iter().map(|w| w / sum).collect()),
+        ..RingSpec::default()
+    }
+}
+
+/// Three correlated Gaussians that overlap a little.
+fn correlated() -> MixtureSpec {
+    MixtureSpec {
+        weights: vec![0.5, 0.3, 0.2],
+        means: vec![vec![-1.5, 0.0], vec![1.0, 1.5], vec![1.0, -1.5]],
+        std_devs: None,
+        covariances: Some(vec![
+            vec![vec![0.5, 0.4], vec![0.4, 0.5]],
+            vec![vec![0.8, -0.3], vec![-0.3, 0.2]],
+            vec![vec![0.1, 0.0], vec![0.0, 0.4]],
+        ]),
+    }
+}
+
+/// Two Gaussians on the line.
+fn line() -> MixtureSpec {
+    MixtureSpec {
+        weights: vec![0.3, 0.7],
+        means: vec![vec![-1.0], vec![1.5]],
+        std_devs: Some(vec![StdDev::Shared(0.3), StdDev::Shared(0.6)]),
+        covariances: None,
+    }
+}
+
+/// Three Gaussians in five dimensions that overlap a little, with neighbouring coordinates
+/// correlated.
+fn five_d() -> MixtureSpec {
+    let decaying = |variance: f64, rho: f64| {
+        let entry = |i: i32, j: i32| variance * rho.powi((i - j).abs());
+        (0..5)
+            .map(|i| (0..5).map(|j| entry(i, j)).collect())
+            .collect()
+    };
+    MixtureSpec {
+        weights: vec![0.4, 0.35, 0.25],
+        means: vec![
+            vec![1.0, 0.0, -1.0, 0.5, 0.0],
+            vec![-1.0, 1.0, 0.0, -0.5, 1.0],
+            vec![0.0, -1.0, 1.0, 1.0, -1.0],
+        ],
+        std_devs: None,
+        covariances: Some(vec![
+            decaying(0.25, 0.5),
+            decaying(0.5, -0.3),
+            decaying(0.36, 0.7),
+        ]),
+    }
+}
