@@ -221,7 +221,7 @@ fn ring_picture(model: &str, seed: u64) -> Picture {
     let mut rng = ChaCha8Rng::seed_from_u64(100 + seed);
     let centre = |i: usize| REACH * (2.0 * (i as f64 + 0.5) / SIDE as f64 - 1.0);
     let code = |x: f64, y: f64| -> u32 {
-        (0..9u32)
+        (0..14u32)
             .map(|l| {
                 let a = f64::from(l) * 0.7 + 0.3;
                 let fold = x * a.cos() + y * a.sin() + (0.8 * x * a.sin()).sin() * 0.5;

@@ -14,9 +14,9 @@ const WIDTH: usize = 120;
 const FIRST: [&str; 9] = [
     "kl",
     "nll",
+    "bridge_mass",
     "mode_tv",
     "modes_covered",
-    "bridge_mass",
     "nmi",
     "seconds",
     "mass",
@@ -109,7 +109,7 @@ fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
                 format!("{} of {all}", r.done)
             }
         }),
-        plain("parameters", &|r| digits::parameters(r.parameters.as_ref())),
+        plain("params", &|r| digits::parameters(r.parameters.as_ref())),
     ];
     let headline = results.headline(data);
     let mut names: Vec<&str> = FIRST.to_vec();

@@ -132,6 +132,9 @@ fn show(fixture: &Fixture, table: &str) {
         let path = entry.unwrap().path();
         fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
     }
+    let start = std::time::Instant::now();
+    draw_run(&fixture.place("ring", "rad", 0), "mdn").unwrap();
+    println!("figures of a run: {:?}", start.elapsed());
     for (data, model, seed) in [
         ("ring", "rad", 0),
         ("ring", "normal_base", 0),
@@ -246,4 +249,16 @@ fn one_seed_has_no_interval_and_a_damaged_run_names_its_file() {
         error.contains("ring/rad/seed-0/metrics.csv:3: `value`: expected a number"),
         "{error}"
     );
+}
+
+#[test]
+fn a_folder_without_runs_is_a_bad_request() {
+    let fixture = Fixture::new();
+    let nowhere = fixture.dir.path().join("nowhere");
+    let error = compare(&fixture.comparison(&nowhere)).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error
+        .to_string()
+        .contains("nowhere: expected at least one run; got none"));
+    assert!(!nowhere.exists());
 }

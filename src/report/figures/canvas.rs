@@ -1,5 +1,7 @@
 //! Drawing in pixels of the finished figure, three times as fine while drawing.
 
+use std::collections::BTreeSet;
+
 use plotters::backend::{BitMapBackend, DrawingBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, RGBColor, TextStyle};
@@ -67,6 +69,7 @@ pub struct Canvas {
     height: usize,
     fine: Vec<u8>,
     fault: Option<String>,
+    lacking: BTreeSet<char>,
 }
 
 /// A finished picture, RGB row by row from the top.
@@ -90,6 +93,7 @@ impl Canvas {
             height,
             fine: vec![255; 3 * width * height * FINE * FINE],
             fault: None,
+            lacking: BTreeSet::new(),
         })
     }
 
@@ -136,13 +140,14 @@ impl Canvas {
             let edge = |v: f64| v.clamp(range.start as f64, range.end as f64) as usize;
             edge(low * f - radius - 1.0)..edge(high * f + radius + 2.0)
         };
+        let Some(&first) = path.first() else { return };
         if path.iter().any(|p| !p.0.is_finite() || !p.1.is_finite()) {
             return;
         }
         let columns = limits(&mut path.iter().map(|p| p.0), &columns);
         let rows = limits(&mut path.iter().map(|p| p.1), &rows);
         let mut mask = vec![0f32; columns.len() * rows.len()];
-        let dot = [path[0], path[0]];
+        let dot = [first, first];
         for pair in if path.len() == 1 {
             dot.windows(2)
         } else {
@@ -212,6 +217,11 @@ impl Canvas {
         }
     }
 
+    /// White again.
+    pub fn blank(&mut self, area: &Rect) {
+        self.image(area, |_, _| [255; 3]);
+    }
+
     /// The colours that `colour(u, v)` gives for 0 <= u, v < 1, u to the right and v upwards.
     pub fn image(&mut self, area: &Rect, colour: impl Fn(f64, f64) -> [u8; 3]) {
         let (columns, rows) = self.span(area);
@@ -238,6 +248,9 @@ impl Canvas {
 
     fn write(&mut self, text: &str, face: Type, rgb: [u8; 3], at: Point, align: Align, up: bool) {
         let f = FINE as f64;
+        let drawable = drawable(text);
+        let replaced = text.chars().zip(drawable.chars()).filter(|(a, b)| a != b);
+        self.lacking.extend(replaced.map(|(a, _)| a));
         let font = face.font(f);
         let size = font.get_size();
         let h_pos = match align {
@@ -266,9 +279,14 @@ impl Canvas {
         let place = (x.round() as i32, y.round() as i32);
         let size = ((self.width * FINE) as u32, (self.height * FINE) as u32);
         let mut backend = BitMapBackend::with_buffer(&mut self.fine, size);
-        if let Err(e) = backend.draw_text(&drawable(text), &style, place) {
+        if let Err(e) = backend.draw_text(&drawable, &style, place) {
             self.fault = Some(e.to_string());
         }
+    }
+
+    /// Signs that texts asked for and the font lacks.
+    pub fn lacking(&self) -> &BTreeSet<char> {
+        &self.lacking
     }
 
     /// The mean of every 3 x 3 fine pixels.

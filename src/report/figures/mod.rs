@@ -55,7 +55,7 @@ pub enum Draw {
 
 /// A member of [`FIGURES`].
 pub struct Figure {
-    /// Stem of its file.
+    /// Stem of its file; `nll` stands for `kl` where the truth is unknown.
     pub name: &'static str,
     /// What it shows.
     pub what: &'static str,
@@ -76,18 +76,18 @@ pub const FIGURES: &[Figure] = &[
         draw: Draw::Run(training::draw),
     },
     Figure {
-        name: "densities",
+        name: "densities-<data>",
         what:
             "target and all models on one colour scale, log densities and parts, of a 2-D data set",
         draw: Draw::Data(densities::draw),
     },
     Figure {
-        name: "kl",
+        name: "kl-<data>",
         what: "KL (NLL where the truth is unknown) of every model: seeds, mean, interval",
         draw: Draw::Data(scores::draw),
     },
     Figure {
-        name: "training",
+        name: "training-<data>",
         what: "validation loss of every model: mean and interval over seeds",
         draw: Draw::Data(training_by_model::draw),
     },
@@ -219,4 +219,44 @@ pub fn draw_comparison(results: &Results<'_>) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::Fixture;
+
+    #[test]
+    fn every_figure_is_drawn_and_every_sign_in_it_is_in_the_font() {
+        let fixture = Fixture::new();
+        let dir = fixture.experiment();
+        let what = fixture.comparison(&dir);
+        let results = Results::read(&what).unwrap();
+        let mut faults = Vec::new();
+        for figure in FIGURES {
+            let canvas = match figure.draw {
+                Draw::Run(draw) => {
+                    let place = fixture.place("ring", "rad", 0);
+                    draw(&RunPage::read(&place, what.command).unwrap()).unwrap()
+                }
+                Draw::Data(draw) => {
+                    let (results, data, headline) = (&results, "ring", Some("kl"));
+                    let page = DataPage {
+                        results,
+                        data,
+                        headline,
+                    };
+                    draw(&page).unwrap().map(|d| d.canvas)
+                }
+            };
+            match canvas {
+                None => faults.push(format!("{}: not drawn", figure.name)),
+                Some(c) if !c.lacking().is_empty() => {
+                    faults.push(format!("{}: {:?}", figure.name, c.lacking()));
+                }
+                Some(_) => {}
+            }
+        }
+        assert_eq!(faults, [] as [String; 0]);
+    }
 }

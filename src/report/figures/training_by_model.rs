@@ -2,7 +2,7 @@
 
 use super::axes::Frame;
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
-use super::curves::{range, spread_out};
+use super::curves::{between, range, spread_out};
 use super::style::{count, model_colour, strip, NAME, STRIP};
 use super::training::draw_axes;
 use super::{DataPage, Drawn};
@@ -71,7 +71,9 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     draw_axes(&mut canvas, &frame);
     let held = |p: &Point| frame.at(p.0, p.1.clamp(y.0, y.1));
     for c in &curves {
-        let band: Vec<Point> = c.low.iter().chain(c.high.iter().rev()).map(held).collect();
+        let around = c.low.iter().chain(c.high.iter().rev());
+        let band: Vec<Point> = around.map(|p| frame.at(p.0, p.1)).collect();
+        let band = between(&band, area.y, area.bottom());
         if band.len() > 2 {
             canvas.fill(&band, Ink(c.colour, 0.16));
         }
