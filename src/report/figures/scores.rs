@@ -48,7 +48,12 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     }
     let low = ends.iter().copied().fold(f64::INFINITY, f64::min);
     let high = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let pad = (0.07 * (high - low)).max(0.02 * high.abs()).max(1e-9);
+    let equal = high - low <= 1e-6 * high.abs();
+    let pad = if equal {
+        0.02 * high.abs() + 1e-9
+    } else {
+        0.07 * (high - low)
+    };
 
     let width = |s: &Score<'_>| NAME.width(s.model).max(NOTE.width(&s.mark));
     let widest = scores.iter().map(width).fold(90.0, f64::max);
