@@ -196,7 +196,7 @@ pub fn over(results: &Results<'_>) -> String {
         ),
     };
     text.push_str("\n↓ lower, ↑ higher is better; – does not apply.");
-    if let Some(reference) = what.reference {
+    if let Some(reference) = what.reference.filter(|_| what.models.len() > 1) {
         text.push_str(&format!(
             "\nDifferences are to `{reference}`, paired by seed; * its 95 % interval leaves out 0."
         ));

@@ -8,7 +8,7 @@ use super::density::{MOST_POINTS, MOST_SAMPLES};
 use super::grid::Grid;
 use super::panels::{colour_bar, common_top, grids, Map, Panel, DECADES, SHARES_NOTE};
 use super::parts::Parts;
-use super::style::{count, heading, strip, BLUE, HEAD, MARGIN, ORANGE, STRIP};
+use super::style::{count, heading, strip, BLUE, HEAD, MARGIN, NOTE, ORANGE, STRIP};
 use super::{DataPage, Drawn};
 use crate::experiment::store::Picture;
 use crate::report::digits;
@@ -21,7 +21,7 @@ const POINTS_ON_DARK: [u8; 3] = [0x56, 0xd4, 0xe9];
 const BAR: f64 = 106.0;
 const BELOW: f64 = 46.0;
 /// The title needs this much, however few the models.
-const LEAST_WIDTH: f64 = 1200.0;
+const LEAST_WIDTH: f64 = 960.0;
 
 /// A model's run that stands for all its seeds.
 struct Shown {
@@ -68,7 +68,8 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let target = shown.iter().find_map(|s| grids(&s.picture).0);
     let with_parts = shown.iter().any(|s| s.picture.part.is_some());
     let columns = shown.len() + usize::from(target.is_some());
-    let side = ((1900.0 - 2.0 * MARGIN - LEFT - BAR) / columns as f64 - GAP).clamp(200.0, 400.0);
+    let side = ((1900.0 - 2.0 * MARGIN - LEFT - BAR) / columns as f64 - GAP)
+        .clamp(200.0, if columns == 1 { 700.0 } else { 400.0 });
     let rows = 2 + usize::from(with_parts);
     let panels = 2.0 * MARGIN + LEFT + BAR + columns as f64 * (side + GAP) - GAP;
     let width = panels.max(LEAST_WIDTH);
@@ -85,11 +86,14 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         if target.is_some() { "target" } else { "data" },
         count(shown.len(), "model")
     );
-    let facts = format!(
-        "{}; shown is the seed with the median {}; {SHARES_NOTE}",
-        page.seeds(),
-        page.headline_name()
-    );
+    let which = match page.results.what.seeds.len() {
+        1 => String::new(),
+        _ => format!(
+            "; shown is the seed with the median {}",
+            page.headline_name()
+        ),
+    };
+    let facts = format!("{}{which}; {SHARES_NOTE}", page.seeds());
     strip(&mut sheet.canvas, &title, page.results.what.command, &facts);
 
     let map = Map::viridis();
@@ -153,7 +157,7 @@ fn representative(page: &DataPage<'_>, model: &str) -> Result<Option<Shown>> {
         .filter(|_| score.is_finite())
         .map_or_else(String::new, |_| {
             format!(
-                "{} {} nats, ",
+                "{} {}, ",
                 page.headline_name(),
                 signs(&digits::plain(*score))
             )
@@ -170,20 +174,19 @@ fn log_row(sheet: &mut Sheet, target: Option<&Grid>, shown: &[Shown], top: f64) 
     let map = Map::magma();
     let log_top = top.ln();
     if let Some(target) = target {
-        let head = ("Target, log density", "bridges between modes show here");
+        let head = ("Target density", "log scale shows bridges");
         let panel = sheet.panel(0, head, shown[0].picture.view);
         panel.log_density(&mut sheet.canvas, target, log_top, &map);
     }
     for (i, s) in shown.iter().enumerate() {
         let above = s.grid.max() / top;
-        let mut note = String::new();
+        let mut note = "log scale".to_owned();
         if target.is_none() {
-            note = "held-out points on top".to_owned();
+            note.push_str(", held-out points on top");
         } else if above > 1.2 {
-            note = format!("peak {} times the scale's top", number(above, 1));
+            note.push_str(&format!(", peak {} times its top", number(above, 1)));
         }
-        let title = format!("{}, log density", s.title);
-        let head = (title.as_str(), note.as_str());
+        let head = (s.title.as_str(), note.as_str());
         let panel = sheet.panel(i + usize::from(target.is_some()), head, s.picture.view);
         panel.log_density(&mut sheet.canvas, &s.grid, log_top, &map);
         if target.is_none() {
@@ -220,16 +223,18 @@ fn parts_row(sheet: &mut Sheet, shown: &[Shown], first: usize) {
         let part = s.picture.part.as_ref();
         match part.and_then(|p| Parts::new(s.picture.side, p)) {
             Some(parts) => {
-                let title = format!("{}, parts", s.title);
-                let note = format!("{}; faint where q is tiny", count(parts.count(), "part"));
-                let panel = sheet.panel(i + first, (&title, &note), s.picture.view);
+                let parts_in_view = count(parts.count(), "part");
+                let mut note = format!("{parts_in_view}; faint where q is tiny");
+                if NOTE.width(&note) > sheet.side - 30.0 {
+                    note = parts_in_view;
+                }
+                let panel = sheet.panel(i + first, (&s.title, &note), s.picture.view);
                 panel.parts(&mut sheet.canvas, &parts, &s.grid);
             }
             None => {
-                let title = format!("{}, samples", s.title);
                 let samples = &s.picture.samples[..s.picture.samples.len().min(MOST_SAMPLES)];
-                let note = format!("{}; the model has one part", samples.len());
-                let panel = sheet.panel(i + first, (&title, &note), s.picture.view);
+                let note = format!("{} samples", samples.len());
+                let panel = sheet.panel(i + first, (&s.title, &note), s.picture.view);
                 panel.points(&mut sheet.canvas, samples, 1.9, Ink(BLUE, 0.3));
                 panel.0.border(&mut sheet.canvas);
             }

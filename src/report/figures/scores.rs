@@ -66,10 +66,11 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         page.data,
         super::style::count(scores.len(), "model")
     );
-    let facts = format!(
-        "{}; dot: a seed, bar: mean ± 95 % t interval; lower is better",
-        page.seeds()
-    );
+    let dots = match page.results.what.seeds.len() {
+        1 => "one value each, no interval",
+        _ => "dot: a seed, bar: mean ± 95 % t interval",
+    };
+    let facts = format!("{}; {dots}; lower is better", page.seeds());
     strip(&mut canvas, &title, page.results.what.command, &facts);
     let area = Rect {
         x: left,
@@ -139,7 +140,7 @@ fn score<'a>(page: &DataPage<'a>, metric: &str, i: usize, model: &'a str) -> Sco
 
 fn draw_row(canvas: &mut Canvas, frame: &Frame, s: &Score<'_>, y: f64, scale: &dyn Fn(f64) -> f64) {
     let left = frame.area.x - 22.0;
-    let name = NAME.cut(s.model, left - 30.0);
+    let name = NAME.squeeze(s.model, left - 30.0);
     canvas.text(&name, NAME, s.colour, (left, y + 2.0), Align::Right);
     let mark = NOTE.cut(&s.mark, left - 30.0);
     canvas.text(&mark, NOTE, GREY, (left, y + 24.0), Align::Right);
@@ -165,7 +166,12 @@ fn draw_row(canvas: &mut Canvas, frame: &Frame, s: &Score<'_>, y: f64, scale: &d
     }
     let mean = at(spread.mean);
     canvas.dot((mean, y), 7.5, Ink::full(s.colour), None);
-    for (x, below) in swarm(s.values.iter().map(|v| at(*v)).collect()) {
+    let places = if spread.n > 1 {
+        s.values.as_slice()
+    } else {
+        &[]
+    };
+    for (x, below) in swarm(places.iter().map(|v| at(*v)).collect()) {
         canvas.dot((x, y + 26.0 + below), DOT, Ink(s.colour, 0.5), None);
     }
     let text = signs(&digits::spread(Some(&spread)));
