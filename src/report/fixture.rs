@@ -10,6 +10,8 @@ use rand_distr::StandardNormal;
 use super::Comparison;
 use crate::experiment::store::{HistoryRow, MetricRow, Picture, RunDir, Split, State, Status};
 
+mod ring;
+
 /// What a comparison over the folder needs to borrow.
 pub struct Fixture {
     pub dir: tempfile::TempDir,
@@ -41,10 +43,6 @@ pub const RING_KL: [(&str, [Option<f64>; 5]); 4] = [
     ("clusters", [Some(0.11), Some(0.12), Some(0.10), None, None]),
 ];
 
-const SIDE: usize = 240;
-const REACH: f64 = 6.0;
-const MODES: usize = 8;
-
 impl Fixture {
     pub fn new() -> Self {
         let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
@@ -54,11 +52,16 @@ impl Fixture {
             models: owned(&RING_KL.map(|m| m.0)),
             seeds: (0..5).collect(),
         };
+        let pictures = RING_KL.map(|(model, _)| (model, ring::picture(model)));
+        let picture = |model: &str| pictures.iter().find(|p| p.0 == model).map(|p| &p.1);
         for (model, kls) in RING_KL {
             for (seed, kl) in kls.into_iter().enumerate() {
                 let place = fixture.place("ring", model, seed as u64);
                 match (kl, model) {
-                    (Some(kl), _) => done(&place, model, seed as u64, Some(kl), "ring"),
+                    (Some(kl), _) => {
+                        done(&place, model, seed as u64, Some(kl));
+                        place.write_picture(picture(model).unwrap()).unwrap();
+                    }
                     (None, "mixture_base") => diverged(&place),
                     (None, _) => {}
                 }
@@ -75,15 +78,15 @@ impl Fixture {
                     ("clusters", 4) => {
                         cloud.write_status(&Status::of(State::Running)).unwrap();
                     }
-                    _ => done(&cloud, model, seed, Some(0.2), "cloud"),
+                    _ => done(&cloud, model, seed, Some(0.2)),
                 }
-                done(
-                    &fixture.place("table", model, seed),
-                    model,
-                    seed,
-                    None,
-                    "table",
-                );
+                let table = fixture.place("table", model, seed);
+                done(&table, model, seed, None);
+                let picture = Picture {
+                    log_p: None,
+                    ..picture(model).unwrap().clone()
+                };
+                table.write_picture(&picture).unwrap();
             }
         }
         fixture
@@ -141,7 +144,7 @@ fn metric(metric: &str, unit: &str, better: &str, value: Option<f64>) -> MetricR
     }
 }
 
-fn done(place: &RunDir, model: &str, seed: u64, kl: Option<f64>, data: &str) {
+fn done(place: &RunDir, model: &str, seed: u64, kl: Option<f64>) {
     let wobble = seed as f64 / 100.0;
     let nll = 1.7 + kl.unwrap_or(0.2) + 0.3 * wobble;
     let mut rows = vec![
@@ -166,13 +169,6 @@ fn done(place: &RunDir, model: &str, seed: u64, kl: Option<f64>, data: &str) {
     }
     place.write_metrics(&rows).unwrap();
     place.write_history(&history(seed, nll, 5000)).unwrap();
-    if data != "cloud" {
-        let mut picture = ring_picture(model, seed);
-        if data == "table" {
-            picture.log_p = None;
-        }
-        place.write_picture(&picture).unwrap();
-    }
     place.write_status(&Status::of(State::Done)).unwrap();
 }
 
@@ -199,86 +195,4 @@ fn history(seed: u64, floor: f64, steps: usize) -> Vec<HistoryRow> {
         }
     }
     rows
-}
-
-fn mode(k: usize) -> (f64, f64) {
-    let angle = std::f64::consts::TAU * k as f64 / MODES as f64;
-    (4.0 * angle.cos(), 4.0 * angle.sin())
-}
-
-fn ring_density(x: f64, y: f64, std: f64) -> f64 {
-    let bump =
-        |(a, b): (f64, f64)| (-0.5 * ((x - a).powi(2) + (y - b).powi(2)) / (std * std)).exp();
-    (0..MODES).map(|k| bump(mode(k))).sum::<f64>()
-        / (MODES as f64 * std::f64::consts::TAU * std * std)
-}
-
-/// A ring; the fake normal base leaves an arc between neighbours and a spoke, the fake RAD cuts
-/// the plane into hundreds of parts with seams.
-fn ring_picture(model: &str, seed: u64) -> Picture {
-    let mut rng = ChaCha8Rng::seed_from_u64(100 + seed);
-    let centre = |i: usize| REACH * (2.0 * (i as f64 + 0.5) / SIDE as f64 - 1.0);
-    let code = |x: f64, y: f64| -> u32 {
-        (0..9u32)
-            .map(|l| {
-                let a = f64::from(l) * 0.7 + 0.3;
-                let fold = x * a.cos() + y * a.sin() + (0.8 * x * a.sin()).sin() * 0.5;
-                u32::from(fold.abs() > 1.0 + 0.25 * f64::from(l)) << l
-            })
-            .sum()
-    };
-    let nearest = |x: f64, y: f64| -> u32 {
-        let far = |k: usize| (x - mode(k).0).hypot(y - mode(k).1);
-        (0..MODES)
-            .min_by(|a, b| far(*a).total_cmp(&far(*b)))
-            .unwrap_or(0) as u32
-    };
-    let q = |x: f64, y: f64| -> f64 {
-        let p = ring_density(x, y, 0.32);
-        let radius = x.hypot(y);
-        match model {
-            "normal_base" => {
-                let arc = (-0.5 * ((radius - 4.0) / 0.12).powi(2)).exp() * 0.018;
-                let spoke = (-0.5 * (y / 0.1).powi(2)).exp() * 0.004 * f64::from(x.abs() < 4.0);
-                0.88 * p + arc + spoke + 1e-9
-            }
-            "rad" => {
-                let tilt = 1.0 + 0.25 * f64::from(code(x, y).count_ones() % 3);
-                0.8 * p * tilt + 1e-6 * (-0.1 * radius * radius).exp()
-            }
-            _ => 0.99 * ring_density(x, y, 0.33) + 1e-7 * (-0.2 * (radius - 4.0).powi(2)).exp(),
-        }
-    };
-    let cells = || (0..SIDE * SIDE).map(|i| (centre(i % SIDE), centre(i / SIDE)));
-    let mut draw = |n: usize, astray: f64| -> Vec<[f32; 2]> {
-        (0..n)
-            .map(|_| {
-                let (a, b) = mode(rng.random_range(0..MODES));
-                let mut jitter = || 0.32 * rng.sample::<f64, _>(StandardNormal);
-                let (x, y) = (a + jitter(), b + jitter());
-                if rng.random::<f64>() < astray {
-                    let angle = rng.random::<f64>() * std::f64::consts::TAU;
-                    return [(4.0 * angle.cos()) as f32, (4.0 * angle.sin()) as f32];
-                }
-                [x as f32, y as f32]
-            })
-            .collect()
-    };
-    Picture {
-        view: [(-REACH, REACH), (-REACH, REACH)],
-        side: SIDE,
-        log_p: Some(
-            cells()
-                .map(|(x, y)| ring_density(x, y, 0.32).ln() as f32)
-                .collect(),
-        ),
-        log_q: cells().map(|(x, y)| q(x, y).ln() as f32).collect(),
-        part: match model {
-            "rad" => Some(cells().map(|(x, y)| code(x, y)).collect()),
-            "normal_base" => None,
-            _ => Some(cells().map(|(x, y)| nearest(x, y)).collect()),
-        },
-        samples: draw(4000, if model == "normal_base" { 0.08 } else { 0.0 }),
-        points: draw(800, 0.0),
-    }
 }

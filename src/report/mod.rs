@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::experiment::store::{write_atomic, RunDir};
-use crate::Result;
+use crate::experiment::store::{write_atomic, RunDir, State};
+use crate::{Error, Result};
 
 pub mod figures;
 
@@ -59,6 +59,16 @@ pub struct Report {
 /// are counted and reported among the warnings.
 pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     let results = results::Results::read(what)?;
+    if results
+        .runs
+        .iter()
+        .all(|r| r.status.state == State::Missing)
+    {
+        return Err(Error::request(format!(
+            "{}: expected at least one run; got none. Train the experiment first.",
+            what.dir.display()
+        )));
+    }
     let rows = summary::rows(&results);
     let warnings = warnings::warnings(&results);
     let figures = figures::draw_comparison(&results)?;

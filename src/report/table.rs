@@ -14,9 +14,9 @@ const WIDTH: usize = 120;
 const FIRST: [&str; 9] = [
     "kl",
     "nll",
+    "bridge_mass",
     "mode_tv",
     "modes_covered",
-    "bridge_mass",
     "nmi",
     "seconds",
     "mass",
@@ -109,7 +109,7 @@ fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
                 format!("{} of {all}", r.done)
             }
         }),
-        plain("parameters", &|r| digits::parameters(r.parameters.as_ref())),
+        plain("params", &|r| digits::parameters(r.parameters.as_ref())),
     ];
     let headline = results.headline(data);
     let mut names: Vec<&str> = FIRST.to_vec();
@@ -196,7 +196,7 @@ pub fn over(results: &Results<'_>) -> String {
         ),
     };
     text.push_str("\n↓ lower, ↑ higher is better; – does not apply.");
-    if let Some(reference) = what.reference {
+    if let Some(reference) = what.reference.filter(|_| what.models.len() > 1) {
         text.push_str(&format!(
             "\nDifferences are to `{reference}`, paired by seed; * its 95 % interval leaves out 0."
         ));

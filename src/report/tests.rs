@@ -132,6 +132,9 @@ fn show(fixture: &Fixture, table: &str) {
         let path = entry.unwrap().path();
         fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
     }
+    let start = std::time::Instant::now();
+    draw_run(&fixture.place("ring", "rad", 0), "mdn").unwrap();
+    println!("figures of a run: {:?}", start.elapsed());
     for (data, model, seed) in [
         ("ring", "rad", 0),
         ("ring", "normal_base", 0),
@@ -143,85 +146,6 @@ fn show(fixture: &Fixture, table: &str) {
             fs::copy(&file, to.join(format!("{data}-{model}-{seed}-{name}"))).unwrap();
         }
     }
-}
-
-#[test]
-fn the_same_runs_give_the_same_bytes() {
-    let fixture = Fixture::new();
-    let dir = fixture.experiment();
-    let what = fixture.comparison(&dir);
-    let bytes = || -> Vec<(std::path::PathBuf, Vec<u8>)> {
-        let report = compare(&what).unwrap();
-        report
-            .files
-            .into_iter()
-            .map(|f| (f.clone(), fs::read(f).unwrap()))
-            .collect()
-    };
-    let first = bytes();
-    let names: Vec<String> = first
-        .iter()
-        .map(|(f, _)| f.strip_prefix(&dir).unwrap().display().to_string())
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "runs.csv",
-            "summary.csv",
-            "summary.md",
-            "figures/densities-ring.png",
-            "figures/kl-ring.png",
-            "figures/training-ring.png",
-            "figures/kl-cloud.png",
-            "figures/training-cloud.png",
-            "figures/densities-table.png",
-            "figures/nll-table.png",
-            "figures/training-table.png",
-        ]
-    );
-    assert!(first.iter().all(|(_, b)| b.len() > 1000));
-    assert!(
-        first == bytes(),
-        "another run of the report wrote other bytes"
-    );
-}
-
-#[test]
-fn a_figure_says_where_it_comes_from() {
-    let fixture = Fixture::new();
-    let place = fixture.place("ring", "rad", 0);
-    let files = draw_run(&place, "mdn train énorme.toml → x").unwrap();
-    assert_eq!(
-        files,
-        [place.path("density.png"), place.path("training.png")]
-    );
-    for file in files {
-        let bytes = fs::read(&file).unwrap();
-        let reader = png::Decoder::new(std::io::Cursor::new(bytes))
-            .read_info()
-            .unwrap();
-        let info = reader.info();
-        assert!((1300..=2100).contains(&info.width), "{}", info.width);
-        assert!(info.pixel_dims.is_some());
-        let texts = &info.uncompressed_latin1_text;
-        let text = |key: &str| {
-            texts
-                .iter()
-                .find(|t| t.keyword == key)
-                .map(|t| t.text.as_str())
-        };
-        assert_eq!(
-            text("Software"),
-            Some(concat!("mdn ", env!("CARGO_PKG_VERSION")))
-        );
-        assert!(text("Description")
-            .unwrap()
-            .starts_with("ring: rad, seed 0: "));
-        let command = info.utf8_text[0].get_text().unwrap();
-        assert_eq!(command, "mdn train énorme.toml → x");
-    }
-    let cloud = draw_run(&fixture.place("cloud", "rad", 0), "mdn").unwrap();
-    assert_eq!(cloud, [] as [std::path::PathBuf; 0]);
 }
 
 #[test]
@@ -246,4 +170,16 @@ fn one_seed_has_no_interval_and_a_damaged_run_names_its_file() {
         error.contains("ring/rad/seed-0/metrics.csv:3: `value`: expected a number"),
         "{error}"
     );
+}
+
+#[test]
+fn a_folder_without_runs_is_a_bad_request() {
+    let fixture = Fixture::new();
+    let nowhere = fixture.dir.path().join("nowhere");
+    let error = compare(&fixture.comparison(&nowhere)).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error
+        .to_string()
+        .contains("nowhere: expected at least one run; got none"));
+    assert!(!nowhere.exists());
 }

@@ -1,65 +1,18 @@
 //! Drawing in pixels of the finished figure, three times as fine while drawing.
 
+use std::collections::BTreeSet;
+
 use plotters::backend::{BitMapBackend, DrawingBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, RGBColor, TextStyle};
 
 use super::font::{self, drawable, Type};
+pub use super::shapes::{Align, Ink, Point, Rect};
 use crate::{Error, Result};
 
 /// Fine pixels to a pixel, each way. Plotters draws on whole pixels: averaging 3 x 3 of them is
 /// what makes curves and letters smooth.
-const FINE: usize = 3;
-
-/// A point in pixels, y downwards.
-pub type Point = (f64, f64);
-
-/// A colour and how much of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ink(pub [u8; 3], pub f64);
-
-impl Ink {
-    /// The colour at full strength.
-    pub const fn full(rgb: [u8; 3]) -> Self {
-        Self(rgb, 1.0)
-    }
-}
-
-/// An upright rectangle in pixels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rect {
-    /// Left.
-    pub x: f64,
-    /// Top.
-    pub y: f64,
-    /// Width.
-    pub w: f64,
-    /// Height.
-    pub h: f64,
-}
-
-impl Rect {
-    /// x of the right side.
-    pub fn right(&self) -> f64 {
-        self.x + self.w
-    }
-
-    /// y of the lower side.
-    pub fn bottom(&self) -> f64 {
-        self.y + self.h
-    }
-}
-
-/// Where a text stands from its point: the point is on the base line.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Align {
-    /// The text begins there.
-    Left,
-    /// Its middle is there.
-    Middle,
-    /// It ends there.
-    Right,
-}
+pub(super) const FINE: usize = 3;
 
 /// A picture in the making.
 pub struct Canvas {
@@ -67,6 +20,7 @@ pub struct Canvas {
     height: usize,
     fine: Vec<u8>,
     fault: Option<String>,
+    lacking: BTreeSet<char>,
 }
 
 /// A finished picture, RGB row by row from the top.
@@ -90,6 +44,7 @@ impl Canvas {
             height,
             fine: vec![255; 3 * width * height * FINE * FINE],
             fault: None,
+            lacking: BTreeSet::new(),
         })
     }
 
@@ -99,7 +54,7 @@ impl Canvas {
     }
 
     /// The fine columns and rows of a rectangle, within the sheet.
-    fn span(&self, r: &Rect) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+    pub(super) fn span(&self, r: &Rect) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
         let f = FINE as f64;
         let edge = |v: f64, most: usize| (v * f).round().clamp(0.0, (most * FINE) as f64) as usize;
         (
@@ -108,7 +63,8 @@ impl Canvas {
         )
     }
 
-    fn sheet(&self) -> Rect {
+    /// All of it.
+    pub(super) fn sheet(&self) -> Rect {
         let (w, h) = self.size();
         Rect {
             x: 0.0,
@@ -118,81 +74,11 @@ impl Canvas {
         }
     }
 
-    fn blend(&mut self, column: usize, row: usize, Ink(rgb, alpha): Ink) {
+    /// Lays ink over one fine pixel.
+    pub(super) fn blend(&mut self, column: usize, row: usize, Ink(rgb, alpha): Ink) {
         let at = 3 * (row * self.width * FINE + column);
         for (old, new) in self.fine[at..at + 3].iter_mut().zip(rgb) {
             *old = (f64::from(*old) * (1.0 - alpha) + f64::from(new) * alpha).round() as u8;
-        }
-    }
-
-    /// A line through `path` with round joints. It is laid down at once, so that a faint line
-    /// that touches itself is no darker there.
-    pub fn stroke(&mut self, path: &[Point], width: f64, ink: Ink, within: Option<Rect>) {
-        let f = FINE as f64;
-        let radius = 0.5 * width * f;
-        let (columns, rows) = self.span(&within.unwrap_or_else(|| self.sheet()));
-        let limits = |values: &mut dyn Iterator<Item = f64>, range: &std::ops::Range<usize>| {
-            let (low, high) = values.fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
-            let edge = |v: f64| v.clamp(range.start as f64, range.end as f64) as usize;
-            edge(low * f - radius - 1.0)..edge(high * f + radius + 2.0)
-        };
-        if path.iter().any(|p| !p.0.is_finite() || !p.1.is_finite()) {
-            return;
-        }
-        let columns = limits(&mut path.iter().map(|p| p.0), &columns);
-        let rows = limits(&mut path.iter().map(|p| p.1), &rows);
-        let mut mask = vec![0f32; columns.len() * rows.len()];
-        let dot = [path[0], path[0]];
-        for pair in if path.len() == 1 {
-            dot.windows(2)
-        } else {
-            path.windows(2)
-        } {
-            let ((ax, ay), (bx, by)) = (pair[0], pair[1]);
-            let (ax, ay, bx, by) = (ax * f, ay * f, bx * f, by * f);
-            let (dx, dy) = (bx - ax, by - ay);
-            let length = dx * dx + dy * dy;
-            let across = limits(&mut [pair[0].0, pair[1].0].into_iter(), &columns);
-            for row in limits(&mut [pair[0].1, pair[1].1].into_iter(), &rows) {
-                for column in across.clone() {
-                    let (px, py) = (column as f64 + 0.5 - ax, row as f64 + 0.5 - ay);
-                    let t = if length > 0.0 {
-                        ((px * dx + py * dy) / length).clamp(0.0, 1.0)
-                    } else {
-                        0.0
-                    };
-                    let distance = (px - t * dx).hypot(py - t * dy);
-                    let cover = (radius + 0.5 - distance).clamp(0.0, 1.0) as f32;
-                    let cell =
-                        &mut mask[(row - rows.start) * columns.len() + (column - columns.start)];
-                    *cell = cell.max(cover);
-                }
-            }
-        }
-        for row in rows.clone() {
-            for column in columns.clone() {
-                let cover = mask[(row - rows.start) * columns.len() + (column - columns.start)];
-                if cover > 0.0 {
-                    self.blend(column, row, Ink(ink.0, ink.1 * f64::from(cover)));
-                }
-            }
-        }
-    }
-
-    /// A disc.
-    pub fn dot(&mut self, at: Point, radius: f64, ink: Ink, within: Option<Rect>) {
-        self.stroke(&[at], 2.0 * radius, ink, within);
-    }
-
-    /// A line of short pieces.
-    pub fn dashes(&mut self, (ax, ay): Point, (bx, by): Point, width: f64, ink: Ink) {
-        let length = (bx - ax).hypot(by - ay);
-        let (mut from, dash) = (0.0, 6.0);
-        while from < length {
-            let (s, t) = (from / length, (from + dash).min(length) / length);
-            let at = |t: f64| (ax + t * (bx - ax), ay + t * (by - ay));
-            self.stroke(&[at(s), at(t)], width, ink, None);
-            from += 2.0 * dash;
         }
     }
 
@@ -210,6 +96,11 @@ impl Canvas {
         if let Err(e) = backend.fill_polygon(corners, &colour) {
             self.fault = Some(e.to_string());
         }
+    }
+
+    /// White again.
+    pub fn blank(&mut self, area: &Rect) {
+        self.image(area, |_, _| [255; 3]);
     }
 
     /// The colours that `colour(u, v)` gives for 0 <= u, v < 1, u to the right and v upwards.
@@ -238,6 +129,9 @@ impl Canvas {
 
     fn write(&mut self, text: &str, face: Type, rgb: [u8; 3], at: Point, align: Align, up: bool) {
         let f = FINE as f64;
+        let drawable = drawable(text);
+        let replaced = text.chars().zip(drawable.chars()).filter(|(a, b)| a != b);
+        self.lacking.extend(replaced.map(|(a, _)| a));
         let font = face.font(f);
         let size = font.get_size();
         let h_pos = match align {
@@ -266,9 +160,14 @@ impl Canvas {
         let place = (x.round() as i32, y.round() as i32);
         let size = ((self.width * FINE) as u32, (self.height * FINE) as u32);
         let mut backend = BitMapBackend::with_buffer(&mut self.fine, size);
-        if let Err(e) = backend.draw_text(&drawable(text), &style, place) {
+        if let Err(e) = backend.draw_text(&drawable, &style, place) {
             self.fault = Some(e.to_string());
         }
+    }
+
+    /// Signs that texts asked for and the font lacks.
+    pub fn lacking(&self) -> &BTreeSet<char> {
+        &self.lacking
     }
 
     /// The mean of every 3 x 3 fine pixels.

@@ -1,5 +1,6 @@
 //! One data set: the target and every model on one colour scale, in three rows: densities, their
-//! logarithms, where bridges between modes show, and the parts of models that have them.
+//! logarithms, where bridges between modes show, and the parts of models that have them. Where
+//! the truth is unknown, held-out points on the logarithms stand for it.
 
 use super::axes::{number, power_of_ten, signs, ticks};
 use super::canvas::{Canvas, Ink};
@@ -7,7 +8,7 @@ use super::density::{MOST_POINTS, MOST_SAMPLES};
 use super::grid::Grid;
 use super::panels::{colour_bar, common_top, grids, Map, Panel, DECADES, SHARES_NOTE};
 use super::parts::Parts;
-use super::style::{count, heading, strip, BLUE, HEAD, MARGIN, ORANGE, STRIP};
+use super::style::{count, heading, strip, BLUE, HEAD, MARGIN, NOTE, ORANGE, STRIP};
 use super::{DataPage, Drawn};
 use crate::experiment::store::Picture;
 use crate::report::digits;
@@ -16,8 +17,11 @@ use crate::Result;
 
 const GAP: f64 = 26.0;
 const LEFT: f64 = 46.0;
-const BAR: f64 = 112.0;
+const POINTS_ON_DARK: [u8; 3] = [0x56, 0xd4, 0xe9];
+const BAR: f64 = 106.0;
 const BELOW: f64 = 46.0;
+/// The title needs this much, however few the models.
+const LEAST_WIDTH: f64 = 960.0;
 
 /// A model's run that stands for all its seeds.
 struct Shown {
@@ -63,10 +67,12 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let (view, points) = (first.picture.view, first.picture.points.clone());
     let target = shown.iter().find_map(|s| grids(&s.picture).0);
     let with_parts = shown.iter().any(|s| s.picture.part.is_some());
-    let columns = shown.len() + 1;
-    let side = ((1900.0 - 2.0 * MARGIN - LEFT - BAR) / columns as f64 - GAP).clamp(250.0, 400.0);
+    let columns = shown.len() + usize::from(target.is_some());
+    let side = ((1900.0 - 2.0 * MARGIN - LEFT - BAR) / columns as f64 - GAP)
+        .clamp(200.0, if columns == 1 { 700.0 } else { 400.0 });
     let rows = 2 + usize::from(with_parts);
-    let width = 2.0 * MARGIN + LEFT + BAR + columns as f64 * (side + GAP) - GAP;
+    let panels = 2.0 * MARGIN + LEFT + BAR + columns as f64 * (side + GAP) - GAP;
+    let width = panels.max(LEAST_WIDTH);
     let height = STRIP + rows as f64 * (HEAD + side + BELOW) + 10.0;
     let mut sheet = Sheet {
         canvas: Canvas::new(width, height)?,
@@ -80,25 +86,26 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         if target.is_some() { "target" } else { "data" },
         count(shown.len(), "model")
     );
-    let facts = format!(
-        "{}; shown is the seed with the median {}",
-        page.seeds(),
-        page.headline_name()
-    );
+    let which = match page.results.what.seeds.len() {
+        1 => String::new(),
+        _ => format!(
+            "; shown is the seed with the median {}",
+            page.headline_name()
+        ),
+    };
+    let facts = format!("{}{which}; {SHARES_NOTE}", page.seeds());
     strip(&mut sheet.canvas, &title, page.results.what.command, &facts);
 
     let map = Map::viridis();
     let tops: Vec<f64> = shown.iter().map(|s| s.grid.max()).collect();
     let top = common_top(target.as_ref().map(Grid::max), &tops);
-    match &target {
-        Some(target) => {
-            let panel = sheet.panel(0, ("Target density", SHARES_NOTE), view);
-            panel.density(&mut sheet.canvas, target, top, &map);
-        }
-        None => draw_points(&mut sheet, view, &points),
+    let first = usize::from(target.is_some());
+    if let Some(target) = &target {
+        let panel = sheet.panel(0, ("Target density", "p(x), exact"), view);
+        panel.density(&mut sheet.canvas, target, top, &map);
     }
     for (i, s) in shown.iter().enumerate() {
-        let panel = sheet.panel(i + 1, (&s.title, &s.note), s.picture.view);
+        let panel = sheet.panel(i + first, (&s.title, &s.note), s.picture.view);
         panel.density(&mut sheet.canvas, &s.grid, top, &map);
         if i + 1 == shown.len() {
             let range = (0.0, top);
@@ -119,7 +126,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         if target.is_some() {
             draw_points(&mut sheet, view, &points);
         }
-        parts_row(&mut sheet, &shown);
+        parts_row(&mut sheet, &shown, first);
     }
     Ok(Some(Drawn {
         stem: format!("densities-{}", page.data),
@@ -150,7 +157,7 @@ fn representative(page: &DataPage<'_>, model: &str) -> Result<Option<Shown>> {
         .filter(|_| score.is_finite())
         .map_or_else(String::new, |_| {
             format!(
-                "{} {} nats, ",
+                "{} {}, ",
                 page.headline_name(),
                 signs(&digits::plain(*score))
             )
@@ -166,25 +173,26 @@ fn representative(page: &DataPage<'_>, model: &str) -> Result<Option<Shown>> {
 fn log_row(sheet: &mut Sheet, target: Option<&Grid>, shown: &[Shown], top: f64) {
     let map = Map::magma();
     let log_top = top.ln();
-    let view = shown[0].picture.view;
     if let Some(target) = target {
-        let panel = sheet.panel(
-            0,
-            ("Target, log density", "bridges between modes show here"),
-            view,
-        );
+        let head = ("Target density", "log scale shows bridges");
+        let panel = sheet.panel(0, head, shown[0].picture.view);
         panel.log_density(&mut sheet.canvas, target, log_top, &map);
     }
     for (i, s) in shown.iter().enumerate() {
-        let highest = (s.grid.log_max() - log_top) / std::f64::consts::LN_10;
-        let note = if highest > 0.1 {
-            format!("highest 10^{} above the scale", number(highest, 1))
-        } else {
-            String::new()
-        };
-        let title = format!("{}, log density", s.title);
-        let panel = sheet.panel(i + 1, (&title, &note), s.picture.view);
+        let above = s.grid.max() / top;
+        let mut note = "log scale".to_owned();
+        if target.is_none() {
+            note.push_str(", held-out points on top");
+        } else if above > 1.2 {
+            note.push_str(&format!(", peak {} times its top", number(above, 1)));
+        }
+        let head = (s.title.as_str(), note.as_str());
+        let panel = sheet.panel(i + usize::from(target.is_some()), head, s.picture.view);
         panel.log_density(&mut sheet.canvas, &s.grid, log_top, &map);
+        if target.is_none() {
+            let points = &s.picture.points[..s.picture.points.len().min(MOST_POINTS)];
+            panel.points(&mut sheet.canvas, points, 1.8, Ink(POINTS_ON_DARK, 0.75));
+        }
         if i + 1 == shown.len() {
             let high = log_top / std::f64::consts::LN_10;
             let range = (high - f64::from(DECADES), high);
@@ -210,21 +218,23 @@ fn log_row(sheet: &mut Sheet, target: Option<&Grid>, shown: &[Shown], top: f64) 
     }
 }
 
-fn parts_row(sheet: &mut Sheet, shown: &[Shown]) {
+fn parts_row(sheet: &mut Sheet, shown: &[Shown], first: usize) {
     for (i, s) in shown.iter().enumerate() {
         let part = s.picture.part.as_ref();
         match part.and_then(|p| Parts::new(s.picture.side, p)) {
             Some(parts) => {
-                let title = format!("{}, parts", s.title);
-                let note = format!("{}; faint where q is tiny", count(parts.count(), "part"));
-                let panel = sheet.panel(i + 1, (&title, &note), s.picture.view);
+                let parts_in_view = count(parts.count(), "part");
+                let mut note = format!("{parts_in_view}; faint where q is tiny");
+                if NOTE.width(&note) > sheet.side - 30.0 {
+                    note = parts_in_view;
+                }
+                let panel = sheet.panel(i + first, (&s.title, &note), s.picture.view);
                 panel.parts(&mut sheet.canvas, &parts, &s.grid);
             }
             None => {
-                let title = format!("{}, samples", s.title);
                 let samples = &s.picture.samples[..s.picture.samples.len().min(MOST_SAMPLES)];
-                let note = format!("{}; the model has one part", samples.len());
-                let panel = sheet.panel(i + 1, (&title, &note), s.picture.view);
+                let note = format!("{} samples", samples.len());
+                let panel = sheet.panel(i + first, (&s.title, &note), s.picture.view);
                 panel.points(&mut sheet.canvas, samples, 1.9, Ink(BLUE, 0.3));
                 panel.0.border(&mut sheet.canvas);
             }

@@ -11,7 +11,7 @@ use crate::Result;
 /// Dots beyond these numbers only hide each other.
 pub const MOST_SAMPLES: usize = 4000;
 /// Held-out points drawn over them.
-pub const MOST_POINTS: usize = 800;
+pub const MOST_POINTS: usize = 400;
 
 /// `None` where the run has no picture.
 pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
@@ -24,7 +24,7 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     let part = picture.part.as_ref();
     let parts = part.and_then(|p| Parts::new(picture.side, p));
     let panels = 2 + usize::from(target.is_some()) + usize::from(parts.is_some());
-    let (side, gap, left, bar) = (410.0, 34.0, 46.0, 102.0);
+    let (side, gap, left, bar) = (410.0, 34.0, 46.0, 88.0);
     let width = 2.0 * MARGIN + left + bar + panels as f64 * (side + gap) - gap;
     let y = STRIP + HEAD;
     let mut canvas = Canvas::new(width, y + side + 52.0)?;
@@ -67,7 +67,7 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     );
     let panel = next(&mut canvas, "Samples", &note, &mut x);
     panel.points(&mut canvas, samples, 2.2, Ink(BLUE, 0.28));
-    panel.points(&mut canvas, points, 2.2, Ink(ORANGE, 0.8));
+    panel.points(&mut canvas, points, 2.2, Ink(ORANGE, 0.7));
     panel.0.border(&mut canvas);
     panel.axes(&mut canvas, false);
     if let Some(parts) = &parts {

@@ -56,6 +56,24 @@ impl Type {
             .map_or(0.0, |(w, _)| f64::from(w) / FINE)
     }
 
+    /// `text`, cut in its middle to fit into `width` pixels: names often differ at their ends.
+    pub fn squeeze(self, text: &str, width: f64) -> String {
+        if self.width(text) <= width {
+            return text.to_owned();
+        }
+        let all: Vec<char> = text.chars().collect();
+        for kept in (1..all.len()).rev() {
+            let (head, tail) = (kept.div_ceil(2), kept / 2);
+            let mut short: String = all[..head].iter().collect();
+            short.push('…');
+            short.extend(&all[all.len() - tail..]);
+            if self.width(&short) <= width {
+                return short;
+            }
+        }
+        String::new()
+    }
+
     /// `text`, cut at its end to fit into `width` pixels.
     pub fn cut(self, text: &str, width: f64) -> String {
         if self.width(text) <= width {
@@ -146,6 +164,7 @@ mod tests {
         let (short, long) = (t.width("mm"), t.width("mmmm"));
         assert!(short > 20.0 && (long - 2.0 * short).abs() < 1.0);
         assert_eq!(t.cut("mmmm", long), "mmmm");
+        assert_eq!(t.squeeze("abcdefgh", t.width("abc…gh")), "abc…gh");
         let cut = t.cut("mmmmmmmm", long);
         assert!(cut.ends_with('…') && t.width(&cut) <= long);
     }

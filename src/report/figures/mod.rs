@@ -1,9 +1,9 @@
 //! Figures, one file each, listed in [`FIGURES`]. Plotters and its fonts stay in this folder.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::results::{Results, Run};
-use crate::experiment::store::{write_atomic, HistoryRow, Picture, RunDir, State};
+use super::results::Results;
+use crate::experiment::store::{write_atomic, RunDir};
 use crate::Result;
 
 mod axes;
@@ -13,30 +13,21 @@ mod densities;
 mod density;
 mod font;
 mod grid;
+mod pages;
 mod panels;
 mod parts;
 mod png;
 mod scores;
+mod shapes;
+mod stroke;
 mod style;
+#[cfg(test)]
+mod tests;
 mod training;
 mod training_by_model;
 
 use canvas::Canvas;
-
-/// What a figure of one run is drawn from.
-pub struct RunPage<'a> {
-    run: Run,
-    history: Vec<HistoryRow>,
-    picture: Option<Picture>,
-    command: &'a str,
-}
-
-/// What a figure of one data set of a comparison is drawn from.
-pub struct DataPage<'a> {
-    results: &'a Results<'a>,
-    data: &'a str,
-    headline: Option<&'static str>,
-}
+pub use pages::{DataPage, RunPage};
 
 /// A drawn figure, its file's stem and its title.
 pub struct Drawn {
@@ -55,7 +46,7 @@ pub enum Draw {
 
 /// A member of [`FIGURES`].
 pub struct Figure {
-    /// Stem of its file.
+    /// Stem of its file; `nll` stands for `kl` where the truth is unknown.
     pub name: &'static str,
     /// What it shows.
     pub what: &'static str,
@@ -76,98 +67,22 @@ pub const FIGURES: &[Figure] = &[
         draw: Draw::Run(training::draw),
     },
     Figure {
-        name: "densities",
+        name: "densities-<data>",
         what:
             "target and all models on one colour scale, log densities and parts, of a 2-D data set",
         draw: Draw::Data(densities::draw),
     },
     Figure {
-        name: "kl",
+        name: "kl-<data>",
         what: "KL (NLL where the truth is unknown) of every model: seeds, mean, interval",
         draw: Draw::Data(scores::draw),
     },
     Figure {
-        name: "training",
+        name: "training-<data>",
         what: "validation loss of every model: mean and interval over seeds",
         draw: Draw::Data(training_by_model::draw),
     },
 ];
-
-impl<'a> RunPage<'a> {
-    /// Reads what a run left; a run that ended early leaves less.
-    pub fn read(place: &RunDir, command: &'a str) -> Result<Self> {
-        let status = place.read_status()?;
-        let metrics = match status.state {
-            State::Done => place.read_metrics()?,
-            _ => Vec::new(),
-        };
-        let history = if place.path("history.csv").exists() {
-            place.read_history()?
-        } else {
-            Vec::new()
-        };
-        let name = |path: Option<&Path>| {
-            let name = path.and_then(Path::file_name);
-            name.map_or_else(String::new, |n| n.to_string_lossy().into_owned())
-        };
-        let model = place.0.parent();
-        let seed = name(Some(&place.0));
-        Ok(Self {
-            run: Run {
-                data: name(model.and_then(Path::parent)),
-                model: name(model),
-                seed: seed.trim_start_matches("seed-").parse().unwrap_or(0),
-                place: place.clone(),
-                status,
-                metrics,
-            },
-            history,
-            picture: place.read_picture()?,
-            command,
-        })
-    }
-
-    fn title(&self) -> String {
-        let Run {
-            data, model, seed, ..
-        } = &self.run;
-        format!("{data}: {model}, seed {seed}")
-    }
-
-    /// The scores of a run that is done, the state and reason of any other.
-    fn facts(&self) -> String {
-        let status = &self.run.status;
-        if !self.run.is_done() {
-            let colon = if status.reason.is_empty() { "" } else { ": " };
-            return format!("{}{colon}{}", status.state.word(), status.reason);
-        }
-        let scores: Vec<String> = [("kl", "KL"), ("nll", "NLL")]
-            .into_iter()
-            .filter_map(|(key, name)| {
-                let value = super::digits::plain(self.run.value(key)?);
-                Some(format!("{name} {} nats", axes::signs(&value)))
-            })
-            .collect();
-        if scores.is_empty() {
-            status.state.word().to_owned()
-        } else {
-            scores.join(", ")
-        }
-    }
-}
-
-impl DataPage<'_> {
-    fn seeds(&self) -> String {
-        style::count(self.results.what.seeds.len(), "seed")
-    }
-
-    fn headline_name(&self) -> &'static str {
-        match self.headline {
-            Some("nll") => "NLL",
-            _ => "KL",
-        }
-    }
-}
 
 /// Draws the figures of one run into its folder and says which files it wrote.
 pub fn draw_run(place: &RunDir, command: &str) -> Result<Vec<PathBuf>> {

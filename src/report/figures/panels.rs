@@ -19,6 +19,9 @@ pub const DECADES: i32 = 8;
 /// Nats below a model's highest density at which its parts have faded.
 const FADED: f64 = 12.0;
 
+/// Pixels across a border between parts.
+const BORDER: f64 = 1.4;
+
 /// 256 steps of a colour map.
 pub struct Map(Vec<[u8; 3]>);
 
@@ -66,9 +69,9 @@ impl Panel {
 
     /// Numbers below, and at the left if `left`.
     pub fn axes(&self, canvas: &mut Canvas, left: bool) {
-        self.0.ticks_below(canvas, &axes::ticks(self.0.x, 4));
+        self.0.ticks_below(canvas, &inner(self.0.x));
         if left {
-            self.0.ticks_left(canvas, &axes::ticks(self.0.y, 4));
+            self.0.ticks_left(canvas, &inner(self.0.y));
         }
     }
 
@@ -92,7 +95,7 @@ impl Panel {
             for line in grid.lines(level) {
                 let at = |(u, v): &(f64, f64)| (area.x + u * area.w, area.bottom() - v * area.h);
                 let path: Vec<_> = line.iter().map(at).collect();
-                canvas.stroke(&path, 1.4, Ink([255; 3], 0.8), Some(area));
+                canvas.stroke(&path, 1.25, Ink([255; 3], 0.75), Some(area));
             }
         }
     }
@@ -103,7 +106,7 @@ impl Panel {
         canvas.image(&self.0.area, |u, v| {
             let depth = (top - grid.log_density(u, v)) / FADED;
             let strength = (1.3 - depth).clamp(0.0, 1.0);
-            parts.colour(u, v, strength)
+            parts.colour(u, v, strength, BORDER / self.0.area.w)
         });
         self.0.border(canvas);
     }
@@ -118,6 +121,14 @@ impl Panel {
             }
         }
     }
+}
+
+/// Ticks that leave the corners free, where labels of neighbouring panels would meet.
+fn inner((low, high): (f64, f64)) -> Vec<(f64, String)> {
+    let rim = 0.04 * (high - low);
+    let mut ticks = axes::ticks((low, high), 4);
+    ticks.retain(|(v, _)| *v > low + rim && *v < high - rim);
+    ticks
 }
 
 /// A colour bar for a panel, at its right, with ticks from `low` to `high`.
@@ -147,7 +158,7 @@ pub fn colour_bar(
         canvas.text(label, TICK, GREY, (x + 9.0, y + 5.5), Align::Left);
     }
     let middle = area.y + 0.5 * area.h;
-    canvas.text_upwards(title, LABEL, GREY, (area.right() + 74.0, middle));
+    canvas.text_upwards(title, LABEL, GREY, (area.right() + 68.0, middle));
 }
 
 /// The grids of a picture that fit its side.
@@ -159,11 +170,14 @@ pub fn grids(picture: &Picture) -> (Option<Grid>, Option<Grid>) {
     )
 }
 
-/// The top of one colour scale for a target and models. A model far above the target would make
-/// the target vanish, so it reaches at most half as high again.
+/// The top of one colour scale for a target (without one, the middle model) and models. A model
+/// far above it would make it vanish, so the scale reaches at most half as high again.
 pub fn common_top(target: Option<f64>, models: &[f64]) -> f64 {
-    let highest = models.iter().copied().fold(0.0, f64::max);
-    let top = target.map_or(highest, |t| t.max(highest.min(1.5 * t)));
+    let mut sorted = models.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let highest = sorted.last().copied().unwrap_or(0.0);
+    let main = target.or_else(|| sorted.get(sorted.len() / 2).copied());
+    let top = main.map_or(highest, |m| m.max(highest.min(1.5 * m)));
     if top > 0.0 {
         top
     } else {

@@ -63,21 +63,55 @@ impl<'a> Parts<'a> {
         self.colours.len()
     }
 
-    /// The colour at 0 <= u, v < 1, between white and full by `strength`.
-    pub fn colour(&self, u: f64, v: f64, strength: f64) -> [u8; 3] {
-        let cell = |t: f64| ((t * self.side as f64) as usize).min(self.side - 1);
-        let (i, j) = (cell(u), cell(v));
-        let own = self.part[j * self.side + i];
-        let differs = |i: usize, j: usize| {
-            i < self.side && j < self.side && self.part[j * self.side + i] != own
-        };
-        let (rgb, amount) = if differs(i + 1, j) || differs(i, j + 1) {
-            (BORDER, 0.25 + 0.6 * strength)
+    /// The colour at 0 <= u, v < 1, between white and full by `strength`; borders are `border` of
+    /// the view's width wide.
+    pub fn colour(&self, u: f64, v: f64, strength: f64, border: f64) -> [u8; 3] {
+        let (own, lead) = self.own(u, v);
+        // Across a border the lead goes from -1 to 1 within a cell: 2 for a cell's width.
+        let (rgb, amount) = if lead < (border * self.side as f64).min(0.999) {
+            (BORDER, 0.22 + 0.6 * strength)
         } else {
             let own = self.colours.get(&own).copied();
             (own.unwrap_or(LIGHT[0]), 0.12 + 0.88 * strength)
         };
         rgb.map(|c| (255.0 - (255.0 - f64::from(c)) * amount).round() as u8)
+    }
+
+    /// The part with the largest bilinear weight of the four cells around, and its lead over the
+    /// next: borders become smooth lines instead of stairs.
+    fn own(&self, u: f64, v: f64) -> (u32, f64) {
+        let most = (self.side - 1) as f64;
+        let place = |t: f64| {
+            let t = (t * self.side as f64 - 0.5).clamp(0.0, most);
+            let low = (t as usize).min(self.side - 2);
+            (low, t - low as f64)
+        };
+        let ((i, s), (j, t)) = (place(u), place(v));
+        let at = |i: usize, j: usize| self.part[j * self.side + i];
+        let cells = [
+            (at(i, j), (1.0 - s) * (1.0 - t)),
+            (at(i + 1, j), s * (1.0 - t)),
+            (at(i, j + 1), (1.0 - s) * t),
+            (at(i + 1, j + 1), s * t),
+        ];
+        let weight = |part: u32| -> f64 {
+            let same = cells.iter().filter(|c| c.0 == part);
+            same.map(|c| c.1).sum()
+        };
+        let (mut first, mut second) = ((cells[0].0, weight(cells[0].0)), 0.0);
+        for (part, _) in &cells[1..] {
+            let w = weight(*part);
+            if *part == first.0 {
+                continue;
+            }
+            if w > first.1 {
+                second = first.1;
+                first = (*part, w);
+            } else {
+                second = f64::max(second, w);
+            }
+        }
+        (first.0, first.1 - second)
     }
 }
 
@@ -99,19 +133,17 @@ mod tests {
         let part: Vec<u32> = (0..64u32).map(|i| 1000 * (i % 8 / 2) + i / 16).collect();
         let parts = Parts::new(8, &part).unwrap();
         assert_eq!(parts.count(), 16);
+        let at = |i: usize, j: usize| {
+            let centre = |k: usize| (2.0 * k as f64 + 1.0) / 8.0;
+            parts.colour(centre(i), centre(j), 1.0, 0.01)
+        };
         for j in 0..4 {
             for i in 0..3 {
-                let at = |i: i32, j: i32| {
-                    parts.colour(
-                        (f64::from(i) * 2.0 + 0.5) / 8.0,
-                        (f64::from(j) * 2.0 + 0.5) / 8.0,
-                        1.0,
-                    )
-                };
                 assert_ne!(at(i, j), at(i + 1, j));
             }
         }
-        assert!(parts.colour(0.2, 0.01, 1.0)[0] < 100, "a border");
+        let border = parts.colour(0.25, 0.1, 1.0, 0.01);
+        assert!(border[0] < 100, "{border:?}");
         assert!(Parts::new(8, &part[1..]).is_none());
     }
 }

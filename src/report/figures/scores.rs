@@ -8,7 +8,8 @@ use crate::report::digits;
 use crate::report::interval::Spread;
 use crate::Result;
 
-const ROW: f64 = 96.0;
+const ROW: f64 = 100.0;
+const DOT: f64 = 4.6;
 
 struct Score<'a> {
     model: &'a str,
@@ -47,12 +48,15 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     }
     let low = ends.iter().copied().fold(f64::INFINITY, f64::min);
     let high = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let pad = (0.07 * (high - low)).max(1e-3 * high.abs()).max(1e-9);
+    let equal = high - low <= 1e-6 * high.abs();
+    let pad = if equal {
+        0.02 * high.abs() + 1e-9
+    } else {
+        0.07 * (high - low)
+    };
 
-    let widest = scores
-        .iter()
-        .map(|s| NAME.width(s.model))
-        .fold(90.0, f64::max);
+    let width = |s: &Score<'_>| NAME.width(s.model).max(NOTE.width(&s.mark));
+    let widest = scores.iter().map(width).fold(90.0, f64::max);
     let left = 30.0 + widest.min(360.0) + 24.0;
     let height = ROW * scores.len() as f64;
     let mut canvas = Canvas::new(1400.0, STRIP + height + 96.0)?;
@@ -62,10 +66,11 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         page.data,
         super::style::count(scores.len(), "model")
     );
-    let facts = format!(
-        "{}; dot: a seed, bar: mean ± 95 % t interval; lower is better",
-        page.seeds()
-    );
+    let dots = match page.results.what.seeds.len() {
+        1 => "one value each, no interval",
+        _ => "dot: a seed, bar: mean ± 95 % t interval",
+    };
+    let facts = format!("{}; {dots}; lower is better", page.seeds());
     strip(&mut canvas, &title, page.results.what.command, &facts);
     let area = Rect {
         x: left,
@@ -122,7 +127,7 @@ fn score<'a>(page: &DataPage<'a>, metric: &str, i: usize, model: &'a str) -> Sco
     if done < runs.len() {
         mark = format!("{done} of {} seeds", runs.len());
         if failed > 0 {
-            mark.push_str(&format!(", {failed} failed"));
+            mark.push_str(&format!("; {failed} failed"));
         }
     }
     Score {
@@ -135,9 +140,9 @@ fn score<'a>(page: &DataPage<'a>, metric: &str, i: usize, model: &'a str) -> Sco
 
 fn draw_row(canvas: &mut Canvas, frame: &Frame, s: &Score<'_>, y: f64, scale: &dyn Fn(f64) -> f64) {
     let left = frame.area.x - 22.0;
-    let name = NAME.cut(s.model, left - 30.0);
+    let name = NAME.squeeze(s.model, left - 30.0);
     canvas.text(&name, NAME, s.colour, (left, y + 2.0), Align::Right);
-    let mark = NOTE.cut(&s.mark, left - 20.0);
+    let mark = NOTE.cut(&s.mark, left - 30.0);
     canvas.text(&mark, NOTE, GREY, (left, y + 24.0), Align::Right);
     let Some(spread) = Spread::of(&s.values) else {
         return;
@@ -161,13 +166,28 @@ fn draw_row(canvas: &mut Canvas, frame: &Frame, s: &Score<'_>, y: f64, scale: &d
     }
     let mean = at(spread.mean);
     canvas.dot((mean, y), 7.5, Ink::full(s.colour), None);
-    for (i, v) in s.values.iter().enumerate() {
-        // Up and down a little, so that equal values are both seen.
-        let offset = [0.0, 5.0, -5.0][i % 3];
-        canvas.dot((at(*v), y + 26.0 + offset), 4.6, Ink(s.colour, 0.5), None);
+    let places = if spread.n > 1 {
+        s.values.as_slice()
+    } else {
+        &[]
+    };
+    for (x, below) in swarm(places.iter().map(|v| at(*v)).collect()) {
+        canvas.dot((x, y + 26.0 + below), DOT, Ink(s.colour, 0.5), None);
     }
     let text = signs(&digits::spread(Some(&spread)));
     let half = 0.5 * LABEL.width(&text);
     let x = mean.clamp(frame.area.x + half, frame.area.right() - half);
     canvas.text(&text, LABEL, DARK, (x, y - 16.0), Align::Middle);
+}
+
+/// Dots beside each other where they would hide one another: places across and offsets down.
+fn swarm(mut places: Vec<f64>) -> Vec<(f64, f64)> {
+    places.sort_by(f64::total_cmp);
+    let mut out: Vec<(f64, f64)> = Vec::new();
+    for x in places {
+        let offsets = [0.0, 1.0, -1.0, 2.0, -2.0].map(|k| k * (2.0 * DOT + 0.8) / 1.5);
+        let free = |d: &f64| out.iter().all(|(a, b)| (a - x).hypot(b - d) >= 1.3 * DOT);
+        out.push((x, offsets.into_iter().find(free).unwrap_or(0.0)));
+    }
+    out
 }

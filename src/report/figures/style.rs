@@ -68,11 +68,15 @@ pub fn strip(canvas: &mut Canvas, title: &str, command: &str, facts: &str) {
 
 /// A panel's letter, title and note, above its upper left corner at `at`, at most `room` wide.
 pub fn heading(canvas: &mut Canvas, letter: usize, title: &str, note: &str, at: Point, room: f64) {
-    let letter = char::from(b'a' + (letter % 26) as u8).to_string();
-    let indent = 24.0;
+    let sign = |i: usize| char::from(b'a' + (i % 26) as u8).to_string();
+    let letter = match letter / 26 {
+        0 => sign(letter),
+        round => sign(round - 1) + &sign(letter),
+    };
+    let indent = f64::max(24.0, HEADING.width(&letter) + 9.0);
     let (x, y) = (at.0, at.1 - 36.0);
     canvas.text(&letter, HEADING, DARK, (x, y), Align::Left);
-    let title = HEADING.cut(title, room - indent);
+    let title = HEADING.squeeze(title, room - indent);
     canvas.text(&title, HEADING, DARK, (x + indent, y), Align::Left);
     let note = NOTE.cut(note, room - indent);
     canvas.text(&note, NOTE, GREY, (x + indent, y + 23.0), Align::Left);

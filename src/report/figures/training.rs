@@ -81,7 +81,7 @@ pub fn draw_axes(canvas: &mut Canvas, frame: &Frame) {
     let across = ticks(frame.y, 6);
     frame.mesh_across(canvas, &across);
     frame.ticks_left(canvas, &across);
-    frame.ticks_below(canvas, &step_ticks(frame.x, 8));
+    frame.ticks_below(canvas, &step_ticks(frame.x, 6));
     let area = frame.area;
     let corner = [
         (area.x, area.y),
@@ -116,5 +116,16 @@ fn mark_best(canvas: &mut Canvas, frame: &Frame, validation: &[Point]) {
     } else {
         (at.0 + 9.0, Align::Left)
     };
+    let from = if align == Align::Right {
+        x - room + 8.0
+    } else {
+        x - 4.0
+    };
+    canvas.blank(&Rect {
+        x: from,
+        y: top,
+        w: room - 4.0,
+        h: 24.0,
+    });
     canvas.text(&text, NOTE, GREY, (x, top + 16.0), align);
 }

@@ -2,7 +2,7 @@
 
 use super::axes::Frame;
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
-use super::curves::{range, spread_out};
+use super::curves::{between, range, spread_out};
 use super::style::{count, model_colour, strip, NAME, STRIP};
 use super::training::draw_axes;
 use super::{DataPage, Drawn};
@@ -52,10 +52,11 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         .min(330.0);
     let mut canvas = Canvas::new(1400.0, 760.0)?;
     let title = format!("{}: validation loss", page.data);
-    let facts = format!(
-        "{}; line: mean, band: 95 % t interval; failed runs left out",
-        page.seeds()
-    );
+    let lines = match page.results.what.seeds.len() {
+        1 => "",
+        _ => "; line: mean, band: 95 % t interval",
+    };
+    let facts = format!("{}{lines}; failed runs left out", page.seeds());
     strip(&mut canvas, &title, page.results.what.command, &facts);
     let area = Rect {
         x: 118.0,
@@ -70,10 +71,14 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     };
     draw_axes(&mut canvas, &frame);
     let held = |p: &Point| frame.at(p.0, p.1.clamp(y.0, y.1));
+    // Many bands on top of each other would be one dark cloud.
+    let faint = f64::min(0.16, 0.6 / curves.len() as f64);
     for c in &curves {
-        let band: Vec<Point> = c.low.iter().chain(c.high.iter().rev()).map(held).collect();
+        let around = c.low.iter().chain(c.high.iter().rev());
+        let band: Vec<Point> = around.map(|p| frame.at(p.0, p.1)).collect();
+        let band = between(&band, area.y, area.bottom());
         if band.len() > 2 {
-            canvas.fill(&band, Ink(c.colour, 0.16));
+            canvas.fill(&band, Ink(c.colour, faint));
         }
     }
     for c in &curves {
@@ -86,7 +91,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         .collect();
     let heights = spread_out(&wanted, 24.0, (area.y, area.bottom()));
     for (c, y) in curves.iter().zip(heights) {
-        let name = NAME.cut(c.model, widest);
+        let name = NAME.squeeze(c.model, widest);
         canvas.text(
             &name,
             NAME,

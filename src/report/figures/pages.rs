@@ -1,0 +1,101 @@
+//! What figures are drawn from: one run, or all runs on one data set.
+
+use std::path::Path;
+
+use crate::experiment::store::{HistoryRow, Picture, RunDir, State};
+use crate::report::results::{Results, Run};
+use crate::Result;
+
+/// What a figure of one run is drawn from.
+pub struct RunPage<'a> {
+    pub(super) run: Run,
+    pub(super) history: Vec<HistoryRow>,
+    pub(super) picture: Option<Picture>,
+    pub(super) command: &'a str,
+}
+
+/// What a figure of one data set of a comparison is drawn from.
+pub struct DataPage<'a> {
+    pub(super) results: &'a Results<'a>,
+    pub(super) data: &'a str,
+    pub(super) headline: Option<&'static str>,
+}
+
+impl<'a> RunPage<'a> {
+    /// Reads what a run left; a run that ended early leaves less.
+    pub fn read(place: &RunDir, command: &'a str) -> Result<Self> {
+        let status = place.read_status()?;
+        let metrics = match status.state {
+            State::Done => place.read_metrics()?,
+            _ => Vec::new(),
+        };
+        let history = if place.path("history.csv").exists() {
+            place.read_history()?
+        } else {
+            Vec::new()
+        };
+        let name = |path: Option<&Path>| {
+            let name = path.and_then(Path::file_name);
+            name.map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+        };
+        let model = place.0.parent();
+        let seed = name(Some(&place.0));
+        Ok(Self {
+            run: Run {
+                data: name(model.and_then(Path::parent)),
+                model: name(model),
+                seed: seed.trim_start_matches("seed-").parse().unwrap_or(0),
+                place: place.clone(),
+                status,
+                metrics,
+            },
+            history,
+            picture: place.read_picture()?,
+            command,
+        })
+    }
+
+    /// `ring: rad, seed 0`
+    pub(super) fn title(&self) -> String {
+        let Run {
+            data, model, seed, ..
+        } = &self.run;
+        format!("{data}: {model}, seed {seed}")
+    }
+
+    /// The scores of a run that is done, the state and reason of any other.
+    pub(super) fn facts(&self) -> String {
+        let status = &self.run.status;
+        if !self.run.is_done() {
+            let colon = if status.reason.is_empty() { "" } else { ": " };
+            return format!("{}{colon}{}", status.state.word(), status.reason);
+        }
+        let scores: Vec<String> = [("kl", "KL"), ("nll", "NLL")]
+            .into_iter()
+            .filter_map(|(key, name)| {
+                let value = crate::report::digits::plain(self.run.value(key)?);
+                Some(format!("{name} {} nats", super::axes::signs(&value)))
+            })
+            .collect();
+        if scores.is_empty() {
+            status.state.word().to_owned()
+        } else {
+            scores.join(", ")
+        }
+    }
+}
+
+impl DataPage<'_> {
+    /// `5 seeds`
+    pub(super) fn seeds(&self) -> String {
+        super::style::count(self.results.what.seeds.len(), "seed")
+    }
+
+    /// How the headline metric is called in a figure.
+    pub(super) fn headline_name(&self) -> &'static str {
+        match self.headline {
+            Some("nll") => "NLL",
+            _ => "KL",
+        }
+    }
+}
