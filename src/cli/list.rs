@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::output::{columns, print};
 use super::Exit;
+use crate::report::figures::FIGURES;
 use crate::Result;
 
 /// List what an experiment file can name: data sets, models, metrics, ...
@@ -117,14 +118,6 @@ const METRICS: &[Line] = &[
     ("steps_per_second", "pace of training [1/s]"),
 ];
 
-const FIGURES: &[Line] = &[
-    (
-        "density",
-        "target density, model density, samples and the model's parts, of one 2-D run",
-    ),
-    ("training", "training and validation loss of one run"),
-];
-
 impl Kind {
     fn lines(self) -> Vec<(String, String)> {
         let from = |table: &[Line]| {
@@ -139,7 +132,12 @@ impl Kind {
             Self::Bijections => from(BIJECTIONS),
             Self::Bases => from(BASES),
             Self::Metrics => from(METRICS),
-            Self::Figures => from(FIGURES),
+            Self::Figures => {
+                let figures = FIGURES.iter();
+                figures
+                    .map(|f| (f.name.to_owned(), f.what.to_owned()))
+                    .collect()
+            }
             Self::Objectives => from(OBJECTIVES),
         }
     }
