@@ -1,12 +1,50 @@
 //! One run from its specification to its record, and a trained run read back.
 
-use candle_core::Device;
+use std::time::SystemTime;
+
+use candle_core::{DType, Device, Tensor};
+use serde::Serialize;
 
 use super::plan::RunSpec;
-use super::store::{RunDir, Status};
+use super::store::{MetricRow, Picture, RunDir, State, Status};
+use super::weights;
+use crate::data::DataSet;
+use crate::metrics::evaluation::{self, judge};
+use crate::metrics::{Cost, Evaluation, Outcome, METRICS};
+use crate::models::Model;
+use crate::nn::Params;
+use crate::num;
+use crate::objectives::maximum_likelihood::MaximumLikelihood;
 use crate::rng::Rng;
-use crate::train::Progress;
-use crate::Result;
+use crate::train::{train, Points, Precision, Progress, Trained as Training_, Training, CHUNK};
+use crate::{Error, Result};
+
+/// Points that a model starts from when it is trained on a stream.
+const STREAM_START: usize = 10_000;
+const PICTURE_SAMPLES: usize = 4000;
+const PICTURE_POINTS: usize = 1000;
+
+/// Files that a run writes and that a new one of the same place removes first.
+const OUTPUTS: [&str; 8] = [
+    "history.csv",
+    "metrics.csv",
+    "cost.csv",
+    "model.safetensors",
+    "picture.safetensors",
+    "environment.toml",
+    "density.png",
+    "training.png",
+];
+
+#[derive(Serialize)]
+struct Environment<'a> {
+    command: &'a str,
+    version: &'a str,
+    device: &'a str,
+    precision: Precision,
+    started: String,
+    ended: String,
+}
 
 /// Trains, evaluates and records one run. `command` is what the user typed, for the record;
 /// `watch` is told about every step. A run that diverges is recorded and returned as such; an
@@ -18,37 +56,310 @@ pub fn run(
     command: &str,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Status> {
-    let _ = (spec, place, device, command, watch);
-    Err(crate::Error::failed("replaced soon"))
+    place.create()?;
+    for name in OUTPUTS {
+        let path = place.path(name);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(&path, "could not remove")(e));
+            }
+            _ => {}
+        }
+    }
+    place.write("config.toml", spec.to_toml()?.as_bytes())?;
+    place.write_status(&Status::of(State::Running))?;
+    let started = SystemTime::now();
+    let status = match Run::new(spec, device).and_then(|run| run.record(place, watch)) {
+        Ok(status) => status,
+        Err(error) => {
+            place.write_status(&Status::because(State::Failed, &error.to_string()))?;
+            return Err(error);
+        }
+    };
+    let time = |t| humantime::format_rfc3339_seconds(t).to_string();
+    let environment = toml::to_string(&Environment {
+        command,
+        version: crate::VERSION,
+        device: "cpu",
+        precision: spec.train.precision,
+        started: time(started),
+        ended: time(SystemTime::now()),
+    })
+    .map_err(|e| Error::failed(format!("environment.toml: {e}")))?;
+    place.write("environment.toml", environment.as_bytes())?;
+    // Last, so that a run whose status says `done` has everything.
+    place.write_status(&status)?;
+    Ok(status)
+}
+
+/// Everything that a run needs, made from its specification.
+struct Run<'a> {
+    spec: &'a RunSpec,
+    data: Box<dyn DataSet>,
+    params: Params,
+    model: Box<dyn Model>,
+    train_points: Option<Tensor>,
+    validation: Tensor,
+    dtype: DType,
+    rng: Rng,
+}
+
+/// The floating-point format of a precision.
+fn dtype_of(precision: Precision) -> DType {
+    match precision {
+        Precision::F32 => DType::F32,
+        Precision::F64 => DType::F64,
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(spec: &'a RunSpec, device: &Device) -> Result<Self> {
+        let data = spec.data.build()?;
+        let rng = Rng::new(spec.seed);
+        let dtype = dtype_of(spec.train.precision);
+        // The points depend on the seed and the data alone: all models of a seed share them.
+        let points = |label: &str, n: usize| -> Result<Tensor> {
+            let x = data.sample(n, &mut rng.fork("data").fork(label))?;
+            Ok(x.to_dtype(dtype)?.to_device(device)?)
+        };
+        let fixed = spec.train.points > 0;
+        let start = points(
+            "train",
+            if fixed {
+                spec.train.points
+            } else {
+                STREAM_START
+            },
+        )?;
+        let validation = points("validation", spec.train.validation_points)?;
+        let params = Params::seeded(rng.fork("init"), dtype, device);
+        let model = spec
+            .model
+            .build(&params, data.dim(), Some(start.clone()))?;
+        Ok(Self {
+            spec,
+            train_points: fixed.then_some(start),
+            validation,
+            params,
+            model,
+            dtype,
+            rng,
+            data,
+        })
+    }
+
+    fn record(&self, place: &RunDir, watch: &mut dyn FnMut(&Progress)) -> Result<Status> {
+        let rng = self.rng.fork("train");
+        let points = match &self.train_points {
+            Some(points) => Points::Fixed(points.clone()),
+            None => Points::Stream(self.data.as_ref()),
+        };
+        let trained = train(
+            &Training {
+                model: self.model.as_ref(),
+                params: &self.params,
+                objective: &MaximumLikelihood,
+                points: &points,
+                validation: &self.validation,
+                spec: &self.spec.train,
+                rng: &rng,
+            },
+            watch,
+        )?;
+        place.write_history(&trained.history)?;
+        let file = weights::to_bytes(&self.params.snapshot()?, trained.best_step)?;
+        place.write("model.safetensors", &file)?;
+        if let Some(reason) = trained.diverged {
+            return Ok(Status::because(State::Diverged, &reason));
+        }
+        self.measure(place, &trained)?;
+        Ok(Status::of(State::Done))
+    }
+
+    fn measure(&self, place: &RunDir, trained: &Training_) -> Result<()> {
+        let rng = self.rng.fork("evaluation");
+        let points = self
+            .data
+            .sample(self.spec.evaluation.points, &mut rng.fork("points"))?;
+        let cost = Cost {
+            parameters: self.params.count(),
+            steps: trained.steps,
+            seconds: trained.seconds,
+        };
+        let (evaluation, samples) = evaluation::evaluate(
+            self.model.as_ref(),
+            self.data.as_ref(),
+            &points,
+            self.spec.evaluation.grid,
+            self.dtype,
+            cost,
+            &rng,
+        )?;
+        let rows = |costs: bool| -> Vec<MetricRow> {
+            METRICS
+                .iter()
+                .filter(|m| m.is_cost() == costs)
+                .map(|m| row(*m, &evaluation))
+                .collect()
+        };
+        place.write_metrics(&rows(false))?;
+        // Apart from the metrics, which are the same bytes on every repetition.
+        place.write_costs(&rows(true))?;
+        if let Some(picture) = self.picture(&evaluation, &points, &samples)? {
+            place.write_picture(&picture)?;
+        }
+        Ok(())
+    }
+
+    fn picture(
+        &self,
+        evaluation: &Evaluation,
+        points: &Tensor,
+        samples: &[f64],
+    ) -> Result<Option<Picture>> {
+        let Some(grid) = &evaluation.grid else {
+            return Ok(None);
+        };
+        let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
+        let rows = evaluation::grid_rows(grid.view, grid.side);
+        let log_p = self
+            .data
+            .truth()
+            .map(|truth| single(&judge(truth, &rows, 2).log_p));
+        let x = num::from_rows(&rows, 2, self.dtype, self.validation.device())?;
+        let part = evaluation::parts(self.model.as_ref(), &x)?.map(|parts| {
+            // Numbers as small as the parts on view are many.
+            let mut seen = std::collections::BTreeMap::new();
+            for p in &parts {
+                let next = seen.len() as u32;
+                seen.entry(*p).or_insert(next);
+            }
+            parts.iter().map(|p| seen[p]).collect()
+        });
+        let pairs = |values: &[f64], n: usize| -> Vec<[f32; 2]> {
+            values
+                .chunks_exact(2)
+                .take(n)
+                .map(|p| [p[0] as f32, p[1] as f32])
+                .collect()
+        };
+        Ok(Some(Picture {
+            view: grid.view,
+            side: grid.side,
+            log_p,
+            log_q: single(&grid.log_q),
+            part,
+            samples: pairs(samples, PICTURE_SAMPLES),
+            points: pairs(&num::to_vec(points)?, PICTURE_POINTS),
+        }))
+    }
+}
+
+fn row(metric: &dyn crate::metrics::Metric, on: &Evaluation) -> MetricRow {
+    let mut row = MetricRow {
+        metric: metric.name().to_owned(),
+        unit: metric.unit().to_owned(),
+        better: metric.better().to_string(),
+        value: None,
+        std_err: None,
+        n: 0,
+        non_finite: 0,
+        note: String::new(),
+    };
+    match metric.evaluate(on) {
+        Outcome::NotApplicable(why) => row.note = why.to_owned(),
+        Outcome::Value {
+            value,
+            std_err,
+            n,
+            non_finite,
+        } => {
+            row.value = Some(value);
+            row.std_err = std_err;
+            row.n = n;
+            row.non_finite = non_finite;
+        }
+    }
+    row
 }
 
 /// A trained run read back from its folder.
 pub struct Trained {
     /// What it is.
     pub spec: RunSpec,
+    model: Box<dyn Model>,
+    dtype: DType,
+    device: Device,
 }
 
 impl Trained {
     /// Reads a run's folder. A missing, unfinished or damaged one is a bad request that names it.
     pub fn load(place: &RunDir, device: &Device) -> Result<Self> {
-        let _ = (place, device);
-        Err(crate::Error::failed("replaced soon"))
+        let status = place.read_status()?;
+        let folder = place.path("");
+        if status.state == State::Missing {
+            return Err(Error::request(format!(
+                "{}: expected the folder of a run; got one without a `status` file (`mdn runs \
+                 FILE` lists an experiment's runs)",
+                folder.display()
+            )));
+        }
+        if status.state != State::Done {
+            return Err(Error::request(format!(
+                "{}: expected a finished run; got one whose status is `{}`{} (`mdn train` \
+                 finishes it)",
+                folder.display(),
+                status.state.word(),
+                if status.reason.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", status.reason)
+                }
+            )));
+        }
+        let spec = RunSpec::read(&place.path("config.toml"))?;
+        let path = place.path("model.safetensors");
+        let bytes = std::fs::read(&path).map_err(Error::io(&path, "could not read"))?;
+        let named = |e: Error| Error::request(format!("{}: {e}", path.display()));
+        let dtype = dtype_of(spec.train.precision);
+        let params = Params::from_tensors(
+            weights::from_bytes(&bytes).map_err(named)?,
+            dtype,
+            device,
+        );
+        let dim = spec.data.build()?.dim();
+        let model = spec.model.build(&params, dim, None).map_err(named)?;
+        Ok(Self {
+            spec,
+            model,
+            dtype,
+            device: device.clone(),
+        })
     }
 
     /// Number of coordinates of a point.
     pub fn dim(&self) -> usize {
-        0
+        self.model.dim()
     }
 
     /// `n` samples, one row each.
     pub fn sample(&self, n: usize, rng: &mut Rng) -> Result<Vec<Vec<f64>>> {
-        let _ = (n, rng);
-        Err(crate::Error::failed("replaced soon"))
+        let mut rows = Vec::with_capacity(n);
+        while rows.len() < n {
+            let x = self.model.sample(CHUNK.min(n - rows.len()), rng)?;
+            let values = num::to_vec(&x)?;
+            rows.extend(values.chunks_exact(self.dim()).map(<[f64]>::to_vec));
+        }
+        Ok(rows)
     }
 
     /// log q (nats) of every point.
     pub fn log_density(&self, points: &[Vec<f64>]) -> Result<Vec<f64>> {
-        let _ = points;
-        Err(crate::Error::failed("replaced soon"))
+        if points.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = points.concat();
+        let x = num::from_rows(&rows, self.dim(), self.dtype, &self.device)?;
+        evaluation::log_q(self.model.as_ref(), &x)
     }
 }

@@ -1,4 +1,18 @@
-//! What is measured on a trained model.
+//! What is measured on a trained model: each metric with its unit, its direction, its standard
+//! error, the points it was computed on and those it had to leave out.
+
+pub mod agreement;
+pub mod bridges;
+pub mod cost;
+pub mod evaluation;
+pub mod likelihood;
+pub mod mass;
+pub mod modes;
+
+#[cfg(test)]
+mod laws;
+
+pub use evaluation::{Cost, Evaluation};
 
 /// Which values of a metric are good.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,4 +25,94 @@ pub enum Better {
     Near(f64),
     /// Neither: a description, such as the number of parameters.
     Neither,
+}
+
+impl std::fmt::Display for Better {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Lower => f.write_str("lower"),
+            Self::Higher => f.write_str("higher"),
+            Self::Near(v) => write!(f, "near {v}"),
+            Self::Neither => f.write_str("neither"),
+        }
+    }
+}
+
+/// What a metric found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// A value.
+    Value {
+        /// The value, over the points where it is finite.
+        value: f64,
+        /// Its standard error, where it has one.
+        std_err: Option<f64>,
+        /// Points it was computed on.
+        n: usize,
+        /// Points left out because their value was not finite.
+        non_finite: usize,
+    },
+    /// Why there is no value: printed as a dash, never as 0.
+    NotApplicable(&'static str),
+}
+
+/// Something to measure.
+pub trait Metric: Sync {
+    /// The key in CSV files.
+    fn name(&self) -> &'static str;
+    /// What it says, in one line.
+    fn describe(&self) -> &'static str;
+    /// Its unit.
+    fn unit(&self) -> &'static str;
+    /// Which values are good.
+    fn better(&self) -> Better;
+    /// Whether it depends on the machine, so that equal runs differ in it.
+    fn is_cost(&self) -> bool {
+        false
+    }
+    /// Its value.
+    fn evaluate(&self, on: &Evaluation) -> Outcome;
+}
+
+/// All metrics, in the order in which tables show them.
+pub const METRICS: &[&dyn Metric] = &[
+    &likelihood::NegativeLogLikelihood,
+    &likelihood::KullbackLeibler,
+    &modes::ModeTotalVariation,
+    &modes::ModesCovered,
+    &bridges::BridgeMass,
+    &agreement::MutualInformation,
+    &mass::Mass,
+    &cost::Parameters,
+    &cost::Steps,
+    &cost::Seconds,
+    &cost::StepsPerSecond,
+];
+
+const NO_TRUTH: &str = "true density unknown";
+
+/// Mean of the finite values with its standard error; the others are counted.
+fn mean_of(values: impl Iterator<Item = f64>) -> Outcome {
+    let (mut n, mut non_finite, mut mean, mut squares) = (0usize, 0, 0.0, 0.0);
+    for v in values {
+        if !v.is_finite() {
+            non_finite += 1;
+            continue;
+        }
+        // Welford's recurrence: no cancellation between large sums.
+        n += 1;
+        let before = v - mean;
+        mean += before / n as f64;
+        squares += before * (v - mean);
+    }
+    if n == 0 {
+        return Outcome::NotApplicable("no point has a finite value");
+    }
+    let std_err = (n > 1).then(|| (squares / (n - 1) as f64 / n as f64).sqrt());
+    Outcome::Value {
+        value: mean,
+        std_err,
+        n,
+        non_finite,
+    }
 }

@@ -1,127 +1,21 @@
-//! The training loop.
+//! The training loop: one objective, one model, one source of points, one random stream.
 
-use serde::{Deserialize, Serialize};
+use candle_core::Tensor;
 
-use crate::error::BadValue;
+use crate::data::DataSet;
+use crate::models::Model;
+use crate::nn::optimizer::Adam;
+use crate::nn::params::{Params, Snapshot};
+use crate::num;
+use crate::objectives::Objective;
+use crate::rng::Rng;
+use crate::Result;
 
-/// How the learning rate moves over the steps.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Schedule {
-    /// It does not.
-    #[default]
-    Constant,
-    /// Linear warm-up over the first `warmup` share of the steps, then half a cosine down to
-    /// `floor` times the learning rate.
-    Cosine {
-        /// Share of the steps, in [0, 1).
-        #[serde(default)]
-        warmup: f64,
-        /// Last rate as a share of the highest, in [0, 1].
-        #[serde(default)]
-        floor: f64,
-    },
-}
+mod spec;
+#[cfg(test)]
+mod tests;
 
-/// Numbers of the training run: kept for the computation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
-    /// 64-bit floats.
-    F64,
-}
-
-/// The table `[train]` of an experiment file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainSpec {
-    /// Optimizer steps at most.
-    pub steps: usize,
-    /// Points per step.
-    pub batch_size: usize,
-    /// Highest learning rate of Adam.
-    pub learning_rate: f64,
-    /// How it moves.
-    pub schedule: Schedule,
-    /// Decoupled weight decay (Loshchilov and Hutter 2019).
-    pub weight_decay: f64,
-    /// Largest norm of the whole gradient; longer ones are scaled down. 0: no clipping.
-    pub clip_norm: f64,
-    /// Size of the fixed training set. 0: a stream of fresh points.
-    pub points: usize,
-    /// Size of the validation set.
-    pub validation_points: usize,
-    /// Steps between two validations.
-    pub validate_every: usize,
-    /// Stop after this many validations without a better loss. 0: never.
-    pub patience: usize,
-    /// Floating-point format.
-    pub precision: Precision,
-}
-
-impl Default for TrainSpec {
-    fn default() -> Self {
-        Self {
-            steps: 5000,
-            batch_size: 512,
-            learning_rate: 1e-3,
-            schedule: Schedule::Constant,
-            weight_decay: 0.0,
-            clip_norm: 5.0,
-            points: 10_000,
-            validation_points: 1000,
-            validate_every: 100,
-            patience: 20,
-            precision: Precision::F32,
-        }
-    }
-}
-
-impl TrainSpec {
-    /// What is wrong with the settings, if anything.
-    pub fn check(&self) -> Result<(), BadValue> {
-        let count = |key: &str, value: usize, low: usize| {
-            BadValue::unless(
-                (low..=1_000_000_000).contains(&value),
-                key,
-                &format!("{low} <= `{key}` <= 1000000000"),
-                value,
-            )
-        };
-        count("steps", self.steps, 1)?;
-        count("batch_size", self.batch_size, 1)?;
-        count("points", self.points, 0)?;
-        count("validation_points", self.validation_points, 1)?;
-        count("validate_every", self.validate_every, 1)?;
-        count("patience", self.patience, 0)?;
-        let real = |key: &str, value: f64, low: f64, open: bool| {
-            let fine = value.is_finite() && if open { value > low } else { value >= low };
-            let sign = if open { ">" } else { ">=" };
-            BadValue::unless(fine, key, &format!("`{key}` {sign} {low}"), value)
-        };
-        real("learning_rate", self.learning_rate, 0.0, true)?;
-        real("weight_decay", self.weight_decay, 0.0, false)?;
-        real("clip_norm", self.clip_norm, 0.0, false)?;
-        if let Schedule::Cosine { warmup, floor } = self.schedule {
-            BadValue::unless(
-                (0.0..1.0).contains(&warmup),
-                "schedule.cosine.warmup",
-                "0 <= `warmup` < 1",
-                warmup,
-            )?;
-            BadValue::unless(
-                (0.0..=1.0).contains(&floor),
-                "schedule.cosine.floor",
-                "0 <= `floor` <= 1",
-                floor,
-            )?;
-        }
-        Ok(())
-    }
-}
+pub use spec::{Precision, Schedule, TrainSpec};
 
 /// How far training is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -134,4 +28,244 @@ pub struct Progress {
     pub loss: f64,
     /// Wall time since training began.
     pub seconds: f64,
+}
+
+/// Which points a loss was computed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// The step's batch.
+    Train,
+    /// The validation set.
+    Validation,
+}
+
+/// A point of the learning curves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryRow {
+    /// Optimizer steps done.
+    pub step: usize,
+    /// Which points.
+    pub split: Split,
+    /// Mean negative log-likelihood, nats per point.
+    pub loss: f64,
+    /// Norm of the gradient before clipping (training rows).
+    pub grad_norm: Option<f64>,
+    /// Points whose log-density was not finite.
+    pub non_finite: usize,
+}
+
+/// Where training points come from.
+pub enum Points<'a> {
+    /// A fixed set (n, dim), gone through in a new random order every epoch.
+    Fixed(Tensor),
+    /// Fresh points for every step.
+    Stream(&'a dyn DataSet),
+}
+
+impl Points<'_> {
+    /// The batch of step `step` (from 0): a function of the stream and the step alone.
+    fn batch(&self, step: usize, size: usize, rng: &Rng, like: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Stream(data) => Ok(data
+                .sample(size, &mut rng.fork_at("batch", step as u64))?
+                .to_dtype(like.dtype())?
+                .to_device(like.device())?),
+            Self::Fixed(points) => {
+                let n = points.dim(0)?;
+                // Batches follow each other through an endless row of shuffled epochs.
+                let mut rows = Vec::with_capacity(size);
+                let mut at = step * size;
+                while rows.len() < size {
+                    let order = rng.fork_at("epoch", (at / n) as u64).permutation(n);
+                    let from = at % n;
+                    let take = (n - from).min(size - rows.len());
+                    rows.extend(order[from..from + take].iter().map(|&i| i as u32));
+                    at += take;
+                }
+                let rows = Tensor::from_vec(rows, size, points.device())?;
+                Ok(points.index_select(&rows, 0)?)
+            }
+        }
+    }
+}
+
+/// How training ended.
+pub struct Trained {
+    /// The learning curves.
+    pub history: Vec<HistoryRow>,
+    /// Steps done.
+    pub steps: usize,
+    /// Step whose weights the model now has: the best by validation loss.
+    pub best_step: usize,
+    /// Wall time in seconds, validations included.
+    pub seconds: f64,
+    /// Why training could not go on, if it diverged.
+    pub diverged: Option<String>,
+}
+
+/// Rows of `x` that are evaluated at once.
+pub const CHUNK: usize = 8192;
+
+const TRAIN_ROWS: usize = 500;
+
+struct Validator<'a> {
+    model: &'a dyn Model,
+    points: &'a Tensor,
+}
+
+impl Validator<'_> {
+    /// Mean negative log-density and the number of points that have none.
+    fn loss(&self) -> Result<(f64, usize)> {
+        let values = num::to_vec(&num::in_chunks(self.points, CHUNK, |c| {
+            Ok(self.model.log_prob(c)?.detach())
+        })?)?;
+        let bad = values.iter().filter(|v| !v.is_finite()).count();
+        Ok((-values.iter().sum::<f64>() / values.len() as f64, bad))
+    }
+}
+
+/// Everything that a training run needs.
+pub struct Training<'a> {
+    /// What is trained.
+    pub model: &'a dyn Model,
+    /// Its parameters.
+    pub params: &'a Params,
+    /// What is minimised.
+    pub objective: &'a dyn Objective,
+    /// What it is trained on.
+    pub points: &'a Points<'a>,
+    /// Points (n, dim) that are not trained on.
+    pub validation: &'a Tensor,
+    /// How.
+    pub spec: &'a TrainSpec,
+    /// The random stream of batches and of the objective.
+    pub rng: &'a Rng,
+}
+
+/// Trains the model and leaves it with the weights of the best validation loss. `watch` hears of
+/// every step.
+///
+/// A loss or gradient that is not finite ends training: the model keeps the best weights so far
+/// and [`Trained::diverged`] says where it happened.
+pub fn train(task: &Training<'_>, watch: &mut dyn FnMut(&Progress)) -> Result<Trained> {
+    let Training {
+        model,
+        params,
+        objective,
+        points,
+        validation,
+        spec,
+        rng,
+    } = *task;
+    let began = std::time::Instant::now();
+    let vars = params.trainable().into_iter().map(|(_, v)| v).collect();
+    let mut adam = Adam::new(vars, spec.weight_decay)?;
+    let validator = Validator {
+        model,
+        points: validation,
+    };
+    let (first, bad) = validator.loss()?;
+    let mut out = Trained {
+        history: vec![HistoryRow {
+            step: 0,
+            split: Split::Validation,
+            loss: first,
+            grad_norm: None,
+            non_finite: bad,
+        }],
+        steps: 0,
+        best_step: 0,
+        seconds: 0.0,
+        diverged: None,
+    };
+    let mut best: (f64, Snapshot) = (finite_or_worst(first), params.snapshot()?);
+    let log_every = spec.steps.div_ceil(TRAIN_ROWS);
+    'phases: for (phase, share) in model.phases().into_iter().enumerate() {
+        let end = (out.steps + (share * spec.steps as f64).round() as usize).min(spec.steps);
+        if phase > 0 {
+            params.restore(&best.1)?;
+        }
+        let mut without_progress = 0;
+        for step in out.steps + 1..=end {
+            let batch = points.batch(step - 1, spec.batch_size, rng, validation)?;
+            let mut noise = rng.fork_at("objective", step as u64);
+            let loss = objective.loss(model, phase, &batch, &mut noise)?;
+            let value = num::to_vec(&loss)?[0];
+            let gradients = loss.backward()?;
+            let norm = adam.gradient_norm(&gradients)?;
+            out.steps = step;
+            let finite = value.is_finite() && norm.is_finite();
+            let non_finite = if finite {
+                0
+            } else {
+                let all = num::to_vec(&model.training_log_prob(phase, &batch)?)?;
+                all.iter().filter(|v| !v.is_finite()).count()
+            };
+            if !finite || step % log_every == 0 || step == spec.steps {
+                out.history.push(HistoryRow {
+                    step,
+                    split: Split::Train,
+                    loss: value,
+                    grad_norm: Some(norm),
+                    non_finite,
+                });
+            }
+            if !finite {
+                let what = if value.is_finite() {
+                    "gradient"
+                } else {
+                    "loss"
+                };
+                out.diverged = Some(format!(
+                    "{what} not finite at step {step} ({non_finite} of {} points)",
+                    spec.batch_size
+                ));
+                break 'phases;
+            }
+            let scale = if spec.clip_norm > 0.0 && norm > spec.clip_norm {
+                spec.clip_norm / norm
+            } else {
+                1.0
+            };
+            let rate = spec.learning_rate * spec.schedule.factor(step - 1, spec.steps);
+            adam.step(&gradients, scale, rate)?;
+            watch(&Progress {
+                step,
+                steps: spec.steps,
+                loss: value,
+                seconds: began.elapsed().as_secs_f64(),
+            });
+            if step % spec.validate_every == 0 || step == end || step == spec.steps {
+                let (loss, non_finite) = validator.loss()?;
+                out.history.push(HistoryRow {
+                    step,
+                    split: Split::Validation,
+                    loss,
+                    grad_norm: None,
+                    non_finite,
+                });
+                if loss < best.0 {
+                    best = (loss, params.snapshot()?);
+                    out.best_step = step;
+                    without_progress = 0;
+                } else {
+                    without_progress += 1;
+                }
+                if spec.patience > 0 && without_progress >= spec.patience {
+                    break;
+                }
+            }
+        }
+    }
+    params.restore(&best.1)?;
+    out.seconds = began.elapsed().as_secs_f64();
+    Ok(out)
+}
+
+fn finite_or_worst(loss: f64) -> f64 {
+    if loss.is_finite() {
+        loss
+    } else {
+        f64::INFINITY
+    }
 }

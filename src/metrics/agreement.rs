@@ -1,0 +1,81 @@
+//! Whether the model's parts are the true modes.
+
+use std::collections::BTreeMap;
+
+use super::{Better, Evaluation, Metric, Outcome, NO_TRUTH};
+
+/// Normalised mutual information between the model's part (component, branch code or cluster) of a
+/// held-out point and its likeliest true mode: I / ((H_part + H_mode) / 2), 1 for the same
+/// partition and 0 for independent ones. More parts than modes lower it. The standard error is
+/// from ten blocks of points.
+pub struct MutualInformation;
+
+const BLOCKS: usize = 10;
+
+impl Metric for MutualInformation {
+    fn name(&self) -> &'static str {
+        "nmi"
+    }
+    fn describe(&self) -> &'static str {
+        "agreement of the model's parts with the true modes (normalised mutual information)"
+    }
+    fn unit(&self) -> &'static str {
+        "share"
+    }
+    fn better(&self) -> Better {
+        Better::Higher
+    }
+    fn evaluate(&self, on: &Evaluation) -> Outcome {
+        let Some(known) = &on.known else {
+            return Outcome::NotApplicable(NO_TRUTH);
+        };
+        let Some(part) = &on.part else {
+            return Outcome::NotApplicable("the model has no parts");
+        };
+        let pairs: Vec<(u64, u32)> = part
+            .iter()
+            .zip(&known.points.mode)
+            .filter_map(|(p, m)| m.map(|m| (*p, m)))
+            .collect();
+        let Some(value) = nmi(&pairs) else {
+            return Outcome::NotApplicable("one part and one mode");
+        };
+        let blocks: Vec<f64> = pairs
+            .chunks(pairs.len().div_ceil(BLOCKS).max(1))
+            .filter_map(nmi)
+            .collect();
+        let std_err = (blocks.len() > 1).then(|| {
+            let count = blocks.len() as f64;
+            let mean = blocks.iter().sum::<f64>() / count;
+            let squares: f64 = blocks.iter().map(|b| (b - mean).powi(2)).sum();
+            (squares / (count - 1.0) / count).sqrt()
+        });
+        Outcome::Value {
+            value,
+            std_err,
+            n: pairs.len(),
+            non_finite: part.len() - pairs.len(),
+        }
+    }
+}
+
+/// `None` if both labels are constant.
+fn nmi(pairs: &[(u64, u32)]) -> Option<f64> {
+    let n = pairs.len() as f64;
+    let mut joint: BTreeMap<(u64, u32), f64> = BTreeMap::new();
+    let mut first: BTreeMap<u64, f64> = BTreeMap::new();
+    let mut second: BTreeMap<u32, f64> = BTreeMap::new();
+    for (a, b) in pairs {
+        *joint.entry((*a, *b)).or_default() += 1.0 / n;
+        *first.entry(*a).or_default() += 1.0 / n;
+        *second.entry(*b).or_default() += 1.0 / n;
+    }
+    let entropy = |p: f64| -p * p.ln();
+    let (h1, h2, h12): (f64, f64, f64) = (
+        first.values().copied().map(entropy).sum(),
+        second.values().copied().map(entropy).sum(),
+        joint.values().copied().map(entropy).sum(),
+    );
+    let scale = 0.5 * (h1 + h2);
+    (scale > 0.0).then(|| ((h1 + h2 - h12) / scale).clamp(0.0, 1.0))
+}

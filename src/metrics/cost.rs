@@ -1,0 +1,102 @@
+//! What the model cost.
+
+use super::{Better, Evaluation, Metric, Outcome};
+
+fn exact(value: f64) -> Outcome {
+    Outcome::Value {
+        value,
+        std_err: None,
+        n: 1,
+        non_finite: 0,
+    }
+}
+
+/// Trainable numbers.
+pub struct Parameters;
+
+impl Metric for Parameters {
+    fn name(&self) -> &'static str {
+        "parameters"
+    }
+    fn describe(&self) -> &'static str {
+        "trainable numbers of the model"
+    }
+    fn unit(&self) -> &'static str {
+        "numbers"
+    }
+    fn better(&self) -> Better {
+        Better::Neither
+    }
+    fn evaluate(&self, on: &Evaluation) -> Outcome {
+        exact(on.cost.parameters as f64)
+    }
+}
+
+/// Optimizer steps until training ended.
+pub struct Steps;
+
+impl Metric for Steps {
+    fn name(&self) -> &'static str {
+        "steps"
+    }
+    fn describe(&self) -> &'static str {
+        "optimizer steps until training ended"
+    }
+    fn unit(&self) -> &'static str {
+        "steps"
+    }
+    fn better(&self) -> Better {
+        Better::Neither
+    }
+    fn evaluate(&self, on: &Evaluation) -> Outcome {
+        exact(on.cost.steps as f64)
+    }
+}
+
+/// Wall time of training, validations included.
+pub struct Seconds;
+
+impl Metric for Seconds {
+    fn name(&self) -> &'static str {
+        "seconds"
+    }
+    fn describe(&self) -> &'static str {
+        "wall time of training, validations included"
+    }
+    fn unit(&self) -> &'static str {
+        "s"
+    }
+    fn better(&self) -> Better {
+        Better::Lower
+    }
+    fn is_cost(&self) -> bool {
+        true
+    }
+    fn evaluate(&self, on: &Evaluation) -> Outcome {
+        exact(on.cost.seconds)
+    }
+}
+
+/// Training steps per second of wall time.
+pub struct StepsPerSecond;
+
+impl Metric for StepsPerSecond {
+    fn name(&self) -> &'static str {
+        "steps_per_second"
+    }
+    fn describe(&self) -> &'static str {
+        "training steps per second of wall time"
+    }
+    fn unit(&self) -> &'static str {
+        "1/s"
+    }
+    fn better(&self) -> Better {
+        Better::Higher
+    }
+    fn is_cost(&self) -> bool {
+        true
+    }
+    fn evaluate(&self, on: &Evaluation) -> Outcome {
+        exact(on.cost.steps as f64 / on.cost.seconds.max(1e-9))
+    }
+}

@@ -1,0 +1,38 @@
+//! Whether the density is one.
+
+use super::{Better, Evaluation, Metric, Outcome};
+
+/// The integral of q over a grid by the midpoint rule, plus the share of q's samples outside it: a
+/// self-check of density and sampler, 1 up to the grid's error.
+pub struct Mass;
+
+impl Metric for Mass {
+    fn name(&self) -> &'static str {
+        "mass"
+    }
+    fn describe(&self) -> &'static str {
+        "integral of the model's density over a grid plus the share of samples outside it"
+    }
+    fn unit(&self) -> &'static str {
+        "share"
+    }
+    fn better(&self) -> Better {
+        Better::Near(1.0)
+    }
+    fn evaluate(&self, on: &Evaluation) -> Outcome {
+        let Some(grid) = &on.grid else {
+            return Outcome::NotApplicable("needs two dimensions");
+        };
+        let side = grid.side as f64;
+        let cell: f64 = grid.view.iter().map(|(l, h)| (h - l) / side).product();
+        let finite = grid.log_q.iter().filter(|l| !l.is_nan());
+        let inside: f64 = finite.clone().map(|l| l.exp() * cell).sum();
+        let n = on.samples as f64;
+        Outcome::Value {
+            value: inside + grid.outside,
+            std_err: Some((grid.outside * (1.0 - grid.outside) / n).sqrt()),
+            n: grid.log_q.len(),
+            non_finite: grid.log_q.len() - finite.count(),
+        }
+    }
+}

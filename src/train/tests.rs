@@ -1,0 +1,148 @@
+use candle_core::{DType, Device};
+
+use super::*;
+use crate::models::ModelSpec;
+use crate::objectives::maximum_likelihood::MaximumLikelihood;
+
+fn points(n: usize, rng: &mut Rng) -> Tensor {
+    let rows: Vec<f64> = (0..2 * n)
+        .map(|i| if (i / 2) % 2 == 0 { -2.0 } else { 2.0 } + 0.4 * rng.normal())
+        .collect();
+    num::from_rows(&rows, 2, DType::F32, &Device::Cpu).unwrap()
+}
+
+const FLOW: &str = "[flow]\nbijection.affine_coupling = { layers = 2, hidden = [8] }\n";
+
+fn run(model: &str, spec: &TrainSpec) -> (Trained, Snapshot) {
+    let rng = Rng::new(5);
+    let x = points(500, &mut rng.fork("x"));
+    let validation = points(200, &mut rng.fork("validation"));
+    let params = Params::seeded(rng.fork("init"), DType::F32, &Device::Cpu);
+    let model_spec: ModelSpec = toml::from_str(model).unwrap();
+    let model = model_spec.build(&params, 2, Some(x.clone())).unwrap();
+    let task = Training {
+        model: model.as_ref(),
+        params: &params,
+        objective: &MaximumLikelihood,
+        points: &Points::Fixed(x),
+        validation: &validation,
+        spec,
+        rng: &rng,
+    };
+    let mut heard = 0;
+    let out = train(&task, &mut |p| heard = p.step).unwrap();
+    assert!(out.diverged.is_some() || heard == out.steps);
+    (out, params.snapshot().unwrap())
+}
+
+fn quick() -> TrainSpec {
+    TrainSpec {
+        steps: 120,
+        batch_size: 64,
+        learning_rate: 5e-3,
+        validate_every: 20,
+        ..TrainSpec::default()
+    }
+}
+
+fn bytes(snapshot: &Snapshot) -> Vec<(String, Vec<f64>)> {
+    snapshot
+        .iter()
+        .map(|(name, t)| (name.clone(), num::to_vec(t).unwrap()))
+        .collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_and_curves() {
+    let (a, weights_a) = run(FLOW, &quick());
+    let (b, weights_b) = run(FLOW, &quick());
+    assert_eq!(a.history, b.history);
+    assert_eq!(bytes(&weights_a), bytes(&weights_b));
+    let validation: Vec<f64> = a
+        .history
+        .iter()
+        .filter(|r| r.split == Split::Validation)
+        .map(|r| r.loss)
+        .collect();
+    assert!(validation.last() < validation.first(), "{validation:?}");
+    assert_eq!(validation.len(), 7);
+}
+
+#[test]
+fn a_huge_learning_rate_diverges_and_says_where() {
+    let spec = TrainSpec {
+        learning_rate: 1e30,
+        ..quick()
+    };
+    let (out, weights) = run(FLOW, &spec);
+    let why = out.diverged.unwrap();
+    assert!(why.contains("not finite at step"), "{why}");
+    assert!(out.steps < 120);
+    let last = out.history.last().unwrap();
+    assert!(!last.loss.is_finite() || !last.grad_norm.unwrap().is_finite());
+    for (name, values) in bytes(&weights) {
+        assert!(values.iter().all(|v| v.is_finite()), "{name}");
+    }
+}
+
+#[test]
+fn early_stopping_keeps_the_best_weights() {
+    let spec = TrainSpec {
+        steps: 3000,
+        learning_rate: 0.05,
+        validate_every: 10,
+        patience: 4,
+        ..quick()
+    };
+    let (out, _) = run(FLOW, &spec);
+    assert!(out.steps < 3000, "{}", out.steps);
+    assert_eq!(out.steps, out.best_step + 40);
+    let best = out
+        .history
+        .iter()
+        .filter(|r| r.split == Split::Validation)
+        .min_by(|a, b| a.loss.total_cmp(&b.loss))
+        .unwrap();
+    assert_eq!(best.step, out.best_step);
+}
+
+#[test]
+fn fine_tuning_follows_the_flows_of_the_clusters() {
+    let model = "[clusters]\nclusters = 2\nfine_tune = 0.25\n\
+                 bijection.affine_coupling = { layers = 2, hidden = [8] }\n";
+    let (out, weights) = run(model, &quick());
+    assert_eq!(out.steps, 120);
+    assert!(weights.contains_key("logits") && weights.contains_key("1.base.none") == false);
+}
+
+#[test]
+fn an_epoch_sees_every_point_once() {
+    let x = Tensor::arange(0f32, 10f32, &Device::Cpu)
+        .unwrap()
+        .reshape((10, 1))
+        .unwrap();
+    let points = Points::Fixed(x.clone());
+    let rng = Rng::new(1);
+    let mut seen: Vec<f64> = (0..5)
+        .flat_map(|step| num::to_vec(&points.batch(step, 4, &rng, &x).unwrap()).unwrap())
+        .collect();
+    let again = num::to_vec(&points.batch(3, 4, &rng, &x).unwrap()).unwrap();
+    assert_eq!(seen[12..16], again);
+    seen.sort_by(f64::total_cmp);
+    let twice: Vec<f64> = (0..20).map(|i| f64::from(i / 2)).collect();
+    assert_eq!(seen, twice);
+}
+
+#[test]
+fn schedules_by_hand() {
+    let cosine = Schedule::Cosine {
+        warmup: 0.1,
+        floor: 0.2,
+    };
+    assert!((cosine.factor(0, 100) - 1.0 / 11.0).abs() < 1e-12);
+    assert!((cosine.factor(9, 100) - 10.0 / 11.0).abs() < 1e-12);
+    assert!((cosine.factor(10, 100) - 1.0).abs() < 1e-12);
+    assert!((cosine.factor(55, 100) - 0.6).abs() < 1e-12);
+    assert!((cosine.factor(100, 100) - 0.2).abs() < 1e-12);
+    assert_eq!(Schedule::Constant.factor(50, 100), 1.0);
+}
