@@ -34,7 +34,6 @@ fn trained() -> Place {
 }
 
 #[test]
-#[ignore = "needs training"]
 fn training_leaves_the_files_that_its_help_names() {
     let place = Place::new();
     let said = place.mdn(&["train", "ring.toml", "--seed", "0"]);
@@ -65,7 +64,6 @@ fn training_leaves_the_files_that_its_help_names() {
 }
 
 #[test]
-#[ignore = "needs training"]
 fn the_same_seed_gives_the_same_bytes() {
     let place = Place::new();
     let ways: [(&str, &[&str]); 3] = [
@@ -99,7 +97,6 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 #[test]
-#[ignore = "needs training"]
 fn a_finished_run_is_skipped_and_other_settings_are_refused() {
     let place = trained();
     let weights = || place.bytes(&format!("{RAD}/model.safetensors"));
@@ -130,7 +127,6 @@ fn a_finished_run_is_skipped_and_other_settings_are_refused() {
 }
 
 #[test]
-#[ignore = "needs training"]
 fn a_run_that_was_broken_off_is_done_again() {
     let place = trained();
     let weights = place.bytes(&format!("{RAD}/model.safetensors"));
@@ -144,7 +140,6 @@ fn a_run_that_was_broken_off_is_done_again() {
 }
 
 #[test]
-#[ignore = "needs training"]
 fn a_runs_own_file_makes_the_same_run() {
     let place = trained();
     let config = format!("{RAD}/config.toml");
@@ -160,7 +155,6 @@ fn a_runs_own_file_makes_the_same_run() {
 }
 
 #[test]
-#[ignore = "needs training"]
 fn a_run_that_diverges_does_not_stop_the_others() {
     let place = Place::new();
     place.write(
@@ -189,7 +183,6 @@ fn a_run_that_diverges_does_not_stop_the_others() {
 }
 
 #[test]
-#[ignore = "needs training"]
 fn samples_repeat_and_have_the_density_that_is_said() {
     let place = trained();
     let text = place
@@ -229,7 +222,6 @@ fn samples_repeat_and_have_the_density_that_is_said() {
 }
 
 #[test]
-#[ignore = "needs training"]
 fn a_damaged_run_is_refused() {
     let place = trained();
     place.write(&format!("{RAD}/model.safetensors"), "no weights");
@@ -239,7 +231,6 @@ fn a_damaged_run_is_refused() {
 }
 
 #[test]
-#[ignore = "needs training"]
 fn figures_are_drawn_again_without_the_model() {
     let place = trained();
     let figure = format!("{RAD}/density.png");
@@ -253,7 +244,6 @@ fn figures_are_drawn_again_without_the_model() {
 }
 
 #[test]
-#[ignore = "needs training"]
 fn compare_trains_what_is_missing_and_reports() {
     let place = trained();
     let said = place.mdn(&["compare", "ring.toml"]);
@@ -281,7 +271,6 @@ fn compare_trains_what_is_missing_and_reports() {
 }
 
 #[test]
-#[ignore = "needs training"]
 fn events_are_json() {
     let place = Place::new();
     let said = place.mdn(&["train", "ring.toml", "--json", "-q", "--threads", "1"]);
@@ -299,7 +288,6 @@ fn events_are_json() {
 
 #[cfg(unix)]
 #[test]
-#[ignore = "needs training"]
 fn a_sweep_in_the_shell_does_every_run_and_counts_failures() {
     let place = Place::new();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/sweep.sh");

@@ -43,7 +43,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
     let jobs = args.selection.jobs(&plan)?;
     let exit = if args.no_train {
         // Results of other settings must not be shown under this file's name.
-        pool::todo(&jobs, false)?;
+        pool::actions(&jobs, false)?;
         Exit::FINE
     } else {
         let ended = train::train(&plan, &jobs, &args.how, false, context)?;

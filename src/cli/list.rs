@@ -4,6 +4,8 @@ use clap::{Args, ValueEnum};
 
 use super::output::{columns, print};
 use super::Exit;
+use crate::metrics::METRICS;
+use crate::report::figures::FIGURES;
 use crate::Result;
 
 /// List what an experiment file can name: data sets, models, metrics, ...
@@ -95,36 +97,6 @@ const OBJECTIVES: &[Line] = &[(
     "mean negative log-likelihood of the training points, in nats",
 )];
 
-const METRICS: &[Line] = &[
-    (
-        "nll",
-        "mean negative log-likelihood of held-out points [nats]",
-    ),
-    ("kl", "KL(p||q) from data to model [nats]"),
-    ("reverse_kl", "KL(q||p) from model to data [nats]"),
-    ("mode_tv", "total variation between the shares of the modes"),
-    (
-        "modes_covered",
-        "modes that get a fair share of the samples",
-    ),
-    (
-        "bridge_mass",
-        "share of the samples that lie between the modes",
-    ),
-    ("nmi", "agreement of the model's parts with the modes"),
-    ("parameters", "number of trained numbers"),
-    ("seconds", "time of training [s]"),
-    ("steps_per_second", "pace of training [1/s]"),
-];
-
-const FIGURES: &[Line] = &[
-    (
-        "density",
-        "target density, model density, samples and the model's parts, of one 2-D run",
-    ),
-    ("training", "training and validation loss of one run"),
-];
-
 impl Kind {
     fn lines(self) -> Vec<(String, String)> {
         let from = |table: &[Line]| {
@@ -138,8 +110,21 @@ impl Kind {
             Self::Models => from(MODELS),
             Self::Bijections => from(BIJECTIONS),
             Self::Bases => from(BASES),
-            Self::Metrics => from(METRICS),
-            Self::Figures => from(FIGURES),
+            Self::Metrics => {
+                let metrics = METRICS.iter();
+                metrics
+                    .map(|m| {
+                        let text = format!("{} [{}]", m.describe(), m.unit());
+                        (m.name().to_owned(), text)
+                    })
+                    .collect()
+            }
+            Self::Figures => {
+                let figures = FIGURES.iter();
+                figures
+                    .map(|f| (f.name.to_owned(), f.what.to_owned()))
+                    .collect()
+            }
             Self::Objectives => from(OBJECTIVES),
         }
     }

@@ -9,7 +9,7 @@ use super::device::DeviceArg;
 use super::output::{columns, print, warn};
 use super::{progress, Context, Exit};
 use crate::experiment::plan::Plan;
-use crate::experiment::pool::{self, Ended, Job, Todo};
+use crate::experiment::pool::{self, Action, Ended, Job};
 use crate::experiment::run;
 use crate::experiment::store::State;
 use crate::report;
@@ -64,8 +64,8 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
     let plan = args.file.plan()?;
     let jobs = args.selection.jobs(&plan)?;
     if args.dry_run {
-        let todo = pool::todo(&jobs, args.how.force)?;
-        print(&preview(&jobs, &todo))?;
+        let actions = pool::actions(&jobs, args.how.force)?;
+        print(&preview(&jobs, &actions))?;
         return Ok(Exit::FINE);
     }
     let ended = train(&plan, &jobs, &args.how, args.json, context)?;
@@ -90,8 +90,8 @@ pub(super) fn train(
     json: bool,
     context: &Context,
 ) -> Result<Vec<Ended>> {
-    let todo = pool::todo(jobs, how.force)?;
-    let skipped = todo.iter().filter(|t| **t != Todo::Train).count();
+    let actions = pool::actions(jobs, how.force)?;
+    let skipped = actions.iter().filter(|t| **t != Action::Train).count();
     if skipped > 0 {
         context.note(&format!(
             "{}: {skipped} of {} runs ended before; --force does them again",
@@ -121,7 +121,7 @@ pub(super) fn train(
     };
     let threads = pool::threads(how.threads.map(usize::from), context.threads);
     let screen = progress::Screen::new(jobs, jobs.len() - skipped, json, context.quiet);
-    let ended = pool::run_all(jobs, &todo, threads, &work, &screen)?;
+    let ended = pool::run_all(jobs, &actions, threads, &work, &screen)?;
     screen.finish(&ended);
     for text in without_figures
         .into_inner()
@@ -132,14 +132,14 @@ pub(super) fn train(
     Ok(ended)
 }
 
-fn preview(jobs: &[Job], todo: &[Todo]) -> String {
+fn preview(jobs: &[Job], actions: &[Action]) -> String {
     let rows: Vec<_> = jobs
         .iter()
-        .zip(todo)
-        .map(|(job, todo)| {
-            let what = match todo {
-                Todo::Train => "train".to_owned(),
-                Todo::Skip(status) => format!("skip ({})", status.state.word()),
+        .zip(actions)
+        .map(|(job, action)| {
+            let what = match action {
+                Action::Train => "train".to_owned(),
+                Action::Skip(status) => format!("skip ({})", status.state.word()),
             };
             let index = job.index.to_string();
             vec![what, index, job.place.0.display().to_string()]

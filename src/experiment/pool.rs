@@ -42,7 +42,7 @@ impl Job {
 
 /// What is to be done with a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Todo {
+pub enum Action {
     /// Train it: nothing usable is there.
     Train,
     /// Nothing: it ended before, with these very settings.
@@ -75,20 +75,20 @@ pub trait Watch: Sync {
 /// What is to be done with each job. A run that ended before is not done again, one that was
 /// broken off or failed is. A finished run with other settings is a bad request: it would be
 /// overwritten. With `force` every job is trained.
-pub fn todo(jobs: &[Job], force: bool) -> Result<Vec<Todo>> {
+pub fn actions(jobs: &[Job], force: bool) -> Result<Vec<Action>> {
     jobs.iter()
         .map(|job| {
             if force {
-                return Ok(Todo::Train);
+                return Ok(Action::Train);
             }
             let status = job.place.read_status()?;
             if !matches!(status.state, State::Done | State::Diverged) {
-                return Ok(Todo::Train);
+                return Ok(Action::Train);
             }
             let made = RunSpec::read(&job.place.path("config.toml"))?;
             match made.first_difference(&job.spec) {
-                None => Ok(Todo::Skip(status)),
-                Some(_) if status.state == State::Diverged => Ok(Todo::Train),
+                None => Ok(Action::Skip(status)),
+                Some(_) if status.state == State::Diverged => Ok(Action::Train),
                 Some(d) => Err(Error::request(format!(
                     "{} was made with other settings: {} was {}, now {}; use --force to redo \
                      it, or --out for another folder",
@@ -109,17 +109,17 @@ pub type Work<'a> = dyn Fn(&Job, &mut dyn FnMut(&Progress)) -> Result<Status> + 
 /// the others. The result has the jobs' order.
 pub fn run_all(
     jobs: &[Job],
-    todo: &[Todo],
+    actions: &[Action],
     threads: usize,
     work: &Work<'_>,
     watch: &dyn Watch,
 ) -> Result<Vec<Ended>> {
     let mut all = Vec::new();
     let mut waiting = Vec::new();
-    for (job, todo) in todo.iter().enumerate() {
-        match todo {
-            Todo::Train => waiting.push(job),
-            Todo::Skip(status) => {
+    for (job, action) in actions.iter().enumerate() {
+        match action {
+            Action::Train => waiting.push(job),
+            Action::Skip(status) => {
                 let ended = Ended {
                     job,
                     status: status.clone(),

@@ -44,8 +44,8 @@ fn one_that_fails_diverges_or_panics_does_not_stop_the_others() {
         2 => panic!("on purpose"),
         _ => recorded(job, State::Done, ""),
     };
-    let first = todo(&jobs, false).expect("nothing there yet");
-    assert_eq!(first, vec![Todo::Train; 4]);
+    let first = actions(&jobs, false).expect("nothing there yet");
+    assert_eq!(first, vec![Action::Train; 4]);
     let watch = Count(AtomicUsize::new(0));
     let ended = run_all(&jobs, &first, 2, &work, &watch).expect("it runs");
     assert_eq!(watch.0.load(Ordering::Relaxed), 4);
@@ -56,10 +56,13 @@ fn one_that_fails_diverges_or_panics_does_not_stop_the_others() {
     assert_eq!(ended[2].status.reason, "a fault of the program: on purpose");
     assert_eq!(jobs[2].place.read_status().expect("status").state, Failed);
 
-    let again = todo(&jobs, false).expect("same settings");
-    let skips: Vec<_> = again.iter().map(|t| *t != Todo::Train).collect();
+    let again = actions(&jobs, false).expect("same settings");
+    let skips: Vec<_> = again.iter().map(|t| *t != Action::Train).collect();
     assert_eq!(skips, [false, true, false, true]);
-    assert_eq!(todo(&jobs, true).expect("forced"), vec![Todo::Train; 4]);
+    assert_eq!(
+        actions(&jobs, true).expect("forced"),
+        vec![Action::Train; 4]
+    );
 }
 
 #[test]
@@ -71,7 +74,7 @@ fn a_finished_run_with_other_settings_is_refused() {
     for job in &mut jobs {
         job.spec.train.steps += 1;
     }
-    let said = todo(&jobs, false).expect_err("refused").to_string();
+    let said = actions(&jobs, false).expect_err("refused").to_string();
     assert!(
         said.ends_with(
             "out/pool/ring/rad/seed-0 was made with other settings: train.steps was 5000, now \
@@ -79,9 +82,12 @@ fn a_finished_run_with_other_settings_is_refused() {
         ),
         "{said}"
     );
-    assert_eq!(todo(&jobs, true).expect("forced"), vec![Todo::Train; 4]);
-    let redone = todo(&jobs[1..], false).expect("a diverged run may be tried again");
-    assert_eq!(redone, vec![Todo::Train; 3]);
+    assert_eq!(
+        actions(&jobs, true).expect("forced"),
+        vec![Action::Train; 4]
+    );
+    let redone = actions(&jobs[1..], false).expect("a diverged run may be tried again");
+    assert_eq!(redone, vec![Action::Train; 3]);
 }
 
 #[test]
