@@ -33,7 +33,7 @@ pub trait Transformer: Send + Sync {
 /// spline coupling is one spline.
 pub fn halves(dim: usize, layer: usize) -> (Range<usize>, Range<usize>) {
     let cut = dim / 2;
-    if layer % 2 == 0 || dim == 1 {
+    if layer.is_multiple_of(2) || dim == 1 {
         (0..cut, cut..dim)
     } else {
         (cut..dim, 0..cut)

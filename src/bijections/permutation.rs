@@ -6,7 +6,7 @@ use super::{Bijection, Order};
 use crate::nn::Params;
 use crate::{num, Error, Result};
 
-/// x_d = z_{order[d]}.
+/// x_d = z_{o_d} for a fixed order o.
 ///
 /// - forward: the columns of z in the order `order`
 /// - its log-det: 0

@@ -187,7 +187,7 @@ impl Knots {
             .broadcast_as(v.shape())?;
         let inside = v.abs()?.le(&bound)?;
         // A NaN compares as outside and passes through: it must stay visible.
-        let nothing = (v - v)?;
+        let nothing = (v * 0.0)?;
         Ok((
             inside.where_cond(u, v)?,
             inside.where_cond(log_slope, &nothing)?,

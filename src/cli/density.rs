@@ -7,7 +7,10 @@ use clap::Args;
 
 use super::output::print_or_write;
 use super::points::{self, header};
-use super::{run_folder, Context, Exit};
+use super::{Context, Exit};
+use crate::device;
+use crate::experiment::run::Trained;
+use crate::experiment::store::RunDir;
 use crate::Result;
 
 /// Evaluate a trained run's log-density at given points
@@ -29,7 +32,7 @@ pub(super) struct DensityArgs {
 
 pub(super) fn run(args: &DensityArgs, context: &Context) -> Result<Exit> {
     let points = points::read(&args.points)?;
-    let trained = run_folder::open(&args.run)?;
+    let trained = Trained::load(&RunDir(args.run.clone()), &device::Choice::Cpu.open())?;
     points.check_dim(trained.dim())?;
     let log_density = trained.log_density(&points.rows)?;
     let mut text = header(trained.dim()) + ",log_density\n";

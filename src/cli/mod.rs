@@ -10,21 +10,16 @@ mod check;
 mod common;
 mod compare;
 mod density;
-mod device;
 mod list;
 mod output;
 mod plot;
 mod points;
 mod progress;
-mod run_folder;
 mod runs;
 mod sample;
 mod train;
 
 pub use output::is_closed_pipe;
-
-/// Version, with the commit where it is known.
-pub const VERSION: &str = env!("MDN_VERSION");
 
 const EXIT_CODES: &str = "Exit codes:
   0  done, or nothing to do
@@ -37,7 +32,7 @@ Results go to stdout, progress and messages to stderr.";
 
 /// Trains normalizing flows on multimodal densities and compares them.
 #[derive(Debug, Parser)]
-#[command(name = "mdn", version = VERSION, after_help = EXIT_CODES)]
+#[command(name = "mdn", version = crate::VERSION, after_help = EXIT_CODES)]
 #[command(arg_required_else_help = true, max_term_width = 100)]
 pub struct Args {
     /// Say nothing on stderr but warnings and the error, if there is one

@@ -7,7 +7,10 @@ use clap::Args;
 
 use super::output::print_or_write;
 use super::points::header;
-use super::{run_folder, Context, Exit};
+use super::{Context, Exit};
+use crate::device;
+use crate::experiment::run::Trained;
+use crate::experiment::store::RunDir;
 use crate::rng::Rng;
 use crate::Result;
 
@@ -36,7 +39,7 @@ pub(super) struct SampleArgs {
 }
 
 pub(super) fn run(args: &SampleArgs, context: &Context) -> Result<Exit> {
-    let trained = run_folder::open(&args.run)?;
+    let trained = Trained::load(&RunDir(args.run.clone()), &device::Choice::Cpu.open())?;
     let mut rng = Rng::new(args.seed).fork("sample");
     let mut text = header(trained.dim()) + "\n";
     let mut left = args.count;

@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use clap::Args;
 
 use super::common::{FileArgs, SelectionArgs};
-use super::device::DeviceArg;
 use super::output::{columns, print, warn};
 use super::{progress, Context, Exit};
+use crate::device;
 use crate::experiment::plan::Plan;
 use crate::experiment::pool::{self, Action, Ended, Job};
 use crate::experiment::run;
@@ -50,8 +50,8 @@ pub(super) struct TrainArgs {
 #[derive(Debug, Clone, Args)]
 pub(super) struct How {
     /// Where to compute: cpu, or auto (the best there is in this build: cpu)
-    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = DeviceArg::parse)]
-    device: DeviceArg,
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device::Choice::parse)]
+    device: device::Choice,
     /// Runs at a time [default: RAYON_NUM_THREADS, else the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     threads: Option<u16>,

@@ -293,27 +293,30 @@ pub struct Trained {
 impl Trained {
     /// Reads a run's folder. A missing, unfinished or damaged one is a bad request that names it.
     pub fn load(place: &RunDir, device: &Device) -> Result<Self> {
-        let status = place.read_status()?;
-        let folder = place.path("");
-        if status.state == State::Missing {
-            return Err(Error::request(format!(
-                "{}: expected the folder of a run; got one without a `status` file (`mdn runs \
-                 FILE` lists an experiment's runs)",
-                folder.display()
-            )));
+        let wrong = |why: String| Err(Error::request(format!("{}: {why}", place.0.display())));
+        if !place.0.is_dir() {
+            return wrong("expected the folder of a run; there is no such folder".to_owned());
         }
-        if status.state != State::Done {
-            return Err(Error::request(format!(
-                "{}: expected a finished run; got one whose status is `{}`{} (`mdn train` \
-                 finishes it)",
-                folder.display(),
-                status.state.word(),
-                if status.reason.is_empty() {
-                    String::new()
-                } else {
-                    format!(": {}", status.reason)
-                }
-            )));
+        let status = place.read_status()?;
+        match status.state {
+            State::Done => {}
+            State::Missing => {
+                return wrong(
+                    "expected the folder of a run, as in \
+                     results/<experiment>/<data>/<model>/seed-<n>; it has no file `status`"
+                        .to_owned(),
+                )
+            }
+            other => {
+                let reason = match status.reason.as_str() {
+                    "" => String::new(),
+                    reason => format!(" ({reason})"),
+                };
+                return wrong(format!(
+                    "expected a run that is done; this one is {}{reason}",
+                    other.word()
+                ));
+            }
         }
         let spec = RunSpec::read(&place.path("config.toml"))?;
         let path = place.path("model.safetensors");

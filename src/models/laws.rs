@@ -14,7 +14,11 @@ use crate::Result;
 fn blobs(n: usize, dim: usize, rng: &mut Rng) -> Tensor {
     let rows: Vec<f64> = (0..n * dim)
         .map(|i| {
-            let centre = if (i / dim) % 4 == 0 { 1.5 } else { -1.0 };
+            let centre = if (i / dim).is_multiple_of(4) {
+                1.5
+            } else {
+                -1.0
+            };
             centre + 0.5 * rng.normal()
         })
         .collect();

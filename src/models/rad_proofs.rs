@@ -374,14 +374,14 @@ fn log_jacobian(model: &Rad, x: &Tensor, i: usize) -> f64 {
     det.abs().ln()
 }
 
-/// The nodes see the kinks of log q to within their spacing, 6e-5.
+/// The nodes see the kinks of log q to within their spacing, 2.4e-4.
 ///
 /// d/dtheta of E_p\[log q\], p a mixture of two Gaussians: automatic differentiation of a
 /// quadrature with fixed nodes against finite differences. Where log q jumped at a border, the
 /// first would miss the border's own motion.
 #[test]
 fn boundary_gradients_are_seen_by_automatic_differentiation() {
-    let cells = 400_000;
+    let cells = 100_000;
     let h = 24.0 / f64::from(cells);
     let nodes: Vec<f64> = (0..cells)
         .map(|i| -12.0 + (f64::from(i) + 0.5) * h)
@@ -420,7 +420,7 @@ fn boundary_gradients_are_seen_by_automatic_differentiation() {
                 at(0.0);
                 largest = largest.max(expected.abs());
                 assert!(
-                    (got[i] - expected).abs() < 3e-4,
+                    (got[i] - expected).abs() < 1e-3,
                     "{gates:?} {name}[{i}]: {} against {expected}",
                     got[i]
                 );

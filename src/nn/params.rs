@@ -25,7 +25,7 @@ struct Store {
 }
 
 enum Source {
-    Seed(Rng),
+    Seed(Box<Rng>),
     File(BTreeMap<String, Tensor>),
 }
 
@@ -36,7 +36,7 @@ impl Params {
     /// An empty store whose members start from `rng`; each draws from a stream of its own name,
     /// so a new member shifts no other.
     pub fn seeded(rng: Rng, dtype: DType, device: &Device) -> Self {
-        Self::with(Source::Seed(rng), dtype, device)
+        Self::with(Source::Seed(Box::new(rng)), dtype, device)
     }
 
     /// An empty store whose members take the values of `tensors`.
