@@ -1,10 +1,17 @@
 //! `mdn list`
 
 use clap::{Args, ValueEnum};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
 
 use super::output::{columns, print};
 use super::Exit;
+use crate::bijections::BijectionSpec;
+use crate::data::KINDS;
+use crate::distributions::BaseSpec;
 use crate::metrics::METRICS;
+use crate::models::ModelSpec;
+use crate::objectives::OBJECTIVES;
 use crate::report::figures::FIGURES;
 use crate::Result;
 
@@ -38,24 +45,6 @@ enum Kind {
 
 /// A name with one line about it.
 type Line = (&'static str, &'static str);
-
-const DATA: &[Line] = &[
-    ("ring", "Gaussians with their means on a circle (D = 2)"),
-    (
-        "grid",
-        "Gaussians with their means on a square grid (D = 2)",
-    ),
-    ("moons", "two interleaved half circles with noise (D = 2)"),
-    ("circles", "concentric circles with noise (D = 2)"),
-    (
-        "checkerboard",
-        "uniform on every other square of a board (D = 2)",
-    ),
-    (
-        "mixture",
-        "any mixture of Gaussians, given by weights, means and spreads (any D)",
-    ),
-];
 
 const MODELS: &[Line] = &[
     (
@@ -92,70 +81,93 @@ const BASES: &[Line] = &[
     ("mixture", "a trainable mixture of diagonal Gaussians"),
 ];
 
-const OBJECTIVES: &[Line] = &[(
-    "maximum_likelihood",
-    "mean negative log-likelihood of the training points, in nats",
-)];
+/// A member's settings with their defaults, as they stand in an experiment file. `typed` is the
+/// least that must be written.
+fn settings<T: Serialize + DeserializeOwned>(name: &str, typed: &str) -> String {
+    let full = toml::from_str::<T>(&format!("{name} = {typed}"))
+        .ok()
+        .and_then(|spec| toml::Value::try_from(spec).ok());
+    match full.as_ref().and_then(|v| v.get(name)) {
+        Some(toml::Value::Table(table)) if table.is_empty() => "{}".to_owned(),
+        Some(value) => value.to_string(),
+        None => typed.to_owned(),
+    }
+}
 
 impl Kind {
-    fn lines(self) -> Vec<(String, String)> {
-        let from = |table: &[Line]| {
-            let lines = table.iter();
-            lines
-                .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
-                .collect()
-        };
+    /// Name, one line about it, and its settings where it has some.
+    fn lines(self) -> Vec<[String; 3]> {
+        fn with<T: Serialize + DeserializeOwned>(table: &[Line]) -> Vec<[String; 3]> {
+            let row = |(name, text): &Line| {
+                let typed = match *name {
+                    "chain" => "[{ linear = {} }, { affine_coupling = {} }]",
+                    "mixture" => "{ components = 8 }",
+                    _ => "{}",
+                };
+                let settings = match *name {
+                    "chain" => typed.to_owned(),
+                    _ => settings::<T>(name, typed),
+                };
+                [(*name).to_owned(), (*text).to_owned(), settings]
+            };
+            table.iter().map(row).collect()
+        }
+        let plain = |name: &str, text: &str| [name.to_owned(), text.to_owned(), String::new()];
         match self {
-            Self::Data => from(DATA),
-            Self::Models => from(MODELS),
-            Self::Bijections => from(BIJECTIONS),
-            Self::Bases => from(BASES),
-            Self::Metrics => {
-                let metrics = METRICS.iter();
-                metrics
-                    .map(|m| {
-                        let text = format!("{} [{}]", m.describe(), m.unit());
-                        (m.name().to_owned(), text)
-                    })
-                    .collect()
-            }
-            Self::Figures => {
-                let figures = FIGURES.iter();
-                figures
-                    .map(|f| (f.name.to_owned(), f.what.to_owned()))
-                    .collect()
-            }
-            Self::Objectives => from(OBJECTIVES),
+            Self::Data => KINDS
+                .iter()
+                .map(|k| [k.name.to_owned(), k.what.to_owned(), k.settings.to_owned()])
+                .collect(),
+            Self::Models => with::<ModelSpec>(MODELS),
+            Self::Bijections => with::<BijectionSpec>(BIJECTIONS),
+            Self::Bases => with::<BaseSpec>(BASES),
+            Self::Metrics => METRICS
+                .iter()
+                .map(|m| plain(m.name(), &format!("{} [{}]", m.describe(), m.unit())))
+                .collect(),
+            Self::Figures => FIGURES.iter().map(|f| plain(f.name, f.what)).collect(),
+            Self::Objectives => OBJECTIVES
+                .iter()
+                .map(|o| plain(o.name(), o.describe()))
+                .collect(),
         }
     }
 }
 
 pub(super) fn run(args: &ListArgs) -> Result<Exit> {
-    let lines = match args.kind {
-        Some(kind) => kind.lines(),
-        None => Kind::value_variants()
+    let Some(kind) = args.kind else {
+        let rows: Vec<_> = Kind::value_variants()
             .iter()
             .filter_map(Kind::to_possible_value)
             .map(|v| {
                 let help = v.get_help().map(ToString::to_string);
-                (v.get_name().to_owned(), help.unwrap_or_default())
+                vec![v.get_name().to_owned(), help.unwrap_or_default()]
             })
-            .collect(),
+            .collect();
+        print(&columns(&rows))?;
+        return Ok(Exit::FINE);
     };
-    let rows: Vec<_> = lines.into_iter().map(|(a, b)| vec![a, b]).collect();
-    print(&columns(&rows))?;
+    let lines = kind.lines();
+    let rows: Vec<_> = lines
+        .iter()
+        .map(|[a, b, _]| vec![a.clone(), b.clone()])
+        .collect();
+    let mut text = String::new();
+    for (row, [.., settings]) in columns(&rows).lines().zip(&lines) {
+        text += row;
+        text += "\n";
+        if !settings.is_empty() {
+            text += &format!("    {settings}\n");
+        }
+    }
+    print(&text)?;
     Ok(Exit::FINE)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde::de::DeserializeOwned;
-
     use super::*;
-    use crate::bijections::BijectionSpec;
     use crate::data::DataSpec;
-    use crate::distributions::BaseSpec;
-    use crate::models::ModelSpec;
 
     /// The members of an externally tagged enum: serde lists them when it meets none of them.
     fn members<T: DeserializeOwned>() -> Vec<String> {
@@ -173,6 +185,17 @@ mod tests {
         assert_eq!(of(MODELS), members::<ModelSpec>());
         assert_eq!(of(BIJECTIONS), members::<BijectionSpec>());
         assert_eq!(of(BASES), members::<BaseSpec>());
-        assert_eq!(of(DATA), members::<DataSpec>());
+        let data: Vec<String> = Kind::Data
+            .lines()
+            .into_iter()
+            .map(|[name, ..]| name)
+            .collect();
+        assert_eq!(data, members::<DataSpec>());
+        for kind in [Kind::Models, Kind::Bijections, Kind::Bases] {
+            for [name, _, settings] in kind.lines() {
+                let full = ["normal", "linear"].contains(&name.as_str()) || settings.len() > 4;
+                assert!(full, "{name}: {settings}");
+            }
+        }
     }
 }

@@ -108,7 +108,7 @@ mod tests {
                 w.ln() - squares / (2.0 * std * std) - (2.0 * PI * std * std).ln()
             })
             .collect();
-        crate::data::truth::log_sum_exp(&terms)
+        crate::num::log_sum_exp_slice(&terms)
     }
 
     #[test]

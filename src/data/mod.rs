@@ -10,7 +10,7 @@
 //! | `mixture` | [`MixtureSpec`] | Gaussians given one by one, any D |
 //!
 //! ```
-//! use mdn::data::{log_density, DataSpec, RingSpec};
+//! use mdn::data::{judge, DataSpec, RingSpec};
 //! use mdn::rng::Rng;
 //!
 //! let spec = DataSpec::Ring(RingSpec::default());
@@ -19,7 +19,8 @@
 //! let points = data.sample(100, &mut Rng::new(0))?; // (100, 2)
 //! let truth = data.truth().expect("a ring is synthetic");
 //! assert_eq!(truth.weights().len(), 8);
-//! assert!(log_density(truth, &points.to_vec2::<f64>()?[0]).is_finite());
+//! let judged = judge(truth, &points.flatten_all()?.to_vec1::<f64>()?, 2);
+//! assert!(judged.log_p.iter().all(|l| l.is_finite()));
 //! # Ok::<(), mdn::Error>(())
 //! ```
 
@@ -53,11 +54,8 @@ pub use grid::GridSpec;
 pub use mixture::{MixtureSpec, StdDev};
 pub use moons::MoonsSpec;
 pub use ring::RingSpec;
-pub use spec::DataSpec;
-pub use truth::{
-    log_densities, log_density, low_density_level, mode_of, modes_of, responsibilities,
-    responsibilities_of,
-};
+pub use spec::{DataSpec, Kind, KINDS};
+pub use truth::{judge, log_densities, log_density, low_density_level, Judged};
 
 /// A source of points.
 pub trait DataSet: Send + Sync {

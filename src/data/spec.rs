@@ -27,6 +27,52 @@ pub enum DataSpec {
     Mixture(MixtureSpec),
 }
 
+/// A kind of data set, as `mdn list data` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// The key in an experiment file.
+    pub name: &'static str,
+    /// The law in one line.
+    pub what: &'static str,
+    /// The settings in one line as an experiment file has them, with the defaults where there are
+    /// any.
+    pub settings: &'static str,
+}
+
+/// Every kind.
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "ring",
+        what: "Gaussians of one width, evenly placed on a circle (equal unless `weights` are given; D = 2)",
+        settings: "{ modes = 8, radius = 2.828854314002829, std = 0.3536067892503536 }",
+    },
+    Kind {
+        name: "grid",
+        what: "Gaussians of one width on a square lattice (D = 2)",
+        settings: "{ side = 5, spacing = 1.0, std = 0.1 }",
+    },
+    Kind {
+        name: "moons",
+        what: "two interleaved half circles, blurred (D = 2)",
+        settings: "{ noise = 0.2 }",
+    },
+    Kind {
+        name: "circles",
+        what: "concentric circles, blurred (equal unless `weights` are given; D = 2)",
+        settings: "{ radii = [3.0, 1.5], std = 0.24 }",
+    },
+    Kind {
+        name: "checkerboard",
+        what: "uniform on the dark squares of a checkerboard (D = 2)",
+        settings: "{ squares = 4, half_width = 4.0 }",
+    },
+    Kind {
+        name: "mixture",
+        what: "Gaussians given one by one, by `std_devs` or `covariances` (any D)",
+        settings: "{ weights = [0.3, 0.7], means = [[-1.0, 0.0], [1.0, 0.5]], std_devs = [0.2, 0.4] }",
+    },
+];
+
 impl DataSpec {
     /// D, or what is wrong with the settings; the key begins with the kind, as in `ring.modes`.
     pub fn check(&self) -> std::result::Result<usize, BadValue> {
@@ -60,8 +106,7 @@ impl DataSpec {
         })
     }
 
-    /// The key of this kind in an experiment file.
-    pub fn kind(&self) -> &'static str {
+    fn kind(&self) -> &'static str {
         match self {
             Self::Ring(_) => "ring",
             Self::Grid(_) => "grid",
@@ -70,37 +115,6 @@ impl DataSpec {
             Self::Checkerboard(_) => "checkerboard",
             Self::Mixture(_) => "mixture",
         }
-    }
-
-    /// The law of this kind in one line.
-    pub fn describe(&self) -> &'static str {
-        match self {
-            Self::Ring(_) => "2-D: Gaussians of one width, evenly placed on a circle (equal unless `weights` are given)",
-            Self::Grid(_) => "2-D: Gaussians of one width on a square lattice",
-            Self::Moons(_) => "2-D: two interleaved half circles, blurred",
-            Self::Circles(_) => "2-D: concentric circles, blurred (equal unless `weights` are given)",
-            Self::Checkerboard(_) => "2-D: uniform on the dark squares of a checkerboard",
-            Self::Mixture(_) => "any D: Gaussians given one by one, by `std_devs` or `covariances`",
-        }
-    }
-
-    /// Every kind: its key, and its settings in one line as an experiment file has them, with
-    /// the defaults where there are any.
-    pub fn kinds() -> &'static [(&'static str, &'static str)] {
-        &[
-            (
-                "ring",
-                "{ modes = 8, radius = 2.828854314002829, std = 0.3536067892503536 }",
-            ),
-            ("grid", "{ side = 5, spacing = 1.0, std = 0.1 }"),
-            ("moons", "{ noise = 0.2 }"),
-            ("circles", "{ radii = [3.0, 1.5], std = 0.24 }"),
-            ("checkerboard", "{ squares = 4, half_width = 4.0 }"),
-            (
-                "mixture",
-                "{ weights = [0.3, 0.7], means = [[-1.0, 0.0], [1.0, 0.5]], std_devs = [0.2, 0.4] }",
-            ),
-        ]
     }
 
     /// One or more of each kind, with the names under which tests and `mdn list data` show them.

@@ -1,20 +1,9 @@
-//! Densities, labels and responsibilities from a [`Truth`], for one point or a tensor of points.
-
-use candle_core::{DType, Device, Tensor};
+//! Densities, labels and responsibilities from a [`Truth`], for one point or many.
 
 use super::{DataSet, Truth};
+use crate::num::{self, log_sum_exp_slice};
 use crate::rng::Rng;
 use crate::{Error, Result};
-
-/// log sum_j exp(v_j): -inf for no values and for all -inf, where subtracting the maximum alone
-/// would give NaN.
-pub(super) fn log_sum_exp(values: &[f64]) -> f64 {
-    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if max == f64::NEG_INFINITY {
-        return max;
-    }
-    max + values.iter().map(|v| (v - max).exp()).sum::<f64>().ln()
-}
 
 /// Replaces log(w_j p_j(x)) by the probability of mode j given x; all zero where p(x) = 0.
 fn normalise(joint: &mut [f64]) {
@@ -29,78 +18,62 @@ fn normalise(joint: &mut [f64]) {
     joint.iter_mut().for_each(|v| *v /= sum);
 }
 
-/// Index of the largest value, the first of equals; their number if all are -inf.
-fn largest(joint: &[f64]) -> u32 {
-    let mut best = (joint.len(), f64::NEG_INFINITY);
+/// Index of the largest value, the first of equals; `None` if all are -inf.
+fn largest(joint: &[f64]) -> Option<u32> {
+    let mut best = (None, f64::NEG_INFINITY);
     for (j, &v) in joint.iter().enumerate() {
         if v > best.1 {
-            best = (j, v);
+            best = (Some(j as u32), v);
         }
     }
-    best.0 as u32
+    best.0
 }
 
 /// log p(x) in nats; -inf outside every mode's support and at points that are not finite.
 pub fn log_density(truth: &dyn Truth, x: &[f64]) -> f64 {
     let mut joint = vec![0.0; truth.weights().len()];
     truth.log_joint(x, &mut joint);
-    log_sum_exp(&joint)
+    log_sum_exp_slice(&joint)
 }
 
-/// The mode to which `x` most likely belongs, argmax_j w_j p_j(x), the first of equals.
-///
-/// Outside every mode's support, and at points that are not finite, it is the number of modes:
-/// one past the last label, "none of them".
-pub fn mode_of(truth: &dyn Truth, x: &[f64]) -> u32 {
-    let mut joint = vec![0.0; truth.weights().len()];
-    truth.log_joint(x, &mut joint);
-    largest(&joint)
+/// What a truth says of many points.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Judged {
+    /// log p(x) in nats; -inf outside every mode's support and at points that are not finite.
+    pub log_p: Vec<f64>,
+    /// The mode to which each point most likely belongs, argmax_j w_j p_j(x), the first of equals;
+    /// `None` where p(x) = 0.
+    pub mode: Vec<Option<u32>>,
+    /// P(mode j | x) = w_j p_j(x) / p(x), row by row; a row sums to one, or is all 0 where
+    /// p(x) = 0. Held in f32: there are `modes` numbers for every point.
+    pub responsibilities: Vec<f32>,
 }
 
-/// P(mode j | x) = w_j p_j(x) / p(x), one per mode. They sum to one, or are all 0 where p(x) = 0.
-pub fn responsibilities(truth: &dyn Truth, x: &[f64]) -> Vec<f64> {
-    let mut joint = vec![0.0; truth.weights().len()];
-    truth.log_joint(x, &mut joint);
-    normalise(&mut joint);
-    joint
-}
-
-/// [`log_density`] of every row: `points` is `(n, dim)` of any float type, on any device.
-pub fn log_densities(truth: &dyn Truth, points: &Tensor) -> Result<Vec<f64>> {
-    each_joint(truth, points, |joint, out| out.push(log_sum_exp(joint)))
-}
-
-/// [`mode_of`] of every row of `points`, `(n, dim)`.
-pub fn modes_of(truth: &dyn Truth, points: &Tensor) -> Result<Vec<u32>> {
-    each_joint(truth, points, |joint, out| out.push(largest(joint)))
-}
-
-/// [`responsibilities`] of every row of `points`, `(n, dim)`: row-major `(n, modes)`.
-pub fn responsibilities_of(truth: &dyn Truth, points: &Tensor) -> Result<Vec<f64>> {
-    each_joint(truth, points, |joint, out| {
+/// Judges points given as rows of `dim` coordinates.
+pub fn judge(truth: &dyn Truth, rows: &[f64], dim: usize) -> Judged {
+    let mut out = Judged::default();
+    each_joint(truth, rows, dim, |joint| {
+        out.log_p.push(log_sum_exp_slice(joint));
+        out.mode.push(largest(joint));
         normalise(joint);
-        out.extend_from_slice(joint);
-    })
+        out.responsibilities.extend(joint.iter().map(|r| *r as f32));
+    });
+    out
 }
 
-fn each_joint<T>(
-    truth: &dyn Truth,
-    points: &Tensor,
-    mut each: impl FnMut(&mut [f64], &mut Vec<T>),
-) -> Result<Vec<T>> {
-    let (n, dim) = points.dims2()?;
-    let values = points
-        .to_dtype(DType::F64)?
-        .to_device(&Device::Cpu)?
-        .flatten_all()?
-        .to_vec1::<f64>()?;
+/// log p(x) of points given as rows of `dim` coordinates.
+pub fn log_densities(truth: &dyn Truth, rows: &[f64], dim: usize) -> Vec<f64> {
+    let mut out = Vec::with_capacity(rows.len() / dim.max(1));
+    each_joint(truth, rows, dim, |joint| out.push(log_sum_exp_slice(joint)));
+    out
+}
+
+fn each_joint(truth: &dyn Truth, rows: &[f64], dim: usize, mut each: impl FnMut(&mut [f64])) {
     let mut joint = vec![0.0; truth.weights().len()];
-    let mut out = Vec::with_capacity(n);
-    for x in values.chunks_exact(dim.max(1)) {
+    for x in rows.chunks_exact(dim.max(1)) {
         truth.log_joint(x, &mut joint);
-        each(&mut joint, &mut out);
+        each(&mut joint);
     }
-    Ok(out)
 }
 
 /// The log of the density level lambda with P(p(X) < lambda) = `share` under the data's own law
@@ -121,26 +94,23 @@ pub fn low_density_level(data: &dyn DataSet, share: f64, n: usize, rng: &mut Rng
              got {share} of {n}"
         )));
     }
-    let mut levels = log_densities(truth, &data.sample(n, rng)?)?;
+    let points = num::to_vec(&data.sample(n, rng)?)?;
+    let mut levels = log_densities(truth, &points, data.dim());
     let rank = ((share * n as f64) as usize).min(n - 1);
     Ok(*levels.select_nth_unstable_by(rank, f64::total_cmp).1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{largest, log_sum_exp, normalise};
+    use super::{largest, normalise};
 
     #[test]
-    fn sums_of_nothing_are_not_nan() {
+    fn nothing_but_impossible_modes_is_not_nan() {
         let none = f64::NEG_INFINITY;
-        assert_eq!(log_sum_exp(&[]), none);
-        assert_eq!(log_sum_exp(&[none, none]), none);
-        assert_eq!(log_sum_exp(&[none, -1000.0]), -1000.0);
-        assert!((log_sum_exp(&[1000.0, 1000.0]) - 1000.0 - 2f64.ln()).abs() < 1e-12);
         let mut joint = [none, none];
-        assert_eq!(largest(&joint), 2);
+        assert_eq!(largest(&joint), None);
         normalise(&mut joint);
         assert_eq!(joint, [0.0, 0.0]);
-        assert_eq!(largest(&[-3.0, -1.0, -1.0]), 1);
+        assert_eq!(largest(&[-3.0, -1.0, -1.0]), Some(1));
     }
 }

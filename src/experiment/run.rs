@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::plan::RunSpec;
 use super::store::{MetricRow, Picture, RunDir, State, Status};
 use super::weights;
-use crate::data::DataSet;
-use crate::metrics::evaluation::{self, judge};
+use crate::data::{log_densities, DataSet};
+use crate::metrics::evaluation;
 use crate::metrics::{Cost, Evaluation, Outcome, METRICS};
 use crate::models::Model;
 use crate::nn::Params;
@@ -223,7 +223,7 @@ impl<'a> Run<'a> {
         let log_p = self
             .data
             .truth()
-            .map(|truth| single(&judge(truth, &rows, 2).log_p));
+            .map(|truth| single(&log_densities(truth, &rows, 2)));
         let x = num::from_rows(&rows, 2, self.dtype, self.validation.device())?;
         let part = evaluation::parts(self.model.as_ref(), &x)?.map(|parts| {
             // Numbers as small as the parts on view are many.

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::data::{DataSet, Truth};
+use crate::data::{judge, low_density_level, DataSet, Judged};
 use crate::models::Model;
 use crate::num;
 use crate::rng::Rng;
@@ -36,17 +36,6 @@ pub struct Grid {
     pub log_q: Vec<f64>,
     /// Share of the model's samples outside the view.
     pub outside: f64,
-}
-
-/// What the truth says of a set of points.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Judged {
-    /// log p.
-    pub log_p: Vec<f64>,
-    /// The likeliest mode, `None` outside the support.
-    pub mode: Vec<Option<u32>>,
-    /// r_j(x) = w_j p_j(x) / p(x), `modes` numbers a point; zeros outside the support.
-    pub responsibilities: Vec<f32>,
 }
 
 /// The truth about one data set, as far as metrics need it.
@@ -110,34 +99,6 @@ pub fn grid_rows(view: [(f64, f64); 2], side: usize) -> Vec<f64> {
         .collect()
 }
 
-/// What `truth` says of points given as rows.
-pub fn judge(truth: &dyn Truth, rows: &[f64], dim: usize) -> Judged {
-    let modes = truth.weights().len();
-    let n = rows.len() / dim;
-    let mut out = Judged {
-        log_p: Vec::with_capacity(n),
-        mode: Vec::with_capacity(n),
-        responsibilities: Vec::with_capacity(n * modes),
-    };
-    let mut log_joint = vec![0.0; modes];
-    for point in rows.chunks_exact(dim) {
-        truth.log_joint(point, &mut log_joint);
-        let log_p = num::log_sum_exp_slice(&log_joint);
-        let inside = log_p > f64::NEG_INFINITY;
-        out.log_p.push(log_p);
-        let best = (0..modes).max_by(|&a, &b| log_joint[a].total_cmp(&log_joint[b]));
-        out.mode.push(best.filter(|_| inside).map(|j| j as u32));
-        out.responsibilities.extend(log_joint.iter().map(|l| {
-            if inside {
-                (l - log_p).exp() as f32
-            } else {
-                0.0
-            }
-        }));
-    }
-    out
-}
-
 /// Measures `model` on `points` (n, dim; f64), as many samples of its own, and a grid of
 /// `side`^2 cells over the data's view widened to hold 99.9 % of the samples. Also returns the
 /// samples as rows.
@@ -165,7 +126,7 @@ pub fn evaluate(
             let level = &mut rng.fork("level");
             Some(Known {
                 weights: truth.weights().to_vec(),
-                low_level: crate::data::low_density_level(data, LOW_SHARE, level_points, level)?,
+                low_level: low_density_level(data, LOW_SHARE, level_points, level)?,
                 level_points,
                 points: judge(truth, &num::to_vec(points)?, dim),
                 samples: judge(truth, &samples, dim),

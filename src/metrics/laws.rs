@@ -1,8 +1,9 @@
 //! What every metric owes: its known value on a solved case, its null value on a perfect model,
 //! and a count of what is not finite.
 
-use super::evaluation::{Grid, Judged, Known};
+use super::evaluation::{Grid, Known};
 use super::{Cost, Evaluation, Outcome, METRICS};
+use crate::data::Judged;
 
 const N: usize = 1000;
 

@@ -15,6 +15,10 @@ impl Objective for MaximumLikelihood {
         "maximum_likelihood"
     }
 
+    fn describe(&self) -> &'static str {
+        "mean negative log-likelihood of the training points [nats]"
+    }
+
     fn loss(
         &self,
         model: &dyn Model,

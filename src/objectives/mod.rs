@@ -12,6 +12,8 @@ pub mod maximum_likelihood;
 pub trait Objective: Send + Sync {
     /// The name in files and tables.
     fn name(&self) -> &'static str;
+    /// What it is, in one line.
+    fn describe(&self) -> &'static str;
     /// The loss of `model` on a batch of training points (n, dim) in `phase` of its training: a
     /// scalar tensor with gradients, in nats per point.
     fn loss(

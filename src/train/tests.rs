@@ -6,7 +6,7 @@ use crate::objectives::maximum_likelihood::MaximumLikelihood;
 
 fn points(n: usize, rng: &mut Rng) -> Tensor {
     let rows: Vec<f64> = (0..2 * n)
-        .map(|i| if (i / 2) % 2 == 0 { -2.0 } else { 2.0 } + 0.4 * rng.normal())
+        .map(|i| if (i / 2) % 2 == 0 { -2.0 } else { 2.0 } + rng.uniform())
         .collect();
     num::from_rows(&rows, 2, DType::F32, &Device::Cpu).unwrap()
 }
@@ -108,13 +108,21 @@ fn early_stopping_keeps_the_best_weights() {
 
 #[test]
 fn fine_tuning_follows_the_flows_of_the_clusters() {
-    let model = "[clusters]\nclusters = 2\nfine_tune = 0.25\n\
-                 bijection.affine_coupling = { layers = 2, hidden = [8] }\n";
-    let (out, weights) = run(model, &quick());
+    let model = |fine_tune| {
+        format!(
+            "[clusters]\nclusters = 2\nfine_tune = {fine_tune}\n\
+             bijection.spline_coupling = {{ layers = 2, hidden = [8] }}\n"
+        )
+    };
+    let (out, _) = run(&model("0.25"), &quick());
     assert_eq!(out.steps, 120);
-    // The two clusters are equally heavy, and the weights were trained away from that.
-    let logits = num::to_vec(&weights["logits"]).unwrap();
-    assert!(logits[0] != logits[1], "{logits:?}");
+    // Both clusters hold 250 points; only joint training moves their weights.
+    for (share, moves) in [("0.0", false), ("1.0", true)] {
+        let (out, weights) = run(&model(share), &quick());
+        assert!(out.best_step > 0);
+        let logits = num::to_vec(&weights["logits"]).unwrap();
+        assert_eq!(logits[0] != logits[1], moves, "{share}: {logits:?}");
+    }
 }
 
 #[test]

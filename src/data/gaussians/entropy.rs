@@ -9,8 +9,8 @@
 use super::{Component, Entropy, GaussianMixture, Scale};
 use crate::data::lattice::{normal_quantile, shifted_mean, Lattice};
 use crate::data::quadrature::{integrate, Budget, Estimate, Step};
-use crate::data::truth::log_sum_exp;
 use crate::data::Truth;
+use crate::num::log_sum_exp_slice;
 
 /// Beyond this many standard deviations a component is left out: exp(-7.5^2 / 2) = 6e-13.
 const REACH: f64 = 7.5;
@@ -91,7 +91,7 @@ fn by_quadrature<const D: usize>(mixture: &GaussianMixture) -> Option<Estimate> 
             near.iter()
                 .map(|&k| mixture.log_weights[k] + mixture.components[k].log_density(x)),
         );
-        let total = log_sum_exp(&joint);
+        let total = log_sum_exp_slice(&joint);
         total.exp() * uncertainty(&joint, total)
     })
 }
@@ -113,7 +113,7 @@ fn by_lattice(mixture: &GaussianMixture) -> Estimate {
             z.iter_mut().for_each(|u| *u = normal_quantile(*u));
             mixture.components[component].place(&z, &mut x);
             mixture.log_joint(&x, &mut joint);
-            sum += uncertainty(&joint, log_sum_exp(&joint));
+            sum += uncertainty(&joint, log_sum_exp_slice(&joint));
         }
         sum / n as f64
     })

@@ -3,79 +3,63 @@
 use candle_core::DType;
 
 use super::{fine, for_every_example, sample, truth};
-use crate::data::{
-    log_densities, log_density, low_density_level, mode_of, modes_of, responsibilities,
-    responsibilities_of,
-};
+use crate::data::{judge, log_densities, low_density_level};
+use crate::num::to_vec;
 use crate::rng::Rng;
 
 #[test]
 fn far_and_impossible_points_give_no_nan() {
     for_every_example(|data| {
-        let truth = truth(data);
-        let modes = truth.weights().len() as u32;
         for v in [50.0, -1e3, 1e8, 1e150, -1e300, f64::INFINITY, f64::NAN] {
             let mut x = vec![0.0; data.dim()];
             x[0] = v;
-            let log_p = log_density(truth, &x);
+            let judged = judge(truth(data), &x, data.dim());
+            let (log_p, mode) = (judged.log_p[0], judged.mode[0]);
             fine(
                 log_p < 0.0 && (v.is_finite() || log_p == f64::NEG_INFINITY),
                 || format!("log p = {log_p} at {x:?}"),
             )?;
-            let mode = mode_of(truth, &x);
-            let given: f64 = responsibilities(truth, &x).iter().sum();
-            let (want_mode, want_sum) = if log_p == f64::NEG_INFINITY {
-                (mode == modes, 0.0)
-            } else {
-                (mode < modes, 1.0)
-            };
-            fine(want_mode && (given - want_sum).abs() < 1e-12, || {
-                format!("mode {mode}, responsibilities {given} at {x:?} where log p = {log_p:e}")
-            })?;
+            let given: f32 = judged.responsibilities.iter().sum();
+            let inside = log_p > f64::NEG_INFINITY;
+            let want = if inside { 1.0 } else { 0.0 };
+            fine(
+                mode.is_some() == inside && (given - want).abs() < 1e-6,
+                || {
+                    format!(
+                        "mode {mode:?}, responsibilities {given} at {x:?} where log p = {log_p:e}"
+                    )
+                },
+            )?;
         }
         Ok(())
     });
 }
 
 #[test]
-fn tensors_give_what_points_give() {
+fn many_points_give_what_single_points_give_and_f32_stays_inside() {
     for_every_example(|data| {
-        let truth = truth(data);
         let points = data
             .sample(50, &mut Rng::new(2))
             .expect("a sampler does not fail");
-        let single = points.to_dtype(DType::F32).expect("a cast");
-        let mut rows: Vec<Vec<f64>> = Vec::new();
-        for tensor in [&points, &single] {
-            let values = tensor.to_dtype(DType::F64).and_then(|t| t.to_vec2::<f64>());
-            rows.clone_from(&values.expect("a matrix"));
-            let each = |f: &dyn Fn(&[f64]) -> f64| rows.iter().map(|x| f(x)).collect::<Vec<_>>();
-            let got = log_densities(truth, tensor).expect("the right shape");
-            fine(got == each(&|x| log_density(truth, x)), || {
-                "log p".to_owned()
+        for dtype in [DType::F64, DType::F32] {
+            let rows = to_vec(&points.to_dtype(dtype).expect("a cast")).expect("a matrix");
+            let all = judge(truth(data), &rows, data.dim());
+            fine(
+                all.log_p == log_densities(truth(data), &rows, data.dim()),
+                || "log p".to_owned(),
+            )?;
+            fine(all.log_p.iter().all(|v| v.is_finite()), || {
+                format!("{dtype:?} leaves the support")
             })?;
-            fine(got.iter().all(|v| v.is_finite()), || {
-                "f32 leaves the support".to_owned()
-            })?;
-            let got: Vec<f64> = modes_of(truth, tensor)
-                .expect("the right shape")
-                .into_iter()
-                .map(f64::from)
-                .collect();
-            fine(got == each(&|x| f64::from(mode_of(truth, x))), || {
-                "modes".to_owned()
-            })?;
-            let got = responsibilities_of(truth, tensor).expect("the right shape");
-            let want: Vec<f64> = rows
-                .iter()
-                .flat_map(|x| responsibilities(truth, x))
-                .collect();
-            fine(got == want, || "responsibilities".to_owned())?;
+            for (i, x) in rows.chunks_exact(data.dim()).enumerate() {
+                let one = judge(truth(data), x, data.dim());
+                fine(
+                    one.log_p[0] == all.log_p[i] && one.mode[0] == all.mode[i],
+                    || format!("point {i}"),
+                )?;
+            }
         }
-        fine(
-            log_densities(truth, &points.flatten_all().expect("flat")).is_err(),
-            || "a flat tensor passes".to_owned(),
-        )
+        Ok(())
     });
 }
 
@@ -86,8 +70,8 @@ fn the_low_density_level_has_its_share() {
         for share in [0.001, 0.05] {
             let level = level(share).expect("a share of known data");
             let points = data.sample(20_000, &mut Rng::new(2)).expect("a sampler");
-            let below = log_densities(truth(data), &points)
-                .expect("the right shape")
+            let rows = to_vec(&points).expect("a matrix");
+            let below = log_densities(truth(data), &rows, data.dim())
                 .iter()
                 .filter(|v| **v < level)
                 .count() as f64
