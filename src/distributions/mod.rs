@@ -1,18 +1,18 @@
 //! Densities that can be evaluated and sampled: base distributions, flows and known targets alike.
 
 use candle_core::Tensor;
-use serde::{Deserialize, Serialize};
 
-use crate::error::BadValue;
-use crate::nn::Params;
 use crate::rng::Rng;
 use crate::Result;
 
 pub mod mixture;
 pub mod normal;
+mod spec;
 
 #[cfg(test)]
 pub mod laws;
+
+pub use spec::{BaseSpec, MixtureInit, MixturePart, MixtureSpec, NormalSpec};
 
 /// Weighted, differentiable samples: E_q\[h(X)\] ~ sum_i exp(log_weight_i) h(x_i), where x,
 /// log_prob and log_weight all carry gradients to q's parameters. A component that was drawn by
@@ -41,141 +41,5 @@ pub trait Distribution: Send + Sync {
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
         let _ = x;
         Ok(None)
-    }
-}
-
-/// Which base distribution, with its settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum BaseSpec {
-    /// N(0, I).
-    Normal(NormalSpec),
-    /// A trainable mixture of diagonal Gaussians.
-    Mixture(MixtureSpec),
-}
-
-impl Default for BaseSpec {
-    fn default() -> Self {
-        Self::Normal(NormalSpec {})
-    }
-}
-
-/// `base.normal = {}`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NormalSpec {}
-
-/// How a mixture's components start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MixtureInit {
-    /// Means from N(0, `spread`^2), standard deviations `std`, equal weights.
-    Random,
-    /// k-means++ on the training points pulled back through the untrained flow: means, standard
-    /// deviations and shares of the clusters.
-    #[default]
-    Data,
-}
-
-/// Parameters that keep their starting value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MixturePart {
-    /// The mixture weights.
-    Weights,
-    /// The component means.
-    Means,
-    /// The component standard deviations.
-    StdDevs,
-}
-
-/// `base.mixture = { components = 8, init = "data" }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MixtureSpec {
-    /// K.
-    pub components: usize,
-    /// How the components start.
-    #[serde(default)]
-    pub init: MixtureInit,
-    /// `init = "random"`: standard deviation of the means' law.
-    #[serde(default = "default_spread")]
-    pub spread: f64,
-    /// `init = "random"`: standard deviation of every component.
-    #[serde(default = "default_std")]
-    pub std: f64,
-    /// Parameters that are not trained.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub frozen: Vec<MixturePart>,
-}
-
-fn default_spread() -> f64 {
-    1.0
-}
-
-fn default_std() -> f64 {
-    0.5
-}
-
-impl BaseSpec {
-    /// Makes the distribution over `dim` coordinates with parameters from `params`. `points`
-    /// (n, dim) are the training points at the base side, for members that start from the data.
-    pub fn build(
-        &self,
-        params: &Params,
-        dim: usize,
-        points: Option<&Tensor>,
-    ) -> Result<Box<dyn Distribution>> {
-        Ok(match self {
-            Self::Normal(_) => Box::new(normal::Normal::new(dim, params.dtype(), &params.device())),
-            Self::Mixture(s) => Box::new(mixture::Mixture::new(params, dim, s, points)?),
-        })
-    }
-
-    /// One or more of each kind, with the name under which tests and `mdn list` show it.
-    pub fn examples() -> Vec<(&'static str, Self)> {
-        let mixture = |components, frozen| {
-            Self::Mixture(MixtureSpec {
-                components,
-                init: MixtureInit::Random,
-                spread: 2.0,
-                std: 0.7,
-                frozen,
-            })
-        };
-        vec![
-            ("normal", Self::Normal(NormalSpec {})),
-            ("mixture", mixture(3, Vec::new())),
-            ("mixture of one", mixture(1, Vec::new())),
-            (
-                "mixture (frozen means)",
-                mixture(4, vec![MixturePart::Means]),
-            ),
-        ]
-    }
-
-    /// What is wrong with the settings, if anything.
-    pub fn check(&self) -> std::result::Result<(), BadValue> {
-        match self {
-            Self::Normal(_) => Ok(()),
-            Self::Mixture(s) => BadValue::unless(
-                (1..=100_000).contains(&s.components),
-                "components",
-                "1 <= `components` <= 100000",
-                s.components,
-            )
-            .and_then(|()| {
-                BadValue::unless(
-                    s.spread >= 0.0 && s.spread.is_finite(),
-                    "spread",
-                    "`spread` >= 0",
-                    s.spread,
-                )
-            })
-            .and_then(|()| {
-                BadValue::unless(s.std > 0.0 && s.std.is_finite(), "std", "`std` > 0", s.std)
-            })
-            .map_err(|e| e.below("mixture")),
-        }
     }
 }

@@ -1,0 +1,294 @@
+//! How a bijection is chosen in an experiment file, and how it is built from that.
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{affine, chain, coupling, linear, permutation, pull_back, Bijection};
+use crate::error::BadValue;
+use crate::nn::mlp::{check_hidden, Activation};
+use crate::nn::Params;
+use crate::{Error, Result};
+
+/// Which bijection, with its settings. `forward` maps base to data; a chain's first member is
+/// nearest the base.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum BijectionSpec {
+    /// A stack of affine couplings (Real NVP).
+    AffineCoupling(AffineCouplingSpec),
+    /// A stack of rational-quadratic spline couplings.
+    SplineCoupling(SplineCouplingSpec),
+    /// A scale and a shift for every coordinate.
+    Elementwise(ElementwiseSpec),
+    /// A learned invertible matrix.
+    Linear(LinearSpec),
+    /// A fixed reordering of the coordinates.
+    Permutation(PermutationSpec),
+    /// Several, applied one after the other from base to data.
+    Chain(Vec<BijectionSpec>),
+}
+
+/// What stands between two couplings of a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mixing {
+    /// Nothing: the couplings take turns in which half they keep.
+    #[default]
+    None,
+    /// A learned linear layer.
+    Linear,
+    /// The coordinates in reverse order.
+    Reverse,
+    /// The coordinates in a random order, drawn once from the run's seed.
+    Shuffle,
+}
+
+/// `affine_coupling = { layers = 8, hidden = [64, 64] }`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AffineCouplingSpec {
+    /// Number of couplings.
+    pub layers: usize,
+    /// Widths of the conditioner's hidden layers.
+    pub hidden: Vec<usize>,
+    /// Nonlinearity of the conditioner.
+    pub activation: Activation,
+    /// Bound on |log scale| of one coupling (nats per coordinate).
+    pub log_scale_bound: f64,
+    /// What stands between two couplings.
+    pub mixing: Mixing,
+}
+
+impl Default for AffineCouplingSpec {
+    fn default() -> Self {
+        Self {
+            layers: 8,
+            hidden: vec![64, 64],
+            activation: Activation::default(),
+            log_scale_bound: 3.0,
+            mixing: Mixing::default(),
+        }
+    }
+}
+
+/// `spline_coupling = { layers = 4, bins = 8 }`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SplineCouplingSpec {
+    /// Number of couplings.
+    pub layers: usize,
+    /// Widths of the conditioner's hidden layers.
+    pub hidden: Vec<usize>,
+    /// Nonlinearity of the conditioner.
+    pub activation: Activation,
+    /// Number of spline bins.
+    pub bins: usize,
+    /// B: the spline acts on [-B, B] and is the identity outside.
+    pub tail_bound: f64,
+    /// What stands between two couplings.
+    pub mixing: Mixing,
+}
+
+impl Default for SplineCouplingSpec {
+    fn default() -> Self {
+        Self {
+            layers: 4,
+            hidden: vec![64, 64],
+            activation: Activation::default(),
+            bins: 8,
+            tail_bound: 5.0,
+            mixing: Mixing::default(),
+        }
+    }
+}
+
+/// How an elementwise layer starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ElementwiseInit {
+    /// Scale 1, shift 0.
+    #[default]
+    Identity,
+    /// Scale and shift that give the training points mean 0 and variance 1 on the base side
+    /// (actnorm, Kingma and Dhariwal 2018).
+    Data,
+}
+
+/// `elementwise = { init = "data" }`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ElementwiseSpec {
+    /// How it starts.
+    pub init: ElementwiseInit,
+}
+
+/// `linear = {}`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinearSpec {}
+
+/// `permutation = { order = "reverse" }`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PermutationSpec {
+    /// Which order.
+    pub order: Order,
+}
+
+/// The order of a fixed permutation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Last coordinate first.
+    #[default]
+    Reverse,
+    /// Drawn once from the run's seed.
+    Shuffle,
+}
+
+/// A bijection that was built, and the points it was built from pulled back to its base side.
+pub type Built = (Box<dyn Bijection>, Option<Tensor>);
+
+impl BijectionSpec {
+    /// Makes the bijection for `dim` coordinates with parameters from `params`. `points` (n, dim)
+    /// are training points at its data side, for members that start from the data; they are not
+    /// needed when parameters are loaded.
+    pub fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Built> {
+        let bijection: Box<dyn Bijection> = match self {
+            Self::AffineCoupling(s) => {
+                return coupling::stack(params, dim, points, s.layers, s.mixing, |p, layer| {
+                    Ok(Box::new(coupling::Coupling::affine(p, dim, layer, s)?))
+                })
+            }
+            Self::SplineCoupling(s) => {
+                return coupling::stack(params, dim, points, s.layers, s.mixing, |p, layer| {
+                    Ok(Box::new(coupling::Coupling::spline(p, dim, layer, s)?))
+                })
+            }
+            Self::Chain(members) => return chain::build(members, params, dim, points),
+            Self::Elementwise(s) => match (s.init, &points) {
+                (ElementwiseInit::Data, Some(points)) => {
+                    Box::new(affine::Elementwise::from_points(params, points, true)?)
+                }
+                (ElementwiseInit::Data, None) if !params.is_loading() => {
+                    return Err(Error::request(
+                        "elementwise: expected training points for `init = \"data\"`; got none",
+                    ))
+                }
+                _ => Box::new(affine::Elementwise::identity(params, dim)?),
+            },
+            Self::Linear(_) => Box::new(linear::Linear::new(params, dim)?),
+            Self::Permutation(s) => Box::new(permutation::Permutation::new(params, dim, s.order)?),
+        };
+        let points = pull_back(bijection.as_ref(), points)?;
+        Ok((bijection, points))
+    }
+
+    /// One of each kind, with the name under which tests and `mdn list` show it.
+    pub fn examples() -> Vec<(&'static str, Self)> {
+        let hidden = vec![5];
+        let affine = AffineCouplingSpec {
+            layers: 3,
+            hidden: hidden.clone(),
+            activation: Activation::Tanh,
+            ..AffineCouplingSpec::default()
+        };
+        let spline = SplineCouplingSpec {
+            layers: 2,
+            hidden,
+            activation: Activation::Tanh,
+            bins: 4,
+            tail_bound: 3.0,
+            mixing: Mixing::None,
+        };
+        let mixed = |mixing| AffineCouplingSpec {
+            mixing,
+            ..affine.clone()
+        };
+        vec![
+            ("affine_coupling", Self::AffineCoupling(affine.clone())),
+            (
+                "affine_coupling (linear mixing)",
+                Self::AffineCoupling(mixed(Mixing::Linear)),
+            ),
+            (
+                "affine_coupling (shuffled)",
+                Self::AffineCoupling(mixed(Mixing::Shuffle)),
+            ),
+            ("spline_coupling", Self::SplineCoupling(spline.clone())),
+            ("elementwise", Self::Elementwise(ElementwiseSpec::default())),
+            ("linear", Self::Linear(LinearSpec {})),
+            (
+                "permutation (reverse)",
+                Self::Permutation(PermutationSpec::default()),
+            ),
+            (
+                "permutation (shuffle)",
+                Self::Permutation(PermutationSpec {
+                    order: Order::Shuffle,
+                }),
+            ),
+            (
+                "chain",
+                Self::Chain(vec![
+                    Self::Elementwise(ElementwiseSpec::default()),
+                    Self::SplineCoupling(spline),
+                    Self::Linear(LinearSpec {}),
+                    Self::AffineCoupling(affine.clone()),
+                ]),
+            ),
+        ]
+    }
+
+    /// What is wrong with the settings, if anything.
+    pub fn check(&self) -> std::result::Result<(), BadValue> {
+        match self {
+            Self::AffineCoupling(s) => check_stack(s.layers, &s.hidden)
+                .and_then(|()| {
+                    BadValue::unless(
+                        s.log_scale_bound > 0.0 && s.log_scale_bound <= 20.0,
+                        "log_scale_bound",
+                        "0 < `log_scale_bound` <= 20",
+                        s.log_scale_bound,
+                    )
+                })
+                .map_err(|e| e.below("affine_coupling")),
+            Self::SplineCoupling(s) => check_stack(s.layers, &s.hidden)
+                .and_then(|()| {
+                    BadValue::unless(
+                        (1..=128).contains(&s.bins),
+                        "bins",
+                        "1 <= `bins` <= 128",
+                        s.bins,
+                    )
+                })
+                .and_then(|()| {
+                    BadValue::unless(
+                        s.tail_bound > 0.0 && s.tail_bound.is_finite(),
+                        "tail_bound",
+                        "`tail_bound` > 0",
+                        s.tail_bound,
+                    )
+                })
+                .map_err(|e| e.below("spline_coupling")),
+            Self::Elementwise(_) | Self::Linear(_) | Self::Permutation(_) => Ok(()),
+            Self::Chain(members) => {
+                BadValue::unless(!members.is_empty(), "chain", "at least one member", "[]")?;
+                members
+                    .iter()
+                    .try_for_each(Self::check)
+                    .map_err(|e| e.below("chain"))
+            }
+        }
+    }
+}
+
+fn check_stack(layers: usize, hidden: &[usize]) -> std::result::Result<(), BadValue> {
+    BadValue::unless(
+        (1..=1000).contains(&layers),
+        "layers",
+        "1 <= `layers` <= 1000",
+        layers,
+    )?;
+    check_hidden(hidden)
+}
