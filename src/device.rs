@@ -9,6 +9,15 @@ pub enum Choice {
     Cpu,
 }
 
+/// What `--device` calls this device.
+pub fn name(device: &Device) -> String {
+    match device.location() {
+        candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
+        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        candle_core::DeviceLocation::Metal { .. } => "metal".to_owned(),
+    }
+}
+
 impl Choice {
     /// Reads what the user typed.
     pub fn parse(typed: &str) -> Result<Self, String> {

@@ -71,15 +71,12 @@ fn lloyd(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Clusters {
     let mut centres = plus_plus(points, dim, k, rng);
     let n = points.len() / dim;
     let mut labels = vec![usize::MAX; n];
-    let mut inertia = f64::INFINITY;
     for _ in 0..300 {
         let mut moved = false;
-        inertia = 0.0;
         for (label, point) in labels.iter_mut().zip(points.chunks_exact(dim)) {
-            let (best, d) = nearest(point, &centres);
+            let (best, _) = nearest(point, &centres);
             moved |= *label != best;
             *label = best;
-            inertia += d;
         }
         if !moved {
             break;
@@ -101,11 +98,32 @@ fn lloyd(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Clusters {
             }
         }
     }
+    settle(points, dim, &centres)
+}
+
+/// Every point to its nearest centre, and centres that have none dropped.
+fn settle(points: &[f64], dim: usize, centres: &[f64]) -> Clusters {
+    let near: Vec<(usize, f64)> = points
+        .chunks_exact(dim)
+        .map(|point| nearest(point, centres))
+        .collect();
+    let mut new = vec![usize::MAX; centres.len() / dim];
+    for (label, _) in &near {
+        new[*label] = 0;
+    }
+    let (mut kept, mut count) = (Vec::new(), 0);
+    for (slot, centre) in new.iter_mut().zip(centres.chunks_exact(dim)) {
+        if *slot == 0 {
+            *slot = count;
+            count += 1;
+            kept.extend_from_slice(centre);
+        }
+    }
     Clusters {
         dim,
-        centres,
-        labels,
-        inertia,
+        centres: kept,
+        labels: near.iter().map(|(label, _)| new[*label]).collect(),
+        inertia: near.iter().map(|(_, d)| d).sum(),
     }
 }
 
@@ -249,7 +267,15 @@ mod tests {
         assert_eq!(kmeans(&[], 2, 3, 2, &rng).len(), 0);
     }
 
-    /// Four points on a line, two clusters: a = 1 for all, b = 9.5, 9.5 - 1 ... by hand.
+    #[test]
+    fn a_centre_without_points_is_dropped() {
+        let found = settle(&[0.0, 1.0, 10.0], 1, &[0.5, 100.0, 10.0]);
+        assert_eq!(found.centres, [0.5, 10.0]);
+        assert_eq!(found.labels, [0, 0, 1]);
+        assert_eq!((found.inertia, found.sizes()), (0.5, vec![2, 1]));
+    }
+
+    /// Four points on a line, two clusters: a = 1 for all, b = 10.5 outside and 9.5 inside.
     #[test]
     fn silhouette_by_hand() {
         let clusters = Clusters {

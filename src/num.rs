@@ -35,11 +35,6 @@ pub fn log_softmax(x: &Tensor) -> Result<Tensor> {
     Ok(candle_nn::ops::log_softmax(x, D::Minus1)?)
 }
 
-/// 1 where `mask` (u8) is set and 0 elsewhere, in `dtype`.
-pub fn indicator(mask: &Tensor, dtype: DType) -> Result<Tensor> {
-    Ok(mask.to_dtype(dtype)?)
-}
-
 /// Sum over the last dimension of a (n, d) tensor: (n,).
 pub fn row_sum(x: &Tensor) -> Result<Tensor> {
     let (_, d) = x.dims2()?;

@@ -1,6 +1,6 @@
 //! Scale and shift: of every coordinate on its own, and as the transformer of a coupling.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use super::coupling::Transformer;
 use super::Bijection;
@@ -49,11 +49,6 @@ impl Elementwise {
             })
             .collect();
         Self::start_at(params, dim, trainable, log_stds, means)
-    }
-
-    /// The fixed or trained layer read back from a file.
-    pub fn loaded(params: &Params, dim: usize, trainable: bool) -> Result<Self> {
-        Self::start_at(params, dim, trainable, vec![0.0; dim], vec![0.0; dim])
     }
 
     fn start_at(
@@ -142,10 +137,10 @@ impl Transformer for Affine {
 }
 
 /// A fixed layer that gives `points` mean 0 and variance 1 on the base side; with no points, the
-/// layer that a file holds. f64 starting values, whatever the precision of training.
+/// layer that a file holds.
 pub fn standardise(params: &Params, dim: usize, points: Option<&Tensor>) -> Result<Elementwise> {
     match points {
-        Some(points) => Elementwise::from_points(params, &points.to_dtype(DType::F64)?, false),
-        None => Elementwise::loaded(params, dim, false),
+        Some(points) => Elementwise::from_points(params, points, false),
+        None => Elementwise::start_at(params, dim, false, vec![0.0; dim], vec![0.0; dim]),
     }
 }

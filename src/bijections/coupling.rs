@@ -7,9 +7,8 @@ use candle_core::Tensor;
 use super::affine::Affine;
 use super::chain::Chain;
 use super::linear::Linear;
-use super::permutation::Permutation;
 use super::spline::Spline;
-use super::{pull_back, AffineCouplingSpec, Bijection, Built, Mixing, Order, SplineCouplingSpec};
+use super::{pull_back, AffineCouplingSpec, Bijection, Built, Mixing, SplineCouplingSpec};
 use crate::nn::mlp::{Activation, LastLayer, Mlp};
 use crate::nn::Params;
 use crate::{num, Result};
@@ -185,12 +184,6 @@ pub fn stack(
             match mixing {
                 Mixing::None => {}
                 Mixing::Linear => here.push(Box::new(Linear::new(&mix, dim)?)),
-                Mixing::Reverse => {
-                    here.push(Box::new(Permutation::new(&mix, dim, Order::Reverse)?));
-                }
-                Mixing::Shuffle => {
-                    here.push(Box::new(Permutation::new(&mix, dim, Order::Shuffle)?));
-                }
             }
         }
         for member in here {

@@ -37,10 +37,6 @@ pub enum Mixing {
     None,
     /// A learned linear layer.
     Linear,
-    /// The coordinates in reverse order.
-    Reverse,
-    /// The coordinates in a random order, drawn once from the run's seed.
-    Shuffle,
 }
 
 /// `affine_coupling = { layers = 8, hidden = [64, 64] }`
@@ -211,10 +207,6 @@ impl BijectionSpec {
                 "affine_coupling (linear mixing)",
                 Self::AffineCoupling(mixed(Mixing::Linear)),
             ),
-            (
-                "affine_coupling (shuffled)",
-                Self::AffineCoupling(mixed(Mixing::Shuffle)),
-            ),
             ("spline_coupling", Self::SplineCoupling(spline.clone())),
             ("elementwise", Self::Elementwise(ElementwiseSpec::default())),
             ("linear", Self::Linear(LinearSpec {})),
@@ -264,9 +256,9 @@ impl BijectionSpec {
                 })
                 .and_then(|()| {
                     BadValue::unless(
-                        s.tail_bound > 0.0 && s.tail_bound.is_finite(),
+                        (1e-6..=1e6).contains(&s.tail_bound),
                         "tail_bound",
-                        "`tail_bound` > 0",
+                        "1e-6 <= `tail_bound` <= 1e6",
                         s.tail_bound,
                     )
                 })

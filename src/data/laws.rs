@@ -161,6 +161,15 @@ fn samples_match_the_density() {
     });
 }
 
+/// log p, likeliest mode and responsibilities of one point.
+fn one(truth: &dyn Truth, x: &[f64]) -> (f64, Option<u32>, Vec<f64>) {
+    let mut found = (f64::NAN, None, Vec::new());
+    judge(truth, x, x.len(), |j| {
+        found = (j.log_p, j.mode, j.responsibilities.to_vec());
+    });
+    found
+}
+
 /// Monte Carlo estimate of the entropy and its standard error.
 fn monte_carlo_entropy(data: &dyn Labelled, n: usize) -> (f64, f64) {
     let points = data
@@ -212,13 +221,8 @@ fn modes_agree_with_the_generator() {
         let (mut hits, mut certain, mut counts) = (0.0, 0.0, vec![0.0; modes]);
         for _ in 0..N {
             let from = data.draw(&mut rng, &mut x);
-            let judged = judge(truth, &x, x.len());
-            let given: Vec<f64> = judged
-                .responsibilities
-                .iter()
-                .map(|r| f64::from(*r))
-                .collect();
-            let mode = judged.mode[0].map_or(modes, |m| m as usize);
+            let (_, mode, given) = one(truth, &x);
+            let mode = mode.map_or(modes, |m| m as usize);
             counts[from] += 1.0 / N as f64;
             hits += f64::from(u8::from(mode == from));
             // The Bayes rate is the mean of the largest responsibility.

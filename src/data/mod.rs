@@ -19,8 +19,8 @@
 //! let points = data.sample(100, &mut Rng::new(0))?; // (100, 2)
 //! let truth = data.truth().expect("a ring is synthetic");
 //! assert_eq!(truth.weights().len(), 8);
-//! let judged = judge(truth, &points.flatten_all()?.to_vec1::<f64>()?, 2);
-//! assert!(judged.log_p.iter().all(|l| l.is_finite()));
+//! let rows = points.flatten_all()?.to_vec1::<f64>()?;
+//! judge(truth, &rows, 2, |point| assert!(point.log_p.is_finite()));
 //! # Ok::<(), mdn::Error>(())
 //! ```
 
@@ -55,7 +55,7 @@ pub use mixture::{MixtureSpec, StdDev};
 pub use moons::MoonsSpec;
 pub use ring::RingSpec;
 pub use spec::{DataSpec, Kind, KINDS};
-pub use truth::{judge, log_densities, log_density, low_density_level, Judged};
+pub use truth::{judge, log_densities, log_density, low_density_level, Judgement, Level};
 
 /// A source of points.
 pub trait DataSet: Send + Sync {

@@ -36,29 +36,31 @@ pub fn log_density(truth: &dyn Truth, x: &[f64]) -> f64 {
     log_sum_exp_slice(&joint)
 }
 
-/// What a truth says of many points.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Judged {
+/// What a truth says of one point.
+#[derive(Debug, Clone, Copy)]
+pub struct Judgement<'a> {
     /// log p(x) in nats; -inf outside every mode's support and at points that are not finite.
-    pub log_p: Vec<f64>,
-    /// The mode to which each point most likely belongs, argmax_j w_j p_j(x), the first of equals;
+    pub log_p: f64,
+    /// The mode to which the point most likely belongs, argmax_j w_j p_j(x), the first of equals;
     /// `None` where p(x) = 0.
-    pub mode: Vec<Option<u32>>,
-    /// P(mode j | x) = w_j p_j(x) / p(x), row by row; a row sums to one, or is all 0 where
-    /// p(x) = 0. Held in f32: there are `modes` numbers for every point.
-    pub responsibilities: Vec<f32>,
+    pub mode: Option<u32>,
+    /// P(mode j | x) = w_j p_j(x) / p(x), one per mode. They sum to one, or are all 0 where
+    /// p(x) = 0.
+    pub responsibilities: &'a [f64],
 }
 
-/// Judges points given as rows of `dim` coordinates.
-pub fn judge(truth: &dyn Truth, rows: &[f64], dim: usize) -> Judged {
-    let mut out = Judged::default();
+/// Judges points given as rows of `dim` coordinates, one after the other: responsibilities of many
+/// points and modes would not fit into memory.
+pub fn judge(truth: &dyn Truth, rows: &[f64], dim: usize, mut each: impl FnMut(&Judgement<'_>)) {
     each_joint(truth, rows, dim, |joint| {
-        out.log_p.push(log_sum_exp_slice(joint));
-        out.mode.push(largest(joint));
+        let (log_p, mode) = (log_sum_exp_slice(joint), largest(joint));
         normalise(joint);
-        out.responsibilities.extend(joint.iter().map(|r| *r as f32));
+        each(&Judgement {
+            log_p,
+            mode,
+            responsibilities: joint,
+        });
     });
-    out
 }
 
 /// log p(x) of points given as rows of `dim` coordinates.
@@ -76,13 +78,25 @@ fn each_joint(truth: &dyn Truth, rows: &[f64], dim: usize, mut each: impl FnMut(
     }
 }
 
+/// A density level of a data set's own law.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    /// log lambda, in nats.
+    pub log_level: f64,
+    /// Share of the data's samples whose density is below lambda.
+    pub below: f64,
+    /// Samples that it was estimated from.
+    pub points: usize,
+}
+
 /// The log of the density level lambda with P(p(X) < lambda) = `share` under the data's own law
 /// (nats): points with a lower density than that are met in the data with probability `share`.
 ///
 /// It is the order statistic of log p on `n` fresh samples below which floor(`share` n) of them
 /// lie, so its share is right to about sqrt(share (1 - share) / n). A uniform law has the same
-/// density everywhere, and then nothing lies below the level for any share.
-pub fn low_density_level(data: &dyn DataSet, share: f64, n: usize, rng: &mut Rng) -> Result<f64> {
+/// density everywhere, and then nothing lies below the level for any share: [`Level::below`] says
+/// how many of the samples do.
+pub fn low_density_level(data: &dyn DataSet, share: f64, n: usize, rng: &mut Rng) -> Result<Level> {
     let Some(truth) = data.truth() else {
         return Err(Error::failed(
             "low density level: expected data with a known density; got a data set without one",
@@ -97,7 +111,13 @@ pub fn low_density_level(data: &dyn DataSet, share: f64, n: usize, rng: &mut Rng
     let points = num::to_vec(&data.sample(n, rng)?)?;
     let mut levels = log_densities(truth, &points, data.dim());
     let rank = ((share * n as f64) as usize).min(n - 1);
-    Ok(*levels.select_nth_unstable_by(rank, f64::total_cmp).1)
+    let log_level = *levels.select_nth_unstable_by(rank, f64::total_cmp).1;
+    let below = levels.iter().filter(|l| **l < log_level).count();
+    Ok(Level {
+        log_level,
+        below: below as f64 / n as f64,
+        points: n,
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{BaseSpec, Distribution};
 use crate::nn::Params;
-use crate::num::{from_rows, in_chunks, to_vec};
+use crate::num::{from_rows, in_chunks, to_vec, LN_2PI};
 use crate::rng::Rng;
 
 /// A distribution under test.
@@ -55,12 +55,53 @@ pub fn faults(case: &Case) -> Vec<String> {
             );
         }
     }
+    if q.dim() > 2 {
+        let deviations = importance_deviations(q, &mut rng.fork("samples"));
+        if !(deviations.abs() < 5.0) {
+            say(
+                "samples match the density",
+                format!("E[phi / q] is {deviations} standard errors off 1"),
+            );
+        }
+    }
     if q.dim() == 1 {
         for fault in weighted_gradient_faults(case, &rng) {
             say("gradient of a weighted mean", fault);
         }
     }
     faults
+}
+
+/// How many standard errors the mean of phi(x) / q(x) over samples of q is from 1, for a normal
+/// density phi with half the samples' spread around their mean.
+fn importance_deviations(q: &dyn Distribution, rng: &mut Rng) -> f64 {
+    let (n, dim) = (50_000, q.dim());
+    let x = q.sample(n, rng).unwrap();
+    let log_q = to_vec(&q.log_prob(&x).unwrap()).unwrap();
+    let rows = to_vec(&x).unwrap();
+    let column = |d: usize| rows.iter().skip(d).step_by(dim);
+    let scales: Vec<(f64, f64)> = (0..dim)
+        .map(|d| {
+            let mean = column(d).sum::<f64>() / n as f64;
+            let var = column(d).map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64;
+            (mean, 0.5 * var.sqrt())
+        })
+        .collect();
+    let ratios: Vec<f64> = rows
+        .chunks(dim)
+        .zip(&log_q)
+        .map(|(row, log_q)| {
+            let log_phi: f64 = row
+                .iter()
+                .zip(&scales)
+                .map(|(v, (m, s))| -0.5 * ((v - m) / s).powi(2) - s.ln() - 0.5 * LN_2PI)
+                .sum();
+            (log_phi - log_q).exp()
+        })
+        .collect();
+    let mean = ratios.iter().sum::<f64>() / n as f64;
+    let var = ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / n as f64;
+    (mean - 1.0) / (var / n as f64).sqrt()
 }
 
 fn largest(t: &Tensor) -> f64 {

@@ -136,6 +136,7 @@ impl Start {
                 squares[label * dim + d] += (v - clusters.centres[label * dim + d]).powi(2);
             }
         }
+        let mut noise = rng.fork("twins");
         let sizes = clusters.sizes();
         let overall = (clusters.inertia / (n * dim as f64)).sqrt().max(1e-3);
         let mut start = Self {
@@ -151,12 +152,18 @@ impl Start {
             for d in 0..dim {
                 let i = of * dim + d;
                 let centre = clusters.centres.get(i).copied().unwrap_or(0.0);
-                if let Some(means) = &mut start.means {
-                    means.push(centre);
-                }
-                let std = (squares[i] / size.max(1.0)).sqrt();
                 // A cluster of one or two points must not start as a spike.
-                start.log_stds.push(std.max(0.1 * overall).ln());
+                let std = (squares[i] / size.max(1.0)).sqrt().max(0.1 * overall);
+                // Twins in the same place would have the same gradient and never part.
+                let apart = if c < found {
+                    0.0
+                } else {
+                    0.1 * std * noise.normal()
+                };
+                if let Some(means) = &mut start.means {
+                    means.push(centre + apart);
+                }
+                start.log_stds.push(std.ln());
             }
         }
         start
@@ -184,8 +191,9 @@ impl Distribution for Mixture {
     }
 
     /// Stratified: a fixed number n_k of samples from every component, near n alpha_k and at least
-    /// one, each weighted alpha_k / n_k. Unbiased for weights, means and standard deviations, and
-    /// of the lowest variance among the unbiased estimators.
+    /// one, each weighted alpha_k / n_k. Unbiased for weights, means and standard deviations, with
+    /// little variance for weights and means (measured against score-function, implicit and
+    /// enumerated estimators).
     fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
         let log_weights = self.log_weights()?;
         let counts: Vec<usize> = num::to_vec(&log_weights)?

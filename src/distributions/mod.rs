@@ -14,9 +14,10 @@ pub mod laws;
 
 pub use spec::{BaseSpec, MixtureInit, MixturePart, MixtureSpec, NormalSpec};
 
-/// Weighted, differentiable samples: E_q\[h(X)\] ~ sum_i exp(log_weight_i) h(x_i), where x,
-/// log_prob and log_weight all carry gradients to q's parameters. A component that was drawn by
-/// its index gives the mixture weights no gradient; the weights of these draws do.
+/// Weighted, differentiable samples: E_q\[h(X)\] ~ sum_i exp(log_weight_i) h(x_i), and the gradient
+/// of that sum estimates the gradient of the expectation without bias. A parameter's influence
+/// travels through x, through log_weight or through both: a component that was drawn by its index
+/// gives the mixture weights no gradient, the weights of these draws do.
 pub struct Draws {
     /// (n, dim)
     pub x: Tensor,

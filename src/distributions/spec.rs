@@ -130,14 +130,19 @@ impl BaseSpec {
             )
             .and_then(|()| {
                 BadValue::unless(
-                    s.spread >= 0.0 && s.spread.is_finite(),
+                    (0.0..=1e6).contains(&s.spread),
                     "spread",
-                    "`spread` >= 0",
+                    "0 <= `spread` <= 1e6",
                     s.spread,
                 )
             })
             .and_then(|()| {
-                BadValue::unless(s.std > 0.0 && s.std.is_finite(), "std", "`std` > 0", s.std)
+                BadValue::unless(
+                    (1e-6..=1e6).contains(&s.std),
+                    "std",
+                    "1e-6 <= `std` <= 1e6",
+                    s.std,
+                )
             })
             .map_err(|e| e.below("mixture")),
         }

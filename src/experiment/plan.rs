@@ -217,10 +217,12 @@ pub(super) fn check_start(
         ModelSpec::Clusters(s) => s.clusters.map(|k| ("clusters.clusters".to_owned(), k)),
     };
     match start {
-        // Without a fixed set the points are a stream, as long as needed.
-        Some((key, k)) if train.points > 0 && k > train.points => {
+        Some((key, k)) if k > train.start_points() => {
             let name = key.rsplit('.').next().unwrap_or_default();
-            let expected = format!("`{name}` <= `train.points` ({})", train.points);
+            let expected = format!(
+                "`{name}` <= the {} points that training starts from",
+                train.start_points()
+            );
             Err(BadValue::new(&key, expected, k))
         }
         _ => Ok(()),

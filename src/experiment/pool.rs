@@ -154,7 +154,14 @@ pub fn run_all(
     // parallel loop of its own would begin another run in the meantime, and outside any pool all
     // such loops would queue for the global one.
     let pools = (0..threads.min(waiting.len()))
-        .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
+        .map(|_| {
+            // Back-propagation recurses over the graph: a thousand layers need more than the
+            // usual 2 MiB, and this is address space, not memory.
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(1)
+                .stack_size(256 << 20)
+                .build()
+        })
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(|e| Error::failed(format!("could not start the worker threads: {e}")))?;
     std::thread::scope(|scope| {

@@ -16,11 +16,9 @@ use crate::nn::Params;
 use crate::num;
 use crate::objectives::maximum_likelihood::MaximumLikelihood;
 use crate::rng::Rng;
-use crate::train::{train, Points, Precision, Progress, Trained as Training_, Training, CHUNK};
+use crate::train::{train, Curves, Points, Precision, Progress, Training};
 use crate::{Error, Result};
 
-/// Points that a model starts from when it is trained on a stream.
-const STREAM_START: usize = 10_000;
 const PICTURE_SAMPLES: usize = 4000;
 const PICTURE_POINTS: usize = 1000;
 
@@ -57,6 +55,8 @@ pub fn run(
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Status> {
     place.create()?;
+    // First: a run that is broken off while its old files go must not be taken for done.
+    place.write_status(&Status::of(State::Running))?;
     for name in OUTPUTS {
         let path = place.path(name);
         match std::fs::remove_file(&path) {
@@ -67,7 +67,6 @@ pub fn run(
         }
     }
     place.write("config.toml", spec.to_toml()?.as_bytes())?;
-    place.write_status(&Status::of(State::Running))?;
     let started = SystemTime::now();
     let status = match Run::new(spec, device).and_then(|run| run.record(place, watch)) {
         Ok(status) => status,
@@ -80,7 +79,7 @@ pub fn run(
     let environment = toml::to_string(&Environment {
         command,
         version: crate::VERSION,
-        device: "cpu",
+        device: &crate::device::name(device),
         precision: spec.train.precision,
         started: time(started),
         ended: time(SystemTime::now()),
@@ -112,6 +111,26 @@ fn dtype_of(precision: Precision) -> DType {
     }
 }
 
+/// Refuses points that single precision would round to steps as coarse as a thousandth of their
+/// spread: the model would fit the rounding, and every metric with it.
+fn check_single(rows: &[f64], dim: usize) -> Result<()> {
+    for d in 0..dim {
+        let column = || rows.iter().skip(d).step_by(dim);
+        let n = column().count() as f64;
+        let mean = column().sum::<f64>() / n;
+        let std = (column().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let largest = column().fold(0.0, |m: f64, v| m.max(v.abs()));
+        if largest * f64::from(f32::EPSILON) > 1e-3 * std && std > 0.0 {
+            return Err(Error::failed(format!(
+                "coordinate x{}: expected data that single precision can hold; got values up to \
+                 {largest:.3e} with a spread of only {std:.3e} (try train.precision=f64)",
+                d + 1
+            )));
+        }
+    }
+    Ok(())
+}
+
 impl<'a> Run<'a> {
     fn new(spec: &'a RunSpec, device: &Device) -> Result<Self> {
         let data = spec.data.build()?;
@@ -120,17 +139,13 @@ impl<'a> Run<'a> {
         // The points depend on the seed and the data alone: all models of a seed share them.
         let points = |label: &str, n: usize| -> Result<Tensor> {
             let x = data.sample(n, &mut rng.fork("data").fork(label))?;
+            if dtype == DType::F32 {
+                check_single(&num::to_vec(&x)?, data.dim())?;
+            }
             Ok(x.to_dtype(dtype)?.to_device(device)?)
         };
         let fixed = spec.train.points > 0;
-        let start = points(
-            "train",
-            if fixed {
-                spec.train.points
-            } else {
-                STREAM_START
-            },
-        )?;
+        let start = points("train", spec.train.start_points())?;
         let validation = points("validation", spec.train.validation_points)?;
         let params = Params::seeded(rng.fork("init"), dtype, device);
         let model = spec.model.build(&params, data.dim(), Some(start.clone()))?;
@@ -174,7 +189,7 @@ impl<'a> Run<'a> {
         Ok(Status::of(State::Done))
     }
 
-    fn measure(&self, place: &RunDir, trained: &Training_) -> Result<()> {
+    fn measure(&self, place: &RunDir, trained: &Curves) -> Result<()> {
         let rng = self.rng.fork("evaluation");
         let points = self
             .data
@@ -188,8 +203,8 @@ impl<'a> Run<'a> {
             self.model.as_ref(),
             self.data.as_ref(),
             &points,
+            &self.validation,
             self.spec.evaluation.grid,
-            self.dtype,
             cost,
             &rng,
         )?;
@@ -265,7 +280,10 @@ fn row(metric: &dyn crate::metrics::Metric, on: &Evaluation) -> MetricRow {
         note: String::new(),
     };
     match metric.evaluate(on) {
-        Outcome::NotApplicable(why) => row.note = why.to_owned(),
+        Outcome::NotApplicable { why, non_finite } => {
+            row.note = why.to_owned();
+            row.non_finite = non_finite;
+        }
         Outcome::Value {
             value,
             std_err,
@@ -344,7 +362,9 @@ impl Trained {
     pub fn sample(&self, n: usize, rng: &mut Rng) -> Result<Vec<Vec<f64>>> {
         let mut rows = Vec::with_capacity(n);
         while rows.len() < n {
-            let x = self.model.sample(CHUNK.min(n - rows.len()), rng)?;
+            let x = self
+                .model
+                .sample(evaluation::CHUNK.min(n - rows.len()), rng)?;
             let values = num::to_vec(&x)?;
             rows.extend(values.chunks_exact(self.dim()).map(<[f64]>::to_vec));
         }

@@ -27,18 +27,18 @@ impl Metric for MutualInformation {
     }
     fn evaluate(&self, on: &Evaluation) -> Outcome {
         let Some(known) = &on.known else {
-            return Outcome::NotApplicable(NO_TRUTH);
+            return Outcome::none(NO_TRUTH);
         };
         let Some(part) = &on.part else {
-            return Outcome::NotApplicable("the model has no parts");
+            return Outcome::none("the model has no parts");
         };
         let pairs: Vec<(u64, u32)> = part
             .iter()
-            .zip(&known.points.mode)
+            .zip(&known.mode)
             .filter_map(|(p, m)| m.map(|m| (*p, m)))
             .collect();
         let Some(value) = nmi(&pairs) else {
-            return Outcome::NotApplicable("one part and one mode");
+            return Outcome::none("one part and one mode");
         };
         let blocks: Vec<f64> = pairs
             .chunks(pairs.len().div_ceil(BLOCKS).max(1))
@@ -62,15 +62,19 @@ impl Metric for MutualInformation {
 /// `None` if both labels are constant.
 fn nmi(pairs: &[(u64, u32)]) -> Option<f64> {
     let n = pairs.len() as f64;
-    let mut joint: BTreeMap<(u64, u32), f64> = BTreeMap::new();
-    let mut first: BTreeMap<u64, f64> = BTreeMap::new();
-    let mut second: BTreeMap<u32, f64> = BTreeMap::new();
+    let mut joint: BTreeMap<(u64, u32), usize> = BTreeMap::new();
+    let mut first: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut second: BTreeMap<u32, usize> = BTreeMap::new();
     for (a, b) in pairs {
-        *joint.entry((*a, *b)).or_default() += 1.0 / n;
-        *first.entry(*a).or_default() += 1.0 / n;
-        *second.entry(*b).or_default() += 1.0 / n;
+        *joint.entry((*a, *b)).or_default() += 1;
+        *first.entry(*a).or_default() += 1;
+        *second.entry(*b).or_default() += 1;
     }
-    let entropy = |p: f64| -p * p.ln();
+    // A label that never changes has p = 1 exactly, and no entropy.
+    let entropy = |count: usize| {
+        let p = count as f64 / n;
+        -p * p.ln()
+    };
     let (h1, h2, h12): (f64, f64, f64) = (
         first.values().copied().map(entropy).sum(),
         second.values().copied().map(entropy).sum(),

@@ -1,6 +1,5 @@
 //! Mass where there should be next to none.
 
-use super::evaluation::LOW_SHARE;
 use super::{Better, Evaluation, Metric, Outcome, NO_TRUTH};
 
 /// q({x : p(x) < lambda}) - P_p(p(X) < lambda), lambda being the truth's own 0.1 % density level:
@@ -23,21 +22,11 @@ impl Metric for BridgeMass {
     }
     fn evaluate(&self, on: &Evaluation) -> Outcome {
         let Some(known) = &on.known else {
-            return Outcome::NotApplicable(NO_TRUTH);
+            return Outcome::none(NO_TRUTH);
         };
-        let share = |log_p: &[f64]| {
-            log_p.iter().filter(|l| **l < known.low_level).count() as f64 / log_p.len() as f64
-        };
-        let n = on.samples as f64;
-        let below = share(&known.samples.log_p);
-        // A constant density has no mass below its level; otherwise the level's own share.
-        let expected = if share(&known.points.log_p) == 0.0 {
-            0.0
-        } else {
-            LOW_SHARE
-        };
-        let variance =
-            below * (1.0 - below) / n + expected * (1.0 - expected) / known.level_points as f64;
+        let (below, expected) = (known.of_samples.below, known.level.below);
+        let variance = below * (1.0 - below) / on.samples as f64
+            + expected * (1.0 - expected) / known.level.points as f64;
         Outcome::Value {
             value: below - expected,
             std_err: Some(variance.sqrt()),

@@ -1,9 +1,9 @@
 //! A trained model seen through held-out points, its own samples and a grid: plain numbers from
 //! which every metric is computed.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 
-use crate::data::{judge, low_density_level, DataSet, Judged};
+use crate::data::{judge, low_density_level, DataSet, Level, Truth};
 use crate::models::Model;
 use crate::num;
 use crate::rng::Rng;
@@ -12,7 +12,8 @@ use crate::Result;
 /// Share of the truth's mass below the density level that counts as "between the modes".
 pub const LOW_SHARE: f64 = 1e-3;
 
-const CHUNK: usize = 8192;
+/// Rows that a model is evaluated on at once.
+pub const CHUNK: usize = 8192;
 
 /// What a model cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,20 +39,108 @@ pub struct Grid {
     pub outside: f64,
 }
 
+/// How a set of points shares itself out over the truth's modes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModeShares {
+    /// Mean over the points of r_j(x) = w_j p_j(x) / p(x), one per mode.
+    pub all: Vec<f64>,
+    /// The same sum over the points that are not below the density level.
+    pub dense: Vec<f64>,
+    /// Share of points below the density level.
+    pub below: f64,
+    /// Variance over the points of (1/2) sum_j sign(all_j - w_j) r_j(x), with the share outside
+    /// every mode counted as a mode of weight 0: of the linearised total variation.
+    pub variance: f64,
+}
+
+impl ModeShares {
+    /// Of points given as rows.
+    pub fn new(truth: &dyn Truth, log_level: f64, rows: &[f64], dim: usize) -> Self {
+        let weights = truth.weights();
+        let n = (rows.len() / dim) as f64;
+        let mut out = Self {
+            all: vec![0.0; weights.len()],
+            dense: vec![0.0; weights.len()],
+            below: 0.0,
+            variance: 0.0,
+        };
+        judge(truth, rows, dim, |j| {
+            let dense = j.log_p >= log_level;
+            if !dense {
+                out.below += 1.0 / n;
+            }
+            for (k, r) in j.responsibilities.iter().enumerate() {
+                out.all[k] += r / n;
+                if dense {
+                    out.dense[k] += r / n;
+                }
+            }
+        });
+        let signs: Vec<f64> = out
+            .all
+            .iter()
+            .zip(weights)
+            .map(|(found, w)| (found - w).signum())
+            .collect();
+        // A second pass instead of n times modes numbers in memory.
+        let (mut sum, mut squares) = (0.0, 0.0);
+        judge(truth, rows, dim, |j| {
+            let mut term = 1.0;
+            for (r, sign) in j.responsibilities.iter().zip(&signs) {
+                term += r * (sign - 1.0);
+            }
+            sum += 0.5 * term;
+            squares += 0.25 * term * term;
+        });
+        out.variance = (squares / n - (sum / n).powi(2)).max(0.0);
+        out
+    }
+}
+
 /// The truth about one data set, as far as metrics need it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
     /// w_j.
     pub weights: Vec<f64>,
-    /// log of the density level with P_p(p(X) < level) = [`LOW_SHARE`].
-    pub low_level: f64,
-    /// Points that the level was estimated from.
-    pub level_points: usize,
-    /// On the held-out points.
-    pub points: Judged,
-    /// On the model's samples.
-    pub samples: Judged,
+    /// The density level below which [`LOW_SHARE`] of the truth lies.
+    pub level: Level,
+    /// log p of the held-out points.
+    pub log_p: Vec<f64>,
+    /// Their likeliest modes, `None` outside the support.
+    pub mode: Vec<Option<u32>>,
+    /// How the held-out points share themselves out.
+    pub of_points: ModeShares,
+    /// How the model's samples share themselves out.
+    pub of_samples: ModeShares,
 }
+
+impl Known {
+    fn new(
+        data: &dyn DataSet,
+        truth: &dyn Truth,
+        points: &[f64],
+        samples: &[f64],
+        rng: &Rng,
+    ) -> Result<Self> {
+        let dim = data.dim();
+        let level = low_density_level(data, LOW_SHARE, LEVEL_POINTS, &mut rng.fork("level"))?;
+        let (mut log_p, mut mode) = (Vec::new(), Vec::new());
+        judge(truth, points, dim, |j| {
+            log_p.push(j.log_p);
+            mode.push(j.mode);
+        });
+        Ok(Self {
+            weights: truth.weights().to_vec(),
+            level,
+            log_p,
+            mode,
+            of_points: ModeShares::new(truth, level.log_level, points, dim),
+            of_samples: ModeShares::new(truth, level.log_level, samples, dim),
+        })
+    }
+}
+
+const LEVEL_POINTS: usize = 200_000;
 
 /// Everything that the metrics see.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,41 +189,47 @@ pub fn grid_rows(view: [(f64, f64); 2], side: usize) -> Vec<f64> {
 }
 
 /// Measures `model` on `points` (n, dim; f64), as many samples of its own, and a grid of
-/// `side`^2 cells over the data's view widened to hold 99.9 % of the samples. Also returns the
-/// samples as rows.
+/// `side`^2 cells over the data's view widened to hold 99.9 % of the samples. `like` says in what
+/// format and where the model works. Also returns the samples as rows.
 pub fn evaluate(
     model: &dyn Model,
     data: &dyn DataSet,
     points: &Tensor,
+    like: &Tensor,
     side: usize,
-    dtype: DType,
     cost: Cost,
     rng: &Rng,
 ) -> Result<(Evaluation, Vec<f64>)> {
     let dim = data.dim();
     let n = points.dim(0)?;
-    let x = points.to_dtype(dtype)?;
+    let x = points.to_device(like.device())?.to_dtype(like.dtype())?;
     let mut samples = Vec::with_capacity(n * dim);
     for (i, start) in (0..n).step_by(CHUNK).enumerate() {
         let stream = &mut rng.fork_at("samples", i as u64);
         samples.extend(num::to_vec(&model.sample(CHUNK.min(n - start), stream)?)?);
     }
-    let known = match data.truth() {
-        None => None,
-        Some(truth) => {
-            let level_points = 200_000;
-            let level = &mut rng.fork("level");
-            Some(Known {
-                weights: truth.weights().to_vec(),
-                low_level: low_density_level(data, LOW_SHARE, level_points, level)?,
-                level_points,
-                points: judge(truth, &num::to_vec(points)?, dim),
-                samples: judge(truth, &samples, dim),
+    let known = data
+        .truth()
+        .map(|truth| Known::new(data, truth, &num::to_vec(points)?, &samples, rng))
+        .transpose()?;
+    let grid = match data.view() {
+        Some(view) if dim == 2 => {
+            let view = widened(view, &samples);
+            let rows = grid_rows(view, side);
+            let outside = samples
+                .chunks_exact(2)
+                .filter(|s| !(0..2).all(|d| s[d] >= view[d].0 && s[d] < view[d].1))
+                .count();
+            Some(Grid {
+                view,
+                side,
+                log_q: log_q(
+                    model,
+                    &num::from_rows(&rows, 2, like.dtype(), like.device())?,
+                )?,
+                outside: outside as f64 / n as f64,
             })
         }
-    };
-    let grid = match data.view() {
-        Some(view) if dim == 2 => Some(grid(model, view, side, &samples, dtype)?),
         _ => None,
     };
     let evaluation = Evaluation {
@@ -148,13 +243,9 @@ pub fn evaluate(
     Ok((evaluation, samples))
 }
 
-fn grid(
-    model: &dyn Model,
-    data_view: [(f64, f64); 2],
-    side: usize,
-    samples: &[f64],
-    dtype: DType,
-) -> Result<Grid> {
+/// The data's view with room for the samples, at most twice as wide: a stray sample must not
+/// coarsen the grid.
+fn widened(data_view: [(f64, f64); 2], samples: &[f64]) -> [(f64, f64); 2] {
     let mut view = data_view;
     for (d, range) in view.iter_mut().enumerate() {
         let mut values: Vec<f64> = samples.iter().skip(d).step_by(2).copied().collect();
@@ -164,23 +255,11 @@ fn grid(
             continue;
         }
         let at = |share: f64| values[((values.len() - 1) as f64 * share) as usize];
-        // At most twice the data's view: a stray sample must not coarsen the grid.
         let room = 0.5 * (range.1 - range.0);
         *range = (
             range.0.min(at(0.0005)).max(range.0 - room),
             range.1.max(at(0.9995)).min(range.1 + room),
         );
     }
-    let rows = grid_rows(view, side);
-    let x = num::from_rows(&rows, 2, dtype, &Device::Cpu)?;
-    let outside = samples
-        .chunks_exact(2)
-        .filter(|s| !(0..2).all(|d| s[d] >= view[d].0 && s[d] < view[d].1))
-        .count();
-    Ok(Grid {
-        view,
-        side,
-        log_q: log_q(model, &x)?,
-        outside: outside as f64 / (samples.len() / 2) as f64,
-    })
+    view
 }

@@ -1,49 +1,73 @@
 //! What every metric owes: its known value on a solved case, its null value on a perfect model,
 //! and a count of what is not finite.
 
-use super::evaluation::{Grid, Known};
+use super::evaluation::{Grid, Known, ModeShares};
 use super::{Cost, Evaluation, Outcome, METRICS};
-use crate::data::Judged;
+use crate::data::{Entropy, Level, Truth};
 
 const N: usize = 1000;
 
-/// Two modes of weight 1/4 and 3/4 with p = 1 at every point of theirs; `q_share` of the samples in
-/// the first, `between` in neither, log q lower than log p by `loss`.
-fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
-    let judged = |first: usize, outside: usize| {
-        let mut out = Judged::default();
-        for i in 0..N {
-            let (mode, r) = match i {
-                _ if i < outside => (None, [0.0, 0.0]),
-                _ if i < outside + first => (Some(0), [1.0, 0.0]),
-                _ => (Some(1), [0.0, 1.0]),
-            };
-            out.mode.push(mode);
-            out.log_p.push(if mode.is_some() { 0.0 } else { -20.0 });
-            out.responsibilities.extend(r);
+/// Two modes of weight 1/4 and 3/4 on a line: log p is 0 on [0, 1) (the first) and [1, 2) (the
+/// second), -20 on [2, 3) (the second), and nothing elsewhere.
+struct Steps;
+
+impl Truth for Steps {
+    fn weights(&self) -> &[f64] {
+        &[0.25, 0.75]
+    }
+    fn log_joint(&self, x: &[f64], out: &mut [f64]) {
+        out.fill(f64::NEG_INFINITY);
+        match x[0].floor() as i64 {
+            0 => out[0] = 0.0,
+            1 => out[1] = 0.0,
+            2 => out[1] = -20.0,
+            _ => {}
         }
-        out
-    };
-    // One held-out point in a thousand lies below the level, as the level's definition wants.
-    let mut points = judged(250, 0);
-    points.log_p[999] = -20.0;
+    }
+    fn entropy(&self) -> Entropy {
+        Entropy {
+            value: 0.0,
+            error: 0.0,
+        }
+    }
+}
+
+/// `first` of N points in the first mode, `outside` in none, `low` in the second mode's tail.
+fn rows(first: usize, outside: usize, low: usize) -> Vec<f64> {
+    (0..N)
+        .map(|i| match i {
+            _ if i < first => 0.5,
+            _ if i < first + outside => 9.0,
+            _ if i < first + outside + low => 2.5,
+            _ => 1.5,
+        })
+        .collect()
+}
+
+/// A model with `q_share` of its samples in the first mode and `between` in neither, and log q
+/// lower than log p by `loss`.
+fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
     let count = |share: f64| (share * N as f64).round() as usize;
+    // One held-out point in a thousand lies below the level, as the level's definition wants.
+    let points = rows(250, 0, 1);
+    let shares = |rows: &[f64]| ModeShares::new(&Steps, -10.0, rows, 1);
+    let log_p = crate::data::log_densities(&Steps, &points, 1);
+    let mode: Vec<Option<u32>> = points.iter().map(|x| Some(u32::from(*x > 1.0))).collect();
     Evaluation {
-        log_q: points.log_p.iter().map(|p| p - loss).collect(),
-        part: Some(
-            points
-                .mode
-                .iter()
-                .map(|m| u64::from(m.unwrap()) + 7)
-                .collect(),
-        ),
+        log_q: log_p.iter().map(|p| p - loss).collect(),
+        part: Some(mode.iter().map(|m| u64::from(m.unwrap()) + 7).collect()),
         samples: N,
         known: Some(Known {
             weights: vec![0.25, 0.75],
-            low_level: -10.0,
-            level_points: 200_000,
-            samples: judged(count(q_share), count(between)),
-            points,
+            level: Level {
+                log_level: -10.0,
+                below: 1e-3,
+                points: 200_000,
+            },
+            of_points: shares(&points),
+            of_samples: shares(&rows(count(q_share), count(between), 0)),
+            log_p,
+            mode,
         }),
         grid: Some(Grid {
             view: [(0.0, 2.0), (0.0, 1.0)],
@@ -67,7 +91,7 @@ fn value(name: &str, on: &Evaluation) -> Outcome {
 fn number(name: &str, on: &Evaluation) -> f64 {
     match value(name, on) {
         Outcome::Value { value, .. } => value,
-        Outcome::NotApplicable(why) => panic!("{name}: {why}"),
+        Outcome::NotApplicable { why, .. } => panic!("{name}: {why}"),
     }
 }
 
@@ -132,9 +156,18 @@ fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
                 assert!(value.is_finite() && std_err.unwrap().is_finite());
                 assert_eq!((n, non_finite), (N - 2, 2), "{name}");
             }
-            Outcome::NotApplicable(why) => panic!("{name}: {why}"),
+            Outcome::NotApplicable { why, .. } => panic!("{name}: {why}"),
         }
     }
+    on.log_q = vec![f64::NAN; N];
+    for name in ["nll", "kl"] {
+        let lost = Outcome::NotApplicable {
+            why: "no point has a finite value",
+            non_finite: N,
+        };
+        assert_eq!(value(name, &on), lost, "{name}");
+    }
+    on.log_q = vec![0.0; N];
     on.known = None;
     on.grid = None;
     on.part = None;
@@ -146,4 +179,39 @@ fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
         let found = matches!(metric.evaluate(&on), Outcome::Value { .. });
         assert_eq!(found, applies, "{}", metric.name());
     }
+}
+
+/// The variance of the linearised sum against its direct value: with shares 0.4 and 0.549 and 0.051
+/// outside, the terms are 1/2, -1/2 and 1/2.
+#[test]
+fn the_error_of_mode_weights_by_hand() {
+    let on = case(0.40, 0.051, 0.0);
+    let mean = 0.5 * (0.4 + 0.051 - 0.549);
+    let expected = ((0.25 - mean * mean) / N as f64).sqrt();
+    match value("mode_tv", &on) {
+        Outcome::Value { std_err, .. } => assert!((std_err.unwrap() - expected).abs() < 1e-12),
+        Outcome::NotApplicable { why, .. } => panic!("{why}"),
+    }
+}
+
+#[test]
+fn a_constant_label_agrees_with_nothing() {
+    let mut on = case(0.25, 0.0, 0.0);
+    on.part = Some(vec![3; N]);
+    assert_eq!(number("nmi", &on), 0.0);
+    if let Some(known) = &mut on.known {
+        known.mode = vec![Some(1); N];
+    }
+    assert!(matches!(value("nmi", &on), Outcome::NotApplicable { .. }));
+}
+
+/// A mode as faint as the density level is covered by a model that is the truth.
+#[test]
+fn a_mode_below_the_level_can_be_covered() {
+    let mut on = case(0.25, 0.0, 0.0);
+    if let Some(known) = &mut on.known {
+        known.of_points.dense[0] = 0.0;
+        known.of_samples.dense[0] = 0.0;
+    }
+    assert_eq!(number("modes_covered", &on), 2.0);
 }

@@ -42,8 +42,8 @@ impl Metric for KullbackLeibler {
     }
     fn evaluate(&self, on: &Evaluation) -> Outcome {
         match &on.known {
-            None => Outcome::NotApplicable(NO_TRUTH),
-            Some(known) => mean_of(known.points.log_p.iter().zip(&on.log_q).map(|(p, q)| p - q)),
+            None => Outcome::none(NO_TRUTH),
+            Some(known) => mean_of(known.log_p.iter().zip(&on.log_q).map(|(p, q)| p - q)),
         }
     }
 }

@@ -21,7 +21,7 @@ impl Metric for Mass {
     }
     fn evaluate(&self, on: &Evaluation) -> Outcome {
         let Some(grid) = &on.grid else {
-            return Outcome::NotApplicable("needs two dimensions");
+            return Outcome::none("needs two dimensions");
         };
         let side = grid.side as f64;
         let cell: f64 = grid.view.iter().map(|(l, h)| (h - l) / side).product();

@@ -52,8 +52,20 @@ pub enum Outcome {
         /// Points left out because their value was not finite.
         non_finite: usize,
     },
-    /// Why there is no value: printed as a dash, never as 0.
-    NotApplicable(&'static str),
+    /// No value: printed as a dash, never as 0.
+    NotApplicable {
+        /// Why.
+        why: &'static str,
+        /// Points whose value was not finite, where that is the reason.
+        non_finite: usize,
+    },
+}
+
+impl Outcome {
+    /// No value, for a reason that is in the setting and not in the points.
+    fn none(why: &'static str) -> Self {
+        Self::NotApplicable { why, non_finite: 0 }
+    }
 }
 
 /// Something to measure.
@@ -106,7 +118,10 @@ fn mean_of(values: impl Iterator<Item = f64>) -> Outcome {
         squares += before * (v - mean);
     }
     if n == 0 {
-        return Outcome::NotApplicable("no point has a finite value");
+        return Outcome::NotApplicable {
+            why: "no point has a finite value",
+            non_finite,
+        };
     }
     let std_err = (n > 1).then(|| (squares / (n - 1) as f64 / n as f64).sqrt());
     Outcome::Value {

@@ -310,5 +310,5 @@ impl Fold {
 }
 
 fn inverse_bounded(value: f64, bound: f64) -> f64 {
-    bound * (value / bound).clamp(-0.999_999, 0.999_999).atanh()
+    bound * (value / bound).atanh()
 }

@@ -58,19 +58,30 @@ impl Rad {
             }
             for (i, kind) in spec.interleave.iter().enumerate() {
                 let params = params.at("between").at(i);
-                let bijection: Box<dyn Bijection> = match kind {
-                    Interleave::Linear => Box::new(Linear::new(&params, dim)?),
+                let members: Vec<Box<dyn Bijection>> = match kind {
+                    Interleave::Linear => vec![Box::new(Linear::new(&params, dim)?)],
                     Interleave::AffineCoupling => {
                         let coupling = AffineCouplingSpec {
                             hidden: spec.hidden.clone(),
                             activation: spec.activation,
                             ..AffineCouplingSpec::default()
                         };
-                        Box::new(Coupling::affine(&params, dim, l, &coupling)?)
+                        // First the half that this fold kept, so that neither its own scale and
+                        // shift nor the next fold's can take the couplings over.
+                        [l + 1, l]
+                            .into_iter()
+                            .map(|turn| {
+                                let params = params.at(turn);
+                                let made = Coupling::affine(&params, dim, turn, &coupling)?;
+                                Ok(Box::new(made) as Box<dyn Bijection>)
+                            })
+                            .collect::<Result<_>>()?
                     }
                 };
-                points = pull_back(bijection.as_ref(), points)?;
-                layers.push(Layer::Bijection(bijection));
+                for bijection in members {
+                    points = pull_back(bijection.as_ref(), points)?;
+                    layers.push(Layer::Bijection(bijection));
+                }
             }
         }
         let base = spec.base.build(&params.at("base"), dim, points.as_ref())?;
@@ -142,7 +153,7 @@ impl Distribution for Rad {
     /// with a leave-one-out baseline built in, since log q is continuous in x and the parameters.
     ///
     /// A path through the sampled branches is not: where z leaves the overlap of a fold, two
-    /// branches end and the third takes all (their gate's probability jumps to 1), so
+    /// branches end and the third takes all (its gate's probability jumps to 1), so
     /// E\[h(x) | z\] jumps at a place that moves with the parameters, and neither the path nor the
     /// score of the branches sees that motion.
     fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {

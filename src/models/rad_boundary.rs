@@ -148,11 +148,10 @@ fn one_fold_agrees_with_the_plain_formulas() {
     }
 }
 
-/// The nodes see the kinks of log q to within their spacing, 2.4e-4.
-///
 /// d/dtheta of E_p\[log q\], p a mixture of two Gaussians: automatic differentiation of a
 /// quadrature with fixed nodes against finite differences. Where log q jumped at a border, the
-/// first would miss the border's own motion.
+/// first would miss the border's own motion. The nodes see the kinks of log q to within their
+/// spacing, 2.4e-4.
 #[test]
 fn boundary_gradients_are_seen_by_automatic_differentiation() {
     let cells = 100_000;

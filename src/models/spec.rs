@@ -64,7 +64,8 @@ pub enum Gates {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interleave {
-    /// One affine coupling with the layer's conditioner widths.
+    /// Two affine couplings with the layers' conditioner widths, one on each half: a single one
+    /// could be taken over by the fold before or behind it.
     AffineCoupling,
     /// A learned linear layer.
     Linear,
@@ -82,9 +83,11 @@ pub struct RadSpec {
     pub activation: Activation,
     /// How the branch probabilities are given.
     pub gates: Gates,
-    /// Half the width of a fold's middle part at the start, in units of the data's scale.
+    /// Half the width of a fold's middle part at the start, in standard
+    /// deviations of the training points (in the data's own unit with `standardise = false`).
     pub fold_width: f64,
-    /// Standard deviation of the folds' starting positions, in units of the data's scale.
+    /// Standard deviation of the folds' starting positions, in standard
+    /// deviations of the training points (in the data's own unit with `standardise = false`).
     pub fold_spread: f64,
     /// Ordinary bijections after every folded layer but the last, towards the base.
     pub interleave: Vec<Interleave>,
@@ -249,9 +252,9 @@ impl RadSpec {
         )?;
         check_hidden(&self.hidden)?;
         BadValue::unless(
-            self.fold_width > 0.0 && self.fold_width <= 50.0,
+            (0.02..=50.0).contains(&self.fold_width),
             "fold_width",
-            "0 < `fold_width` <= 50",
+            "0.02 <= `fold_width` <= 50",
             self.fold_width,
         )?;
         BadValue::unless(

@@ -25,7 +25,8 @@ pub enum Activation {
 impl Activation {
     fn apply(self, v: &Tensor) -> Result<Tensor> {
         Ok(match self {
-            Self::Relu => v.relu()?,
+            // `relu` turns NaN into 0 on a CPU, and a broken weight would go unseen.
+            Self::Relu => v.maximum(&v.zeros_like()?)?,
             Self::Tanh => v.tanh()?,
             Self::Silu => v.silu()?,
             Self::Gelu => v.gelu_erf()?,
@@ -134,5 +135,72 @@ impl Mlp {
             }
         }
         Ok(v)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::num::to_vec;
+    use crate::rng::Rng;
+
+    #[test]
+    fn a_broken_weight_shows_with_every_activation() {
+        for activation in [
+            Activation::Relu,
+            Activation::Tanh,
+            Activation::Silu,
+            Activation::Gelu,
+        ] {
+            let params = Params::seeded(Rng::new(1), DType::F64, &Device::Cpu);
+            let last = LastLayer {
+                std: 1.0,
+                bias: vec![0.0; 2],
+            };
+            let mlp = Mlp::new(&params, 3, &[4], activation, last).unwrap();
+            let x = Tensor::ones((5, 3), DType::F64, &Device::Cpu).unwrap();
+            let clean = to_vec(&mlp.forward(&x).unwrap()).unwrap();
+            assert!(clean.iter().all(|v| v.is_finite()), "{activation:?}");
+            let (_, weight) = &params.trainable()[1];
+            weight
+                .set(&(weight.as_tensor() * f64::NAN).unwrap())
+                .unwrap();
+            let broken = to_vec(&mlp.forward(&x).unwrap()).unwrap();
+            assert!(broken.iter().all(|v| v.is_nan()), "{activation:?}");
+        }
+    }
+
+    /// One hidden unit of each kind by hand: y = 3 s(2 x + 1) - 1 at x = -2 and 1.
+    #[test]
+    fn values_by_hand() {
+        let tensor = |v: f64| Tensor::full(v, (1, 1), &Device::Cpu).unwrap();
+        let values = [
+            ("0.weight", 2.0),
+            ("0.bias", 1.0),
+            ("out.weight", 3.0),
+            ("out.bias", -1.0),
+        ];
+        let cases: [(Activation, fn(f64) -> f64); 4] = [
+            (Activation::Relu, |v| v.max(0.0)),
+            (Activation::Tanh, f64::tanh),
+            (Activation::Silu, |v| v / (1.0 + (-v).exp())),
+            (Activation::Gelu, |v| {
+                0.5 * v * (1.0 + libm::erf(v / std::f64::consts::SQRT_2))
+            }),
+        ];
+        for (activation, s) in cases {
+            let tensors = values.iter().map(|(n, v)| ((*n).to_owned(), tensor(*v)));
+            let params = Params::from_tensors(tensors.collect(), DType::F64, &Device::Cpu);
+            let mlp = Mlp::new(&params, 1, &[1], activation, LastLayer::zero(1)).unwrap();
+            let x = Tensor::new(&[[-2.0], [1.0]], &Device::Cpu).unwrap();
+            let got = to_vec(&mlp.forward(&x).unwrap()).unwrap();
+            for (got, x) in got.iter().zip([-2.0, 1.0]) {
+                let expected = 3.0 * s(2.0 * x + 1.0) - 1.0;
+                assert!(
+                    (got - expected).abs() < 1e-6,
+                    "{activation:?}: {got}, {expected}"
+                );
+            }
+        }
     }
 }

@@ -86,7 +86,7 @@ fn left_out(runs: &[&Run], data: &str, model: &str) -> Option<String> {
     }
     let list: Vec<String> = counts
         .iter()
-        .map(|(key, left, n)| format!("{key}: {left} of {n}"))
+        .map(|(key, left, n)| format!("{key}: {left} of {}", left + n))
         .collect();
     Some(format!(
         "points of `{model}` on `{data}` were left out because their value is not finite ({}).",

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use crate::data::DataSet;
+use crate::metrics::evaluation;
 use crate::models::Model;
 use crate::nn::optimizer::Adam;
 use crate::nn::params::{Params, Snapshot};
@@ -46,7 +47,8 @@ pub struct HistoryRow {
     pub step: usize,
     /// Which points.
     pub split: Split,
-    /// Mean negative log-likelihood, nats per point.
+    /// The objective on a training batch, the mean negative log-density on the validation set; nats
+    /// per point.
     pub loss: f64,
     /// Norm of the gradient before clipping (training rows).
     pub grad_norm: Option<f64>,
@@ -62,9 +64,20 @@ pub enum Points<'a> {
     Stream(&'a dyn DataSet),
 }
 
+/// The order of one epoch: its number and the rows.
+type Epoch = Option<(usize, Vec<usize>)>;
+
 impl Points<'_> {
     /// The batch of step `step` (from 0): a function of the stream and the step alone.
-    fn batch(&self, step: usize, size: usize, rng: &Rng, like: &Tensor) -> Result<Tensor> {
+    /// `epoch` only saves drawing the same order again.
+    fn batch(
+        &self,
+        step: usize,
+        size: usize,
+        rng: &Rng,
+        like: &Tensor,
+        epoch: &mut Epoch,
+    ) -> Result<Tensor> {
         match self {
             Self::Stream(data) => Ok(data
                 .sample(size, &mut rng.fork_at("batch", step as u64))?
@@ -76,7 +89,11 @@ impl Points<'_> {
                 let mut rows = Vec::with_capacity(size);
                 let mut at = step * size;
                 while rows.len() < size {
-                    let order = rng.fork_at("epoch", (at / n) as u64).permutation(n);
+                    if epoch.as_ref().is_none_or(|(number, _)| *number != at / n) {
+                        let mut stream = rng.fork_at("epoch", (at / n) as u64);
+                        *epoch = Some((at / n, stream.permutation(n)));
+                    }
+                    let order = epoch.as_ref().map_or(&[][..], |(_, order)| order);
                     let from = at % n;
                     let take = (n - from).min(size - rows.len());
                     rows.extend(order[from..from + take].iter().map(|&i| i as u32));
@@ -89,8 +106,8 @@ impl Points<'_> {
     }
 }
 
-/// How training ended.
-pub struct Trained {
+/// How training went and ended.
+pub struct Curves {
     /// The learning curves.
     pub history: Vec<HistoryRow>,
     /// Steps done.
@@ -103,25 +120,13 @@ pub struct Trained {
     pub diverged: Option<String>,
 }
 
-/// Rows of `x` that are evaluated at once.
-pub const CHUNK: usize = 8192;
-
 const TRAIN_ROWS: usize = 500;
 
-struct Validator<'a> {
-    model: &'a dyn Model,
-    points: &'a Tensor,
-}
-
-impl Validator<'_> {
-    /// Mean negative log-density and the number of points that have none.
-    fn loss(&self) -> Result<(f64, usize)> {
-        let values = num::to_vec(&num::in_chunks(self.points, CHUNK, |c| {
-            Ok(self.model.log_prob(c)?.detach())
-        })?)?;
-        let bad = values.iter().filter(|v| !v.is_finite()).count();
-        Ok((-values.iter().sum::<f64>() / values.len() as f64, bad))
-    }
+/// Mean negative log-density of `points` and the number of them that have none.
+fn validate(model: &dyn Model, points: &Tensor) -> Result<(f64, usize)> {
+    let values = evaluation::log_q(model, points)?;
+    let bad = values.iter().filter(|v| !v.is_finite()).count();
+    Ok((-values.iter().sum::<f64>() / values.len() as f64, bad))
 }
 
 /// Everything that a training run needs.
@@ -146,8 +151,8 @@ pub struct Training<'a> {
 /// every step.
 ///
 /// A loss or gradient that is not finite ends training: the model keeps the best weights so far
-/// and [`Trained::diverged`] says where it happened.
-pub fn train(task: &Training<'_>, watch: &mut dyn FnMut(&Progress)) -> Result<Trained> {
+/// and [`Curves::diverged`] says where it happened.
+pub fn train(task: &Training<'_>, watch: &mut dyn FnMut(&Progress)) -> Result<Curves> {
     let Training {
         model,
         params,
@@ -158,14 +163,8 @@ pub fn train(task: &Training<'_>, watch: &mut dyn FnMut(&Progress)) -> Result<Tr
         rng,
     } = *task;
     let began = std::time::Instant::now();
-    let vars = params.trainable().into_iter().map(|(_, v)| v).collect();
-    let mut adam = Adam::new(vars, spec.weight_decay)?;
-    let validator = Validator {
-        model,
-        points: validation,
-    };
-    let (first, bad) = validator.loss()?;
-    let mut out = Trained {
+    let (first, bad) = validate(model, validation)?;
+    let mut out = Curves {
         history: vec![HistoryRow {
             step: 0,
             split: Split::Validation,
@@ -179,15 +178,19 @@ pub fn train(task: &Training<'_>, watch: &mut dyn FnMut(&Progress)) -> Result<Tr
         diverged: None,
     };
     let mut best: (f64, Snapshot) = (finite_or_worst(first), params.snapshot()?);
+    let mut epoch = None;
     let log_every = spec.steps.div_ceil(TRAIN_ROWS);
     'phases: for (phase, share) in model.phases().into_iter().enumerate() {
         let end = (out.steps + (share * spec.steps as f64).round() as usize).min(spec.steps);
         if phase > 0 {
             params.restore(&best.1)?;
         }
+        // The moments of one phase say nothing of the weights that the next begins from.
+        let vars = params.trainable().into_iter().map(|(_, v)| v).collect();
+        let mut adam = Adam::new(vars, spec.weight_decay)?;
         let mut without_progress = 0;
         for step in out.steps + 1..=end {
-            let batch = points.batch(step - 1, spec.batch_size, rng, validation)?;
+            let batch = points.batch(step - 1, spec.batch_size, rng, validation, &mut epoch)?;
             let mut noise = rng.fork_at("objective", step as u64);
             let loss = objective.loss(model, phase, &batch, &mut noise)?;
             let value = num::to_vec(&loss)?[0];
@@ -236,7 +239,7 @@ pub fn train(task: &Training<'_>, watch: &mut dyn FnMut(&Progress)) -> Result<Tr
                 seconds: began.elapsed().as_secs_f64(),
             });
             if step % spec.validate_every == 0 || step == end || step == spec.steps {
-                let (loss, non_finite) = validator.loss()?;
+                let (loss, non_finite) = validate(model, validation)?;
                 out.history.push(HistoryRow {
                     step,
                     split: Split::Validation,
@@ -256,6 +259,12 @@ pub fn train(task: &Training<'_>, watch: &mut dyn FnMut(&Progress)) -> Result<Tr
                 }
             }
         }
+    }
+    if out.diverged.is_none() && !best.0.is_finite() {
+        out.diverged = Some(format!(
+            "no validation loss was finite in {} steps",
+            out.steps
+        ));
     }
     params.restore(&best.1)?;
     out.seconds = began.elapsed().as_secs_f64();

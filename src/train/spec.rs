@@ -23,7 +23,7 @@ pub enum Schedule {
     },
 }
 
-/// Numbers of the training run: kept for the computation.
+/// Floating-point format of parameters and points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
@@ -99,6 +99,14 @@ impl Schedule {
 }
 
 impl TrainSpec {
+    /// Points that a model may start from: the training set, or as many of a stream.
+    pub fn start_points(&self) -> usize {
+        match self.points {
+            0 => 10_000,
+            fixed => fixed,
+        }
+    }
+
     /// What is wrong with the settings, if anything.
     pub fn check(&self) -> std::result::Result<(), BadValue> {
         let count = |key: &str, value: usize, low: usize| {

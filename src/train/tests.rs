@@ -13,7 +13,7 @@ fn points(n: usize, rng: &mut Rng) -> Tensor {
 
 const FLOW: &str = "[flow]\nbijection.affine_coupling = { layers = 2, hidden = [8] }\n";
 
-fn run(model: &str, spec: &TrainSpec) -> (Trained, Snapshot) {
+fn run(model: &str, spec: &TrainSpec) -> (Curves, Snapshot) {
     let rng = Rng::new(5);
     let x = points(500, &mut rng.fork("x"));
     let validation = points(200, &mut rng.fork("validation"));
@@ -133,10 +133,12 @@ fn an_epoch_sees_every_point_once() {
         .unwrap();
     let points = Points::Fixed(x.clone());
     let rng = Rng::new(1);
-    let mut seen: Vec<f64> = (0..5)
-        .flat_map(|step| num::to_vec(&points.batch(step, 4, &rng, &x).unwrap()).unwrap())
-        .collect();
-    let again = num::to_vec(&points.batch(3, 4, &rng, &x).unwrap()).unwrap();
+    let batch = |step, epoch: &mut Epoch| {
+        num::to_vec(&points.batch(step, 4, &rng, &x, epoch).unwrap()).unwrap()
+    };
+    let mut epoch = None;
+    let mut seen: Vec<f64> = (0..5).flat_map(|step| batch(step, &mut epoch)).collect();
+    let again = batch(3, &mut None);
     assert_eq!(seen[12..16], again);
     seen.sort_by(f64::total_cmp);
     let twice: Vec<f64> = (0..20).map(|i| f64::from(i / 2)).collect();
