@@ -93,7 +93,7 @@ fn a_report_counts_failures_and_averages_the_rest() {
         "5 of 5 runs of `rad` on `cloud` failed (out of memory); counted, not averaged.",
         "1 of 5 runs of `clusters` on `cloud` not ended; in no mean.",
         "points of `rad` on `ring` were left out because their value is not finite (nll: 12 of \
-         50000).",
+         50012).",
     ] {
         assert!(warnings.contains(expected), "no {expected} in\n{warnings}");
     }
