@@ -210,18 +210,28 @@ pub fn silhouette(points: &[f64], clusters: &Clusters, sample: usize, rng: &mut 
     total / chosen.len().max(1) as f64
 }
 
-/// k-means with the K between 2 and `max` whose silhouette is best.
+/// Points that the number of clusters is chosen on.
+const CHOICE: usize = 2000;
+
+/// k-means with the K between 2 and `max` whose silhouette is best. K is chosen on at most 2,000
+/// of the points, the clusters are those of all.
 pub fn best_silhouette(points: &[f64], dim: usize, max: usize, rng: &Rng) -> Clusters {
-    let mut best: Option<(f64, Clusters)> = None;
+    let mut order = rng.fork("choice").permutation(points.len() / dim);
+    order.truncate(CHOICE);
+    let some: Vec<f64> = order
+        .iter()
+        .flat_map(|i| points[i * dim..(i + 1) * dim].iter().copied())
+        .collect();
+    let mut best = (f64::NEG_INFINITY, 1);
     for k in 2..=max.max(2) {
-        let clusters = kmeans(points, dim, k, 10, &rng.fork_at("k", k as u64));
+        let clusters = kmeans(&some, dim, k, 5, &rng.fork_at("k", k as u64));
         // The same points for every K, so that the choice is not between samples.
-        let score = silhouette(points, &clusters, 1000, &mut rng.fork("silhouette"));
-        if best.as_ref().is_none_or(|(s, _)| score > *s) {
-            best = Some((score, clusters));
+        let score = silhouette(&some, &clusters, 1000, &mut rng.fork("silhouette"));
+        if score > best.0 {
+            best = (score, clusters.len());
         }
     }
-    best.map_or_else(|| kmeans(points, dim, 1, 1, rng), |(_, c)| c)
+    kmeans(points, dim, best.1, 10, rng)
 }
 
 #[cfg(test)]
