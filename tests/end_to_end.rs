@@ -147,6 +147,7 @@ fn a_run_that_diverges_does_not_stop_the_others() {
     );
     let said = place.mdn(&["train", "wild.toml", "--index", "0"]);
     said.failed(4, "ring/plain/seed-0 diverged: ");
+    said.failed(4, "; try a lower train.learning_rate");
     assert_eq!(said.out, "diverged  results/wild/ring/plain/seed-0\n");
     // The same again says the same without training.
     let again = place.mdn(&["train", "wild.toml", "--index", "0"]);
@@ -193,6 +194,15 @@ fn samples_repeat_and_have_the_density_that_is_said() {
     let from_stdin = place.mdn_with_stdin(&["density", RAD, "-", "-o", "d.csv"], &text);
     from_stdin.fine();
     assert_eq!(place.read("d.csv"), density);
+
+    let parts = place.mdn(&["density", RAD, "s.csv", "--parts"]).fine();
+    assert_eq!(parts.lines().next(), Some("x1,x2,log_density,part"));
+    for (plain, line) in density.lines().zip(parts.lines()).skip(1) {
+        let part = line
+            .strip_prefix(plain)
+            .and_then(|rest| rest.strip_prefix(','));
+        assert!(part.is_some_and(|p| p.parse::<u64>().is_ok()), "{line}");
+    }
 
     place.write("three.csv", "x1,x2,x3\n1,2,3\n");
     place

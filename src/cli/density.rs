@@ -11,12 +11,14 @@ use super::{Context, Exit};
 use crate::device;
 use crate::experiment::run::Trained;
 use crate::experiment::store::RunDir;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Evaluate a trained run's log-density at given points
 ///
 /// Reads a CSV file with one point per row (a header is optional) and writes the same points with
-/// a last column log_density (nats).
+/// a last column log_density (nats), and with --parts one more, part: the component of a mixture
+/// base, the cluster, or RAD's code (0 left, 1 middle, 2 right of every fold from data to base, read
+/// as a number in base 3).
 #[derive(Debug, Clone, Args)]
 pub(super) struct DensityArgs {
     /// Folder of the run, such as results/ring/ring/rad/seed-0
@@ -25,6 +27,9 @@ pub(super) struct DensityArgs {
     /// CSV file with one point per row; `-` reads stdin
     #[arg(value_name = "POINTS.csv")]
     points: PathBuf,
+    /// Also write the part of the model that each point belongs to
+    #[arg(long)]
+    parts: bool,
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE.csv")]
     output: Option<PathBuf>,
@@ -35,12 +40,26 @@ pub(super) fn run(args: &DensityArgs, context: &Context) -> Result<Exit> {
     let trained = Trained::load(&RunDir(args.run.clone()), &device::Choice::Cpu.open())?;
     points.check_dim(trained.dim())?;
     let log_density = trained.log_density(&points.rows)?;
-    let mut text = header(trained.dim()) + ",log_density\n";
-    for (row, log_q) in points.rows.iter().zip(log_density) {
+    let parts = if args.parts {
+        trained.parts(&points.rows)?.ok_or_else(|| {
+            let run = args.run.display();
+            Error::request(format!(
+                "{run}: expected a model with parts; this one has none"
+            ))
+        })?
+    } else {
+        Vec::new()
+    };
+    let mut text = header(trained.dim()) + ",log_density";
+    text += if args.parts { ",part\n" } else { "\n" };
+    for (i, (row, log_q)) in points.rows.iter().zip(log_density).enumerate() {
         for x in row {
             let _ = write!(text, "{x},");
         }
-        let _ = writeln!(text, "{log_q}");
+        let _ = match parts.get(i) {
+            Some(part) => writeln!(text, "{log_q},{part}"),
+            None => writeln!(text, "{log_q}"),
+        };
     }
     print_or_write(&text, args.output.as_deref())?;
     if let Some(path) = &args.output {

@@ -166,7 +166,11 @@ pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
     let mut lines: Vec<_> = rest
         .map(|e| {
             let (label, status) = (jobs[e.job].spec.label(), &e.status);
-            format!("{label} {}: {}", status.state.word(), status.reason)
+            let hint = match status.state {
+                State::Diverged => "; try a lower train.learning_rate",
+                _ => "",
+            };
+            format!("{label} {}: {}{hint}", status.state.word(), status.reason)
         })
         .collect();
     let failed = ended.len() - done - diverged;

@@ -376,8 +376,18 @@ impl Trained {
         if points.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = points.concat();
-        let x = num::from_rows(&rows, self.dim(), self.dtype, &self.device)?;
-        evaluation::log_q(self.model.as_ref(), &x)
+        evaluation::log_q(self.model.as_ref(), &self.tensor(points)?)
+    }
+
+    /// The part of the model that every point belongs to; `None` for a model without parts.
+    pub fn parts(&self, points: &[Vec<f64>]) -> Result<Option<Vec<u64>>> {
+        if points.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        evaluation::parts(self.model.as_ref(), &self.tensor(points)?)
+    }
+
+    fn tensor(&self, points: &[Vec<f64>]) -> Result<Tensor> {
+        num::from_rows(&points.concat(), self.dim(), self.dtype, &self.device)
     }
 }

@@ -144,14 +144,16 @@ mod tests {
     use crate::num::to_vec;
     use crate::rng::Rng;
 
+    const ALL: [Activation; 4] = [
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Silu,
+        Activation::Gelu,
+    ];
+
     #[test]
     fn a_broken_weight_shows_with_every_activation() {
-        for activation in [
-            Activation::Relu,
-            Activation::Tanh,
-            Activation::Silu,
-            Activation::Gelu,
-        ] {
+        for activation in ALL {
             let params = Params::seeded(Rng::new(1), DType::F64, &Device::Cpu);
             let last = LastLayer {
                 std: 1.0,
@@ -180,22 +182,20 @@ mod tests {
             ("out.weight", 3.0),
             ("out.bias", -1.0),
         ];
-        let cases: [(Activation, fn(f64) -> f64); 4] = [
-            (Activation::Relu, |v| v.max(0.0)),
-            (Activation::Tanh, f64::tanh),
-            (Activation::Silu, |v| v / (1.0 + (-v).exp())),
-            (Activation::Gelu, |v| {
-                0.5 * v * (1.0 + libm::erf(v / std::f64::consts::SQRT_2))
-            }),
-        ];
-        for (activation, s) in cases {
+        let by_hand = |activation, v: f64| match activation {
+            Activation::Relu => v.max(0.0),
+            Activation::Tanh => v.tanh(),
+            Activation::Silu => v / (1.0 + (-v).exp()),
+            Activation::Gelu => 0.5 * v * (1.0 + libm::erf(v / std::f64::consts::SQRT_2)),
+        };
+        for activation in ALL {
             let tensors = values.iter().map(|(n, v)| ((*n).to_owned(), tensor(*v)));
             let params = Params::from_tensors(tensors.collect(), DType::F64, &Device::Cpu);
             let mlp = Mlp::new(&params, 1, &[1], activation, LastLayer::zero(1)).unwrap();
             let x = Tensor::new(&[[-2.0], [1.0]], &Device::Cpu).unwrap();
             let got = to_vec(&mlp.forward(&x).unwrap()).unwrap();
             for (got, x) in got.iter().zip([-2.0, 1.0]) {
-                let expected = 3.0 * s(2.0 * x + 1.0) - 1.0;
+                let expected = 3.0 * by_hand(activation, 2.0 * x + 1.0) - 1.0;
                 assert!(
                     (got - expected).abs() < 1e-6,
                     "{activation:?}: {got}, {expected}"
