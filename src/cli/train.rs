@@ -25,10 +25,11 @@ use crate::{Error, Result};
 ///   config.toml          the run as an experiment file of its own, every default filled in
 ///   history.csv          loss and gradient norm by step
 ///   metrics.csv          what was measured, with standard errors
+///   cost.csv             seconds and steps per second: what differs between equal runs
 ///   model.safetensors    the weights
 ///   environment.toml     command, version, device, threads, start and end
 ///   status               running, done, diverged or failed, with the reason
-///   density.png, training.png
+///   density.png, training.png, and picture.safetensors, which the first is drawn from
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct TrainArgs {
