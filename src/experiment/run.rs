@@ -21,6 +21,7 @@ use crate::{Error, Result};
 
 const PICTURE_SAMPLES: usize = 4000;
 const PICTURE_POINTS: usize = 1000;
+const PICTURE_SIDE: usize = 300;
 
 /// Files that a run writes and that a new one of the same place removes first.
 const OUTPUTS: [&str; 8] = [
@@ -220,23 +221,25 @@ impl<'a> Run<'a> {
         place.write_metrics(&rows(false))?;
         // Apart from the metrics, which are the same bytes on every repetition.
         place.write_costs(&rows(true))?;
-        if let Some(picture) = self.picture(&evaluation, &points, &samples)? {
+        if let Some(picture) = self.picture(&points, &samples)? {
             place.write_picture(&picture)?;
         }
         Ok(())
     }
 
-    fn picture(
-        &self,
-        evaluation: &Evaluation,
-        points: &Tensor,
-        samples: &[f64],
-    ) -> Result<Option<Picture>> {
-        let Some(grid) = &evaluation.grid else {
+    fn picture(&self, points: &Tensor, samples: &[f64]) -> Result<Option<Picture>> {
+        let Some(view) = self.data.view() else {
             return Ok(None);
         };
+        // The data's own view with a margin, whatever the model does outside: all models of a data
+        // set are shown on the same axes.
+        let view = view.map(|(low, high)| {
+            let margin = 0.05 * (high - low);
+            (low - margin, high + margin)
+        });
+        let side = self.spec.evaluation.grid.min(PICTURE_SIDE);
         let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
-        let rows = evaluation::grid_rows(grid.view, grid.side);
+        let rows = evaluation::grid_rows(view, side);
         let log_p = self
             .data
             .truth()
@@ -259,10 +262,10 @@ impl<'a> Run<'a> {
                 .collect()
         };
         Ok(Some(Picture {
-            view: grid.view,
-            side: grid.side,
+            view,
+            side,
             log_p,
-            log_q: single(&grid.log_q),
+            log_q: single(&evaluation::log_q(self.model.as_ref(), &x)?),
             part,
             samples: pairs(samples, PICTURE_SAMPLES),
             points: pairs(&num::to_vec(points)?, PICTURE_POINTS),
