@@ -220,7 +220,7 @@ pub(super) fn check_start(
         Some((key, k)) if k > train.start_points() => {
             let name = key.rsplit('.').next().unwrap_or_default();
             let expected = format!(
-                "`{name}` <= the {} points that training starts from",
+                "`{name}` <= {}, the number of points that training starts from",
                 train.start_points()
             );
             Err(BadValue::new(&key, expected, k))

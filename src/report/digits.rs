@@ -54,6 +54,17 @@ pub fn with_half(value: f64, half: f64) -> String {
     }
     let decimals = 1 - magnitude(half);
     let top = magnitude(value.abs().max(half));
+    if decimals > MOST_DECIMALS && (-2..=MOST_DECIMALS).contains(&top) {
+        // Near 1, say, five decimals tell enough.
+        let most = MOST_DECIMALS as usize;
+        let least = 10f64.powi(-MOST_DECIMALS);
+        let half = if half < 0.5 * least {
+            format!("<{least:.most$}")
+        } else {
+            format!("{half:.most$}")
+        };
+        return format!("{value:.most$} ± {half}");
+    }
     if decimals > MOST_DECIMALS || top > MOST_DECIMALS {
         let unit = 10f64.powi(top);
         let decimals = (decimals + top).max(0) as usize;
@@ -102,6 +113,8 @@ mod tests {
             (1532.2, 127.0, "1532 ± 127"),
             (8.0, 0.0, "8 ± 0"),
             (0.0, 0.0, "0 ± 0"),
+            (1.000005, 0.0000921, "1.00001 ± 0.00009"),
+            (0.9999951, 5.5e-7, "1.00000 ± <0.00001"),
             (1.2345e-9, 1.2e-10, "(1.23 ± 0.12)e-9"),
             (2.5e7, 1.0e6, "(2.50 ± 0.10)e7"),
             (f64::INFINITY, f64::NAN, "inf"),

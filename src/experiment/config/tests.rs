@@ -63,7 +63,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "steps = 500",
         "points = 7",
         "e/ring.toml:15: models.mixture_base.flow.base.mixture: expected `components` <= \
-         the 7 points that training starts from; got 8",
+         7, the number of points that training starts from; got 8",
     ),
     (
         "components = 8, ",
