@@ -179,6 +179,27 @@ mod tests {
         names.map(str::to_owned).collect()
     }
 
+    /// A member that is not among the examples would escape every law.
+    #[test]
+    fn every_member_has_an_example() {
+        fn covered<T: Serialize + DeserializeOwned>(examples: Vec<(&'static str, T)>) {
+            let seen: Vec<String> = examples
+                .into_iter()
+                .filter_map(|(_, spec)| match toml::Value::try_from(spec) {
+                    Ok(toml::Value::Table(table)) => table.keys().next().cloned(),
+                    _ => None,
+                })
+                .collect();
+            for member in members::<T>() {
+                assert!(seen.contains(&member), "{member} is not among {seen:?}");
+            }
+        }
+        covered(BijectionSpec::examples());
+        covered(BaseSpec::examples());
+        covered(ModelSpec::examples());
+        covered(DataSpec::examples());
+    }
+
     #[test]
     fn the_lists_are_those_of_the_specifications() {
         let of = |table: &[Line]| table.iter().map(|l| l.0.to_owned()).collect::<Vec<_>>();

@@ -9,8 +9,8 @@ use super::output::print_or_write;
 use super::points::header;
 use super::{Context, Exit};
 use crate::device;
-use crate::experiment::run::Trained;
 use crate::experiment::store::RunDir;
+use crate::experiment::trained::Trained;
 use crate::rng::Rng;
 use crate::Result;
 

@@ -9,6 +9,7 @@ pub mod plan;
 pub mod pool;
 pub mod run;
 pub mod store;
+pub mod trained;
 pub mod weights;
 
 /// The table `[evaluation]` of an experiment file.

@@ -1,4 +1,4 @@
-//! One run from its specification to its record, and a trained run read back.
+//! One run from its specification to its record.
 
 use std::time::SystemTime;
 
@@ -107,7 +107,7 @@ struct Run<'a> {
 }
 
 /// The floating-point format of a precision.
-fn dtype_of(precision: Precision) -> DType {
+pub(super) fn dtype_of(precision: Precision) -> DType {
     match precision {
         Precision::F32 => DType::F32,
         Precision::F64 => DType::F64,
@@ -304,95 +304,5 @@ fn row(metric: &dyn crate::metrics::Metric, on: &Evaluation) -> MetricRow {
     row
 }
 
-/// A trained run read back from its folder.
-pub struct Trained {
-    /// What it is.
-    pub spec: RunSpec,
-    model: Box<dyn Model>,
-    dtype: DType,
-    device: Device,
-}
-
-impl Trained {
-    /// Reads a run's folder. A missing, unfinished or damaged one is a bad request that names it.
-    pub fn load(place: &RunDir, device: &Device) -> Result<Self> {
-        let wrong = |why: String| Err(Error::request(format!("{}: {why}", place.0.display())));
-        if !place.0.is_dir() {
-            return wrong("expected the folder of a run; there is no such folder".to_owned());
-        }
-        let status = place.read_status()?;
-        match status.state {
-            State::Done => {}
-            State::Missing => {
-                return wrong(
-                    "expected the folder of a run, as in \
-                     results/<experiment>/<data>/<model>/seed-<n>; it has no file `status`"
-                        .to_owned(),
-                )
-            }
-            other => {
-                let reason = match status.reason.as_str() {
-                    "" => String::new(),
-                    reason => format!(" ({reason})"),
-                };
-                return wrong(format!(
-                    "expected a run that is done; this one is {}{reason}",
-                    other.word()
-                ));
-            }
-        }
-        let spec = RunSpec::read(&place.path("config.toml"))?;
-        let path = place.path("model.safetensors");
-        let bytes = std::fs::read(&path).map_err(Error::io(&path, "could not read"))?;
-        let named = |e: Error| Error::request(format!("{}: {e}", path.display()));
-        let dtype = dtype_of(spec.train.precision);
-        let params =
-            Params::from_tensors(weights::from_bytes(&bytes).map_err(named)?, dtype, device);
-        let dim = spec.data.build()?.dim();
-        let model = spec.model.build(&params, dim, None).map_err(named)?;
-        Ok(Self {
-            spec,
-            model,
-            dtype,
-            device: device.clone(),
-        })
-    }
-
-    /// Number of coordinates of a point.
-    pub fn dim(&self) -> usize {
-        self.model.dim()
-    }
-
-    /// `n` samples, one row each.
-    pub fn sample(&self, n: usize, rng: &mut Rng) -> Result<Vec<Vec<f64>>> {
-        let mut rows = Vec::with_capacity(n);
-        while rows.len() < n {
-            let x = self
-                .model
-                .sample(evaluation::CHUNK.min(n - rows.len()), rng)?;
-            let values = num::to_vec(&x)?;
-            rows.extend(values.chunks_exact(self.dim()).map(<[f64]>::to_vec));
-        }
-        Ok(rows)
-    }
-
-    /// log q (nats) of every point.
-    pub fn log_density(&self, points: &[Vec<f64>]) -> Result<Vec<f64>> {
-        if points.is_empty() {
-            return Ok(Vec::new());
-        }
-        evaluation::log_q(self.model.as_ref(), &self.tensor(points)?)
-    }
-
-    /// The part of the model that every point belongs to; `None` for a model without parts.
-    pub fn parts(&self, points: &[Vec<f64>]) -> Result<Option<Vec<u64>>> {
-        if points.is_empty() {
-            return Ok(Some(Vec::new()));
-        }
-        evaluation::parts(self.model.as_ref(), &self.tensor(points)?)
-    }
-
-    fn tensor(&self, points: &[Vec<f64>]) -> Result<Tensor> {
-        num::from_rows(&points.concat(), self.dim(), self.dtype, &self.device)
-    }
-}
+#[cfg(test)]
+mod tests;
