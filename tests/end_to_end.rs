@@ -215,6 +215,22 @@ fn samples_repeat_and_have_the_density_that_is_said() {
 #[test]
 fn a_damaged_run_is_refused() {
     let place = trained();
+    let config = format!("{RAD}/config.toml");
+    let whole = place.read(&config);
+    // Settings of a smaller model, or of another precision, must not read these weights.
+    let cases = [
+        (whole.replace("layers = 2", "layers = 1"), "got one more"),
+        (
+            whole.replace("\"f32\"", "\"f64\""),
+            "expected numbers in F64",
+        ),
+    ];
+    for (edited, why) in cases {
+        assert_ne!(edited, whole);
+        place.write(&config, &edited);
+        place.mdn(&["sample", RAD, "-n", "5"]).refused(why);
+    }
+    place.write(&config, &whole);
     place.write(&format!("{RAD}/model.safetensors"), "no weights");
     place
         .mdn(&["sample", RAD, "-n", "5"])

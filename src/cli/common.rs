@@ -36,10 +36,10 @@ pub(super) struct SelectionArgs {
     #[arg(long = "data", value_name = "NAME")]
     pub data: Vec<String>,
     /// Only this seed (may be given several times)
-    #[arg(long = "seed", value_name = "N")]
+    #[arg(long = "seed", value_name = "N", allow_negative_numbers = true)]
     pub seeds: Vec<u64>,
     /// Only the run with this index, as `mdn runs FILE` counts them (from 0)
-    #[arg(long, value_name = "N", conflicts_with_all = ["models", "data", "seeds"])]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with_all = ["models", "data", "seeds"])]
     pub index: Option<usize>,
     /// Folder of all results [default: results]
     #[arg(long, value_name = "DIR")]

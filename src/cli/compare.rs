@@ -58,6 +58,9 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
     for warning in &report.warnings {
         warn(warning);
     }
+    if jobs.len() < plan.runs.len() {
+        context.note("a part of the experiment: its files and figures are left as they are");
+    }
     for file in &report.files {
         context.note(&format!("wrote {}", file.display()));
     }
@@ -82,6 +85,7 @@ fn compare(plan: &Plan, jobs: &[Job], out: PathBuf, context: &Context) -> Result
         seeds: &seeds,
         reference: reference.filter(|r| models.contains(r)).map(String::as_str),
         command: &context.command,
+        whole: jobs.len() == plan.runs.len(),
     })
 }
 

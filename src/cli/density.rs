@@ -18,7 +18,8 @@ use crate::{Error, Result};
 /// Reads a CSV file with one point per row (a header is optional) and writes the same points with
 /// a last column log_density (nats), and with --parts one more, part: the component of a mixture
 /// base, the cluster, or RAD's code (0 left, 1 middle, 2 right of every fold from data to base, read
-/// as a number in base 3).
+/// as a number in base 3; beyond 40 folds
+/// the number wraps around).
 #[derive(Debug, Clone, Args)]
 pub(super) struct DensityArgs {
     /// Folder of the run, such as results/ring/ring/rad/seed-0

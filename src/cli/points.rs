@@ -44,16 +44,44 @@ pub(super) fn read(path: &Path) -> Result<Points> {
     parse(&name, &text)
 }
 
+/// A column's name, without the quotes that some programs put around it.
+fn title(cell: &str) -> &str {
+    let cell = cell.trim();
+    let inner = cell.strip_prefix('"').and_then(|c| c.strip_suffix('"'));
+    inner.unwrap_or(cell)
+}
+
+/// Whether a cell of the first row can be a column's name; anything else is a point or a fault.
+fn is_title(cell: &str) -> bool {
+    let cell = title(cell);
+    cell.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && cell
+            .chars()
+            .all(|c| c.is_alphanumeric() || "_ []().-".contains(c))
+        && cell.parse::<f64>().is_err()
+}
+
 fn parse(name: &str, text: &str) -> Result<Points> {
     let fault = |line: usize, what: String| Error::request(format!("{name}:{line}: {what}"));
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.lines().zip(1..).peekable();
-    // A header has no number in it at all; a row with one bad cell is a fault.
-    let titled = lines
-        .next_if(|(line, _)| {
-            !line.trim().is_empty() && line.split(',').all(|c| c.trim().parse::<f64>().is_err())
-        })
-        .is_some();
+    let titles: Option<Vec<&str>> = lines
+        .next_if(|(line, _)| line.split(',').all(is_title))
+        .map(|(line, _)| line.split(',').map(title).collect());
+    if let Some(titles) = &titles {
+        let wanted = header(titles.len());
+        let order = wanted.split(',').collect::<Vec<_>>();
+        let numbered = titles.iter().any(|t| order.contains(t));
+        if numbered && *titles != order {
+            return Err(fault(
+                1,
+                format!(
+                    "expected the columns {wanted} in this order; got {}",
+                    titles.join(",")
+                ),
+            ));
+        }
+    }
     let mut rows: Vec<Vec<f64>> = Vec::new();
     for (line, number) in lines {
         if line.trim().is_empty() {
@@ -65,7 +93,15 @@ fn parse(name: &str, text: &str) -> Result<Points> {
                 Ok(x) if x.is_finite() => Ok(x),
                 _ => Err(fault(
                     number,
-                    format!("expected a finite number; got `{}`", cell.trim()),
+                    format!(
+                        "expected a finite number{}; got `{}`",
+                        if cell.contains([';', '\t']) {
+                            " between commas"
+                        } else {
+                            ""
+                        },
+                        cell.trim()
+                    ),
                 )),
             })
             .collect::<Result<Vec<_>>>()?;
@@ -81,6 +117,18 @@ fn parse(name: &str, text: &str) -> Result<Points> {
         }
         rows.push(row);
     }
+    if let (Some(titles), Some(row)) = (&titles, rows.first()) {
+        if titles.len() != row.len() {
+            return Err(fault(
+                2,
+                format!(
+                    "expected {} values as in the header; got {}",
+                    titles.len(),
+                    row.len()
+                ),
+            ));
+        }
+    }
     if rows.is_empty() {
         return Err(Error::request(format!(
             "{name}: expected at least one point; got none"
@@ -88,7 +136,7 @@ fn parse(name: &str, text: &str) -> Result<Points> {
     }
     Ok(Points {
         name: name.to_owned(),
-        first_line: if titled { 2 } else { 1 },
+        first_line: if titles.is_some() { 2 } else { 1 },
         rows,
     })
 }
@@ -157,6 +205,26 @@ mod tests {
             ),
             ("1,two\n", "p.csv:1: expected a finite number; got `two`"),
             ("1,2,\n", "p.csv:1: expected a finite number; got ``"),
+            (
+                "0;1\n2;3\n",
+                "p.csv:1: expected a finite number between commas; got `0;1`",
+            ),
+            (
+                "1.2.3\n2\n",
+                "p.csv:1: expected a finite number; got `1.2.3`",
+            ),
+            (
+                "\"0.5\"\n1\n",
+                "p.csv:1: expected a finite number; got `\"0.5\"`",
+            ),
+            (
+                "x2,x1\n1,2\n",
+                "p.csv:1: expected the columns x1,x2 in this order; got x2,x1",
+            ),
+            (
+                "a,b,c\n1,2\n",
+                "p.csv:2: expected 3 values as in the header; got 2",
+            ),
             ("x,y\n", "p.csv: expected at least one point; got none"),
             ("", "p.csv: expected at least one point; got none"),
         ];

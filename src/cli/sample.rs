@@ -27,11 +27,21 @@ pub(super) struct SampleArgs {
     #[arg(value_name = "RUN")]
     run: PathBuf,
     /// Number of samples
-    #[arg(short = 'n', long = "count", value_name = "N")]
+    #[arg(
+        short = 'n',
+        long = "count",
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     count: u64,
     /// Seed of the draws
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     seed: u64,
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE.csv")]

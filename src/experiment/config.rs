@@ -148,9 +148,9 @@ impl Config {
 fn check_name(place: &str, name: &str) -> std::result::Result<(), BadValue> {
     let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     BadValue::unless(
-        (1..=64).contains(&name.len()) && name.chars().all(fine),
+        (1..=64).contains(&name.len()) && name.chars().all(fine) && !name.starts_with('-'),
         place,
-        "a name of 1 to 64 characters out of a-z, 0-9, `_` and `-`",
+        "a name of 1 to 64 characters out of a-z, 0-9, `_` and `-`, not beginning with `-`",
         format!("{name:?}"),
     )
 }

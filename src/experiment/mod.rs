@@ -35,9 +35,9 @@ impl EvaluationSpec {
     /// What is wrong with the settings, if anything.
     pub fn check(&self) -> Result<(), BadValue> {
         BadValue::unless(
-            (100..=100_000_000).contains(&self.points),
+            (100..=10_000_000).contains(&self.points),
             "points",
-            "100 <= `points` <= 100000000",
+            "100 <= `points` <= 10000000",
             self.points,
         )?;
         BadValue::unless(

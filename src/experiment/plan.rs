@@ -154,8 +154,14 @@ impl RunSpec {
 
     /// Reads what [`RunSpec::to_toml`] wrote. Anything else is a bad request that names `path`.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::try_from(Config::load(path, &[])?).map_err(|why| {
-            Error::request(format!("{}: no run's config.toml: {why}", path.display()))
+        let hint = "`mdn train` with --force makes the run anew";
+        let config = Config::load(path, &[])
+            .map_err(|e| Error::request(format!("settings of a run: {e} ({hint})")))?;
+        Self::try_from(config).map_err(|why| {
+            Error::request(format!(
+                "{}: no run's settings: {why} ({hint})",
+                path.display()
+            ))
         })
     }
 

@@ -73,7 +73,7 @@ pub trait Watch: Sync {
 }
 
 /// What is to be done with each job. A run that ended before is not done again, one that was
-/// broken off or failed is. A finished run with other settings is a bad request: it would be
+/// broken off or failed, or whose files are missing, is. A finished run with other settings is a bad request: it would be
 /// overwritten. With `force` every job is trained.
 pub fn actions(jobs: &[Job], force: bool) -> Result<Vec<Action>> {
     jobs.iter()
@@ -83,6 +83,9 @@ pub fn actions(jobs: &[Job], force: bool) -> Result<Vec<Action>> {
             }
             let status = job.place.read_status()?;
             if !matches!(status.state, State::Done | State::Diverged) {
+                return Ok(Action::Train);
+            }
+            if !job.place.is_complete() {
                 return Ok(Action::Train);
             }
             let made = RunSpec::read(&job.place.path("config.toml"))?;

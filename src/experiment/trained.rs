@@ -59,6 +59,7 @@ impl Trained {
             Params::from_tensors(weights::from_bytes(&bytes).map_err(named)?, dtype, device);
         let dim = spec.data.build()?.dim();
         let model = spec.model.build(&params, dim, None).map_err(named)?;
+        params.check_all_used().map_err(named)?;
         Ok(Self {
             spec,
             model,

@@ -239,7 +239,9 @@ fn log_jacobian(model: &Rad, x: &Tensor, i: usize) -> f64 {
 #[test]
 fn single_precision_follows_double() {
     let (params, model) = rad(4, Gates::Edge, 2, 0.2, 9);
-    let loaded = Params::from_tensors(params.snapshot().unwrap(), DType::F32, &Device::Cpu);
+    let single = |(name, t): (String, Tensor)| (name, t.to_dtype(DType::F32).unwrap());
+    let snapshot = params.snapshot().unwrap().into_iter().map(single).collect();
+    let loaded = Params::from_tensors(snapshot, DType::F32, &Device::Cpu);
     let single = Rad::build(&spec(4, Gates::Edge), &loaded, 2, None).unwrap();
     let x = model.sample(2000, &mut Rng::new(4)).unwrap();
     let exact = to_vec(&model.log_prob(&x).unwrap()).unwrap();

@@ -29,6 +29,10 @@ enum Source {
     File(BTreeMap<String, Tensor>),
 }
 
+/// Numbers that all parameters together may have: 8 GiB with gradients and moments in double
+/// precision.
+const MOST: usize = 1 << 28;
+
 /// A copy of every parameter's value.
 pub type Snapshot = BTreeMap<String, Tensor>;
 
@@ -110,6 +114,16 @@ impl Params {
         start: impl FnOnce(&mut Rng) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let shape = shape.into();
+        // Before anything of that size is made.
+        let have = self.total();
+        if shape.elem_count() > MOST - have.min(MOST) {
+            return Err(Error::request(format!(
+                "parameter `{}` of shape {:?}: expected at most {MOST} numbers in all parameters \
+                 together (try fewer layers or smaller widths)",
+                self.full(name),
+                shape.dims()
+            )));
+        }
         let tensor = self.any_shape(name, trainable, start)?;
         if tensor.shape() == &shape {
             return Ok(tensor);
@@ -144,6 +158,12 @@ impl Params {
         };
         let value = match seed {
             Ok(mut rng) => start(&mut rng)?,
+            Err(tensor) if tensor.dtype().is_float() && tensor.dtype() != dtype => {
+                return Err(Error::request(format!(
+                    "parameter `{full}`: expected numbers in {dtype:?}; got {:?}",
+                    tensor.dtype()
+                )))
+            }
             Err(tensor) => tensor,
         };
         let value = if value.dtype().is_float() {
@@ -191,6 +211,25 @@ impl Params {
             .collect()
     }
 
+    fn total(&self) -> usize {
+        let store = self.store.borrow();
+        store.vars.values().map(|(v, _)| v.elem_count()).sum()
+    }
+
+    /// Refuses a file that holds parameters which nothing asked for: it is another model's.
+    pub fn check_all_used(&self) -> Result<()> {
+        let store = self.store.borrow();
+        let Source::File(tensors) = &store.source else {
+            return Ok(());
+        };
+        match tensors.keys().find(|name| !store.vars.contains_key(*name)) {
+            None => Ok(()),
+            Some(name) => Err(Error::request(format!(
+                "expected the parameters of the model in config.toml; got one more, `{name}`"
+            ))),
+        }
+    }
+
     /// Number of trainable numbers.
     pub fn count(&self) -> usize {
         self.trainable().iter().map(|(_, v)| v.elem_count()).sum()
@@ -227,5 +266,35 @@ impl Params {
             var.set(&(var.as_tensor() + (noise * std).unwrap()).unwrap())
                 .unwrap();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_no_memory_would_hold_is_refused_before_it_is_made() {
+        let params = Params::seeded(Rng::new(0), DType::F32, &Device::Cpu);
+        params.normal("small", (3, 4), 1.0).unwrap();
+        let why = params.normal("large", (65_536, 65_536), 1.0).unwrap_err();
+        assert!(why.to_string().contains("`large`"), "{why}");
+        assert_eq!(params.count(), 12);
+    }
+
+    #[test]
+    fn a_file_of_another_model_is_refused() {
+        let params = Params::seeded(Rng::new(0), DType::F32, &Device::Cpu);
+        params.normal("a", 2, 1.0).unwrap();
+        params.normal("b", 2, 1.0).unwrap();
+        let saved = params.snapshot().unwrap();
+        let loaded = Params::from_tensors(saved.clone(), DType::F32, &Device::Cpu);
+        loaded.normal("a", 2, 1.0).unwrap();
+        let why = loaded.check_all_used().unwrap_err().to_string();
+        assert!(why.contains("`b`"), "{why}");
+        assert!(loaded.normal("b", 3, 1.0).is_err(), "another shape");
+        assert!(loaded.normal("c", 2, 1.0).is_err(), "not in the file");
+        let double = Params::from_tensors(saved, DType::F64, &Device::Cpu);
+        assert!(double.normal("a", 2, 1.0).is_err(), "another precision");
     }
 }

@@ -102,6 +102,7 @@ impl Fixture {
 
     pub fn comparison<'a>(&'a self, dir: &'a Path) -> Comparison<'a> {
         Comparison {
+            whole: true,
             experiment: "rings",
             dir,
             data: &self.data,

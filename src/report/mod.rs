@@ -37,6 +37,9 @@ pub struct Comparison<'a> {
     pub reference: Option<&'a str>,
     /// What the user typed: every figure says it.
     pub command: &'a str,
+    /// Whether this is the whole experiment. A part of it is only printed: the files are the whole
+    /// one's.
+    pub whole: bool,
 }
 
 /// What [`compare`] found and wrote.
@@ -71,18 +74,24 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     }
     let rows = summary::rows(&results);
     let warnings = warnings::warnings(&results);
-    let figures = figures::draw_comparison(&results)?;
+    let figures = if what.whole {
+        figures::remove_old(what.dir)?;
+        figures::draw_comparison(&results)?
+    } else {
+        Vec::new()
+    };
     let names: Vec<String> = figures
         .iter()
         .filter_map(|f| Some(f.file_name()?.to_string_lossy().into_owned()))
         .collect();
     let page = page::page(&results, &rows, &warnings, &names);
     let mut files = Vec::new();
-    for (name, bytes) in [
+    let written = [
         ("runs.csv", files::runs_csv(&results)?),
         ("summary.csv", files::summary_csv(&rows)?),
         ("summary.md", page.into_bytes()),
-    ] {
+    ];
+    for (name, bytes) in written.into_iter().filter(|_| what.whole) {
         let path = what.dir.join(name);
         write_atomic(&path, &bytes)?;
         files.push(path);

@@ -2,7 +2,7 @@
 
 use super::Comparison;
 use crate::experiment::store::{MetricRow, RunDir, State, Status};
-use crate::Result;
+use crate::{Error, Result};
 
 /// One run as its folder tells it.
 #[derive(Debug, Clone)]
@@ -57,7 +57,12 @@ impl<'a> Results<'a> {
                     let place = RunDir::below(what.dir, data, model, seed);
                     let status = place.read_status()?;
                     let metrics = match status.state {
-                        State::Done => place.read_metrics()?,
+                        State::Done => place.read_metrics().map_err(|e| {
+                            Error::request(format!(
+                                "{e} (`mdn train` makes a run with missing files anew, and any run \
+                                 with --force)"
+                            ))
+                        })?,
                         _ => Vec::new(),
                     };
                     runs.push(Run {

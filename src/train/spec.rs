@@ -109,20 +109,21 @@ impl TrainSpec {
 
     /// What is wrong with the settings, if anything.
     pub fn check(&self) -> std::result::Result<(), BadValue> {
-        let count = |key: &str, value: usize, low: usize| {
+        let count = |key: &str, value: usize, low: usize, high: usize| {
             BadValue::unless(
-                (low..=1_000_000_000).contains(&value),
+                (low..=high).contains(&value),
                 key,
-                &format!("{low} <= `{key}` <= 1000000000"),
+                &format!("{low} <= `{key}` <= {high}"),
                 value,
             )
         };
-        count("steps", self.steps, 1)?;
-        count("batch_size", self.batch_size, 1)?;
-        count("points", self.points, 0)?;
-        count("validation_points", self.validation_points, 1)?;
-        count("validate_every", self.validate_every, 1)?;
-        count("patience", self.patience, 0)?;
+        let (long, held) = (1_000_000_000, 10_000_000);
+        count("steps", self.steps, 1, long)?;
+        count("batch_size", self.batch_size, 1, held)?;
+        count("points", self.points, 0, held)?;
+        count("validation_points", self.validation_points, 1, held)?;
+        count("validate_every", self.validate_every, 1, long)?;
+        count("patience", self.patience, 0, long)?;
         let real = |key: &str, value: f64, low: f64, open: bool| {
             let fine = value.is_finite() && if open { value > low } else { value >= low };
             let sign = if open { ">" } else { ">=" };

@@ -20,6 +20,14 @@ fn recorded(job: &Job, state: State, reason: &str) -> Result<Status> {
         state,
         reason: reason.to_owned(),
     };
+    for name in [
+        "history.csv",
+        "model.safetensors",
+        "metrics.csv",
+        "cost.csv",
+    ] {
+        job.place.write(name, b"something")?;
+    }
     job.place.write_status(&status)?;
     Ok(status)
 }
@@ -86,6 +94,10 @@ fn a_finished_run_with_other_settings_is_refused() {
         actions(&jobs, true).expect("forced"),
         vec![Action::Train; 4]
     );
+    // A file that is gone takes the whole run with it.
+    std::fs::remove_file(jobs[0].place.path("cost.csv")).expect("it was there");
+    let redone = actions(&jobs[..1], false).expect("nothing to lose");
+    assert_eq!(redone, [Action::Train]);
     let redone = actions(&jobs[1..], false).expect("a diverged run may be tried again");
     assert_eq!(redone, vec![Action::Train; 3]);
 }

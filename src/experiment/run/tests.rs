@@ -40,19 +40,22 @@ fn models_of_one_seed_share_their_points_and_seeds_do_not() {
 }
 
 #[test]
-fn points_that_single_precision_cannot_hold_are_refused() {
-    let mut rng = Rng::new(1);
-    let mut rows = |offset: f64| -> Vec<f64> {
-        (0..200)
-            .map(|i| if i % 2 == 0 { 0.0 } else { offset } + 0.01 * rng.normal())
-            .collect()
+fn data_that_single_precision_cannot_hold_is_refused() {
+    let check = |text: &str| {
+        let data = toml::from_str::<DataSpec>(text).unwrap().build().unwrap();
+        let points = data.sample(500, &mut Rng::new(1)).unwrap();
+        check_single(data.as_ref(), &points)
     };
-    assert!(check_single(&rows(1.0), 2).is_ok());
-    let why = check_single(&rows(1e6), 2).unwrap_err().to_string();
-    assert!(
-        why.contains("x2") && why.contains("train.precision=f64"),
-        "{why}"
-    );
-    // A constant coordinate has no spread to lose.
-    assert!(check_single(&[5e5, 5e5, 5e5], 1).is_ok());
+    for (_, example) in DataSpec::examples() {
+        let data = example.build().unwrap();
+        let points = data.sample(500, &mut Rng::new(1)).unwrap();
+        assert!(check_single(data.as_ref(), &points).is_ok(), "{example:?}");
+    }
+    for far in [
+        "mixture = { weights = [1.0], means = [[1e6]], std_devs = [0.01] }",
+        "grid = { spacing = 1e6, std = 1e-3 }",
+    ] {
+        let why = check(far).unwrap_err().to_string();
+        assert!(why.contains("train.precision=f64"), "{far}: {why}");
+    }
 }

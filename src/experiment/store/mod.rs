@@ -124,6 +124,16 @@ impl RunDir {
         self.0.join(name)
     }
 
+    /// Whether the files of a run that has ended are all there, and none is empty.
+    pub fn is_complete(&self) -> bool {
+        let mut names = vec!["config.toml", "history.csv", "model.safetensors"];
+        if matches!(self.read_status(), Ok(status) if status.state == State::Done) {
+            names.extend(["metrics.csv", "cost.csv"]);
+        }
+        let full = |name: &&str| self.path(name).metadata().is_ok_and(|m| m.len() > 0);
+        names.iter().all(full)
+    }
+
     /// Makes the folder, with those above it.
     pub fn create(&self) -> Result<()> {
         std::fs::create_dir_all(&self.0).map_err(Error::io(&self.0, "could not make the folder"))

@@ -69,7 +69,8 @@ impl RunDir {
         state.map_or_else(
             || {
                 Err(Error::request(format!(
-                    "{}:1: expected one of {}; got `{word}`",
+                    "{}:1: expected one of {}; got `{word}` (`mdn train` with --force makes the \
+                     run anew)",
                     path.display(),
                     State::ALL.map(|s| format!("`{}`", s.word())).join(", "),
                 )))

@@ -1,10 +1,10 @@
 //! Figures, one file each, listed in [`FIGURES`]. Plotters and its fonts stay in this folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::results::Results;
 use crate::experiment::store::{write_atomic, RunDir};
-use crate::Result;
+use crate::{Error, Result};
 
 mod axes;
 mod canvas;
@@ -83,6 +83,23 @@ pub const FIGURES: &[Figure] = &[
         draw: Draw::Data(training_by_model::draw),
     },
 ];
+
+/// Removes the figures of an earlier comparison: one whose runs have since failed is not drawn
+/// again, and must not stand beside a new table.
+pub fn remove_old(dir: &Path) -> Result<()> {
+    let folder = dir.join("figures");
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        return Ok(());
+    };
+    for path in entries.flatten().map(|e| e.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let ours = ["densities-", "kl-", "nll-", "training-"];
+        if name.ends_with(".png") && ours.iter().any(|start| name.starts_with(start)) {
+            std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
+        }
+    }
+    Ok(())
+}
 
 /// Draws the figures of one run into its folder and says which files it wrote.
 pub fn draw_run(place: &RunDir, command: &str) -> Result<Vec<PathBuf>> {

@@ -41,7 +41,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         ends.push(scale(high));
         // On a logarithmic axis an interval may reach 0, which is nowhere.
         ends.push(if log {
-            scale(low.max(0.5 * least))
+            scale(low.max(0.1 * least))
         } else {
             low
         });
@@ -157,6 +157,11 @@ fn draw_row(canvas: &mut Canvas, frame: &Frame, s: &Score<'_>, y: f64, scale: &d
         frame.at(v, 0.0).0
     };
     if let Some((low, high)) = spread.interval {
+        // An interval that goes on beyond the axis says so.
+        if scale(low).is_nan() || scale(low) < frame.x.0 {
+            let end = (at(low) - 9.0, y + 6.0);
+            canvas.text("←", NAME, s.colour, end, Align::Middle);
+        }
         canvas.stroke(
             &[(at(low), y), (at(high), y)],
             4.5,
