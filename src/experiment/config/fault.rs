@@ -31,10 +31,60 @@ pub(super) fn parse(text: &str) -> Result<Config, Fault> {
     let table = DeTable::parse(text).map_err(|e| Fault::syntax(text, &e))?;
     let config = Config::deserialize(Deserializer::from(table.clone()))
         .map_err(|e| Fault::shape(table.get_ref(), &e))?;
+    if let Some(bad) = array_for_table(table.get_ref()) {
+        return Err(Fault::value(table.get_ref(), &bad));
+    }
     config
         .check()
         .map_err(|bad| Fault::value(table.get_ref(), &bad))?;
     Ok(config)
+}
+
+/// Keys and values of a table; none of anything else.
+fn inside<'t>(value: &'t DeValue<'_>) -> Vec<(&'t str, &'t DeValue<'t>)> {
+    match value {
+        DeValue::Table(table) => table
+            .iter()
+            .map(|(key, value)| (key.get_ref().as_ref(), value.get_ref()))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The first array where settings by name belong: read by position, `ring = [3]` would pass.
+fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
+    let mut places: Vec<(Vec<&str>, &DeValue<'_>)> = Vec::new();
+    for (top, value) in root {
+        let top = top.get_ref().as_ref();
+        if ["train", "evaluation"].contains(&top) {
+            places.push((vec![top], value.get_ref()));
+        }
+        if !["data", "models"].contains(&top) {
+            continue;
+        }
+        for (name, value) in inside(value.get_ref()) {
+            for (kind, value) in inside(value) {
+                places.push((vec![top, name, kind], value));
+                for (part, value) in inside(value) {
+                    let chosen = ["bijection", "base"].contains(&part);
+                    for (member, value) in inside(value) {
+                        if chosen && member != "chain" {
+                            places.push((vec![top, name, kind, part, member], value));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let (path, _) = places
+        .into_iter()
+        .find(|(_, value)| matches!(value, DeValue::Array(_)))?;
+    let key = path.last().copied().unwrap_or_default();
+    Some(BadValue::new(
+        path.join("."),
+        format!("`{key}` to be a table of settings by name, as in `{{}}`"),
+        "an array",
+    ))
 }
 
 impl Fault {

@@ -60,6 +60,18 @@ const FAULTS: &[(&str, &str, &str)] = &[
          100000; got 0",
     ),
     (
+        "ring = { modes = 8, radius = 4.0, std = 0.2 }",
+        "ring = [8, 4.0, 0.2]",
+        "e/ring.toml:8: data.ring: expected `ring` to be a table of settings by name, as in `{}`; \
+         got an array",
+    ),
+    (
+        "{ layers = 2, hidden = [8] }",
+        "[2, [8]]",
+        "e/ring.toml:14: models.mixture_base.flow.bijection: expected `affine_coupling` to be a \
+         table of settings by name, as in `{}`; got an array",
+    ),
+    (
         "steps = 500",
         "points = 7",
         "e/ring.toml:15: models.mixture_base.flow.base.mixture: expected `components` <= \
