@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::coupling::Transformer;
-use super::Bijection;
+use super::{constant_log_det, Bijection};
 use crate::nn::Params;
 use crate::{num, Result};
 
@@ -68,11 +68,6 @@ impl Elementwise {
             shift: row("shift", shift)?,
         })
     }
-
-    fn log_det(&self, n: usize, sign: f64) -> Result<Tensor> {
-        let ones = Tensor::ones((n, 1), self.log_scale.dtype(), self.log_scale.device())?;
-        Ok((ones.matmul(&self.log_scale.sum_keepdim(1)?)?.squeeze(1)? * sign)?)
-    }
 }
 
 impl Bijection for Elementwise {
@@ -85,7 +80,7 @@ impl Bijection for Elementwise {
         let x = z
             .broadcast_mul(&self.log_scale.exp()?)?
             .broadcast_add(&self.shift)?;
-        Ok((x, self.log_det(n, 1.0)?))
+        Ok((x, constant_log_det(&self.log_scale, n, 1.0)?))
     }
 
     fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
@@ -93,7 +88,7 @@ impl Bijection for Elementwise {
         let z = x
             .broadcast_sub(&self.shift)?
             .broadcast_mul(&self.log_scale.neg()?.exp()?)?;
-        Ok((z, self.log_det(n, -1.0)?))
+        Ok((z, constant_log_det(&self.log_scale, n, -1.0)?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::Bijection;
+use super::{constant_log_det, Bijection};
 use crate::nn::Params;
 use crate::{num, Result};
 
@@ -49,14 +49,6 @@ impl Linear {
         let upper = ((&self.upper * &self.above)? + diagonal)?;
         Ok((lower, upper))
     }
-
-    fn log_det(&self, n: usize, sign: f64) -> Result<Tensor> {
-        let ones = Tensor::ones((n, 1), self.lower.dtype(), self.lower.device())?;
-        Ok((ones
-            .matmul(&self.log_diagonal.sum_keepdim(1)?)?
-            .squeeze(1)?
-            * sign)?)
-    }
 }
 
 /// Rows v with v A^T = b, for a triangular A; `order` lists the coordinates so that each depends
@@ -88,13 +80,16 @@ impl Bijection for Linear {
         let down: Vec<usize> = (0..self.dim()).collect();
         let up: Vec<usize> = (0..self.dim()).rev().collect();
         let x = substitute(&upper, &substitute(&lower, z, &down)?, &up)?;
-        Ok((x, self.log_det(n, -1.0)?))
+        Ok((x, constant_log_det(&self.log_diagonal, n, -1.0)?))
     }
 
     fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let n = num::expect_points("linear", x, self.dim())?;
         let (lower, upper) = self.triangles()?;
         let weight = lower.matmul(&upper)?;
-        Ok((x.matmul(&weight.t()?)?, self.log_det(n, 1.0)?))
+        Ok((
+            x.matmul(&weight.t()?)?,
+            constant_log_det(&self.log_diagonal, n, 1.0)?,
+        ))
     }
 }

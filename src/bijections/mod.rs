@@ -30,6 +30,12 @@ pub trait Bijection: Send + Sync {
     fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)>;
 }
 
+/// `sign` times the sum of the logs (1, dim), the same for all n points: (n,).
+fn constant_log_det(logs: &Tensor, n: usize, sign: f64) -> Result<Tensor> {
+    let ones = Tensor::ones((n, 1), logs.dtype(), logs.device())?;
+    Ok((ones.matmul(&logs.sum_keepdim(1)?)?.squeeze(1)? * sign)?)
+}
+
 /// The base side of `points` under `bijection`, cut off from the parameters.
 pub(crate) fn pull_back(
     bijection: &dyn Bijection,

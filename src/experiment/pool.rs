@@ -85,7 +85,7 @@ pub fn actions(jobs: &[Job], force: bool) -> Result<Vec<Action>> {
             if !matches!(status.state, State::Done | State::Diverged) {
                 return Ok(Action::Train);
             }
-            if !job.place.is_complete() {
+            if !job.place.is_complete(status.state) {
                 return Ok(Action::Train);
             }
             let made = RunSpec::read(&job.place.path("config.toml"))?;

@@ -108,8 +108,8 @@ pub struct Known {
     pub log_p: Vec<f64>,
     /// Their likeliest modes, `None` outside the support.
     pub mode: Vec<Option<u32>>,
-    /// How the held-out points share themselves out.
-    pub of_points: ModeShares,
+    /// [`ModeShares::dense`] of the held-out points.
+    pub dense: Vec<f64>,
     /// How the model's samples share themselves out.
     pub of_samples: ModeShares,
 }
@@ -124,17 +124,24 @@ impl Known {
     ) -> Result<Self> {
         let dim = data.dim();
         let level = low_density_level(data, LOW_SHARE, LEVEL_POINTS, &mut rng.fork("level"))?;
+        let n = (points.len() / dim) as f64;
         let (mut log_p, mut mode) = (Vec::new(), Vec::new());
+        let mut dense = vec![0.0; truth.weights().len()];
         judge(truth, points, dim, |j| {
             log_p.push(j.log_p);
             mode.push(j.mode);
+            if j.log_p >= level.log_level {
+                for (sum, r) in dense.iter_mut().zip(j.responsibilities) {
+                    *sum += r / n;
+                }
+            }
         });
         Ok(Self {
             weights: truth.weights().to_vec(),
             level,
             log_p,
             mode,
-            of_points: ModeShares::new(truth, level.log_level, points, dim),
+            dense,
             of_samples: ModeShares::new(truth, level.log_level, samples, dim),
         })
     }

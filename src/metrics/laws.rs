@@ -64,7 +64,7 @@ fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
                 below: 1e-3,
                 points: 200_000,
             },
-            of_points: shares(&points),
+            dense: shares(&points).dense,
             of_samples: shares(&rows(count(q_share), count(between), 0)),
             log_p,
             mode,
@@ -210,7 +210,7 @@ fn a_constant_label_agrees_with_nothing() {
 fn a_mode_below_the_level_can_be_covered() {
     let mut on = case(0.25, 0.0, 0.0);
     if let Some(known) = &mut on.known {
-        known.of_points.dense[0] = 0.0;
+        known.dense[0] = 0.0;
         known.of_samples.dense[0] = 0.0;
     }
     assert_eq!(number("modes_covered", &on), 2.0);

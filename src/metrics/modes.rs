@@ -64,8 +64,8 @@ impl Metric for ModesCovered {
         };
         let covered = (0..known.weights.len())
             .filter(|&j| {
-                let (true_share, found) = if known.of_points.dense[j] > 0.0 {
-                    (known.of_points.dense[j], known.of_samples.dense[j])
+                let (true_share, found) = if known.dense[j] > 0.0 {
+                    (known.dense[j], known.of_samples.dense[j])
                 } else {
                     (known.weights[j], known.of_samples.all[j])
                 };

@@ -124,10 +124,10 @@ impl RunDir {
         self.0.join(name)
     }
 
-    /// Whether the files of a run that has ended are all there, and none is empty.
-    pub fn is_complete(&self) -> bool {
+    /// Whether the files of a run that has ended in `state` are all there, and none is empty.
+    pub fn is_complete(&self, state: State) -> bool {
         let mut names = vec!["config.toml", "history.csv", "model.safetensors"];
-        if matches!(self.read_status(), Ok(status) if status.state == State::Done) {
+        if state == State::Done {
             names.extend(["metrics.csv", "cost.csv"]);
         }
         let full = |name: &&str| self.path(name).metadata().is_ok_and(|m| m.len() > 0);
