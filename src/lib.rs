@@ -10,14 +10,15 @@
 //! | floor | modules | what lives there |
 //! |---|---|---|
 //! | 0 | [`error`], [`rng`], [`num`], [`device`] | what everything else needs |
-//! | 1 | [`nn`], [`kmeans`] | named parameters, the conditioner network, the optimizer; clusters of points |
-//! | 2 | [`bijections`], [`distributions`] | maps with log-determinants; densities with samplers |
-//! | 3 | [`models`], [`data`] | what is trained; what it is trained on, with exact truth |
-//! | 4 | [`objectives`], [`metrics`] | what is minimised; what is measured |
-//! | 5 | [`train`] | the loop |
-//! | 6 | [`experiment`] | the experiment file, the runs it describes, the results folder |
-//! | 7 | [`report`] | tables and figures, computed from the results folder alone |
-//! | 8 | [`cli`] | one file per verb |
+//! | 1 | [`kernels`] | fused CPU operations, from whole flows down to vectors |
+//! | 2 | [`nn`], [`kmeans`] | named parameters, the conditioner network, the optimizer; clusters of points |
+//! | 3 | [`bijections`], [`distributions`] | maps with log-determinants; densities with samplers |
+//! | 4 | [`models`], [`data`] | what is trained; what it is trained on, with exact truth |
+//! | 5 | [`objectives`], [`metrics`] | what is minimised; what is measured |
+//! | 6 | [`train`] | the loop |
+//! | 7 | [`experiment`] | the experiment file, the runs it describes, the results folder |
+//! | 8 | [`report`] | tables and figures, computed from the results folder alone |
+//! | 9 | [`cli`] | one file per verb |
 //!
 //! # Conventions
 //!
@@ -29,6 +30,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod experiment;
+pub mod kernels;
 pub mod kmeans;
 pub mod metrics;
 pub mod models;
@@ -53,8 +55,9 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     /// Folders and files by floor; what is on one floor may not see each other, floor 0 apart.
-    const FLOORS: [&[&str]; 9] = [
+    const FLOORS: [&[&str]; 10] = [
         &["error", "rng", "num", "device"],
+        &["kernels"],
         &["nn", "kmeans"],
         &["bijections", "distributions"],
         &["models", "data"],

@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::coupling::Transformer;
 use super::{constant_log_det, Bijection};
+use crate::kernels;
 use crate::nn::Params;
 use crate::{num, Result};
 
@@ -90,6 +91,13 @@ impl Bijection for Elementwise {
             .broadcast_mul(&self.log_scale.neg()?.exp()?)?;
         Ok((z, constant_log_det(&self.log_scale, n, -1.0)?))
     }
+
+    fn kernel(&self) -> Option<Vec<kernels::Layer<Tensor>>> {
+        Some(vec![kernels::Layer::Elementwise {
+            log_scale: self.log_scale.clone(),
+            shift: self.shift.clone(),
+        }])
+    }
 }
 
 /// The transformer of Real NVP (Dinh et al. 2017) with a log-scale that cannot run away:
@@ -128,6 +136,10 @@ impl Transformer for Affine {
         let log_scale = log_scale.neg()?;
         let z = ((x - shift)? * log_scale.exp()?)?;
         Ok((z, num::row_sum(&log_scale)?))
+    }
+
+    fn kernel(&self) -> kernels::Transformer {
+        kernels::Transformer::Affine { bound: self.bound }
     }
 }
 

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use super::{Bijection, BijectionSpec, Built};
+use crate::kernels;
 use crate::nn::Params;
 use crate::Result;
 
@@ -37,6 +38,11 @@ impl Bijection for Chain {
         accumulate(x, self.members.iter().rev(), |m, v| {
             m.inverse_and_log_det(v)
         })
+    }
+
+    fn kernel(&self) -> Option<Vec<kernels::Layer<Tensor>>> {
+        let members = self.members.iter().rev().map(|m| m.kernel());
+        Some(members.collect::<Option<Vec<_>>>()?.concat())
     }
 }
 

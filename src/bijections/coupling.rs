@@ -9,6 +9,7 @@ use super::chain::Chain;
 use super::linear::Linear;
 use super::spline::Spline;
 use super::{pull_back, AffineCouplingSpec, Bijection, Built, Mixing, SplineCouplingSpec};
+use crate::kernels;
 use crate::nn::mlp::{Activation, LastLayer, Mlp};
 use crate::nn::Params;
 use crate::{num, Result};
@@ -22,6 +23,8 @@ pub trait Transformer: Send + Sync {
     fn forward_and_log_det(&self, z: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)>;
     /// x (n, dim), theta (n, outputs) -> z and log|det dz/dx| (n,).
     fn inverse_and_log_det(&self, x: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)>;
+    /// The same in the fused kernels.
+    fn kernel(&self) -> kernels::Transformer;
 }
 
 /// Which coordinates coupling number `layer` keeps and which it transforms: two halves that take
@@ -162,6 +165,15 @@ impl<T: Transformer> Bijection for Coupling<T> {
 
     fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         self.apply(x, T::inverse_and_log_det)
+    }
+
+    fn kernel(&self) -> Option<Vec<kernels::Layer<Tensor>>> {
+        Some(vec![kernels::Layer::Coupling {
+            transformer: self.transformer.kernel(),
+            kept: self.kept.clone(),
+            moved: self.transformed.clone(),
+            conditioner: self.conditioner.kernel()?,
+        }])
     }
 }
 

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::{constant_log_det, Bijection};
 use crate::nn::Params;
-use crate::{num, Result};
+use crate::{kernels, num, Result};
 
 /// z = x W^T with W = L U: L unit lower triangular, U upper triangular with diagonal e^s (the LU
 /// form of Glow, Kingma and Dhariwal 2018, without its permutation). The matrix maps data to base,
@@ -91,5 +91,13 @@ impl Bijection for Linear {
             x.matmul(&weight.t()?)?,
             constant_log_det(&self.log_diagonal, n, 1.0)?,
         ))
+    }
+
+    fn kernel(&self) -> Option<Vec<kernels::Layer<Tensor>>> {
+        Some(vec![kernels::Layer::Linear {
+            lower: self.lower.clone(),
+            upper: self.upper.clone(),
+            log_diagonal: self.log_diagonal.clone(),
+        }])
     }
 }

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use crate::kernels;
 use crate::Result;
 
 pub mod affine;
@@ -28,6 +29,10 @@ pub trait Bijection: Send + Sync {
     fn forward_and_log_det(&self, z: &Tensor) -> Result<(Tensor, Tensor)>;
     /// (n, dim) -> z = f^-1(x) and log|det df^-1/dx|.
     fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)>;
+    /// The map as layers of the fused kernels, from data to base; `None` if they lack it.
+    fn kernel(&self) -> Option<Vec<kernels::Layer<Tensor>>> {
+        None
+    }
 }
 
 /// `sign` times the sum of the logs (1, dim), the same for all n points: (n,).

@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::{Bijection, Order};
 use crate::nn::Params;
-use crate::{num, Error, Result};
+use crate::{kernels, num, Error, Result};
 
 /// x_d = z_{o_d} for a fixed order o.
 ///
@@ -60,5 +60,12 @@ impl Bijection for Permutation {
 
     fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         self.reorder(x, &self.inverse)
+    }
+
+    fn kernel(&self) -> Option<Vec<kernels::Layer<Tensor>>> {
+        let order = self.inverse.to_vec1::<u32>().ok()?;
+        Some(vec![kernels::Layer::Permutation {
+            order: order.into_iter().map(|d| d as usize).collect(),
+        }])
     }
 }

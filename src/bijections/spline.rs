@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor, D};
 
 use super::coupling::Transformer;
-use crate::{num, Result};
+use crate::{kernels, num, Result};
 
 const MIN_WIDTH: f64 = 1e-3;
 const MIN_HEIGHT: f64 = 1e-3;
@@ -66,6 +66,13 @@ impl Transformer for Spline {
     fn inverse_and_log_det(&self, x: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)> {
         let (z, log_slope) = self.knots(x, theta)?.evaluate(x)?;
         Ok((z, num::row_sum(&log_slope)?))
+    }
+
+    fn kernel(&self) -> kernels::Transformer {
+        kernels::Transformer::Spline {
+            bins: self.bins,
+            bound: self.bound,
+        }
     }
 }
 

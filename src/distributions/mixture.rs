@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::{Distribution, Draws, MixtureInit, MixturePart, MixtureSpec};
+use crate::kernels;
 use crate::kmeans::kmeans;
 use crate::nn::Params;
 use crate::num::{self, LN_2PI};
@@ -228,6 +229,14 @@ impl Distribution for Mixture {
     fn part(&self, z: &Tensor) -> Result<Option<Vec<u64>>> {
         let best = self.log_joint(z)?.argmax(1)?.to_vec1::<u32>()?;
         Ok(Some(best.into_iter().map(u64::from).collect()))
+    }
+
+    fn kernel(&self) -> Option<kernels::Base<Tensor>> {
+        Some(kernels::Base::Mixture {
+            logits: self.logits.clone(),
+            means: self.means.clone(),
+            log_stds: self.log_stds.clone(),
+        })
     }
 }
 

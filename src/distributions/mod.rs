@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use crate::kernels;
 use crate::rng::Rng;
 use crate::Result;
 
@@ -42,5 +43,9 @@ pub trait Distribution: Send + Sync {
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
         let _ = x;
         Ok(None)
+    }
+    /// The distribution as a base of the fused kernels; `None` if they lack it.
+    fn kernel(&self) -> Option<kernels::Base<Tensor>> {
+        None
     }
 }

@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::{Distribution, Draws};
+use crate::kernels;
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::Result;
@@ -49,5 +50,9 @@ impl Distribution for Normal {
             log_prob,
             log_weight,
         })
+    }
+
+    fn kernel(&self) -> Option<kernels::Base<Tensor>> {
+        Some(kernels::Base::Normal)
     }
 }

@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use super::flow::Flow;
 use super::{ClustersSpec, FlowSpec, Model};
 use crate::distributions::{BaseSpec, Distribution, Draws};
+use crate::kernels::Isa;
 use crate::kmeans::{best_silhouette, kmeans, nearest};
 use crate::nn::Params;
 use crate::num;
@@ -177,6 +178,10 @@ impl Model for Clusters {
             f if f <= 0.0 => vec![1.0],
             f => vec![1.0 - f, f],
         }
+    }
+
+    fn kernels(&self) -> Option<Isa> {
+        self.flows.first().and_then(Flow::kernels)
     }
 
     /// In the first phase log(w_k q_k(x)) for the cluster k whose centre is nearest to x, so that

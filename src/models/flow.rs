@@ -2,11 +2,12 @@
 
 use candle_core::Tensor;
 
-use super::{FlowSpec, Model};
+use super::{dispatch, FlowSpec, Model};
 use crate::bijections::affine::standardise;
 use crate::bijections::chain::Chain;
 use crate::bijections::Bijection;
 use crate::distributions::{Distribution, Draws};
+use crate::kernels::Fused;
 use crate::nn::Params;
 use crate::num;
 use crate::rng::Rng;
@@ -16,14 +17,10 @@ use crate::Result;
 pub struct Flow {
     bijection: Box<dyn Bijection>,
     base: Box<dyn Distribution>,
+    fused: Option<Fused>,
 }
 
 impl Flow {
-    /// `base` carried by `bijection`; both have the same number of coordinates.
-    pub fn new(bijection: Box<dyn Bijection>, base: Box<dyn Distribution>) -> Self {
-        Self { bijection, base }
-    }
-
     /// Built from the data side: points -> standardised -> bijection -> base.
     pub fn build(
         spec: &FlowSpec,
@@ -43,7 +40,12 @@ impl Flow {
             Some(outer) => Box::new(Chain::new(vec![bijection, outer], dim)),
             None => bijection,
         };
-        Ok(Self::new(bijection, base))
+        let fused = dispatch::fuse(params, dim, bijection.kernel(), base.kernel())?;
+        Ok(Self {
+            bijection,
+            base,
+            fused,
+        })
     }
 }
 
@@ -52,15 +54,20 @@ impl Distribution for Flow {
         self.bijection.dim()
     }
 
-    /// The one place where an evaluation may be handed to a faster path than plain tensors.
     fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
         num::expect_points("flow", x, self.dim())?;
+        if let Some(fused) = &self.fused {
+            return fused.log_prob(x);
+        }
         let (z, log_det) = self.bijection.inverse_and_log_det(x)?;
         Ok((self.base.log_prob(&z)? + log_det)?)
     }
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         let z = self.base.sample(n, rng)?;
+        if let Some(fused) = &self.fused {
+            return fused.to_data(&z, rng);
+        }
         Ok(self.bijection.forward_and_log_det(&z)?.0.detach())
     }
 
@@ -75,8 +82,15 @@ impl Distribution for Flow {
     }
 
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
-        self.base.part(&self.bijection.inverse_and_log_det(x)?.0)
+        match &self.fused {
+            Some(fused) => self.base.part(&fused.to_base(x)?.0),
+            None => self.base.part(&self.bijection.inverse_and_log_det(x)?.0),
+        }
     }
 }
 
-impl Model for Flow {}
+impl Model for Flow {
+    fn fused(&self) -> Option<&Fused> {
+        self.fused.as_ref()
+    }
+}

@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{Gates, RadSpec};
 use crate::bijections::coupling::{halves, join};
+use crate::kernels;
 use crate::nn::mlp::{LastLayer, Mlp};
 use crate::nn::Params;
 use crate::num;
@@ -117,6 +118,21 @@ impl Fold {
             gates,
             kept,
             transformed,
+        })
+    }
+
+    /// The layer as the fused kernels know it; `None` with gate networks.
+    pub fn kernel(&self) -> Option<kernels::Layer<Tensor>> {
+        let gates = match self.gates {
+            GateNets::Flat => false,
+            GateNets::Edge => true,
+            GateNets::Net(_) => return None,
+        };
+        Some(kernels::Layer::Coupling {
+            transformer: kernels::Transformer::Fold { gates },
+            kept: self.kept.clone(),
+            moved: self.transformed.clone(),
+            conditioner: self.conditioner.kernel()?,
         })
     }
 

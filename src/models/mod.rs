@@ -3,14 +3,18 @@
 use candle_core::Tensor;
 
 use crate::distributions::Distribution;
+use crate::kernels::{Fused, Isa};
 use crate::Result;
 
 pub mod clusters;
+mod dispatch;
 pub mod flow;
 pub mod fold;
 pub mod rad;
 mod spec;
 
+#[cfg(test)]
+mod fused_laws;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
@@ -33,5 +37,23 @@ pub trait Model: Distribution {
     fn training_log_prob(&self, phase: usize, x: &Tensor) -> Result<Tensor> {
         let _ = phase;
         self.log_prob(x)
+    }
+
+    /// The mean of [`Model::training_log_prob`]: a scalar.
+    fn mean_training_log_prob(&self, phase: usize, x: &Tensor) -> Result<Tensor> {
+        match self.fused() {
+            Some(fused) => fused.mean_log_prob(x),
+            None => Ok(self.training_log_prob(phase, x)?.mean_all()?),
+        }
+    }
+
+    /// The whole model in fused kernels, where it has them and its training is that of log q.
+    fn fused(&self) -> Option<&Fused> {
+        None
+    }
+
+    /// The instruction set of the fused kernels that the model uses; `None` for plain tensors.
+    fn kernels(&self) -> Option<Isa> {
+        self.fused().map(Fused::isa)
     }
 }

@@ -1,14 +1,15 @@
 //! RAD (Dinh, Sohl-Dickstein, Larochelle, Pascanu 2019): stacked folds over one base.
 
-use candle_core::{Tensor, D};
+use candle_core::{Device, Tensor, D};
 
 use super::fold::{Fold, PARTS};
-use super::{Interleave, Model, RadSpec};
+use super::{dispatch, Interleave, Model, RadSpec};
 use crate::bijections::affine::standardise;
 use crate::bijections::coupling::Coupling;
 use crate::bijections::linear::Linear;
 use crate::bijections::{pull_back, AffineCouplingSpec, Bijection};
 use crate::distributions::{Distribution, Draws};
+use crate::kernels::{self, Fused};
 use crate::nn::Params;
 use crate::num;
 use crate::rng::Rng;
@@ -22,11 +23,21 @@ pub struct Rad {
     layers: Vec<Layer>,
     base: Box<dyn Distribution>,
     dim: usize,
+    fused: Option<Fused>,
 }
 
 enum Layer {
     Fold(Fold),
     Bijection(Box<dyn Bijection>),
+}
+
+impl Layer {
+    fn kernel(&self) -> Option<Vec<kernels::Layer<Tensor>>> {
+        match self {
+            Self::Fold(fold) => Some(vec![fold.kernel()?]),
+            Self::Bijection(bijection) => bijection.kernel(),
+        }
+    }
 }
 
 /// Part of every fold, (n, folds of all layers) u8, in the order from data to base.
@@ -85,7 +96,15 @@ impl Rad {
             }
         }
         let base = spec.base.build(&params.at("base"), dim, points.as_ref())?;
-        Ok(Self { layers, base, dim })
+        let kernel: Option<Vec<_>> = layers.iter().map(Layer::kernel).collect();
+        let kernel = kernel.map(|layers| layers.concat());
+        let fused = dispatch::fuse(params, dim, kernel, base.kernel())?;
+        Ok(Self {
+            layers,
+            base,
+            dim,
+            fused,
+        })
     }
 
     /// x (n, dim) -> z, the sum of all log-dets and gate log-probabilities (n,), and the code.
@@ -133,12 +152,19 @@ impl Distribution for Rad {
     }
 
     fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        if let Some(fused) = &self.fused {
+            num::expect_points("rad", x, self.dim)?;
+            return fused.log_prob(x);
+        }
         let (z, total, _) = self.fold(x)?;
         Ok((self.base.log_prob(&z)? + total)?)
     }
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         let mut x = self.base.sample(n, rng)?;
+        if let Some(fused) = &self.fused {
+            return fused.to_data(&x, rng);
+        }
         for layer in self.layers.iter().rev() {
             x = match layer {
                 Layer::Bijection(b) => b.forward_and_log_det(&x)?.0,
@@ -171,7 +197,14 @@ impl Distribution for Rad {
     }
 
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
-        let codes = self.fold(x)?.2;
+        let codes = match &self.fused {
+            Some(fused) => {
+                let (n, parts) = (x.dim(0)?, fused.to_base(x)?.1);
+                let folds = parts.len() / n.max(1);
+                Tensor::from_vec(parts, (n, folds), &Device::Cpu)?
+            }
+            None => self.fold(x)?.2,
+        };
         // Number of the code word in base 3; beyond 40 folds it wraps, which mixes words only by
         // rare accident.
         let folds = codes.dim(D::Minus1)?;
@@ -185,4 +218,8 @@ impl Distribution for Rad {
     }
 }
 
-impl Model for Rad {}
+impl Model for Rad {
+    fn fused(&self) -> Option<&Fused> {
+        self.fused.as_ref()
+    }
+}

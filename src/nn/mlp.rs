@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Params;
 use crate::error::BadValue;
+use crate::kernels;
 use crate::Result;
 
 /// Nonlinearity between two layers.
@@ -115,6 +116,18 @@ impl Mlp {
         };
         layers.push((weight, layer.values("bias", (1, outputs), last.bias)?));
         Ok(Self { layers, activation })
+    }
+
+    /// The network as the fused kernels know it; `None` with an activation that they do not have.
+    pub fn kernel(&self) -> Option<kernels::Conditioner<Tensor>> {
+        Some(kernels::Conditioner {
+            layers: self.layers.clone(),
+            activation: match self.activation {
+                Activation::Relu => kernels::Activation::Relu,
+                Activation::Tanh => kernels::Activation::Tanh,
+                Activation::Silu | Activation::Gelu => return None,
+            },
+        })
     }
 
     /// `x`: (n, inputs), also with no inputs; returns (n, outputs).

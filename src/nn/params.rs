@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use candle_core::{DType, Device, Shape, Tensor, Var};
 
+use crate::kernels;
 use crate::rng::Rng;
 use crate::{Error, Result};
 
@@ -21,6 +22,7 @@ struct Store {
     source: Source,
     dtype: DType,
     device: Device,
+    kernels: kernels::Choice,
     vars: BTreeMap<String, (Var, bool)>,
 }
 
@@ -54,10 +56,22 @@ impl Params {
                 source,
                 dtype,
                 device: device.clone(),
+                kernels: kernels::Choice::default(),
                 vars: BTreeMap::new(),
             })),
             path: String::new(),
         }
+    }
+
+    /// The same store, for models that use these kernels.
+    pub fn with_kernels(self, choice: kernels::Choice) -> Self {
+        self.store.borrow_mut().kernels = choice;
+        self
+    }
+
+    /// The kernels that models are built with.
+    pub fn kernels(&self) -> kernels::Choice {
+        self.store.borrow().kernels
     }
 
     /// The same store below `name`.

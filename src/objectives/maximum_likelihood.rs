@@ -26,6 +26,6 @@ impl Objective for MaximumLikelihood {
         batch: &Tensor,
         _rng: &mut Rng,
     ) -> Result<Tensor> {
-        Ok(model.training_log_prob(phase, batch)?.mean_all()?.neg()?)
+        Ok(model.mean_training_log_prob(phase, batch)?.neg()?)
     }
 }

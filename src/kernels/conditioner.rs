@@ -1,0 +1,326 @@
+//! The conditioner network on a tile: forward and backward.
+
+use super::math;
+use super::product::{Add, AddDense, Dots, Product, Sink, Transpose, TILE};
+use super::simd::{Op, Simd};
+
+/// Nonlinearity between two layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// max(0, v)
+    Relu,
+    /// tanh v
+    Tanh,
+}
+
+/// A place in the flat vector of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+}
+
+impl Slot {
+    #[inline(always)]
+    pub(crate) fn of(self, all: &[f32]) -> &[f32] {
+        &all[self.start..self.start + self.len]
+    }
+    #[inline(always)]
+    pub(crate) fn of_mut(self, all: &mut [f32]) -> &mut [f32] {
+        &mut all[self.start..self.start + self.len]
+    }
+}
+
+/// A multilayer perceptron: weights (inputs, outputs; absent for a layer without inputs) and
+/// biases (1, outputs) of every layer, tensors or their places.
+#[derive(Debug, Clone)]
+pub struct Conditioner<P> {
+    /// From the input to the output.
+    pub layers: Vec<(Option<P>, P)>,
+    /// Between two layers.
+    pub activation: Activation,
+}
+
+impl<P> Conditioner<P> {
+    pub(crate) fn map<Q>(self, place: &mut impl FnMut(P) -> Q) -> Conditioner<Q> {
+        let layers = self.layers.into_iter();
+        Conditioner {
+            layers: layers
+                .map(|(w, b)| (w.map(&mut *place), place(b)))
+                .collect(),
+            activation: self.activation,
+        }
+    }
+}
+
+impl Conditioner<Slot> {
+    /// Outputs of all hidden layers together.
+    pub(crate) fn hidden(&self) -> usize {
+        let (_, hidden) = self.layers.split_last().unwrap_or_else(|| unreachable!());
+        hidden.iter().map(|(_, b)| b.len).sum()
+    }
+
+    /// Outputs.
+    pub(crate) fn outputs(&self) -> usize {
+        self.layers.last().map_or(0, |(_, b)| b.len)
+    }
+
+    /// The widest layer.
+    pub(crate) fn widest(&self) -> usize {
+        self.layers.iter().map(|(_, b)| b.len).max().unwrap_or(0)
+    }
+
+    /// Multiplications with a weight for one sample.
+    pub(crate) fn products(&self) -> usize {
+        let weights = self.layers.iter().filter_map(|(w, _)| w.as_ref());
+        weights.map(|w| w.len).sum()
+    }
+}
+
+/// bias + sum, then the activation.
+struct Layer<'a> {
+    bias: &'a [f32],
+    activation: Option<Activation>,
+    to: &'a mut [f32],
+}
+
+impl Sink for Layer<'_> {
+    #[inline(always)]
+    fn begin<S: Simd>(&self, s: S, row: usize) -> S::V {
+        s.splat(self.bias[row])
+    }
+    #[inline(always)]
+    fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
+        let value = match self.activation {
+            // The order matters: a NaN stays.
+            Some(Activation::Relu) => s.max(s.splat(0.0), sums),
+            Some(Activation::Tanh) => math::tanh(s, sums),
+            None => sums,
+        };
+        s.store(&mut self.to[row * TILE + col..], value);
+    }
+}
+
+/// The gradient before the activation, from that behind it and the activation's value.
+struct Before<'a> {
+    value: &'a [f32],
+    activation: Activation,
+    to: &'a mut [f32],
+}
+
+impl Sink for Before<'_> {
+    #[inline(always)]
+    fn begin<S: Simd>(&self, s: S, _row: usize) -> S::V {
+        s.splat(0.0)
+    }
+    #[inline(always)]
+    fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
+        let at = row * TILE + col;
+        let y = s.load(&self.value[at..]);
+        let gradient = match self.activation {
+            Activation::Relu => {
+                let on = s.lt(s.splat(0.0), y);
+                s.select(on, sums, s.splat(0.0))
+            }
+            Activation::Tanh => {
+                let slope = s.fma(math::neg(s, y), y, s.splat(1.0));
+                s.mul(sums, slope)
+            }
+        };
+        s.store(&mut self.to[at..], gradient);
+    }
+}
+
+struct Fill<'a> {
+    bias: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Op for Fill<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn call<S: Simd>(self, _s: S) {
+        for (row, bias) in self.to.chunks_exact_mut(TILE).zip(self.bias) {
+            row.fill(*bias);
+        }
+    }
+}
+
+/// theta = m(kept), (outputs, TILE). `hidden` keeps the hidden layers' values for the way back.
+pub(crate) fn forward<S: Simd>(
+    s: S,
+    net: &Conditioner<Slot>,
+    params: &[f32],
+    samples: usize,
+    kept: &[f32],
+    hidden: &mut [f32],
+    theta: &mut [f32],
+) {
+    let last = net.layers.len() - 1;
+    let (mut hidden, mut theta) = (hidden, theta);
+    let mut input = kept;
+    for (l, (weight, bias)) in net.layers.iter().enumerate() {
+        let out = bias.len;
+        let (to, rest) = if l == last {
+            (&mut std::mem::take(&mut theta)[..out * TILE], &mut [][..])
+        } else {
+            hidden.split_at_mut(out * TILE)
+        };
+        match weight {
+            None => s.run(Fill {
+                bias: bias.of(params),
+                to: &mut *to,
+            }),
+            Some(weight) => s.run(Product {
+                rows: out,
+                cols: samples,
+                depth: weight.len / out,
+                a: weight.of(params),
+                a_row: 1,
+                a_depth: out,
+                b: input,
+                b_depth: TILE,
+                sink: Layer {
+                    bias: bias.of(params),
+                    activation: (l < last).then_some(net.activation),
+                    to: &mut *to,
+                },
+            }),
+        }
+        input = to;
+        hidden = rest;
+    }
+}
+
+/// Scratch of [`backward`]: two matrices of the widest layer, and one of them transposed.
+pub(crate) fn scratch(net: &Conditioner<Slot>) -> usize {
+    let width = net.widest().next_multiple_of(16);
+    3 * width * TILE
+}
+
+/// Adds the gradients of the parameters to `gradient` and those of `kept` to `kept_gradient`, from
+/// the gradients of theta, which are at the beginning of `scratch`.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn backward<S: Simd>(
+    s: S,
+    net: &Conditioner<Slot>,
+    params: &[f32],
+    samples: usize,
+    kept: &[f32],
+    hidden: &[f32],
+    kept_gradient: &mut [f32],
+    gradient: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let width = net.widest().next_multiple_of(16) * TILE;
+    let (mut behind, rest) = scratch.split_at_mut(width);
+    let (mut before, turned) = rest.split_at_mut(width);
+    let mut end = hidden.len();
+    for (l, (weight, bias)) in net.layers.iter().enumerate().rev() {
+        let out = bias.len;
+        let depth = weight.map_or(0, |w| w.len / out);
+        let input = if l == 0 {
+            kept
+        } else {
+            end -= depth * TILE;
+            &hidden[end..end + depth * TILE]
+        };
+        let wide = out.next_multiple_of(16);
+        // Sums over samples need them along the depth of the product: transposing costs about
+        // as much as five rows, single dot products about ten operations each.
+        if weight.is_some() && wide / 16 * (320 + 32 * depth) < 10 * (depth + 1) * out {
+            // What is left there from wider layers would turn up in the transpose.
+            behind[out * TILE..wide * TILE].fill(0.0);
+            s.run(Transpose {
+                from: behind,
+                rows: out,
+                samples,
+                to: turned,
+                stride: wide,
+            });
+            if let Some(weight) = weight {
+                s.run(Product {
+                    rows: depth,
+                    cols: out,
+                    depth: samples,
+                    a: input,
+                    a_row: TILE,
+                    a_depth: 1,
+                    b: turned,
+                    b_depth: wide,
+                    sink: AddDense {
+                        to: weight.of_mut(gradient),
+                        cols: out,
+                    },
+                });
+            }
+            s.run(Product {
+                rows: 1,
+                cols: out,
+                depth: samples,
+                a: &[1.0; TILE],
+                a_row: 0,
+                a_depth: 1,
+                b: turned,
+                b_depth: wide,
+                sink: AddDense {
+                    to: bias.of_mut(gradient),
+                    cols: out,
+                },
+            });
+        } else {
+            if let Some(weight) = weight {
+                s.run(Dots {
+                    a: input,
+                    a_rows: depth,
+                    b: behind,
+                    b_rows: out,
+                    samples,
+                    to: weight.of_mut(gradient),
+                });
+            }
+            s.run(Dots {
+                a: &[1.0; TILE],
+                a_rows: 1,
+                b: behind,
+                b_rows: out,
+                samples,
+                to: bias.of_mut(gradient),
+            });
+        }
+        let Some(weight) = weight else {
+            continue;
+        };
+        let a = weight.of(params);
+        if l == 0 {
+            s.run(Product {
+                rows: depth,
+                cols: samples,
+                depth: out,
+                a,
+                a_row: out,
+                a_depth: 1,
+                b: behind,
+                b_depth: TILE,
+                sink: Add(kept_gradient),
+            });
+        } else {
+            s.run(Product {
+                rows: depth,
+                cols: samples,
+                depth: out,
+                a,
+                a_row: out,
+                a_depth: 1,
+                b: behind,
+                b_depth: TILE,
+                sink: Before {
+                    value: input,
+                    activation: net.activation,
+                    to: &mut *before,
+                },
+            });
+            std::mem::swap(&mut behind, &mut before);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Whole batches, cut into pieces that are the same for any number of threads.
+
+use rayon::prelude::*;
+
+use super::buffer::Buffer;
+use super::flat::{Adam, AddUp, BETA1, BETA2};
+use super::product::TILE;
+use super::simd::Isa;
+use super::stack::{Differentiate, Evaluate, Stack, ToData, Weights};
+
+/// Points of a piece that is evaluated at once.
+const PIECE: usize = 8 * TILE;
+/// Points of a piece that has a gradient of its own.
+const GRADIENT_PIECE: usize = 2 * TILE;
+/// Pieces with gradients of their own, at most, and numbers in all of them together.
+const MOST_PIECES: usize = 32;
+const MOST_NUMBERS: usize = 1 << 24;
+
+/// Parameters with what follows from them, ready to be used.
+pub(crate) struct Ready {
+    pub params: Buffer,
+    pub derived: Buffer,
+}
+
+impl Ready {
+    pub(crate) fn new(stack: &Stack) -> Self {
+        Self {
+            params: Buffer::new(stack.len),
+            derived: stack.derived_buffer(),
+        }
+    }
+
+    /// To be called when the parameters have changed.
+    pub(crate) fn derive(&mut self, stack: &Stack) {
+        stack.derive(&self.params, &mut self.derived);
+    }
+}
+
+/// Points of a gradient's piece, for a batch of n: a function of the two alone.
+fn piece(stack: &Stack, n: usize) -> usize {
+    let most = (MOST_NUMBERS / stack.len.max(1)).clamp(1, MOST_PIECES);
+    let pieces = n.div_ceil(GRADIENT_PIECE).clamp(1, most);
+    n.div_ceil(pieces).next_multiple_of(TILE)
+}
+
+/// What is wanted of the way to the base.
+pub(crate) struct Wanted<'a> {
+    pub log_q: &'a mut [f32],
+    pub z: &'a mut [f32],
+    pub parts: &'a mut [u8],
+}
+
+/// The way to the base of points (n, dim); what is not wanted is an empty slice.
+pub(crate) fn evaluate(isa: Isa, stack: &Stack, ready: &Ready, x: &[f32], wanted: Wanted<'_>) {
+    let (dim, folds) = (stack.dim, stack.folds());
+    let go = |x: &[f32], log_q: &mut [f32], z: &mut [f32], parts: &mut [u8]| {
+        isa.dispatch(Evaluate {
+            stack,
+            params: &ready.params,
+            derived: &ready.derived,
+            x,
+            log_q,
+            z,
+            parts,
+        });
+    };
+    if rayon::current_num_threads() == 1 {
+        return go(x, wanted.log_q, wanted.z, wanted.parts);
+    }
+    let count = (x.len() / dim).div_ceil(PIECE);
+    let pieces = x
+        .par_chunks(PIECE * dim)
+        .zip(split(wanted.log_q, PIECE, count))
+        .zip(split(wanted.z, PIECE * dim, count))
+        .zip(split(wanted.parts, PIECE * folds, count));
+    pieces.for_each(|(((x, log_q), z), parts)| go(x, log_q, z, parts));
+}
+
+/// `count` pieces, all of them empty if there is nothing.
+fn split<T>(all: &mut [T], size: usize, count: usize) -> Vec<&mut [T]> {
+    if all.is_empty() {
+        return (0..count).map(|_| Default::default()).collect();
+    }
+    all.chunks_mut(size).collect()
+}
+
+/// Points (n, dim) at the base side to the data side.
+pub(crate) fn to_data(
+    isa: Isa,
+    stack: &Stack,
+    ready: &Ready,
+    z: &[f32],
+    uniform: &[f32],
+    x: &mut [f32],
+) {
+    let (dim, folds) = (stack.dim, stack.folds());
+    let go = |z: &[f32], uniform: &[f32], x: &mut [f32]| {
+        isa.dispatch(ToData {
+            stack,
+            params: &ready.params,
+            derived: &ready.derived,
+            z,
+            uniform,
+            x,
+        });
+    };
+    if rayon::current_num_threads() == 1 {
+        return go(z, uniform, x);
+    }
+    let pieces = z
+        .par_chunks(PIECE * dim)
+        .zip(x.par_chunks_mut(PIECE * dim))
+        .enumerate();
+    pieces.for_each(|(i, (z, x))| {
+        let first = i * PIECE * folds;
+        go(z, &uniform[first..first + z.len() / dim * folds], x);
+    });
+}
+
+/// Gradients of sum weight log q over points (n, dim), piece by piece, added up in the first of
+/// `gradients` (made as needed). Returns the sum of log q.
+pub(crate) fn differentiate(
+    isa: Isa,
+    stack: &Stack,
+    ready: &Ready,
+    x: &[f32],
+    weights: Weights<'_>,
+    gradients: &mut Vec<Buffer>,
+    x_gradient: &mut [f32],
+) -> f64 {
+    let dim = stack.dim;
+    let n = x.len() / dim;
+    let size = piece(stack, n);
+    let count = n.div_ceil(size).max(1);
+    while gradients.len() < count {
+        gradients.push(stack.gradient_buffer());
+    }
+    let gradients = &mut gradients[..count];
+    let go = |i: usize, x: &[f32], gradient: &mut Buffer, x_gradient: &mut [f32]| {
+        gradient.fill(0.0);
+        isa.dispatch(Differentiate {
+            stack,
+            params: &ready.params,
+            derived: &ready.derived,
+            x,
+            weights: match weights {
+                Weights::Same(weight) => Weights::Same(weight),
+                Weights::Each(all) => Weights::Each(&all[i * size..i * size + x.len() / dim]),
+            },
+            gradient,
+            x_gradient,
+        })
+    };
+    let alone = rayon::current_num_threads() == 1 || count == 1;
+    let sum: f64 = if alone && x_gradient.is_empty() {
+        let pieces = x.chunks(size * dim).zip(gradients.iter_mut()).enumerate();
+        pieces.map(|(i, (x, g))| go(i, x, g, &mut [])).sum()
+    } else {
+        let pieces = x
+            .par_chunks(size * dim)
+            .zip(gradients.par_iter_mut())
+            .zip(split(x_gradient, size * dim, count))
+            .enumerate();
+        let sums: Vec<f64> = pieces
+            .map(|(i, ((x, g), by_x))| go(i, x, g, by_x))
+            .collect();
+        sums.into_iter().sum()
+    };
+    let Some((first, rest)) = gradients.split_first_mut() else {
+        return sum;
+    };
+    let rest: Vec<&[f32]> = rest.iter().map(|g| &**g).collect();
+    isa.dispatch(AddUp {
+        to: first,
+        from: &rest,
+    });
+    stack.finish(&ready.params, first);
+    sum
+}
+
+/// Training on the mean of -log q with Adam, all in flat vectors.
+pub(crate) struct Trainer {
+    pub ready: Ready,
+    gradients: Vec<Buffer>,
+    m: Buffer,
+    v: Buffer,
+    /// Places of what is trained.
+    trained: Vec<std::ops::Range<usize>>,
+    step: i32,
+    decay: f32,
+}
+
+impl Trainer {
+    /// From parameters that are already in place.
+    pub(crate) fn new(
+        stack: &Stack,
+        ready: Ready,
+        mut trained: Vec<std::ops::Range<usize>>,
+        decay: f64,
+    ) -> Self {
+        // Neighbours become one; the few zeros between them stay zero.
+        trained.sort_by_key(|r| r.start);
+        let mut merged: Vec<std::ops::Range<usize>> = Vec::new();
+        for range in trained {
+            match merged.last_mut() {
+                Some(last) if last.end.next_multiple_of(16) == range.start => last.end = range.end,
+                _ => merged.push(range),
+            }
+        }
+        Self {
+            ready,
+            gradients: Vec::new(),
+            m: Buffer::new(stack.len),
+            v: Buffer::new(stack.len),
+            trained: merged,
+            step: 0,
+            decay: decay as f32,
+        }
+    }
+
+    /// The mean of -log q over points (n, dim) and the norm of its gradient, which is kept.
+    pub(crate) fn loss(&mut self, isa: Isa, stack: &Stack, x: &[f32]) -> (f64, f64) {
+        self.ready.derive(stack);
+        let n = x.len() / stack.dim;
+        let weights = Weights::Same(-1.0 / n as f32);
+        let sum = differentiate(
+            isa,
+            stack,
+            &self.ready,
+            x,
+            weights,
+            &mut self.gradients,
+            &mut [],
+        );
+        let gradient = &mut self.gradients[0];
+        let squares: f64 = self
+            .trained
+            .iter()
+            .map(|range| {
+                isa.dispatch(AddUp {
+                    to: &mut gradient[range.clone()],
+                    from: &[],
+                })
+            })
+            .sum();
+        (-sum / n as f64, squares.sqrt())
+    }
+
+    /// One step of Adam along the gradient of the last loss, multiplied by `scale`.
+    pub(crate) fn update(&mut self, isa: Isa, scale: f64, rate: f64) {
+        self.step += 1;
+        for range in &self.trained {
+            let at = || range.clone();
+            isa.dispatch(Adam {
+                theta: &mut self.ready.params[at()],
+                m: &mut self.m[at()],
+                v: &mut self.v[at()],
+                gradient: &self.gradients[0][at()],
+                scale: scale as f32,
+                rate: rate as f32,
+                decay: self.decay,
+                correction: (
+                    (1.0 - BETA1.powi(self.step)) as f32,
+                    (1.0 - BETA2.powi(self.step)) as f32,
+                ),
+            });
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! A stack as Candle operations, and its training without Candle.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Shape, Storage, Tensor, Var};
+
+use super::base::Base;
+use super::buffer::Buffer;
+use super::engine::{self, Ready, Trainer, Wanted};
+use super::layer::Layer;
+use super::simd::Isa;
+use super::stack::{Stack, Weights};
+use crate::rng::Rng;
+use crate::Result;
+
+/// A flow or RAD of f32 tensors on the CPU, fused from data to base: log q, its gradients,
+/// samples and training in one pass over tiles of points.
+#[derive(Clone)]
+pub struct Fused(Arc<Core>);
+
+struct Core {
+    stack: Stack,
+    tensors: Vec<Tensor>,
+    isa: Isa,
+}
+
+impl Fused {
+    /// From `layers` in the order from data to base, and the base.
+    pub fn new(dim: usize, layers: Vec<Layer<Tensor>>, base: Base<Tensor>, isa: Isa) -> Self {
+        let (stack, tensors) = Stack::new(dim, layers, base, Tensor::elem_count);
+        Self(Arc::new(Core {
+            stack,
+            tensors,
+            isa,
+        }))
+    }
+
+    /// What it runs on.
+    pub fn isa(&self) -> Isa {
+        self.0.isa
+    }
+
+    /// Multiplications of one point with a weight, on one way: half of its floating-point
+    /// operations, nearly.
+    pub fn products(&self) -> usize {
+        self.0.stack.products()
+    }
+
+    /// All parameters in one tensor, with gradients.
+    fn flat(&self) -> Result<Tensor> {
+        let all = self.0.tensors.iter().map(Tensor::flatten_all);
+        let all: Vec<Tensor> = all.collect::<candle_core::Result<_>>()?;
+        if all.is_empty() {
+            return Ok(Tensor::zeros(0, DType::F32, &Device::Cpu)?);
+        }
+        Ok(Tensor::cat(&all, 0)?)
+    }
+
+    /// The parameters as they are now.
+    fn ready(&self) -> Result<Ready> {
+        let core = &self.0;
+        let mut ready = Ready::new(&core.stack);
+        for (tensor, slot) in core.tensors.iter().zip(&core.stack.slots) {
+            with_numbers(tensor, |from| {
+                slot.of_mut(&mut ready.params).copy_from_slice(from);
+            })?;
+        }
+        ready.derive(&core.stack);
+        Ok(ready)
+    }
+
+    /// x (n, dim) -> log q (n,) in nats, with gradients by the parameters and by x.
+    pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        let op = LogProb(Arc::clone(&self.0));
+        Ok(self.flat()?.apply_op2(&x.contiguous()?, op)?)
+    }
+
+    /// x (n, dim) -> the mean of log q, a scalar with gradients, which are computed in the same
+    /// pass: cheaper than those of [`Fused::log_prob`] where nothing but the mean is wanted.
+    pub fn mean_log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        let op = MeanLogProb {
+            core: Arc::clone(&self.0),
+            gradients: Mutex::new(None),
+        };
+        Ok(self.flat()?.apply_op2(&x.contiguous()?, op)?)
+    }
+
+    /// x (n, dim) -> z (n, dim), without gradients, and the part of every fold (n, folds), from data
+    /// to base: 0 left, 1 middle, 2 right.
+    pub fn to_base(&self, x: &Tensor) -> Result<(Tensor, Vec<u8>)> {
+        let (n, dim) = x.dims2()?;
+        let stack = &self.0.stack;
+        let ready = self.ready()?;
+        let mut z = vec![0.0; n * dim];
+        let mut parts = vec![0; n * stack.folds()];
+        with_numbers(&x.contiguous()?, |x| {
+            let wanted = Wanted {
+                log_q: &mut [],
+                z: &mut z,
+                parts: &mut parts,
+            };
+            engine::evaluate(self.0.isa, stack, &ready, x, wanted);
+        })?;
+        Ok((Tensor::from_vec(z, (n, dim), &Device::Cpu)?, parts))
+    }
+
+    /// z (n, dim) -> x (n, dim), without gradients; the part of every fold is drawn from its gate.
+    pub fn to_data(&self, z: &Tensor, rng: &mut Rng) -> Result<Tensor> {
+        let (n, dim) = z.dims2()?;
+        let stack = &self.0.stack;
+        let ready = self.ready()?;
+        let folds = stack.folds();
+        // In the order in which layer after layer would draw them.
+        let mut uniform = vec![0.0; n * folds];
+        let mut first = 0;
+        for count in stack.folds_from_base() {
+            for row in uniform.chunks_exact_mut(folds) {
+                for u in &mut row[first..first + count] {
+                    *u = rng.uniform() as f32;
+                }
+            }
+            first += count;
+        }
+        let mut x = vec![0.0; n * dim];
+        with_numbers(&z.contiguous()?, |z| {
+            engine::to_data(self.0.isa, stack, &ready, z, &uniform, &mut x);
+        })?;
+        Ok(Tensor::from_vec(x, (n, dim), &Device::Cpu)?)
+    }
+
+    /// Training on the mean of -log q, of those of `vars` that are parameters here.
+    pub fn training(&self, vars: &[Var], weight_decay: f64) -> Result<FusedTraining> {
+        let core = &self.0;
+        let places = core.tensors.iter().zip(&core.stack.slots);
+        let mut trained = Vec::new();
+        for (tensor, slot) in places {
+            if let Some(var) = vars.iter().find(|v| v.as_tensor().id() == tensor.id()) {
+                trained.push((var.clone(), *slot));
+            }
+        }
+        let ranges = trained.iter().map(|(_, s)| s.start..s.start + s.len);
+        let ranges = ranges.collect();
+        let trainer = Trainer::new(&core.stack, self.ready()?, ranges, weight_decay);
+        Ok(FusedTraining {
+            core: Arc::clone(core),
+            trainer,
+            trained,
+        })
+    }
+}
+
+/// Steps of Adam on the mean of -log q, in flat vectors; the model's own parameters are brought up
+/// to date by [`FusedTraining::store`].
+pub struct FusedTraining {
+    core: Arc<Core>,
+    trainer: Trainer,
+    trained: Vec<(Var, super::Slot)>,
+}
+
+impl FusedTraining {
+    /// The mean of -log q over a batch (n, dim) in nats, and the norm of its gradient.
+    pub fn loss(&mut self, batch: &Tensor) -> Result<(f64, f64)> {
+        let core = &self.core;
+        with_numbers(&batch.contiguous()?, |x| {
+            self.trainer.loss(core.isa, &core.stack, x)
+        })
+    }
+
+    /// A step along the gradient of the last loss, multiplied by `scale`.
+    pub fn update(&mut self, scale: f64, rate: f64) {
+        self.trainer.update(self.core.isa, scale, rate);
+    }
+
+    /// Writes the parameters to the model's variables.
+    pub fn store(&self) -> Result<()> {
+        for (var, slot) in &self.trained {
+            let values = slot.of(&self.trainer.ready.params);
+            var.set(&Tensor::from_slice(values, var.shape(), &Device::Cpu)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// `f` of a contiguous CPU tensor's numbers.
+fn with_numbers<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => Ok(f(numbers(storage, layout)?)),
+        _ => Err(crate::Error::failed(
+            "fused kernels: expected a tensor on the CPU",
+        )),
+    }
+}
+
+fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        None => candle_core::bail!("fused kernels: expected a contiguous tensor"),
+    }
+}
+
+impl Core {
+    /// From all parameters one after the other.
+    fn ready(&self, flat: &[f32]) -> Ready {
+        let mut ready = Ready::new(&self.stack);
+        let mut at = 0;
+        for slot in &self.stack.slots {
+            let to = slot.of_mut(&mut ready.params);
+            to.copy_from_slice(&flat[at..at + slot.len]);
+            at += slot.len;
+        }
+        ready.derive(&self.stack);
+        ready
+    }
+
+    /// All parameters' gradients one after the other.
+    fn dense(&self, gradient: &Buffer) -> Vec<f32> {
+        let slots = self.stack.slots.iter();
+        slots.flat_map(|slot| slot.of(gradient)).copied().collect()
+    }
+
+    /// The sum of log q and the gradients of sum weight log q, by the flat parameters and by x.
+    fn differentiate(
+        &self,
+        ready: &Ready,
+        x: &[f32],
+        weights: Weights<'_>,
+    ) -> (f64, Vec<f32>, Vec<f32>) {
+        let mut gradients = Vec::new();
+        let mut by_x = vec![0.0; x.len()];
+        let sum = engine::differentiate(
+            self.isa,
+            &self.stack,
+            ready,
+            x,
+            weights,
+            &mut gradients,
+            &mut by_x,
+        );
+        (sum, self.dense(&gradients[0]), by_x)
+    }
+}
+
+struct LogProb(Arc<Core>);
+
+impl CustomOp2 for LogProb {
+    fn name(&self) -> &'static str {
+        "fused-log-prob"
+    }
+
+    fn cpu_fwd(
+        &self,
+        flat: &CpuStorage,
+        flat_layout: &Layout,
+        x: &CpuStorage,
+        x_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (n, _) = x_layout.shape().dims2()?;
+        let ready = self.0.ready(numbers(flat, flat_layout)?);
+        let mut log_q = vec![0.0; n];
+        let wanted = Wanted {
+            log_q: &mut log_q,
+            z: &mut [],
+            parts: &mut [],
+        };
+        let x = numbers(x, x_layout)?;
+        engine::evaluate(self.0.isa, &self.0.stack, &ready, x, wanted);
+        Ok((CpuStorage::F32(log_q), Shape::from(n)))
+    }
+
+    // The forward pass again, this time with everything kept: nothing is held between the two, and
+    // evaluations that need no gradient never pay for one.
+    fn bwd(
+        &self,
+        flat: &Tensor,
+        x: &Tensor,
+        _log_q: &Tensor,
+        by_log_q: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let by_log_q = by_log_q.contiguous()?;
+        let inner = |flat: &[f32]| {
+            let ready = self.0.ready(flat);
+            with_numbers(&by_log_q, |weights| {
+                with_numbers(x, |x| {
+                    self.0.differentiate(&ready, x, Weights::Each(weights))
+                })
+            })
+        };
+        let (_, by_flat, by_x) = with_numbers(flat, inner)
+            .and_then(|r| r)
+            .and_then(|r| r)
+            .map_err(candle_core::Error::wrap)?;
+        Ok((
+            Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
+            Some(Tensor::from_vec(by_x, x.shape(), &Device::Cpu)?),
+        ))
+    }
+}
+
+type Gradients = (Vec<f32>, Vec<f32>);
+
+struct MeanLogProb {
+    core: Arc<Core>,
+    gradients: Mutex<Option<Gradients>>,
+}
+
+impl CustomOp2 for MeanLogProb {
+    fn name(&self) -> &'static str {
+        "fused-mean-log-prob"
+    }
+
+    fn cpu_fwd(
+        &self,
+        flat: &CpuStorage,
+        flat_layout: &Layout,
+        x: &CpuStorage,
+        x_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (n, _) = x_layout.shape().dims2()?;
+        let ready = self.core.ready(numbers(flat, flat_layout)?);
+        let weights = Weights::Same(1.0 / n as f32);
+        let (sum, by_flat, by_x) = self
+            .core
+            .differentiate(&ready, numbers(x, x_layout)?, weights);
+        let mut gradients = self
+            .gradients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *gradients = Some((by_flat, by_x));
+        Ok((
+            CpuStorage::F32(vec![(sum / n as f64) as f32]),
+            Shape::from(()),
+        ))
+    }
+
+    fn bwd(
+        &self,
+        flat: &Tensor,
+        x: &Tensor,
+        _mean: &Tensor,
+        by_mean: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let gradients = self
+            .gradients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some((by_flat, by_x)) = gradients else {
+            candle_core::bail!("fused kernels: expected gradients of the forward pass")
+        };
+        let by_flat = Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?;
+        let by_x = Tensor::from_vec(by_x, x.shape(), &Device::Cpu)?;
+        Ok((
+            Some(by_flat.broadcast_mul(by_mean)?),
+            Some(by_x.broadcast_mul(by_mean)?),
+        ))
+    }
+}

@@ -1,0 +1,50 @@
+//! Fused f32 kernels for the CPU: flows and RAD from data to base and back.
+//!
+//! Plain tensors spend most of a training step of small networks on everything but arithmetic. Here
+//! the whole stack, from the points to log q and back to the gradients, is taken over tiles of 64
+//! points that stay in the nearest caches. A tile is a matrix with a row per coordinate (or hidden
+//! unit) and a column per point, so every formula that is elementwise in the points is a loop over
+//! vectors, widths need no padding, and the three matrix products of a conditioner's layer are one
+//! blocked loop (`product`). Parameters and gradients are flat vectors.
+//!
+//! - `simd`: what an instruction set must offer, and the instruction sets; one is chosen at run time
+//! - `math`, `product`, `conditioner`, `transformer`, `base`, `layer`: the pieces on one tile
+//! - `stack`: a whole flow on tile after tile
+//! - `engine`: whole batches, over the threads of rayon's current pool. Batches are cut by their
+//!   size alone and sums are taken in a fixed order, so any number of threads gives the same bytes
+//! - [`Fused`]: the same as Candle operations with gradients, and training with Adam
+//!
+//! The reference for every formula is its plain twin in `bijections`, `distributions` and `models`;
+//! the tests hold the two together.
+
+mod base;
+mod buffer;
+mod conditioner;
+mod engine;
+mod flat;
+mod fused;
+mod layer;
+pub mod limit;
+mod math;
+mod product;
+mod simd;
+mod stack;
+mod transformer;
+
+pub use base::Base;
+pub use conditioner::{Activation, Conditioner, Slot};
+pub use fused::{Fused, FusedTraining};
+pub use layer::{Layer, Transformer};
+pub use simd::Isa;
+
+/// Which kernels a model is built with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Choice {
+    /// Fused where they exist: f32 on the CPU, layers that they know.
+    #[default]
+    Auto,
+    /// Fused, or an error that says why not.
+    Fused(Option<Isa>),
+    /// Plain tensors.
+    Plain,
+}

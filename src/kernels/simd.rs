@@ -1,0 +1,222 @@
+//! Vectors of `f32`: a small trait, one implementation per instruction set.
+
+// Vector instructions and addresses; everything above this file works with checked slices, the
+// inner loop of the matrix product apart.
+#![allow(unsafe_code)]
+
+use std::fmt;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+
+pub(crate) use portable::Portable;
+
+/// Something that is computed with vectors of whatever width the machine has.
+pub(crate) trait Op {
+    /// What comes out.
+    type Out;
+    /// Must be `#[inline(always)]`, so that it is compiled for the instruction set of the caller.
+    fn call<S: Simd>(self, s: S) -> Self::Out;
+}
+
+/// Something that is given the instruction set which this machine shall use.
+pub(crate) trait Dispatch {
+    /// What comes out.
+    type Out;
+    /// An ordinary function: only the [`Op`]s inside are compiled for the instruction set.
+    fn with<S: Simd>(self, s: S) -> Self::Out;
+}
+
+/// A vector of f32. A value of the implementing type is proof that the machine can execute it.
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
+    /// The vector.
+    type V: Copy;
+    /// One truth value per lane.
+    type M: Copy;
+    /// Numbers in a vector, a divisor of 16.
+    const LANES: usize;
+    /// Vectors side by side in a block of a matrix product; with six rows of them the
+    /// accumulators fit the registers.
+    const COLS: usize;
+
+    /// Calls `op` compiled for this instruction set.
+    fn run<O: Op>(self, op: O) -> O::Out;
+
+    /// # Safety
+    /// `LANES` numbers can be read at `from`.
+    unsafe fn load_at(self, from: *const f32) -> Self::V;
+    /// # Safety
+    /// `LANES` numbers can be written at `to`.
+    unsafe fn store_at(self, to: *mut f32, v: Self::V);
+    /// Writes the transpose of a LANES x LANES block.
+    ///
+    /// # Safety
+    /// Each of the `LANES` rows at both places, `stride` apart, has `LANES` numbers.
+    unsafe fn transpose_at(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    );
+
+    /// The sum of each of `LANES` rows of `LANES` numbers, one per lane.
+    ///
+    /// # Safety
+    /// The rows can be read at `from`, with nothing between them.
+    unsafe fn row_sums_at(self, from: *const f32) -> Self::V;
+
+    /// The same number in every lane.
+    fn splat(self, v: f32) -> Self::V;
+    /// a + b
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a - b
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a b
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a / b
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a b + c
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Square root.
+    fn sqrt(self, v: Self::V) -> Self::V;
+    /// a if a > b, else b: where one is NaN, b.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a if a < b, else b: where one is NaN, b.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// |v|
+    fn abs(self, v: Self::V) -> Self::V;
+    /// a < b
+    fn lt(self, a: Self::V, b: Self::V) -> Self::M;
+    /// a <= b
+    fn le(self, a: Self::V, b: Self::V) -> Self::M;
+    /// `a` where `m`, else `b`.
+    fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// 2^n for whole n in -126..=127.
+    fn pow2(self, n: Self::V) -> Self::V;
+    /// The m in [1, 2) and the whole e of a positive normal v = m 2^e.
+    fn split(self, v: Self::V) -> (Self::V, Self::V);
+
+    /// The first `LANES` of `from`.
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> Self::V {
+        assert!(from.len() >= Self::LANES);
+        // SAFETY: checked above.
+        unsafe { self.load_at(from.as_ptr()) }
+    }
+
+    /// Replaces the first `LANES` of `to`.
+    #[inline(always)]
+    fn store(self, to: &mut [f32], v: Self::V) {
+        assert!(to.len() >= Self::LANES);
+        // SAFETY: checked above.
+        unsafe {
+            self.store_at(to.as_mut_ptr(), v);
+        }
+    }
+
+    /// Adds to the first `LANES` of `to`.
+    #[inline(always)]
+    fn accumulate(self, to: &mut [f32], v: Self::V) {
+        let sum = self.add(self.load(to), v);
+        self.store(to, sum);
+    }
+
+    /// The sum of all lanes, always in the same order.
+    #[inline(always)]
+    fn sum(self, v: Self::V) -> f32 {
+        let mut lanes = [0.0; 16];
+        self.store(&mut lanes, v);
+        let mut half = Self::LANES / 2;
+        while half > 0 {
+            for i in 0..half {
+                lanes[i] += lanes[i + half];
+            }
+            half /= 2;
+        }
+        lanes[0]
+    }
+}
+
+/// An instruction set that the kernels are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// 16 lanes (x86-64 with AVX-512 F and DQ).
+    Avx512,
+    /// 8 lanes (x86-64 with AVX2 and FMA).
+    Avx2,
+    /// 4 lanes (AArch64).
+    Neon,
+    /// Plain Rust, for whatever the compiler makes of it.
+    Portable,
+}
+
+impl Isa {
+    const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+
+    /// The name in messages and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+        }
+    }
+
+    /// Whether this machine executes it.
+    pub fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::Avx512::new().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::Avx2::new().is_some(),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
+            Self::Portable => true,
+            #[allow(unreachable_patterns)]
+            _ => false,
+        }
+    }
+
+    /// All that this machine executes, the widest first.
+    pub fn available() -> Vec<Self> {
+        let all = Self::ALL.into_iter();
+        all.filter(|isa| isa.is_available()).collect()
+    }
+
+    /// The widest that this machine executes.
+    pub fn best() -> Self {
+        *Self::available().first().unwrap_or(&Self::Portable)
+    }
+
+    /// Runs `work` with this instruction set, or the portable one where the machine lacks it.
+    pub(crate) fn dispatch<D: Dispatch>(self, work: D) -> D::Out {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => match avx512::Avx512::new() {
+                Some(s) => work.with(s),
+                None => work.with(Portable),
+            },
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => match avx2::Avx2::new() {
+                Some(s) => work.with(s),
+                None => work.with(Portable),
+            },
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => work.with(neon::Neon::new()),
+            _ => work.with(Portable),
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,167 @@
+//! Eight lanes with AVX2 and FMA.
+
+use std::arch::x86_64::*;
+
+use super::{Op, Simd};
+
+/// Proof that the machine has AVX2 and FMA.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    pub(crate) fn new() -> Option<Self> {
+        let all = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        all.then_some(Self(()))
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn compiled<O: Op>(s: Avx2, op: O) -> O::Out {
+    op.call(s)
+}
+
+// SAFETY of all blocks below: `self` is proof that the instructions are there, and addresses are
+// the callers' promise.
+impl Simd for Avx2 {
+    type V = __m256;
+    type M = __m256;
+    const LANES: usize = 8;
+    const COLS: usize = 2;
+
+    #[inline(always)]
+    fn run<O: Op>(self, op: O) -> O::Out {
+        unsafe { compiled(self, op) }
+    }
+    #[inline(always)]
+    unsafe fn load_at(self, from: *const f32) -> __m256 {
+        unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store_at(self, to: *mut f32, v: __m256) {
+        unsafe { _mm256_storeu_ps(to, v) }
+    }
+    #[inline(always)]
+    unsafe fn transpose_at(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        unsafe {
+            // Halves of two rows side by side: what is left is a transpose within each half.
+            for q in 0..2 {
+                let row = |i: usize| {
+                    let low = _mm_loadu_ps(from.add(i * from_stride + 4 * q));
+                    let high = _mm_loadu_ps(from.add((4 + i) * from_stride + 4 * q));
+                    _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
+                };
+                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+                let ab = _mm256_unpacklo_ps(a, b);
+                let cd = _mm256_unpacklo_ps(c, d);
+                let ab_high = _mm256_unpackhi_ps(a, b);
+                let cd_high = _mm256_unpackhi_ps(c, d);
+                let columns = [
+                    _mm256_shuffle_ps::<0x44>(ab, cd),
+                    _mm256_shuffle_ps::<0xee>(ab, cd),
+                    _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+                    _mm256_shuffle_ps::<0xee>(ab_high, cd_high),
+                ];
+                for (i, column) in columns.into_iter().enumerate() {
+                    _mm256_storeu_ps(to.add((4 * q + i) * to_stride), column);
+                }
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn row_sums_at(self, from: *const f32) -> __m256 {
+        unsafe {
+            let mut r = [_mm256_setzero_ps(); 4];
+            let mut i = 0;
+            while i < 4 {
+                let mut q = 0;
+                while q < 2 {
+                    let at = from.add(8 * i + 4 * q);
+                    let v = _mm256_castps128_ps256(_mm_loadu_ps(at));
+                    let v = _mm256_insertf128_ps::<1>(v, _mm_loadu_ps(at.add(32)));
+                    r[i] = _mm256_add_ps(r[i], v);
+                    q += 1;
+                }
+                i += 1;
+            }
+            _mm256_hadd_ps(_mm256_hadd_ps(r[0], r[1]), _mm256_hadd_ps(r[2], r[3]))
+        }
+    }
+    #[inline(always)]
+    fn splat(self, v: f32) -> __m256 {
+        unsafe { _mm256_set1_ps(v) }
+    }
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    fn div(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_div_ps(a, b) }
+    }
+    #[inline(always)]
+    fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn sqrt(self, v: __m256) -> __m256 {
+        unsafe { _mm256_sqrt_ps(v) }
+    }
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn min(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_min_ps(a, b) }
+    }
+    #[inline(always)]
+    fn abs(self, v: __m256) -> __m256 {
+        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), v) }
+    }
+    #[inline(always)]
+    fn lt(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_cmp_ps::<_CMP_LT_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn le(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_cmp_ps::<_CMP_LE_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn select(self, m: __m256, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_blendv_ps(b, a, m) }
+    }
+    #[inline(always)]
+    fn pow2(self, n: __m256) -> __m256 {
+        unsafe {
+            let bits = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(bits))
+        }
+    }
+    #[inline(always)]
+    fn split(self, v: __m256) -> (__m256, __m256) {
+        unsafe {
+            let bits = _mm256_castps_si256(v);
+            let mantissa = _mm256_and_si256(bits, _mm256_set1_epi32(0x007f_ffff));
+            let mantissa = _mm256_or_si256(mantissa, _mm256_set1_epi32(0x3f80_0000));
+            let exponent = _mm256_cvtepi32_ps(_mm256_srli_epi32::<23>(bits));
+            (
+                _mm256_castsi256_ps(mantissa),
+                _mm256_sub_ps(exponent, _mm256_set1_ps(127.0)),
+            )
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Sixteen lanes with AVX-512.
+
+use std::arch::x86_64::*;
+
+use super::{Op, Simd};
+
+/// Proof that the machine has AVX-512 F and DQ.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    pub(crate) fn new() -> Option<Self> {
+        let all = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma");
+        all.then_some(Self(()))
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx2,fma")]
+unsafe fn compiled<O: Op>(s: Avx512, op: O) -> O::Out {
+    op.call(s)
+}
+
+// SAFETY of all blocks below: `self` is proof that the instructions are there, and addresses are
+// the callers' promise.
+impl Simd for Avx512 {
+    type V = __m512;
+    type M = __mmask16;
+    const LANES: usize = 16;
+    const COLS: usize = 4;
+
+    #[inline(always)]
+    fn run<O: Op>(self, op: O) -> O::Out {
+        unsafe { compiled(self, op) }
+    }
+    #[inline(always)]
+    unsafe fn load_at(self, from: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store_at(self, to: *mut f32, v: __m512) {
+        unsafe { _mm512_storeu_ps(to, v) }
+    }
+    #[inline(always)]
+    unsafe fn transpose_at(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        unsafe {
+            let mut r = [_mm512_setzero_ps(); 16];
+            // Quarters of four rows side by side: what is left is a transpose within each.
+            for q in 0..4 {
+                for i in 0..4 {
+                    let at = |j: usize| _mm_loadu_ps(from.add((4 * j + i) * from_stride + 4 * q));
+                    let v = _mm512_castps128_ps512(at(0));
+                    let v = _mm512_insertf32x4::<1>(v, at(1));
+                    let v = _mm512_insertf32x4::<2>(v, at(2));
+                    r[4 * q + i] = _mm512_insertf32x4::<3>(v, at(3));
+                }
+            }
+            for q in 0..4 {
+                let (a, b, c, d) = (r[4 * q], r[4 * q + 1], r[4 * q + 2], r[4 * q + 3]);
+                let ab = _mm512_unpacklo_ps(a, b);
+                let cd = _mm512_unpacklo_ps(c, d);
+                let ab_high = _mm512_unpackhi_ps(a, b);
+                let cd_high = _mm512_unpackhi_ps(c, d);
+                let columns = [
+                    _mm512_shuffle_ps::<0x44>(ab, cd),
+                    _mm512_shuffle_ps::<0xee>(ab, cd),
+                    _mm512_shuffle_ps::<0x44>(ab_high, cd_high),
+                    _mm512_shuffle_ps::<0xee>(ab_high, cd_high),
+                ];
+                for (i, column) in columns.into_iter().enumerate() {
+                    _mm512_storeu_ps(to.add((4 * q + i) * to_stride), column);
+                }
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn row_sums_at(self, from: *const f32) -> __m512 {
+        unsafe {
+            let mut r = [_mm512_setzero_ps(); 4];
+            let mut i = 0;
+            while i < 4 {
+                let mut q = 0;
+                while q < 4 {
+                    let at = from.add(16 * i + 4 * q);
+                    let v = _mm512_castps128_ps512(_mm_loadu_ps(at));
+                    let v = _mm512_insertf32x4::<1>(v, _mm_loadu_ps(at.add(64)));
+                    let v = _mm512_insertf32x4::<2>(v, _mm_loadu_ps(at.add(128)));
+                    let v = _mm512_insertf32x4::<3>(v, _mm_loadu_ps(at.add(192)));
+                    r[i] = _mm512_add_ps(r[i], v);
+                    q += 1;
+                }
+                i += 1;
+            }
+            let low = _mm512_add_ps(
+                _mm512_unpacklo_ps(r[0], r[1]),
+                _mm512_unpackhi_ps(r[0], r[1]),
+            );
+            let high = _mm512_add_ps(
+                _mm512_unpacklo_ps(r[2], r[3]),
+                _mm512_unpackhi_ps(r[2], r[3]),
+            );
+            _mm512_add_ps(
+                _mm512_shuffle_ps::<0x44>(low, high),
+                _mm512_shuffle_ps::<0xee>(low, high),
+            )
+        }
+    }
+    #[inline(always)]
+    fn splat(self, v: f32) -> __m512 {
+        unsafe { _mm512_set1_ps(v) }
+    }
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_div_ps(a, b) }
+    }
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn sqrt(self, v: __m512) -> __m512 {
+        unsafe { _mm512_sqrt_ps(v) }
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_min_ps(a, b) }
+    }
+    #[inline(always)]
+    fn abs(self, v: __m512) -> __m512 {
+        unsafe { _mm512_abs_ps(v) }
+    }
+    #[inline(always)]
+    fn lt(self, a: __m512, b: __m512) -> __mmask16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn le(self, a: __m512, b: __m512) -> __mmask16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn select(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_mask_blend_ps(m, b, a) }
+    }
+    #[inline(always)]
+    fn pow2(self, n: __m512) -> __m512 {
+        unsafe {
+            let bits = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(bits))
+        }
+    }
+    #[inline(always)]
+    fn split(self, v: __m512) -> (__m512, __m512) {
+        unsafe {
+            let bits = _mm512_castps_si512(v);
+            let mantissa = _mm512_and_si512(bits, _mm512_set1_epi32(0x007f_ffff));
+            let mantissa = _mm512_or_si512(mantissa, _mm512_set1_epi32(0x3f80_0000));
+            let exponent = _mm512_cvtepi32_ps(_mm512_srli_epi32::<23>(bits));
+            (
+                _mm512_castsi512_ps(mantissa),
+                _mm512_sub_ps(exponent, _mm512_set1_ps(127.0)),
+            )
+        }
+    }
+}
