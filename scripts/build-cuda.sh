@@ -3,6 +3,7 @@
 # a GPU:
 #
 #   scripts/build-cuda.sh [more `cargo build` arguments]
+#   scripts/build-cuda.sh test [more `cargo test` arguments]
 #
 # The program opens the CUDA libraries when a CUDA device is first asked for, so the same file also
 # runs, on the processor, where there is no CUDA at all. It ends up in
@@ -14,6 +15,12 @@
 #                      (90 becomes sm_90a, which runs on Hopper alone)
 set -eu
 cd "$(dirname "$0")/.."
+
+verb=build
+if [ "${1:-}" = test ]; then
+    verb=test
+    shift
+fi
 
 prefix=${CUDA_PREFIX:-$HOME/.cache/cuda-13.0-build}
 target=x86_64-unknown-linux-gnu
@@ -66,5 +73,5 @@ export CUDA_COMPUTE_CAP="${CUDA_COMPUTE_CAP:-80}"
 flags="'--cfg', 'feature=\"dynamic-loading\"'"
 for flag in ${RUSTFLAGS:-}; do flags="$flags, '$flag'"; done
 unset RUSTFLAGS
-exec cargo build --release --locked --features cuda --target "$target" \
+exec cargo $verb --release --locked --features cuda --target "$target" \
     --config "target.$target.rustflags=[$flags]" "$@"

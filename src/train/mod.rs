@@ -220,7 +220,7 @@ fn train_by<'a>(
                     let all = num::to_vec(&model.training_log_prob(phase, &batch)?)?;
                     all.iter().filter(|v| !v.is_finite()).count()
                 };
-                if !finite || step % log_every == 0 || step == spec.steps {
+                if !finite || step.is_multiple_of(log_every) || step == spec.steps {
                     out.history.push(HistoryRow {
                         step,
                         split: Split::Train,

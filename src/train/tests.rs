@@ -13,6 +13,14 @@ fn points(n: usize, rng: &mut Rng) -> Tensor {
 
 const FLOW: &str = "[flow]\nbijection.affine_coupling = { layers = 2, hidden = [8] }\n";
 
+const MODELS: [&str; 5] = [
+    FLOW,
+    "[flow]\nbijection.affine_coupling = { layers = 2 }\nbase.mixture = { components = 4 }\n",
+    "[flow]\nbijection.spline_coupling = { layers = 2, hidden = [8] }\n",
+    "[rad]\nlayers = 2\nhidden = [8]\ngates = \"net\"\n",
+    "[clusters]\nclusters = 2\nfine_tune = 0.25\n",
+];
+
 type Make = for<'a> fn(&'a Training<'a>, usize) -> Result<Box<dyn Steps + 'a>>;
 
 fn queued<'a>(task: &'a Training<'a>, phase: usize) -> Result<Box<dyn Steps + 'a>> {
@@ -20,15 +28,18 @@ fn queued<'a>(task: &'a Training<'a>, phase: usize) -> Result<Box<dyn Steps + 'a
 }
 
 fn run(model: &str, spec: &TrainSpec) -> (Curves, Snapshot) {
-    run_by(model, spec, steps::for_device)
+    run_by(model, spec, steps::for_device, &Device::Cpu)
 }
 
-fn run_by(model: &str, spec: &TrainSpec, make: Make) -> (Curves, Snapshot) {
+fn run_by(model: &str, spec: &TrainSpec, make: Make, device: &Device) -> (Curves, Snapshot) {
     let rng = Rng::new(5);
     let dtype = spec.precision.dtype();
-    let points = |n, label| points(n, &mut rng.fork(label)).to_dtype(dtype).unwrap();
+    let points = |n, label| {
+        let x = points(n, &mut rng.fork(label)).to_dtype(dtype).unwrap();
+        x.to_device(device).unwrap()
+    };
     let (x, validation) = (points(500, "x"), points(200, "validation"));
-    let params = Params::seeded(rng.fork("init"), dtype, &Device::Cpu);
+    let params = Params::seeded(rng.fork("init"), dtype, device);
     let model_spec: ModelSpec = toml::from_str(model).unwrap();
     let model = model_spec.build(&params, 2, Some(x.clone())).unwrap();
     let task = Training {
@@ -112,10 +123,9 @@ fn queued_steps_train_as_plain_ones_do() {
         validate_every: 70,
         ..quick()
     };
-    let clusters = "[clusters]\nclusters = 2\nfine_tune = 0.25\n";
-    for model in [FLOW, clusters] {
+    for model in MODELS {
         let (plain, weights) = run(model, &double);
-        let (late, late_weights) = run_by(model, &double, queued);
+        let (late, late_weights) = run_by(model, &double, queued, &Device::Cpu);
         assert_eq!((late.steps, late.best_step), (120, plain.best_step));
         assert_eq!(late.history.len(), plain.history.len());
         for (a, b) in plain.history.iter().zip(&late.history) {
@@ -140,11 +150,33 @@ fn queued_steps_diverge_where_plain_ones_do() {
             ..quick()
         };
         let (plain, weights) = run(FLOW, &spec);
-        let (late, late_weights) = run_by(FLOW, &spec, queued);
+        let (late, late_weights) = run_by(FLOW, &spec, queued, &Device::Cpu);
         assert!(plain.diverged.is_some());
         assert_eq!(late.diverged, plain.diverged);
         assert_eq!((late.steps, late.best_step), (plain.steps, plain.best_step));
         assert_eq!(bytes(&late_weights), bytes(&weights));
+    }
+}
+
+/// Says nothing where this build or this machine has no GPU.
+#[test]
+fn a_gpu_trains_as_the_processor_does() {
+    let device = crate::device::Choice::Auto.open(DType::F32).unwrap().device;
+    if device.is_cpu() {
+        return;
+    }
+    let spec = TrainSpec {
+        steps: 20,
+        validate_every: 10,
+        ..quick()
+    };
+    for model in MODELS {
+        let (cpu, _) = run(model, &spec);
+        let (gpu, _) = run_by(model, &spec, steps::for_device, &device);
+        assert_eq!(gpu.history.len(), cpu.history.len(), "{model}");
+        for (a, b) in cpu.history.iter().zip(&gpu.history) {
+            assert!((a.loss - b.loss).abs() < 1e-3, "{model}: {a:?} {b:?}");
+        }
     }
 }
 
