@@ -11,10 +11,7 @@ pub const LN_2PI: f64 = 1.837_877_066_409_345_3;
 /// (`Tensor::log_sum_exp` gives NaN there); its gradient is not defined.
 pub fn log_sum_exp(x: &Tensor, dim: usize) -> Result<Tensor> {
     let max = x.max_keepdim(dim)?.detach();
-    let floor = Tensor::new(f64::from(f32::MIN), x.device())?
-        .to_dtype(x.dtype())?
-        .broadcast_as(max.shape())?;
-    let max = max.maximum(&floor)?;
+    let max = max.maximum(f64::from(f32::MIN))?;
     let sum = x.broadcast_sub(&max)?.exp()?.sum_keepdim(dim)?;
     Ok((sum.log()? + max)?.squeeze(dim)?)
 }

@@ -9,7 +9,7 @@ fn help_and_version_are_results() {
     let place = Place::new();
     let help = place.mdn(&["--help"]).fine();
     for verb in [
-        "train", "compare", "check", "runs", "list", "sample", "density", "plot",
+        "train", "compare", "check", "runs", "list", "sample", "density", "plot", "devices",
     ] {
         assert!(help.contains(&format!("\n  {verb}")), "{help}");
     }
@@ -27,7 +27,7 @@ fn a_wrong_command_line_is_refused() {
     let bare = place.mdn(&[]);
     assert_eq!(bare.code, 2);
     assert!(bare.err.contains("Usage: mdn"), "{bare:?}");
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["trian"], "a similar subcommand exists: 'train'"),
         (&["train"], "<FILE>"),
         (&["train", "ring.toml", "--stepps", "3"], "--stepps"),
@@ -35,12 +35,8 @@ fn a_wrong_command_line_is_refused() {
         (&["train", "ring.toml", "=3"], "expected KEY=VALUE"),
         (&["train", "ring.toml", "--threads", "0"], "0 is not in 1"),
         (
-            &["train", "ring.toml", "--device", "cuda"],
-            "this build has no device `cuda`; expected `cpu` or `auto`",
-        ),
-        (
             &["train", "ring.toml", "--device", "gpu"],
-            "expected `cpu` or `auto`",
+            "expected `auto`, `cpu`, `cuda`, `cuda:N` or `metal` (did you mean `cuda` or `metal`?)",
         ),
         (
             &["train", "ring.toml", "--seed", "x"],
@@ -61,6 +57,57 @@ fn a_wrong_command_line_is_refused() {
     for (arguments, message) in cases {
         place.mdn(arguments).refused(message);
     }
+}
+
+/// Whatever was compiled in: there is no hundredth GPU, and no double precision on Metal.
+#[test]
+fn a_device_that_cannot_be_used_is_refused_before_anything_is_trained() {
+    let place = Place::new();
+    for verb in ["train", "compare"] {
+        let on = |more: &[&str]| place.mdn(&[&[verb, "ring.toml", "--device"], more].concat());
+        on(&["cuda:99"]).refused("--device cuda:99: expected ");
+        on(&["cuda:99"]).refused("try --device cpu");
+        on(&["metal", "train.precision=f64"]).refused("try train.precision=f32");
+        if !cfg!(feature = "cuda") {
+            on(&["cuda"]).refused("--device cuda:0: expected a build with CUDA; this one has none");
+        }
+        if !cfg!(feature = "metal") {
+            on(&["metal"])
+                .refused("--device metal: expected a build with Metal; this one has none");
+        }
+    }
+    assert_eq!(
+        files(&place.path("results")),
+        Vec::<std::path::PathBuf>::new()
+    );
+}
+
+#[test]
+fn devices_say_what_is_built_in_and_what_is_there() {
+    let place = Place::new();
+    let table = place.mdn(&["devices"]).fine();
+    let lines: Vec<_> = table.lines().collect();
+    assert!(
+        lines[0].starts_with("device  compiled in  usable  detail"),
+        "{table}"
+    );
+    assert!(
+        lines[1].starts_with("cpu     yes          yes     "),
+        "{table}"
+    );
+    assert!(lines[2].starts_with("cuda:0  "), "{table}");
+    let json = place.mdn(&["devices", "--json"]).fine();
+    let rows: Vec<serde_json::Value> = json
+        .lines()
+        .map(|l| serde_json::from_str(l).expect("JSON"))
+        .collect();
+    assert_eq!(rows.len() + 1, lines.len());
+    assert_eq!(rows[0]["device"], "cpu");
+    assert_eq!(rows[0]["usable"], true);
+    assert_eq!(rows[1]["compiled_in"], cfg!(feature = "cuda"));
+    let metal = &rows[rows.len() - 1];
+    assert_eq!(metal["device"], "metal");
+    assert_eq!(metal["compiled_in"], cfg!(feature = "metal"));
 }
 
 #[test]

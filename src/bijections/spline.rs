@@ -189,10 +189,7 @@ impl Knots {
     }
 
     fn with_tails(&self, v: &Tensor, u: &Tensor, log_slope: &Tensor) -> Result<(Tensor, Tensor)> {
-        let bound = Tensor::new(self.bound, v.device())?
-            .to_dtype(v.dtype())?
-            .broadcast_as(v.shape())?;
-        let inside = v.abs()?.le(&bound)?;
+        let inside = v.abs()?.le(self.bound)?;
         // A NaN compares as outside and passes through: it must stay visible.
         let nothing = (v * 0.0)?;
         Ok((

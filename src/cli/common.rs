@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use candle_core::{DType, Device};
 use clap::Args;
 
+use super::Context;
+use crate::device::Choice;
 use crate::experiment::plan::{Plan, Selection};
 use crate::experiment::pool::Job;
 use crate::Result;
@@ -46,6 +49,15 @@ pub(super) struct SelectionArgs {
     pub out: Option<PathBuf>,
 }
 
+/// Where to compute.
+#[derive(Debug, Clone, Args)]
+pub(super) struct DeviceArgs {
+    /// Where to compute: cpu, cuda, cuda:N, metal, or auto, the first of cuda, metal and cpu that
+    /// this build has and that can be used (see `mdn devices`)
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = Choice::parse)]
+    pub device: Choice,
+}
+
 fn assignment(typed: &str) -> std::result::Result<String, String> {
     match typed.split_once('=') {
         Some((key, _)) if !key.trim().is_empty() => Ok(typed.to_owned()),
@@ -62,6 +74,17 @@ impl FileArgs {
     /// The checked experiment.
     pub(super) fn plan(&self) -> Result<Plan> {
         Plan::load(&self.file, &self.all_overrides())
+    }
+}
+
+impl DeviceArgs {
+    /// The device, for numbers of this format.
+    pub(super) fn open(&self, dtype: DType, context: &Context) -> Result<Device> {
+        let opened = self.device.open(dtype)?;
+        if let Some(notice) = opened.notice {
+            context.note(&notice);
+        }
+        Ok(opened.device)
     }
 }
 

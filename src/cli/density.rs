@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::common::DeviceArgs;
 use super::output::print_or_write;
 use super::points::{self, header};
 use super::{Context, Exit};
-use crate::device;
 use crate::experiment::store::RunDir;
 use crate::experiment::trained::Trained;
 use crate::{Error, Result};
@@ -31,6 +31,8 @@ pub(super) struct DensityArgs {
     /// Also write the part of the model that each point belongs to
     #[arg(long)]
     parts: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE.csv")]
     output: Option<PathBuf>,
@@ -38,7 +40,9 @@ pub(super) struct DensityArgs {
 
 pub(super) fn run(args: &DensityArgs, context: &Context) -> Result<Exit> {
     let points = points::read(&args.points)?;
-    let trained = Trained::load(&RunDir(args.run.clone()), &device::Choice::Cpu.open())?;
+    let trained = Trained::load(&RunDir(args.run.clone()), |dtype| {
+        args.device.open(dtype, context)
+    })?;
     points.check_dim(trained.dim())?;
     let log_density = trained.log_density(&points.rows)?;
     let parts = if args.parts {

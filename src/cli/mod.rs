@@ -10,6 +10,7 @@ mod check;
 mod common;
 mod compare;
 mod density;
+mod devices;
 mod list;
 mod output;
 mod plot;
@@ -53,6 +54,7 @@ enum Verb {
     Sample(sample::SampleArgs),
     Density(density::DensityArgs),
     Plot(plot::PlotArgs),
+    Devices(devices::DevicesArgs),
 }
 
 /// What a verb needs to know beside its arguments.
@@ -119,6 +121,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit> {
         Verb::Sample(a) => sample::run(a, context),
         Verb::Density(a) => density::run(a, context),
         Verb::Plot(a) => plot::run(a, context),
+        Verb::Devices(a) => devices::run(a),
     }
 }
 

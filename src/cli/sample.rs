@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::common::DeviceArgs;
 use super::output::print_or_write;
 use super::points::header;
 use super::{Context, Exit};
-use crate::device;
 use crate::experiment::store::RunDir;
 use crate::experiment::trained::Trained;
 use crate::rng::Rng;
@@ -20,7 +20,7 @@ const CHUNK: u64 = 65_536;
 /// Draw samples from a trained run, as CSV
 ///
 /// The file has a header x1,x2,... and a row per sample. The same run, seed and number give the
-/// same bytes.
+/// same bytes on the same device.
 #[derive(Debug, Clone, Args)]
 pub(super) struct SampleArgs {
     /// Folder of the run, such as results/ring/ring/rad/seed-0
@@ -43,13 +43,17 @@ pub(super) struct SampleArgs {
         allow_negative_numbers = true
     )]
     seed: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE.csv")]
     output: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &SampleArgs, context: &Context) -> Result<Exit> {
-    let trained = Trained::load(&RunDir(args.run.clone()), &device::Choice::Cpu.open())?;
+    let trained = Trained::load(&RunDir(args.run.clone()), |dtype| {
+        args.device.open(dtype, context)
+    })?;
     let mut rng = Rng::new(args.seed).fork("sample");
     let mut text = header(trained.dim()) + "\n";
     let mut left = args.count;

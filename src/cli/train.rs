@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
 
-use super::common::{FileArgs, SelectionArgs};
+use super::common::{DeviceArgs, FileArgs, SelectionArgs};
 use super::output::{columns, print, warn};
 use super::{progress, Context, Exit};
 use crate::device;
@@ -50,10 +50,9 @@ pub(super) struct TrainArgs {
 /// How runs are trained.
 #[derive(Debug, Clone, Args)]
 pub(super) struct How {
-    /// Where to compute: cpu, or auto (the best there is in this build: cpu)
-    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device::Choice::parse)]
-    device: device::Choice,
-    /// Runs at a time [default: RAYON_NUM_THREADS, else the number of cores]
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Runs at a time [default: RAYON_NUM_THREADS, else the number of cores; on a GPU 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     threads: Option<u16>,
     /// Train again what is done already, and overwrite it
@@ -100,13 +99,18 @@ pub(super) fn train(
             jobs.len()
         ));
     }
+    // All runs of an experiment have the same precision.
+    let precision = jobs.first().map(|j| j.spec.train.precision);
+    let device = how
+        .device
+        .open(precision.unwrap_or_default().dtype(), context)?;
     // A folder that cannot be written is one fault, not one per run.
     if let Some(folder) = jobs.first().and_then(|j| j.place.0.ancestors().nth(3)) {
         std::fs::create_dir_all(folder).map_err(Error::io(folder, "could not make the folder"))?;
     }
-    let device = how.device.open();
     let without_figures = Mutex::new(Vec::new());
     let work = |job: &Job, watch: &mut dyn FnMut(&Progress)| {
+        let device = device::for_this_thread(&device)?;
         let status = run::run(&job.spec, &job.place, &device, &context.command, watch)?;
         if status.state == State::Done {
             // The run itself is fine and recorded: its figures can be drawn again.
@@ -120,7 +124,12 @@ pub(super) fn train(
         }
         Ok(status)
     };
-    let threads = pool::threads(how.threads.map(usize::from), context.threads);
+    let asked = how.threads.map(usize::from);
+    let threads = if device.is_cpu() {
+        pool::threads(asked, context.threads)
+    } else {
+        asked.unwrap_or(1)
+    };
     let screen = progress::Screen::new(jobs, jobs.len() - skipped, json, context.quiet);
     let ended = pool::run_all(jobs, &actions, threads, &work, &screen)?;
     screen.finish(&ended);

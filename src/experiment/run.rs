@@ -106,14 +106,6 @@ struct Run<'a> {
     rng: Rng,
 }
 
-/// The floating-point format of a precision.
-pub(super) fn dtype_of(precision: Precision) -> DType {
-    match precision {
-        Precision::F32 => DType::F32,
-        Precision::F64 => DType::F64,
-    }
-}
-
 /// Refuses data that single precision cannot hold: where the truth's log-density at the rounded
 /// points is another than at the points themselves (by a hundredth of a nat in the mean), the model
 /// would fit the rounding, and every metric with it.
@@ -140,7 +132,7 @@ impl<'a> Run<'a> {
     fn new(spec: &'a RunSpec, device: &Device) -> Result<Self> {
         let data = spec.data.build()?;
         let rng = Rng::new(spec.seed);
-        let dtype = dtype_of(spec.train.precision);
+        let dtype = spec.train.precision.dtype();
         // The points depend on the seed and the data alone: all models of a seed share them.
         let points = |label: &str, n: usize| -> Result<Tensor> {
             let x = data.sample(n, &mut rng.fork("data").fork(label))?;

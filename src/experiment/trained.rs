@@ -3,7 +3,6 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::plan::RunSpec;
-use super::run::dtype_of;
 use super::store::{RunDir, State};
 use super::weights;
 use crate::metrics::evaluation;
@@ -24,7 +23,8 @@ pub struct Trained {
 
 impl Trained {
     /// Reads a run's folder. A missing, unfinished or damaged one is a bad request that names it.
-    pub fn load(place: &RunDir, device: &Device) -> Result<Self> {
+    /// `open` gives the device for numbers of the run's format.
+    pub fn load(place: &RunDir, open: impl FnOnce(DType) -> Result<Device>) -> Result<Self> {
         let wrong = |why: String| Err(Error::request(format!("{}: {why}", place.0.display())));
         if !place.0.is_dir() {
             return wrong("expected the folder of a run; there is no such folder".to_owned());
@@ -54,9 +54,10 @@ impl Trained {
         let path = place.path("model.safetensors");
         let bytes = std::fs::read(&path).map_err(Error::io(&path, "could not read"))?;
         let named = |e: Error| Error::request(format!("{}: {e}", path.display()));
-        let dtype = dtype_of(spec.train.precision);
+        let dtype = spec.train.precision.dtype();
+        let device = open(dtype)?;
         let params =
-            Params::from_tensors(weights::from_bytes(&bytes).map_err(named)?, dtype, device);
+            Params::from_tensors(weights::from_bytes(&bytes).map_err(named)?, dtype, &device);
         let dim = spec.data.build()?.dim();
         let model = spec.model.build(&params, dim, None).map_err(named)?;
         params.check_all_used().map_err(named)?;
@@ -64,7 +65,7 @@ impl Trained {
             spec,
             model,
             dtype,
-            device: device.clone(),
+            device,
         })
     }
 

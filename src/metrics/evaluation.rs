@@ -209,7 +209,7 @@ pub fn evaluate(
 ) -> Result<(Evaluation, Vec<f64>)> {
     let dim = data.dim();
     let n = points.dim(0)?;
-    let x = points.to_device(like.device())?.to_dtype(like.dtype())?;
+    let x = points.to_dtype(like.dtype())?.to_device(like.device())?;
     let mut samples = Vec::with_capacity(n * dim);
     for (i, start) in (0..n).step_by(CHUNK).enumerate() {
         let stream = &mut rng.fork_at("samples", i as u64);

@@ -28,4 +28,8 @@ impl Objective for MaximumLikelihood {
     ) -> Result<Tensor> {
         Ok(model.mean_training_log_prob(phase, batch)?.neg()?)
     }
+
+    fn is_mean_log_prob(&self) -> bool {
+        true
+    }
 }

@@ -23,6 +23,11 @@ pub trait Objective: Send + Sync {
         batch: &Tensor,
         rng: &mut Rng,
     ) -> Result<Tensor>;
+    /// Whether the loss is minus the mean of log q over the batch and nothing else, so that it may
+    /// be computed without this objective.
+    fn is_mean_log_prob(&self) -> bool {
+        false
+    }
 }
 
 /// All objectives.

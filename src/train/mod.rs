@@ -5,7 +5,6 @@ use candle_core::Tensor;
 use crate::data::DataSet;
 use crate::metrics::evaluation;
 use crate::models::Model;
-use crate::nn::optimizer::Adam;
 use crate::nn::params::{Params, Snapshot};
 use crate::num;
 use crate::objectives::Objective;
@@ -13,10 +12,12 @@ use crate::rng::Rng;
 use crate::Result;
 
 mod spec;
+mod steps;
 #[cfg(test)]
 mod tests;
 
 pub use spec::{Precision, Schedule, TrainSpec};
+use steps::Steps;
 
 /// How far training is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -153,14 +154,22 @@ pub struct Training<'a> {
 /// A loss or gradient that is not finite ends training: the model keeps the best weights so far
 /// and [`Curves::diverged`] says where it happened.
 pub fn train(task: &Training<'_>, watch: &mut dyn FnMut(&Progress)) -> Result<Curves> {
+    train_by(task, &|phase| steps::for_device(task, phase), watch)
+}
+
+fn train_by<'a>(
+    task: &'a Training<'a>,
+    make_steps: &dyn Fn(usize) -> Result<Box<dyn Steps + 'a>>,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Curves> {
     let Training {
         model,
         params,
-        objective,
         points,
         validation,
         spec,
         rng,
+        ..
     } = *task;
     let began = std::time::Instant::now();
     let (first, bad) = validate(model, validation)?;
@@ -185,60 +194,61 @@ pub fn train(task: &Training<'_>, watch: &mut dyn FnMut(&Progress)) -> Result<Cu
         if phase > 0 {
             params.restore(&best.1)?;
         }
-        // The moments of one phase say nothing of the weights that the next begins from.
-        let vars = params.trainable().into_iter().map(|(_, v)| v).collect();
-        let mut adam = Adam::new(vars, spec.weight_decay)?;
+        let mut steps = make_steps(phase)?;
         let mut without_progress = 0;
         for step in out.steps + 1..=end {
             let batch = points.batch(step - 1, spec.batch_size, rng, validation, &mut epoch)?;
             let mut noise = rng.fork_at("objective", step as u64);
-            let loss = objective.loss(model, phase, &batch, &mut noise)?;
-            let value = num::to_vec(&loss)?[0];
-            let gradients = loss.backward()?;
-            let norm = adam.gradient_norm(&gradients)?;
-            out.steps = step;
-            let finite = value.is_finite() && norm.is_finite();
-            let non_finite = if finite {
-                0
-            } else {
-                let all = num::to_vec(&model.training_log_prob(phase, &batch)?)?;
-                all.iter().filter(|v| !v.is_finite()).count()
-            };
-            if !finite || step % log_every == 0 || step == spec.steps {
-                out.history.push(HistoryRow {
+            let rate = spec.learning_rate * spec.schedule.factor(step - 1, spec.steps);
+            let mut outcomes = steps.step(&batch, &mut noise, rate)?;
+            let validates = step % spec.validate_every == 0 || step == end || step == spec.steps;
+            if validates {
+                outcomes.extend(steps.settle()?);
+            }
+            for outcome in outcomes {
+                out.steps += 1;
+                let step = out.steps;
+                let finite = outcome.is_finite();
+                let non_finite = if finite {
+                    0
+                } else {
+                    // The model still has the parameters of this step; a device that works on its
+                    // own may be batches ahead.
+                    steps.settle()?;
+                    let size = spec.batch_size;
+                    let batch = points.batch(step - 1, size, rng, validation, &mut epoch)?;
+                    let all = num::to_vec(&model.training_log_prob(phase, &batch)?)?;
+                    all.iter().filter(|v| !v.is_finite()).count()
+                };
+                if !finite || step.is_multiple_of(log_every) || step == spec.steps {
+                    out.history.push(HistoryRow {
+                        step,
+                        split: Split::Train,
+                        loss: outcome.loss,
+                        grad_norm: Some(outcome.grad_norm),
+                        non_finite,
+                    });
+                }
+                if !finite {
+                    let what = if outcome.loss.is_finite() {
+                        "gradient"
+                    } else {
+                        "loss"
+                    };
+                    out.diverged = Some(format!(
+                        "{what} not finite at step {step} ({non_finite} of {} points)",
+                        spec.batch_size
+                    ));
+                    break 'phases;
+                }
+                watch(&Progress {
                     step,
-                    split: Split::Train,
-                    loss: value,
-                    grad_norm: Some(norm),
-                    non_finite,
+                    steps: spec.steps,
+                    loss: outcome.loss,
+                    seconds: began.elapsed().as_secs_f64(),
                 });
             }
-            if !finite {
-                let what = if value.is_finite() {
-                    "gradient"
-                } else {
-                    "loss"
-                };
-                out.diverged = Some(format!(
-                    "{what} not finite at step {step} ({non_finite} of {} points)",
-                    spec.batch_size
-                ));
-                break 'phases;
-            }
-            let scale = if spec.clip_norm > 0.0 && norm > spec.clip_norm {
-                spec.clip_norm / norm
-            } else {
-                1.0
-            };
-            let rate = spec.learning_rate * spec.schedule.factor(step - 1, spec.steps);
-            adam.step(&gradients, scale, rate)?;
-            watch(&Progress {
-                step,
-                steps: spec.steps,
-                loss: value,
-                seconds: began.elapsed().as_secs_f64(),
-            });
-            if step % spec.validate_every == 0 || step == end || step == spec.steps {
+            if validates {
                 let (loss, non_finite) = validate(model, validation)?;
                 out.history.push(HistoryRow {
                     step,

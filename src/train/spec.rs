@@ -1,5 +1,6 @@
 //! How a model is trained: the table `[train]` of an experiment file.
 
+use candle_core::DType;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
@@ -32,6 +33,16 @@ pub enum Precision {
     F32,
     /// 64-bit floats.
     F64,
+}
+
+impl Precision {
+    /// What tensors call it.
+    pub fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F64 => DType::F64,
+        }
+    }
 }
 
 /// The table `[train]` of an experiment file.

@@ -13,11 +13,33 @@ fn points(n: usize, rng: &mut Rng) -> Tensor {
 
 const FLOW: &str = "[flow]\nbijection.affine_coupling = { layers = 2, hidden = [8] }\n";
 
+const MODELS: [&str; 5] = [
+    FLOW,
+    "[flow]\nbijection.affine_coupling = { layers = 2 }\nbase.mixture = { components = 4 }\n",
+    "[flow]\nbijection.spline_coupling = { layers = 2, hidden = [8] }\n",
+    "[rad]\nlayers = 2\nhidden = [8]\ngates = \"net\"\n",
+    "[clusters]\nclusters = 2\nfine_tune = 0.25\n",
+];
+
+type Make = for<'a> fn(&'a Training<'a>, usize) -> Result<Box<dyn Steps + 'a>>;
+
+fn queued<'a>(task: &'a Training<'a>, phase: usize) -> Result<Box<dyn Steps + 'a>> {
+    Ok(Box::new(steps::QueuedSteps::new(task, phase)?))
+}
+
 fn run(model: &str, spec: &TrainSpec) -> (Curves, Snapshot) {
+    run_by(model, spec, steps::for_device, &Device::Cpu)
+}
+
+fn run_by(model: &str, spec: &TrainSpec, make: Make, device: &Device) -> (Curves, Snapshot) {
     let rng = Rng::new(5);
-    let x = points(500, &mut rng.fork("x"));
-    let validation = points(200, &mut rng.fork("validation"));
-    let params = Params::seeded(rng.fork("init"), DType::F32, &Device::Cpu);
+    let dtype = spec.precision.dtype();
+    let points = |n, label| {
+        let x = points(n, &mut rng.fork(label)).to_dtype(dtype).unwrap();
+        x.to_device(device).unwrap()
+    };
+    let (x, validation) = (points(500, "x"), points(200, "validation"));
+    let params = Params::seeded(rng.fork("init"), dtype, device);
     let model_spec: ModelSpec = toml::from_str(model).unwrap();
     let model = model_spec.build(&params, 2, Some(x.clone())).unwrap();
     let task = Training {
@@ -30,7 +52,12 @@ fn run(model: &str, spec: &TrainSpec) -> (Curves, Snapshot) {
         rng: &rng,
     };
     let mut heard = 0;
-    let out = train(&task, &mut |p| heard = p.step).unwrap();
+    let make = |phase| make(&task, phase);
+    let mut watch = |p: &Progress| {
+        assert_eq!(p.step, heard + 1);
+        heard = p.step;
+    };
+    let out = train_by(&task, &make, &mut watch).unwrap();
     assert!(out.diverged.is_some() || heard == out.steps);
     (out, params.snapshot().unwrap())
 }
@@ -82,6 +109,74 @@ fn a_huge_learning_rate_diverges_and_says_where() {
     assert!(!last.loss.is_finite() || !last.grad_norm.unwrap().is_finite());
     for (name, values) in bytes(&weights) {
         assert!(values.iter().all(|v| v.is_finite()), "{name}");
+    }
+}
+
+/// What a GPU does, on the processor: outcomes late, parameters and moments flat. Rounding differs
+/// from the plain way in the clipping factor alone.
+#[test]
+fn queued_steps_train_as_plain_ones_do() {
+    let double = TrainSpec {
+        precision: Precision::F64,
+        clip_norm: 0.5,
+        weight_decay: 0.01,
+        validate_every: 70,
+        ..quick()
+    };
+    for model in MODELS {
+        let (plain, weights) = run(model, &double);
+        let (late, late_weights) = run_by(model, &double, queued, &Device::Cpu);
+        assert_eq!((late.steps, late.best_step), (120, plain.best_step));
+        assert_eq!(late.history.len(), plain.history.len());
+        for (a, b) in plain.history.iter().zip(&late.history) {
+            assert_eq!((a.step, a.split), (b.step, b.split));
+            assert!((a.loss - b.loss).abs() < 1e-9, "{a:?} {b:?}");
+            let off = a.grad_norm.unwrap_or(0.0) - b.grad_norm.unwrap_or(0.0);
+            assert!(off.abs() < 1e-9, "{a:?} {b:?}");
+        }
+        for ((name, a), (_, b)) in bytes(&weights).iter().zip(bytes(&late_weights)) {
+            let off = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
+            assert!(off.fold(0.0, f64::max) < 1e-9, "{model} {name}");
+        }
+    }
+}
+
+#[test]
+fn queued_steps_diverge_where_plain_ones_do() {
+    for learning_rate in [1e30, 1e4] {
+        let spec = TrainSpec {
+            learning_rate,
+            clip_norm: 0.0,
+            ..quick()
+        };
+        let (plain, weights) = run(FLOW, &spec);
+        let (late, late_weights) = run_by(FLOW, &spec, queued, &Device::Cpu);
+        assert!(plain.diverged.is_some());
+        assert_eq!(late.diverged, plain.diverged);
+        assert_eq!((late.steps, late.best_step), (plain.steps, plain.best_step));
+        assert_eq!(bytes(&late_weights), bytes(&weights));
+    }
+}
+
+/// Says nothing where this build or this machine has no GPU.
+#[test]
+fn a_gpu_trains_as_the_processor_does() {
+    let device = crate::device::Choice::Auto.open(DType::F32).unwrap().device;
+    if device.is_cpu() {
+        return;
+    }
+    let spec = TrainSpec {
+        steps: 20,
+        validate_every: 10,
+        ..quick()
+    };
+    for model in MODELS {
+        let (cpu, _) = run(model, &spec);
+        let (gpu, _) = run_by(model, &spec, steps::for_device, &device);
+        assert_eq!(gpu.history.len(), cpu.history.len(), "{model}");
+        for (a, b) in cpu.history.iter().zip(&gpu.history) {
+            assert!((a.loss - b.loss).abs() < 1e-3, "{model}: {a:?} {b:?}");
+        }
     }
 }
 
