@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use clap::Args;
 
 use super::Context;
 use crate::device::Choice;
 use crate::experiment::plan::{Plan, Selection};
 use crate::experiment::pool::Job;
+use crate::experiment::Compute;
+use crate::kernels;
 use crate::Result;
 
 /// Where results go unless the user says otherwise.
@@ -49,13 +51,17 @@ pub(super) struct SelectionArgs {
     pub out: Option<PathBuf>,
 }
 
-/// Where to compute.
+/// Where and with what to compute.
 #[derive(Debug, Clone, Args)]
-pub(super) struct DeviceArgs {
+pub(super) struct ComputeArgs {
     /// Where to compute: cpu, cuda, cuda:N, metal, or auto, the first of cuda, metal and cpu that
     /// this build has and that can be used (see `mdn devices`)
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = Choice::parse)]
     pub device: Choice,
+    /// What evaluates models: fused kernels (single precision, on the CPU), plain tensors, or auto,
+    /// fused where they can be; fused:ISA names an instruction set (see `mdn devices`)
+    #[arg(long, value_name = "KERNELS", default_value = "auto", value_parser = kernels::Choice::parse)]
+    pub kernels: kernels::Choice,
 }
 
 fn assignment(typed: &str) -> std::result::Result<String, String> {
@@ -77,14 +83,17 @@ impl FileArgs {
     }
 }
 
-impl DeviceArgs {
-    /// The device, for numbers of this format.
-    pub(super) fn open(&self, dtype: DType, context: &Context) -> Result<Device> {
+impl ComputeArgs {
+    /// The place to compute with numbers of this format.
+    pub(super) fn open(&self, dtype: DType, context: &Context) -> Result<Compute> {
         let opened = self.device.open(dtype)?;
         if let Some(notice) = opened.notice {
             context.note(&notice);
         }
-        Ok(opened.device)
+        Ok(Compute {
+            device: opened.device,
+            kernels: self.kernels,
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::common::DeviceArgs;
+use super::common::ComputeArgs;
 use super::output::print_or_write;
 use super::points::{self, header};
 use super::{Context, Exit};
@@ -32,7 +32,7 @@ pub(super) struct DensityArgs {
     #[arg(long)]
     parts: bool,
     #[command(flatten)]
-    device: DeviceArgs,
+    compute: ComputeArgs,
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE.csv")]
     output: Option<PathBuf>,
@@ -41,7 +41,7 @@ pub(super) struct DensityArgs {
 pub(super) fn run(args: &DensityArgs, context: &Context) -> Result<Exit> {
     let points = points::read(&args.points)?;
     let trained = Trained::load(&RunDir(args.run.clone()), |dtype| {
-        args.device.open(dtype, context)
+        args.compute.open(dtype, context)
     })?;
     points.check_dim(trained.dim())?;
     let log_density = trained.log_density(&points.rows)?;

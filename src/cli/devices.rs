@@ -7,6 +7,7 @@ use serde_json::json;
 use super::output::{columns, print};
 use super::Exit;
 use crate::device::Choice;
+use crate::kernels::Isa;
 use crate::Result;
 
 /// Show where this build can compute, here
@@ -60,7 +61,8 @@ fn about(device: &Device) -> String {
     match device {
         Device::Cpu => {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            format!("{cores} cores")
+            let isas: Vec<_> = Isa::available().iter().map(|i| i.name()).collect();
+            format!("{cores} cores; fused kernels for {}", isas.join(", "))
         }
         #[cfg(feature = "cuda")]
         Device::Cuda(cuda) => {

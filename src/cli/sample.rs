@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::common::DeviceArgs;
+use super::common::ComputeArgs;
 use super::output::print_or_write;
 use super::points::header;
 use super::{Context, Exit};
@@ -44,7 +44,7 @@ pub(super) struct SampleArgs {
     )]
     seed: u64,
     #[command(flatten)]
-    device: DeviceArgs,
+    compute: ComputeArgs,
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE.csv")]
     output: Option<PathBuf>,
@@ -52,7 +52,7 @@ pub(super) struct SampleArgs {
 
 pub(super) fn run(args: &SampleArgs, context: &Context) -> Result<Exit> {
     let trained = Trained::load(&RunDir(args.run.clone()), |dtype| {
-        args.device.open(dtype, context)
+        args.compute.open(dtype, context)
     })?;
     let mut rng = Rng::new(args.seed).fork("sample");
     let mut text = header(trained.dim()) + "\n";

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
 
-use super::common::{DeviceArgs, FileArgs, SelectionArgs};
+use super::common::{ComputeArgs, FileArgs, SelectionArgs};
 use super::output::{columns, print, warn};
 use super::{progress, Context, Exit};
 use crate::device;
@@ -12,6 +12,7 @@ use crate::experiment::plan::Plan;
 use crate::experiment::pool::{self, Action, Ended, Job};
 use crate::experiment::run;
 use crate::experiment::store::State;
+use crate::experiment::Compute;
 use crate::report;
 use crate::train::Progress;
 use crate::{Error, Result};
@@ -51,8 +52,9 @@ pub(super) struct TrainArgs {
 #[derive(Debug, Clone, Args)]
 pub(super) struct How {
     #[command(flatten)]
-    device: DeviceArgs,
-    /// Runs at a time [default: RAYON_NUM_THREADS, else the number of cores; on a GPU 1]
+    compute: ComputeArgs,
+    /// Threads: as many runs at a time; what is left over helps with one run [default:
+    /// RAYON_NUM_THREADS, else the number of cores; on a GPU 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     threads: Option<u16>,
     /// Train again what is done already, and overwrite it
@@ -101,17 +103,19 @@ pub(super) fn train(
     }
     // All runs of an experiment have the same precision.
     let precision = jobs.first().map(|j| j.spec.train.precision);
-    let device = how
-        .device
-        .open(precision.unwrap_or_default().dtype(), context)?;
+    let dtype = precision.unwrap_or_default().dtype();
+    let compute = how.compute.open(dtype, context)?;
     // A folder that cannot be written is one fault, not one per run.
     if let Some(folder) = jobs.first().and_then(|j| j.place.0.ancestors().nth(3)) {
         std::fs::create_dir_all(folder).map_err(Error::io(folder, "could not make the folder"))?;
     }
     let without_figures = Mutex::new(Vec::new());
     let work = |job: &Job, watch: &mut dyn FnMut(&Progress)| {
-        let device = device::for_this_thread(&device)?;
-        let status = run::run(&job.spec, &job.place, &device, &context.command, watch)?;
+        let compute = Compute {
+            device: device::for_this_thread(&compute.device)?,
+            kernels: compute.kernels,
+        };
+        let status = run::run(&job.spec, &job.place, &compute, &context.command, watch)?;
         if status.state == State::Done {
             // The run itself is fine and recorded: its figures can be drawn again.
             if let Err(e) = report::draw_run(&job.place, &context.command) {
@@ -125,7 +129,7 @@ pub(super) fn train(
         Ok(status)
     };
     let asked = how.threads.map(usize::from);
-    let threads = if device.is_cpu() {
+    let threads = if compute.device.is_cpu() {
         pool::threads(asked, context.threads)
     } else {
         asked.unwrap_or(1)

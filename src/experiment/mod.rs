@@ -1,8 +1,10 @@
 //! The experiment file, the runs it describes, and the results folder.
 
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
+use crate::kernels;
 
 pub mod config;
 pub mod plan;
@@ -11,6 +13,15 @@ pub mod run;
 pub mod store;
 pub mod trained;
 pub mod weights;
+
+/// Where and with what a run computes: nothing that its results depend on, rounding apart.
+#[derive(Debug, Clone)]
+pub struct Compute {
+    /// Where its tensors are.
+    pub device: Device,
+    /// What evaluates its model.
+    pub kernels: kernels::Choice,
+}
 
 /// The table `[evaluation]` of an experiment file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

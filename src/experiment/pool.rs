@@ -108,6 +108,17 @@ pub fn actions(jobs: &[Job], force: bool) -> Result<Vec<Action>> {
 /// What does one job: [`super::run::run`] with a device, outside of tests.
 pub type Work<'a> = dyn Fn(&Job, &mut dyn FnMut(&Progress)) -> Result<Status> + Sync + 'a;
 
+/// `n` threads for the parallel loops of one run.
+pub fn pool(n: usize) -> Result<rayon::ThreadPool> {
+    // Back-propagation recurses over the graph: a thousand layers need more than the usual 2 MiB,
+    // and this is address space, not memory.
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(n)
+        .stack_size(256 << 20)
+        .build()
+        .map_err(|e| Error::failed(format!("could not start the worker threads: {e}")))
+}
+
 /// Does the jobs, at most `threads` at a time, in order. One that fails or diverges does not stop
 /// the others. The result has the jobs' order.
 pub fn run_all(
@@ -153,20 +164,13 @@ pub fn run_all(
                 .push(ended);
         }
     };
-    // A pool of one thread for each worker: inside one shared pool, a run that waits for a
-    // parallel loop of its own would begin another run in the meantime, and outside any pool all
-    // such loops would queue for the global one.
-    let pools = (0..threads.min(waiting.len()))
-        .map(|_| {
-            // Back-propagation recurses over the graph: a thousand layers need more than the
-            // usual 2 MiB, and this is address space, not memory.
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(1)
-                .stack_size(256 << 20)
-                .build()
-        })
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|e| Error::failed(format!("could not start the worker threads: {e}")))?;
+    // A pool for each worker: inside one shared pool, a run that waits for a parallel loop of its
+    // own would begin another run in the meantime, and outside any pool all such loops would queue
+    // for the global one. Threads that have no run of their own help with one.
+    let workers = threads.min(waiting.len());
+    let pools = (0..workers)
+        .map(|i| pool(threads / workers + usize::from(i < threads % workers)))
+        .collect::<Result<Vec<_>>>()?;
     std::thread::scope(|scope| {
         for pool in &pools {
             scope.spawn(|| pool.install(worker));

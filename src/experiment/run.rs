@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use serde::Serialize;
 
 use super::plan::RunSpec;
 use super::store::{MetricRow, Picture, RunDir, State, Status};
 use super::weights;
+use super::Compute;
 use crate::data::{log_densities, DataSet};
 use crate::metrics::evaluation;
 use crate::metrics::{Cost, Evaluation, Outcome, METRICS};
@@ -40,6 +41,7 @@ struct Environment<'a> {
     command: &'a str,
     version: &'a str,
     device: &'a str,
+    kernels: String,
     threads: usize,
     precision: Precision,
     started: String,
@@ -52,7 +54,7 @@ struct Environment<'a> {
 pub fn run(
     spec: &RunSpec,
     place: &RunDir,
-    device: &Device,
+    compute: &Compute,
     command: &str,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Status> {
@@ -70,8 +72,10 @@ pub fn run(
     }
     place.write("config.toml", spec.to_toml()?.as_bytes())?;
     let started = SystemTime::now();
-    let status = match Run::new(spec, device).and_then(|run| run.record(place, watch)) {
-        Ok(status) => status,
+    let made =
+        Run::new(spec, compute).and_then(|run| Ok((run.record(place, watch)?, run.kernels())));
+    let (status, kernels) = match made {
+        Ok(made) => made,
         Err(error) => {
             place.write_status(&Status::because(State::Failed, &error.to_string()))?;
             return Err(error);
@@ -81,8 +85,9 @@ pub fn run(
     let environment = toml::to_string(&Environment {
         command,
         version: crate::VERSION,
-        device: &crate::device::name(device),
-        threads: candle_core::utils::get_num_threads(),
+        device: &crate::device::name(&compute.device),
+        kernels,
+        threads: rayon::current_num_threads(),
         precision: spec.train.precision,
         started: time(started),
         ended: time(SystemTime::now()),
@@ -129,7 +134,8 @@ fn check_single(data: &dyn DataSet, points: &Tensor) -> Result<()> {
 }
 
 impl<'a> Run<'a> {
-    fn new(spec: &'a RunSpec, device: &Device) -> Result<Self> {
+    fn new(spec: &'a RunSpec, compute: &Compute) -> Result<Self> {
+        let device = &compute.device;
         let data = spec.data.build()?;
         let rng = Rng::new(spec.seed);
         let dtype = spec.train.precision.dtype();
@@ -147,7 +153,7 @@ impl<'a> Run<'a> {
         let fixed = spec.train.points > 0;
         let start = points("train", spec.train.start_points())?;
         let validation = points("validation", spec.train.validation_points)?;
-        let params = Params::seeded(rng.fork("init"), dtype, device);
+        let params = Params::seeded(rng.fork("init"), dtype, device).with_kernels(compute.kernels);
         let model = spec.model.build(&params, data.dim(), Some(start.clone()))?;
         Ok(Self {
             spec,
@@ -159,6 +165,14 @@ impl<'a> Run<'a> {
             rng,
             data,
         })
+    }
+
+    /// What evaluates the model, for the record.
+    fn kernels(&self) -> String {
+        match self.model.kernels() {
+            Some(isa) => format!("fused ({isa})"),
+            None => "plain".to_owned(),
+        }
     }
 
     fn record(&self, place: &RunDir, watch: &mut dyn FnMut(&Progress)) -> Result<Status> {

@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use super::plan::RunSpec;
 use super::store::{RunDir, State};
 use super::weights;
+use super::Compute;
 use crate::metrics::evaluation;
 use crate::models::Model;
 use crate::nn::Params;
@@ -23,8 +24,8 @@ pub struct Trained {
 
 impl Trained {
     /// Reads a run's folder. A missing, unfinished or damaged one is a bad request that names it.
-    /// `open` gives the device for numbers of the run's format.
-    pub fn load(place: &RunDir, open: impl FnOnce(DType) -> Result<Device>) -> Result<Self> {
+    /// `open` gives the place for numbers of the run's format.
+    pub fn load(place: &RunDir, open: impl FnOnce(DType) -> Result<Compute>) -> Result<Self> {
         let wrong = |why: String| Err(Error::request(format!("{}: {why}", place.0.display())));
         if !place.0.is_dir() {
             return wrong("expected the folder of a run; there is no such folder".to_owned());
@@ -55,9 +56,9 @@ impl Trained {
         let bytes = std::fs::read(&path).map_err(Error::io(&path, "could not read"))?;
         let named = |e: Error| Error::request(format!("{}: {e}", path.display()));
         let dtype = spec.train.precision.dtype();
-        let device = open(dtype)?;
-        let params =
-            Params::from_tensors(weights::from_bytes(&bytes).map_err(named)?, dtype, &device);
+        let Compute { device, kernels } = open(dtype)?;
+        let tensors = weights::from_bytes(&bytes).map_err(named)?;
+        let params = Params::from_tensors(tensors, dtype, &device).with_kernels(kernels);
         let dim = spec.data.build()?.dim();
         let model = spec.model.build(&params, dim, None).map_err(named)?;
         params.check_all_used().map_err(named)?;

@@ -48,3 +48,29 @@ pub enum Choice {
     /// Plain tensors.
     Plain,
 }
+
+impl Choice {
+    /// Reads what the user typed.
+    ///
+    /// # Errors
+    /// On other words, and on an instruction set that this machine lacks.
+    pub fn parse(typed: &str) -> Result<Self, String> {
+        let isas = Isa::available();
+        let named = typed
+            .strip_prefix("fused:")
+            .and_then(|name| isas.iter().find(|isa| isa.name() == name));
+        match (typed, named) {
+            ("auto", _) => Ok(Self::Auto),
+            ("fused", _) => Ok(Self::Fused(None)),
+            ("plain", _) => Ok(Self::Plain),
+            (_, Some(isa)) => Ok(Self::Fused(Some(*isa))),
+            _ => {
+                let names: Vec<_> = isas.iter().map(|isa| format!("`fused:{isa}`")).collect();
+                Err(format!(
+                    "expected `auto`, `fused`, `plain` or, on this machine, {}",
+                    names.join(", ")
+                ))
+            }
+        }
+    }
+}

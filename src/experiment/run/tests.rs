@@ -3,6 +3,7 @@ use crate::data::DataSpec;
 use crate::experiment::EvaluationSpec;
 use crate::models::ModelSpec;
 use crate::train::TrainSpec;
+use candle_core::Device;
 
 fn spec(model: &str, seed: u64) -> RunSpec {
     RunSpec {
@@ -25,7 +26,11 @@ fn spec(model: &str, seed: u64) -> RunSpec {
 fn models_of_one_seed_share_their_points_and_seeds_do_not() {
     let points = |model: &str, seed: u64| {
         let spec = spec(model, seed);
-        let run = Run::new(&spec, &Device::Cpu).unwrap();
+        let compute = Compute {
+            device: Device::Cpu,
+            kernels: Default::default(),
+        };
+        let run = Run::new(&spec, &compute).unwrap();
         let train = run.train_points.as_ref().unwrap();
         [
             num::to_vec(train).unwrap(),
