@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use crate::num;
 use crate::Result;
 
 pub mod affine;
@@ -42,6 +43,10 @@ pub(crate) fn pull_back(
     points: Option<Tensor>,
 ) -> Result<Option<Tensor>> {
     points
-        .map(|p| Ok(bijection.inverse_and_log_det(&p)?.0.detach()))
+        .map(|points| {
+            num::in_chunks(&points, num::ROWS, |p| {
+                Ok(bijection.inverse_and_log_det(p)?.0.detach())
+            })
+        })
         .transpose()
 }

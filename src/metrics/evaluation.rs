@@ -15,10 +15,6 @@ pub const LOW_SHARE: f64 = 1e-3;
 /// Samples that a model draws at once, from one random stream.
 pub const CHUNK: usize = 8192;
 
-/// Rows that a model's density is evaluated on at once: tensors of so many rows stay in the
-/// processor's cache.
-const ROWS: usize = 2048;
-
 /// What a model cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
@@ -185,7 +181,7 @@ pub struct Evaluation {
 
 /// log q of every row.
 pub fn log_q(model: &dyn Model, x: &Tensor) -> Result<Vec<f64>> {
-    num::to_vec(&num::in_chunks(x, ROWS, |c| {
+    num::to_vec(&num::in_chunks(x, num::ROWS, |c| {
         Ok(model.log_prob(c)?.detach())
     })?)
 }
@@ -194,8 +190,8 @@ pub fn log_q(model: &dyn Model, x: &Tensor) -> Result<Vec<f64>> {
 pub fn parts(model: &dyn Model, x: &Tensor) -> Result<Option<Vec<u64>>> {
     let n = x.dim(0)?;
     let mut all = Vec::with_capacity(n);
-    for start in (0..n).step_by(ROWS) {
-        match model.part(&x.narrow(0, start, ROWS.min(n - start))?)? {
+    for start in (0..n).step_by(num::ROWS) {
+        match model.part(&x.narrow(0, start, num::ROWS.min(n - start))?)? {
             Some(parts) => all.extend(parts),
             None => return Ok(None),
         }

@@ -61,7 +61,9 @@ impl Distribution for Flow {
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         let z = self.base.sample(n, rng)?;
-        Ok(self.bijection.forward_and_log_det(&z)?.0.detach())
+        num::in_chunks(&z, num::ROWS, |z| {
+            Ok(self.bijection.forward_and_log_det(z)?.0.detach())
+        })
     }
 
     fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
