@@ -15,7 +15,8 @@ pub struct Grid {
 /// that centre it is, in cells.
 pub(super) fn cell(t: f64, side: usize) -> (usize, f64) {
     let t = (t * side as f64 - 0.5).clamp(0.0, (side - 1) as f64);
-    let low = (t as usize).min(side - 2);
+    // By way of u32, to which a plain x86-64 converts in one instruction.
+    let low = (t as u32 as usize).min(side - 2);
     (low, t - low as f64)
 }
 

@@ -23,7 +23,7 @@ const FADED: f64 = 12.0;
 const BORDER: f64 = 1.4;
 
 /// 256 steps of a colour map.
-pub struct Map(Vec<[u8; 3]>);
+pub struct Map([[u8; 3]; 256]);
 
 impl Map {
     /// For densities.
@@ -38,12 +38,12 @@ impl Map {
 
     fn of(gradient: colorous::Gradient) -> Self {
         let colour = |i: usize| gradient.eval_rational(i, 256).as_array();
-        Self((0..256).map(colour).collect())
+        Self(std::array::from_fn(colour))
     }
 
     /// The colour at `t`, held to 0..1.
     pub fn at(&self, t: f64) -> [u8; 3] {
-        self.0[(t * 256.0).clamp(0.0, 255.0) as usize]
+        self.0[usize::from((t * 256.0).clamp(0.0, 255.0) as u8)]
     }
 }
 
