@@ -1,6 +1,8 @@
 //! k-means with k-means++ seeding (Arthur and Vassilvitskii 2007), and the silhouette that
 //! chooses the number of clusters. Plain f64 on the host.
 
+use rayon::prelude::*;
+
 use crate::rng::Rng;
 
 /// Clusters of points.
@@ -38,6 +40,10 @@ impl Clusters {
 }
 
 fn distance2(a: &[f64], b: &[f64]) -> f64 {
+    // The plane is the usual case, and there a loop costs more than what it sums.
+    if let (&[a, b], &[c, d]) = (a, b) {
+        return (a - c) * (a - c) + (b - d) * (b - d);
+    }
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
@@ -56,8 +62,12 @@ pub fn nearest(point: &[f64], centres: &[f64]) -> (usize, f64) {
 /// Best of `restarts` runs of Lloyd's iterations from k-means++ centres. `points` are rows of
 /// `dim` numbers; with fewer distinct points than `k` there are fewer clusters.
 pub fn kmeans(points: &[f64], dim: usize, k: usize, restarts: usize, rng: &Rng) -> Clusters {
-    (0..restarts.max(1))
+    let tries: Vec<_> = (0..restarts.max(1))
+        .into_par_iter()
         .map(|r| lloyd(points, dim, k, &mut rng.fork_at("restart", r as u64)))
+        .collect();
+    tries
+        .into_iter()
         .min_by(|a, b| a.inertia.total_cmp(&b.inertia))
         .unwrap_or(Clusters {
             dim,
@@ -157,8 +167,8 @@ fn plus_plus(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Vec<f64> {
             }
             let updated: Vec<f64> = near
                 .iter()
-                .enumerate()
-                .map(|(i, &d)| d.min(distance2(row(i), row(pick))))
+                .zip(points.chunks_exact(dim))
+                .map(|(&d, point)| d.min(distance2(point, row(pick))))
                 .collect();
             let sum = updated.iter().sum();
             if best.as_ref().is_none_or(|(s, ..)| sum < *s) {
@@ -174,44 +184,69 @@ fn plus_plus(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Vec<f64> {
     centres
 }
 
-/// Mean silhouette (Rousseeuw 1987) of at most `sample` points, drawn by `rng`: over the points,
-/// (b - a) / max(a, b) with a the mean distance to the own cluster's other points and b the least
-/// mean distance to another cluster's.
-pub fn silhouette(points: &[f64], clusters: &Clusters, sample: usize, rng: &mut Rng) -> f64 {
-    let (dim, k) = (clusters.dim, clusters.len());
-    let n = clusters.labels.len();
-    let mut chosen = rng.permutation(n);
-    chosen.truncate(sample);
-    let row = |i: usize| &points[i * dim..(i + 1) * dim];
-    let mut counts = vec![0usize; k];
-    for &i in &chosen {
-        counts[clusters.labels[i]] += 1;
+/// Some of the points with all their distances.
+struct Sample {
+    chosen: Vec<usize>,
+    /// Row i: the distances to the point `chosen[i]`.
+    distances: Vec<f64>,
+}
+
+impl Sample {
+    /// At most `most` points, drawn by `rng`.
+    fn new(points: &[f64], dim: usize, most: usize, rng: &mut Rng) -> Self {
+        let mut chosen = rng.permutation(points.len() / dim);
+        chosen.truncate(most);
+        let row = |i: usize| &points[i * dim..(i + 1) * dim];
+        let distances = chosen
+            .iter()
+            .flat_map(|&i| {
+                chosen
+                    .iter()
+                    .map(move |&j| distance2(row(i), row(j)).sqrt())
+            })
+            .collect();
+        Self { chosen, distances }
     }
-    let mut total = 0.0;
-    for &i in &chosen {
-        let own = clusters.labels[i];
-        if counts[own] < 2 {
-            continue;
+
+    /// Mean silhouette (Rousseeuw 1987): over the points, (b - a) / max(a, b) with a the mean
+    /// distance to the own cluster's other points and b the least mean distance to another
+    /// cluster's.
+    fn silhouette(&self, clusters: &Clusters) -> f64 {
+        let (n, k) = (self.chosen.len(), clusters.len());
+        let labels: Vec<usize> = self.chosen.iter().map(|&i| clusters.labels[i]).collect();
+        let mut counts = vec![0usize; k];
+        // For every cluster the sum of the distances from each point to those in the cluster.
+        let mut sums = vec![0.0; k * n];
+        for (&label, distances) in labels.iter().zip(self.distances.chunks_exact(n.max(1))) {
+            counts[label] += 1;
+            for (sum, d) in sums[label * n..].iter_mut().zip(distances) {
+                *sum += d;
+            }
         }
-        let mut sums = vec![0.0; k];
-        for &j in &chosen {
-            sums[clusters.labels[j]] += distance2(row(i), row(j)).sqrt();
+        let mut total = 0.0;
+        for (i, &own) in labels.iter().enumerate() {
+            if counts[own] < 2 {
+                continue;
+            }
+            let a = sums[own * n + i] / (counts[own] - 1) as f64;
+            let b = (0..k)
+                .filter(|&c| c != own && counts[c] > 0)
+                .map(|c| sums[c * n + i] / counts[c] as f64)
+                .fold(f64::INFINITY, f64::min);
+            let scale = a.max(b);
+            if scale > 0.0 && b.is_finite() {
+                total += (b - a) / scale;
+            }
         }
-        let a = sums[own] / (counts[own] - 1) as f64;
-        let b = (0..k)
-            .filter(|&c| c != own && counts[c] > 0)
-            .map(|c| sums[c] / counts[c] as f64)
-            .fold(f64::INFINITY, f64::min);
-        let scale = a.max(b);
-        if scale > 0.0 && b.is_finite() {
-            total += (b - a) / scale;
-        }
+        total / n.max(1) as f64
     }
-    total / chosen.len().max(1) as f64
 }
 
 /// Points that the number of clusters is chosen on.
 const CHOICE: usize = 2000;
+
+/// Points that a silhouette is a mean over.
+const SILHOUETTE: usize = 1000;
 
 /// k-means with the K between 2 and `max` whose silhouette is best. K is chosen on at most 2,000
 /// of the points, the clusters are those of all.
@@ -222,13 +257,19 @@ pub fn best_silhouette(points: &[f64], dim: usize, max: usize, rng: &Rng) -> Clu
         .iter()
         .flat_map(|i| points[i * dim..(i + 1) * dim].iter().copied())
         .collect();
+    // The same points for every K, so that the choice is not between samples.
+    let sample = Sample::new(&some, dim, SILHOUETTE, &mut rng.fork("silhouette"));
+    let scores: Vec<_> = (2..=max.max(2))
+        .into_par_iter()
+        .map(|k| {
+            let clusters = kmeans(&some, dim, k, 5, &rng.fork_at("k", k as u64));
+            (sample.silhouette(&clusters), clusters.len())
+        })
+        .collect();
     let mut best = (f64::NEG_INFINITY, 1);
-    for k in 2..=max.max(2) {
-        let clusters = kmeans(&some, dim, k, 5, &rng.fork_at("k", k as u64));
-        // The same points for every K, so that the choice is not between samples.
-        let score = silhouette(&some, &clusters, 1000, &mut rng.fork("silhouette"));
-        if score > best.0 {
-            best = (score, clusters.len());
+    for score in scores {
+        if score.0 > best.0 {
+            best = score;
         }
     }
     kmeans(points, dim, best.1, 10, rng)
@@ -294,7 +335,8 @@ mod tests {
             labels: vec![0, 0, 1, 1],
             inertia: 1.0,
         };
-        let got = silhouette(&[0.0, 1.0, 10.0, 11.0], &clusters, 10, &mut Rng::new(0));
+        let sample = Sample::new(&[0.0, 1.0, 10.0, 11.0], 1, 10, &mut Rng::new(0));
+        let got = sample.silhouette(&clusters);
         let expected = (2.0 * (10.5 - 1.0) / 10.5 + 2.0 * (9.5 - 1.0) / 9.5) / 4.0;
         assert!((got - expected).abs() < 1e-12);
     }

@@ -7,6 +7,11 @@ use clap::Parser;
 
 use mdn::cli::{self, Args, Context};
 
+// Tensors come and go by the megabyte: the C library's allocator gives most of them back to the
+// system each time, and half of the time then goes into clearing pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,

@@ -69,11 +69,15 @@ impl Rng {
     /// Index `k` with probability `weights[k]`; the weights sum to one.
     pub fn categorical(&mut self, weights: &[f64]) -> usize {
         let mut u = self.uniform();
-        for (k, w) in weights.iter().enumerate() {
+        // Counted to the end: where a search would stop cannot be foreseen, and a wrong guess
+        // costs the processor more than the rest of a short list.
+        let mut k = 0;
+        for w in weights {
             u -= w;
-            if u < 0.0 {
-                return k;
-            }
+            k += usize::from(!(u < 0.0));
+        }
+        if k < weights.len() {
+            return k;
         }
         // Rounding can leave a sliver above the last weight.
         weights.iter().rposition(|w| *w > 0.0).unwrap_or(0)
@@ -96,10 +100,15 @@ impl Rng {
         device: &Device,
     ) -> Result<Tensor> {
         let shape = shape.into();
-        let values: Vec<f64> = (0..shape.elem_count()).map(|_| self.normal()).collect();
-        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?
-            .to_dtype(dtype)?
-            .to_device(device)?)
+        let draws = (0..shape.elem_count()).map(|_| self.normal());
+        let drawn = match dtype {
+            DType::F32 => {
+                let values: Vec<f32> = draws.map(|v| v as f32).collect();
+                Tensor::from_vec(values, shape, &Device::Cpu)?
+            }
+            _ => Tensor::from_vec(draws.collect::<Vec<f64>>(), shape, &Device::Cpu)?,
+        };
+        Ok(drawn.to_dtype(dtype)?.to_device(device)?)
     }
 }
 

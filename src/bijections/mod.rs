@@ -2,8 +2,8 @@
 
 use candle_core::Tensor;
 
-use crate::kernels;
 use crate::Result;
+use crate::{kernels, num};
 
 pub mod affine;
 pub mod chain;
@@ -47,6 +47,10 @@ pub(crate) fn pull_back(
     points: Option<Tensor>,
 ) -> Result<Option<Tensor>> {
     points
-        .map(|p| Ok(bijection.inverse_and_log_det(&p)?.0.detach()))
+        .map(|points| {
+            num::in_chunks(&points, num::ROWS, |p| {
+                Ok(bijection.inverse_and_log_det(p)?.0.detach())
+            })
+        })
         .transpose()
 }

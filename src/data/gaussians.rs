@@ -79,17 +79,19 @@ impl Component {
         }
     }
 
-    /// x = m + L z
-    fn place(&self, z: &[f64], x: &mut [f64]) {
+    /// Replaces z by x = m + L z.
+    fn place(&self, z: &mut [f64]) {
         match &self.scale {
             Scale::Diagonal { std, .. } => {
-                for (((x, m), s), z) in x.iter_mut().zip(&self.mean).zip(std).zip(z) {
-                    *x = m + s * z;
+                for ((z, m), s) in z.iter_mut().zip(&self.mean).zip(std) {
+                    *z = m + s * *z;
                 }
             }
             Scale::Full { factor, .. } => {
-                for ((x, m), row) in x.iter_mut().zip(&self.mean).zip(rows(factor, z.len())) {
-                    *x = m + row.iter().zip(z).map(|(l, z)| l * z).sum::<f64>();
+                // From the last row upwards: each needs the z of its own and of earlier rows.
+                for i in (0..z.len()).rev() {
+                    let row = &factor[packed(i, 0)..=packed(i, i)];
+                    z[i] = self.mean[i] + row.iter().zip(&*z).map(|(l, z)| l * z).sum::<f64>();
                 }
             }
         }
@@ -213,8 +215,8 @@ impl DataSet for GaussianMixture {
 impl Labelled for GaussianMixture {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
         let k = self.modes.draw(rng);
-        let z: Vec<f64> = x.iter().map(|_| rng.normal()).collect();
-        self.components[k].place(&z, x);
+        x.fill_with(|| rng.normal());
+        self.components[k].place(x);
         k
     }
 }

@@ -1,21 +1,25 @@
 //! Densities, labels and responsibilities from a [`Truth`], for one point or many.
 
+use rayon::prelude::*;
+
 use super::{DataSet, Truth};
 use crate::num::{self, log_sum_exp_slice};
 use crate::rng::Rng;
 use crate::{Error, Result};
 
-/// Replaces log(w_j p_j(x)) by the probability of mode j given x; all zero where p(x) = 0.
-fn normalise(joint: &mut [f64]) {
+/// Replaces log(w_j p_j(x)) by the probability of mode j given x; all zero where p(x) = 0. Returns
+/// log p(x).
+fn normalise(joint: &mut [f64]) -> f64 {
     let max = joint.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if max == f64::NEG_INFINITY {
         joint.fill(0.0);
-        return;
+        return max;
     }
     // Not through log p(x): far out it is too large a number to hold the log of the sum.
     joint.iter_mut().for_each(|v| *v = (*v - max).exp());
     let sum: f64 = joint.iter().sum();
     joint.iter_mut().for_each(|v| *v /= sum);
+    max + sum.ln()
 }
 
 /// Index of the largest value, the first of equals; `None` if all are -inf.
@@ -49,12 +53,13 @@ pub struct Judgement<'a> {
     pub responsibilities: &'a [f64],
 }
 
-/// Judges points given as rows of `dim` coordinates, one after the other: responsibilities of many
-/// points and modes would not fit into memory.
+/// Judges points given as rows of `dim` coordinates and calls `each` in their order.
 pub fn judge(truth: &dyn Truth, rows: &[f64], dim: usize, mut each: impl FnMut(&Judgement<'_>)) {
-    each_joint(truth, rows, dim, |joint| {
-        let (log_p, mode) = (log_sum_exp_slice(joint), largest(joint));
-        normalise(joint);
+    let settle = |joint: &mut [f64]| {
+        let mode = largest(joint);
+        (normalise(joint), mode)
+    };
+    each_joint(truth, rows, dim, settle, |(log_p, mode), joint| {
         each(&Judgement {
             log_p,
             mode,
@@ -66,15 +71,39 @@ pub fn judge(truth: &dyn Truth, rows: &[f64], dim: usize, mut each: impl FnMut(&
 /// log p(x) of points given as rows of `dim` coordinates.
 pub fn log_densities(truth: &dyn Truth, rows: &[f64], dim: usize) -> Vec<f64> {
     let mut out = Vec::with_capacity(rows.len() / dim.max(1));
-    each_joint(truth, rows, dim, |joint| out.push(log_sum_exp_slice(joint)));
+    let settle = |joint: &mut [f64]| log_sum_exp_slice(joint);
+    each_joint(truth, rows, dim, settle, |log_p, _| out.push(log_p));
     out
 }
 
-fn each_joint(truth: &dyn Truth, rows: &[f64], dim: usize, mut each: impl FnMut(&mut [f64])) {
-    let mut joint = vec![0.0; truth.weights().len()];
-    for x in rows.chunks_exact(dim.max(1)) {
-        truth.log_joint(x, &mut joint);
-        each(&mut joint);
+/// Numbers held at once: those of all points and modes would not fit into memory.
+const HELD: usize = 1 << 16;
+
+/// `settle` is called on many points' log(w_j p_j(x)) at once, `each` on what came of it in the
+/// order of the points.
+fn each_joint<T: Send>(
+    truth: &dyn Truth,
+    rows: &[f64],
+    dim: usize,
+    settle: impl Fn(&mut [f64]) -> T + Sync,
+    mut each: impl FnMut(T, &[f64]),
+) {
+    let (dim, modes) = (dim.max(1), truth.weights().len());
+    let block = (HELD / modes).clamp(1, rows.len().max(1));
+    let mut joint = vec![0.0; modes * block];
+    let mut settled = Vec::with_capacity(block);
+    for rows in rows.chunks(dim * block) {
+        rows.par_chunks_exact(dim)
+            .zip(joint.par_chunks_exact_mut(modes))
+            .with_min_len(64)
+            .map(|(x, joint)| {
+                truth.log_joint(x, joint);
+                settle(joint)
+            })
+            .collect_into_vec(&mut settled);
+        for (settled, joint) in settled.drain(..).zip(joint.chunks_exact(modes)) {
+            each(settled, joint);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A mixture of diagonal Gaussians with trainable weights, means and standard deviations.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, WithDType};
 
 use super::{Distribution, Draws, MixtureInit, MixturePart, MixtureSpec};
 use crate::kernels;
@@ -115,6 +115,27 @@ impl Mixture {
         Ok((means + (stds * noise)?)?)
     }
 
+    /// The same with fresh noise and without gradients: gathering rows by tensors takes several
+    /// times as long as drawing them.
+    fn place_on_host<T: WithDType>(&self, component: &[usize], rng: &mut Rng) -> Result<Tensor> {
+        let host = |x: &Tensor| -> Result<Vec<T>> {
+            Ok(x.detach()
+                .flatten_all()?
+                .to_device(&Device::Cpu)?
+                .to_vec1()?)
+        };
+        let (means, stds) = (host(&self.means)?, host(&self.log_stds.exp()?)?);
+        let mut x = Vec::with_capacity(component.len() * self.dim);
+        for k in component {
+            let own = k * self.dim..(k + 1) * self.dim;
+            for (mean, std) in means[own.clone()].iter().zip(&stds[own]) {
+                x.push(*mean + *std * T::from_f64(rng.normal()));
+            }
+        }
+        let shape = (component.len(), self.dim);
+        Ok(Tensor::from_vec(x, shape, &Device::Cpu)?)
+    }
+
     fn noise(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         rng.normal_tensor((n, self.dim), self.means.dtype(), self.means.device())
     }
@@ -185,10 +206,12 @@ impl Distribution for Mixture {
             .into_iter()
             .map(f64::exp)
             .collect();
-        let component: Vec<u32> = (0..n).map(|_| rng.categorical(&weights) as u32).collect();
-        let component = Tensor::from_vec(component, n, self.means.device())?;
-        let noise = self.noise(n, rng)?;
-        Ok(self.place(&component, &noise)?.detach())
+        let component: Vec<usize> = (0..n).map(|_| rng.categorical(&weights)).collect();
+        let x = match self.means.dtype() {
+            DType::F32 => self.place_on_host::<f32>(&component, rng)?,
+            _ => self.place_on_host::<f64>(&component, rng)?,
+        };
+        Ok(x.to_device(self.means.device())?)
     }
 
     /// Stratified: a fixed number n_k of samples from every component, near n alpha_k and at least

@@ -12,7 +12,7 @@ use crate::Result;
 /// Share of the truth's mass below the density level that counts as "between the modes".
 pub const LOW_SHARE: f64 = 1e-3;
 
-/// Rows that a model is evaluated on at once.
+/// Samples that a model draws at once, from one random stream.
 pub const CHUNK: usize = 8192;
 
 /// What a model cost.
@@ -57,7 +57,10 @@ impl ModeShares {
     /// Of points given as rows.
     pub fn new(truth: &dyn Truth, log_level: f64, rows: &[f64], dim: usize) -> Self {
         let weights = truth.weights();
-        let n = (rows.len() / dim) as f64;
+        let n = rows.len() / dim;
+        let keep = n * weights.len() <= KEPT;
+        let mut kept = Vec::with_capacity(if keep { n * weights.len() } else { 0 });
+        let n = n as f64;
         let mut out = Self {
             all: vec![0.0; weights.len()],
             dense: vec![0.0; weights.len()],
@@ -75,6 +78,9 @@ impl ModeShares {
                     out.dense[k] += r / n;
                 }
             }
+            if keep {
+                kept.extend_from_slice(j.responsibilities);
+            }
         });
         let signs: Vec<f64> = out
             .all
@@ -82,16 +88,20 @@ impl ModeShares {
             .zip(weights)
             .map(|(found, w)| (found - w).signum())
             .collect();
-        // A second pass instead of n times modes numbers in memory.
         let (mut sum, mut squares) = (0.0, 0.0);
-        judge(truth, rows, dim, |j| {
+        let mut add = |responsibilities: &[f64]| {
             let mut term = 1.0;
-            for (r, sign) in j.responsibilities.iter().zip(&signs) {
+            for (r, sign) in responsibilities.iter().zip(&signs) {
                 term += r * (sign - 1.0);
             }
             sum += 0.5 * term;
             squares += 0.25 * term * term;
-        });
+        };
+        if keep {
+            kept.chunks_exact(weights.len()).for_each(add);
+        } else {
+            judge(truth, rows, dim, |j| add(j.responsibilities));
+        }
         out.variance = (squares / n - (sum / n).powi(2)).max(0.0);
         out
     }
@@ -149,6 +159,9 @@ impl Known {
 
 const LEVEL_POINTS: usize = 200_000;
 
+/// Responsibilities kept in memory (16 MiB); more are computed again when they are needed.
+const KEPT: usize = 1 << 21;
+
 /// Everything that the metrics see.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
@@ -168,7 +181,7 @@ pub struct Evaluation {
 
 /// log q of every row.
 pub fn log_q(model: &dyn Model, x: &Tensor) -> Result<Vec<f64>> {
-    num::to_vec(&num::in_chunks(x, CHUNK, |c| {
+    num::to_vec(&num::in_chunks(x, num::ROWS, |c| {
         Ok(model.log_prob(c)?.detach())
     })?)
 }
@@ -177,8 +190,8 @@ pub fn log_q(model: &dyn Model, x: &Tensor) -> Result<Vec<f64>> {
 pub fn parts(model: &dyn Model, x: &Tensor) -> Result<Option<Vec<u64>>> {
     let n = x.dim(0)?;
     let mut all = Vec::with_capacity(n);
-    for start in (0..n).step_by(CHUNK) {
-        match model.part(&x.narrow(0, start, CHUNK.min(n - start))?)? {
+    for start in (0..n).step_by(num::ROWS) {
+        match model.part(&x.narrow(0, start, num::ROWS.min(n - start))?)? {
             Some(parts) => all.extend(parts),
             None => return Ok(None),
         }
@@ -257,11 +270,13 @@ fn widened(data_view: [(f64, f64); 2], samples: &[f64]) -> [(f64, f64); 2] {
     for (d, range) in view.iter_mut().enumerate() {
         let mut values: Vec<f64> = samples.iter().skip(d).step_by(2).copied().collect();
         values.retain(|v| v.is_finite());
-        values.sort_by(f64::total_cmp);
         if values.is_empty() {
             continue;
         }
-        let at = |share: f64| values[((values.len() - 1) as f64 * share) as usize];
+        let mut at = |share: f64| {
+            let rank = ((values.len() - 1) as f64 * share) as usize;
+            *values.select_nth_unstable_by(rank, f64::total_cmp).1
+        };
         let room = 0.5 * (range.1 - range.0);
         *range = (
             range.0.min(at(0.0005)).max(range.0 - room),

@@ -68,7 +68,9 @@ impl Distribution for Flow {
         if let Some(fused) = &self.fused {
             return fused.to_data(&z, rng);
         }
-        Ok(self.bijection.forward_and_log_det(&z)?.0.detach())
+        num::in_chunks(&z, num::ROWS, |z| {
+            Ok(self.bijection.forward_and_log_det(z)?.0.detach())
+        })
     }
 
     fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {

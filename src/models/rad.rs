@@ -169,9 +169,10 @@ impl Distribution for Rad {
             x = match layer {
                 Layer::Bijection(b) => b.forward_and_log_det(&x)?.0,
                 Layer::Fold(f) => f.sample(&x, rng)?,
-            };
+            }
+            .detach();
         }
-        Ok(x.detach())
+        Ok(x)
     }
 
     /// x without a path to the parameters, and the whole gradient as a score in the weight:

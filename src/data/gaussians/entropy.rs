@@ -101,7 +101,7 @@ fn by_quadrature<const D: usize>(mixture: &GaussianMixture) -> Option<Estimate> 
 fn by_lattice(mixture: &GaussianMixture) -> Estimate {
     let dim = mixture.dim;
     let lattice = Lattice::new(dim);
-    let (mut z, mut x) = (vec![0.0; dim], vec![0.0; dim]);
+    let mut x = vec![0.0; dim];
     let mut joint = vec![0.0; mixture.components.len()];
     // Refining by doubling costs twice the last step, and each of 16 shifts visits every point.
     let max_n = WORK / (32 * joint.len() * dim);
@@ -109,9 +109,9 @@ fn by_lattice(mixture: &GaussianMixture) -> Estimate {
         let mut sum = 0.0;
         for i in 0..n {
             let component = mixture.modes.at((i as f64 + shift[0]) / n as f64);
-            lattice.point(i, &shift[1..], &mut z);
-            z.iter_mut().for_each(|u| *u = normal_quantile(*u));
-            mixture.components[component].place(&z, &mut x);
+            lattice.point(i, &shift[1..], &mut x);
+            x.iter_mut().for_each(|u| *u = normal_quantile(*u));
+            mixture.components[component].place(&mut x);
             mixture.log_joint(&x, &mut joint);
             sum += uncertainty(&joint, log_sum_exp_slice(&joint));
         }

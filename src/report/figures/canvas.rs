@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use plotters::backend::{BitMapBackend, DrawingBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, RGBColor, TextStyle};
+use rayon::prelude::*;
 
 use super::font::{self, drawable, Type};
 pub use super::shapes::{Align, Ink, Point, Rect};
@@ -32,6 +33,11 @@ pub struct Image {
     pub height: usize,
     /// `3 * width * height` bytes.
     pub rgb: Vec<u8>,
+}
+
+/// The nearest of 0..=255. `f64::round` is a call into the C library on a plain x86-64.
+pub(super) fn byte(v: f64) -> u8 {
+    (v + 0.5) as u8
 }
 
 impl Canvas {
@@ -78,7 +84,7 @@ impl Canvas {
     pub(super) fn blend(&mut self, column: usize, row: usize, Ink(rgb, alpha): Ink) {
         let at = 3 * (row * self.width * FINE + column);
         for (old, new) in self.fine[at..at + 3].iter_mut().zip(rgb) {
-            *old = (f64::from(*old) * (1.0 - alpha) + f64::from(new) * alpha).round() as u8;
+            *old = byte(f64::from(*old) * (1.0 - alpha) + f64::from(new) * alpha);
         }
     }
 
@@ -100,21 +106,24 @@ impl Canvas {
 
     /// White again.
     pub fn blank(&mut self, area: &Rect) {
-        self.image(area, |_, _| [255; 3]);
+        self.image(area, |_| |_| [255; 3]);
     }
 
-    /// The colours that `colour(u, v)` gives for 0 <= u, v < 1, u to the right and v upwards.
-    pub fn image(&mut self, area: &Rect, colour: impl Fn(f64, f64) -> [u8; 3]) {
+    /// The colours that `colour(v)(u)` gives for 0 <= u, v < 1, u to the right and v upwards.
+    pub fn image<C: Fn(f64) -> [u8; 3]>(&mut self, area: &Rect, colour: impl Fn(f64) -> C + Sync) {
         let (columns, rows) = self.span(area);
         let (w, h) = (columns.len() as f64, rows.len() as f64);
-        for (j, row) in rows.enumerate() {
-            let v = 1.0 - (j as f64 + 0.5) / h;
-            for (i, column) in columns.clone().enumerate() {
-                let at = 3 * (row * self.width * FINE + column);
-                let u = (i as f64 + 0.5) / w;
-                self.fine[at..at + 3].copy_from_slice(&colour(u, v));
-            }
-        }
+        let across = 3 * self.width * FINE;
+        self.fine[rows.start * across..rows.end * across]
+            .par_chunks_exact_mut(across)
+            .enumerate()
+            .for_each(|(j, row)| {
+                let along = colour(1.0 - (j as f64 + 0.5) / h);
+                let pixels = row[3 * columns.start..3 * columns.end].as_chunks_mut().0;
+                for (i, pixel) in pixels.iter_mut().enumerate() {
+                    *pixel = along((i as f64 + 0.5) / w);
+                }
+            });
     }
 
     /// A text whose base line is at `at`.
@@ -176,17 +185,19 @@ impl Canvas {
             return Err(Error::failed(format!("could not draw: {fault}")));
         }
         let across = 3 * self.width * FINE;
+        let cells = (FINE * FINE) as u16;
         let mut rgb = Vec::with_capacity(3 * self.width * self.height);
+        let mut sums = vec![0u16; across];
         for rows in self.fine.chunks_exact(across * FINE) {
-            for column in 0..self.width {
+            sums.fill(0);
+            for row in rows.chunks_exact(across) {
+                for (sum, fine) in sums.iter_mut().zip(row) {
+                    *sum += u16::from(*fine);
+                }
+            }
+            for fine in sums.as_chunks::<{ 3 * FINE }>().0 {
                 for channel in 0..3 {
-                    let mut sum = 0usize;
-                    for row in rows.chunks_exact(across) {
-                        for fine in 0..FINE {
-                            sum += usize::from(row[3 * (column * FINE + fine) + channel]);
-                        }
-                    }
-                    let cells = FINE * FINE;
+                    let sum: u16 = (0..FINE).map(|f| fine[3 * f + channel]).sum();
                     rgb.push(((sum + cells / 2) / cells) as u8);
                 }
             }

@@ -11,6 +11,15 @@ pub struct Grid {
     linear: Vec<f64>,
 }
 
+/// The cell whose centre lies below 0 <= t <= 1 (not the last of `side` cells) and how far above
+/// that centre it is, in cells.
+pub(super) fn cell(t: f64, side: usize) -> (usize, f64) {
+    let t = (t * side as f64 - 0.5).clamp(0.0, (side - 1) as f64);
+    // By way of u32, to which a plain x86-64 converts in one instruction.
+    let low = (t as u32 as usize).min(side - 2);
+    (low, t - low as f64)
+}
+
 /// Logarithms below this stand for nothing at all; it keeps slopes finite.
 const NOTHING: f64 = -700.0;
 
@@ -43,28 +52,26 @@ impl Grid {
         self.log.iter().copied().fold(NOTHING, f64::max)
     }
 
-    /// The density at 0 <= u, v <= 1, bilinear between cell centres.
-    pub fn density(&self, u: f64, v: f64) -> f64 {
-        self.between(&self.linear, u, v)
+    /// The density at height 0 <= v <= 1 as a function of 0 <= u <= 1, bilinear between cell
+    /// centres.
+    pub fn density(&self, v: f64) -> impl Fn(f64) -> f64 + '_ {
+        self.between(&self.linear, v)
     }
 
     /// Its logarithm there, bilinear too.
-    pub fn log_density(&self, u: f64, v: f64) -> f64 {
-        self.between(&self.log, u, v)
+    pub fn log_density(&self, v: f64) -> impl Fn(f64) -> f64 + '_ {
+        self.between(&self.log, v)
     }
 
-    fn between(&self, values: &[f64], u: f64, v: f64) -> f64 {
-        let most = (self.side - 1) as f64;
-        let place = |t: f64| {
-            let t = (t * self.side as f64 - 0.5).clamp(0.0, most);
-            let low = (t as usize).min(self.side - 2);
-            (low, t - low as f64)
-        };
-        let ((i, s), (j, t)) = (place(u), place(v));
-        let at = |i: usize, j: usize| values[j * self.side + i];
-        let lower = at(i, j) * (1.0 - s) + at(i + 1, j) * s;
-        let upper = at(i, j + 1) * (1.0 - s) + at(i + 1, j + 1) * s;
-        lower * (1.0 - t) + upper * t
+    fn between<'a>(&self, values: &'a [f64], v: f64) -> impl Fn(f64) -> f64 + 'a {
+        let side = self.side;
+        let (j, t) = cell(v, side);
+        let (lower, upper) = values[j * side..(j + 2) * side].split_at(side);
+        move |u| {
+            let (i, s) = cell(u, side);
+            let along = |row: &[f64]| row[i] * (1.0 - s) + row[i + 1] * s;
+            along(lower) * (1.0 - t) + along(upper) * t
+        }
     }
 
     /// The log-densities above which the given shares of the mass in view lie: the borders of the
@@ -161,7 +168,7 @@ mod tests {
     fn damaged_cells_are_no_density() {
         assert!(Grid::new(2, &[0.0; 3]).is_none());
         let g = Grid::new(2, &[f32::NAN, f32::NEG_INFINITY, f32::INFINITY, 0.0]).unwrap();
-        assert!(g.max().is_finite() && g.density(0.0, 0.0) < 1e-300);
+        assert!(g.max().is_finite() && g.density(0.0)(0.0) < 1e-300);
         assert!(g.levels(&[0.5]).iter().all(|l| l.is_finite()));
     }
 }

@@ -23,7 +23,7 @@ const FADED: f64 = 12.0;
 const BORDER: f64 = 1.4;
 
 /// 256 steps of a colour map.
-pub struct Map(Vec<[u8; 3]>);
+pub struct Map([[u8; 3]; 256]);
 
 impl Map {
     /// For densities.
@@ -38,12 +38,12 @@ impl Map {
 
     fn of(gradient: colorous::Gradient) -> Self {
         let colour = |i: usize| gradient.eval_rational(i, 256).as_array();
-        Self((0..256).map(colour).collect())
+        Self(std::array::from_fn(colour))
     }
 
     /// The colour at `t`, held to 0..1.
     pub fn at(&self, t: f64) -> [u8; 3] {
-        self.0[(t * 256.0).clamp(0.0, 255.0) as usize]
+        self.0[usize::from((t * 256.0).clamp(0.0, 255.0) as u8)]
     }
 }
 
@@ -77,15 +77,19 @@ impl Panel {
 
     /// A density in colours up to `top`, with contour lines.
     pub fn density(&self, canvas: &mut Canvas, grid: &Grid, top: f64, map: &Map) {
-        canvas.image(&self.0.area, |u, v| map.at(grid.density(u, v) / top));
+        canvas.image(&self.0.area, |v| {
+            let density = grid.density(v);
+            move |u| map.at(density(u) / top)
+        });
         self.contours(canvas, grid);
     }
 
     /// Its logarithm, from [`DECADES`] below `log_top` (nats) to `log_top`.
     pub fn log_density(&self, canvas: &mut Canvas, grid: &Grid, log_top: f64, map: &Map) {
         let range = f64::from(DECADES) * std::f64::consts::LN_10;
-        canvas.image(&self.0.area, |u, v| {
-            map.at(1.0 + (grid.log_density(u, v) - log_top) / range)
+        canvas.image(&self.0.area, |v| {
+            let log_density = grid.log_density(v);
+            move |u| map.at(1.0 + (log_density(u) - log_top) / range)
         });
     }
 
@@ -103,10 +107,14 @@ impl Panel {
     /// Parts in light colours, faded where the model has no mass to speak of.
     pub fn parts(&self, canvas: &mut Canvas, parts: &Parts<'_>, grid: &Grid) {
         let top = grid.log_max();
-        canvas.image(&self.0.area, |u, v| {
-            let depth = (top - grid.log_density(u, v)) / FADED;
-            let strength = (1.3 - depth).clamp(0.0, 1.0);
-            parts.colour(u, v, strength, BORDER / self.0.area.w)
+        let border = BORDER / self.0.area.w;
+        canvas.image(&self.0.area, |v| {
+            let log_density = grid.log_density(v);
+            move |u| {
+                let depth = (top - log_density(u)) / FADED;
+                let strength = (1.3 - depth).clamp(0.0, 1.0);
+                parts.colour(u, v, strength, border)
+            }
         });
         self.0.border(canvas);
     }
@@ -146,7 +154,7 @@ pub fn colour_bar(
         w: 17.0,
         ..beside
     };
-    canvas.image(&area, |_, v| map.at(v));
+    canvas.image(&area, |v| move |_| map.at(v));
     let frame = Frame {
         area,
         x: (0.0, 1.0),

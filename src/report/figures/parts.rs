@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::canvas::byte;
+use super::grid::cell;
+
 /// Light colours that colour-blind eyes tell apart (Paul Tol's "light" scheme, without its grey).
 const LIGHT: [[u8; 3]; 8] = [
     [0x77, 0xaa, 0xdd],
@@ -20,7 +23,9 @@ const BORDER: [u8; 3] = [0x2b, 0x31, 0x3c];
 pub struct Parts<'a> {
     side: usize,
     part: &'a [u32],
-    colours: BTreeMap<u32, [u8; 3]>,
+    /// Of every cell.
+    colours: Vec<[u8; 3]>,
+    count: usize,
 }
 
 impl<'a> Parts<'a> {
@@ -50,17 +55,17 @@ impl<'a> Parts<'a> {
             let colour = free.clone().find(|k| !taken.contains(k));
             chosen.insert(own, colour.unwrap_or(start % LIGHT.len()));
         }
-        let colours = chosen.into_iter().map(|(p, k)| (p, LIGHT[k])).collect();
         Some(Self {
             side,
             part,
-            colours,
+            colours: part.iter().map(|p| LIGHT[chosen[p]]).collect(),
+            count: chosen.len(),
         })
     }
 
     /// How many parts are in view.
     pub fn count(&self) -> usize {
-        self.colours.len()
+        self.count
     }
 
     /// The colour at 0 <= u, v < 1, between white and full by `strength`; borders are `border` of
@@ -71,47 +76,45 @@ impl<'a> Parts<'a> {
         let (rgb, amount) = if lead < (border * self.side as f64).min(0.999) {
             (BORDER, 0.22 + 0.6 * strength)
         } else {
-            let own = self.colours.get(&own).copied();
-            (own.unwrap_or(LIGHT[0]), 0.12 + 0.88 * strength)
+            (self.colours[own], 0.12 + 0.88 * strength)
         };
-        rgb.map(|c| (255.0 - (255.0 - f64::from(c)) * amount).round() as u8)
+        rgb.map(|c| byte(255.0 - (255.0 - f64::from(c)) * amount))
     }
 
-    /// The part with the largest bilinear weight of the four cells around, and its lead over the
-    /// next: borders become smooth lines instead of stairs.
-    fn own(&self, u: f64, v: f64) -> (u32, f64) {
-        let most = (self.side - 1) as f64;
-        let place = |t: f64| {
-            let t = (t * self.side as f64 - 0.5).clamp(0.0, most);
-            let low = (t as usize).min(self.side - 2);
-            (low, t - low as f64)
-        };
-        let ((i, s), (j, t)) = (place(u), place(v));
-        let at = |i: usize, j: usize| self.part[j * self.side + i];
+    /// A cell of the part with the largest bilinear weight of the four cells around, and its lead
+    /// over the next: borders become smooth lines instead of stairs.
+    fn own(&self, u: f64, v: f64) -> (usize, f64) {
+        let ((i, s), (j, t)) = (cell(u, self.side), cell(v, self.side));
+        let corner = j * self.side + i;
         let cells = [
-            (at(i, j), (1.0 - s) * (1.0 - t)),
-            (at(i + 1, j), s * (1.0 - t)),
-            (at(i, j + 1), (1.0 - s) * t),
-            (at(i + 1, j + 1), s * t),
+            corner,
+            corner + 1,
+            corner + self.side,
+            corner + self.side + 1,
         ];
-        let weight = |part: u32| -> f64 {
-            let same = cells.iter().filter(|c| c.0 == part);
-            same.map(|c| c.1).sum()
+        let part = cells.map(|c| self.part[c]);
+        if part == [part[0]; 4] {
+            return (corner, 1.0);
+        }
+        let weights = [(1.0 - s) * (1.0 - t), s * (1.0 - t), (1.0 - s) * t, s * t];
+        let weight = |own: u32| -> f64 {
+            let same = part.iter().zip(weights).filter(|(p, _)| **p == own);
+            same.map(|(_, w)| w).sum()
         };
-        let (mut first, mut second) = ((cells[0].0, weight(cells[0].0)), 0.0);
-        for (part, _) in &cells[1..] {
-            let w = weight(*part);
-            if *part == first.0 {
+        let (mut first, mut second) = ((0, weight(part[0])), 0.0);
+        for k in 1..4 {
+            let w = weight(part[k]);
+            if part[k] == part[first.0] {
                 continue;
             }
             if w > first.1 {
                 second = first.1;
-                first = (*part, w);
+                first = (k, w);
             } else {
                 second = f64::max(second, w);
             }
         }
-        (first.0, first.1 - second)
+        (cells[first.0], first.1 - second)
     }
 }
 

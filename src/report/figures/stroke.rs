@@ -4,6 +4,37 @@
 use super::canvas::{Canvas, FINE};
 use super::shapes::{Ink, Point, Rect};
 
+/// Fine pixels along the sides of what is drawn at once.
+const TILE: usize = 64;
+
+/// How much of the fine pixel `(column, row)` the line between two points covers that reaches
+/// `radius` fine pixels to either side.
+fn cover(ends: &[Point], radius: f64) -> impl Fn(usize, usize) -> f32 {
+    let [(ax, ay), (bx, by)] = [ends[0], ends[1]].map(|(x, y)| (x * FINE as f64, y * FINE as f64));
+    let (dx, dy) = (bx - ax, by - ay);
+    let length = dx * dx + dy * dy;
+    // Squares whose roots are certain to be outside or inside, which saves most roots.
+    let outside = (radius + 0.5).powi(2) * (1.0 + 1e-9);
+    let inside = (radius - 0.5).max(0.0).powi(2) * (1.0 - 1e-9);
+    move |column, row| {
+        let (px, py) = (column as f64 + 0.5 - ax, row as f64 + 0.5 - ay);
+        let t = if length > 0.0 {
+            ((px * dx + py * dy) / length).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        let (x, y) = (px - t * dx, py - t * dy);
+        let square = x * x + y * y;
+        if square >= outside {
+            0.0
+        } else if square < inside {
+            1.0
+        } else {
+            (radius + 0.5 - x.hypot(y)).clamp(0.0, 1.0) as f32
+        }
+    }
+}
+
 impl Canvas {
     /// A line through `path` with round joints. It is laid down at once, so that a faint line
     /// that touches itself is no darker there.
@@ -22,39 +53,40 @@ impl Canvas {
         }
         let columns = limits(&mut path.iter().map(|p| p.0), &columns);
         let rows = limits(&mut path.iter().map(|p| p.1), &rows);
-        let mut mask = vec![0f32; columns.len() * rows.len()];
         let dot = [first, first];
-        for pair in if path.len() == 1 {
-            dot.windows(2)
-        } else {
-            path.windows(2)
-        } {
-            let ((ax, ay), (bx, by)) = (pair[0], pair[1]);
-            let (ax, ay, bx, by) = (ax * f, ay * f, bx * f, by * f);
-            let (dx, dy) = (bx - ax, by - ay);
-            let length = dx * dx + dy * dy;
-            let across = limits(&mut [pair[0].0, pair[1].0].into_iter(), &columns);
-            for row in limits(&mut [pair[0].1, pair[1].1].into_iter(), &rows) {
-                for column in across.clone() {
-                    let (px, py) = (column as f64 + 0.5 - ax, row as f64 + 0.5 - ay);
-                    let t = if length > 0.0 {
-                        ((px * dx + py * dy) / length).clamp(0.0, 1.0)
-                    } else {
-                        0.0
-                    };
-                    let distance = (px - t * dx).hypot(py - t * dy);
-                    let cover = (radius + 0.5 - distance).clamp(0.0, 1.0) as f32;
-                    let cell =
-                        &mut mask[(row - rows.start) * columns.len() + (column - columns.start)];
-                    *cell = cell.max(cover);
+        let path = if path.len() == 1 { &dot[..] } else { path };
+        // A line is thin and the box around it is not: most tiles of the box stay empty.
+        let mut mask = [[0f32; TILE]; TILE];
+        for top in rows.clone().step_by(TILE) {
+            let rows = top..rows.end.min(top + TILE);
+            for left in columns.clone().step_by(TILE) {
+                let columns = left..columns.end.min(left + TILE);
+                let mut touched = false;
+                for pair in path.windows(2) {
+                    let across = limits(&mut pair.iter().map(|p| p.0), &columns);
+                    let down = limits(&mut pair.iter().map(|p| p.1), &rows);
+                    if across.is_empty() || down.is_empty() {
+                        continue;
+                    }
+                    touched = true;
+                    let cover = cover(pair, radius);
+                    for row in down {
+                        let cells = &mut mask[row - top][across.start - left..across.end - left];
+                        for (column, cell) in across.clone().zip(cells) {
+                            *cell = cell.max(cover(column, row));
+                        }
+                    }
                 }
-            }
-        }
-        for row in rows.clone() {
-            for column in columns.clone() {
-                let cover = mask[(row - rows.start) * columns.len() + (column - columns.start)];
-                if cover > 0.0 {
-                    self.blend(column, row, Ink(ink.0, ink.1 * f64::from(cover)));
+                if !touched {
+                    continue;
+                }
+                for (row, cells) in rows.clone().zip(&mut mask) {
+                    for (column, cell) in columns.clone().zip(cells) {
+                        if *cell > 0.0 {
+                            self.blend(column, row, Ink(ink.0, ink.1 * f64::from(*cell)));
+                            *cell = 0.0;
+                        }
+                    }
                 }
             }
         }
