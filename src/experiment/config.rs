@@ -70,6 +70,15 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads and checks a text; `name` is the experiment's where it gives none, and the file's in
+    /// messages.
+    pub fn parse(text: &str, name: &str) -> Result<Self> {
+        let wrong = |f: fault::Fault| Error::Request(f.in_file(Path::new(name), text));
+        let mut config = fault::parse(text).map_err(wrong)?;
+        config.name.get_or_insert_with(|| name.to_owned());
+        Ok(config)
+    }
+
     /// The file that says the same with every default filled in.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(|e| Error::failed(format!("could not write TOML: {e}")))

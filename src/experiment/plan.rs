@@ -78,6 +78,11 @@ impl Plan {
         Ok(Self::new(Config::load(path, overrides)?))
     }
 
+    /// An experiment file's text; `name` is the experiment's, and the file's in messages.
+    pub fn parse(text: &str, name: &str) -> Result<Self> {
+        Ok(Self::new(Config::parse(text, name)?))
+    }
+
     /// The runs of a checked file.
     pub fn new(config: Config) -> Self {
         let experiment = config.name.clone().unwrap_or_default();

@@ -100,7 +100,7 @@ pub fn run(
 }
 
 /// Everything that a run needs, made from its specification.
-struct Run<'a> {
+pub struct Run<'a> {
     spec: &'a RunSpec,
     data: Box<dyn DataSet>,
     params: Params,
@@ -134,7 +134,8 @@ fn check_single(data: &dyn DataSet, points: &Tensor) -> Result<()> {
 }
 
 impl<'a> Run<'a> {
-    fn new(spec: &'a RunSpec, compute: &Compute) -> Result<Self> {
+    /// Draws the points and builds the model.
+    pub fn new(spec: &'a RunSpec, compute: &Compute) -> Result<Self> {
         let device = &compute.device;
         let data = spec.data.build()?;
         let rng = Rng::new(spec.seed);
@@ -167,8 +168,43 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// What is trained.
+    pub fn model(&self) -> &dyn Model {
+        self.model.as_ref()
+    }
+
+    /// Its trainable numbers.
+    pub fn parameters(&self) -> usize {
+        self.params.count()
+    }
+
+    /// `n` fresh points (n, dim) as the model takes them, from the stream `label` of the run's seed.
+    pub fn points(&self, label: &str, n: usize) -> Result<Tensor> {
+        let x = self.data.sample(n, &mut self.rng.fork(label))?;
+        Ok(x.to_dtype(self.dtype)?
+            .to_device(self.validation.device())?)
+    }
+
+    /// `f` of the run's training, before its first step.
+    pub fn with_training<T>(&self, f: impl FnOnce(&Training<'_>) -> Result<T>) -> Result<T> {
+        let rng = self.rng.fork("train");
+        let points = match &self.train_points {
+            Some(points) => Points::Fixed(points.clone()),
+            None => Points::Stream(self.data.as_ref()),
+        };
+        f(&Training {
+            model: self.model.as_ref(),
+            params: &self.params,
+            objective: &MaximumLikelihood,
+            points: &points,
+            validation: &self.validation,
+            spec: &self.spec.train,
+            rng: &rng,
+        })
+    }
+
     /// What evaluates the model, for the record.
-    fn kernels(&self) -> String {
+    pub fn kernels(&self) -> String {
         match self.model.kernels() {
             Some(isa) => format!("fused ({isa})"),
             None => "plain".to_owned(),
@@ -176,23 +212,7 @@ impl<'a> Run<'a> {
     }
 
     fn record(&self, place: &RunDir, watch: &mut dyn FnMut(&Progress)) -> Result<Status> {
-        let rng = self.rng.fork("train");
-        let points = match &self.train_points {
-            Some(points) => Points::Fixed(points.clone()),
-            None => Points::Stream(self.data.as_ref()),
-        };
-        let trained = train(
-            &Training {
-                model: self.model.as_ref(),
-                params: &self.params,
-                objective: &MaximumLikelihood,
-                points: &points,
-                validation: &self.validation,
-                spec: &self.spec.train,
-                rng: &rng,
-            },
-            watch,
-        )?;
+        let trained = self.with_training(|task| train(task, watch))?;
         place.write_history(&trained.history)?;
         let file = weights::to_bytes(&self.params.snapshot()?, trained.best_step)?;
         place.write("model.safetensors", &file)?;

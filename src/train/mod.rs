@@ -11,13 +11,15 @@ use crate::objectives::Objective;
 use crate::rng::Rng;
 use crate::Result;
 
+mod bare;
 mod spec;
 mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use bare::BareSteps;
 pub use spec::{Precision, Schedule, TrainSpec};
-use steps::Steps;
+use steps::{Outcome, Steps};
 
 /// How far training is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -157,6 +159,22 @@ pub fn train(task: &Training<'_>, watch: &mut dyn FnMut(&Progress)) -> Result<Cu
     train_by(task, &|phase| steps::for_device(task, phase), watch)
 }
 
+/// Step `step` (from 1) on its batch, with its noise and its learning rate.
+fn make_step(
+    task: &Training<'_>,
+    steps: &mut dyn Steps,
+    step: usize,
+    epoch: &mut Epoch,
+) -> Result<Vec<Outcome>> {
+    let Training {
+        points, spec, rng, ..
+    } = *task;
+    let batch = points.batch(step - 1, spec.batch_size, rng, task.validation, epoch)?;
+    let mut noise = rng.fork_at("objective", step as u64);
+    let rate = spec.learning_rate * spec.schedule.factor(step - 1, spec.steps);
+    steps.step(&batch, &mut noise, rate)
+}
+
 fn train_by<'a>(
     task: &'a Training<'a>,
     make_steps: &dyn Fn(usize) -> Result<Box<dyn Steps + 'a>>,
@@ -197,10 +215,7 @@ fn train_by<'a>(
         let mut steps = make_steps(phase)?;
         let mut without_progress = 0;
         for step in out.steps + 1..=end {
-            let batch = points.batch(step - 1, spec.batch_size, rng, validation, &mut epoch)?;
-            let mut noise = rng.fork_at("objective", step as u64);
-            let rate = spec.learning_rate * spec.schedule.factor(step - 1, spec.steps);
-            let mut outcomes = steps.step(&batch, &mut noise, rate)?;
+            let mut outcomes = make_step(task, steps.as_mut(), step, &mut epoch)?;
             let validates = step % spec.validate_every == 0 || step == end || step == spec.steps;
             if validates {
                 outcomes.extend(steps.settle()?);

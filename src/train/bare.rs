@@ -1,0 +1,61 @@
+//! Training steps without the loop around them.
+
+use super::steps::{self, Outcome, Steps};
+use super::{make_step, Epoch, Training};
+use crate::{Error, Result};
+
+/// The steps of the first phase of [`super::train`] and nothing else: no validation, no curves, no
+/// best weights.
+pub struct BareSteps<'a> {
+    task: &'a Training<'a>,
+    steps: Box<dyn Steps + 'a>,
+    epoch: Epoch,
+    made: usize,
+    known: usize,
+}
+
+impl<'a> BareSteps<'a> {
+    /// Before the first step.
+    pub fn new(task: &'a Training<'a>) -> Result<Self> {
+        Ok(Self {
+            task,
+            steps: steps::for_device(task, 0)?,
+            epoch: None,
+            made: 0,
+            known: 0,
+        })
+    }
+
+    /// The next step. A device that works on its own may not have made it on return.
+    ///
+    /// # Errors
+    /// If a loss or gradient is not finite.
+    pub fn make(&mut self) -> Result<()> {
+        self.made += 1;
+        let outcomes = make_step(self.task, self.steps.as_mut(), self.made, &mut self.epoch)?;
+        self.check(&outcomes)
+    }
+
+    /// Waits until all steps are made and the model has their parameters.
+    ///
+    /// # Errors
+    /// If a loss or gradient is not finite.
+    pub fn settle(&mut self) -> Result<()> {
+        let outcomes = self.steps.settle()?;
+        self.check(&outcomes)
+    }
+
+    fn check(&mut self, outcomes: &[Outcome]) -> Result<()> {
+        for outcome in outcomes {
+            self.known += 1;
+            if !outcome.is_finite() {
+                return Err(Error::failed(format!(
+                    "expected a finite loss and gradient; got {} and {} at step {} (try a smaller \
+                     train.learning_rate)",
+                    outcome.loss, outcome.grad_norm, self.known
+                )));
+            }
+        }
+        Ok(())
+    }
+}
