@@ -282,3 +282,19 @@ fn a_bad_override_is_named() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn every_shipped_experiment_is_sound_and_asks_a_question() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let comment = text.lines().take_while(|l| l.starts_with('#'));
+        let question = comment.take(2).any(|l| l.contains('?'));
+        assert!(question, "{}", path.display());
+        Config::load(&path, &[]).unwrap();
+        count += 1;
+    }
+    assert!(count >= 8, "{count}");
+}
