@@ -17,7 +17,7 @@
 //! | 5 | [`objectives`], [`metrics`] | what is minimised; what is measured |
 //! | 6 | [`train`] | the loop |
 //! | 7 | [`experiment`] | the experiment file, the runs it describes, the results folder |
-//! | 8 | [`report`] | tables and figures, computed from the results folder alone |
+//! | 8 | [`report`], [`bench`] | tables and figures, computed from the results folder alone; speed |
 //! | 9 | [`cli`] | one file per verb |
 //!
 //! # Conventions
@@ -25,6 +25,7 @@
 //! `z` is the base side, `x` the data side, and `forward` maps z to x. Densities are natural
 //! logarithms (nats). Points are rows: `(n, dim)`; log-densities are `(n,)`.
 
+pub mod bench;
 pub mod cli;
 pub mod data;
 pub mod device;
@@ -64,7 +65,7 @@ mod tests {
         &["objectives", "metrics"],
         &["train"],
         &["experiment"],
-        &["report"],
+        &["report", "bench"],
         &["cli"],
     ];
 

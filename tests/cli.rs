@@ -10,6 +10,7 @@ fn help_and_version_are_results() {
     let help = place.mdn(&["--help"]).fine();
     for verb in [
         "train", "compare", "check", "runs", "list", "sample", "density", "plot", "devices",
+        "bench",
     ] {
         assert!(help.contains(&format!("\n  {verb}")), "{help}");
     }

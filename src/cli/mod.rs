@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::Result;
 
+mod bench;
 mod check;
 mod common;
 mod compare;
@@ -55,6 +56,7 @@ enum Verb {
     Density(density::DensityArgs),
     Plot(plot::PlotArgs),
     Devices(devices::DevicesArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// What a verb needs to know beside its arguments.
@@ -122,6 +124,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit> {
         Verb::Density(a) => density::run(a, context),
         Verb::Plot(a) => plot::run(a, context),
         Verb::Devices(a) => devices::run(a),
+        Verb::Bench(a) => bench::run(a, context),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 pub mod figures;
 
-mod digits;
+pub(crate) mod digits;
 mod files;
 #[cfg(test)]
 mod fixture;

@@ -1,0 +1,347 @@
+//! Rates of one model.
+
+use std::hint::black_box;
+use std::panic::resume_unwind;
+use std::time::{Duration, Instant};
+
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+use super::machine::{peak_memory, Clock};
+use crate::experiment::plan::RunSpec;
+use crate::experiment::run::Run;
+use crate::experiment::{pool, Compute};
+use crate::kernels::{limit, Choice, Isa};
+use crate::metrics::evaluation;
+use crate::rng::Rng;
+use crate::train::{BareSteps, Precision};
+use crate::{device, num, Error, Result};
+
+/// Segments of a measurement.
+const SEGMENTS: u32 = 9;
+/// Time of one burst of multiply-and-add, and how many there are before the rest and after it.
+const BURST: Duration = Duration::from_millis(20);
+const BURSTS: usize = 5;
+
+/// What is to be measured.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The model, what it is trained on and how.
+    pub spec: RunSpec,
+    /// Copies of it that are measured at once, each in a thread of its own.
+    pub runs: usize,
+    /// Threads of each.
+    pub threads: usize,
+    /// Points of a density evaluation, and samples drawn at once.
+    pub points: usize,
+    /// Time of each measurement.
+    pub seconds: f64,
+}
+
+/// Median and range over the segments of a measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// The median.
+    pub median: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// How fast one thing was done: by all copies together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Steps or points per second of wall time.
+    pub per_second: Spread,
+    /// The same per second of processor time: of one core.
+    pub per_cpu_second: Option<Spread>,
+    /// Billions of floating-point operations of products with weights, per second of processor
+    /// time.
+    pub gflops_per_cpu_second: Option<f64>,
+    /// That as a share of what one core can multiply and add.
+    pub share_of_limit: Option<f64>,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Where.
+    pub device: String,
+    /// What evaluated the model.
+    pub kernels: String,
+    /// The instruction set that the limit was measured with; none on a GPU.
+    pub limit_of: Option<String>,
+    /// Billions of f32 multiplications and additions per second of one core, at most.
+    pub limit_gflops: Option<f64>,
+    /// Floating-point format.
+    pub precision: Precision,
+    /// Trainable numbers of the model.
+    pub parameters: usize,
+    /// Points of a training step.
+    pub batch: usize,
+    /// Points of an evaluation.
+    pub points: usize,
+    /// Copies at once.
+    pub runs: usize,
+    /// Threads of each.
+    pub threads: usize,
+    /// Training steps.
+    pub train: Rates,
+    /// Points whose density was evaluated.
+    pub density: Rates,
+    /// Samples.
+    pub samples: Rates,
+    /// The most memory that the process has had, on the host.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// What one copy measured.
+struct One {
+    kernels: String,
+    parameters: usize,
+    limit: Option<(Isa, f64)>,
+    products: Option<usize>,
+    train: [Option<Spread>; 2],
+    density: [Option<Spread>; 2],
+    samples: [Option<Spread>; 2],
+}
+
+/// Builds and measures the model.
+pub fn measure(work: &Work, compute: &Compute) -> Result<Measured> {
+    let pools = (0..work.runs).map(|_| pool::pool(work.threads));
+    let pools = pools.collect::<Result<Vec<_>>>()?;
+    let all: Vec<Result<One>> = std::thread::scope(|scope| {
+        let copies: Vec<_> = pools
+            .iter()
+            .map(|pool| scope.spawn(|| pool.install(|| one(work, compute))))
+            .collect();
+        let ends = copies.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ends.map(|end| end.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    let all = all.into_iter().collect::<Result<Vec<_>>>()?;
+    let first = all
+        .first()
+        .ok_or_else(|| Error::request("expected at least one run at a time; got 0"))?;
+    let limits = all.iter().filter_map(|o| o.limit);
+    let limit = limits.reduce(|a, b| if a.1 >= b.1 { a } else { b });
+    let rates = |of: fn(&One) -> &[Option<Spread>; 2], flops: usize| -> Result<Rates> {
+        let [wall, cpu] = [0, 1].map(|i| total(all.iter().map(|o| of(o)[i])));
+        let gflops = match (cpu, first.products) {
+            (Some(cpu), Some(products)) => Some(cpu.median * (flops * products) as f64 * 1e-9),
+            _ => None,
+        };
+        Ok(Rates {
+            per_second: wall.ok_or_else(|| Error::failed("expected a clock that moves"))?,
+            per_cpu_second: cpu,
+            gflops_per_cpu_second: gflops,
+            share_of_limit: gflops.zip(limit).map(|(g, (_, limit))| g / limit),
+        })
+    };
+    let batch = work.spec.train.batch_size;
+    Ok(Measured {
+        device: device::name(&compute.device),
+        kernels: first.kernels.clone(),
+        limit_of: limit.map(|(isa, _)| isa.name().to_owned()),
+        limit_gflops: limit.map(|(_, gflops)| gflops),
+        precision: work.spec.train.precision,
+        parameters: first.parameters,
+        batch,
+        points: work.points,
+        runs: work.runs,
+        threads: work.threads,
+        // Forward, and back twice: by the weights and by what they were multiplied with.
+        train: rates(|o| &o.train, 2 * 3 * batch)?,
+        density: rates(|o| &o.density, 2)?,
+        samples: rates(|o| &o.samples, 2)?,
+        peak_memory_bytes: peak_memory(),
+    })
+}
+
+fn one(work: &Work, compute: &Compute) -> Result<One> {
+    let compute = Compute {
+        device: device::for_this_thread(&compute.device)?,
+        kernels: compute.kernels,
+    };
+    let run = Run::new(&work.spec, &compute)?;
+    let model = run.model();
+    let on_cpu = compute.device.is_cpu();
+    let isa = model.kernels().unwrap_or_else(Isa::best);
+    let counted = on_cpu && work.spec.train.precision == Precision::F32;
+    let before = if counted { most_gflops(isa) } else { None };
+
+    let train = run.with_training(|task| {
+        let mut steps = BareSteps::new(task)?;
+        segments(
+            work.seconds,
+            1,
+            &mut steps,
+            |steps| steps.make(),
+            |steps| steps.settle(),
+        )
+    })?;
+    let x = run.points("bench", work.points)?;
+    let density = segments(
+        work.seconds,
+        work.points,
+        &mut (),
+        |()| {
+            black_box(evaluation::log_q(model, &x)?);
+            Ok(())
+        },
+        |()| Ok(()),
+    )?;
+    let mut rng = Rng::new(work.spec.seed).fork("bench");
+    let samples = segments(
+        work.seconds,
+        work.points,
+        &mut (&mut rng, None),
+        |(rng, last)| {
+            *last = Some(model.sample(work.points, rng)?);
+            Ok(())
+        },
+        // Reading waits for a device that works on its own.
+        |(_, last)| match last {
+            Some(x) => num::to_vec(&x.narrow(0, 0, 1)?).map(|_| ()),
+            None => Ok(()),
+        },
+    )?;
+
+    let after = if counted { most_gflops(isa) } else { None };
+    let limit = before.zip(after).map(|(a, b)| (isa, a.max(b)));
+    let kernels = run.kernels();
+    let parameters = run.parameters();
+    let products = match model.fused() {
+        _ if !counted => None,
+        Some(fused) => Some(fused.products()),
+        None => products(&work.spec)?,
+    };
+    Ok(One {
+        kernels,
+        parameters,
+        limit,
+        products,
+        train,
+        density,
+        samples,
+    })
+}
+
+/// Products with weights of a model that is evaluated by plain tensors: those of its fused twin.
+fn products(spec: &RunSpec) -> Result<Option<usize>> {
+    let fused = Compute {
+        device: Device::Cpu,
+        kernels: Choice::Auto,
+    };
+    let twin = Run::new(spec, &fused)?;
+    Ok(twin.model().fused().map(crate::kernels::Fused::products))
+}
+
+/// What one core can multiply and add in a second of its own time, in billions.
+fn most_gflops(isa: Isa) -> Option<f64> {
+    let timed = |rounds: usize| -> Option<(f64, Duration)> {
+        let begin = Clock::Thread.now()?;
+        let flops = limit::multiply_adds(isa, rounds);
+        Some((flops, Clock::Thread.now()?.checked_sub(begin)?))
+    };
+    let mut rounds = 1 << 12;
+    while timed(rounds)?.1 < BURST {
+        rounds *= 2;
+    }
+    let bursts = (0..BURSTS).filter_map(|_| timed(rounds));
+    bursts
+        .map(|(flops, time)| flops / time.as_secs_f64() * 1e-9)
+        .reduce(f64::max)
+}
+
+/// Does `unit` again and again for `seconds`, in segments that end with `settle`. Gives units times
+/// `size` per second of wall and of processor time, after a warm-up of a segment's length.
+fn segments<S>(
+    seconds: f64,
+    size: usize,
+    state: &mut S,
+    unit: impl Fn(&mut S) -> Result<()>,
+    settle: impl Fn(&mut S) -> Result<()>,
+) -> Result<[Option<Spread>; 2]> {
+    let length = Duration::from_secs_f64(seconds) / SEGMENTS;
+    let mut rates = [Vec::new(), Vec::new()];
+    for segment in 0..=SEGMENTS {
+        let (begin, cpu) = (Instant::now(), Clock::Process.now());
+        let mut done = 0;
+        while done == 0 || begin.elapsed() < length {
+            unit(state)?;
+            done += size;
+        }
+        settle(state)?;
+        let (wall, cpu_now) = (begin.elapsed(), Clock::Process.now());
+        if segment == 0 {
+            continue;
+        }
+        let cpu = cpu.zip(cpu_now).map(|(from, to)| to.saturating_sub(from));
+        for (rates, time) in rates.iter_mut().zip([Some(wall), cpu]) {
+            let time = time.map(|t| t.as_secs_f64()).filter(|t| *t > 0.0);
+            rates.extend(time.map(|t| done as f64 / t));
+        }
+    }
+    Ok(rates.map(spread))
+}
+
+fn spread(mut values: Vec<f64>) -> Option<Spread> {
+    values.sort_by(f64::total_cmp);
+    Some(Spread {
+        median: *values.get(values.len() / 2)?,
+        min: *values.first()?,
+        max: *values.last()?,
+    })
+}
+
+/// Of several copies together, if all have a rate.
+fn total(all: impl Iterator<Item = Option<Spread>>) -> Option<Spread> {
+    let all: Option<Vec<Spread>> = all.collect();
+    all?.into_iter().reduce(|a, b| Spread {
+        median: a.median + b.median,
+        min: a.min + b.min,
+        max: a.max + b.max,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_median_and_range() {
+        let of = |values: &[f64]| spread(values.to_vec());
+        let (median, min, max) = (2.0, 1.0, 9.0);
+        assert_eq!(of(&[9.0, 1.0, 2.0]), Some(Spread { median, min, max }));
+        assert_eq!(of(&[]), None);
+    }
+
+    #[test]
+    fn copies_are_added_up() {
+        let one = spread(vec![1.0, 2.0, 4.0]);
+        let (median, min, max) = (4.0, 2.0, 8.0);
+        assert_eq!(
+            total([one, one].into_iter()),
+            Some(Spread { median, min, max })
+        );
+        assert_eq!(total([one, None].into_iter()), None);
+    }
+
+    #[test]
+    fn units_are_counted_and_settled() {
+        let mut state = (0usize, 0u32);
+        let unit = |s: &mut (usize, u32)| {
+            s.0 += 1;
+            Ok(())
+        };
+        let settle = |s: &mut (usize, u32)| {
+            s.1 += 1;
+            Ok(())
+        };
+        let [wall, _] = segments(0.0, 3, &mut state, unit, settle).unwrap();
+        assert_eq!(state, (10, 10));
+        assert!(wall.unwrap().min > 0.0);
+    }
+}

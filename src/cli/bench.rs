@@ -1,0 +1,328 @@
+//! `mdn bench`
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use clap::Args;
+use comfy_table::{presets, CellAlignment, Table};
+use serde_json::{json, Value};
+
+use super::common::ComputeArgs;
+use super::output::print;
+use super::{Context, Exit};
+use crate::bench::machine::{cores, processor};
+use crate::bench::{first_run, measure, Measured, Rates, Reference, Spread, Work, REFERENCES};
+use crate::experiment::plan::{Plan, RunSpec};
+use crate::report::digits;
+use crate::{Error, Result};
+
+/// Measure how fast models are trained and evaluated here
+///
+/// The reference models are those of experiments/reference_a.toml (Real NVP), reference_b.toml
+/// (spline flow) and reference_c.toml (RAD). Each is measured in a process of its own, on one thread
+/// unless --threads says otherwise: nothing else should run meanwhile.
+///
+/// Columns: what is measured; training steps per second of wall time, with the range over nine
+/// segments, and of processor time; points whose density is evaluated, and samples drawn, in millions
+/// per second; the largest resident memory of the process; and the products with weights in training
+/// and in density evaluation, as a share of what one core can multiply and add in f32.
+#[derive(Debug, Clone, Args)]
+pub(super) struct BenchArgs {
+    /// Reference models to measure: a, b, c [default: all]
+    #[arg(value_name = "REFERENCE", value_parser = reference)]
+    references: Vec<&'static Reference>,
+    /// Measure the first run of this experiment file instead
+    #[arg(long, value_name = "FILE", conflicts_with = "references")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// With N > 1, measure also one run on N threads, and N runs at once on a thread each, and give
+    /// their training as a multiple of one thread's (on the CPU)
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    threads: u16,
+    /// Points of a training step [default: train.batch_size of the experiment]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Points of a density evaluation, and samples drawn at once
+    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    points: u32,
+    /// Time of each of the three measurements, in seconds
+    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = seconds)]
+    seconds: f64,
+    /// Print one JSON object per measurement, one a line, with all that was measured
+    #[arg(long)]
+    json: bool,
+    /// Measure this here and now, and print it as JSON: what the other processes are told
+    #[arg(long, value_name = "REFERENCE,RUNS,THREADS", hide = true)]
+    measure: Option<String>,
+}
+
+fn reference(typed: &str) -> std::result::Result<&'static Reference, String> {
+    Reference::named(typed)
+}
+
+fn seconds(typed: &str) -> std::result::Result<f64, String> {
+    match typed.parse() {
+        Ok(s) if (0.01..=3600.0).contains(&s) => Ok(s),
+        _ => Err("expected seconds between 0.01 and 3600".to_owned()),
+    }
+}
+
+/// One measurement: of what, as how many copies, on how many threads each.
+struct Row {
+    name: String,
+    runs: usize,
+    threads: usize,
+}
+
+impl Row {
+    fn label(&self) -> String {
+        match (self.runs, self.threads) {
+            (1, 1) => self.name.clone(),
+            (1, threads) => format!("{}, {threads} threads", self.name),
+            (runs, _) => format!("{}, {runs} runs", self.name),
+        }
+    }
+}
+
+pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<Exit> {
+    if let Some(task) = &args.measure {
+        let measured = here(args, task, context)?;
+        let text = serde_json::to_string(&measured)
+            .map_err(|e| Error::failed(format!("could not write JSON: {e}")))?;
+        print(&format!("{text}\n"))?;
+        return Ok(Exit::FINE);
+    }
+    // What is wrong with the request is said once, before anything is measured.
+    let specs = args.specs()?;
+    for (_, spec) in &specs {
+        let compute = args.compute.open(spec.train.precision.dtype(), context)?;
+        if args.threads > 1 && !compute.device.is_cpu() {
+            return Err(Error::request(format!(
+                "expected --threads 1 on a GPU, or --device cpu; got --threads {}",
+                args.threads
+            )));
+        }
+    }
+    let n = usize::from(args.threads);
+    let shapes = if n > 1 {
+        vec![(1, 1), (1, n), (n, 1)]
+    } else {
+        vec![(1, 1)]
+    };
+    let mut all = Vec::new();
+    for (name, _) in &specs {
+        let mut alone = None;
+        for &(runs, threads) in &shapes {
+            let row = Row {
+                name: name.clone(),
+                runs,
+                threads,
+            };
+            context.note(&format!("measuring {} ...", row.label()));
+            let measured = elsewhere(&row)?;
+            let rate = measured.train.per_second.median;
+            let gain = rate / *alone.get_or_insert(rate);
+            if args.json {
+                print(&as_json(&row, &measured, gain, args.seconds))?;
+            }
+            all.push((row, measured, gain));
+        }
+    }
+    if !args.json {
+        print(&text(&all))?;
+    }
+    Ok(Exit::FINE)
+}
+
+impl BenchArgs {
+    /// Names and runs of what is to be measured.
+    fn specs(&self) -> Result<Vec<(String, RunSpec)>> {
+        let mut specs = match &self.file {
+            Some(path) => {
+                let spec = first_run(Plan::load(path, &[])?)?;
+                vec![(spec.experiment.clone(), spec)]
+            }
+            None => {
+                let all: Vec<_> = REFERENCES.iter().collect();
+                let wanted = match self.references.as_slice() {
+                    [] => &all,
+                    some => some,
+                };
+                let named = wanted.iter().map(|r| Ok((r.name.to_owned(), r.spec()?)));
+                named.collect::<Result<_>>()?
+            }
+        };
+        if let Some(batch) = self.batch {
+            for (_, spec) in &mut specs {
+                spec.train.batch_size = batch;
+                spec.train.check().map_err(|bad| {
+                    Error::request(format!(
+                        "--batch: expected {}; got {}",
+                        bad.expected, bad.got
+                    ))
+                })?;
+            }
+        }
+        Ok(specs)
+    }
+}
+
+/// What the other process does.
+fn here(args: &BenchArgs, task: &str, context: &Context) -> Result<Measured> {
+    let wrong = || Error::request(format!("--measure: expected NAME,RUNS,THREADS; got {task}"));
+    let words: Vec<_> = task.split(',').collect();
+    let [name, runs, threads] = words[..] else {
+        return Err(wrong());
+    };
+    let specs = args.specs()?.into_iter();
+    let spec = specs
+        .filter(|(n, _)| n == name)
+        .map(|(_, spec)| spec)
+        .next();
+    let work = Work {
+        spec: spec.ok_or_else(wrong)?,
+        runs: runs.parse().map_err(|_| wrong())?,
+        threads: threads.parse().map_err(|_| wrong())?,
+        points: args.points as usize,
+        seconds: args.seconds,
+    };
+    let dtype = work.spec.train.precision.dtype();
+    measure(&work, &args.compute.open(dtype, context)?)
+}
+
+/// Has a fresh process measure: its memory is its own, and what it finds is not warmed by others.
+fn elsewhere(row: &Row) -> Result<Measured> {
+    let failed = |why: String| Error::failed(format!("measuring {}: {why}", row.label()));
+    let program = std::env::current_exe().map_err(|e| failed(format!("no program: {e}")))?;
+    let Row {
+        name,
+        runs,
+        threads,
+    } = row;
+    // In front, as a `--` may stand among what was typed.
+    let mut typed: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(verb) = typed.iter().position(|word| word == "bench") {
+        typed.remove(verb);
+    }
+    let said = Command::new(program)
+        .args(["bench", "--measure"])
+        .arg(format!("{name},{runs},{threads}"))
+        .args(typed)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| failed(format!("could not start a process: {e}")))?;
+    if !said.status.success() {
+        let words = String::from_utf8_lossy(&said.stderr);
+        let why = words.trim().trim_start_matches("error: ");
+        return Err(match said.status.code() {
+            Some(2) => Error::request(why.to_owned()),
+            _ => failed(format!("the process ended with {}: {why}", said.status)),
+        });
+    }
+    serde_json::from_slice(&said.stdout).map_err(|e| failed(format!("no JSON: {e}")))
+}
+
+fn as_json(row: &Row, measured: &Measured, gain: f64, seconds: f64) -> String {
+    let mut object = json!({
+        "reference": row.name,
+        "version": crate::VERSION,
+        "processor": processor(),
+        "cores": cores(),
+        "seconds": seconds,
+        "gain": gain,
+    });
+    if let (Value::Object(object), Ok(Value::Object(more))) =
+        (&mut object, serde_json::to_value(measured))
+    {
+        object.extend(more);
+    }
+    format!("{object}\n")
+}
+
+fn text(all: &[(Row, Measured, f64)]) -> String {
+    let Some((_, first, _)) = all.first() else {
+        return String::new();
+    };
+    let limit = match (&first.limit_of, first.limit_gflops) {
+        (Some(isa), Some(gflops)) => {
+            format!(
+                "; limit of a core {} GFLOP/s ({isa})",
+                digits::plain(gflops)
+            )
+        }
+        _ => String::new(),
+    };
+    let several = all.iter().any(|(row, ..)| row.runs * row.threads > 1);
+    let mut table = Table::new();
+    let mut header = vec![
+        "model",
+        "kernels",
+        "training\n[steps/s]",
+        "range\n[steps/s]",
+        "training\n[steps/CPU-s]",
+        "density\n[M points/s]",
+        "samples\n[M points/s]",
+        "memory\n[MB]",
+        "training\n[of limit]",
+        "density\n[of limit]",
+    ];
+    if several {
+        header.push("gain\n[× one]");
+    }
+    table.load_style(presets::NOTHING).set_header(header);
+    for (row, measured, gain) in all {
+        let train = &measured.train;
+        let mut cells = vec![
+            row.label(),
+            measured.kernels.clone(),
+            digits::plain(train.per_second.median.round()),
+            range(&train.per_second),
+            or_dash(train.per_cpu_second.map(|s| s.median.round())),
+            digits::plain(millions(&measured.density)),
+            digits::plain(millions(&measured.samples)),
+            or_dash(
+                measured
+                    .peak_memory_bytes
+                    .map(|b| (b as f64 * 1e-6).round()),
+            ),
+            share(train),
+            share(&measured.density),
+        ];
+        if several {
+            cells.push(format!("{gain:.2}"));
+        }
+        table.add_row(cells);
+    }
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if i > 1 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    format!(
+        "mdn {}; {}; {} cores{limit}; device {}\n\n{}\n",
+        crate::VERSION,
+        processor(),
+        cores(),
+        first.device,
+        table.trim_fmt()
+    )
+}
+
+fn millions(rates: &Rates) -> f64 {
+    rates.per_second.median * 1e-6
+}
+
+fn range(spread: &Spread) -> String {
+    format!("{:.0}–{:.0}", spread.min, spread.max)
+}
+
+fn or_dash(value: Option<f64>) -> String {
+    value.map_or_else(digits::dash, digits::plain)
+}
+
+fn share(rates: &Rates) -> String {
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    rates.share_of_limit.map_or_else(digits::dash, percent)
+}
