@@ -17,7 +17,7 @@
 //! | 5 | [`objectives`], [`metrics`] | what is minimised; what is measured |
 //! | 6 | [`train`] | the loop |
 //! | 7 | [`experiment`] | the experiment file, the runs it describes, the results folder |
-//! | 8 | [`report`], [`bench`] | tables and figures, computed from the results folder alone; speed |
+//! | 8 | [`report`], [`mod@bench`] | tables and figures, computed from the results folder alone; speed |
 //! | 9 | [`cli`] | one file per verb |
 //!
 //! # Conventions
