@@ -2,45 +2,61 @@
 
 use super::simd::{Dispatch, Op, Simd};
 
-/// `to` += `from`, element by element, and the sum of the squares of what comes out, within each of
-/// the ranges that count.
+/// `to` += `from`, element by element.
 pub(crate) struct AddUp<'a> {
     pub to: &'a mut [f32],
-    pub from: &'a [&'a [f32]],
+    pub from: &'a [f32],
 }
 
 impl Op for AddUp<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) {
+        let mut to = self.to.chunks_exact_mut(S::LANES);
+        let mut from = self.from.chunks_exact(S::LANES);
+        for (to, from) in to.by_ref().zip(from.by_ref()) {
+            s.accumulate(to, s.load(from));
+        }
+        for (to, from) in to.into_remainder().iter_mut().zip(from.remainder()) {
+            *to += from;
+        }
+    }
+}
+
+impl Dispatch for AddUp<'_> {
+    type Out = ();
+    fn with<S: Simd>(self, s: S) {
+        s.run(self);
+    }
+}
+
+/// The sum of the squares.
+pub(crate) struct Squares<'a>(pub &'a [f32]);
+
+impl Op for Squares<'_> {
     type Out = f64;
 
     #[inline(always)]
     fn call<S: Simd>(self, s: S) -> f64 {
-        let Self { to, from } = self;
-        let whole = to.len() / S::LANES * S::LANES;
         let mut total = 0.0;
         // Short sums in single precision, their total in double.
-        for start in (0..whole).step_by(1024) {
+        for block in self.0.chunks(1024) {
             let mut squares = s.splat(0.0);
-            for i in (start..whole.min(start + 1024)).step_by(S::LANES) {
-                let mut sum = s.load(&to[i..]);
-                for from in from {
-                    sum = s.add(sum, s.load(&from[i..]));
-                }
-                s.store(&mut to[i..], sum);
-                squares = s.fma(sum, sum, squares);
+            let mut vectors = block.chunks_exact(S::LANES);
+            for v in vectors.by_ref() {
+                let v = s.load(v);
+                squares = s.fma(v, v, squares);
             }
             total += f64::from(s.sum(squares));
-        }
-        for i in whole..to.len() {
-            for from in from {
-                to[i] += from[i];
-            }
-            total += f64::from(to[i]).powi(2);
+            let rest = vectors.remainder().iter();
+            total += rest.map(|v| f64::from(*v).powi(2)).sum::<f64>();
         }
         total
     }
 }
 
-impl Dispatch for AddUp<'_> {
+impl Dispatch for Squares<'_> {
     type Out = f64;
     fn with<S: Simd>(self, s: S) -> f64 {
         s.run(self)
