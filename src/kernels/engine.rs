@@ -6,7 +6,8 @@ use super::buffer::Buffer;
 use super::flat::{Adam, AddUp, Squares, BETA1, BETA2};
 use super::product::TILE;
 use super::simd::Isa;
-use super::stack::{Differentiate, Evaluate, Stack, ToData, Weights};
+use super::stack::Stack;
+use super::tiles::{Differentiate, Evaluate, ToData, Weights};
 
 /// Points of a piece that is evaluated at once.
 const PIECE: usize = 8 * TILE;

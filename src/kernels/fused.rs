@@ -9,7 +9,8 @@ use super::buffer::Buffer;
 use super::engine::{self, Ready, Trainer, Wanted};
 use super::layer::Layer;
 use super::simd::Isa;
-use super::stack::{Stack, Weights};
+use super::stack::Stack;
+use super::tiles::Weights;
 use crate::rng::Rng;
 use crate::Result;
 
