@@ -7,9 +7,15 @@ use crate::{Error, Result};
 /// ln(2 pi)
 pub const LN_2PI: f64 = 1.837_877_066_409_345_3;
 
-/// Rows that a model is evaluated on at once: tensors of so many rows stay in the processor's
-/// cache, and all that lead to a result are in memory together.
-pub const ROWS: usize = 2048;
+/// Rows that plain tensors are evaluated on at once: on a CPU they then stay in its cache; a GPU
+/// needs many to be busy. All tensors that lead to a result are in memory together.
+pub fn rows_at_once(device: &Device) -> usize {
+    if device.is_cpu() {
+        1 << 11
+    } else {
+        1 << 17
+    }
+}
 
 /// log sum_i exp(x_i) over `dim`, which is dropped. A slice of nothing but -inf gives -inf
 /// (`Tensor::log_sum_exp` gives NaN there); its gradient is not defined.

@@ -48,7 +48,7 @@ pub(crate) fn pull_back(
 ) -> Result<Option<Tensor>> {
     points
         .map(|points| {
-            num::in_chunks(&points, num::ROWS, |p| {
+            num::in_chunks(&points, num::rows_at_once(points.device()), |p| {
                 Ok(bijection.inverse_and_log_det(p)?.0.detach())
             })
         })

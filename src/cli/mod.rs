@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
+use crate::experiment::pool;
 use crate::Result;
 
 mod bench;
@@ -114,7 +115,9 @@ impl Exit {
 
 /// Does what the command line says.
 pub fn run(args: &Args, context: &Context) -> Result<Exit> {
-    match &args.verb {
+    // Parallel loops outside of runs, which have threads of their own.
+    let pool = pool::pool(pool::threads(None, context.threads))?;
+    pool.install(|| match &args.verb {
         Verb::Train(a) => train::run(a, context),
         Verb::Compare(a) => compare::run(a, context),
         Verb::Check(a) => check::run(a),
@@ -125,7 +128,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit> {
         Verb::Plot(a) => plot::run(a, context),
         Verb::Devices(a) => devices::run(a),
         Verb::Bench(a) => bench::run(a, context),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -192,13 +192,13 @@ impl Op for Gradient<'_> {
         for d in 0..dim {
             self.gradient[d * TILE..(d + 1) * TILE].fill(0.0);
         }
-        for c in 0..k {
+        for (c, alpha) in weights.iter().enumerate() {
             let mut share = s.splat(0.0);
             for i in (0..self.samples).step_by(S::LANES) {
                 let r = s.load(&self.joint[c * TILE + i..]);
                 share = s.fma(r, s.load(&self.weight[i..]), share);
             }
-            logits.of_mut(self.params_gradient)[c] += s.sum(share) - weights[c] * total;
+            logits.of_mut(self.params_gradient)[c] += s.sum(share) - alpha * total;
             for d in 0..dim {
                 let at = c * dim + d;
                 let (m, inv) = (s.splat(mean[at]), s.splat(inverse[at]));

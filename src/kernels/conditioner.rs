@@ -1,7 +1,7 @@
 //! The conditioner network on a tile: forward and backward.
 
 use super::math;
-use super::product::{Add, AddDense, Dots, Product, Sink, Transpose, TILE};
+use super::product::{fits_tile, Add, AddDense, Dots, Product, Sink, Transpose, TILE};
 use super::simd::{Op, Simd};
 
 /// Nonlinearity between two layers.
@@ -84,20 +84,25 @@ struct Layer<'a> {
     to: &'a mut [f32],
 }
 
+#[allow(unsafe_code)]
 impl Sink for Layer<'_> {
     #[inline(always)]
-    fn begin<S: Simd>(&self, s: S, row: usize) -> S::V {
-        s.splat(self.bias[row])
+    fn fits(&self, rows: usize, _cols: usize, width: usize) -> bool {
+        rows <= self.bias.len() && fits_tile(self.to, rows, width)
     }
     #[inline(always)]
-    fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
+    unsafe fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
+        // SAFETY: the caller's promise.
+        let bias = unsafe { *self.bias.as_ptr().add(row) };
+        let sums = s.add(sums, s.splat(bias));
         let value = match self.activation {
             // The order matters: a NaN stays.
             Some(Activation::Relu) => s.max(s.splat(0.0), sums),
             Some(Activation::Tanh) => math::tanh(s, sums),
             None => sums,
         };
-        s.store(&mut self.to[row * TILE + col..], value);
+        // SAFETY: the caller's promise.
+        unsafe { s.store_at(self.to.as_mut_ptr().add(row * TILE + col), value) };
     }
 }
 
@@ -108,15 +113,17 @@ struct Before<'a> {
     to: &'a mut [f32],
 }
 
+#[allow(unsafe_code)]
 impl Sink for Before<'_> {
     #[inline(always)]
-    fn begin<S: Simd>(&self, s: S, _row: usize) -> S::V {
-        s.splat(0.0)
+    fn fits(&self, rows: usize, _cols: usize, width: usize) -> bool {
+        fits_tile(self.value, rows, width) && fits_tile(self.to, rows, width)
     }
     #[inline(always)]
-    fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
+    unsafe fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
         let at = row * TILE + col;
-        let y = s.load(&self.value[at..]);
+        // SAFETY: the caller's promise.
+        let y = unsafe { s.load_at(self.value.as_ptr().add(at)) };
         let gradient = match self.activation {
             Activation::Relu => {
                 let on = s.lt(s.splat(0.0), y);
@@ -127,7 +134,8 @@ impl Sink for Before<'_> {
                 s.mul(sums, slope)
             }
         };
-        s.store(&mut self.to[at..], gradient);
+        // SAFETY: the caller's promise.
+        unsafe { s.store_at(self.to.as_mut_ptr().add(at), gradient) };
     }
 }
 

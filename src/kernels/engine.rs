@@ -3,10 +3,11 @@
 use rayon::prelude::*;
 
 use super::buffer::Buffer;
-use super::flat::{Adam, AddUp, BETA1, BETA2};
+use super::flat::{Adam, AddUp, Squares, BETA1, BETA2};
 use super::product::TILE;
 use super::simd::Isa;
-use super::stack::{Differentiate, Evaluate, Stack, ToData, Weights};
+use super::stack::Stack;
+use super::tiles::{Differentiate, Evaluate, ToData, Weights};
 
 /// Points of a piece that is evaluated at once.
 const PIECE: usize = 8 * TILE;
@@ -117,28 +118,38 @@ pub(crate) fn to_data(
     });
 }
 
+/// The gradient of one piece of a batch, and its sum of log q.
+pub(crate) struct Piece {
+    pub gradient: Buffer,
+    sum: f64,
+}
+
 /// Gradients of sum weight log q over points (n, dim), piece by piece, added up in the first of
-/// `gradients` (made as needed). Returns the sum of log q.
+/// `pieces` (made as needed). Returns the sum of log q.
 pub(crate) fn differentiate(
     isa: Isa,
     stack: &Stack,
     ready: &Ready,
     x: &[f32],
     weights: Weights<'_>,
-    gradients: &mut Vec<Buffer>,
+    pieces: &mut Vec<Piece>,
     x_gradient: &mut [f32],
 ) -> f64 {
     let dim = stack.dim;
     let n = x.len() / dim;
     let size = piece(stack, n);
     let count = n.div_ceil(size).max(1);
-    while gradients.len() < count {
-        gradients.push(stack.gradient_buffer());
+    while pieces.len() < count {
+        pieces.push(Piece {
+            gradient: stack.gradient_buffer(),
+            sum: 0.0,
+        });
     }
-    let gradients = &mut gradients[..count];
-    let go = |i: usize, x: &[f32], gradient: &mut Buffer, x_gradient: &mut [f32]| {
-        gradient.fill(0.0);
-        isa.dispatch(Differentiate {
+    let pieces = &mut pieces[..count];
+    let go = |i: usize, piece: &mut Piece, x_gradient: &mut [f32]| {
+        let x = &x[i * size * dim..n.min((i + 1) * size) * dim];
+        piece.gradient.fill(0.0);
+        piece.sum = isa.dispatch(Differentiate {
             stack,
             params: &ready.params,
             derived: &ready.derived,
@@ -147,41 +158,60 @@ pub(crate) fn differentiate(
                 Weights::Same(weight) => Weights::Same(weight),
                 Weights::Each(all) => Weights::Each(&all[i * size..i * size + x.len() / dim]),
             },
-            gradient,
+            gradient: &mut piece.gradient,
             x_gradient,
-        })
+        });
     };
     let alone = rayon::current_num_threads() == 1 || count == 1;
-    let sum: f64 = if alone && x_gradient.is_empty() {
-        let pieces = x.chunks(size * dim).zip(gradients.iter_mut()).enumerate();
-        pieces.map(|(i, (x, g))| go(i, x, g, &mut [])).sum()
-    } else {
-        let pieces = x
-            .par_chunks(size * dim)
-            .zip(gradients.par_iter_mut())
-            .zip(split(x_gradient, size * dim, count))
-            .enumerate();
-        let sums: Vec<f64> = pieces
-            .map(|(i, ((x, g), by_x))| go(i, x, g, by_x))
-            .collect();
-        sums.into_iter().sum()
-    };
-    let Some((first, rest)) = gradients.split_first_mut() else {
-        return sum;
-    };
-    let rest: Vec<&[f32]> = rest.iter().map(|g| &**g).collect();
-    isa.dispatch(AddUp {
-        to: first,
-        from: &rest,
-    });
-    stack.finish(&ready.params, first);
+    match (alone, x_gradient.is_empty()) {
+        (true, true) => {
+            let pieces = pieces.iter_mut().enumerate();
+            pieces.for_each(|(i, piece)| go(i, piece, &mut []));
+        }
+        (false, true) => {
+            let pieces = pieces.par_iter_mut().enumerate();
+            pieces.for_each(|(i, piece)| go(i, piece, &mut []));
+        }
+        (_, false) => {
+            let by_x = x_gradient.par_chunks_mut(size * dim);
+            let pieces = pieces.par_iter_mut().zip(by_x).enumerate();
+            pieces.for_each(|(i, (piece, by_x))| go(i, piece, by_x));
+        }
+    }
+    let sum = pieces.iter().map(|piece| piece.sum).sum();
+    if let Some((first, rest)) = pieces.split_first_mut() {
+        let blocks = first.gradient.par_chunks_mut(BLOCK).enumerate();
+        in_blocks(stack.len, blocks, |(i, to)| {
+            for piece in rest.iter() {
+                let from = &piece.gradient[i * BLOCK..i * BLOCK + to.len()];
+                isa.dispatch(AddUp { to, from });
+            }
+        });
+        stack.finish(&ready.params, &mut first.gradient);
+    }
     sum
+}
+
+/// Numbers of a flat vector that are worked on at once.
+const BLOCK: usize = 1 << 12;
+
+/// Every block of a vector of `len`, by all threads if that is worth their start.
+fn in_blocks<T: Send>(
+    len: usize,
+    blocks: impl IndexedParallelIterator<Item = T>,
+    work: impl Fn(T) + Sync + Send,
+) {
+    if len < 1 << 16 {
+        blocks.with_min_len(usize::MAX).for_each(work);
+    } else {
+        blocks.for_each(work);
+    }
 }
 
 /// Training on the mean of -log q with Adam, all in flat vectors.
 pub(crate) struct Trainer {
     pub ready: Ready,
-    gradients: Vec<Buffer>,
+    pieces: Vec<Piece>,
     m: Buffer,
     v: Buffer,
     /// Places of what is trained.
@@ -209,7 +239,7 @@ impl Trainer {
         }
         Self {
             ready,
-            gradients: Vec::new(),
+            pieces: Vec::new(),
             m: Buffer::new(stack.len),
             v: Buffer::new(stack.len),
             trained: merged,
@@ -229,40 +259,42 @@ impl Trainer {
             &self.ready,
             x,
             weights,
-            &mut self.gradients,
+            &mut self.pieces,
             &mut [],
         );
-        let gradient = &mut self.gradients[0];
-        let squares: f64 = self
-            .trained
-            .iter()
-            .map(|range| {
-                isa.dispatch(AddUp {
-                    to: &mut gradient[range.clone()],
-                    from: &[],
-                })
-            })
-            .sum();
+        let gradient = &self.pieces[0].gradient;
+        let ranges = self.trained.iter();
+        let squares = ranges.map(|range| isa.dispatch(Squares(&gradient[range.clone()])));
+        let squares: f64 = squares.sum();
         (-sum / n as f64, squares.sqrt())
     }
 
     /// One step of Adam along the gradient of the last loss, multiplied by `scale`.
     pub(crate) fn update(&mut self, isa: Isa, scale: f64, rate: f64) {
         self.step += 1;
+        let correction = (
+            (1.0 - BETA1.powi(self.step)) as f32,
+            (1.0 - BETA2.powi(self.step)) as f32,
+        );
+        let (decay, gradient) = (self.decay, &self.pieces[0].gradient);
         for range in &self.trained {
             let at = || range.clone();
-            isa.dispatch(Adam {
-                theta: &mut self.ready.params[at()],
-                m: &mut self.m[at()],
-                v: &mut self.v[at()],
-                gradient: &self.gradients[0][at()],
-                scale: scale as f32,
-                rate: rate as f32,
-                decay: self.decay,
-                correction: (
-                    (1.0 - BETA1.powi(self.step)) as f32,
-                    (1.0 - BETA2.powi(self.step)) as f32,
-                ),
+            let blocks = self.ready.params[at()]
+                .par_chunks_mut(BLOCK)
+                .zip(self.m[at()].par_chunks_mut(BLOCK))
+                .zip(self.v[at()].par_chunks_mut(BLOCK))
+                .zip(gradient[at()].par_chunks(BLOCK));
+            in_blocks(range.len(), blocks, |(((theta, m), v), gradient)| {
+                isa.dispatch(Adam {
+                    theta,
+                    m,
+                    v,
+                    gradient,
+                    scale: scale as f32,
+                    rate: rate as f32,
+                    decay,
+                    correction,
+                });
             });
         }
     }

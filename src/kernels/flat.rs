@@ -2,45 +2,61 @@
 
 use super::simd::{Dispatch, Op, Simd};
 
-/// `to` += `from`, element by element, and the sum of the squares of what comes out, within each of
-/// the ranges that count.
+/// `to` += `from`, element by element.
 pub(crate) struct AddUp<'a> {
     pub to: &'a mut [f32],
-    pub from: &'a [&'a [f32]],
+    pub from: &'a [f32],
 }
 
 impl Op for AddUp<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) {
+        let mut to = self.to.chunks_exact_mut(S::LANES);
+        let mut from = self.from.chunks_exact(S::LANES);
+        for (to, from) in to.by_ref().zip(from.by_ref()) {
+            s.accumulate(to, s.load(from));
+        }
+        for (to, from) in to.into_remainder().iter_mut().zip(from.remainder()) {
+            *to += from;
+        }
+    }
+}
+
+impl Dispatch for AddUp<'_> {
+    type Out = ();
+    fn with<S: Simd>(self, s: S) {
+        s.run(self);
+    }
+}
+
+/// The sum of the squares.
+pub(crate) struct Squares<'a>(pub &'a [f32]);
+
+impl Op for Squares<'_> {
     type Out = f64;
 
     #[inline(always)]
     fn call<S: Simd>(self, s: S) -> f64 {
-        let Self { to, from } = self;
-        let whole = to.len() / S::LANES * S::LANES;
         let mut total = 0.0;
         // Short sums in single precision, their total in double.
-        for start in (0..whole).step_by(1024) {
+        for block in self.0.chunks(1024) {
             let mut squares = s.splat(0.0);
-            for i in (start..whole.min(start + 1024)).step_by(S::LANES) {
-                let mut sum = s.load(&to[i..]);
-                for from in from {
-                    sum = s.add(sum, s.load(&from[i..]));
-                }
-                s.store(&mut to[i..], sum);
-                squares = s.fma(sum, sum, squares);
+            let mut vectors = block.chunks_exact(S::LANES);
+            for v in vectors.by_ref() {
+                let v = s.load(v);
+                squares = s.fma(v, v, squares);
             }
             total += f64::from(s.sum(squares));
-        }
-        for i in whole..to.len() {
-            for from in from {
-                to[i] += from[i];
-            }
-            total += f64::from(to[i]).powi(2);
+            let rest = vectors.remainder().iter();
+            total += rest.map(|v| f64::from(*v).powi(2)).sum::<f64>();
         }
         total
     }
 }
 
-impl Dispatch for AddUp<'_> {
+impl Dispatch for Squares<'_> {
     type Out = f64;
     fn with<S: Simd>(self, s: S) -> f64 {
         s.run(self)
@@ -81,65 +97,82 @@ impl Op for Adam<'_> {
             decay,
             correction,
         } = self;
-        let (b1, b2) = (s.splat(BETA1 as f32), s.splat(BETA2 as f32));
-        let (n1, n2) = (s.splat(1.0 - BETA1 as f32), s.splat((1.0 - BETA2) as f32));
-        let (c1, c2) = (s.splat(1.0 / correction.0), s.splat(1.0 / correction.1));
-        let (epsilon, scale) = (s.splat(EPSILON), s.splat(scale));
-        let (down, decay) = (s.splat(-rate), s.splat(decay));
-        let mut i = 0;
-        while i < theta.len() {
-            // The last vector goes through a copy.
-            let mut rest = [[0.0f32; 16]; 4];
-            let short = theta.len() - i < S::LANES;
-            if short {
-                for (r, from) in
-                    rest.iter_mut()
-                        .zip([&theta[i..], &m[i..], &v[i..], &gradient[i..]])
-                {
-                    r[..from.len()].copy_from_slice(from);
-                }
-            }
-            let (t, a, b, g) = if short {
-                (
-                    s.load(&rest[0]),
-                    s.load(&rest[1]),
-                    s.load(&rest[2]),
-                    s.load(&rest[3]),
-                )
-            } else {
-                (
-                    s.load(&theta[i..]),
-                    s.load(&m[i..]),
-                    s.load(&v[i..]),
-                    s.load(&gradient[i..]),
-                )
-            };
-            let g = s.mul(g, scale);
-            let a = s.fma(a, b1, s.mul(g, n1));
-            let b = s.fma(b, b2, s.mul(s.mul(g, g), n2));
-            let root = s.add(s.sqrt(s.mul(b, c2)), epsilon);
-            let update = s.div(s.mul(a, c1), root);
-            let update = s.fma(t, decay, update);
-            let t = s.fma(update, down, t);
-            if short {
-                for (r, value) in rest.iter_mut().zip([t, a, b]) {
-                    s.store(r, value);
-                }
-                for (to, r) in [&mut theta[i..], &mut m[i..], &mut v[i..]]
-                    .into_iter()
-                    .zip(&rest)
-                {
-                    let n = to.len();
-                    to.copy_from_slice(&r[..n]);
-                }
-            } else {
-                s.store(&mut theta[i..], t);
-                s.store(&mut m[i..], a);
-                s.store(&mut v[i..], b);
-            }
-            i += S::LANES;
+        let whole = theta.len() / S::LANES * S::LANES;
+        let (theta, theta_rest) = theta.split_at_mut(whole);
+        let (m, m_rest) = m.split_at_mut(whole);
+        let (v, v_rest) = v.split_at_mut(whole);
+        let (gradient, gradient_rest) = gradient.split_at(whole);
+        let factors = Factors {
+            b1: s.splat(BETA1 as f32),
+            b2: s.splat(BETA2 as f32),
+            n1: s.splat((1.0 - BETA1) as f32),
+            n2: s.splat((1.0 - BETA2) as f32),
+            c1: s.splat(1.0 / correction.0),
+            c2: s.splat(1.0 / correction.1),
+            epsilon: s.splat(EPSILON),
+            scale: s.splat(scale),
+            down: s.splat(-rate),
+            decay: s.splat(decay),
+        };
+        for i in (0..whole).step_by(S::LANES) {
+            let at = (s.load(&theta[i..]), s.load(&m[i..]), s.load(&v[i..]));
+            let (a, b, c) = moved(s, &factors, at, s.load(&gradient[i..]));
+            s.store(&mut theta[i..], a);
+            s.store(&mut m[i..], b);
+            s.store(&mut v[i..], c);
         }
+        // What is left goes through copies.
+        let n = theta_rest.len();
+        let mut copies = [[0.0f32; 16]; 4];
+        copies[0][..n].copy_from_slice(theta_rest);
+        copies[1][..n].copy_from_slice(m_rest);
+        copies[2][..n].copy_from_slice(v_rest);
+        copies[3][..n].copy_from_slice(gradient_rest);
+        let [t, m, v, g] = &mut copies;
+        let at = (s.load(&*t), s.load(&*m), s.load(&*v));
+        let (a, b, c) = moved(s, &factors, at, s.load(&*g));
+        s.store(t, a);
+        s.store(m, b);
+        s.store(v, c);
+        theta_rest.copy_from_slice(&t[..n]);
+        m_rest.copy_from_slice(&m[..n]);
+        v_rest.copy_from_slice(&v[..n]);
     }
+}
+
+struct Factors<V> {
+    b1: V,
+    b2: V,
+    n1: V,
+    n2: V,
+    c1: V,
+    c2: V,
+    epsilon: V,
+    scale: V,
+    down: V,
+    decay: V,
+}
+
+/// theta, m and v after a step.
+#[inline(always)]
+fn moved<S: Simd>(
+    s: S,
+    f: &Factors<S::V>,
+    (theta, m, v): (S::V, S::V, S::V),
+    gradient: S::V,
+) -> (S::V, S::V, S::V) {
+    let g = s.mul(gradient, f.scale);
+    let m = s.fma(m, f.b1, s.mul(g, f.n1));
+    let v = s.fma(v, f.b2, s.mul(s.mul(g, g), f.n2));
+    // Moments of a unit that is dead decay until they are denormal, which costs a hundred cycles
+    // each time they are touched; long before, they move nothing.
+    let tiny = s.splat(1e-30);
+    let m = s.select(s.lt(s.abs(m), tiny), s.splat(0.0), m);
+    let v = s.select(s.lt(v, tiny), s.splat(0.0), v);
+    let root = s.add(s.sqrt(s.mul(v, f.c2)), f.epsilon);
+    let update = s.div(s.mul(m, f.c1), root);
+    let update = s.fma(theta, f.decay, update);
+    (s.fma(update, f.down, theta), m, v)
 }
 
 impl Dispatch for Adam<'_> {

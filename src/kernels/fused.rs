@@ -9,7 +9,8 @@ use super::buffer::Buffer;
 use super::engine::{self, Ready, Trainer, Wanted};
 use super::layer::Layer;
 use super::simd::Isa;
-use super::stack::{Stack, Weights};
+use super::stack::Stack;
+use super::tiles::Weights;
 use crate::rng::Rng;
 use crate::Result;
 
@@ -226,7 +227,7 @@ impl Core {
         x: &[f32],
         weights: Weights<'_>,
     ) -> (f64, Vec<f32>, Vec<f32>) {
-        let mut gradients = Vec::new();
+        let mut pieces = Vec::new();
         let mut by_x = vec![0.0; x.len()];
         let sum = engine::differentiate(
             self.isa,
@@ -234,10 +235,10 @@ impl Core {
             ready,
             x,
             weights,
-            &mut gradients,
+            &mut pieces,
             &mut by_x,
         );
-        (sum, self.dense(&gradients[0]), by_x)
+        (sum, self.dense(&pieces[0].gradient), by_x)
     }
 }
 

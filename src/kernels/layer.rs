@@ -4,8 +4,16 @@ use std::ops::Range;
 
 use super::conditioner::{self, Conditioner, Slot};
 use super::product::TILE;
-use super::simd::{Op, Simd};
-use super::transformer::{Affine, Back, Backward, Fold, Spline, ToBase, ToData, Way};
+use super::simd::Simd;
+
+mod coupling;
+mod elementwise;
+mod linear;
+mod permutation;
+
+use coupling::Coupling;
+use elementwise::Elementwise;
+use linear::Linear;
 
 /// What moves the coordinates of a coupling.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,7 +118,7 @@ pub(crate) struct Pass<'a> {
     /// What the way back needs: the conditioner's hidden values and its outputs.
     pub saved: &'a mut [f32],
     pub log_det: &'a mut [f32],
-    /// As in [`Way::parts`].
+    /// As in [`super::transformer::Way::parts`].
     pub parts: &'a mut [f32],
 }
 
@@ -131,15 +139,67 @@ pub(crate) struct PassBack<'a> {
     pub scratch: &'a mut [f32],
 }
 
+/// A layer as the code that knows it.
+enum Known<'l> {
+    Coupling(Coupling<'l>),
+    Elementwise(Elementwise),
+    Linear(Linear),
+    Permutation(&'l [usize]),
+}
+
 impl Layer<Slot> {
+    fn known(&self) -> Known<'_> {
+        match self {
+            Self::Coupling {
+                transformer,
+                kept,
+                moved,
+                conditioner,
+            } => Known::Coupling(Coupling {
+                transformer: *transformer,
+                kept,
+                moved,
+                conditioner,
+            }),
+            Self::Elementwise { log_scale, shift } => Known::Elementwise(Elementwise {
+                log_scale: *log_scale,
+                shift: *shift,
+            }),
+            Self::Linear {
+                lower,
+                upper,
+                log_diagonal,
+            } => Known::Linear(Linear {
+                lower: *lower,
+                upper: *upper,
+                log_diagonal: *log_diagonal,
+            }),
+            Self::Permutation { order } => Known::Permutation(order),
+        }
+    }
+
     /// Numbers that [`Layer::derive`] writes.
     pub(crate) fn derived(&self) -> usize {
-        match self {
-            Self::Coupling { .. } | Self::Permutation { .. } => 0,
-            // e^s, e^-s, and the log-determinant towards the base.
-            Self::Elementwise { shift, .. } => 2 * shift.len + 1,
-            // W, and the log-determinant towards the base.
-            Self::Linear { lower, .. } => lower.len + 1,
+        match self.known() {
+            Known::Coupling(_) | Known::Permutation(_) => 0,
+            Known::Elementwise(l) => l.derived(),
+            Known::Linear(l) => l.derived(),
+        }
+    }
+
+    /// What follows from the parameters alone.
+    pub(crate) fn derive(&self, params: &[f32], to: &mut [f32]) {
+        match self.known() {
+            Known::Coupling(_) | Known::Permutation(_) => {}
+            Known::Elementwise(l) => l.derive(params, to),
+            Known::Linear(l) => l.derive(params, to),
+        }
+    }
+
+    /// The gradients of the parameters from those of the derived numbers.
+    pub(crate) fn finish(&self, params: &[f32], by_derived: &[f32], gradient: &mut [f32]) {
+        if let Known::Linear(l) = self.known() {
+            l.finish(params, by_derived, gradient);
         }
     }
 
@@ -182,411 +242,37 @@ impl Layer<Slot> {
         }
     }
 
-    /// What follows from the parameters alone.
-    pub(crate) fn derive(&self, params: &[f32], to: &mut [f32]) {
-        match self {
-            Self::Coupling { .. } | Self::Permutation { .. } => {}
-            Self::Elementwise { log_scale, .. } => {
-                let log_scale = log_scale.of(params);
-                let dim = log_scale.len();
-                for (d, s) in log_scale.iter().enumerate() {
-                    to[d] = s.exp();
-                    to[dim + d] = (-s).exp();
-                }
-                to[2 * dim] = -log_scale.iter().sum::<f32>();
-            }
-            Self::Linear { log_diagonal, .. } => {
-                let dim = log_diagonal.len;
-                for i in 0..dim {
-                    for j in 0..dim {
-                        let terms = (0..=i.min(j))
-                            .map(|k| self.lower(params, i, k) * self.upper(params, k, j));
-                        to[i * dim + j] = terms.sum();
-                    }
-                }
-                to[dim * dim] = log_diagonal.of(params).iter().sum();
-            }
-        }
-    }
-
-    /// The gradients of the parameters from those of the derived numbers.
-    pub(crate) fn finish(&self, params: &[f32], derived_gradient: &[f32], gradient: &mut [f32]) {
-        let Self::Linear {
-            lower,
-            upper,
-            log_diagonal,
-        } = self
-        else {
-            return;
-        };
-        let dim = log_diagonal.len;
-        for i in 0..dim {
-            for j in 0..dim {
-                let by_w = derived_gradient[i * dim + j];
-                for k in 0..=i.min(j) {
-                    if k < i {
-                        lower.of_mut(gradient)[i * dim + k] += by_w * self.upper(params, k, j);
-                    }
-                    let by_upper = by_w * self.lower(params, i, k);
-                    if k < j {
-                        upper.of_mut(gradient)[k * dim + j] += by_upper;
-                    } else {
-                        log_diagonal.of_mut(gradient)[k] += by_upper * self.upper(params, k, k);
-                    }
-                }
-            }
-            log_diagonal.of_mut(gradient)[i] += derived_gradient[dim * dim];
-        }
-    }
-
-    // Entry (i, j) of L, j <= i.
-    fn lower(&self, params: &[f32], i: usize, j: usize) -> f32 {
-        match self {
-            Self::Linear {
-                lower,
-                log_diagonal,
-                ..
-            } if j < i => lower.of(params)[i * log_diagonal.len + j],
-            _ => 1.0,
-        }
-    }
-
-    // Entry (i, j) of U, i <= j.
-    fn upper(&self, params: &[f32], i: usize, j: usize) -> f32 {
-        match self {
-            Self::Linear {
-                upper,
-                log_diagonal,
-                ..
-            } => {
-                if i < j {
-                    upper.of(params)[i * log_diagonal.len + j]
-                } else {
-                    log_diagonal.of(params)[i].exp()
-                }
-            }
-            _ => 1.0,
-        }
-    }
-
     /// From data to base.
     pub(crate) fn to_base<S: Simd>(&self, s: S, pass: Pass<'_>) {
-        match self {
-            Self::Coupling {
-                transformer,
-                kept,
-                moved,
-                conditioner,
-            } => {
-                let way = couple(s, conditioner, kept, moved, pass);
-                match *transformer {
-                    Transformer::Affine { bound } => s.run(ToBase(affine(bound), way)),
-                    Transformer::Spline { bins, bound } => s.run(ToBase(spline(bins, bound), way)),
-                    Transformer::Fold { gates } => s.run(ToBase(Fold { gates }, way)),
-                }
-            }
-            Self::Elementwise { shift, .. } => {
-                let dim = shift.len;
-                s.run(Scale {
-                    samples: pass.samples,
-                    from: pass.from,
-                    before: Some(shift.of(pass.params)),
-                    scale: &pass.derived[dim..2 * dim],
-                    after: None,
-                    to: pass.to,
-                });
-                add_constant(pass.log_det, pass.derived[2 * dim]);
-            }
-            Self::Linear { log_diagonal, .. } => {
-                let dim = log_diagonal.len;
-                s.run(Multiply {
-                    samples: pass.samples,
-                    matrix: &pass.derived[..dim * dim],
-                    transposed: false,
-                    from: pass.from,
-                    to: pass.to,
-                });
-                add_constant(pass.log_det, pass.derived[dim * dim]);
-            }
-            Self::Permutation { order } => {
-                for (to, &d) in pass.to.chunks_exact_mut(TILE).zip(order) {
-                    to.copy_from_slice(&pass.from[d * TILE..(d + 1) * TILE]);
-                }
-            }
+        match self.known() {
+            Known::Coupling(l) => l.to_base(s, pass),
+            Known::Elementwise(l) => l.to_base(s, pass),
+            Known::Linear(l) => l.to_base(s, pass),
+            Known::Permutation(order) => permutation::to_base(order, pass.from, pass.to),
         }
     }
 
     /// From base to data; no log-determinant.
     pub(crate) fn to_data<S: Simd>(&self, s: S, pass: Pass<'_>) {
-        match self {
-            Self::Coupling {
-                transformer,
-                kept,
-                moved,
-                conditioner,
-            } => {
-                let way = couple(s, conditioner, kept, moved, pass);
-                match *transformer {
-                    Transformer::Affine { bound } => s.run(ToData(affine(bound), way)),
-                    Transformer::Spline { bins, bound } => s.run(ToData(spline(bins, bound), way)),
-                    Transformer::Fold { gates } => s.run(ToData(Fold { gates }, way)),
-                }
-            }
-            Self::Elementwise { shift, .. } => s.run(Scale {
-                samples: pass.samples,
-                from: pass.from,
-                before: None,
-                scale: &pass.derived[..shift.len],
-                after: Some(shift.of(pass.params)),
-                to: pass.to,
-            }),
-            Self::Linear { log_diagonal, .. } => {
-                pass.to.copy_from_slice(pass.from);
-                let dim = log_diagonal.len;
-                for i in 0..dim {
-                    for j in 0..i {
-                        subtract(pass.to, i, j, self.lower(pass.params, i, j));
-                    }
-                }
-                for i in (0..dim).rev() {
-                    for j in i + 1..dim {
-                        subtract(pass.to, i, j, self.upper(pass.params, i, j));
-                    }
-                    let pivot = self.upper(pass.params, i, i);
-                    let row = &mut pass.to[i * TILE..(i + 1) * TILE];
-                    row.iter_mut().for_each(|v| *v /= pivot);
-                }
-            }
-            Self::Permutation { order } => {
-                for (from, &d) in pass.from.chunks_exact(TILE).zip(order) {
-                    pass.to[d * TILE..(d + 1) * TILE].copy_from_slice(from);
-                }
-            }
+        match self.known() {
+            Known::Coupling(l) => l.to_data(s, pass),
+            Known::Elementwise(l) => l.to_data(s, pass),
+            Known::Linear(l) => l.to_data(pass),
+            Known::Permutation(order) => permutation::to_data(order, pass.from, pass.to),
         }
     }
 
     /// Gradients of the way to the base.
     pub(crate) fn back<S: Simd>(&self, s: S, pass: PassBack<'_>) {
-        match self {
-            Self::Coupling {
-                transformer,
-                kept,
-                moved,
-                conditioner,
-            } => {
-                let (hidden, theta) = pass.saved.split_at(conditioner.hidden() * TILE);
-                let rows = moved.start * TILE..moved.end * TILE;
-                let outputs = conditioner.outputs() * TILE;
-                let back = Back {
-                    samples: pass.samples,
-                    theta,
-                    x: &pass.x[rows.clone()],
-                    z: &pass.z[rows.clone()],
-                    weight: pass.weight,
-                    gradient: &mut pass.gradient[rows],
-                    theta_gradient: &mut pass.scratch[..outputs],
-                };
-                match *transformer {
-                    Transformer::Affine { bound } => s.run(Backward(affine(bound), back)),
-                    Transformer::Spline { bins, bound } => {
-                        s.run(Backward(spline(bins, bound), back));
-                    }
-                    Transformer::Fold { gates } => s.run(Backward(Fold { gates }, back)),
-                }
-                let rows = kept.start * TILE..kept.end * TILE;
-                conditioner::backward(
-                    s,
-                    conditioner,
-                    pass.params,
-                    pass.samples,
-                    &pass.x[rows.clone()],
-                    hidden,
-                    &mut pass.gradient[rows],
-                    pass.params_gradient,
-                    pass.scratch,
-                );
-            }
-            Self::Elementwise { log_scale, shift } => {
-                let dim = shift.len;
-                let total: f32 = pass.weight[..pass.samples].iter().sum();
-                for d in 0..dim {
-                    let scale = pass.derived[dim + d];
-                    let row = d * TILE..d * TILE + pass.samples;
-                    let (mut by_scale, mut by_shift) = (0.0, 0.0);
-                    for (g, z) in pass.gradient[row.clone()].iter_mut().zip(&pass.z[row]) {
-                        by_scale += *g * z;
-                        *g *= scale;
-                        by_shift += *g;
-                    }
-                    log_scale.of_mut(pass.params_gradient)[d] -= by_scale + total;
-                    shift.of_mut(pass.params_gradient)[d] -= by_shift;
-                }
-            }
-            Self::Linear { log_diagonal, .. } => {
-                let dim = log_diagonal.len;
-                let (by_w, by_log_det) = pass.derived_gradient.split_at_mut(dim * dim);
-                by_log_det[0] += pass.weight[..pass.samples].iter().sum::<f32>();
-                s.run(super::product::Dots {
-                    a: pass.gradient,
-                    a_rows: dim,
-                    b: pass.x,
-                    b_rows: dim,
-                    samples: pass.samples,
-                    to: by_w,
-                });
-                let by_z = &mut pass.scratch[..dim * TILE];
-                by_z.copy_from_slice(pass.gradient);
-                s.run(Multiply {
-                    samples: pass.samples,
-                    matrix: &pass.derived[..dim * dim],
-                    transposed: true,
-                    from: by_z,
-                    to: pass.gradient,
-                });
-            }
-            Self::Permutation { order } => {
-                permute_rows(pass.gradient, order);
-            }
+        match self.known() {
+            Known::Coupling(l) => l.back(s, pass),
+            Known::Elementwise(l) => l.back(pass),
+            Known::Linear(l) => l.back(s, pass),
+            Known::Permutation(order) => permutation::back(pass.gradient, order),
         }
-    }
-}
-
-fn affine(bound: f64) -> Affine {
-    Affine {
-        bound: bound as f32,
-    }
-}
-
-fn spline(bins: usize, bound: f64) -> Spline {
-    Spline {
-        bins,
-        bound: bound as f32,
-    }
-}
-
-/// Copies what is kept, runs the conditioner, and leaves the rest to a transformer.
-fn couple<'a, S: Simd>(
-    s: S,
-    net: &Conditioner<Slot>,
-    kept: &Range<usize>,
-    moved: &Range<usize>,
-    pass: Pass<'a>,
-) -> Way<'a> {
-    let rows = kept.start * TILE..kept.end * TILE;
-    pass.to[rows.clone()].copy_from_slice(&pass.from[rows.clone()]);
-    let (hidden, theta) = pass.saved.split_at_mut(net.hidden() * TILE);
-    conditioner::forward(
-        s,
-        net,
-        pass.params,
-        pass.samples,
-        &pass.from[rows],
-        hidden,
-        theta,
-    );
-    let rows = moved.start * TILE..moved.end * TILE;
-    Way {
-        samples: pass.samples,
-        theta,
-        from: &pass.from[rows.clone()],
-        to: &mut pass.to[rows],
-        log_det: pass.log_det,
-        parts: pass.parts,
     }
 }
 
 fn add_constant(to: &mut [f32], constant: f32) {
     to.iter_mut().for_each(|v| *v += constant);
-}
-
-/// Row i -= factor * row j.
-fn subtract(rows: &mut [f32], i: usize, j: usize, factor: f32) {
-    for n in 0..TILE {
-        rows[i * TILE + n] -= factor * rows[j * TILE + n];
-    }
-}
-
-/// Row d goes to row order[d].
-fn permute_rows(rows: &mut [f32], order: &[usize]) {
-    for n in 0..TILE {
-        // Follow each cycle once, from its smallest member.
-        for start in 0..order.len() {
-            let mut at = order[start];
-            while at > start {
-                at = order[at];
-            }
-            if at < start {
-                continue;
-            }
-            let mut carried = rows[start * TILE + n];
-            let mut at = order[start];
-            while at != start {
-                std::mem::swap(&mut carried, &mut rows[at * TILE + n]);
-                at = order[at];
-            }
-            rows[start * TILE + n] = carried;
-        }
-    }
-}
-
-/// (from - before) * scale + after, row by row.
-struct Scale<'a> {
-    samples: usize,
-    from: &'a [f32],
-    before: Option<&'a [f32]>,
-    scale: &'a [f32],
-    after: Option<&'a [f32]>,
-    to: &'a mut [f32],
-}
-
-impl Op for Scale<'_> {
-    type Out = ();
-    #[inline(always)]
-    fn call<S: Simd>(self, s: S) {
-        for (d, scale) in self.scale.iter().enumerate() {
-            let scale = s.splat(*scale);
-            let before = s.splat(self.before.map_or(0.0, |b| b[d]));
-            let after = s.splat(self.after.map_or(0.0, |a| a[d]));
-            for i in (0..self.samples).step_by(S::LANES) {
-                let at = d * TILE + i;
-                let v = s.sub(s.load(&self.from[at..]), before);
-                s.store(&mut self.to[at..], s.fma(v, scale, after));
-            }
-        }
-    }
-}
-
-/// A small square matrix times the rows.
-struct Multiply<'a> {
-    samples: usize,
-    matrix: &'a [f32],
-    transposed: bool,
-    from: &'a [f32],
-    to: &'a mut [f32],
-}
-
-impl Op for Multiply<'_> {
-    type Out = ();
-    #[inline(always)]
-    fn call<S: Simd>(self, s: S) {
-        let dim = self.from.len() / TILE;
-        for r in 0..dim {
-            for i in (0..self.samples).step_by(S::LANES) {
-                let mut sum = s.splat(0.0);
-                for c in 0..dim {
-                    let at = if self.transposed {
-                        c * dim + r
-                    } else {
-                        r * dim + c
-                    };
-                    sum = s.fma(
-                        s.splat(self.matrix[at]),
-                        s.load(&self.from[c * TILE + i..]),
-                        sum,
-                    );
-                }
-                s.store(&mut self.to[r * TILE + i..], sum);
-            }
-        }
-    }
 }

@@ -1,5 +1,8 @@
 //! Elementary functions on vectors, to a few units in the last place.
 
+// Coefficients have the digits in which they were published.
+#![allow(clippy::excessive_precision)]
+
 use super::simd::Simd;
 
 /// a0 + v (a1 + v (a2 + ...)), the coefficients from the highest power down.
@@ -33,18 +36,18 @@ pub(crate) fn exp<S: Simd>(s: S, v: S::V) -> S::V {
     let x = clamp(s, v, -87.3, 88.37);
     let n = s.fma(x, s.splat(std::f32::consts::LOG2_E), s.splat(MAGIC));
     let n = s.sub(n, s.splat(MAGIC));
-    let r = s.fma(n, s.splat(-0.693_359_4), x);
+    let r = s.fma(n, s.splat(-0.693_359_375), x);
     let r = s.fma(n, s.splat(2.121_944_4e-4), r);
     let p = polynomial(
         s,
         r,
         [
-            1.987_569_1e-4,
-            1.398_2e-3,
-            8.333_452e-3,
-            4.166_579_6e-2,
-            1.666_666_5e-1,
-            5.000_000_1e-1,
+            1.987_569_150_0e-4,
+            1.398_199_950_7e-3,
+            8.333_451_907_3e-3,
+            4.166_579_589_4e-2,
+            1.666_666_545_9e-1,
+            5.000_000_120_1e-1,
         ],
     );
     let y = s.add(s.fma(p, s.mul(r, r), r), s.splat(1.0));
@@ -67,21 +70,21 @@ pub(crate) fn ln<S: Simd>(s: S, v: S::V) -> S::V {
         s,
         x,
         [
-            7.037_683_6e-2,
-            -1.151_461e-1,
-            1.167_699_9e-1,
-            -1.242_014_1e-1,
-            1.424_932_3e-1,
-            -1.666_805_8e-1,
-            2.000_071_5e-1,
-            -2.499_999_4e-1,
-            3.333_333_1e-1,
+            7.037_683_629_2e-2,
+            -1.151_461_031_0e-1,
+            1.167_699_874_0e-1,
+            -1.242_014_084_6e-1,
+            1.424_932_278_7e-1,
+            -1.666_805_766_5e-1,
+            2.000_071_476_5e-1,
+            -2.499_999_399_3e-1,
+            3.333_333_117_4e-1,
         ],
     );
     let y = s.mul(s.mul(x, z), p);
     let y = s.fma(e, s.splat(-2.121_944_4e-4), y);
     let y = s.fma(z, s.splat(-0.5), y);
-    let y = s.fma(e, s.splat(0.693_359_4), s.add(x, y));
+    let y = s.fma(e, s.splat(0.693_359_375), s.add(x, y));
     let infinite = s.le(s.splat(f32::INFINITY), v);
     let y = s.select(infinite, v, y);
     let positive = s.lt(s.splat(0.0), v);
@@ -93,25 +96,30 @@ pub(crate) fn ln<S: Simd>(s: S, v: S::V) -> S::V {
 /// tanh v (the rational approximation of Eigen).
 #[inline(always)]
 pub(crate) fn tanh<S: Simd>(s: S, v: S::V) -> S::V {
-    let x = clamp(s, v, -7.905_311, 7.905_311);
+    let x = clamp(s, v, -7.905_311_107_635_498, 7.905_311_107_635_498);
     let z = s.mul(x, x);
     let top = polynomial(
         s,
         z,
         [
-            -2.760_768_5e-16,
-            2.000_187_9e-13,
-            -8.604_671_5e-11,
-            5.122_297e-8,
-            1.485_722_4e-5,
-            6.372_619_3e-4,
-            4.893_524_6e-3,
+            -2.760_768_477_423_55e-16,
+            2.000_187_904_824_77e-13,
+            -8.604_671_522_137_35e-11,
+            5.122_297_090_371_14e-8,
+            1.485_722_357_179_79e-5,
+            6.372_619_288_754_36e-4,
+            4.893_524_558_917_86e-3,
         ],
     );
     let bottom = polynomial(
         s,
         z,
-        [1.198_258_4e-6, 1.185_347_1e-4, 2.268_434_6e-3, 4.893_525e-3],
+        [
+            1.198_258_394_667_02e-6,
+            1.185_347_056_866_54e-4,
+            2.268_434_632_439_00e-3,
+            4.893_525_185_543_85e-3,
+        ],
     );
     s.div(s.mul(x, top), bottom)
 }

@@ -29,6 +29,7 @@ mod math;
 mod product;
 mod simd;
 mod stack;
+mod tiles;
 mod transformer;
 
 pub use base::Base;

@@ -1,16 +1,40 @@
 //! Matrix products on tiles: one blocked loop, whose results go to a [`Sink`].
 
+// Checks once per product that everything is inside, and not once per number.
+#![allow(unsafe_code)]
+
 use super::simd::{Op, Simd};
 
 /// Samples in a tile, and the distance between the rows of a tile's matrices.
 pub(crate) const TILE: usize = 64;
 
-/// Where a product begins and what becomes of its sums.
+/// The body for 0, 1, ... below a constant of at most 6, written out: indices that are constants
+/// keep an array of vectors in registers, which a loop over them does not.
+macro_rules! unroll {
+    ($i:ident < $n:ident, $body:expr) => {
+        unroll!(@ $i $n, $body, 0 1 2 3 4 5)
+    };
+    (@ $i:ident $n:expr, $body:expr, $($k:literal)*) => {
+        $(
+            if $k < $n {
+                #[allow(non_upper_case_globals)]
+                const $i: usize = $k;
+                $body;
+            }
+        )*
+    };
+}
+
+/// What becomes of a product's sums.
 pub(crate) trait Sink {
-    /// What the sums of `row` begin with.
-    fn begin<S: Simd>(&self, s: S, row: usize) -> S::V;
+    /// Whether it can take sums of `rows` rows that reach to column `width`, the last vector
+    /// included; `cols` of them count.
+    fn fits(&self, rows: usize, cols: usize, width: usize) -> bool;
     /// Takes the `LANES` sums of `row` that begin at column `col`.
-    fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V);
+    ///
+    /// # Safety
+    /// The place is inside what [`Sink::fits`] was asked about.
+    unsafe fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V);
 }
 
 /// sum_k a\[r\]\[k\] b\[k\]\[c\] for all rows r and columns c. `a` is read number by number, `b` in
@@ -33,19 +57,8 @@ impl<K: Sink> Product<'_, K> {
     #[inline(always)]
     fn block<S: Simd, const R: usize, const C: usize>(&mut self, s: S, row: usize, col: usize) {
         let mut sums = [[s.splat(0.0); C]; R];
-        // By index, here and below: iterators over the sums would copy them to memory and back.
-        let mut r = 0;
-        while r < R {
-            let begin = self.sink.begin(s, row + r);
-            let mut c = 0;
-            while c < C {
-                sums[r][c] = begin;
-                c += 1;
-            }
-            r += 1;
-        }
-        // SAFETY: `call` has checked that the last numbers read here are inside.
-        #[allow(unsafe_code)]
+        const STRIDE: usize = 4;
+        // SAFETY: `call` has checked that the last numbers that are read and written are inside.
         unsafe {
             let mut b = self.b.as_ptr().add(col);
             let mut a = self.a.as_ptr().add(row * self.a_row);
@@ -53,37 +66,45 @@ impl<K: Sink> Product<'_, K> {
                 1 => (self.a_row, 1),
                 step => (1, step),
             };
-            let mut k = 0;
-            while k < self.depth {
-                let mut v = [s.splat(0.0); C];
-                let mut c = 0;
-                while c < C {
-                    v[c] = s.load_at(b.add(c * S::LANES));
-                    c += 1;
-                }
-                let mut r = 0;
-                while r < R {
-                    let w = s.splat(*a.add(r * row_step));
-                    let mut c = 0;
-                    while c < C {
-                        sums[r][c] = s.fma(w, v[c], sums[r][c]);
-                        c += 1;
-                    }
-                    r += 1;
-                }
+            for _ in 0..self.depth / 4 {
+                unroll!(u < STRIDE, {
+                    let (a, b) = (a.add(u * step), b.add(u * self.b_depth));
+                    Self::deeper::<S, R, C>(s, &mut sums, (a, row_step), b);
+                });
+                a = a.add(4 * step);
+                b = b.add(4 * self.b_depth);
+            }
+            for _ in 0..self.depth % 4 {
+                Self::deeper::<S, R, C>(s, &mut sums, (a, row_step), b);
                 a = a.add(step);
                 b = b.add(self.b_depth);
-                k += 1;
             }
+            unroll!(r < R, {
+                unroll!(c < C, {
+                    self.sink.take(s, row + r, col + c * S::LANES, sums[r][c]);
+                });
+            });
         }
-        let mut r = 0;
-        while r < R {
-            let mut c = 0;
-            while c < C {
-                self.sink.take(s, row + r, col + c * S::LANES, sums[r][c]);
-                c += 1;
-            }
-            r += 1;
+    }
+
+    /// One step along the depth.
+    ///
+    /// # Safety
+    /// R numbers can be read at `a`, `row_step` apart, and C vectors at `b`.
+    #[inline(always)]
+    unsafe fn deeper<S: Simd, const R: usize, const C: usize>(
+        s: S,
+        sums: &mut [[S::V; C]; R],
+        (a, row_step): (*const f32, usize),
+        b: *const f32,
+    ) {
+        unsafe {
+            let mut v = [s.splat(0.0); C];
+            unroll!(c < C, v[c] = s.load_at(b.add(c * S::LANES)));
+            unroll!(r < R, {
+                let w = s.splat(*a.add(r * row_step));
+                unroll!(c < C, sums[r][c] = s.fma(w, v[c], sums[r][c]));
+            });
         }
     }
 
@@ -117,10 +138,11 @@ impl<K: Sink> Op for Product<'_, K> {
         if self.rows == 0 || self.cols == 0 {
             return;
         }
+        let width = self.cols.next_multiple_of(S::LANES);
+        assert!(self.sink.fits(self.rows, self.cols, width));
         if self.depth > 0 {
             let last = self.depth - 1;
             assert!((self.rows - 1) * self.a_row + last * self.a_depth < self.a.len());
-            let width = self.cols.next_multiple_of(S::LANES);
             assert!(last * self.b_depth + width <= self.b.len());
         }
         let mut col = 0;
@@ -145,13 +167,22 @@ pub(crate) struct Add<'a>(pub &'a mut [f32]);
 
 impl Sink for Add<'_> {
     #[inline(always)]
-    fn begin<S: Simd>(&self, s: S, _row: usize) -> S::V {
-        s.splat(0.0)
+    fn fits(&self, rows: usize, _cols: usize, width: usize) -> bool {
+        fits_tile(self.0, rows, width)
     }
     #[inline(always)]
-    fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
-        s.accumulate(&mut self.0[row * TILE + col..], sums);
+    unsafe fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let to = self.0.as_mut_ptr().add(row * TILE + col);
+            s.store_at(to, s.add(s.load_at(to), sums));
+        }
     }
+}
+
+/// Whether a tile's matrix has these rows up to the column `width`.
+pub(crate) fn fits_tile(tile: &[f32], rows: usize, width: usize) -> bool {
+    width <= TILE && (rows - 1) * TILE + width <= tile.len()
 }
 
 /// c\[r\]\[c\] += sum in a matrix with `cols` columns and nothing between its rows.
@@ -162,18 +193,22 @@ pub(crate) struct AddDense<'a> {
 
 impl Sink for AddDense<'_> {
     #[inline(always)]
-    fn begin<S: Simd>(&self, s: S, _row: usize) -> S::V {
-        s.splat(0.0)
+    fn fits(&self, rows: usize, cols: usize, _width: usize) -> bool {
+        cols == self.cols && rows * cols <= self.to.len()
     }
     #[inline(always)]
-    fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
-        let to = &mut self.to[row * self.cols + col..];
+    unsafe fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
         if col + S::LANES <= self.cols {
-            s.accumulate(to, sums);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let to = self.to.as_mut_ptr().add(row * self.cols + col);
+                s.store_at(to, s.add(s.load_at(to), sums));
+            }
         } else {
             let mut lanes = [0.0; 16];
             s.store(&mut lanes, sums);
-            add_first(&mut to[..self.cols - col], &lanes);
+            let end = (row + 1) * self.cols;
+            add_first(&mut self.to[row * self.cols + col..end], &lanes);
         }
     }
 }
@@ -213,7 +248,6 @@ impl Op for Transpose<'_> {
         for row in (0..rows).step_by(S::LANES) {
             for sample in (0..samples).step_by(S::LANES) {
                 // SAFETY: the block's last numbers are inside, as checked above.
-                #[allow(unsafe_code)]
                 unsafe {
                     s.transpose_at(
                         self.from.as_ptr().add(row * TILE + sample),
@@ -240,7 +274,7 @@ pub(crate) struct Dots<'a> {
 
 impl Dots<'_> {
     /// The dot products of `one` with the rows of `long`, LANES of them at a time so that their
-    /// sums are taken together: `to[r * stride] +=`.
+    /// lanes are added up together: `to[r * stride] +=`.
     #[inline(always)]
     fn rows<S: Simd>(
         s: S,
@@ -250,31 +284,32 @@ impl Dots<'_> {
         to: &mut [f32],
         stride: usize,
     ) {
-        assert!(samples <= TILE && one.len() == TILE);
-        let mut sums = [0.0; 256];
         let rows = to.len().div_ceil(stride);
-        let mut row = 0;
-        while row < rows {
+        assert!(samples <= TILE && one.len() == TILE && rows * TILE <= long.len());
+        for row in (0..rows).step_by(S::LANES) {
             let group = S::LANES.min(rows - row);
-            let from = &long[row * TILE..(row + group) * TILE];
-            for r in 0..group {
-                let mut sum = s.splat(0.0);
+            let mut sums = [s.splat(0.0); 16];
+            // SAFETY: `samples`, rounded up to a whole vector, is at most TILE, and the rows are
+            // there, as checked above.
+            unsafe {
+                let from = long.as_ptr().add(row * TILE);
                 let mut i = 0;
                 while i < samples {
-                    // SAFETY: `samples`, rounded up to a whole vector, is at most TILE, and both
-                    // slices have whole rows of TILE.
-                    #[allow(unsafe_code)]
-                    unsafe {
-                        let v = s.load_at(from.as_ptr().add(r * TILE + i));
-                        sum = s.fma(v, s.load_at(one.as_ptr().add(i)), sum);
+                    let one = s.load_at(one.as_ptr().add(i));
+                    if group == S::LANES {
+                        unroll!(@ r S::LANES, {
+                            let v = s.load_at(from.add(r * TILE + i));
+                            sums[r] = s.fma(v, one, sums[r]);
+                        }, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+                    } else {
+                        for (r, sum) in sums.iter_mut().enumerate().take(group) {
+                            *sum = s.fma(s.load_at(from.add(r * TILE + i)), one, *sum);
+                        }
                     }
                     i += S::LANES;
                 }
-                s.store(&mut sums[r * S::LANES..], sum);
             }
-            // SAFETY: LANES^2 <= 256.
-            #[allow(unsafe_code)]
-            let total = unsafe { s.row_sums_at(sums.as_ptr()) };
+            let total = s.sums(&sums);
             let to = &mut to[row * stride..];
             if stride == 1 && group == S::LANES {
                 s.accumulate(to, total);
@@ -285,7 +320,6 @@ impl Dots<'_> {
                     *to += sum;
                 }
             }
-            row += group;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Vectors of `f32`: a small trait, one implementation per instruction set.
 
-// Vector instructions and addresses; everything above this file works with checked slices, the
-// inner loop of the matrix product apart.
+// Vector instructions and addresses; what is above this file works with checked slices, but for
+// the matrix products.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -65,11 +65,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         to_stride: usize,
     );
 
-    /// The sum of each of `LANES` rows of `LANES` numbers, one per lane.
-    ///
-    /// # Safety
-    /// The rows can be read at `from`, with nothing between them.
-    unsafe fn row_sums_at(self, from: *const f32) -> Self::V;
+    /// The sum of the lanes of each of the first `LANES` vectors, one per lane.
+    fn sums(self, rows: &[Self::V; 16]) -> Self::V;
 
     /// The same number in every lane.
     fn splat(self, v: f32) -> Self::V;

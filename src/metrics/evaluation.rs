@@ -181,7 +181,12 @@ pub struct Evaluation {
 
 /// log q of every row.
 pub fn log_q(model: &dyn Model, x: &Tensor) -> Result<Vec<f64>> {
-    num::to_vec(&num::in_chunks(x, num::ROWS, |c| {
+    // Fused kernels cut what they get themselves.
+    let rows = match model.kernels() {
+        Some(_) => 1 << 16,
+        None => num::rows_at_once(x.device()),
+    };
+    num::to_vec(&num::in_chunks(x, rows, |c| {
         Ok(model.log_prob(c)?.detach())
     })?)
 }
@@ -190,8 +195,9 @@ pub fn log_q(model: &dyn Model, x: &Tensor) -> Result<Vec<f64>> {
 pub fn parts(model: &dyn Model, x: &Tensor) -> Result<Option<Vec<u64>>> {
     let n = x.dim(0)?;
     let mut all = Vec::with_capacity(n);
-    for start in (0..n).step_by(num::ROWS) {
-        match model.part(&x.narrow(0, start, num::ROWS.min(n - start))?)? {
+    let rows = num::rows_at_once(x.device());
+    for start in (0..n).step_by(rows) {
+        match model.part(&x.narrow(0, start, rows.min(n - start))?)? {
             Some(parts) => all.extend(parts),
             None => return Ok(None),
         }

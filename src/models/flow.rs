@@ -68,7 +68,7 @@ impl Distribution for Flow {
         if let Some(fused) = &self.fused {
             return fused.to_data(&z, rng);
         }
-        num::in_chunks(&z, num::ROWS, |z| {
+        num::in_chunks(&z, num::rows_at_once(z.device()), |z| {
             Ok(self.bijection.forward_and_log_det(z)?.0.detach())
         })
     }

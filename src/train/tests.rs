@@ -1,6 +1,7 @@
 use candle_core::{DType, Device};
 
 use super::*;
+use crate::kernels::{Choice, Isa};
 use crate::models::ModelSpec;
 use crate::objectives::maximum_likelihood::MaximumLikelihood;
 
@@ -28,10 +29,16 @@ fn queued<'a>(task: &'a Training<'a>, phase: usize) -> Result<Box<dyn Steps + 'a
 }
 
 fn run(model: &str, spec: &TrainSpec) -> (Curves, Snapshot) {
-    run_by(model, spec, steps::for_device, &Device::Cpu)
+    run_by(model, spec, steps::for_device, &Device::Cpu, Choice::Auto)
 }
 
-fn run_by(model: &str, spec: &TrainSpec, make: Make, device: &Device) -> (Curves, Snapshot) {
+fn run_by(
+    model: &str,
+    spec: &TrainSpec,
+    make: Make,
+    device: &Device,
+    kernels: Choice,
+) -> (Curves, Snapshot) {
     let rng = Rng::new(5);
     let dtype = spec.precision.dtype();
     let points = |n, label| {
@@ -39,7 +46,7 @@ fn run_by(model: &str, spec: &TrainSpec, make: Make, device: &Device) -> (Curves
         x.to_device(device).unwrap()
     };
     let (x, validation) = (points(500, "x"), points(200, "validation"));
-    let params = Params::seeded(rng.fork("init"), dtype, device);
+    let params = Params::seeded(rng.fork("init"), dtype, device).with_kernels(kernels);
     let model_spec: ModelSpec = toml::from_str(model).unwrap();
     let model = model_spec.build(&params, 2, Some(x.clone())).unwrap();
     let task = Training {
@@ -125,7 +132,7 @@ fn queued_steps_train_as_plain_ones_do() {
     };
     for model in MODELS {
         let (plain, weights) = run(model, &double);
-        let (late, late_weights) = run_by(model, &double, queued, &Device::Cpu);
+        let (late, late_weights) = run_by(model, &double, queued, &Device::Cpu, Choice::Auto);
         assert_eq!((late.steps, late.best_step), (120, plain.best_step));
         assert_eq!(late.history.len(), plain.history.len());
         for (a, b) in plain.history.iter().zip(&late.history) {
@@ -141,6 +148,43 @@ fn queued_steps_train_as_plain_ones_do() {
     }
 }
 
+/// Fused steps against plain tensors, in single precision both: the same losses but for rounding,
+/// which training makes larger, and what is frozen stays as it is.
+#[test]
+fn fused_steps_train_as_plain_ones_do() {
+    let spec = TrainSpec {
+        steps: 40,
+        clip_norm: 0.5,
+        weight_decay: 0.01,
+        ..quick()
+    };
+    let models = [
+        MODELS[0],
+        "[flow]\nbijection.affine_coupling = { layers = 2, mixing = \"linear\" }\n\
+         base.mixture = { components = 4, frozen = [\"means\", \"weights\"] }\n",
+        MODELS[2],
+        "[rad]\nlayers = 2\nhidden = [8]\n",
+        MODELS[4],
+    ];
+    for model in models {
+        let by = |kernels| run_by(model, &spec, steps::for_device, &Device::Cpu, kernels);
+        let (plain, weights) = by(Choice::Plain);
+        for isa in Isa::available() {
+            let (fused, fused_weights) = by(Choice::Fused(Some(isa)));
+            assert_eq!(plain.history.len(), fused.history.len());
+            for (a, b) in plain.history.iter().zip(&fused.history) {
+                assert!((a.loss - b.loss).abs() < 2e-3, "{isa} {model}: {a:?} {b:?}");
+            }
+            for ((name, a), (_, b)) in bytes(&weights).iter().zip(bytes(&fused_weights)) {
+                let frozen = name.starts_with("base.means") || name.starts_with("standardise");
+                let off = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
+                let most = if frozen { 0.0 } else { 2e-2 };
+                assert!(off.fold(0.0, f64::max) <= most, "{isa} {model} {name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn queued_steps_diverge_where_plain_ones_do() {
     for learning_rate in [1e30, 1e4] {
@@ -150,7 +194,7 @@ fn queued_steps_diverge_where_plain_ones_do() {
             ..quick()
         };
         let (plain, weights) = run(FLOW, &spec);
-        let (late, late_weights) = run_by(FLOW, &spec, queued, &Device::Cpu);
+        let (late, late_weights) = run_by(FLOW, &spec, queued, &Device::Cpu, Choice::Auto);
         assert!(plain.diverged.is_some());
         assert_eq!(late.diverged, plain.diverged);
         assert_eq!((late.steps, late.best_step), (plain.steps, plain.best_step));
@@ -172,7 +216,7 @@ fn a_gpu_trains_as_the_processor_does() {
     };
     for model in MODELS {
         let (cpu, _) = run(model, &spec);
-        let (gpu, _) = run_by(model, &spec, steps::for_device, &device);
+        let (gpu, _) = run_by(model, &spec, steps::for_device, &device, Choice::Auto);
         assert_eq!(gpu.history.len(), cpu.history.len(), "{model}");
         for (a, b) in cpu.history.iter().zip(&gpu.history) {
             assert!((a.loss - b.loss).abs() < 1e-3, "{model}: {a:?} {b:?}");

@@ -74,22 +74,15 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn row_sums_at(self, from: *const f32) -> __m256 {
+    fn sums(self, r: &[__m256; 16]) -> __m256 {
         unsafe {
-            let mut r = [_mm256_setzero_ps(); 4];
-            let mut i = 0;
-            while i < 4 {
-                let mut q = 0;
-                while q < 2 {
-                    let at = from.add(8 * i + 4 * q);
-                    let v = _mm256_castps128_ps256(_mm_loadu_ps(at));
-                    let v = _mm256_insertf128_ps::<1>(v, _mm_loadu_ps(at.add(32)));
-                    r[i] = _mm256_add_ps(r[i], v);
-                    q += 1;
-                }
-                i += 1;
-            }
-            _mm256_hadd_ps(_mm256_hadd_ps(r[0], r[1]), _mm256_hadd_ps(r[2], r[3]))
+            // Sums of halves of four rows, then of whole rows.
+            let low = _mm256_hadd_ps(_mm256_hadd_ps(r[0], r[1]), _mm256_hadd_ps(r[2], r[3]));
+            let high = _mm256_hadd_ps(_mm256_hadd_ps(r[4], r[5]), _mm256_hadd_ps(r[6], r[7]));
+            _mm256_add_ps(
+                _mm256_permute2f128_ps::<0x20>(low, high),
+                _mm256_permute2f128_ps::<0x31>(low, high),
+            )
         }
     }
     #[inline(always)]

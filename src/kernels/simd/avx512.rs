@@ -23,6 +23,30 @@ unsafe fn compiled<O: Op>(s: Avx512, op: O) -> O::Out {
     op.call(s)
 }
 
+/// In every quarter: the sums of the quarters of a, b, c and d.
+#[inline(always)]
+unsafe fn add_four(a: __m512, b: __m512, c: __m512, d: __m512) -> __m512 {
+    unsafe {
+        let ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+        let cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+        _mm512_add_ps(
+            _mm512_shuffle_ps::<0x44>(ab, cd),
+            _mm512_shuffle_ps::<0xee>(ab, cd),
+        )
+    }
+}
+
+/// Neighbouring quarters added, those of a before those of b.
+#[inline(always)]
+unsafe fn add_quarters(a: __m512, b: __m512) -> __m512 {
+    unsafe {
+        _mm512_add_ps(
+            _mm512_shuffle_f32x4::<0x88>(a, b),
+            _mm512_shuffle_f32x4::<0xdd>(a, b),
+        )
+    }
+}
+
 // SAFETY of all blocks below: `self` is proof that the instructions are there, and addresses are
 // the callers' promise.
 impl Simd for Avx512 {
@@ -82,35 +106,18 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn row_sums_at(self, from: *const f32) -> __m512 {
+    fn sums(self, r: &[__m512; 16]) -> __m512 {
         unsafe {
-            let mut r = [_mm512_setzero_ps(); 4];
-            let mut i = 0;
-            while i < 4 {
-                let mut q = 0;
-                while q < 4 {
-                    let at = from.add(16 * i + 4 * q);
-                    let v = _mm512_castps128_ps512(_mm_loadu_ps(at));
-                    let v = _mm512_insertf32x4::<1>(v, _mm_loadu_ps(at.add(64)));
-                    let v = _mm512_insertf32x4::<2>(v, _mm_loadu_ps(at.add(128)));
-                    let v = _mm512_insertf32x4::<3>(v, _mm_loadu_ps(at.add(192)));
-                    r[i] = _mm512_add_ps(r[i], v);
-                    q += 1;
-                }
-                i += 1;
-            }
-            let low = _mm512_add_ps(
-                _mm512_unpacklo_ps(r[0], r[1]),
-                _mm512_unpackhi_ps(r[0], r[1]),
-            );
-            let high = _mm512_add_ps(
-                _mm512_unpacklo_ps(r[2], r[3]),
-                _mm512_unpackhi_ps(r[2], r[3]),
-            );
-            _mm512_add_ps(
-                _mm512_shuffle_ps::<0x44>(low, high),
-                _mm512_shuffle_ps::<0xee>(low, high),
-            )
+            // Sums of quarters of four rows, then of whole rows.
+            let quarters = [
+                add_four(r[0], r[1], r[2], r[3]),
+                add_four(r[4], r[5], r[6], r[7]),
+                add_four(r[8], r[9], r[10], r[11]),
+                add_four(r[12], r[13], r[14], r[15]),
+            ];
+            let low = add_quarters(quarters[0], quarters[1]);
+            let high = add_quarters(quarters[2], quarters[3]);
+            add_quarters(low, high)
         }
     }
     #[inline(always)]

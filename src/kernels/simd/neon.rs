@@ -56,11 +56,8 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
-    unsafe fn row_sums_at(self, from: *const f32) -> float32x4_t {
-        unsafe {
-            let row = |i: usize| vld1q_f32(from.add(4 * i));
-            vpaddq_f32(vpaddq_f32(row(0), row(1)), vpaddq_f32(row(2), row(3)))
-        }
+    fn sums(self, r: &[float32x4_t; 16]) -> float32x4_t {
+        unsafe { vpaddq_f32(vpaddq_f32(r[0], r[1]), vpaddq_f32(r[2], r[3])) }
     }
     #[inline(always)]
     fn splat(self, v: f32) -> float32x4_t {

@@ -76,26 +76,26 @@ impl Fold {
     #[inline(always)]
     fn shape<S: Simd>(self, s: S, theta: &[f32], rows: usize) -> Shape<S::V> {
         let (zero, one) = (s.splat(0.0), s.splat(1.0));
-        let (left, right) = (get(s, theta, 2 * rows), get(s, theta, 3 * rows));
+        let (left, right) = (get(s, theta, rows, 2), get(s, theta, rows, 3));
         let left_flat = math::exp(s, math::neg(s, left));
         let right_flat = math::exp(s, math::neg(s, right));
         let pieces = s.add(s.add(left_flat, right_flat), one);
-        let (log_width, free) = (get(s, theta, 1 * rows), get(s, theta, 4 * rows));
+        let (log_width, free) = (get(s, theta, rows, 1), get(s, theta, rows, 4));
         let (h1, h3, e_h1, e_h3) = if self.gates {
-            let (h1, h3) = (get(s, theta, 6 * rows), get(s, theta, 7 * rows));
+            let (h1, h3) = (get(s, theta, rows, 6), get(s, theta, rows, 7));
             (h1, h3, math::exp(s, h1), math::exp(s, h3))
         } else {
             (zero, zero, one, one)
         };
         Shape {
-            centre: get(s, theta, 0 * rows),
+            centre: get(s, theta, rows, 0),
             log_width,
             left,
             right,
             left_flat,
             right_flat,
             free,
-            shift: get(s, theta, 5 * rows),
+            shift: get(s, theta, rows, 5),
             h1,
             h3,
             pieces,
@@ -109,13 +109,13 @@ impl Fold {
 }
 
 #[inline(always)]
-fn get<S: Simd>(s: S, from: &[f32], row: usize) -> S::V {
-    s.load(&from[row * TILE..])
+fn get<S: Simd>(s: S, theta: &[f32], rows: usize, which: usize) -> S::V {
+    s.load(&theta[which * rows * TILE..])
 }
 
 #[inline(always)]
-fn put<S: Simd>(s: S, to: &mut [f32], row: usize, v: S::V) {
-    s.store(&mut to[row * TILE..], v);
+fn put<S: Simd>(s: S, theta: &mut [f32], rows: usize, which: usize, v: S::V) {
+    s.store(&mut theta[which * rows * TILE..], v);
 }
 
 #[inline(always)]
@@ -314,35 +314,39 @@ impl Transformer for Fold {
             s.store(&mut back.gradient[at..], by_x);
 
             let to = &mut back.theta_gradient[at..];
-            put(s, to, 0 * rows, math::neg(s, by_x));
+            put(s, to, rows, 0, math::neg(s, by_x));
             let slope = math::bounded_slope(s, f.log_width, LOG_WIDTH_BOUND);
-            put(s, to, 1 * rows, s.mul(by_width, slope));
+            put(s, to, rows, 1, s.mul(by_width, slope));
             put(
                 s,
                 to,
-                2 * rows,
+                rows,
+                2,
                 s.mul(by_a1, math::bounded_slope(s, f.left, LOG_SLOPE_BOUND)),
             );
             put(
                 s,
                 to,
-                3 * rows,
+                rows,
+                3,
                 s.mul(by_a3, math::bounded_slope(s, f.right, LOG_SLOPE_BOUND)),
             );
             let slope = math::bounded_slope(s, f.free, LOG_SCALE_BOUND);
-            put(s, to, 4 * rows, s.mul(s.add(by_scale, weight), slope));
-            put(s, to, 5 * rows, by_z);
+            put(s, to, rows, 4, s.mul(s.add(by_scale, weight), slope));
+            put(s, to, rows, 5, by_z);
             if self.gates {
                 put(
                     s,
                     to,
-                    6 * rows,
+                    rows,
+                    6,
                     s.mul(by_h1, math::bounded_slope(s, f.h1, GATE_BOUND)),
                 );
                 put(
                     s,
                     to,
-                    7 * rows,
+                    rows,
+                    7,
                     s.mul(by_h3, math::bounded_slope(s, f.h3, GATE_BOUND)),
                 );
             }

@@ -1,0 +1,112 @@
+//! Couplings: a conditioner and a transformer.
+
+use std::ops::Range;
+
+use super::super::conditioner::{self, Conditioner, Slot};
+use super::super::product::TILE;
+use super::super::simd::Simd;
+use super::super::transformer::{Affine, Back, Backward, Fold, Spline, ToBase, ToData, Way};
+use super::{Pass, PassBack, Transformer};
+
+/// One half of the coordinates decides how the other is moved.
+pub(super) struct Coupling<'l> {
+    pub transformer: Transformer,
+    pub kept: &'l Range<usize>,
+    pub moved: &'l Range<usize>,
+    pub conditioner: &'l Conditioner<Slot>,
+}
+
+impl Coupling<'_> {
+    pub(super) fn to_base<S: Simd>(&self, s: S, pass: Pass<'_>) {
+        let way = self.way(s, pass);
+        match self.transformer {
+            Transformer::Affine { bound } => s.run(ToBase(affine(bound), way)),
+            Transformer::Spline { bins, bound } => s.run(ToBase(spline(bins, bound), way)),
+            Transformer::Fold { gates } => s.run(ToBase(Fold { gates }, way)),
+        }
+    }
+
+    pub(super) fn to_data<S: Simd>(&self, s: S, pass: Pass<'_>) {
+        let way = self.way(s, pass);
+        match self.transformer {
+            Transformer::Affine { bound } => s.run(ToData(affine(bound), way)),
+            Transformer::Spline { bins, bound } => s.run(ToData(spline(bins, bound), way)),
+            Transformer::Fold { gates } => s.run(ToData(Fold { gates }, way)),
+        }
+    }
+
+    pub(super) fn back<S: Simd>(&self, s: S, pass: PassBack<'_>) {
+        let net = self.conditioner;
+        let (hidden, theta) = pass.saved.split_at(net.hidden() * TILE);
+        let rows = rows(self.moved);
+        let back = Back {
+            samples: pass.samples,
+            theta,
+            x: &pass.x[rows.clone()],
+            z: &pass.z[rows.clone()],
+            weight: pass.weight,
+            gradient: &mut pass.gradient[rows],
+            theta_gradient: &mut pass.scratch[..net.outputs() * TILE],
+        };
+        match self.transformer {
+            Transformer::Affine { bound } => s.run(Backward(affine(bound), back)),
+            Transformer::Spline { bins, bound } => s.run(Backward(spline(bins, bound), back)),
+            Transformer::Fold { gates } => s.run(Backward(Fold { gates }, back)),
+        }
+        let rows = self::rows(self.kept);
+        conditioner::backward(
+            s,
+            net,
+            pass.params,
+            pass.samples,
+            &pass.x[rows.clone()],
+            hidden,
+            &mut pass.gradient[rows],
+            pass.params_gradient,
+            pass.scratch,
+        );
+    }
+
+    /// Copies what is kept, runs the conditioner, and leaves the rest to a transformer.
+    fn way<'a, S: Simd>(&self, s: S, pass: Pass<'a>) -> Way<'a> {
+        let net = self.conditioner;
+        let rows = rows(self.kept);
+        pass.to[rows.clone()].copy_from_slice(&pass.from[rows.clone()]);
+        let (hidden, theta) = pass.saved.split_at_mut(net.hidden() * TILE);
+        conditioner::forward(
+            s,
+            net,
+            pass.params,
+            pass.samples,
+            &pass.from[rows],
+            hidden,
+            theta,
+        );
+        let rows = self::rows(self.moved);
+        Way {
+            samples: pass.samples,
+            theta,
+            from: &pass.from[rows.clone()],
+            to: &mut pass.to[rows],
+            log_det: pass.log_det,
+            parts: pass.parts,
+        }
+    }
+}
+
+fn rows(coordinates: &Range<usize>) -> Range<usize> {
+    coordinates.start * TILE..coordinates.end * TILE
+}
+
+fn affine(bound: f64) -> Affine {
+    Affine {
+        bound: bound as f32,
+    }
+}
+
+fn spline(bins: usize, bound: f64) -> Spline {
+    Spline {
+        bins,
+        bound: bound as f32,
+    }
+}

@@ -1,0 +1,168 @@
+//! A learned invertible matrix.
+
+use super::super::conditioner::Slot;
+use super::super::product::{Dots, TILE};
+use super::super::simd::{Op, Simd};
+use super::{add_constant, Pass, PassBack};
+
+/// z = x W^T with W = L U, L with a diagonal of ones and U with one of e^s.
+#[derive(Clone, Copy)]
+pub(super) struct Linear {
+    pub lower: Slot,
+    pub upper: Slot,
+    pub log_diagonal: Slot,
+}
+
+impl Linear {
+    /// W, and the log-determinant towards the base.
+    pub(super) fn derived(self) -> usize {
+        self.lower.len + 1
+    }
+
+    pub(super) fn derive(self, params: &[f32], to: &mut [f32]) {
+        let dim = self.log_diagonal.len;
+        for i in 0..dim {
+            for j in 0..dim {
+                let terms = (0..=i.min(j)).map(|k| self.l(params, i, k) * self.u(params, k, j));
+                to[i * dim + j] = terms.sum();
+            }
+        }
+        to[dim * dim] = self.log_diagonal.of(params).iter().sum();
+    }
+
+    /// The gradients of the parameters from those of W and of the log-determinant.
+    pub(super) fn finish(self, params: &[f32], by_derived: &[f32], gradient: &mut [f32]) {
+        let dim = self.log_diagonal.len;
+        for i in 0..dim {
+            for j in 0..dim {
+                let by_w = by_derived[i * dim + j];
+                for k in 0..=i.min(j) {
+                    if k < i {
+                        self.lower.of_mut(gradient)[i * dim + k] += by_w * self.u(params, k, j);
+                    }
+                    let by_u = by_w * self.l(params, i, k);
+                    if k < j {
+                        self.upper.of_mut(gradient)[k * dim + j] += by_u;
+                    } else {
+                        self.log_diagonal.of_mut(gradient)[k] += by_u * self.u(params, k, k);
+                    }
+                }
+            }
+            self.log_diagonal.of_mut(gradient)[i] += by_derived[dim * dim];
+        }
+    }
+
+    // Entry (i, j) of L, j <= i.
+    fn l(self, params: &[f32], i: usize, j: usize) -> f32 {
+        if j < i {
+            self.lower.of(params)[i * self.log_diagonal.len + j]
+        } else {
+            1.0
+        }
+    }
+
+    // Entry (i, j) of U, i <= j.
+    fn u(self, params: &[f32], i: usize, j: usize) -> f32 {
+        if i < j {
+            self.upper.of(params)[i * self.log_diagonal.len + j]
+        } else {
+            self.log_diagonal.of(params)[i].exp()
+        }
+    }
+
+    pub(super) fn to_base<S: Simd>(self, s: S, pass: Pass<'_>) {
+        let dim = self.log_diagonal.len;
+        s.run(Multiply {
+            samples: pass.samples,
+            matrix: &pass.derived[..dim * dim],
+            transposed: false,
+            from: pass.from,
+            to: pass.to,
+        });
+        add_constant(pass.log_det, pass.derived[dim * dim]);
+    }
+
+    /// By substitution.
+    pub(super) fn to_data(self, pass: Pass<'_>) {
+        pass.to.copy_from_slice(pass.from);
+        let dim = self.log_diagonal.len;
+        for i in 0..dim {
+            for j in 0..i {
+                subtract(pass.to, i, j, self.l(pass.params, i, j));
+            }
+        }
+        for i in (0..dim).rev() {
+            for j in i + 1..dim {
+                subtract(pass.to, i, j, self.u(pass.params, i, j));
+            }
+            let pivot = self.u(pass.params, i, i);
+            let row = &mut pass.to[i * TILE..(i + 1) * TILE];
+            row.iter_mut().for_each(|v| *v /= pivot);
+        }
+    }
+
+    pub(super) fn back<S: Simd>(self, s: S, pass: PassBack<'_>) {
+        let dim = self.log_diagonal.len;
+        let (by_w, by_log_det) = pass.derived_gradient.split_at_mut(dim * dim);
+        by_log_det[0] += pass.weight[..pass.samples].iter().sum::<f32>();
+        s.run(Dots {
+            a: pass.gradient,
+            a_rows: dim,
+            b: pass.x,
+            b_rows: dim,
+            samples: pass.samples,
+            to: by_w,
+        });
+        let by_z = &mut pass.scratch[..dim * TILE];
+        by_z.copy_from_slice(pass.gradient);
+        s.run(Multiply {
+            samples: pass.samples,
+            matrix: &pass.derived[..dim * dim],
+            transposed: true,
+            from: by_z,
+            to: pass.gradient,
+        });
+    }
+}
+
+/// Row i -= factor * row j.
+fn subtract(rows: &mut [f32], i: usize, j: usize, factor: f32) {
+    for n in 0..TILE {
+        rows[i * TILE + n] -= factor * rows[j * TILE + n];
+    }
+}
+
+/// A small square matrix times the rows.
+struct Multiply<'a> {
+    samples: usize,
+    matrix: &'a [f32],
+    transposed: bool,
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Op for Multiply<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) {
+        let dim = self.from.len() / TILE;
+        for r in 0..dim {
+            for i in (0..self.samples).step_by(S::LANES) {
+                let mut sum = s.splat(0.0);
+                for c in 0..dim {
+                    let at = if self.transposed {
+                        c * dim + r
+                    } else {
+                        r * dim + c
+                    };
+                    sum = s.fma(
+                        s.splat(self.matrix[at]),
+                        s.load(&self.from[c * TILE + i..]),
+                        sum,
+                    );
+                }
+                s.store(&mut self.to[r * TILE + i..], sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Densities and gradients of any shape.
+
+use proptest::prelude::{any, prop_oneof, Just, TestCaseError};
+use proptest::test_runner::{Config, TestRunner};
+
+use super::*;
+
+/// What is wrong with the fused kernels in this case, if anything.
+fn faults(
+    text: &str,
+    dim: usize,
+    n: usize,
+    seed: u64,
+    isa: Isa,
+    spread: f64,
+) -> Result<(), String> {
+    let twins = Twins::new(text, dim, seed, isa, spread);
+    let x = points(n, dim, seed + 2);
+    let exact_x = x.to_dtype(DType::F64).unwrap();
+    let log_q = twins.fused.log_prob(&x).unwrap();
+    let exact = twins.exact.log_prob(&exact_x).unwrap();
+    for (i, (g, e)) in to_vec(&log_q)
+        .unwrap()
+        .iter()
+        .zip(to_vec(&exact).unwrap())
+        .enumerate()
+    {
+        if !((g - e).abs() <= 2e-4 * e.abs().max(1.0)) {
+            return Err(format!("log q of point {i}: {g}, not {e}"));
+        }
+    }
+    // Unequal weights, so that a mix-up of points would show.
+    let weights: Vec<f64> = (0..n).map(|i| 1.0 + (i % 7) as f64).collect();
+    let weights = Tensor::from_vec(weights, n, &Device::Cpu).unwrap();
+    let by = |log_q: &Tensor, weights: &Tensor| (log_q * weights).unwrap().mean_all().unwrap();
+    let got = gradients(
+        &trained(&twins.params),
+        &by(&log_q, &weights.to_dtype(DType::F32).unwrap()),
+    );
+    let expected = gradients(&trained(&twins.exact_params), &by(&exact, &weights));
+    let off = apart(&got, &expected);
+    // A point at the very edge of a bin, a fold or a rectifier may fall on either side in single
+    // precision: then plain tensors of f32 are off as well.
+    if !(off <= 1e-4) {
+        let log_q = twins.plain.log_prob(&x).unwrap();
+        let plain = gradients(
+            &trained(&twins.plain_params),
+            &by(&log_q, &weights.to_dtype(DType::F32).unwrap()),
+        );
+        let plain = apart(&plain, &expected);
+        if !(off <= 3.0 * plain) {
+            return Err(format!(
+                "gradients of weighted log q: {off:.1e} apart, those of plain f32 {plain:.1e}"
+            ));
+        }
+        return Ok(());
+    }
+    // The plain path in double precision against its own finite differences, along one direction.
+    let direction: Vec<f64> = {
+        let rng = &mut Rng::new(seed).fork("direction");
+        got.iter().map(|_| rng.normal()).collect()
+    };
+    let at = |h: f64| {
+        let saved = twins.exact_params.snapshot().unwrap();
+        let mut first = 0;
+        for (_, var) in twins.exact_params.trainable() {
+            let count = var.elem_count();
+            let step: Vec<f64> = direction[first..first + count]
+                .iter()
+                .map(|d| d * h)
+                .collect();
+            let step = Tensor::from_vec(step, var.shape(), &Device::Cpu).unwrap();
+            var.set(&(var.as_tensor() + step).unwrap()).unwrap();
+            first += count;
+        }
+        let value = to_vec(&by(&twins.exact.log_prob(&exact_x).unwrap(), &weights)).unwrap()[0];
+        twins.exact_params.restore(&saved).unwrap();
+        value
+    };
+    // So small that hardly a kink is crossed on the way.
+    let h = 1e-8;
+    let slope = (at(h) - at(-h)) / (2.0 * h);
+    let along: f64 = got.iter().zip(&direction).map(|(g, d)| g * d).sum();
+    let size = got.iter().map(|g| g * g).sum::<f64>().sqrt();
+    if !((slope - along).abs() <= 2e-3 * size.max(slope.abs())) {
+        return Err(format!(
+            "slope along a direction: {along}, by differences {slope}"
+        ));
+    }
+    // The scalar form, in one pass with its gradients.
+    let mean = twins.fused.mean_training_log_prob(0, &x).unwrap();
+    let plain = log_q.mean_all().unwrap();
+    let off = apart(
+        &gradients(&trained(&twins.params), &mean),
+        &gradients(&trained(&twins.params), &plain),
+    );
+    if !(off <= 1e-5) {
+        return Err(format!("gradients of the mean: {off:.1e} apart"));
+    }
+    Ok(())
+}
+
+const TRANSFORMERS: usize = 6;
+
+/// An experiment file's model table for these choices.
+fn text(
+    kind: usize,
+    hidden: &[usize],
+    layers: usize,
+    tanh: bool,
+    bins: usize,
+    base: usize,
+) -> String {
+    let activation = if tanh { "tanh" } else { "relu" };
+    let net = format!("layers = {layers}, hidden = {hidden:?}, activation = \"{activation}\"");
+    let base = match base {
+        0 => "normal = {}".to_owned(),
+        k => format!("mixture = {{ components = {k}, init = \"random\" }}"),
+    };
+    let affine = format!("affine_coupling = {{ {net} }}");
+    let spline = format!("spline_coupling = {{ {net}, bins = {bins} }}");
+    match kind {
+        0 => format!("flow = {{ bijection.{affine}, base.{base} }}"),
+        1 => format!("flow = {{ bijection.{spline}, base.{base}, standardise = false }}"),
+        2 => format!(
+            "flow = {{ bijection.affine_coupling = {{ {net}, mixing = \"linear\" }}, base.{base} }}"
+        ),
+        3 => format!(
+            "flow = {{ bijection.chain = [{{ elementwise = {{}} }}, {{ {spline} }}, {{ linear = {{}} }}, \
+             {{ permutation = {{ order = \"shuffle\" }} }}, {{ {affine} }}], base.{base} }}"
+        ),
+        4 => format!("rad = {{ {net}, base.{base}, interleave = [\"affine_coupling\", \"linear\"] }}"),
+        _ => format!("rad = {{ {net}, base.{base}, gates = \"flat\" }}"),
+    }
+}
+
+#[test]
+fn any_shape_agrees_with_plain_double_precision() {
+    let width = prop_oneof![Just(1usize), Just(5), Just(16), Just(37), Just(64)];
+    let hidden = proptest::collection::vec(width, 0..3);
+    let dim = prop_oneof![Just(1usize), Just(2), Just(3), Just(5)];
+    let n = prop_oneof![Just(1usize), Just(7), Just(64), Just(65), Just(200)];
+    let case = (
+        0..TRANSFORMERS,
+        hidden,
+        1usize..4,
+        any::<bool>(),
+        1usize..9,
+        0usize..6,
+        (dim, n, any::<u16>()),
+    );
+    let isas = Isa::available();
+    // A fixed seed: a case that fails today fails tomorrow.
+    let config = Config {
+        cases: 60,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = proptest::test_runner::TestRng::deterministic_rng(config.rng_algorithm);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    runner
+        .run(
+            &case,
+            |(kind, hidden, layers, tanh, bins, base, (dim, n, seed))| {
+                let text = text(kind, &hidden, layers, tanh, bins, base);
+                for &isa in &isas {
+                    faults(&text, dim, n, u64::from(seed), isa, 0.15).map_err(|why| {
+                        TestCaseError::fail(format!("{isa}, D = {dim}, n = {n}: {text}: {why}"))
+                    })?;
+                }
+                Ok(())
+            },
+        )
+        .unwrap_or_else(|e| panic!("{e}"));
+}
+
+/// The extremes that are asked for: D = 32, widths of 37 and 256, batches of 1 and 1000.
+#[test]
+fn large_shapes_agree_with_plain_double_precision() {
+    let mut wrong = Vec::new();
+    for isa in Isa::available() {
+        for (kind, hidden, dim, n) in [
+            (0, vec![256, 37], 32, 130),
+            (1, vec![37, 256], 32, 65),
+            (3, vec![37], 32, 70),
+            (4, vec![64, 64], 32, 64),
+            (5, vec![64], 2, 1000),
+            (0, vec![64, 64], 2, 1000),
+            (1, vec![64, 64], 2, 1),
+        ] {
+            let text = text(kind, &hidden, 2, false, 8, 8);
+            if let Err(why) = faults(&text, dim, n, 5, isa, 0.02) {
+                wrong.push(format!("{isa}, D = {dim}, n = {n}: {text}: {why}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
