@@ -14,7 +14,9 @@ fn main() {
 }
 
 fn commit() -> Option<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // As it is now: a build script may have been compiled elsewhere.
+    let root = std::env::var_os("CARGO_MANIFEST_DIR")?;
+    let root = Path::new(&root);
     // A crate unpacked inside somebody else's repository must not take that one's commit.
     let top = git(&["rev-parse", "--show-toplevel"])?;
     if Path::new(&top).canonicalize().ok()? != root.canonicalize().ok()? {
@@ -33,7 +35,6 @@ fn commit() -> Option<String> {
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git")
         .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();

@@ -237,8 +237,6 @@ pub(crate) fn backward<S: Simd>(
         // Sums over samples need them along the depth of the product: transposing costs about
         // as much as five rows, single dot products about ten operations each.
         if weight.is_some() && wide / 16 * (320 + 32 * depth) < 10 * (depth + 1) * out {
-            // What is left there from wider layers would turn up in the transpose.
-            behind[out * TILE..wide * TILE].fill(0.0);
             s.run(Transpose {
                 from: behind,
                 rows: out,
