@@ -193,7 +193,7 @@ pub(crate) fn differentiate(
 }
 
 /// Numbers of a flat vector that are worked on at once.
-const BLOCK: usize = 1 << 12;
+const BLOCK: usize = 1 << 11;
 
 /// Every block of a vector of `len`, by all threads if that is worth their start.
 fn in_blocks<T: Send>(
@@ -201,7 +201,7 @@ fn in_blocks<T: Send>(
     blocks: impl IndexedParallelIterator<Item = T>,
     work: impl Fn(T) + Sync + Send,
 ) {
-    if len < 1 << 16 {
+    if len < 1 << 14 {
         blocks.with_min_len(usize::MAX).for_each(work);
     } else {
         blocks.for_each(work);
@@ -214,6 +214,8 @@ pub(crate) struct Trainer {
     pieces: Vec<Piece>,
     m: Buffer,
     v: Buffer,
+    /// Of the gradient's blocks.
+    squares: Vec<f64>,
     /// Places of what is trained.
     trained: Vec<std::ops::Range<usize>>,
     step: i32,
@@ -242,6 +244,7 @@ impl Trainer {
             pieces: Vec::new(),
             m: Buffer::new(stack.len),
             v: Buffer::new(stack.len),
+            squares: vec![0.0; stack.len.div_ceil(BLOCK)],
             trained: merged,
             step: 0,
             decay: decay as f32,
@@ -263,9 +266,16 @@ impl Trainer {
             &mut [],
         );
         let gradient = &self.pieces[0].gradient;
-        let ranges = self.trained.iter();
-        let squares = ranges.map(|range| isa.dispatch(Squares(&gradient[range.clone()])));
-        let squares: f64 = squares.sum();
+        let mut squares = 0.0;
+        for range in &self.trained {
+            let sums = &mut self.squares[..range.len().div_ceil(BLOCK)];
+            let blocks = gradient[range.clone()].par_chunks(BLOCK);
+            let blocks = blocks.zip(sums.par_iter_mut());
+            in_blocks(range.len(), blocks, |(block, sum)| {
+                *sum = isa.dispatch(Squares(block));
+            });
+            squares += sums.iter().sum::<f64>();
+        }
         (-sum / n as f64, squares.sqrt())
     }
 
