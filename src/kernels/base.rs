@@ -140,7 +140,9 @@ impl Op for LogProb<'_> {
             for c in 0..k {
                 let at = &mut self.joint[c * TILE + i..];
                 let share = math::exp(s, s.sub(s.load(at), log_p));
-                s.store(at, share);
+                // Products with smaller ones would be denormal, and slow.
+                let none = s.lt(share, s.splat(1e-30));
+                s.store(at, s.select(none, s.splat(0.0), share));
             }
         }
     }
