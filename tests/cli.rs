@@ -84,6 +84,21 @@ fn a_device_that_cannot_be_used_is_refused_before_anything_is_trained() {
 }
 
 #[test]
+fn kernels_that_do_not_fit_are_refused_before_anything_is_trained() {
+    let place = Place::new();
+    for verb in ["train", "compare"] {
+        let with = |more: &[&str]| place.mdn(&[&[verb, "ring.toml", "--kernels"], more].concat());
+        with(&["fast"]).refused("expected `auto`, `fused`, `plain` or, on this machine, `fused:");
+        with(&["fused:abacus"]).refused("`fused:portable`");
+        with(&["fused", "train.precision=f64"]).refused("got f64 (try --kernels plain)");
+    }
+    assert_eq!(
+        files(&place.path("results")),
+        Vec::<std::path::PathBuf>::new()
+    );
+}
+
+#[test]
 fn devices_say_what_is_built_in_and_what_is_there() {
     let place = Place::new();
     let table = place.mdn(&["devices"]).fine();

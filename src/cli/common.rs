@@ -11,7 +11,7 @@ use crate::experiment::plan::{Plan, Selection};
 use crate::experiment::pool::Job;
 use crate::experiment::Compute;
 use crate::kernels;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Where results go unless the user says otherwise.
 const RESULTS: &str = "results";
@@ -86,7 +86,19 @@ impl FileArgs {
 impl ComputeArgs {
     /// The place to compute with numbers of this format.
     pub(super) fn open(&self, dtype: DType, context: &Context) -> Result<Compute> {
+        let fused = matches!(self.kernels, kernels::Choice::Fused(_));
+        if fused && dtype != DType::F32 {
+            return Err(Error::request(
+                "--kernels fused: expected train.precision=f32; got f64 (try --kernels plain)",
+            ));
+        }
         let opened = self.device.open(dtype)?;
+        if fused && !opened.device.is_cpu() {
+            return Err(Error::request(format!(
+                "--kernels fused: expected --device cpu; got {} (try --kernels plain)",
+                crate::device::name(&opened.device)
+            )));
+        }
         if let Some(notice) = opened.notice {
             context.note(&notice);
         }
