@@ -44,6 +44,33 @@ fn training_leaves_the_files_that_its_help_names() {
     assert_eq!(listed.matches("done").count(), 2, "{listed}");
 }
 
+/// What evaluated the model stands in the record, and the loss agrees but for rounding.
+#[test]
+fn the_record_says_which_kernels_ran() {
+    let place = Place::new();
+    let mut losses = Vec::new();
+    for (kernels, recorded) in [
+        ("auto", "kernels = \"fused ("),
+        ("plain", "kernels = \"plain\""),
+        ("fused:portable", "kernels = \"fused (portable)\""),
+    ] {
+        let arguments = ["train", "ring.toml", "--index", "2", "--out", "k"];
+        let how = ["--kernels", kernels, "--force"];
+        place.mdn(&[&arguments[..], &how].concat()).fine();
+        let environment = place.read("k/ring/ring/rad/seed-0/environment.toml");
+        assert!(environment.contains(recorded), "{kernels}: {environment}");
+        let history = place.read("k/ring/ring/rad/seed-0/history.csv");
+        let first = history
+            .lines()
+            .nth(1)
+            .expect("a validation before training");
+        let loss = first.split(',').nth(2).expect("its loss");
+        losses.push(loss.parse::<f64>().expect("a number"));
+    }
+    let near = losses.iter().all(|l| (l - losses[1]).abs() < 1e-4);
+    assert!(near, "{losses:?}");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let place = Place::new();
