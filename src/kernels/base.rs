@@ -4,8 +4,9 @@ use super::conditioner::Slot;
 use super::math;
 use super::product::TILE;
 use super::simd::{Op, Simd};
+use crate::num;
 
-const LN_2PI: f32 = 1.837_877_1;
+const LN_2PI: f32 = num::LN_2PI as f32;
 
 /// The distribution at the base side; parameters are tensors or their places.
 #[derive(Debug, Clone)]
@@ -91,8 +92,10 @@ pub(crate) struct LogProb<'a> {
     pub samples: usize,
     pub z: &'a [f32],
     pub log_q: &'a mut [f32],
-    /// A row per component: log joint, kept for [`Gradient`].
+    /// A row per component.
     pub joint: &'a mut [f32],
+    /// Whether to leave responsibilities in `joint` for [`Gradient`].
+    pub keep: bool,
 }
 
 impl Op for LogProb<'_> {
@@ -137,6 +140,9 @@ impl Op for LogProb<'_> {
             }
             let log_p = s.add(math::ln(s, sum), max);
             s.accumulate(&mut self.log_q[i..], log_p);
+            if !self.keep {
+                continue;
+            }
             for c in 0..k {
                 let at = &mut self.joint[c * TILE + i..];
                 let share = math::exp(s, s.sub(s.load(at), log_p));
@@ -191,9 +197,7 @@ impl Op for Gradient<'_> {
             total = s.add(total, s.load(&self.weight[i..]));
         }
         let total = s.sum(total);
-        for d in 0..dim {
-            self.gradient[d * TILE..(d + 1) * TILE].fill(0.0);
-        }
+        self.gradient[..dim * TILE].fill(0.0);
         for (c, alpha) in weights.iter().enumerate() {
             let mut share = s.splat(0.0);
             for i in (0..self.samples).step_by(S::LANES) {

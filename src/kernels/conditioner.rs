@@ -2,7 +2,7 @@
 
 use super::math;
 use super::product::{fits_tile, Add, AddDense, Dots, Product, Sink, Transpose, TILE};
-use super::simd::{Op, Simd};
+use super::simd::Simd;
 
 /// Nonlinearity between two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +56,8 @@ impl<P> Conditioner<P> {
 impl Conditioner<Slot> {
     /// Outputs of all hidden layers together.
     pub(crate) fn hidden(&self) -> usize {
-        let (_, hidden) = self.layers.split_last().unwrap_or_else(|| unreachable!());
-        hidden.iter().map(|(_, b)| b.len).sum()
+        let hidden = self.layers.len().saturating_sub(1);
+        self.layers[..hidden].iter().map(|(_, b)| b.len).sum()
     }
 
     /// Outputs.
@@ -139,21 +139,6 @@ impl Sink for Before<'_> {
     }
 }
 
-struct Fill<'a> {
-    bias: &'a [f32],
-    to: &'a mut [f32],
-}
-
-impl Op for Fill<'_> {
-    type Out = ();
-    #[inline(always)]
-    fn call<S: Simd>(self, _s: S) {
-        for (row, bias) in self.to.chunks_exact_mut(TILE).zip(self.bias) {
-            row.fill(*bias);
-        }
-    }
-}
-
 /// theta = m(kept), (outputs, TILE). `hidden` keeps the hidden layers' values for the way back.
 pub(crate) fn forward<S: Simd>(
     s: S,
@@ -161,11 +146,10 @@ pub(crate) fn forward<S: Simd>(
     params: &[f32],
     samples: usize,
     kept: &[f32],
-    hidden: &mut [f32],
-    theta: &mut [f32],
+    mut hidden: &mut [f32],
+    mut theta: &mut [f32],
 ) {
     let last = net.layers.len() - 1;
-    let (mut hidden, mut theta) = (hidden, theta);
     let mut input = kept;
     for (l, (weight, bias)) in net.layers.iter().enumerate() {
         let out = bias.len;
@@ -175,10 +159,11 @@ pub(crate) fn forward<S: Simd>(
             hidden.split_at_mut(out * TILE)
         };
         match weight {
-            None => s.run(Fill {
-                bias: bias.of(params),
-                to: &mut *to,
-            }),
+            None => {
+                for (row, bias) in to.chunks_exact_mut(TILE).zip(bias.of(params)) {
+                    row.fill(*bias);
+                }
+            }
             Some(weight) => s.run(Product {
                 rows: out,
                 cols: samples,
@@ -226,7 +211,11 @@ pub(crate) fn backward<S: Simd>(
     let mut end = hidden.len();
     for (l, (weight, bias)) in net.layers.iter().enumerate().rev() {
         let out = bias.len;
-        let depth = weight.map_or(0, |w| w.len / out);
+        let Some(weight) = weight else {
+            add_rows(s, behind, out, samples, bias.of_mut(gradient));
+            continue;
+        };
+        let depth = weight.len / out;
         let input = if l == 0 {
             kept
         } else {
@@ -236,7 +225,7 @@ pub(crate) fn backward<S: Simd>(
         let wide = out.next_multiple_of(16);
         // Sums over samples need them along the depth of the product: transposing costs about
         // as much as five rows, single dot products about ten operations each.
-        if weight.is_some() && wide / 16 * (320 + 32 * depth) < 10 * (depth + 1) * out {
+        if wide / 16 * (320 + 32 * depth) < 10 * (depth + 1) * out {
             s.run(Transpose {
                 from: behind,
                 rows: out,
@@ -244,89 +233,79 @@ pub(crate) fn backward<S: Simd>(
                 to: turned,
                 stride: wide,
             });
-            if let Some(weight) = weight {
+            for (a, rows, slot) in [(input, depth, weight), (&[1.0; TILE][..], 1, bias)] {
                 s.run(Product {
-                    rows: depth,
+                    rows,
                     cols: out,
                     depth: samples,
-                    a: input,
+                    a,
                     a_row: TILE,
                     a_depth: 1,
                     b: turned,
                     b_depth: wide,
                     sink: AddDense {
-                        to: weight.of_mut(gradient),
+                        to: slot.of_mut(gradient),
                         cols: out,
                     },
                 });
             }
-            s.run(Product {
-                rows: 1,
-                cols: out,
-                depth: samples,
-                a: &[1.0; TILE],
-                a_row: 0,
-                a_depth: 1,
-                b: turned,
-                b_depth: wide,
-                sink: AddDense {
-                    to: bias.of_mut(gradient),
-                    cols: out,
-                },
-            });
         } else {
-            if let Some(weight) = weight {
-                s.run(Dots {
-                    a: input,
-                    a_rows: depth,
-                    b: behind,
-                    b_rows: out,
-                    samples,
-                    to: weight.of_mut(gradient),
-                });
-            }
             s.run(Dots {
-                a: &[1.0; TILE],
-                a_rows: 1,
+                a: input,
+                a_rows: depth,
                 b: behind,
                 b_rows: out,
                 samples,
-                to: bias.of_mut(gradient),
+                to: weight.of_mut(gradient),
             });
+            add_rows(s, behind, out, samples, bias.of_mut(gradient));
         }
-        let Some(weight) = weight else {
-            continue;
-        };
-        let a = weight.of(params);
+        let weight = weight.of(params);
         if l == 0 {
-            s.run(Product {
-                rows: depth,
-                cols: samples,
-                depth: out,
-                a,
-                a_row: out,
-                a_depth: 1,
-                b: behind,
-                b_depth: TILE,
-                sink: Add(kept_gradient),
-            });
+            times_weights(s, weight, depth, samples, behind, Add(kept_gradient));
         } else {
-            s.run(Product {
-                rows: depth,
-                cols: samples,
-                depth: out,
-                a,
-                a_row: out,
-                a_depth: 1,
-                b: behind,
-                b_depth: TILE,
-                sink: Before {
-                    value: input,
-                    activation: net.activation,
-                    to: &mut *before,
-                },
-            });
+            let sink = Before {
+                value: input,
+                activation: net.activation,
+                to: &mut *before,
+            };
+            times_weights(s, weight, depth, samples, behind, sink);
             std::mem::swap(&mut behind, &mut before);
         }
     }
+}
+
+/// Adds the sums over the samples of the first `out` rows of `behind`: the gradient of biases.
+fn add_rows<S: Simd>(s: S, behind: &[f32], out: usize, samples: usize, to: &mut [f32]) {
+    s.run(Dots {
+        a: &[1.0; TILE],
+        a_rows: 1,
+        b: behind,
+        b_rows: out,
+        samples,
+        to,
+    });
+}
+
+/// Weights (depth, out) times the gradients behind a layer: those before it.
+fn times_weights<S: Simd, K: Sink>(
+    s: S,
+    weight: &[f32],
+    depth: usize,
+    samples: usize,
+    behind: &[f32],
+    sink: K,
+) {
+    let out = weight.len() / depth;
+    s.run(Product {
+        rows: depth,
+        cols: samples,
+        depth: out,
+        a: weight,
+        a_row: out,
+        a_depth: 1,
+        b: behind,
+        b_depth: TILE,
+        sink,
+    });
 }

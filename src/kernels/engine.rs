@@ -162,29 +162,22 @@ pub(crate) fn differentiate(
             x_gradient,
         });
     };
-    let alone = rayon::current_num_threads() == 1 || count == 1;
-    match (alone, x_gradient.is_empty()) {
-        (true, true) => {
-            let pieces = pieces.iter_mut().enumerate();
-            pieces.for_each(|(i, piece)| go(i, piece, &mut []));
-        }
-        (false, true) => {
-            let pieces = pieces.par_iter_mut().enumerate();
-            pieces.for_each(|(i, piece)| go(i, piece, &mut []));
-        }
-        (_, false) => {
-            let by_x = x_gradient.par_chunks_mut(size * dim);
-            let pieces = pieces.par_iter_mut().zip(by_x).enumerate();
-            pieces.for_each(|(i, (piece, by_x))| go(i, piece, by_x));
-        }
+    if x_gradient.is_empty() {
+        let alone = rayon::current_num_threads() == 1 || count == 1;
+        let pieces = pieces.par_iter_mut().enumerate();
+        each(!alone, pieces, |(i, piece)| go(i, piece, &mut []));
+    } else {
+        let by_x = x_gradient.par_chunks_mut(size * dim);
+        let pieces = pieces.par_iter_mut().zip(by_x).enumerate();
+        pieces.for_each(|(i, (piece, by_x))| go(i, piece, by_x));
     }
     let sum = pieces.iter().map(|piece| piece.sum).sum();
     if let Some((first, rest)) = pieces.split_first_mut() {
         let blocks = first.gradient.par_chunks_mut(BLOCK).enumerate();
-        in_blocks(stack.len, blocks, |(i, to)| {
+        each(is_long(stack.len), blocks, |(i, to)| {
             for piece in rest.iter() {
                 let from = &piece.gradient[i * BLOCK..i * BLOCK + to.len()];
-                isa.dispatch(AddUp { to, from });
+                isa.run(AddUp { to, from });
             }
         });
         stack.finish(&ready.params, &mut first.gradient);
@@ -195,16 +188,21 @@ pub(crate) fn differentiate(
 /// Numbers of a flat vector that are worked on at once.
 const BLOCK: usize = 1 << 11;
 
-/// Every block of a vector of `len`, by all threads if that is worth their start.
-fn in_blocks<T: Send>(
-    len: usize,
-    blocks: impl IndexedParallelIterator<Item = T>,
+/// Whether a flat vector of this length is worth the start of other threads.
+fn is_long(len: usize) -> bool {
+    len >= 1 << 14
+}
+
+/// Works on every item: by all threads, or by this one alone.
+fn each<T: Send>(
+    by_all: bool,
+    items: impl IndexedParallelIterator<Item = T>,
     work: impl Fn(T) + Sync + Send,
 ) {
-    if len < 1 << 14 {
-        blocks.with_min_len(usize::MAX).for_each(work);
+    if by_all {
+        items.for_each(work);
     } else {
-        blocks.for_each(work);
+        items.with_min_len(usize::MAX).for_each(work);
     }
 }
 
@@ -271,8 +269,8 @@ impl Trainer {
             let sums = &mut self.squares[..range.len().div_ceil(BLOCK)];
             let blocks = gradient[range.clone()].par_chunks(BLOCK);
             let blocks = blocks.zip(sums.par_iter_mut());
-            in_blocks(range.len(), blocks, |(block, sum)| {
-                *sum = isa.dispatch(Squares(block));
+            each(is_long(range.len()), blocks, |(block, sum)| {
+                *sum = isa.run(Squares(block));
             });
             squares += sums.iter().sum::<f64>();
         }
@@ -294,18 +292,22 @@ impl Trainer {
                 .zip(self.m[at()].par_chunks_mut(BLOCK))
                 .zip(self.v[at()].par_chunks_mut(BLOCK))
                 .zip(gradient[at()].par_chunks(BLOCK));
-            in_blocks(range.len(), blocks, |(((theta, m), v), gradient)| {
-                isa.dispatch(Adam {
-                    theta,
-                    m,
-                    v,
-                    gradient,
-                    scale: scale as f32,
-                    rate: rate as f32,
-                    decay,
-                    correction,
-                });
-            });
+            each(
+                is_long(range.len()),
+                blocks,
+                |(((theta, m), v), gradient)| {
+                    isa.run(Adam {
+                        theta,
+                        m,
+                        v,
+                        gradient,
+                        scale: scale as f32,
+                        rate: rate as f32,
+                        decay,
+                        correction,
+                    });
+                },
+            );
         }
     }
 }

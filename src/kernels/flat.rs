@@ -1,6 +1,6 @@
 //! Whole vectors of parameters and gradients.
 
-use super::simd::{Dispatch, Op, Simd};
+use super::simd::{Op, Simd};
 
 /// `to` += `from`, element by element.
 pub(crate) struct AddUp<'a> {
@@ -21,13 +21,6 @@ impl Op for AddUp<'_> {
         for (to, from) in to.into_remainder().iter_mut().zip(from.remainder()) {
             *to += from;
         }
-    }
-}
-
-impl Dispatch for AddUp<'_> {
-    type Out = ();
-    fn with<S: Simd>(self, s: S) {
-        s.run(self);
     }
 }
 
@@ -56,13 +49,6 @@ impl Op for Squares<'_> {
     }
 }
 
-impl Dispatch for Squares<'_> {
-    type Out = f64;
-    fn with<S: Simd>(self, s: S) -> f64 {
-        s.run(self)
-    }
-}
-
 /// One step of Adam (Kingma and Ba 2015) with decoupled weight decay:
 /// m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2,
 /// theta <- theta - rate (m / c1 / (sqrt(v / c2) + eps) + decay theta), with g scaled first.
@@ -78,9 +64,12 @@ pub(crate) struct Adam<'a> {
     pub correction: (f32, f32),
 }
 
-pub(crate) const BETA1: f64 = 0.9;
-pub(crate) const BETA2: f64 = 0.999;
-const EPSILON: f32 = 1e-8;
+/// Adam's decay of the first moment, of the second, and what keeps its quotient finite.
+pub const BETA1: f64 = 0.9;
+/// See [`BETA1`].
+pub const BETA2: f64 = 0.999;
+/// See [`BETA1`].
+pub const EPSILON: f64 = 1e-8;
 
 impl Op for Adam<'_> {
     type Out = ();
@@ -109,7 +98,7 @@ impl Op for Adam<'_> {
             n2: s.splat((1.0 - BETA2) as f32),
             c1: s.splat(1.0 / correction.0),
             c2: s.splat(1.0 / correction.1),
-            epsilon: s.splat(EPSILON),
+            epsilon: s.splat(EPSILON as f32),
             scale: s.splat(scale),
             down: s.splat(-rate),
             decay: s.splat(decay),
@@ -173,11 +162,4 @@ fn moved<S: Simd>(
     let update = s.div(s.mul(m, f.c1), root);
     let update = s.fma(theta, f.decay, update);
     (s.fma(update, f.down, theta), m, v)
-}
-
-impl Dispatch for Adam<'_> {
-    type Out = ();
-    fn with<S: Simd>(self, s: S) {
-        s.run(self);
-    }
 }

@@ -278,19 +278,11 @@ impl CustomOp2 for LogProb {
         _log_q: &Tensor,
         by_log_q: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let by_log_q = by_log_q.contiguous()?;
-        let inner = |flat: &[f32]| {
-            let ready = self.0.ready(flat);
-            with_numbers(&by_log_q, |weights| {
-                with_numbers(x, |x| {
-                    self.0.differentiate(&ready, x, Weights::Each(weights))
-                })
-            })
-        };
-        let (_, by_flat, by_x) = with_numbers(flat, inner)
-            .and_then(|r| r)
-            .and_then(|r| r)
-            .map_err(candle_core::Error::wrap)?;
+        let ready = self.0.ready(&flat.to_vec1::<f32>()?);
+        let points = x.flatten_all()?.to_vec1::<f32>()?;
+        let weights = by_log_q.to_vec1::<f32>()?;
+        let weights = Weights::Each(&weights);
+        let (_, by_flat, by_x) = self.0.differentiate(&ready, &points, weights);
         Ok((
             Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
             Some(Tensor::from_vec(by_x, x.shape(), &Device::Cpu)?),

@@ -3,7 +3,7 @@
 use std::array::from_fn;
 use std::hint::black_box;
 
-use super::simd::{Dispatch, Isa, Op, Simd};
+use super::simd::{Isa, Op, Simd};
 
 const CHAINS: usize = 12;
 
@@ -12,13 +12,14 @@ struct Chains {
 }
 
 impl Op for Chains {
-    type Out = ();
+    /// Lanes of a vector.
+    type Out = usize;
 
     // Enough independent chains to hide the instruction's latency, in registers alone. They come
     // from memory and go back there: between splats and a sum the compiler takes plain Rust for
     // single numbers and makes no vectors of it.
     #[inline(always)]
-    fn call<S: Simd>(self, s: S) {
+    fn call<S: Simd>(self, s: S) -> usize {
         let (a, b) = (black_box([0.999; 16]), black_box([1e-3; 16]));
         let (a, b) = (s.load(&a), s.load(&b));
         let mut memory = black_box([[0.0; 16]; CHAINS]);
@@ -32,14 +33,6 @@ impl Op for Chains {
             s.store(to, chain);
         }
         black_box(memory);
-    }
-}
-
-impl Dispatch for Chains {
-    type Out = usize;
-
-    fn with<S: Simd>(self, s: S) -> usize {
-        s.run(self);
         S::LANES
     }
 }
@@ -47,6 +40,6 @@ impl Dispatch for Chains {
 /// Floating-point operations of `rounds` rounds of nothing but multiply-and-add in registers: what
 /// divides their time is the limit of one core (a multiplication and an addition are two).
 pub fn multiply_adds(isa: Isa, rounds: usize) -> f64 {
-    let lanes = isa.dispatch(Chains { rounds });
+    let lanes = isa.run(Chains { rounds });
     2.0 * (rounds * CHAINS * lanes) as f64
 }

@@ -154,7 +154,7 @@ pub(crate) fn bounded_slope<S: Simd>(s: S, y: S::V, c: f32) -> S::V {
 
 #[cfg(test)]
 mod tests {
-    use super::super::simd::{Dispatch, Isa, Op};
+    use super::super::simd::{Isa, Op};
     use super::*;
 
     struct Map<'a>(&'a mut [f32], usize);
@@ -175,13 +175,6 @@ mod tests {
                 };
                 s.store(&mut self.0[i..], y);
             }
-        }
-    }
-
-    impl Dispatch for Map<'_> {
-        type Out = ();
-        fn with<S: Simd>(self, s: S) {
-            s.run(self);
         }
     }
 
@@ -209,7 +202,7 @@ mod tests {
                 let at = |i: usize| (low + (high - low) * i as f64 / n as f64) as f32;
                 let x: Vec<f32> = (0..n).map(at).collect();
                 let mut y = x.clone();
-                isa.dispatch(Map(&mut y, i));
+                isa.run(Map(&mut y, i));
                 for (x, y) in x.iter().zip(&y) {
                     let e = exact(f64::from(*x));
                     // softplus adds 1 before its logarithm.
@@ -226,7 +219,7 @@ mod tests {
                 let special = [f32::NAN, 0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, -1.0];
                 let mut y = vec![0.0; 16];
                 y[..6].copy_from_slice(&special);
-                isa.dispatch(Map(&mut y, i));
+                isa.run(Map(&mut y, i));
                 for (x, y) in special.iter().zip(&y) {
                     let e = exact(f64::from(*x));
                     let same = (e.is_nan() && y.is_nan())

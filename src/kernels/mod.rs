@@ -34,6 +34,7 @@ mod transformer;
 
 pub use base::Base;
 pub use conditioner::{Activation, Conditioner, Slot};
+pub use flat::{BETA1, BETA2, EPSILON};
 pub use fused::{Fused, FusedTraining};
 pub use layer::{Layer, Transformer};
 pub use simd::Isa;

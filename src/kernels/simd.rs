@@ -192,6 +192,20 @@ impl Isa {
         *Self::available().first().unwrap_or(&Self::Portable)
     }
 
+    /// Calls one operation with this instruction set, as [`Isa::dispatch`] chooses it.
+    pub(crate) fn run<O: Op>(self, op: O) -> O::Out {
+        struct Run<O>(O);
+
+        impl<O: Op> Dispatch for Run<O> {
+            type Out = O::Out;
+            fn with<S: Simd>(self, s: S) -> O::Out {
+                s.run(self.0)
+            }
+        }
+
+        self.dispatch(Run(op))
+    }
+
     /// Runs `work` with this instruction set, or the portable one where the machine lacks it.
     pub(crate) fn dispatch<D: Dispatch>(self, work: D) -> D::Out {
         match self {

@@ -195,6 +195,7 @@ impl Stack {
             z: &work.values[here * rows..(here + 1) * rows],
             log_q: &mut work.log_q,
             joint: &mut work.joint,
+            keep,
         });
         here
     }

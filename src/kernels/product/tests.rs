@@ -1,15 +1,6 @@
-use super::super::simd::{Dispatch, Isa};
+use super::super::simd::Isa;
 use super::*;
 use crate::rng::Rng;
-
-struct Run<O>(O);
-
-impl<O: Op> Dispatch for Run<O> {
-    type Out = O::Out;
-    fn with<S: Simd>(self, s: S) -> O::Out {
-        s.run(self.0)
-    }
-}
 
 fn random(n: usize, rng: &mut Rng) -> Vec<f32> {
     (0..n).map(|_| rng.normal() as f32).collect()
@@ -44,7 +35,7 @@ fn products_of_all_shapes() {
             let (a, b) = (random(rows * depth, rng), random(depth * stride, rng));
             let start = random(rows * cols, rng);
             let mut to = start.clone();
-            isa.dispatch(Run(Product {
+            isa.run(Product {
                 rows,
                 cols,
                 depth,
@@ -54,7 +45,7 @@ fn products_of_all_shapes() {
                 b: &b,
                 b_depth: stride,
                 sink: AddDense { to: &mut to, cols },
-            }));
+            });
             let mut expected = Vec::new();
             for r in 0..rows {
                 for c in 0..cols {
@@ -89,14 +80,14 @@ fn transposes_and_dot_products() {
             };
             let (a, b) = (pad(a_rows, rng), pad(b_rows, rng));
             let mut to = vec![1.0; a_rows * b_rows];
-            isa.dispatch(Run(Dots {
+            isa.run(Dots {
                 a: &a,
                 a_rows,
                 b: &b,
                 b_rows,
                 samples,
                 to: &mut to,
-            }));
+            });
             let mut expected = Vec::new();
             for i in 0..a_rows {
                 for j in 0..b_rows {
@@ -114,13 +105,13 @@ fn transposes_and_dot_products() {
 
             let stride = b_rows.next_multiple_of(16);
             let mut turned = vec![0.0; TILE * stride];
-            isa.dispatch(Run(Transpose {
+            isa.run(Transpose {
                 from: &b,
                 rows: b_rows,
                 samples,
                 to: &mut turned,
                 stride,
-            }));
+            });
             for n in 0..samples {
                 let row: Vec<f64> = (0..b_rows).map(|j| f64::from(b[j * TILE + n])).collect();
                 check(
