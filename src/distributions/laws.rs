@@ -25,7 +25,7 @@ pub fn faults(case: &Case) -> Vec<String> {
     let mut say = |law: &str, what: String| faults.push(format!("{}: {law}: {what}", case.name));
     let q = case.distribution.as_ref();
 
-    let draws = q.draws(500, &mut rng.fork("draws")).unwrap();
+    let draws = q.draws(500, 1.0, &mut rng.fork("draws")).unwrap();
     let again = q.log_prob(&draws.x).unwrap();
     let gap = largest(&(draws.log_prob - &again).unwrap());
     if !(gap < 1e-8) {
@@ -201,7 +201,7 @@ fn weighted_gradient_faults(case: &Case, rng: &Rng) -> Vec<String> {
     let batches = 20;
     let mut estimates: Vec<Vec<Vec<f64>>> = vec![Vec::new(); parameters.len()];
     for b in 0..batches {
-        let draws = q.draws(4000, &mut rng.fork_at("gradient", b)).unwrap();
+        let draws = q.draws(4000, 1.0, &mut rng.fork_at("gradient", b)).unwrap();
         let weighted = (draws.log_weight.exp().unwrap() * test_function(&draws.x)).unwrap();
         let gradients = weighted.sum_all().unwrap().backward().unwrap();
         for (slot, (_, var)) in estimates.iter_mut().zip(&parameters) {

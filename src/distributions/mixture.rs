@@ -215,14 +215,14 @@ impl Distribution for Mixture {
     }
 
     /// Stratified: a fixed number n_k of samples from every component, near n alpha_k and at least
-    /// one, each weighted alpha_k / n_k. Unbiased for weights, means and standard deviations, with
+    /// two, each weighted alpha_k / n_k. Unbiased for weights, means and standard deviations, with
     /// little variance for weights and means (measured against score-function, implicit and
     /// enumerated estimators).
-    fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
+    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
         let log_weights = self.log_weights()?;
         let counts: Vec<usize> = num::to_vec(&log_weights)?
             .into_iter()
-            .map(|w| ((w.exp() * n as f64).ceil() as usize).max(1))
+            .map(|w| ((w.exp() * n as f64).ceil() as usize).max(2))
             .collect();
         let component: Vec<u32> = counts
             .iter()
@@ -246,6 +246,7 @@ impl Distribution for Mixture {
             x,
             log_prob,
             log_weight,
+            strata: Some(counts),
         })
     }
 

@@ -26,6 +26,23 @@ pub struct Draws {
     pub log_prob: Tensor,
     /// (n,)
     pub log_weight: Tensor,
+    /// Sizes of the consecutive groups within which rows are independent, alike and of equal weight,
+    /// such as the rows of one component; rows of different groups are independent too. `None` where
+    /// rows hang together (a baseline made of the other rows, say): then only whole sets of draws
+    /// are independent of each other.
+    pub strata: Option<Vec<usize>>,
+}
+
+/// Samples of a base that is relaxed in training, where its own density has no closed form:
+/// E\[-log_excluding\] >= H >= E\[-log_including\] (the upper bound is Jensen's, the lower one
+/// convexity's), both closing in as the nested batch grows.
+pub struct RelaxedSamples {
+    /// (n, dim), without gradients.
+    pub x: Tensor,
+    /// Nested density with the sample's own weights among the nested ones, (n,), nats.
+    pub log_including: Tensor,
+    /// Nested density without them, (n,), nats.
+    pub log_excluding: Tensor,
 }
 
 /// Base, flow and RAD alike: a flow *is* a distribution.
@@ -36,8 +53,16 @@ pub trait Distribution: Send + Sync {
     fn log_prob(&self, x: &Tensor) -> Result<Tensor>;
     /// `n` samples, (n, dim), without gradients.
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor>;
-    /// At least `n` weighted samples that carry gradients.
-    fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws>;
+    /// At least `n` weighted samples that carry gradients. `progress` is the share of training that
+    /// is done, in [0, 1]: a temperature may depend on it.
+    fn draws(&self, n: usize, progress: f64, rng: &mut Rng) -> Result<Draws>;
+    /// `n` samples as training at its end saw them, for a distribution that is trained through a
+    /// relaxation and is then something else than [`Distribution::log_prob`] says; `None` for all
+    /// others.
+    fn relaxed_samples(&self, n: usize, rng: &mut Rng) -> Result<Option<RelaxedSamples>> {
+        let _ = (n, rng);
+        Ok(None)
+    }
     /// Which component, branch code or cluster each point belongs to; equal numbers, equal part.
     /// `None` for a distribution without parts.
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {

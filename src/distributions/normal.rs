@@ -41,7 +41,7 @@ impl Distribution for Normal {
         rng.normal_tensor((n, self.dim), self.dtype, &self.device)
     }
 
-    fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
+    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
         let x = self.sample(n, rng)?;
         let log_prob = self.log_prob(&x)?;
         let log_weight = log_prob.zeros_like()?.affine(1.0, -(n as f64).ln())?;
@@ -49,6 +49,7 @@ impl Distribution for Normal {
             x,
             log_prob,
             log_weight,
+            strata: Some(vec![n]),
         })
     }
 

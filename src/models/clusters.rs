@@ -147,13 +147,15 @@ impl Distribution for Clusters {
     }
 
     /// Stratified over the clusters: n_k samples of each flow, weighted w_k / n_k.
-    fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
+    fn draws(&self, n: usize, progress: f64, rng: &mut Rng) -> Result<Draws> {
         let log_weights = num::log_softmax(&self.logits)?.squeeze(0)?;
         let mut x = Vec::new();
         let mut log_weight = Vec::new();
+        let mut strata = Some(Vec::new());
         for (k, (flow, weight)) in self.flows.iter().zip(self.weights()?).enumerate() {
             let count = ((weight * n as f64).ceil() as usize).max(1);
-            let own = flow.draws(count, rng)?;
+            let own = flow.draws(count, progress, rng)?;
+            strata = strata.zip(own.strata).map(|(all, own)| [all, own].concat());
             let share = log_weights.narrow(0, k, 1)?;
             log_weight.push(own.log_weight.broadcast_add(&share)?);
             x.push(own.x);
@@ -163,6 +165,7 @@ impl Distribution for Clusters {
             log_prob: self.log_prob(&x)?,
             log_weight: Tensor::cat(&log_weight, 0)?,
             x,
+            strata,
         })
     }
 

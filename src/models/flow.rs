@@ -6,7 +6,7 @@ use super::{dispatch, FlowSpec, Model};
 use crate::bijections::affine::standardise;
 use crate::bijections::chain::Chain;
 use crate::bijections::Bijection;
-use crate::distributions::{Distribution, Draws};
+use crate::distributions::{Distribution, Draws, RelaxedSamples};
 use crate::kernels::Fused;
 use crate::nn::Params;
 use crate::num;
@@ -73,14 +73,28 @@ impl Distribution for Flow {
         })
     }
 
-    fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
-        let base = self.base.draws(n, rng)?;
+    fn draws(&self, n: usize, progress: f64, rng: &mut Rng) -> Result<Draws> {
+        let base = self.base.draws(n, progress, rng)?;
         let (x, log_det) = self.bijection.forward_and_log_det(&base.x)?;
         Ok(Draws {
             x,
             log_prob: (base.log_prob - log_det)?,
             log_weight: base.log_weight,
+            strata: base.strata,
         })
+    }
+
+    fn relaxed_samples(&self, n: usize, rng: &mut Rng) -> Result<Option<RelaxedSamples>> {
+        let Some(base) = self.base.relaxed_samples(n, rng)? else {
+            return Ok(None);
+        };
+        let (x, log_det) = self.bijection.forward_and_log_det(&base.x)?;
+        let log_det = log_det.detach();
+        Ok(Some(RelaxedSamples {
+            x: x.detach(),
+            log_including: (base.log_including - &log_det)?,
+            log_excluding: (base.log_excluding - log_det)?,
+        }))
     }
 
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {

@@ -46,8 +46,8 @@ impl Distribution for AsDistribution {
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         self.0.sample(n, rng)
     }
-    fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
-        self.0.draws(n, rng)
+    fn draws(&self, n: usize, progress: f64, rng: &mut Rng) -> Result<Draws> {
+        self.0.draws(n, progress, rng)
     }
 }
 

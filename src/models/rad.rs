@@ -183,7 +183,7 @@ impl Distribution for Rad {
     /// branches end and the third takes all (its gate's probability jumps to 1), so
     /// E\[h(x) | z\] jumps at a place that moves with the parameters, and neither the path nor the
     /// score of the branches sees that motion.
-    fn draws(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
+    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
         let n = n.max(2);
         let x = self.sample(n, rng)?;
         let log_prob = self.log_prob(&x)?;
@@ -194,6 +194,7 @@ impl Distribution for Rad {
             x,
             log_prob,
             log_weight: centred.affine(n / (n - 1.0), -n.ln())?,
+            strata: None,
         })
     }
 
