@@ -9,9 +9,9 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 0 | [`error`], [`rng`], [`num`], [`device`] | what everything else needs |
+//! | 0 | [`error`], [`rng`], [`num`], [`rows`], [`device`] | what everything else needs |
 //! | 1 | [`kernels`] | fused CPU operations, from whole flows down to vectors |
-//! | 2 | [`nn`], [`kmeans`] | named parameters, the conditioner network, the optimizer; clusters of points |
+//! | 2 | [`nn`], [`kmeans`], [`statistics`] | named parameters, the conditioner network, the optimizer; clusters of points; T(x) by name |
 //! | 3 | [`bijections`], [`distributions`] | maps with log-determinants; densities with samplers |
 //! | 4 | [`models`], [`data`] | what is trained; what it is trained on, with exact truth |
 //! | 5 | [`objectives`], [`metrics`] | what is minimised; what is measured |
@@ -40,6 +40,8 @@ pub mod num;
 pub mod objectives;
 pub mod report;
 pub mod rng;
+pub mod rows;
+pub mod statistics;
 pub mod train;
 
 pub mod bijections;
@@ -57,9 +59,9 @@ mod tests {
 
     /// Folders and files by floor; what is on one floor may not see each other, floor 0 apart.
     const FLOORS: [&[&str]; 10] = [
-        &["error", "rng", "num", "device"],
+        &["error", "rng", "num", "rows", "device"],
         &["kernels"],
-        &["nn", "kmeans"],
+        &["nn", "kmeans", "statistics"],
         &["bijections", "distributions"],
         &["models", "data"],
         &["objectives", "metrics"],

@@ -43,27 +43,76 @@ impl Arc {
         if !(radial.is_finite() && sharpness.is_finite()) {
             return f64::NEG_INFINITY;
         }
-        let pieces = if angle >= 0.0 {
-            [(0.0, angle), (0.0, PI - angle)]
-        } else {
-            [(-angle, PI), (PI + angle, PI)]
-        };
-        let [a, b] = pieces.map(|(from, to)| self.log_piece(sharpness, from, to));
+        let [a, b] = pieces(angle).map(|(from, to, _)| self.log_piece(sharpness, from, to));
         let (high, low) = if a > b { (a, b) } else { (b, a) };
         self.log_norm + radial + high + (low - high).exp().ln_1p()
     }
 
-    /// log int_from^to exp(k (cos u - 1)) du for 0 <= from < to <= pi; -inf if the interval is
-    /// empty.
-    fn log_piece(&self, k: f64, from: f64, to: f64) -> f64 {
-        let (sin, cos) = from.sin_cos();
+    /// d log p / d(x, y) = E[m - (x, y)] / s^2 over where on the half circle, m, the point came
+    /// from; (0, 0) where log p is not finite.
+    pub(super) fn log_density_gradient(&self, x: f64, y: f64) -> [f64; 2] {
+        let (r, angle) = (x.hypot(y), y.atan2(x));
+        let variance = self.std * self.std;
+        let sharpness = r * self.radius / variance;
+        if !self.log_density(x, y).is_finite() {
+            return [0.0, 0.0];
+        }
+        let found = pieces(angle).map(|(from, to, side)| {
+            let (log_mass, drop, sine) = self.piece_means(sharpness, from, to);
+            (log_mass, drop, side * sine)
+        });
+        let top = found[0].0.max(found[1].0);
+        let masses = found.map(|(log_mass, ..)| (log_mass - top).exp());
+        let total = masses[0] + masses[1];
+        // Means of 1 - cos(t - f) and sin(t - f).
+        let drop = (masses[0] * found[0].1 + masses[1] * found[1].1) / total;
+        let sine = (masses[0] * found[0].2 + masses[1] * found[1].2) / total;
+        let outwards = ((self.radius - r) - self.radius * drop) / variance;
+        let along = self.radius * sine / variance;
+        let (sin, cos) = angle.sin_cos();
+        [outwards * cos - along * sin, outwards * sin + along * cos]
+    }
+
+    /// sin^2(from / 2), and how much of [from, to] the integral needs; not above 0 if nothing.
+    fn cut(&self, k: f64, from: f64, to: f64) -> (f64, f64) {
         let start = (0.5 * from).sin().powi(2);
         // cos(end) = cos(from) - FALL / k
         let drop = 0.5 * FALL / k;
         let end = 2.0 * (start + drop).min(1.0).sqrt().asin();
         // Rounding can make a steep fall vanish; the cosine's slope is at most 1, so the fall
         // takes at least FALL / k.
-        let width = (end - from).max(2.0 * drop).min(to - from);
+        (start, (end - from).max(2.0 * drop).min(to - from))
+    }
+
+    /// [`log_piece`](Self::log_piece) with the means of 1 - cos u and sin u over it.
+    fn piece_means(&self, k: f64, from: f64, to: f64) -> (f64, f64, f64) {
+        let (sin, cos) = from.sin_cos();
+        let (start, width) = self.cut(k, from, to);
+        if width <= 0.0 {
+            return (f64::NEG_INFINITY, 0.0, 0.0);
+        }
+        let q_end = (0.25 * width).tan();
+        let mut sums = [0.0; 3];
+        for (node, weight) in self.rule.nodes.iter().zip(&self.rule.weights) {
+            let q = q_end * node;
+            let scale = 1.0 / (1.0 + q * q);
+            let (half_sin, half_cos) = (2.0 * q * scale, (1.0 - q * q) * scale);
+            let below = 2.0 * half_sin * (cos * half_sin + sin * half_cos);
+            let mass = weight * scale * (-k * below).exp();
+            let sine = sin + 2.0 * half_sin * (cos * half_cos - sin * half_sin);
+            sums[0] += mass;
+            sums[1] += mass * (2.0 * start + below);
+            sums[2] += mass * sine;
+        }
+        let log_mass = -2.0 * k * start + (4.0 * q_end * sums[0]).ln();
+        (log_mass, sums[1] / sums[0], sums[2] / sums[0])
+    }
+
+    /// log int_from^to exp(k (cos u - 1)) du for 0 <= from < to <= pi; -inf if the interval is
+    /// empty.
+    fn log_piece(&self, k: f64, from: f64, to: f64) -> f64 {
+        let (sin, cos) = from.sin_cos();
+        let (start, width) = self.cut(k, from, to);
         if width <= 0.0 {
             return f64::NEG_INFINITY;
         }
@@ -88,6 +137,16 @@ impl Arc {
         } else {
             (x.abs() - self.radius).hypot(y)
         }
+    }
+}
+
+/// Where t - f lies for t in (0, pi) and a point at the angle f: two intervals of u = |t - f|
+/// (up to a full turn) inside [0, pi], each with the sign of sin(t - f).
+fn pieces(angle: f64) -> [(f64, f64, f64); 2] {
+    if angle >= 0.0 {
+        [(0.0, angle, -1.0), (0.0, PI - angle, 1.0)]
+    } else {
+        [(-angle, PI, 1.0), (PI + angle, PI, -1.0)]
     }
 }
 

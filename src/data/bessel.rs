@@ -1,4 +1,4 @@
-//! The exponentially scaled modified Bessel function of order zero.
+//! The exponentially scaled modified Bessel function of order zero, and its slope.
 
 /// Chebyshev coefficients of exp(-x) I0(x) on [0, 8] in the variable x/2 - 2.
 const SMALL: [f64; 30] = [
@@ -73,6 +73,18 @@ pub(super) fn i0e(x: f64) -> f64 {
     }
 }
 
+/// d/dx log(exp(-x) I0(x)) = I1(x) / I0(x) - 1, from -1 at 0 up to 0.
+pub(super) fn log_i0e_slope(x: f64) -> f64 {
+    if x <= 8.0 {
+        let y = x / 2.0 - 2.0;
+        0.5 * chebyshev_slope(y, &SMALL) / chebyshev(y, &SMALL)
+    } else {
+        let y = 32.0 / x - 2.0;
+        let inner = chebyshev_slope(y, &LARGE) / chebyshev(y, &LARGE);
+        -(0.5 + inner * (32.0 / x)) / x
+    }
+}
+
 /// Clenshaw's recurrence for sum_i c_i T_i(y/2), highest order first, the last one halved.
 fn chebyshev(y: f64, coefficients: &[f64]) -> f64 {
     let (mut b0, mut b1, mut b2) = (0.0, 0.0, 0.0);
@@ -84,9 +96,45 @@ fn chebyshev(y: f64, coefficients: &[f64]) -> f64 {
     0.5 * (b0 - b2)
 }
 
+/// The derivative of [`chebyshev`] with respect to y.
+fn chebyshev_slope(y: f64, coefficients: &[f64]) -> f64 {
+    let (mut b0, mut b1) = (0.0, 0.0);
+    let (mut d0, mut d1, mut d2) = (0.0, 0.0, 0.0);
+    for c in coefficients {
+        let b2 = b1;
+        b1 = b0;
+        b0 = y * b1 - b2 + c;
+        d2 = d1;
+        d1 = d0;
+        d0 = b1 + y * d1 - d2;
+    }
+    0.5 * (d0 - d2)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::i0e;
+    use super::{i0e, log_i0e_slope};
+
+    #[test]
+    fn the_slope_agrees_with_the_continued_fraction() {
+        // I1(x) / I0(x) = 1 / (2/x + 1 / (4/x + 1 / (6/x + ...))) (Abramowitz and Stegun 9.1.73
+        // for imaginary arguments).
+        for i in 1..=400 {
+            let x = f64::from(i * i) * 0.01;
+            let ratio = (1..6000)
+                .rev()
+                .fold(0.0, |tail, k| 1.0 / (2.0 * f64::from(k) / x + tail));
+            let (got, want) = (log_i0e_slope(x), ratio - 1.0);
+            assert!((got - want).abs() < 2e-14, "x = {x}: {got}, not {want}");
+        }
+        // Where 1 - I1 / I0 = 1/(2x) + 1/(8x^2) + 1/(8x^3) + ... is small, to the same digits.
+        for x in [1e3, 1e5, 1e9, 1e200] {
+            let want = -(0.5 + (0.125 + 0.125 / x) / x) / x;
+            assert!((log_i0e_slope(x) / want - 1.0).abs() < 1e-9, "x = {x}");
+        }
+        assert_eq!(log_i0e_slope(0.0), -1.0);
+        assert_eq!(log_i0e_slope(f64::INFINITY), 0.0);
+    }
 
     #[test]
     fn agrees_with_the_power_series() {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checks;
 use super::sampling::{sample_rows, Labelled, Modes};
-use super::{DataSet, Entropy, Truth};
+use super::{DataSet, Entropy, Support, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
 use crate::Result;
@@ -144,6 +144,14 @@ impl Truth for Checkerboard {
         if let Some(k) = self.square(x) {
             out[k] = -self.entropy;
         }
+    }
+
+    fn gradient(&self, _x: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+    }
+
+    fn support(&self) -> Support {
+        Support::Part("the dark squares")
     }
 
     fn entropy(&self) -> Entropy {

@@ -6,12 +6,12 @@ use std::sync::OnceLock;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::bessel::i0e;
+use super::bessel::{i0e, log_i0e_slope};
 use super::checks;
 use super::quadrature::{integrate, Budget, Estimate, Step};
 use super::sampling::{sample_rows, Labelled, Modes};
-use super::truth::log_density;
-use super::{DataSet, Entropy, Truth};
+use super::truth::{log_density, normalise};
+use super::{DataSet, Entropy, Support, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
 use crate::Result;
@@ -172,6 +172,29 @@ impl Truth for Circles {
             let radial = -(r - radius).powi(2) / (2.0 * variance);
             *out = log_w + radial + i0e(r * radius / variance).ln() - log_norm;
         }
+    }
+
+    /// Along x / r, sum_j P(j | x) (R_j I1(k_j) / I0(k_j) - r) / s^2.
+    fn gradient(&self, x: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        let mut shares = vec![0.0; self.radii.len()];
+        self.log_joint(x, &mut shares);
+        let log_p = normalise(&mut shares);
+        let r = x[0].hypot(x[1]);
+        if r == 0.0 || log_p == f64::NEG_INFINITY {
+            return;
+        }
+        let variance = self.std * self.std;
+        let pull = |radius: &f64| (radius - r) + radius * log_i0e_slope(r * radius / variance);
+        let shares = shares.iter().zip(&self.radii).filter(|(s, _)| **s > 0.0);
+        let slope = shares.map(|(s, radius)| s * pull(radius)).sum::<f64>() / variance;
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = slope * (x / r);
+        }
+    }
+
+    fn support(&self) -> Support {
+        Support::Everywhere
     }
 
     fn entropy(&self) -> Entropy {

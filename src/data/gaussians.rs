@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use candle_core::Tensor;
 
 use super::sampling::{sample_rows, square_view, Labelled, Modes};
-use super::{DataSet, Entropy, Truth};
+use super::truth::normalise;
+use super::{DataSet, Entropy, Support, Truth};
 use crate::rng::Rng;
 use crate::Result;
 
@@ -76,6 +77,26 @@ impl Component {
                 })
                 .map(|y| y * y)
                 .sum(),
+        }
+    }
+
+    /// Adds r d log N(x; m, L L^T) / dx = -r L^-T L^-1 (x - m) to `out`.
+    fn add_gradient(&self, x: &[f64], r: f64, out: &mut [f64]) {
+        match &self.scale {
+            Scale::Diagonal { inverse, .. } => {
+                for (((out, x), m), w) in out.iter_mut().zip(x).zip(&self.mean).zip(inverse) {
+                    *out -= r * ((x - m) * w) * w;
+                }
+            }
+            Scale::Full { inverse, .. } => {
+                for row in rows(inverse, self.mean.len()) {
+                    let centred = x.iter().zip(&self.mean).map(|(x, m)| x - m);
+                    let y: f64 = row.iter().zip(centred).map(|(w, c)| w * c).sum();
+                    for (out, w) in out.iter_mut().zip(row) {
+                        *out -= r * y * w;
+                    }
+                }
+            }
         }
     }
 
@@ -234,6 +255,23 @@ impl Truth for GaussianMixture {
         for ((out, component), w) in out.iter_mut().zip(&self.components).zip(&self.log_weights) {
             *out = w + component.log_density(x);
         }
+    }
+
+    /// sum_k P(k | x) d log N_k(x) / dx
+    fn gradient(&self, x: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        let mut shares = vec![0.0; self.components.len()];
+        self.log_joint(x, &mut shares);
+        normalise(&mut shares);
+        for (component, r) in self.components.iter().zip(&shares) {
+            if *r > 0.0 {
+                component.add_gradient(x, *r, out);
+            }
+        }
+    }
+
+    fn support(&self) -> Support {
+        Support::Everywhere
     }
 
     fn entropy(&self) -> Entropy {

@@ -2,6 +2,8 @@
 
 mod bad_values;
 mod golden;
+mod gradients;
+mod maxent;
 mod points;
 mod settings;
 

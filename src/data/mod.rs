@@ -34,6 +34,7 @@ mod grid;
 mod lattice;
 mod mixture;
 mod moons;
+mod problem;
 mod quadrature;
 mod ring;
 mod sampling;
@@ -53,9 +54,12 @@ pub use circles::CirclesSpec;
 pub use grid::GridSpec;
 pub use mixture::{MixtureSpec, StdDev};
 pub use moons::MoonsSpec;
+pub use problem::Problem;
 pub use ring::RingSpec;
 pub use spec::{DataSpec, Kind, KINDS};
-pub use truth::{judge, log_densities, log_density, low_density_level, Judgement, Level};
+pub use truth::{
+    judge, log_densities, log_density, low_density_level, Judgement, Level, LogDensity,
+};
 
 /// A source of points.
 pub trait DataSet: Send + Sync {
@@ -78,9 +82,40 @@ pub trait Truth: Send + Sync {
     /// `x` has D coordinates and `out` one place per mode. A point with a coordinate that is not
     /// finite gets -inf for every mode, so no NaN comes out.
     fn log_joint(&self, x: &[f64], out: &mut [f64]);
+    /// Writes d log p(x) / dx to `out`, D places; 0 where log p is not finite or has no derivative.
+    fn gradient(&self, x: &[f64], out: &mut [f64]);
+    /// Where the density is above 0.
+    fn support(&self) -> Support;
+    /// Whether log p is finite on all of R^D and its gradient leads back from everywhere, as an
+    /// objective needs that pulls a model's own samples towards the law. A kink at single points is
+    /// no obstacle.
+    fn is_smooth(&self) -> bool {
+        self.support() == Support::Everywhere
+    }
     /// Differential entropy. Where it has no closed form it is computed at the first call and
     /// kept.
     fn entropy(&self) -> Entropy;
+}
+
+/// Where a density is above 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// All of R^D.
+    Everywhere,
+    /// x_d > 0 and sum_d x_d < 1.
+    Simplex,
+    /// A part of R^D, in words.
+    Part(&'static str),
+}
+
+impl std::fmt::Display for Support {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Everywhere => "everywhere",
+            Self::Simplex => "the simplex",
+            Self::Part(words) => words,
+        })
+    }
 }
 
 /// Differential entropy in nats, and how well it is known.

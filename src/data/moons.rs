@@ -11,8 +11,8 @@ use super::checks;
 use super::lattice::{normal_quantile, shifted_mean, Lattice};
 use super::quadrature::{integrate, Budget, Estimate, Step};
 use super::sampling::{sample_rows, square_view, Labelled};
-use super::truth::log_density;
-use super::{DataSet, Entropy, Truth};
+use super::truth::{log_density, normalise};
+use super::{DataSet, Entropy, Support, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
 use crate::Result;
@@ -174,6 +174,26 @@ impl Truth for Moons {
             let (a, b) = turned(j, x);
             *out = self.arc.log_density(a, b) - std::f64::consts::LN_2;
         }
+    }
+
+    fn gradient(&self, x: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        let mut shares = [0.0; 2];
+        self.log_joint(x, &mut shares);
+        normalise(&mut shares);
+        for (j, share) in shares.into_iter().enumerate() {
+            if share > 0.0 {
+                let (a, b) = turned(j, x);
+                let slope = self.arc.log_density_gradient(a, b);
+                for (out, slope) in out.iter_mut().zip(slope) {
+                    *out += share * TURNS[j] * slope;
+                }
+            }
+        }
+    }
+
+    fn support(&self) -> Support {
+        Support::Everywhere
     }
 
     fn entropy(&self) -> Entropy {

@@ -1,15 +1,18 @@
 //! Densities, labels and responsibilities from a [`Truth`], for one point or many.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::{DataSet, Truth};
 use crate::num::{self, log_sum_exp_slice};
 use crate::rng::Rng;
+use crate::rows::RowFunction;
 use crate::{Error, Result};
 
 /// Replaces log(w_j p_j(x)) by the probability of mode j given x; all zero where p(x) = 0. Returns
 /// log p(x).
-fn normalise(joint: &mut [f64]) -> f64 {
+pub(super) fn normalise(joint: &mut [f64]) -> f64 {
     let max = joint.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if max == f64::NEG_INFINITY {
         joint.fill(0.0);
@@ -38,6 +41,49 @@ pub fn log_density(truth: &dyn Truth, x: &[f64]) -> f64 {
     let mut joint = vec![0.0; truth.weights().len()];
     truth.log_joint(x, &mut joint);
     log_sum_exp_slice(&joint)
+}
+
+/// log p as a differentiable function of points.
+///
+/// ```
+/// use std::sync::Arc;
+/// use candle_core::{Device, Var};
+/// use mdn::data::{DataSet, DataSpec, LogDensity, RingSpec};
+///
+/// let data: Arc<dyn DataSet> = DataSpec::Ring(RingSpec::default()).build()?.into();
+/// let log_p = Arc::new(LogDensity::new(data).expect("a ring is synthetic"));
+/// let x = Var::new(&[[0.5f64, 1.0], [2.0, -1.0]], &Device::Cpu)?;
+/// let values = mdn::rows::apply(x.as_tensor(), log_p)?; // (2, 1)
+/// let gradients = values.sum_all()?.backward()?;
+/// assert_eq!(gradients.get(&x).expect("a gradient").dims(), [2, 2]);
+/// # Ok::<(), mdn::Error>(())
+/// ```
+pub struct LogDensity(Arc<dyn DataSet>);
+
+impl LogDensity {
+    /// `None` where the density of the data is not known.
+    pub fn new(data: Arc<dyn DataSet>) -> Option<Self> {
+        data.truth()?;
+        Some(Self(data))
+    }
+}
+
+impl RowFunction for LogDensity {
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    fn value(&self, x: &[f64], out: &mut [f64]) {
+        out[0] = self.0.truth().map_or(f64::NAN, |t| log_density(t, x));
+    }
+
+    fn vjp(&self, x: &[f64], cotangent: &[f64], out: &mut [f64]) {
+        out.fill(f64::NAN);
+        if let Some(truth) = self.0.truth() {
+            truth.gradient(x, out);
+            out.iter_mut().for_each(|v| *v *= cotangent[0]);
+        }
+    }
 }
 
 /// What a truth says of one point.

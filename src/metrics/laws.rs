@@ -3,7 +3,7 @@
 
 use super::evaluation::{Grid, Known, ModeShares};
 use super::{Cost, Evaluation, Outcome, METRICS};
-use crate::data::{Entropy, Level, Truth};
+use crate::data::{Entropy, Level, Support, Truth};
 
 const N: usize = 1000;
 
@@ -23,6 +23,12 @@ impl Truth for Steps {
             2 => out[1] = -20.0,
             _ => {}
         }
+    }
+    fn gradient(&self, _x: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+    }
+    fn support(&self) -> Support {
+        Support::Part("[0, 3)")
     }
     fn entropy(&self) -> Entropy {
         Entropy {

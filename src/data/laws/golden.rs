@@ -13,7 +13,7 @@ const TEXT: &str = include_str!(concat!(
     "/tests/reference/synthetic_targets.json"
 ));
 
-fn numbers(value: &Value) -> Vec<f64> {
+pub(super) fn numbers(value: &Value) -> Vec<f64> {
     let list = value.as_array().expect("a list");
     // null stands for zero density.
     list.iter()
