@@ -1,8 +1,8 @@
-//! What every bijection owes, in f64, each member by name.
+//! What every bijection owes, in f64, each member by name; the support maps among them.
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::{Bijection, BijectionSpec};
+use super::{Bijection, BijectionSpec, BoxSpec, PerCoordinate, SupportSpec};
 use crate::nn::Params;
 use crate::num::to_vec;
 use crate::rng::Rng;
@@ -13,6 +13,8 @@ struct Case {
     name: String,
     params: Params,
     bijection: Box<dyn Bijection>,
+    /// `None` for a support map, which has no parameters and whose inverse takes only its points.
+    spec: Option<BijectionSpec>,
     dim: usize,
     rng: Rng,
 }
@@ -31,14 +33,34 @@ fn cases(std: f64) -> Vec<Case> {
                 name,
                 params,
                 bijection,
+                spec: Some(spec.clone()),
                 dim,
                 rng: rng.fork("points"),
+            });
+        }
+    }
+    for dim in DIMS {
+        let uneven = BoxSpec {
+            low: PerCoordinate::Each((0..dim).map(|d| d as f64 - 2.0).collect()),
+            high: PerCoordinate::Each((0..dim).map(|d| 2.0 * d as f64 - 1.0).collect()),
+        };
+        let uneven = ("box (uneven)", SupportSpec::Box(uneven));
+        for (name, spec) in SupportSpec::examples().into_iter().chain([uneven]) {
+            let name = format!("{name}, D = {dim}");
+            all.push(Case {
+                rng: Rng::new(5).fork(&name),
+                name,
+                params: Params::seeded(Rng::new(0), DType::F64, &Device::Cpu),
+                bijection: spec.build(dim).unwrap(),
+                spec: None,
+                dim,
             });
         }
     }
     all
 }
 
+/// Points of the base side.
 fn points(case: &Case, n: usize, scale: f64) -> Tensor {
     let mut rng = case.rng.clone();
     (rng.normal_tensor((n, case.dim), DType::F64, &Device::Cpu)
@@ -46,6 +68,25 @@ fn points(case: &Case, n: usize, scale: f64) -> Tensor {
         * scale)
         .unwrap()
 }
+
+/// Points that the map of this direction takes.
+fn points_for(direction: &str, case: &Case, n: usize, scale: f64) -> Tensor {
+    let z = points(case, n, scale);
+    match (direction, &case.spec) {
+        ("inverse", None) => case.bijection.forward_and_log_det(&z).unwrap().0,
+        _ => z,
+    }
+}
+
+fn apply(direction: &str, case: &Case, v: &Tensor) -> (Tensor, Tensor) {
+    match direction {
+        "forward" => case.bijection.forward_and_log_det(v),
+        _ => case.bijection.inverse_and_log_det(v),
+    }
+    .unwrap()
+}
+
+const BOTH: [&str; 2] = ["forward", "inverse"];
 
 fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
     to_vec(&(a - b).unwrap()).unwrap().iter().fold(0.0, |m, v| {
@@ -65,21 +106,18 @@ fn all_pass(faults: &[String]) {
 fn round_trips_both_ways_and_log_dets_cancel() {
     let mut faults = Vec::new();
     for case in cases(0.4) {
-        let v = points(&case, 200, 1.5);
-        let there = [
-            case.bijection.forward_and_log_det(&v).unwrap(),
-            case.bijection.inverse_and_log_det(&v).unwrap(),
-        ];
-        let back = [
-            case.bijection.inverse_and_log_det(&there[0].0).unwrap(),
-            case.bijection.forward_and_log_det(&there[1].0).unwrap(),
-        ];
-        for (way, (t, b)) in ["z->x->z", "x->z->x"].iter().zip(there.iter().zip(&back)) {
-            let gap = largest_gap(&b.0, &v);
-            let log_det_gap = largest_gap(&t.1.neg().unwrap(), &b.1);
+        for (direction, back) in BOTH.iter().zip(["inverse", "forward"]) {
+            let v = points_for(direction, &case, 200, 1.5);
+            let there = apply(direction, &case, &v);
+            let again = apply(back, &case, &there.0);
+            let gap = largest_gap(&again.0, &v);
+            let log_det_gap = largest_gap(&there.1.neg().unwrap(), &again.1);
             // Negated so that NaN is a fault too.
             if !(gap < 1e-8 && log_det_gap < 1e-7) {
-                faults.push(format!("{} {way}: {gap:e}, {log_det_gap:e}", case.name));
+                faults.push(format!(
+                    "{} {direction} and back: {gap:e}, {log_det_gap:e}",
+                    case.name
+                ));
             }
         }
     }
@@ -111,13 +149,9 @@ fn log_abs_det(mut a: Vec<Vec<f64>>) -> f64 {
 fn log_dets_are_those_of_the_autodiff_jacobian() {
     let mut faults = Vec::new();
     for case in cases(0.4) {
-        for direction in ["forward", "inverse"] {
-            let v = Var::from_tensor(&points(&case, 20, 1.5)).unwrap();
-            let (u, log_det) = match direction {
-                "forward" => case.bijection.forward_and_log_det(v.as_tensor()),
-                _ => case.bijection.inverse_and_log_det(v.as_tensor()),
-            }
-            .unwrap();
+        for direction in BOTH {
+            let v = Var::from_tensor(&points_for(direction, &case, 20, 1.5)).unwrap();
+            let (u, log_det) = apply(direction, &case, v.as_tensor());
             // Points do not see each other, so the gradient of a column's sum holds that column's
             // row of every point's Jacobian.
             let rows: Vec<Vec<Vec<f64>>> = (0..case.dim)
@@ -167,7 +201,8 @@ fn couplings_transform_every_coordinate() {
 fn starts_as_the_identity() {
     let mut faults = Vec::new();
     for case in cases(0.0) {
-        if case.name.contains("permutation") {
+        // A reordering is never the identity, and nor is a map onto less than the whole space.
+        if case.name.contains("permutation") || case.spec.is_none() {
             continue;
         }
         let z = points(&case, 50, 2.0);
@@ -185,13 +220,8 @@ fn starts_as_the_identity() {
 fn every_parameter_has_a_gradient_in_both_directions() {
     let mut faults = Vec::new();
     for case in cases(0.4) {
-        let v = points(&case, 100, 1.0);
-        for direction in ["forward", "inverse"] {
-            let (u, log_det) = match direction {
-                "forward" => case.bijection.forward_and_log_det(&v),
-                _ => case.bijection.inverse_and_log_det(&v),
-            }
-            .unwrap();
+        for direction in BOTH {
+            let (u, log_det) = apply(direction, &case, &points_for(direction, &case, 100, 1.0));
             let sum = (u.sqr().unwrap().sum_all().unwrap() + log_det.sum_all().unwrap()).unwrap();
             let gradients = sum.backward().unwrap();
             for (name, var) in case.params.trainable() {
@@ -211,13 +241,59 @@ fn every_parameter_has_a_gradient_in_both_directions() {
     all_pass(&faults);
 }
 
+/// Along a random direction through parameters and points together: autodiff against a central
+/// difference.
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let mut faults = Vec::new();
+    for case in cases(0.4) {
+        for direction in BOTH {
+            let v = Var::from_tensor(&points_for(direction, &case, 20, 1.0)).unwrap();
+            let mut rng = case.rng.fork("direction");
+            let mut normal = |t: &Tensor| {
+                rng.normal_tensor(t.shape().clone(), DType::F64, &Device::Cpu)
+                    .unwrap()
+            };
+            let cotangents = (normal(&v), normal(&v.sum(1).unwrap()));
+            let mut moved: Vec<Var> = case.params.trainable().into_iter().map(|p| p.1).collect();
+            moved.push(v.clone());
+            let steps: Vec<Tensor> = moved.iter().map(|var| normal(var)).collect();
+            let starts: Vec<Tensor> = moved.iter().map(|var| var.copy().unwrap()).collect();
+            let value = || {
+                let (u, log_det) = apply(direction, &case, v.as_tensor());
+                let along = (u * &cotangents.0).unwrap().sum_all().unwrap();
+                (along + (log_det * &cotangents.1).unwrap().sum_all().unwrap()).unwrap()
+            };
+            let gradients = value().backward().unwrap();
+            let slope: f64 = moved
+                .iter()
+                .zip(&steps)
+                .filter_map(|(var, step)| Some((gradients.get(var.as_tensor())? * step).unwrap()))
+                .map(|product| to_vec(&product).unwrap().iter().sum::<f64>())
+                .sum();
+            let at = |by: f64| {
+                for ((var, start), step) in moved.iter().zip(&starts).zip(&steps) {
+                    var.set(&(start + (step * by).unwrap()).unwrap()).unwrap();
+                }
+                value().to_scalar::<f64>().unwrap()
+            };
+            let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
+            if !((slope - expected).abs() < 1e-5 * expected.abs().max(1.0)) {
+                faults.push(format!(
+                    "{} {direction}: {slope} against {expected}",
+                    case.name
+                ));
+            }
+            at(0.0);
+        }
+    }
+    all_pass(&faults);
+}
+
 #[test]
 fn parameters_read_back_give_the_same_map() {
     for case in cases(0.4) {
-        let (_, spec) = BijectionSpec::examples()
-            .into_iter()
-            .find(|(n, _)| case.name.starts_with(&format!("{n},")))
-            .unwrap();
+        let Some(spec) = &case.spec else { continue };
         let loaded =
             Params::from_tensors(case.params.snapshot().unwrap(), DType::F64, &Device::Cpu);
         let (again, _) = spec.build(&loaded, case.dim, None).unwrap();
@@ -271,4 +347,19 @@ fn data_initialisation_standardises() {
     assert!(var.iter().all(|v| (v - 1.0).abs() < 1e-12), "{var:?}");
     let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
     assert!(spec.build(&params, 3, None).is_err());
+}
+
+#[test]
+fn stacks_without_layers_and_unknown_keys_are_refused() {
+    for kind in ["planar", "radial"] {
+        let parse = |text: &str| toml::from_str::<BijectionSpec>(&format!("{kind} = {text}"));
+        for layers in [0, 1001] {
+            let spec = parse(&format!("{{ layers = {layers} }}")).unwrap();
+            let bad = spec.check().unwrap_err();
+            assert_eq!(bad.key, format!("{kind}.layers"));
+            assert_eq!(bad.got, layers.to_string());
+        }
+        parse("{}").unwrap().check().unwrap();
+        assert!(parse("{ layer = 3 }").is_err(), "{kind}");
+    }
 }

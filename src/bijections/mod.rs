@@ -10,16 +10,22 @@ pub mod chain;
 pub mod coupling;
 pub mod linear;
 pub mod permutation;
+pub mod planar;
+pub mod radial;
 mod spec;
 pub mod spline;
+pub mod support;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod laws;
 
 pub use spec::{
     AffineCouplingSpec, BijectionSpec, Built, ElementwiseInit, ElementwiseSpec, LinearSpec, Mixing,
-    Order, PermutationSpec, SplineCouplingSpec,
+    Order, PermutationSpec, PlanarSpec, RadialSpec, SplineCouplingSpec,
 };
+pub use support::{BoxSpec, PerCoordinate, Support, SupportSpec};
 
 /// x = f(z). `z`, `x`: (n, dim); log-dets: (n,), each of the map its method names.
 pub trait Bijection: Send + Sync {

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{affine, chain, coupling, linear, permutation, pull_back, Bijection};
+use super::{affine, chain, coupling, linear, permutation, planar, pull_back, radial, Bijection};
 use crate::error::BadValue;
 use crate::nn::mlp::{check_hidden, Activation};
 use crate::nn::Params;
@@ -24,6 +24,10 @@ pub enum BijectionSpec {
     Linear(LinearSpec),
     /// A fixed reordering of the coordinates.
     Permutation(PermutationSpec),
+    /// A stack of planar layers.
+    Planar(PlanarSpec),
+    /// A stack of radial layers.
+    Radial(RadialSpec),
     /// Several, applied one after the other from base to data.
     Chain(Vec<BijectionSpec>),
 }
@@ -142,6 +146,34 @@ pub enum Order {
     Shuffle,
 }
 
+/// `planar = { layers = 32 }`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlanarSpec {
+    /// Number of layers.
+    pub layers: usize,
+}
+
+impl Default for PlanarSpec {
+    fn default() -> Self {
+        Self { layers: 32 }
+    }
+}
+
+/// `radial = { layers = 16 }`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RadialSpec {
+    /// Number of layers.
+    pub layers: usize,
+}
+
+impl Default for RadialSpec {
+    fn default() -> Self {
+        Self { layers: 16 }
+    }
+}
+
 /// A bijection that was built, and the points it was built from pulled back to its base side.
 pub type Built = (Box<dyn Bijection>, Option<Tensor>);
 
@@ -175,6 +207,8 @@ impl BijectionSpec {
             },
             Self::Linear(_) => Box::new(linear::Linear::new(params, dim)?),
             Self::Permutation(s) => Box::new(permutation::Permutation::new(params, dim, s.order)?),
+            Self::Planar(s) => Box::new(planar::Planar::new(params, dim, s.layers)?),
+            Self::Radial(s) => Box::new(radial::Radial::new(params, dim, s.layers)?),
         };
         let points = pull_back(bijection.as_ref(), points)?;
         Ok((bijection, points))
@@ -220,6 +254,8 @@ impl BijectionSpec {
                     order: Order::Shuffle,
                 }),
             ),
+            ("planar", Self::Planar(PlanarSpec { layers: 3 })),
+            ("radial", Self::Radial(RadialSpec { layers: 3 })),
             (
                 "chain",
                 Self::Chain(vec![
@@ -264,6 +300,8 @@ impl BijectionSpec {
                 })
                 .map_err(|e| e.below("spline_coupling")),
             Self::Elementwise(_) | Self::Linear(_) | Self::Permutation(_) => Ok(()),
+            Self::Planar(s) => check_layers(s.layers).map_err(|e| e.below("planar")),
+            Self::Radial(s) => check_layers(s.layers).map_err(|e| e.below("radial")),
             Self::Chain(members) => {
                 BadValue::unless(!members.is_empty(), "chain", "at least one member", "[]")?;
                 members
@@ -275,12 +313,16 @@ impl BijectionSpec {
     }
 }
 
-fn check_stack(layers: usize, hidden: &[usize]) -> std::result::Result<(), BadValue> {
+fn check_layers(layers: usize) -> std::result::Result<(), BadValue> {
     BadValue::unless(
         (1..=1000).contains(&layers),
         "layers",
         "1 <= `layers` <= 1000",
         layers,
-    )?;
+    )
+}
+
+fn check_stack(layers: usize, hidden: &[usize]) -> std::result::Result<(), BadValue> {
+    check_layers(layers)?;
     check_hidden(hidden)
 }

@@ -71,6 +71,14 @@ const BIJECTIONS: &[Line] = &[
     ("linear", "a learned invertible matrix"),
     ("permutation", "a fixed reordering of the coordinates"),
     (
+        "planar",
+        "a stack of planar layers (Rezende and Mohamed 2015), its inverse iterative",
+    ),
+    (
+        "radial",
+        "a stack of radial layers (Rezende and Mohamed 2015)",
+    ),
+    (
         "chain",
         "an array of bijections, the first nearest the base",
     ),

@@ -33,8 +33,8 @@ pub(super) fn fuse(
             Ok(Fused::new(dim, layers, base, isa))
         }
         _ => Err(
-            "layers that they have; got another (they lack RAD's `net` gates and the activations \
-             `silu` and `gelu`; try --kernels plain)",
+            "layers that they have; got another (they lack planar and radial layers, RAD's `net` \
+             gates and the activations `silu` and `gelu`; try --kernels plain)",
         ),
     };
     match fused {

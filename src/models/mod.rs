@@ -12,6 +12,7 @@ pub mod flow;
 pub mod fold;
 pub mod rad;
 mod spec;
+pub mod supported;
 
 #[cfg(test)]
 mod fused_laws;
