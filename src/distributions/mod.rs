@@ -8,6 +8,7 @@ use crate::Result;
 
 pub mod mixture;
 pub mod normal;
+pub mod relaxed;
 mod spec;
 
 #[cfg(test)]
