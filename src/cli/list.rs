@@ -8,7 +8,7 @@ use super::output::{columns, print};
 use super::Exit;
 use crate::bijections::BijectionSpec;
 use crate::data::KINDS;
-use crate::distributions::BaseSpec;
+use crate::distributions::{BaseSpec, MixtureDraws};
 use crate::metrics::METRICS;
 use crate::models::ModelSpec;
 use crate::objectives::OBJECTIVES;
@@ -35,6 +35,8 @@ enum Kind {
     Bijections,
     /// Distributions at the base side: the key `base` of a model
     Bases,
+    /// Ways to sample a mixture base in training: the key `draws` of `base.mixture`
+    Draws,
     /// What is measured on every trained model
     Metrics,
     /// What is drawn
@@ -86,7 +88,33 @@ const BIJECTIONS: &[Line] = &[
 
 const BASES: &[Line] = &[
     ("normal", "N(0, I)"),
-    ("mixture", "a trainable mixture of diagonal Gaussians"),
+    (
+        "mixture",
+        "a trainable mixture of diagonal Gaussians; its `draws`: mdn list draws",
+    ),
+];
+
+const DRAWS: &[Line] = &[
+    (
+        "stratified",
+        "samples of every component, weighted; unbiased",
+    ),
+    (
+        "gumbel_softmax",
+        "parameters mixed by relaxed weights (Jang et al. 2017, Maddison et al. 2017); biased",
+    ),
+    (
+        "straight_through",
+        "a component forward, relaxed weights backward; biased for the weights",
+    ),
+    (
+        "score",
+        "sampled components, with the score of their weights; unbiased",
+    ),
+    (
+        "implicit",
+        "samples that move with the distribution function (Figurnov et al. 2018); unbiased",
+    ),
 ];
 
 /// A member's settings with their defaults, as they stand in an experiment file. `typed` is the
@@ -98,7 +126,7 @@ fn settings<T: Serialize + DeserializeOwned>(name: &str, typed: &str) -> String 
     match full.as_ref().and_then(|v| v.get(name)) {
         Some(toml::Value::Table(table)) if table.is_empty() => "{}".to_owned(),
         Some(value) => value.to_string(),
-        None => typed.to_owned(),
+        None => full.map_or_else(|| typed.to_owned(), |whole| whole.to_string()),
     }
 }
 
@@ -129,6 +157,7 @@ impl Kind {
             Self::Models => with::<ModelSpec>(MODELS),
             Self::Bijections => with::<BijectionSpec>(BIJECTIONS),
             Self::Bases => with::<BaseSpec>(BASES),
+            Self::Draws => with::<MixtureDraws>(DRAWS),
             Self::Metrics => METRICS
                 .iter()
                 .map(|m| plain(m.name(), &format!("{} [{}]", m.describe(), m.unit())))
@@ -214,13 +243,14 @@ mod tests {
         assert_eq!(of(MODELS), members::<ModelSpec>());
         assert_eq!(of(BIJECTIONS), members::<BijectionSpec>());
         assert_eq!(of(BASES), members::<BaseSpec>());
+        assert_eq!(of(DRAWS), members::<MixtureDraws>());
         let data: Vec<String> = Kind::Data
             .lines()
             .into_iter()
             .map(|[name, ..]| name)
             .collect();
         assert_eq!(data, members::<DataSpec>());
-        for kind in [Kind::Models, Kind::Bijections, Kind::Bases] {
+        for kind in [Kind::Models, Kind::Bijections, Kind::Bases, Kind::Draws] {
             for [name, _, settings] in kind.lines() {
                 let full = ["normal", "linear"].contains(&name.as_str()) || settings.len() > 4;
                 assert!(full, "{name}: {settings}");

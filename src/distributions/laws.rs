@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{BaseSpec, Distribution};
+use super::{BaseSpec, Distribution, MixtureDraws};
 use crate::nn::Params;
 use crate::num::{from_rows, in_chunks, to_vec, LN_2PI};
 use crate::rng::Rng;
@@ -18,8 +18,41 @@ pub struct Case {
     pub distribution: Box<dyn Distribution>,
 }
 
+/// What draws of a biased strategy do not owe; their own tests say what they owe instead.
+#[derive(Default)]
+pub struct Excused {
+    /// The log_prob of draws stands for the density of a relaxed distribution.
+    own_log_prob: bool,
+    /// Parameters whose gradient of a weighted mean is biased.
+    gradients: &'static [&'static str],
+}
+
+impl Excused {
+    fn of(spec: &BaseSpec) -> Self {
+        let BaseSpec::Mixture(mixture) = spec else {
+            return Self::default();
+        };
+        match &mixture.draws {
+            MixtureDraws::GumbelSoftmax(s) if !s.is_exact_at(1.0) => Self {
+                own_log_prob: true,
+                gradients: &["logits", "means", "log_stds"],
+            },
+            MixtureDraws::StraightThrough(_) => Self {
+                own_log_prob: false,
+                gradients: &["logits"],
+            },
+            _ => Self::default(),
+        }
+    }
+}
+
 /// The laws that `case` breaks, each with its name.
 pub fn faults(case: &Case) -> Vec<String> {
+    faults_but(case, &Excused::default())
+}
+
+/// The same without the laws that are not owed.
+fn faults_but(case: &Case, excused: &Excused) -> Vec<String> {
     let rng = Rng::new(11).fork(&case.name);
     let mut faults = Vec::new();
     let mut say = |law: &str, what: String| faults.push(format!("{}: {law}: {what}", case.name));
@@ -28,7 +61,7 @@ pub fn faults(case: &Case) -> Vec<String> {
     let draws = q.draws(500, 1.0, &mut rng.fork("draws")).unwrap();
     let again = q.log_prob(&draws.x).unwrap();
     let gap = largest(&(draws.log_prob - &again).unwrap());
-    if !(gap < 1e-8) {
+    if !(gap < 1e-8) && !excused.own_log_prob {
         say("draws carry their own log_prob", format!("{gap:e}"));
     }
     let mass: f64 = to_vec(&draws.log_weight)
@@ -65,7 +98,7 @@ pub fn faults(case: &Case) -> Vec<String> {
         }
     }
     if q.dim() == 1 {
-        for fault in weighted_gradient_faults(case, &rng) {
+        for fault in weighted_gradient_faults(case, excused, &rng) {
             say("gradient of a weighted mean", fault);
         }
     }
@@ -188,7 +221,7 @@ fn test_function(x: &Tensor) -> Tensor {
 }
 
 /// d/dtheta of E_q\[h\] by the draws' weights, against finite differences of its quadrature, in 1-D.
-fn weighted_gradient_faults(case: &Case, rng: &Rng) -> Vec<String> {
+fn weighted_gradient_faults(case: &Case, excused: &Excused, rng: &Rng) -> Vec<String> {
     let q = case.distribution.as_ref();
     let grid = from_rows(&axis(-40.0, 40.0, 20_000), 1, DType::F64, &Device::Cpu).unwrap();
     let h = test_function(&grid);
@@ -197,7 +230,8 @@ fn weighted_gradient_faults(case: &Case, rng: &Rng) -> Vec<String> {
         let sum = (density * &h).unwrap().sum_all().unwrap();
         sum.to_scalar::<f64>().unwrap() * 4e-3
     };
-    let parameters = case.params.trainable();
+    let mut parameters = case.params.trainable();
+    parameters.retain(|(name, _)| !excused.gradients.contains(&name.as_str()));
     let batches = 20;
     let mut estimates: Vec<Vec<Vec<f64>>> = vec![Vec::new(); parameters.len()];
     for b in 0..batches {
@@ -248,12 +282,29 @@ fn every_base_distribution_obeys_the_laws() {
             let params = Params::seeded(rng.fork("init"), DType::F64, &Device::Cpu);
             let distribution = spec.build(&params, dim, None).unwrap();
             params.perturb(0.4, &mut rng.fork("perturb"));
-            all.extend(faults(&Case {
+            let case = Case {
                 name,
                 params,
                 distribution,
-            }));
+            };
+            all.extend(faults_but(&case, &Excused::of(&spec)));
         }
     }
     assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+/// A strategy that is not among the examples would escape every law.
+#[test]
+fn every_strategy_has_an_example() {
+    for draws in MixtureDraws::examples() {
+        let name = draws.name();
+        let kind = std::mem::discriminant(&draws);
+        let seen = BaseSpec::examples()
+            .into_iter()
+            .any(|(_, spec)| match spec {
+                BaseSpec::Mixture(m) => std::mem::discriminant(&m.draws) == kind,
+                BaseSpec::Normal(_) => false,
+            });
+        assert!(seen, "{name}");
+    }
 }

@@ -2,13 +2,33 @@
 
 use candle_core::{DType, Device, Tensor, WithDType};
 
-use super::{Distribution, Draws, MixtureInit, MixturePart, MixtureSpec};
+use super::{
+    Distribution, Draws, MixtureDraws, MixtureInit, MixturePart, MixtureSpec, RelaxedSamples,
+};
 use crate::kernels;
-use crate::kmeans::kmeans;
 use crate::nn::Params;
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::{Error, Result};
+
+mod draws;
+mod implicit;
+mod relaxation;
+mod start;
+
+#[cfg(test)]
+mod implicit_laws;
+#[cfg(test)]
+mod relaxed_laws;
+#[cfg(test)]
+mod strategy_laws;
+#[cfg(test)]
+mod tests;
+
+use start::Start;
+
+/// Nested terms of [`Distribution::relaxed_samples`].
+const NESTED: usize = 256;
 
 /// p(z) = sum_k alpha_k N(z; mu_k, diag sigma_k^2), with alpha = softmax(logits) and log sigma as
 /// the parameter. log p is a log-sum-exp over the components.
@@ -18,6 +38,7 @@ pub struct Mixture {
     log_stds: Tensor,
     components: usize,
     dim: usize,
+    draws: MixtureDraws,
 }
 
 impl Mixture {
@@ -81,6 +102,7 @@ impl Mixture {
             })?,
             components: k,
             dim,
+            draws: spec.draws.clone(),
         })
     }
 
@@ -136,59 +158,26 @@ impl Mixture {
         Ok(Tensor::from_vec(x, shape, &Device::Cpu)?)
     }
 
+    /// Components of `n` samples.
+    fn components(&self, n: usize, rng: &mut Rng) -> Result<Vec<usize>> {
+        let weights: Vec<f64> = num::to_vec(&self.log_weights()?)?
+            .into_iter()
+            .map(f64::exp)
+            .collect();
+        Ok((0..n).map(|_| rng.categorical(&weights)).collect())
+    }
+
+    /// (n, dim) without gradients, on the CPU.
+    fn sample_on_host(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+        let component = self.components(n, rng)?;
+        match self.means.dtype() {
+            DType::F32 => self.place_on_host::<f32>(&component, rng),
+            _ => self.place_on_host::<f64>(&component, rng),
+        }
+    }
+
     fn noise(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         rng.normal_tensor((n, self.dim), self.means.dtype(), self.means.device())
-    }
-}
-
-struct Start {
-    logits: Vec<f64>,
-    means: Option<Vec<f64>>,
-    log_stds: Vec<f64>,
-}
-
-impl Start {
-    fn from_points(points: &[f64], dim: usize, k: usize, rng: &Rng) -> Self {
-        let clusters = kmeans(points, dim, k, 10, rng);
-        let found = clusters.len();
-        let n = clusters.labels.len() as f64;
-        let mut squares = vec![0.0; k * dim];
-        for (&label, point) in clusters.labels.iter().zip(points.chunks_exact(dim)) {
-            for (d, v) in point.iter().enumerate() {
-                squares[label * dim + d] += (v - clusters.centres[label * dim + d]).powi(2);
-            }
-        }
-        let mut noise = rng.fork("twins");
-        let sizes = clusters.sizes();
-        let overall = (clusters.inertia / (n * dim as f64)).sqrt().max(1e-3);
-        let mut start = Self {
-            logits: Vec::with_capacity(k),
-            means: Some(Vec::with_capacity(k * dim)),
-            log_stds: Vec::with_capacity(k * dim),
-        };
-        for c in 0..k {
-            // Fewer distinct points than components: the rest double existing clusters.
-            let of = if found > 0 { c % found } else { 0 };
-            let size = sizes.get(of).copied().unwrap_or(0) as f64;
-            start.logits.push(((size + 1.0) / (n + k as f64)).ln());
-            for d in 0..dim {
-                let i = of * dim + d;
-                let centre = clusters.centres.get(i).copied().unwrap_or(0.0);
-                // A cluster of one or two points must not start as a spike.
-                let std = (squares[i] / size.max(1.0)).sqrt().max(0.1 * overall);
-                // Twins in the same place would have the same gradient and never part.
-                let apart = if c < found {
-                    0.0
-                } else {
-                    0.1 * std * noise.normal()
-                };
-                if let Some(means) = &mut start.means {
-                    means.push(centre + apart);
-                }
-                start.log_stds.push(std.ln());
-            }
-        }
-        start
     }
 }
 
@@ -202,52 +191,34 @@ impl Distribution for Mixture {
     }
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
-        let weights: Vec<f64> = num::to_vec(&self.log_weights()?)?
-            .into_iter()
-            .map(f64::exp)
-            .collect();
-        let component: Vec<usize> = (0..n).map(|_| rng.categorical(&weights)).collect();
-        let x = match self.means.dtype() {
-            DType::F32 => self.place_on_host::<f32>(&component, rng)?,
-            _ => self.place_on_host::<f64>(&component, rng)?,
-        };
-        Ok(x.to_device(self.means.device())?)
+        Ok(self
+            .sample_on_host(n, rng)?
+            .to_device(self.means.device())?)
     }
 
-    /// Stratified: a fixed number n_k of samples from every component, near n alpha_k and at least
-    /// two, each weighted alpha_k / n_k. Unbiased for weights, means and standard deviations, with
-    /// little variance for weights and means (measured against score-function, implicit and
-    /// enumerated estimators).
-    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
-        let log_weights = self.log_weights()?;
-        let counts: Vec<usize> = num::to_vec(&log_weights)?
-            .into_iter()
-            .map(|w| ((w.exp() * n as f64).ceil() as usize).max(2))
-            .collect();
-        let component: Vec<u32> = counts
-            .iter()
-            .enumerate()
-            .flat_map(|(k, &count)| std::iter::repeat_n(k as u32, count))
-            .collect();
-        let total = component.len();
-        let shares: Vec<f64> = component
-            .iter()
-            .map(|&k| -(counts[k as usize] as f64).ln())
-            .collect();
-        let component = Tensor::from_vec(component, total, self.means.device())?;
-        let shares = Tensor::from_vec(shares, total, &Device::Cpu)?
-            .to_dtype(self.means.dtype())?
-            .to_device(self.means.device())?;
-        let noise = self.noise(total, rng)?;
-        let x = self.place(&component, &noise)?;
-        let log_prob = self.log_prob(&x)?;
-        let log_weight = (log_weights.squeeze(0)?.index_select(&component, 0)? + shares)?;
-        Ok(Draws {
-            x,
-            log_prob,
-            log_weight,
-            strata: Some(counts),
-        })
+    fn draws(&self, n: usize, progress: f64, rng: &mut Rng) -> Result<Draws> {
+        match &self.draws {
+            MixtureDraws::Stratified => self.stratified(n, rng),
+            MixtureDraws::GumbelSoftmax(s) if s.is_exact_at(progress) => self.stratified(n, rng),
+            MixtureDraws::GumbelSoftmax(s) => {
+                self.gumbel_softmax(&s.density, s.temperature_at(progress), n, rng)
+            }
+            MixtureDraws::StraightThrough(s) => {
+                self.straight_through(s.temperature_at(progress), n, rng)
+            }
+            MixtureDraws::Score => self.scored(n, rng),
+            MixtureDraws::Implicit => self.implicit(n, rng),
+        }
+    }
+
+    fn relaxed_samples(&self, n: usize, rng: &mut Rng) -> Result<Option<RelaxedSamples>> {
+        match &self.draws {
+            MixtureDraws::GumbelSoftmax(s) if !s.is_exact_at(1.0) => {
+                let temperature = s.temperature_at(1.0);
+                Ok(Some(self.between_bounds(temperature, NESTED, n, rng)?))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn part(&self, z: &Tensor) -> Result<Option<Vec<u64>>> {
@@ -261,121 +232,5 @@ impl Distribution for Mixture {
             means: self.means.clone(),
             log_stds: self.log_stds.clone(),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use candle_core::Var;
-    use serde_json::Value;
-
-    fn rows(v: &Value) -> Vec<f64> {
-        match v {
-            Value::Array(items) => items.iter().flat_map(rows).collect(),
-            other => vec![other.as_f64().unwrap()],
-        }
-    }
-
-    fn spec(components: usize) -> MixtureSpec {
-        MixtureSpec {
-            components,
-            init: MixtureInit::Data,
-            spread: 1.0,
-            std: 1.0,
-            frozen: Vec::new(),
-        }
-    }
-
-    /// tests/reference/mog.json: mpmath with 50 digits, checked with torch 2.15.0; tolerances as
-    /// stated there.
-    #[test]
-    fn golden_values() {
-        let file: Value =
-            serde_json::from_str(include_str!("../../tests/reference/mog.json")).unwrap();
-        let mut faults = Vec::new();
-        for case in file["log_prob_cases"].as_array().unwrap() {
-            let tag = case["tag"].as_str().unwrap();
-            let k = case["logits"].as_array().unwrap().len();
-            let dim = case["z"].as_array().unwrap().len();
-            let tensor = |key: &str, shape: (usize, usize)| {
-                Tensor::from_vec(rows(&case[key]), shape, &Device::Cpu).unwrap()
-            };
-            let values = [
-                ("logits", tensor("logits", (1, k))),
-                ("means", tensor("mu", (k, dim))),
-                ("log_stds", tensor("log_sigma", (k, dim))),
-            ];
-            let params = Params::from_tensors(
-                values.into_iter().map(|(n, t)| (n.to_owned(), t)).collect(),
-                DType::F64,
-                &Device::Cpu,
-            );
-            let mixture = Mixture::new(&params, dim, &spec(k), None).unwrap();
-            let z = Var::from_tensor(&tensor("z", (1, dim))).unwrap();
-            let log_prob = mixture.log_prob(z.as_tensor()).unwrap();
-            let gradients = log_prob.sum_all().unwrap().backward().unwrap();
-            let mut check = |key: &str, got: &Tensor, tolerance: f64| {
-                let expected = rows(&case[key]);
-                let got = num::to_vec(got).unwrap();
-                let size = expected.iter().fold(1.0f64, |m, v| m.max(v.abs()));
-                for (g, e) in got.iter().zip(&expected) {
-                    if !((g - e).abs() <= tolerance * size) {
-                        faults.push(format!("{tag} {key}: {g} against {e}"));
-                    }
-                }
-            };
-            check("log_prob", &log_prob, 1e-12);
-            let responsibilities = mixture.responsibilities(z.as_tensor()).unwrap();
-            check("responsibilities", &responsibilities, 1e-11);
-            check("grad_z", gradients.get(z.as_tensor()).unwrap(), 1e-11);
-            for (name, var) in params.trainable() {
-                let key = match name.as_str() {
-                    "logits" => "grad_logits",
-                    "means" => "grad_mu",
-                    _ => "grad_log_sigma",
-                };
-                check(key, gradients.get(var.as_tensor()).unwrap(), 1e-11);
-            }
-        }
-        assert!(faults.is_empty(), "{}", faults.join("\n"));
-    }
-
-    #[test]
-    fn data_initialisation_finds_the_modes() {
-        let mut rng = Rng::new(2);
-        let modes = [(-4.0, 0.5), (0.0, 0.3), (5.0, 0.6)];
-        let mut points = Vec::new();
-        for i in 0..3000 {
-            let (mean, std) = modes[(i % 4).min(2)];
-            points.push(mean + std * rng.normal());
-        }
-        let points = num::from_rows(&points, 1, DType::F64, &Device::Cpu).unwrap();
-        let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
-        let mixture = Mixture::new(&params, 1, &spec(3), Some(&points)).unwrap();
-        let weights = num::to_vec(&mixture.log_weights().unwrap().exp().unwrap()).unwrap();
-        let means = num::to_vec(&mixture.means).unwrap();
-        let stds = num::to_vec(&mixture.log_stds.exp().unwrap()).unwrap();
-        let mut found: Vec<_> = (0..3).map(|k| (means[k], stds[k], weights[k])).collect();
-        found.sort_by(|a, b| a.0.total_cmp(&b.0));
-        for ((mean, std, weight), (m, s)) in found.iter().zip(modes) {
-            let share = if m == 5.0 { 0.5 } else { 0.25 };
-            assert!((mean - m).abs() < 0.15, "{found:?}");
-            assert!((std / s - 1.0).abs() < 0.2, "{found:?}");
-            assert!((weight - share).abs() < 0.02, "{found:?}");
-        }
-        let none = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
-        assert!(Mixture::new(&none, 1, &spec(3), None).is_err());
-    }
-
-    #[test]
-    fn frozen_parts_are_not_trained() {
-        let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
-        let mut spec = spec(3);
-        spec.init = MixtureInit::Random;
-        spec.frozen = vec![MixturePart::Means, MixturePart::Weights];
-        Mixture::new(&params, 2, &spec, None).unwrap();
-        let names: Vec<String> = params.trainable().into_iter().map(|(n, _)| n).collect();
-        assert_eq!(names, ["log_stds"]);
     }
 }

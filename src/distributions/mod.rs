@@ -8,12 +8,17 @@ use crate::Result;
 
 pub mod mixture;
 pub mod normal;
+pub mod relaxed;
 mod spec;
+mod strategy;
 
 #[cfg(test)]
 pub mod laws;
 
 pub use spec::{BaseSpec, MixtureInit, MixturePart, MixtureSpec, NormalSpec};
+pub use strategy::{
+    EntropyBound, GumbelSoftmaxSpec, MixtureDraws, NestedSpec, RelaxedDensity, StraightThroughSpec,
+};
 
 /// Weighted, differentiable samples: E_q\[h(X)\] ~ sum_i exp(log_weight_i) h(x_i), and the gradient
 /// of that sum estimates the gradient of the expectation without bias. A parameter's influence
@@ -26,10 +31,12 @@ pub struct Draws {
     pub log_prob: Tensor,
     /// (n,)
     pub log_weight: Tensor,
-    /// Sizes of the consecutive groups within which rows are independent, alike and of equal weight,
-    /// such as the rows of one component; rows of different groups are independent too. `None` where
-    /// rows hang together (a baseline made of the other rows, say): then only whole sets of draws
-    /// are independent of each other.
+    /// Sizes of the consecutive groups within which rows of x and log_weight are independent, alike
+    /// and of equal weight, such as the rows of one component; rows of different groups are
+    /// independent too. `None` where they hang together (a baseline made of the other rows, say):
+    /// then only whole sets of draws are independent of each other. A density made of the other
+    /// rows ([`RelaxedDensity::BatchIncludingOwn`]) couples log_prob alone: its mean is right, a
+    /// standard error from its rows is not.
     pub strata: Option<Vec<usize>>,
 }
 

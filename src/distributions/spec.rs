@@ -3,7 +3,10 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{mixture, normal, Distribution};
+use super::{
+    mixture, normal, Distribution, EntropyBound, GumbelSoftmaxSpec, MixtureDraws,
+    StraightThroughSpec,
+};
 use crate::error::BadValue;
 use crate::nn::Params;
 use crate::Result;
@@ -71,6 +74,16 @@ pub struct MixtureSpec {
     /// Parameters that are not trained.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<MixturePart>,
+    /// How samples for training are drawn, where an objective needs some.
+    #[serde(default)]
+    pub draws: MixtureDraws,
+}
+
+impl MixtureSpec {
+    /// How the mean of -log_prob over the draws stands to the entropy of what they sample.
+    pub fn entropy_bound(&self) -> EntropyBound {
+        self.draws.entropy_bound()
+    }
 }
 
 fn default_spread() -> f64 {
@@ -96,17 +109,28 @@ impl BaseSpec {
         })
     }
 
+    /// How the mean of -log_prob over the draws stands to the entropy of what they sample.
+    pub fn entropy_bound(&self) -> EntropyBound {
+        match self {
+            Self::Normal(_) => EntropyBound::Exact,
+            Self::Mixture(s) => s.entropy_bound(),
+        }
+    }
+
     /// One or more of each kind, with the name under which tests and `mdn list` show it.
     pub fn examples() -> Vec<(&'static str, Self)> {
-        let mixture = |components, frozen| {
+        let drawn = |components, frozen, draws| {
             Self::Mixture(MixtureSpec {
                 components,
                 init: MixtureInit::Random,
                 spread: 2.0,
                 std: 0.7,
                 frozen,
+                draws,
             })
         };
+        let mixture = |components, frozen| drawn(components, frozen, MixtureDraws::default());
+        let relaxed = GumbelSoftmaxSpec::default();
         vec![
             ("normal", Self::Normal(NormalSpec {})),
             ("mixture", mixture(3, Vec::new())),
@@ -114,6 +138,34 @@ impl BaseSpec {
             (
                 "mixture (frozen means)",
                 mixture(4, vec![MixturePart::Means]),
+            ),
+            ("mixture (score)", drawn(3, Vec::new(), MixtureDraws::Score)),
+            (
+                "mixture (implicit)",
+                drawn(3, Vec::new(), MixtureDraws::Implicit),
+            ),
+            (
+                "mixture (straight through)",
+                drawn(
+                    3,
+                    Vec::new(),
+                    MixtureDraws::StraightThrough(StraightThroughSpec::default()),
+                ),
+            ),
+            (
+                "mixture (Gumbel-softmax)",
+                drawn(3, Vec::new(), MixtureDraws::GumbelSoftmax(relaxed.clone())),
+            ),
+            (
+                "mixture (Gumbel-softmax, exact at the end)",
+                drawn(
+                    3,
+                    Vec::new(),
+                    MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
+                        exact_from: Some(0.9),
+                        ..relaxed
+                    }),
+                ),
             ),
         ]
     }
@@ -144,6 +196,7 @@ impl BaseSpec {
                     s.std,
                 )
             })
+            .and_then(|()| s.draws.check().map_err(|e| e.below("draws")))
             .map_err(|e| e.below("mixture")),
         }
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{clusters, flow, rad, Model};
 use crate::bijections::{AffineCouplingSpec, BijectionSpec};
-use crate::distributions::BaseSpec;
+use crate::distributions::{BaseSpec, MixtureDraws};
 use crate::error::BadValue;
 use crate::nn::mlp::{check_hidden, Activation};
 use crate::nn::Params;
@@ -263,6 +263,15 @@ impl RadSpec {
             "`fold_spread` >= 0",
             self.fold_spread,
         )?;
+        if let BaseSpec::Mixture(base) = &self.base {
+            // A RAD's draws carry the score of the whole path, so its base is never asked for any.
+            BadValue::unless(
+                base.draws == MixtureDraws::Stratified,
+                "base.mixture.draws",
+                "no `draws` below `rad`, which has its own (other ways need a `flow`)",
+                base.draws.name(),
+            )?;
+        }
         self.base.check().map_err(|e| e.below("base"))
     }
 }

@@ -51,6 +51,22 @@ fn inside<'t>(value: &'t DeValue<'_>) -> Vec<(&'t str, &'t DeValue<'t>)> {
     }
 }
 
+/// Everything below `key` of a table.
+fn below<'t>(
+    key: &'t str,
+    path: &[&'t str],
+    table: &'t DeValue<'_>,
+    places: &mut Vec<(Vec<&'t str>, &'t DeValue<'t>)>,
+) {
+    for (name, value) in inside(table).into_iter().filter(|(n, _)| *n == key) {
+        let path = [path, &[name]].concat();
+        for (next, _) in inside(value) {
+            below(next, &path, value, places);
+        }
+        places.push((path, value));
+    }
+}
+
 /// The first array where settings by name belong: read by position, `ring = [3]` would pass.
 fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
     let mut places: Vec<(Vec<&str>, &DeValue<'_>)> = Vec::new();
@@ -69,7 +85,9 @@ fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
                     let chosen = ["bijection", "base"].contains(&part);
                     for (member, value) in inside(value) {
                         if chosen && member != "chain" {
-                            places.push((vec![top, name, kind, part, member], value));
+                            let path = vec![top, name, kind, part, member];
+                            below("draws", &path, value, &mut places);
+                            places.push((path, value));
                         }
                     }
                 }

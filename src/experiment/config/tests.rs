@@ -60,6 +60,31 @@ const FAULTS: &[(&str, &str, &str)] = &[
          100000; got 0",
     ),
     (
+        "components = 8",
+        "components = 8, draws.gumbel_softmax = { temperature = 0.0 }",
+        "e/ring.toml:15: models.mixture_base.flow.base.mixture.draws.gumbel_softmax: expected 1e-4 <= \
+         `temperature` <= 1000; got 0",
+    ),
+    (
+        "components = 8",
+        "components = 8, draws.gumbel_softmax = [0.1]",
+        "e/ring.toml:15: models.mixture_base.flow.base.mixture.draws: expected `gumbel_softmax` to be \
+         a table of settings by name, as in `{}`; got an array",
+    ),
+    (
+        "components = 8",
+        "components = 8, draws = \"stratifed\"",
+        "e/ring.toml:15: models.mixture_base.flow.base.mixture: unknown choice `stratifed` (did you \
+         mean `stratified`?); expected one of `stratified`, `gumbel_softmax`, `straight_through`, \
+         `score`, `implicit`",
+    ),
+    (
+        "layers = 4",
+        "base.mixture = { components = 2, draws = \"score\" }",
+        "e/ring.toml:11: models.rad.rad.base.mixture: expected no `draws` below `rad`, which has its \
+         own (other ways need a `flow`); got score",
+    ),
+    (
         "ring = { modes = 8, radius = 4.0, std = 0.2 }",
         "ring = [8, 4.0, 0.2]",
         "e/ring.toml:8: data.ring: expected `ring` to be a table of settings by name, as in `{}`; \

@@ -1,0 +1,133 @@
+use super::*;
+
+fn read(text: &str) -> Result<MixtureDraws, String> {
+    #[derive(Deserialize)]
+    struct Base {
+        draws: MixtureDraws,
+    }
+    toml::from_str::<Base>(text)
+        .map(|b| b.draws)
+        .map_err(|e| e.message().to_owned())
+}
+
+#[test]
+fn the_file_says_it_as_documented() {
+    for spec in MixtureDraws::examples() {
+        let name = spec.name();
+        let short = match spec {
+            MixtureDraws::GumbelSoftmax(_) | MixtureDraws::StraightThrough(_) => {
+                format!("draws.{name} = {{}}")
+            }
+            _ => format!("draws = \"{name}\""),
+        };
+        assert_eq!(read(&short), Ok(spec.clone()), "{name}");
+        let written = toml::Value::try_from(&spec).unwrap();
+        assert_eq!(read(&format!("draws = {written}")), Ok(spec), "{written}");
+    }
+    let full = read(
+        "draws.gumbel_softmax = { temperature = 0.2, density = \"joint\", anneal_from = 1.0, \
+         anneal_over = 0.5, exact_from = 0.9 }",
+    );
+    let expected = GumbelSoftmaxSpec {
+        temperature: 0.2,
+        density: RelaxedDensity::Joint,
+        anneal_from: Some(1.0),
+        anneal_over: 0.5,
+        exact_from: Some(0.9),
+    };
+    assert_eq!(full, Ok(MixtureDraws::GumbelSoftmax(expected)));
+    let nested = read("draws.gumbel_softmax.density.nested_excluding_own = { inner = 7 }");
+    let expected = GumbelSoftmaxSpec {
+        density: RelaxedDensity::NestedExcludingOwn(NestedSpec { inner: 7 }),
+        ..GumbelSoftmaxSpec::default()
+    };
+    assert_eq!(nested, Ok(MixtureDraws::GumbelSoftmax(expected)));
+    for wrong in [
+        "draws = \"stratifed\"",
+        "draws.score = { temperature = 1.0 }",
+        "draws.gumbel_softmax = { tau = 1.0 }",
+        "draws.gumbel_softmax.density.nested_including_own = { outer = 1 }",
+        "draws.straight_through = { density = \"joint\" }",
+    ] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_are_named() {
+    let relaxed = |text: &str| {
+        let spec = read(&format!("draws.gumbel_softmax = {{ {text} }}")).unwrap();
+        spec.check().map_err(|e| e.to_string())
+    };
+    let inner = "`inner` <= 100000; got 0";
+    for (text, said) in [
+        (
+            "temperature = 0.0",
+            "gumbel_softmax.temperature: expected 1e-4 <=",
+        ),
+        ("temperature = nan", "`temperature` <= 1000; got NaN"),
+        ("anneal_from = 0.05", "`anneal_from` <= 1000; got 0.05"),
+        ("anneal_over = 0.0", "0 < `anneal_over` <= 1; got 0"),
+        ("exact_from = 0.0", "`draws = \"stratified\"`); got 0"),
+        ("exact_from = 1.0", "0 < `exact_from` < 1"),
+        (
+            "anneal_from = 1.0, exact_from = 0.5",
+            "`anneal_over`, so that",
+        ),
+        ("density.nested_including_own.inner = 0", inner),
+        ("density.nested_excluding_own.inner = 0", inner),
+    ] {
+        let why = relaxed(text).unwrap_err();
+        assert!(why.contains(said), "{text}: {why}");
+    }
+    assert_eq!(relaxed("exact_from = 0.5"), Ok(()));
+    let why = read("draws.straight_through.temperature = -1.0").unwrap();
+    let why = why.check().unwrap_err().to_string();
+    assert!(why.starts_with("straight_through.temperature"), "{why}");
+    for spec in MixtureDraws::examples() {
+        let name = spec.name();
+        assert_eq!(spec.check(), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn temperatures_fall_geometrically() {
+    let spec = GumbelSoftmaxSpec {
+        temperature: 0.01,
+        anneal_from: Some(1.0),
+        anneal_over: 0.5,
+        exact_from: Some(0.75),
+        ..GumbelSoftmaxSpec::default()
+    };
+    let expected = [(0.0, 1.0), (0.25, 0.1), (0.5, 0.01), (1.0, 0.01)];
+    for (progress, temperature) in expected {
+        let got = spec.temperature_at(progress);
+        assert!((got / temperature - 1.0).abs() < 1e-12, "{progress}: {got}");
+    }
+    assert!(!spec.is_exact_at(0.74) && spec.is_exact_at(0.75));
+    let fixed = StraightThroughSpec::default();
+    assert_eq!(fixed.temperature_at(0.0), fixed.temperature_at(1.0));
+    assert!(!GumbelSoftmaxSpec::default().is_exact_at(1.0));
+}
+
+#[test]
+fn bounds_are_told_apart() {
+    let of = |density| {
+        MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
+            density,
+            ..GumbelSoftmaxSpec::default()
+        })
+        .entropy_bound()
+    };
+    let inner = NestedSpec { inner: 4 };
+    use RelaxedDensity as D;
+    assert_eq!(
+        of(D::NestedIncludingOwn(inner.clone())),
+        EntropyBound::Below
+    );
+    assert_eq!(of(D::BatchIncludingOwn), EntropyBound::Below);
+    assert_eq!(of(D::NestedExcludingOwn(inner)), EntropyBound::Above);
+    assert_eq!(of(D::ExactMixture), EntropyBound::Above);
+    assert_eq!(of(D::Joint), EntropyBound::Joint);
+    assert_eq!(MixtureDraws::Score.entropy_bound(), EntropyBound::Exact);
+}
