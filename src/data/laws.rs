@@ -1,6 +1,7 @@
 //! Laws that every data set obeys, over [`DataSpec::examples`] by name.
 
 mod bad_values;
+mod energies;
 mod golden;
 mod gradients;
 mod maxent;
@@ -98,8 +99,9 @@ fn the_mass_is_one() {
         let Some(sides) = wide_box(data) else {
             return Ok(());
         };
-        // 270 cells over 1.5 views, so that a checkerboard's edges fall between cells.
-        let n = if data.dim() == 1 { 20_000 } else { 270 };
+        // 540 cells over 1.5 views, so that the edges of checkerboards, strips and boxes fall between
+        // cells.
+        let n = if data.dim() == 1 { 20_000 } else { 540 };
         let points = midpoints(&sides, n);
         let mass: f64 = points
             .iter()
@@ -245,7 +247,8 @@ fn modes_agree_with_the_generator() {
         })?;
         for (k, (got, want)) in counts.iter().zip(truth.weights()).enumerate() {
             let error = (want * (1.0 - want) / N as f64).sqrt();
-            fine((got - want).abs() < 4.5 * error, || {
+            // 1e-9 for the rounding of a sum over one mode.
+            fine((got - want).abs() < 4.5 * error + 1e-9, || {
                 format!("mode {k}: weight {want}, share {got}")
             })?;
         }

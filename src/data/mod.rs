@@ -8,6 +8,8 @@
 //! | `circles` | [`CirclesSpec`] | concentric circles, blurred |
 //! | `checkerboard` | [`CheckerboardSpec`] | uniform on the dark squares |
 //! | `mixture` | [`MixtureSpec`] | Gaussians given one by one, any D |
+//! | `energy` | [`EnergySpec`] | exp(-U) / Z for the energies U1 to U4 |
+//! | `exponential_family` | [`ExponentialFamilySpec`] | the solution of a maximum-entropy [`Problem`] |
 //!
 //! ```
 //! use mdn::data::{judge, DataSpec, RingSpec};
@@ -26,9 +28,12 @@
 
 mod arc;
 mod bessel;
+mod cells;
 mod checkerboard;
 mod checks;
 mod circles;
+mod energy;
+mod exponential_family;
 mod gaussians;
 mod grid;
 mod lattice;
@@ -51,6 +56,8 @@ use crate::Result;
 
 pub use checkerboard::CheckerboardSpec;
 pub use circles::CirclesSpec;
+pub use energy::{Domain, EnergySpec, Potential};
+pub use exponential_family::ExponentialFamilySpec;
 pub use grid::GridSpec;
 pub use mixture::{MixtureSpec, StdDev};
 pub use moons::MoonsSpec;
@@ -91,6 +98,11 @@ pub trait Truth: Send + Sync {
     /// no obstacle.
     fn is_smooth(&self) -> bool {
         self.support() == Support::Everywhere
+    }
+    /// log Z where the law is given by an unnormalised density, p = exp(-U) / Z or
+    /// exp(eta.T) / Z: the largest value that `E_q[-U(X)] + H(q)` can take over densities q.
+    fn log_z(&self) -> Option<f64> {
+        None
     }
     /// Differential entropy. Where it has no closed form it is computed at the first call and
     /// kept.

@@ -4,12 +4,11 @@ use super::Support;
 use crate::error::{did_you_mean, BadValue};
 use crate::statistics::Statistics;
 
-/// Of all densities with the expectations E[T_i(X)] = m_i, the one of greatest entropy is
+/// Of all densities with the expectations `E[T_i(X)] = m_i`, the one of greatest entropy is
 /// p(x) = exp(sum_i eta_i T_i(x) - log Z), an exponential family (Jaynes 1957, Information theory
 /// and statistical mechanics). The dual log Z(eta) - eta.m is strictly convex, so the moments
-/// determine eta, and the multiplier of a constraint E[T] = m in min -H + lambda.(E[T] - m) is
-/// lambda = -eta. For any density q,
-/// KL(q || p) = log Z - eta.E_q[T] - H(q).
+/// determine eta, and the multiplier of the constraints in `min -H + lambda.(E[T] - m)` is
+/// lambda = -eta. For any density q, `KL(q || p) = log Z - eta.E_q[T] - H(q)`.
 ///
 /// The numbers of the wells are quadratures good to 1e-12 (`tests/reference/maxent.json` names
 /// their source; a test repeats them); the controls are closed forms.
@@ -21,7 +20,7 @@ pub struct Problem {
     pub what: &'static str,
     /// T.
     pub statistics: Statistics,
-    /// E[T_i(X)], the constraints.
+    /// `E[T_i(X)]`, the constraints.
     pub moments: Vec<f64>,
     /// eta_i, the natural parameters of the solution.
     pub eta: Vec<f64>,
@@ -50,7 +49,6 @@ enum Regions {
 
 /// What a sampler and a figure need to know of a density.
 #[derive(Debug, Clone, Copy)]
-#[allow(dead_code)] // The sampler comes next.
 pub(super) struct Frame {
     /// All but 1e-15 of the mass.
     pub(super) hold: [(f64, f64); 2],

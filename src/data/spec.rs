@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::sampling::Labelled;
 use super::{
-    CheckerboardSpec, CirclesSpec, DataSet, GridSpec, MixtureSpec, MoonsSpec, RingSpec, StdDev,
+    CheckerboardSpec, CirclesSpec, DataSet, Domain, EnergySpec, ExponentialFamilySpec, GridSpec,
+    MixtureSpec, MoonsSpec, Potential, Problem, RingSpec, StdDev,
 };
 use crate::error::BadValue;
 use crate::{Error, Result};
@@ -25,6 +26,10 @@ pub enum DataSpec {
     Checkerboard(CheckerboardSpec),
     /// Gaussians given one by one, in any dimension.
     Mixture(MixtureSpec),
+    /// exp(-U) / Z for an energy U of Rezende and Mohamed 2015.
+    Energy(EnergySpec),
+    /// The exact solution of a maximum-entropy problem.
+    ExponentialFamily(ExponentialFamilySpec),
 }
 
 /// A kind of data set, as `mdn list data` shows it.
@@ -71,6 +76,16 @@ pub const KINDS: &[Kind] = &[
         what: "Gaussians given one by one, by `std_devs` or `covariances` (any D)",
         settings: "{ weights = [0.3, 0.7], means = [[-1.0, 0.0], [1.0, 0.5]], std_devs = [0.2, 0.4] }",
     },
+    Kind {
+        name: "energy",
+        what: "exp(-U) / Z for the energies u1 to u4 of Rezende and Mohamed 2015; domain plane (u1 alone), soft_wall, box or strip (D = 2)",
+        settings: "{ potential = \"u1\" }",
+    },
+    Kind {
+        name: "exponential_family",
+        what: "the exact solution of a maximum-entropy problem: double_well_symmetric, double_well_tilted, four_wells_coupled, dirichlet_1_2_3, gaussian (D = 2)",
+        settings: "{ problem = \"four_wells_coupled\" }",
+    },
 ];
 
 impl DataSpec {
@@ -83,6 +98,8 @@ impl DataSpec {
             Self::Circles(s) => s.check(),
             Self::Checkerboard(s) => s.check(),
             Self::Mixture(s) => s.check(),
+            Self::Energy(s) => s.check(),
+            Self::ExponentialFamily(s) => s.check(),
         }
         .map_err(|fault| fault.below(self.kind()))
     }
@@ -103,6 +120,10 @@ impl DataSpec {
             Self::Circles(s) => Box::new(s.build()),
             Self::Checkerboard(s) => Box::new(s.build()),
             Self::Mixture(s) => Box::new(s.build().map_err(|e| bad(e.below(self.kind())))?),
+            Self::Energy(s) => Box::new(s.build()),
+            Self::ExponentialFamily(s) => {
+                Box::new(s.build().map_err(|e| bad(e.below(self.kind())))?)
+            }
         })
     }
 
@@ -114,12 +135,15 @@ impl DataSpec {
             Self::Circles(_) => "circles",
             Self::Checkerboard(_) => "checkerboard",
             Self::Mixture(_) => "mixture",
+            Self::Energy(_) => "energy",
+            Self::ExponentialFamily(_) => "exponential_family",
         }
     }
 
     /// One or more of each kind, with the names under which tests and `mdn list data` show them.
     pub fn examples() -> Vec<(&'static str, Self)> {
-        vec![
+        let energy = |potential, domain| Self::Energy(EnergySpec { potential, domain });
+        let mut all = vec![
             ("ring8", Self::Ring(RingSpec::default())),
             ("imbalanced8", Self::Ring(imbalanced())),
             ("grid25", Self::Grid(GridSpec::default())),
@@ -132,7 +156,21 @@ impl DataSpec {
             ("correlated3", Self::Mixture(correlated())),
             ("line2", Self::Mixture(line())),
             ("five_d", Self::Mixture(five_d())),
-        ]
+            ("u1", energy(Potential::U1, None)),
+            ("u2", energy(Potential::U2, None)),
+            ("u3", energy(Potential::U3, None)),
+            ("u4", energy(Potential::U4, None)),
+            ("u3_strip", energy(Potential::U3, Some(Domain::Strip))),
+            ("u4_box", energy(Potential::U4, Some(Domain::Box))),
+        ];
+        all.extend(Problem::names().map(|name| {
+            let problem = name.to_owned();
+            (
+                name,
+                Self::ExponentialFamily(ExponentialFamilySpec { problem }),
+            )
+        }));
+        all
     }
 }
 

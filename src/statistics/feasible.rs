@@ -33,13 +33,15 @@ impl Statistics {
     /// Why no density has these expectations of the statistics, or `None` where nothing was found:
     /// the conditions below are necessary, not sufficient.
     ///
-    /// Moments that are not finite; even monomials, their sums and radial powers not above 0;
-    /// E[ab]^2 >= E[a^2] E[b^2] for monomials a and b (1 included, so that E[x]^2 >= E[x^2] is
-    /// found), where a sum of even monomials bounds each of its terms; Lyapunov's inequality
-    /// E[r^j]^(1/j) < E[r^k]^(1/k) for j < k, and so for sums of powers over the same coordinates;
-    /// E[cos]^2 + E[sin]^2 < 1; on the simplex E[log x_k] < log E[x_k] and
-    /// sum_k exp E[log x_k] < 1 (Jensen). All hold strictly for densities, that is for laws that
-    /// do not sit on a curve.
+    /// - Every moment is finite; even monomials, their sums and powers of the radius are above 0.
+    /// - Cauchy-Schwarz, `E[ab]^2 < E[a^2] E[b^2]` for monomials a and b, where a sum of even
+    ///   monomials bounds each of its terms. With b = 1 this is `E[x]^2 < E[x^2]`.
+    /// - Lyapunov, `E[r^j]^(1/j) < E[r^k]^(1/k)` for j < k, and so for sums of even powers over the
+    ///   same coordinates.
+    /// - `E[cos]^2 + E[sin]^2 < 1` for one multiple of theta.
+    /// - Jensen on the simplex, `E[log x_k] < log E[x_k]` and `sum_k exp E[log x_k] < 1`.
+    ///
+    /// All hold strictly for densities, that is for laws that do not sit on a curve.
     pub fn infeasible(&self, moments: &[f64]) -> Option<String> {
         if moments.len() != self.len() {
             return Some(format!(

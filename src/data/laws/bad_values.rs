@@ -52,6 +52,9 @@ const BAD: &[(&str, &str, &str)] = &[
     ("mixture = { weights = [1], means = [[0]], covariances = [[[-1]]] }", "mixture.covariances", "got -1 in row 0"),
     ("mixture = { weights = [0.5, 0.5], means = [[0, 0], [0, 0]], covariances = [[[1, 0], [0, 1]], [[1, 2], [2, 1]]] }", "mixture.covariances", "a positive definite matrix in covariances[1]; got one whose Cholesky factorisation meets -3e0 in row 1"),
     ("mixture = { weights = [1], means = [[0, 0]], covariances = [[[1, 1], [1, 1]]] }", "mixture.covariances", "positive definite"),
+    ("energy = { potential = \"u3\", domain = \"plane\" }", "energy.domain", "`soft_wall`, `box` or `strip` for `u3`, whose exp(-U) does not fall off along z1 and has infinite mass on the plane; got `plane`"),
+    ("exponential_family = { problem = \"four_wells\" }", "exponential_family.problem", "got `four_wells` (did you mean `four_wells_coupled`?)"),
+    ("exponential_family = { problem = \"\" }", "exponential_family.problem", "one of `double_well_symmetric`, `double_well_tilted`, `four_wells_coupled`, `dirichlet_1_2_3`, `gaussian`"),
 ];
 
 #[test]
@@ -82,6 +85,14 @@ fn what_cannot_be_read_is_named_by_the_reader() {
         ("rings = {}", "unknown variant `rings`"),
         ("ring = { modes = -1 }", "invalid value: integer `-1`"),
         ("moons = { noise = \"low\" }", "invalid type: string"),
+        (
+            "energy = { potential = \"u5\" }",
+            "unknown variant `u5`, expected one of `u1`, `u2`, `u3`, `u4`",
+        ),
+        (
+            "energy = { domain = \"half\" }",
+            "unknown variant `half`, expected one of `plane`, `soft_wall`, `box`, `strip`",
+        ),
         (
             "mixture = { means = [[0]], std_devs = [1] }",
             "missing field `weights`",

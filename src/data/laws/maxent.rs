@@ -81,7 +81,7 @@ fn problems_are_those_of_the_reference() {
         close("moments", &problem.moments, &numbers(&want["moments"]));
         close("log_z", &[problem.log_z], &number("log_z"));
         close("entropy", &[problem.entropy], &number("entropy"));
-        let names: Vec<String> = numbers_as_names(&want["statistics"]);
+        let names = names_of(&want["statistics"]);
         assert_eq!(problem.statistics.names(), names, "{name}");
         let masses = &want["quadrant_mass"];
         if let Some(right) = want["mass_right_of_saddle"].as_f64() {
@@ -117,7 +117,7 @@ fn problems_are_those_of_the_reference() {
 }
 
 /// The file's names as ours: `log x_3` is `log(rest)` to two coordinates.
-fn numbers_as_names(value: &Value) -> Vec<String> {
+fn names_of(value: &Value) -> Vec<String> {
     let list = value.as_array().expect("a list").iter();
     list.map(|v| match v.as_str().expect("a name") {
         "log x_3" => "log(rest)".to_owned(),
