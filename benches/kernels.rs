@@ -14,7 +14,8 @@ use mdn::bench::{Reference, REFERENCES};
 use mdn::experiment::run::Run;
 use mdn::experiment::{pool, Compute};
 use mdn::kernels::{limit, Choice, Isa};
-use mdn::metrics::evaluation;
+use mdn::models::log_q;
+use mdn::objectives::At;
 use mdn::rng::Rng;
 use mdn::Result;
 
@@ -83,9 +84,15 @@ fn models(criterion: &mut Criterion, reference: &Reference) -> Result<()> {
                 }
                 None => {
                     let mut rng = Rng::new(0);
+                    let at = At {
+                        phase: 0,
+                        progress: 0.0,
+                        size,
+                        points: Some(&batch),
+                    };
                     group.bench_function(BenchmarkId::from_parameter(name), |b| {
                         b.iter(|| {
-                            let loss = task.objective.loss(task.model, 0, &batch, &mut rng);
+                            let loss = task.objective.loss(task.model, &at, &mut rng);
                             loss.expect("a loss").backward().expect("gradients")
                         });
                     });
@@ -101,7 +108,7 @@ fn models(criterion: &mut Criterion, reference: &Reference) -> Result<()> {
     for (name, run) in &runs {
         let x = run.points("bench", POINTS)?;
         group.bench_function(BenchmarkId::from_parameter(name), |b| {
-            b.iter(|| evaluation::log_q(run.model(), black_box(&x)).expect("densities"));
+            b.iter(|| log_q(run.model(), black_box(&x)).expect("densities"));
         });
     }
     group.finish();

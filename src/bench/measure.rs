@@ -12,7 +12,7 @@ use crate::experiment::plan::RunSpec;
 use crate::experiment::run::Run;
 use crate::experiment::{pool, Compute};
 use crate::kernels::{limit, Choice, Isa};
-use crate::metrics::evaluation;
+use crate::models::log_q;
 use crate::rng::Rng;
 use crate::train::{BareSteps, Precision};
 use crate::{device, num, Error, Result};
@@ -187,7 +187,7 @@ fn one(work: &Work, compute: &Compute) -> Result<One> {
         work.points,
         &mut (),
         |()| {
-            black_box(evaluation::log_q(model, &x)?);
+            black_box(log_q(model, &x)?);
             Ok(())
         },
         |()| Ok(()),

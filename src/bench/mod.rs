@@ -91,7 +91,7 @@ mod tests {
         let products = |spec: &RunSpec| {
             let params = Params::seeded(Rng::new(0), DType::F32, &Device::Cpu)
                 .with_kernels(Choice::Fused(None));
-            let points = spec.data.build().unwrap();
+            let points = spec.task.law().unwrap().unwrap();
             let points = points.sample(100, &mut Rng::new(1)).unwrap();
             let points = points.to_dtype(DType::F32).unwrap();
             let model = spec.model.build(&params, 2, Some(points)).unwrap();

@@ -3,16 +3,17 @@
 use clap::Args;
 
 use super::common::FileArgs;
-use super::output::{columns, print};
+use super::output::{columns, print, warn};
 use super::Exit;
-use crate::data::DataSpec;
+use crate::data::{DataSet, DataSpec};
 use crate::experiment::plan::Plan;
+use crate::objectives::ProblemSpec;
 use crate::{Error, Result};
 
 /// Check an experiment file and show what it means
 ///
-/// Prints the data sets (with dimension, modes and entropy where they are known), the models, the
-/// number of runs, and with --resolved the whole file with every default filled in.
+/// Prints the data sets and problems (with dimension, modes and entropy where they are known), the
+/// models, the number of runs, and with --resolved the whole file with every default filled in.
 #[derive(Debug, Clone, Args)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
@@ -24,6 +25,9 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(args: &CheckArgs) -> Result<Exit> {
     let plan = args.file.plan()?;
+    for text in plan.warnings() {
+        warn(&text);
+    }
     let text = if args.resolved {
         plan.config.to_toml()?
     } else {
@@ -36,9 +40,18 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit> {
 fn summary(plan: &Plan) -> Result<String> {
     let config = &plan.config;
     let header = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-    let mut data = vec![header(&["data", "kind", "dim", "modes", "entropy [nats]"])];
+    let mut data = vec![header(&[
+        "data or problem",
+        "kind",
+        "dim",
+        "modes",
+        "entropy [nats]",
+    ])];
     for (name, spec) in &config.data {
         data.push(data_row(name, spec)?);
+    }
+    for (name, spec) in &config.problems {
+        data.push(problem_row(name, spec)?);
     }
     let mut models = vec![header(&["model", "kind"])];
     for (name, spec) in &config.models {
@@ -48,12 +61,12 @@ fn summary(plan: &Plan) -> Result<String> {
     }
     let seeds: Vec<_> = config.seeds.iter().map(u64::to_string).collect();
     Ok(format!(
-        "{}\n{}\n{} runs of `{}`: {} data x {} models x {} seeds ({}), {} steps of {} points each\n",
+        "{}\n{}\n{} runs of `{}`: {} data or problems x {} models x {} seeds ({}), {} steps of {} points each\n",
         columns(&data),
         columns(&models),
         plan.runs.len(),
         plan.experiment,
-        config.data.len(),
+        config.data.len() + config.problems.len(),
         config.models.len(),
         seeds.len(),
         seeds.join(", "),
@@ -64,12 +77,22 @@ fn summary(plan: &Plan) -> Result<String> {
 
 fn data_row(name: &str, spec: &DataSpec) -> Result<Vec<String>> {
     let set = spec.build()?;
-    let truth = set.truth();
+    law_row(name, kind_of(spec)?, set.dim(), Some(set.as_ref()))
+}
+
+fn problem_row(name: &str, spec: &ProblemSpec) -> Result<Vec<String>> {
+    let dim = spec.check().map_err(|e| Error::request(e.to_string()))?;
+    let law = spec.solution()?;
+    law_row(name, kind_of(spec)?, dim, law.as_deref())
+}
+
+fn law_row(name: &str, kind: String, dim: usize, law: Option<&dyn DataSet>) -> Result<Vec<String>> {
+    let truth = law.and_then(DataSet::truth);
     let unknown = || "-".to_owned();
     Ok(vec![
         name.to_owned(),
-        kind_of(spec)?,
-        set.dim().to_string(),
+        kind,
+        dim.to_string(),
         truth.map_or_else(unknown, |t| t.weights().len().to_string()),
         truth.map_or_else(unknown, |t| format!("{:.4}", t.entropy().value)),
     ])

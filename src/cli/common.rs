@@ -37,7 +37,7 @@ pub(super) struct SelectionArgs {
     /// Only this model (may be given several times)
     #[arg(long = "model", value_name = "NAME")]
     pub models: Vec<String>,
-    /// Only this data set (may be given several times)
+    /// Only this data set or problem (may be given several times)
     #[arg(long = "data", value_name = "NAME")]
     pub data: Vec<String>,
     /// Only this seed (may be given several times)

@@ -11,7 +11,7 @@ use crate::data::KINDS;
 use crate::distributions::{BaseSpec, MixtureDraws};
 use crate::metrics::METRICS;
 use crate::models::ModelSpec;
-use crate::objectives::OBJECTIVES;
+use crate::objectives;
 use crate::report::figures::FIGURES;
 use crate::Result;
 
@@ -41,7 +41,7 @@ enum Kind {
     Metrics,
     /// What is drawn
     Figures,
-    /// What training minimises
+    /// What training minimises: the key of a table `[problems.NAME]`, or of a data set
     Objectives,
 }
 
@@ -163,9 +163,9 @@ impl Kind {
                 .map(|m| plain(m.name(), &format!("{} [{}]", m.describe(), m.unit())))
                 .collect(),
             Self::Figures => FIGURES.iter().map(|f| plain(f.name, f.what)).collect(),
-            Self::Objectives => OBJECTIVES
+            Self::Objectives => objectives::KINDS
                 .iter()
-                .map(|o| plain(o.name(), o.describe()))
+                .map(|(name, what, settings)| [*name, *what, *settings].map(str::to_owned))
                 .collect(),
         }
     }

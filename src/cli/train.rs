@@ -17,7 +17,7 @@ use crate::report;
 use crate::train::Progress;
 use crate::{Error, Result};
 
-/// Train the runs of an experiment (data x model x seed)
+/// Train the runs of an experiment (data set or problem x model x seed)
 ///
 /// Runs that are done with the same settings are skipped, so the same command again goes on
 /// where the last one stopped. One that fails or diverges does not stop the others.
@@ -25,6 +25,7 @@ use crate::{Error, Result};
 /// Each run writes to DIR/<experiment>/<data>/<model>/seed-<n>/:
 ///   config.toml          the run as an experiment file of its own, every default filled in
 ///   history.csv          loss and gradient norm by step
+///   rounds.csv           constraints and multipliers by round (maximum entropy)
 ///   metrics.csv          what was measured, with standard errors
 ///   cost.csv             seconds and steps per second: what differs between equal runs
 ///   model.safetensors    the weights
@@ -93,6 +94,11 @@ pub(super) fn train(
     context: &Context,
 ) -> Result<Vec<Ended>> {
     let actions = pool::actions(jobs, how.force)?;
+    if actions.contains(&Action::Train) {
+        for text in plan.warnings() {
+            warn(&text);
+        }
+    }
     let skipped = actions.iter().filter(|t| **t != Action::Train).count();
     if skipped > 0 {
         context.note(&format!(
@@ -220,7 +226,7 @@ mod tests {
         let spec = crate::experiment::plan::RunSpec {
             experiment: "e".into(),
             data_name: "d".into(),
-            data: spec,
+            task: crate::experiment::Task::Data(spec),
             model_name: "m".into(),
             model: crate::models::ModelSpec::Rad(Default::default()),
             seed: 0,

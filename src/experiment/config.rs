@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::DataSpec;
 use crate::error::{did_you_mean, BadValue};
 use crate::models::ModelSpec;
+use crate::objectives::ProblemSpec;
 use crate::train::TrainSpec;
 use crate::{Error, Result};
 
@@ -42,8 +43,11 @@ pub struct Config {
     #[serde(default)]
     pub evaluation: EvaluationSpec,
     /// Data sets by name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub data: IndexMap<String, DataSpec>,
+    /// Problems without data by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub problems: IndexMap<String, ProblemSpec>,
     /// Models by name.
     #[serde(default)]
     pub models: IndexMap<String, ModelSpec>,
@@ -96,26 +100,30 @@ impl Config {
             let expected = format!("at least one table `[{table}.NAME]`");
             BadValue::unless(n > 0, table, &expected, "none")
         };
-        some("data", self.data.len())?;
+        if self.problems.is_empty() {
+            some("data", self.data.len())?;
+        }
         some("models", self.models.len())?;
         for (name, model) in &self.models {
             let place = format!("models.{name}");
             check_name(&place, name)?;
             model
                 .check()
-                .and_then(|()| check_start(model, &self.train))
+                .and_then(|()| check_start(model, self))
                 .map_err(|e| e.below(&place))?;
         }
         for (name, data) in &self.data {
             let place = format!("data.{name}");
-            check_name(&place, name)?;
-            BadValue::unless(
-                name != "figures",
-                &place,
-                "another name (`figures` is a folder of the report)",
-                "`figures`",
-            )?;
+            check_folder(&place, name)?;
             data.check().map_err(|e| e.below(&place))?;
+        }
+        for (name, problem) in &self.problems {
+            let place = format!("problems.{name}");
+            check_folder(&place, name)?;
+            let expected = "another name: a data set has it already";
+            let taken = self.data.contains_key(name);
+            BadValue::unless(!taken, &place, expected, format!("`{name}`"))?;
+            problem.check().map_err(|e| e.below(&place))?;
         }
         self.check_reference()
     }
@@ -161,6 +169,17 @@ fn check_name(place: &str, name: &str) -> std::result::Result<(), BadValue> {
         place,
         "a name of 1 to 64 characters out of a-z, 0-9, `_` and `-`, not beginning with `-`",
         format!("{name:?}"),
+    )
+}
+
+/// A name that stands beside the report's own folder.
+fn check_folder(place: &str, name: &str) -> std::result::Result<(), BadValue> {
+    check_name(place, name)?;
+    BadValue::unless(
+        name != "figures",
+        place,
+        "another name (`figures` is a folder of the report)",
+        "`figures`",
     )
 }
 

@@ -11,8 +11,11 @@ pub mod plan;
 pub mod pool;
 pub mod run;
 pub mod store;
+mod task;
 pub mod trained;
 pub mod weights;
+
+pub use task::Task;
 
 /// Where and with what a run computes: nothing that its results depend on, rounding apart.
 #[derive(Debug, Clone)]

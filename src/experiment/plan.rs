@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::data::DataSpec;
-use crate::distributions::{BaseSpec, MixtureInit};
+use crate::distributions::{BaseSpec, EntropyBound, MixtureInit};
 use crate::error::{did_you_mean, BadValue};
 use crate::models::ModelSpec;
 use crate::train::TrainSpec;
 use crate::{Error, Result};
 
 use super::config::{self, Config};
-use super::EvaluationSpec;
+use super::{EvaluationSpec, Task};
 
 /// Everything that one run is: enough to do it again, bit for bit. It is written (by any serde
 /// format) as the experiment file that has this run alone.
@@ -21,10 +21,10 @@ use super::EvaluationSpec;
 pub struct RunSpec {
     /// Name of the experiment (the file's stem).
     pub experiment: String,
-    /// Name of the data set in the file.
+    /// Name of the data set or problem in the file.
     pub data_name: String,
     /// Its settings.
-    pub data: DataSpec,
+    pub task: Task,
     /// Name of the model in the file.
     pub model_name: String,
     /// Its settings.
@@ -48,7 +48,7 @@ pub struct Difference {
     pub now: String,
 }
 
-/// All runs of an experiment, data sets outermost and seeds innermost.
+/// All runs of an experiment, data sets and then problems outermost and seeds innermost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The file with every default filled in.
@@ -87,13 +87,16 @@ impl Plan {
     pub fn new(config: Config) -> Self {
         let experiment = config.name.clone().unwrap_or_default();
         let mut runs = Vec::new();
-        for (data_name, data) in &config.data {
+        let data = config.data.iter().map(|(n, d)| (n, Task::Data(d.clone())));
+        let problems = config.problems.iter();
+        let problems = problems.map(|(n, p)| (n, Task::Problem(p.clone())));
+        for (data_name, task) in data.chain(problems) {
             for (model_name, model) in &config.models {
                 for &seed in &config.seeds {
                     runs.push(RunSpec {
                         experiment: experiment.clone(),
                         data_name: data_name.clone(),
-                        data: data.clone(),
+                        task: task.clone(),
                         model_name: model_name.clone(),
                         model: model.clone(),
                         seed,
@@ -110,10 +113,45 @@ impl Plan {
         }
     }
 
+    /// What may be meant and is likely not, one line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for (name, problem) in &self.config.problems {
+            let lines = problem.warnings().into_iter();
+            all.extend(lines.map(|text| format!("problems.{name}: {text}")));
+        }
+        if self.config.problems.is_empty() {
+            return all;
+        }
+        for (name, model) in &self.config.models {
+            let base = match model {
+                ModelSpec::Flow(s) => &s.base,
+                ModelSpec::Rad(_) | ModelSpec::Clusters(_) => continue,
+            };
+            if base.entropy_bound() == EntropyBound::Above {
+                all.push(format!(
+                    "models.{name}: the density of its draws makes the entropy an upper bound, which \
+                     both reverse_kl and maximum_entropy raise without end (shrinking components \
+                     leave relaxed samples between the modes where that density is tiny); \
+                     `nested_including_own` is a lower bound"
+                ));
+            }
+            if base.entropy_bound() == EntropyBound::Joint {
+                all.push(format!(
+                    "models.{name}: `joint` is the entropy of the sample and its weights together, \
+                     which pulls the weights towards equality; `nested_including_own` bounds that \
+                     of the sample"
+                ));
+            }
+        }
+        all
+    }
+
     /// Indices of the wanted runs, in order. A name, seed or index that the plan does not have is
     /// a bad request.
     pub fn select(&self, wanted: &Selection) -> Result<Vec<usize>> {
-        known("data set", &wanted.data, self.config.data.keys())?;
+        let all = self.config.data.keys().chain(self.config.problems.keys());
+        known("data set", &wanted.data, all)?;
         known("model", &wanted.models, self.config.models.keys())?;
         let seeds: Vec<_> = self.config.seeds.iter().map(u64::to_string).collect();
         let typed: Vec<_> = wanted.seeds.iter().map(u64::to_string).collect();
@@ -183,13 +221,20 @@ impl RunSpec {
 
 impl From<RunSpec> for Config {
     fn from(run: RunSpec) -> Self {
+        let mut data = IndexMap::new();
+        let mut problems = IndexMap::new();
+        match run.task {
+            Task::Data(d) => drop(data.insert(run.data_name, d)),
+            Task::Problem(p) => drop(problems.insert(run.data_name, p)),
+        }
         Self {
             name: Some(run.experiment),
             seeds: vec![run.seed],
             reference: None,
             train: run.train,
             evaluation: run.evaluation,
-            data: [(run.data_name, run.data)].into_iter().collect(),
+            data,
+            problems,
             models: [(run.model_name, run.model)].into_iter().collect(),
         }
     }
@@ -199,7 +244,11 @@ impl TryFrom<Config> for RunSpec {
     type Error = String;
 
     fn try_from(config: Config) -> std::result::Result<Self, String> {
-        let counts = (config.data.len(), config.models.len(), config.seeds.len());
+        let counts = (
+            config.data.len() + config.problems.len(),
+            config.models.len(),
+            config.seeds.len(),
+        );
         let mut runs = Plan::new(config).runs;
         match runs.pop() {
             Some(run) if runs.is_empty() => Ok(run),
@@ -211,33 +260,48 @@ impl TryFrom<Config> for RunSpec {
     }
 }
 
-/// Whether a model can start from the training points: k-means needs a point per cluster.
-pub(super) fn check_start(
-    model: &ModelSpec,
-    train: &TrainSpec,
-) -> std::result::Result<(), BadValue> {
+/// Whether a model can start: k-means needs a point per cluster, and points at all.
+pub(super) fn check_start(model: &ModelSpec, config: &Config) -> std::result::Result<(), BadValue> {
     let base = |base: &BaseSpec, place: &str| match base {
-        BaseSpec::Mixture(s) if s.init == MixtureInit::Data => {
-            Some((format!("{place}.mixture.components"), s.components))
-        }
+        BaseSpec::Mixture(s) if s.init == MixtureInit::Data => Some((
+            format!("{place}.mixture.components"),
+            s.components,
+            format!("{place}.mixture.init"),
+            "`init = \"random\"`",
+        )),
         _ => None,
     };
     let start = match model {
         ModelSpec::Flow(s) => base(&s.base, "flow.base"),
         ModelSpec::Rad(s) => base(&s.base, "rad.base"),
-        ModelSpec::Clusters(s) => s.clusters.map(|k| ("clusters.clusters".to_owned(), k)),
+        ModelSpec::Clusters(s) => Some((
+            "clusters.clusters".to_owned(),
+            s.clusters.unwrap_or(1),
+            "clusters".to_owned(),
+            "another model",
+        )),
     };
-    match start {
-        Some((key, k)) if k > train.start_points() => {
-            let name = key.rsplit('.').next().unwrap_or_default();
-            let expected = format!(
-                "`{name}` <= {}, the number of points that training starts from",
-                train.start_points()
-            );
-            Err(BadValue::new(&key, expected, k))
-        }
-        _ => Ok(()),
+    let Some((key, k, init, instead)) = start else {
+        return Ok(());
+    };
+    if let Some((problem, _)) = config.problems.first() {
+        let expected =
+            format!("{instead} in a file with problems, which have no points to start from");
+        return Err(BadValue::new(
+            &init,
+            expected,
+            format!("a start from the data (`{problem}` has none)"),
+        ));
     }
+    if k > config.train.start_points() {
+        let name = key.rsplit('.').next().unwrap_or_default();
+        let expected = format!(
+            "`{name}` <= {}, the number of points that training starts from",
+            config.train.start_points()
+        );
+        return Err(BadValue::new(&key, expected, k));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@ use super::store::{MetricRow, Picture, RunDir, State, Status};
 use super::weights;
 use super::Compute;
 use crate::data::{log_densities, DataSet};
-use crate::metrics::evaluation;
+use crate::metrics::evaluation::{self, Against, Measured};
 use crate::metrics::{Cost, Evaluation, Outcome, METRICS};
-use crate::models::Model;
+use crate::models::supported::Supported;
+use crate::models::{log_q, Model};
 use crate::nn::Params;
 use crate::num;
-use crate::objectives::maximum_likelihood::MaximumLikelihood;
+use crate::objectives::Objective;
 use crate::rng::Rng;
 use crate::train::{train, Curves, Points, Precision, Progress, Training};
 use crate::{Error, Result};
@@ -25,8 +26,9 @@ const PICTURE_POINTS: usize = 1000;
 const PICTURE_SIDE: usize = 300;
 
 /// Files that a run writes and that a new one of the same place removes first.
-const OUTPUTS: [&str; 8] = [
+const OUTPUTS: [&str; 10] = [
     "history.csv",
+    "rounds.csv",
     "metrics.csv",
     "cost.csv",
     "model.safetensors",
@@ -34,6 +36,7 @@ const OUTPUTS: [&str; 8] = [
     "environment.toml",
     "density.png",
     "training.png",
+    "rounds.png",
 ];
 
 #[derive(Serialize)]
@@ -99,16 +102,34 @@ pub fn run(
     Ok(status)
 }
 
+fn no_constraints() -> Error {
+    Error::failed("a problem with a solution: expected constraints; got none")
+}
+
 /// Everything that a run needs, made from its specification.
 pub struct Run<'a> {
     spec: &'a RunSpec,
-    data: Box<dyn DataSet>,
+    law: Option<Box<dyn DataSet>>,
+    objective: Box<dyn Objective>,
     params: Params,
     model: Box<dyn Model>,
     train_points: Option<Tensor>,
-    validation: Tensor,
-    dtype: DType,
+    validation: Option<Tensor>,
     rng: Rng,
+}
+
+/// The model of a run with parameters from `params`. `points` (n, dim) are training points that it
+/// may start from.
+pub(super) fn build_model(
+    spec: &RunSpec,
+    params: &Params,
+    points: Option<Tensor>,
+) -> Result<Box<dyn Model>> {
+    let model = spec.model.build(params, spec.task.dim()?, points)?;
+    Ok(match spec.task.support() {
+        Some(support) => Box::new(Supported::new(model, &support)?),
+        None => model,
+    })
 }
 
 /// Refuses data that single precision cannot hold: where the truth's log-density at the rounded
@@ -137,34 +158,35 @@ impl<'a> Run<'a> {
     /// Draws the points and builds the model.
     pub fn new(spec: &'a RunSpec, compute: &Compute) -> Result<Self> {
         let device = &compute.device;
-        let data = spec.data.build()?;
+        let law = spec.task.law()?;
         let rng = Rng::new(spec.seed);
         let dtype = spec.train.precision.dtype();
-        // The points depend on the seed and the data alone: all models of a seed share them.
-        let points = |label: &str, n: usize| -> Result<Tensor> {
-            let x = data.sample(n, &mut rng.fork("data").fork(label))?;
-            Ok(x.to_dtype(dtype)?.to_device(device)?)
-        };
-        if dtype == DType::F32 {
-            check_single(
-                data.as_ref(),
-                &data.sample(1000, &mut rng.fork("rounding"))?,
-            )?;
+        if let (Some(law), DType::F32) = (&law, dtype) {
+            let points = law.sample(1000, &mut rng.fork("rounding"))?;
+            check_single(law.as_ref(), &points)?;
         }
+        // The points depend on the seed and the data alone: all models of a seed share them.
+        let points = |label: &str, n: usize| -> Result<Option<Tensor>> {
+            let Some(data) = law.as_ref().filter(|_| spec.task.has_data()) else {
+                return Ok(None);
+            };
+            let x = data.sample(n, &mut rng.fork("data").fork(label))?;
+            Ok(Some(x.to_dtype(dtype)?.to_device(device)?))
+        };
         let fixed = spec.train.points > 0;
         let start = points("train", spec.train.start_points())?;
         let validation = points("validation", spec.train.validation_points)?;
         let params = Params::seeded(rng.fork("init"), dtype, device).with_kernels(compute.kernels);
-        let model = spec.model.build(&params, data.dim(), Some(start.clone()))?;
+        let model = build_model(spec, &params, start.clone())?;
         Ok(Self {
             spec,
-            train_points: fixed.then_some(start),
+            train_points: start.filter(|_| fixed),
             validation,
             params,
             model,
-            dtype,
             rng,
-            data,
+            objective: spec.task.objective()?,
+            law,
         })
     }
 
@@ -180,24 +202,31 @@ impl<'a> Run<'a> {
 
     /// `n` fresh points (n, dim) as the model takes them, from the stream `label` of the run's seed.
     pub fn points(&self, label: &str, n: usize) -> Result<Tensor> {
-        let x = self.data.sample(n, &mut self.rng.fork(label))?;
-        Ok(x.to_dtype(self.dtype)?
-            .to_device(self.validation.device())?)
+        let Some(law) = &self.law else {
+            return Err(Error::request(format!(
+                "{}: expected a law with samples; the problem has none",
+                self.spec.label()
+            )));
+        };
+        let x = law.sample(n, &mut self.rng.fork(label))?;
+        Ok(x.to_dtype(self.params.dtype())?
+            .to_device(&self.params.device())?)
     }
 
     /// `f` of the run's training, before its first step.
     pub fn with_training<T>(&self, f: impl FnOnce(&Training<'_>) -> Result<T>) -> Result<T> {
         let rng = self.rng.fork("train");
-        let points = match &self.train_points {
-            Some(points) => Points::Fixed(points.clone()),
-            None => Points::Stream(self.data.as_ref()),
+        let points = match (&self.train_points, &self.law) {
+            (Some(points), _) => Points::Fixed(points.clone()),
+            (None, Some(law)) if self.spec.task.has_data() => Points::Stream(law.as_ref()),
+            _ => Points::Nothing,
         };
         f(&Training {
             model: self.model.as_ref(),
             params: &self.params,
-            objective: &MaximumLikelihood,
+            objective: self.objective.as_ref(),
             points: &points,
-            validation: &self.validation,
+            validation: self.validation.as_ref(),
             spec: &self.spec.train,
             rng: &rng,
         })
@@ -214,6 +243,9 @@ impl<'a> Run<'a> {
     fn record(&self, place: &RunDir, watch: &mut dyn FnMut(&Progress)) -> Result<Status> {
         let trained = self.with_training(|task| train(task, watch))?;
         place.write_history(&trained.history)?;
+        if !trained.rounds.is_empty() {
+            place.write_rounds(&trained.rounds)?;
+        }
         let file = weights::to_bytes(&self.params.snapshot()?, trained.best_step)?;
         place.write("model.safetensors", &file)?;
         if let Some(reason) = trained.diverged {
@@ -225,23 +257,38 @@ impl<'a> Run<'a> {
 
     fn measure(&self, place: &RunDir, trained: &Curves) -> Result<()> {
         let rng = self.rng.fork("evaluation");
-        let points = self
-            .data
-            .sample(self.spec.evaluation.points, &mut rng.fork("points"))?;
         let cost = Cost {
             parameters: self.params.count(),
             steps: trained.steps,
             seconds: trained.seconds,
         };
-        let (evaluation, samples) = evaluation::evaluate(
-            self.model.as_ref(),
-            self.data.as_ref(),
-            &points,
-            &self.validation,
-            self.spec.evaluation.grid,
-            cost,
-            &rng,
-        )?;
+        let constraints = self.spec.task.constraints()?;
+        let against = Against {
+            law: self.law.as_deref(),
+            has_data: self.spec.task.has_data(),
+            constraints: constraints.as_ref().map(|(t, m)| (t, m.as_slice())),
+            points: self.spec.evaluation.points,
+            side: self.spec.evaluation.grid,
+            dtype: self.params.dtype(),
+            device: self.params.device(),
+        };
+        let Measured {
+            mut evaluation,
+            points,
+            samples,
+        } = evaluation::evaluate(self.model.as_ref(), &against, cost, &rng)?;
+        if let (Some(solution), Some(moments), Some((_, last))) = (
+            self.spec.task.solution(),
+            &mut evaluation.moments,
+            trained.rounds.last(),
+        ) {
+            let multipliers = last.constraints.iter().map(|c| c.multiplier).collect();
+            moments.multipliers = Some((multipliers, solution.eta.clone()));
+            if evaluation.own_log_p.is_none() {
+                let (statistics, _) = constraints.as_ref().ok_or_else(no_constraints)?;
+                evaluation.own_log_p = Some(solution.log_densities(statistics, &samples));
+            }
+        }
         let rows = |costs: bool| -> Vec<MetricRow> {
             METRICS
                 .iter()
@@ -258,8 +305,13 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn picture(&self, points: &Tensor, samples: &[f64]) -> Result<Option<Picture>> {
-        let Some(view) = self.data.view() else {
+    fn picture(&self, points: &[f64], samples: &[f64]) -> Result<Option<Picture>> {
+        let view = match &self.law {
+            Some(law) => law.view(),
+            None if self.model.dim() == 2 => evaluation::view_of(samples),
+            None => None,
+        };
+        let Some(view) = view else {
             return Ok(None);
         };
         // The data's own view with a margin, whatever the model does outside: all models of a data
@@ -271,11 +323,9 @@ impl<'a> Run<'a> {
         let side = self.spec.evaluation.grid.min(PICTURE_SIDE);
         let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
         let rows = evaluation::grid_rows(view, side);
-        let log_p = self
-            .data
-            .truth()
-            .map(|truth| single(&log_densities(truth, &rows, 2)));
-        let x = num::from_rows(&rows, 2, self.dtype, self.validation.device())?;
+        let truth = self.law.as_ref().and_then(|law| law.truth());
+        let log_p = truth.map(|truth| single(&log_densities(truth, &rows, 2)));
+        let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;
         let part = evaluation::parts(self.model.as_ref(), &x)?.map(|parts| {
             // Numbers as small as the parts on view are many.
             let mut seen = std::collections::BTreeMap::new();
@@ -296,10 +346,10 @@ impl<'a> Run<'a> {
             view,
             side,
             log_p,
-            log_q: single(&evaluation::log_q(self.model.as_ref(), &x)?),
+            log_q: single(&log_q(self.model.as_ref(), &x)?),
             part,
             samples: pairs(samples, PICTURE_SAMPLES),
-            points: pairs(&num::to_vec(points)?, PICTURE_POINTS),
+            points: pairs(points, PICTURE_POINTS),
         }))
     }
 }

@@ -3,11 +3,12 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::plan::RunSpec;
+use super::run::build_model;
 use super::store::{RunDir, State};
 use super::weights;
 use super::Compute;
 use crate::metrics::evaluation;
-use crate::models::Model;
+use crate::models::{log_q, Model};
 use crate::nn::Params;
 use crate::num;
 use crate::rng::Rng;
@@ -59,8 +60,7 @@ impl Trained {
         let Compute { device, kernels } = open(dtype)?;
         let tensors = weights::from_bytes(&bytes).map_err(named)?;
         let params = Params::from_tensors(tensors, dtype, &device).with_kernels(kernels);
-        let dim = spec.data.build()?.dim();
-        let model = spec.model.build(&params, dim, None).map_err(named)?;
+        let model = build_model(&spec, &params, None).map_err(named)?;
         params.check_all_used().map_err(named)?;
         Ok(Self {
             spec,
@@ -93,7 +93,7 @@ impl Trained {
         if points.is_empty() {
             return Ok(Vec::new());
         }
-        evaluation::log_q(self.model.as_ref(), &self.tensor(points)?)
+        log_q(self.model.as_ref(), &self.tensor(points)?)
     }
 
     /// The part of the model that every point belongs to; `None` for a model without parts.

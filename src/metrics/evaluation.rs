@@ -1,12 +1,13 @@
 //! A trained model seen through held-out points, its own samples and a grid: plain numbers from
 //! which every metric is computed.
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
-use crate::data::{judge, low_density_level, DataSet, Level, Truth};
-use crate::models::Model;
+use crate::data::{judge, log_densities, low_density_level, DataSet, Level, Truth};
+use crate::models::{log_q, Model};
 use crate::num;
 use crate::rng::Rng;
+use crate::statistics::Statistics;
 use crate::Result;
 
 /// Share of the truth's mass below the density level that counts as "between the modes".
@@ -14,6 +15,9 @@ pub const LOW_SHARE: f64 = 1e-3;
 
 /// Samples that a model draws at once, from one random stream.
 pub const CHUNK: usize = 8192;
+
+/// Relaxed samples that are looked at.
+const RELAXED: usize = 20_000;
 
 /// What a model cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -162,33 +166,104 @@ const LEVEL_POINTS: usize = 200_000;
 /// Responsibilities kept in memory (16 MiB); more are computed again when they are needed.
 const KEPT: usize = 1 << 21;
 
+/// Moments of the model's samples beside what was asked of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    /// E_q\[T\], one per statistic.
+    pub mean: Vec<f64>,
+    /// Its standard errors.
+    pub std_err: Vec<f64>,
+    /// Standard deviations of T under the model.
+    pub std_dev: Vec<f64>,
+    /// m.
+    pub target: Vec<f64>,
+    /// The Lagrange multipliers that training ended with, and the natural parameters of the exact
+    /// solution, to whose negatives they tend.
+    pub multipliers: Option<(Vec<f64>, Vec<f64>)>,
+    /// Samples whose T is not finite, left out.
+    pub non_finite: usize,
+}
+
+impl Moments {
+    /// Of points given as rows.
+    pub fn of(statistics: &Statistics, target: &[f64], rows: &[f64], dim: usize) -> Self {
+        let m = target.len();
+        let (mut n, mut non_finite) = (0.0, 0);
+        let (mut mean, mut squares, mut t) = (vec![0.0; m], vec![0.0; m], vec![0.0; m]);
+        for x in rows.chunks_exact(dim) {
+            statistics.evaluate(x, &mut t);
+            if !t.iter().all(|v| v.is_finite()) {
+                non_finite += 1;
+                continue;
+            }
+            n += 1.0;
+            for ((mean, squares), t) in mean.iter_mut().zip(&mut squares).zip(&t) {
+                let before = t - *mean;
+                *mean += before / n;
+                *squares += before * (t - *mean);
+            }
+        }
+        let std_dev: Vec<f64> = squares.iter().map(|s| (s / (n - 1.0)).sqrt()).collect();
+        Self {
+            std_err: std_dev.iter().map(|s| s / n.sqrt()).collect(),
+            mean,
+            std_dev,
+            target: target.to_vec(),
+            multipliers: None,
+            non_finite,
+        }
+    }
+
+    /// The largest distance of a mean from its target, in standard deviations of the statistic, with
+    /// its standard error in the same unit.
+    pub fn worst(&self) -> Option<(f64, f64)> {
+        let each = self.mean.iter().zip(&self.target).zip(&self.std_dev);
+        let each = each.zip(&self.std_err);
+        each.map(|(((mean, target), dev), err)| ((mean - target).abs() / dev, err / dev))
+            .filter(|(v, _)| v.is_finite())
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+    }
+}
+
+/// A model that was trained through a relaxation, as training saw it: its entropy lies between the
+/// two nested estimates, up to their standard errors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relaxed {
+    /// -log of the nested density with a sample's own weights, per sample.
+    pub below: Vec<f64>,
+    /// -log of the nested density without them.
+    pub above: Vec<f64>,
+    /// Moments of the relaxed samples.
+    pub moments: Option<Moments>,
+}
+
 /// Everything that the metrics see.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// log q of the held-out points.
-    pub log_q: Vec<f64>,
+    /// log q of held-out points of the truth.
+    pub log_q: Option<Vec<f64>>,
+    /// Whether those points are data: those of a problem without data are the truth's own.
+    pub has_data: bool,
     /// The model's part of each held-out point.
     pub part: Option<Vec<u64>>,
     /// Number of the model's samples.
     pub samples: usize,
+    /// log q of the model's samples.
+    pub own_log_q: Vec<f64>,
+    /// log p of the model's samples, where p is known.
+    pub own_log_p: Option<Vec<f64>>,
     /// The truth, where it is known.
     pub known: Option<Known>,
+    /// Entropy of the truth, where it is known.
+    pub entropy: Option<f64>,
+    /// Moments that were asked of the model.
+    pub moments: Option<Moments>,
+    /// The model as training saw it, where that is another one.
+    pub relaxed: Option<Relaxed>,
     /// The grid, in two dimensions.
     pub grid: Option<Grid>,
     /// What the model cost.
     pub cost: Cost,
-}
-
-/// log q of every row.
-pub fn log_q(model: &dyn Model, x: &Tensor) -> Result<Vec<f64>> {
-    // Fused kernels cut what they get themselves.
-    let rows = match model.kernels() {
-        Some(_) => 1 << 16,
-        None => num::rows_at_once(x.device()),
-    };
-    num::to_vec(&num::in_chunks(x, rows, |c| {
-        Ok(model.log_prob(c)?.detach())
-    })?)
 }
 
 /// The model's part of every row.
@@ -214,59 +289,136 @@ pub fn grid_rows(view: [(f64, f64); 2], side: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Measures `model` on `points` (n, dim; f64), as many samples of its own, and a grid of
-/// `side`^2 cells over the data's view widened to hold 99.9 % of the samples. `like` says in what
-/// format and where the model works. Also returns the samples as rows.
+/// What a model is measured against.
+pub struct Against<'a> {
+    /// The data set, or the exact solution of a problem, where there is one.
+    pub law: Option<&'a dyn DataSet>,
+    /// Whether it is a data set.
+    pub has_data: bool,
+    /// T and m of a problem with constraints.
+    pub constraints: Option<(&'a Statistics, &'a [f64])>,
+    /// Held-out points of the law, and as many samples of the model.
+    pub points: usize,
+    /// Cells along each side of the grid.
+    pub side: usize,
+    /// In what format and where the model works.
+    pub dtype: DType,
+    /// Where.
+    pub device: Device,
+}
+
+/// What was measured, with the points that it was measured on as rows.
+pub struct Measured {
+    /// For the metrics.
+    pub evaluation: Evaluation,
+    /// Held-out points of the law.
+    pub points: Vec<f64>,
+    /// Samples of the model.
+    pub samples: Vec<f64>,
+}
+
+/// Measures `model` on held-out points of the law, as many samples of its own, and a grid over the
+/// law's view widened to hold 99.9 % of the samples.
 pub fn evaluate(
     model: &dyn Model,
-    data: &dyn DataSet,
-    points: &Tensor,
-    like: &Tensor,
-    side: usize,
+    against: &Against<'_>,
     cost: Cost,
     rng: &Rng,
-) -> Result<(Evaluation, Vec<f64>)> {
-    let dim = data.dim();
-    let n = points.dim(0)?;
-    let x = points.to_dtype(like.dtype())?.to_device(like.device())?;
+) -> Result<Measured> {
+    let dim = model.dim();
+    let n = against.points;
+    let tensor = |rows: &[f64]| num::from_rows(rows, dim, against.dtype, &against.device);
     let mut samples = Vec::with_capacity(n * dim);
+    let mut own_log_q = Vec::with_capacity(n);
     for (i, start) in (0..n).step_by(CHUNK).enumerate() {
         let stream = &mut rng.fork_at("samples", i as u64);
-        samples.extend(num::to_vec(&model.sample(CHUNK.min(n - start), stream)?)?);
+        let x = model.sample(CHUNK.min(n - start), stream)?;
+        own_log_q.extend(log_q(model, &x)?);
+        samples.extend(num::to_vec(&x)?);
     }
-    let known = data
-        .truth()
-        .map(|truth| Known::new(data, truth, &num::to_vec(points)?, &samples, rng))
+    let points = match against.law {
+        Some(law) => num::to_vec(&law.sample(n, &mut rng.fork("points"))?)?,
+        None => Vec::new(),
+    };
+    let truth = against.law.and_then(|law| Some((law, law.truth()?)));
+    let known = truth
+        .map(|(law, truth)| Known::new(law, truth, &points, &samples, rng))
         .transpose()?;
-    let grid = match data.view() {
+    let grid = match against.law.and_then(DataSet::view) {
         Some(view) if dim == 2 => {
             let view = widened(view, &samples);
-            let rows = grid_rows(view, side);
             let outside = samples
                 .chunks_exact(2)
                 .filter(|s| !(0..2).all(|d| s[d] >= view[d].0 && s[d] < view[d].1))
                 .count();
             Some(Grid {
                 view,
-                side,
-                log_q: log_q(
-                    model,
-                    &num::from_rows(&rows, 2, like.dtype(), like.device())?,
-                )?,
+                side: against.side,
+                log_q: log_q(model, &tensor(&grid_rows(view, against.side))?)?,
                 outside: outside as f64 / n as f64,
             })
         }
         _ => None,
     };
+    let held_out = match against.law {
+        Some(_) => Some(tensor(&points)?),
+        None => None,
+    };
+    let moments = |rows: &[f64]| {
+        let (statistics, target) = against.constraints?;
+        Some(Moments::of(statistics, target, rows, dim))
+    };
     let evaluation = Evaluation {
-        log_q: log_q(model, &x)?,
-        part: parts(model, &x)?,
+        log_q: held_out.as_ref().map(|x| log_q(model, x)).transpose()?,
+        has_data: against.has_data,
+        part: match &held_out {
+            Some(x) => parts(model, x)?,
+            None => None,
+        },
         samples: n,
+        own_log_q,
+        own_log_p: truth.map(|(_, truth)| log_densities(truth, &samples, dim)),
         known,
+        entropy: truth.map(|(_, truth)| truth.entropy().value),
+        moments: moments(&samples),
+        relaxed: relaxed(model, n, rng, &moments)?,
         grid,
         cost,
     };
-    Ok((evaluation, samples))
+    Ok(Measured {
+        evaluation,
+        points,
+        samples,
+    })
+}
+
+fn relaxed(
+    model: &dyn Model,
+    n: usize,
+    rng: &Rng,
+    moments: &dyn Fn(&[f64]) -> Option<Moments>,
+) -> Result<Option<Relaxed>> {
+    let mut out = Relaxed {
+        below: Vec::new(),
+        above: Vec::new(),
+        moments: None,
+    };
+    let mut rows = Vec::new();
+    // The nested densities cost as many terms as they have inner samples.
+    let n = n.min(RELAXED);
+    for (i, start) in (0..n).step_by(CHUNK).enumerate() {
+        let stream = &mut rng.fork_at("relaxed", i as u64);
+        let Some(drawn) = model.relaxed_samples(CHUNK.min(n - start), stream)? else {
+            return Ok(None);
+        };
+        rows.extend(num::to_vec(&drawn.x)?);
+        out.below
+            .extend(num::to_vec(&drawn.log_including)?.into_iter().map(|v| -v));
+        out.above
+            .extend(num::to_vec(&drawn.log_excluding)?.into_iter().map(|v| -v));
+    }
+    out.moments = moments(&rows);
+    Ok(Some(out))
 }
 
 /// The data's view with room for the samples, at most twice as wide: a stray sample must not
@@ -290,4 +442,23 @@ fn widened(data_view: [(f64, f64); 2], samples: &[f64]) -> [(f64, f64); 2] {
         );
     }
     view
+}
+
+/// A square that holds 99 % of the samples along each axis, with a margin, where there is no law to
+/// say what a figure should show.
+pub fn view_of(samples: &[f64]) -> Option<[(f64, f64); 2]> {
+    let range = |d: usize| {
+        let mut values: Vec<f64> = samples.iter().skip(d).step_by(2).copied().collect();
+        values.retain(|v| v.is_finite());
+        values.sort_by(f64::total_cmp);
+        let at = |share: f64| values.get((values.len() as f64 * share) as usize).copied();
+        Some((at(0.005)?, at(0.995)?))
+    };
+    let (x, y) = (range(0)?, range(1)?);
+    let half = 0.6 * (x.1 - x.0).max(y.1 - y.0).max(1e-6);
+    let around = |(low, high): (f64, f64)| {
+        let middle = 0.5 * (low + high);
+        (middle - half, middle + half)
+    };
+    Some([around(x), around(y)])
 }

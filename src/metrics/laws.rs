@@ -1,9 +1,10 @@
 //! What every metric owes: its known value on a solved case, its null value on a perfect model,
 //! and a count of what is not finite.
 
-use super::evaluation::{Grid, Known, ModeShares};
+use super::evaluation::{Grid, Known, ModeShares, Moments, Relaxed};
 use super::{Cost, Evaluation, Outcome, METRICS};
 use crate::data::{Entropy, Level, Support, Truth};
+use crate::statistics::Statistics;
 
 const N: usize = 1000;
 
@@ -59,8 +60,29 @@ fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
     let shares = |rows: &[f64]| ModeShares::new(&Steps, -10.0, rows, 1);
     let log_p = crate::data::log_densities(&Steps, &points, 1);
     let mode: Vec<Option<u32>> = points.iter().map(|x| Some(u32::from(*x > 1.0))).collect();
+    let own = rows(count(q_share), 0, 0);
+    let own_log_p = crate::data::log_densities(&Steps, &own, 1);
+    // T = 1 on a fifth of the samples, 0 elsewhere: mean 0.2, standard deviation 0.4.
+    let moments = |mean: f64| Moments {
+        mean: vec![mean, 1.0],
+        std_err: vec![0.4 / (N as f64).sqrt(), 0.01],
+        std_dev: vec![0.4, 2.0],
+        target: vec![0.2, 1.0],
+        multipliers: Some((vec![-0.5 + loss, 3.0], vec![0.5, -3.0])),
+        non_finite: 0,
+    };
     Evaluation {
-        log_q: log_p.iter().map(|p| p - loss).collect(),
+        has_data: true,
+        own_log_q: own_log_p.iter().map(|p| p + loss).collect(),
+        own_log_p: Some(own_log_p),
+        entropy: Some(0.0),
+        moments: Some(moments(0.2 + loss)),
+        relaxed: Some(Relaxed {
+            below: vec![1.0 - loss; 10],
+            above: vec![1.0 + loss; 10],
+            moments: Some(moments(0.2 - 2.0 * loss)),
+        }),
+        log_q: Some(log_p.iter().map(|p| p - loss).collect()),
         part: Some(mode.iter().map(|m| u64::from(m.unwrap()) + 7).collect()),
         samples: N,
         known: Some(Known {
@@ -112,6 +134,15 @@ fn known_values_on_solved_cases() {
         ("modes_covered", 2.0, 2.0),
         ("bridge_mass", 0.0, 0.05),
         ("nmi", 1.0, 1.0),
+        ("reverse_kl", 0.0, 0.3),
+        ("ess", 1.0, 1.0),
+        ("entropy", 0.0, -0.3),
+        ("entropy_error", 0.0, -0.3),
+        ("relaxed_entropy_low", 1.0, 0.7),
+        ("relaxed_entropy_high", 1.0, 1.3),
+        ("constraint_error", 0.0, 0.75),
+        ("relaxed_constraint_error", 0.0, 1.5),
+        ("multiplier_error", 0.0, 0.12),
         ("mass", 1.0, 1.0),
         ("parameters", 42.0, 42.0),
         ("steps", 500.0, 500.0),
@@ -149,8 +180,10 @@ fn lost_modes_and_wrong_parts_show() {
 #[test]
 fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
     let mut on = case(0.25, 0.0, 0.1);
-    on.log_q[0] = f64::NEG_INFINITY;
-    on.log_q[1] = f64::NAN;
+    if let Some(log_q) = &mut on.log_q {
+        log_q[0] = f64::NEG_INFINITY;
+        log_q[1] = f64::NAN;
+    }
     for name in ["nll", "kl"] {
         match value(name, &on) {
             Outcome::Value {
@@ -165,7 +198,7 @@ fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
             Outcome::NotApplicable { why, .. } => panic!("{name}: {why}"),
         }
     }
-    on.log_q = vec![f64::NAN; N];
+    on.log_q = Some(vec![f64::NAN; N]);
     for name in ["nll", "kl"] {
         let lost = Outcome::NotApplicable {
             why: "no point has a finite value",
@@ -173,14 +206,18 @@ fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
         };
         assert_eq!(value(name, &on), lost, "{name}");
     }
-    on.log_q = vec![0.0; N];
+    on.log_q = Some(vec![0.0; N]);
+    on.own_log_p = None;
+    on.entropy = None;
+    on.moments = None;
+    on.relaxed = None;
     on.known = None;
     on.grid = None;
     on.part = None;
     for metric in METRICS {
         let applies = matches!(
             metric.name(),
-            "nll" | "parameters" | "steps" | "seconds" | "steps_per_second"
+            "nll" | "entropy" | "parameters" | "steps" | "seconds" | "steps_per_second"
         );
         let found = matches!(metric.evaluate(&on), Outcome::Value { .. });
         assert_eq!(found, applies, "{}", metric.name());
@@ -220,4 +257,48 @@ fn a_mode_below_the_level_can_be_covered() {
         known.of_samples.dense[0] = 0.0;
     }
     assert_eq!(number("modes_covered", &on), 2.0);
+}
+
+/// Weights 1 and 3 on half of the samples each: (4 / 2)^2 / ((1 + 9) / 2) = 0.8.
+#[test]
+fn the_effective_sample_size_by_hand() {
+    let mut on = case(0.25, 0.0, 0.0);
+    if let Some(log_p) = &mut on.own_log_p {
+        for (i, l) in log_p.iter_mut().enumerate() {
+            *l = on.own_log_q[i] + if i % 2 == 0 { 0.0 } else { 3f64.ln() };
+        }
+    }
+    assert!((number("ess", &on) - 0.8).abs() < 1e-12);
+}
+
+/// Mass where the truth has none makes the reverse KL infinite; it is no mean over the rest.
+#[test]
+fn samples_outside_the_truth_are_not_dropped() {
+    let mut on = case(0.25, 0.0, 0.0);
+    if let Some(log_p) = &mut on.own_log_p {
+        log_p[0] = f64::NEG_INFINITY;
+    }
+    match value("reverse_kl", &on) {
+        Outcome::NotApplicable { why, non_finite } => {
+            assert!(why.contains("infinite") && non_finite == 1, "{why}");
+        }
+        Outcome::Value { value, .. } => panic!("{value}"),
+    }
+    // Its weight is 0, not unknown.
+    let expected = (N - 1) as f64 / N as f64;
+    assert!((number("ess", &on) - expected).abs() < 1e-12);
+}
+
+#[test]
+fn moments_by_hand() {
+    let statistics = Statistics::parse(&["x".to_owned(), "x^2".to_owned()], 1).unwrap();
+    let rows = [1.0, 2.0, 3.0, f64::NAN, 6.0];
+    let moments = Moments::of(&statistics, &[3.0, 10.0], &rows, 1);
+    assert_eq!(moments.non_finite, 1);
+    assert_eq!(moments.mean, [3.0, 12.5]);
+    let var = (4.0 + 1.0 + 0.0 + 9.0) / 3.0f64;
+    assert!((moments.std_dev[0] - var.sqrt()).abs() < 1e-12);
+    assert!((moments.std_err[0] - (var / 4.0).sqrt()).abs() < 1e-12);
+    let (worst, _) = moments.worst().unwrap();
+    assert!((worst - 2.5 / moments.std_dev[1]).abs() < 1e-12);
 }

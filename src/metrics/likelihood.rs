@@ -19,7 +19,10 @@ impl Metric for NegativeLogLikelihood {
         Better::Lower
     }
     fn evaluate(&self, on: &Evaluation) -> Outcome {
-        mean_of(on.log_q.iter().map(|l| -l))
+        match &on.log_q {
+            Some(log_q) if on.has_data => mean_of(log_q.iter().map(|l| -l)),
+            _ => Outcome::none("there is no data"),
+        }
     }
 }
 
@@ -41,9 +44,11 @@ impl Metric for KullbackLeibler {
         Better::Lower
     }
     fn evaluate(&self, on: &Evaluation) -> Outcome {
-        match &on.known {
-            None => Outcome::none(NO_TRUTH),
-            Some(known) => mean_of(known.log_p.iter().zip(&on.log_q).map(|(p, q)| p - q)),
+        match (&on.known, &on.log_q) {
+            (Some(known), Some(log_q)) => {
+                mean_of(known.log_p.iter().zip(log_q).map(|(p, q)| p - q))
+            }
+            _ => Outcome::none(NO_TRUTH),
         }
     }
 }

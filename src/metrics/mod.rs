@@ -3,11 +3,14 @@
 
 pub mod agreement;
 pub mod bridges;
+pub mod constraints;
 pub mod cost;
 pub mod evaluation;
 pub mod likelihood;
 pub mod mass;
 pub mod modes;
+pub mod relaxed;
+pub mod samples;
 
 #[cfg(test)]
 mod laws;
@@ -94,6 +97,15 @@ pub const METRICS: &[&dyn Metric] = &[
     &modes::ModesCovered,
     &bridges::BridgeMass,
     &agreement::MutualInformation,
+    &samples::ReverseKullbackLeibler,
+    &samples::EffectiveSampleSize,
+    &samples::Entropy,
+    &samples::EntropyError,
+    &relaxed::EntropyBelow,
+    &relaxed::EntropyAbove,
+    &constraints::ConstraintError,
+    &constraints::RelaxedConstraintError,
+    &constraints::MultiplierError,
     &mass::Mass,
     &cost::Parameters,
     &cost::Steps,

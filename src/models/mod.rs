@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use crate::distributions::Distribution;
 use crate::kernels::{Fused, Isa};
-use crate::Result;
+use crate::{num, Result};
 
 pub mod clusters;
 mod dispatch;
@@ -24,6 +24,18 @@ mod rad_boundary;
 mod rad_proofs;
 
 pub use spec::{ClustersSpec, FlowSpec, Gates, Interleave, ModelSpec, RadSpec};
+
+/// log q of every row.
+pub fn log_q(model: &dyn Model, x: &Tensor) -> Result<Vec<f64>> {
+    // Fused kernels cut what they get themselves.
+    let rows = match model.kernels() {
+        Some(_) => 1 << 16,
+        None => num::rows_at_once(x.device()),
+    };
+    num::to_vec(&num::in_chunks(x, rows, |c| {
+        Ok(model.log_prob(c)?.detach())
+    })?)
+}
 
 /// A distribution that can be trained.
 pub trait Model: Distribution {

@@ -2,31 +2,45 @@
 
 use candle_core::Tensor;
 
-use super::Objective;
-use crate::models::Model;
+use super::{At, Objective, Validation};
+use crate::models::{log_q, Model};
+use crate::num;
 use crate::rng::Rng;
-use crate::Result;
+use crate::{Error, Result};
 
 /// -(1/n) sum_i log q(x_i), whose expectation is KL(p || q) + H(p).
 pub struct MaximumLikelihood;
+
+fn some(points: Option<&Tensor>) -> Result<&Tensor> {
+    points.ok_or_else(|| Error::failed("maximum likelihood: expected points; got none"))
+}
 
 impl Objective for MaximumLikelihood {
     fn name(&self) -> &'static str {
         "maximum_likelihood"
     }
 
-    fn describe(&self) -> &'static str {
-        "mean negative log-likelihood of the training points [nats]"
+    fn loss(&self, model: &dyn Model, at: &At<'_>, _rng: &mut Rng) -> Result<Tensor> {
+        let batch = some(at.points)?;
+        Ok(model.mean_training_log_prob(at.phase, batch)?.neg()?)
     }
 
-    fn loss(
+    fn non_finite(&self, model: &dyn Model, at: &At<'_>, _rng: &mut Rng) -> Result<usize> {
+        let values = num::to_vec(&model.training_log_prob(at.phase, some(at.points)?)?)?;
+        Ok(values.iter().filter(|v| !v.is_finite()).count())
+    }
+
+    fn validate(
         &self,
         model: &dyn Model,
-        phase: usize,
-        batch: &Tensor,
+        points: Option<&Tensor>,
+        _n: usize,
         _rng: &mut Rng,
-    ) -> Result<Tensor> {
-        Ok(model.mean_training_log_prob(phase, batch)?.neg()?)
+    ) -> Result<Validation> {
+        let values = log_q(model, some(points)?)?;
+        Ok(Validation::mean(
+            &values.iter().map(|v| -v).collect::<Vec<_>>(),
+        ))
     }
 
     fn is_mean_log_prob(&self) -> bool {

@@ -6,32 +6,129 @@ use crate::models::Model;
 use crate::rng::Rng;
 use crate::Result;
 
+pub mod maximum_entropy;
 pub mod maximum_likelihood;
+pub mod reverse_kl;
+pub mod scale;
+mod spec;
+
+pub use spec::{MaximumEntropySpec, ProblemSpec, Solution, KINDS};
+
+/// Where training stands when a loss is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    /// Phase of the model's training, from 0.
+    pub phase: usize,
+    /// Share of all steps that are done, in \[0, 1\].
+    pub progress: f64,
+    /// Points that the step is worth: of a batch, or samples to draw.
+    pub size: usize,
+    /// The batch (n, dim); `None` for objectives without data.
+    pub points: Option<&'a Tensor>,
+}
+
+/// How good a model is in training, on something that it is not trained on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Validation {
+    /// Nats; the lower the better.
+    pub loss: f64,
+    /// Points without a finite value.
+    pub non_finite: usize,
+}
+
+impl Validation {
+    /// The mean of what each point costs.
+    pub fn mean(costs: &[f64]) -> Self {
+        Self {
+            loss: costs.iter().sum::<f64>() / costs.len() as f64,
+            non_finite: costs.iter().filter(|v| !v.is_finite()).count(),
+        }
+    }
+}
 
 /// A scalar to be minimised. It stands beside the model: a new objective edits no model.
 pub trait Objective: Send + Sync {
     /// The name in files and tables.
     fn name(&self) -> &'static str;
-    /// What it is, in one line.
-    fn describe(&self) -> &'static str;
-    /// The loss of `model` on a batch of training points (n, dim) in `phase` of its training: a
-    /// scalar tensor with gradients, in nats per point.
-    fn loss(
+    /// The loss of `model`: a scalar tensor with gradients, in nats.
+    fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor>;
+    /// Of the points that [`Objective::loss`] looks at with the same arguments, those without a
+    /// finite value.
+    fn non_finite(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<usize>;
+    /// What the best weights are chosen by: on held-out `points`, or on `n` samples of the model.
+    fn validate(
         &self,
         model: &dyn Model,
-        phase: usize,
-        batch: &Tensor,
+        points: Option<&Tensor>,
+        n: usize,
         rng: &mut Rng,
-    ) -> Result<Tensor>;
+    ) -> Result<Validation>;
     /// Whether the loss is minus the mean of log q over the batch and nothing else, so that it may
     /// be computed without this objective.
     fn is_mean_log_prob(&self) -> bool {
         false
     }
+    /// The rounds of an objective that changes between rounds of training.
+    fn rounds(&self) -> Option<&dyn Rounds> {
+        None
+    }
 }
 
-/// All objectives.
-pub const OBJECTIVES: &[&dyn Objective] = &[&maximum_likelihood::MaximumLikelihood];
+/// Training in rounds of equally many steps, between which the objective measures the model and
+/// changes itself. The weights that are kept are those of a round, not of a validation.
+pub trait Rounds: Send + Sync {
+    /// How many at most.
+    fn count(&self) -> usize;
+    /// Measures the model as training saw it at `progress`, and moves the objective on.
+    fn end(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Round>;
+    /// Of all rounds so far, the one whose weights to keep.
+    fn best(&self, rounds: &[Round]) -> usize;
+}
+
+/// What was measured at the end of a round, and what the objective made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Round {
+    /// Entropy of the model, nats.
+    pub entropy: f64,
+    /// Its standard error.
+    pub entropy_std_err: f64,
+    /// Whether the samples do not contradict the constraints.
+    pub accepted: bool,
+    /// c of the next round.
+    pub penalty: f64,
+    /// The constraints.
+    pub constraints: Vec<Constraint>,
+}
+
+impl Round {
+    /// What is not finite, if anything.
+    pub fn fault(&self) -> Option<String> {
+        if !self.entropy.is_finite() {
+            return Some("entropy not finite".to_owned());
+        }
+        let broken = self.constraints.iter().find(|c| !c.mean.is_finite());
+        broken.map(|c| format!("E[{}] not finite", c.statistic))
+    }
+}
+
+/// One constraint E\[T\] = m as a round left it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constraint {
+    /// T by its name in the experiment file.
+    pub statistic: String,
+    /// m.
+    pub target: f64,
+    /// E_q\[T\] by samples.
+    pub mean: f64,
+    /// Its standard error.
+    pub std_err: f64,
+    /// Standard deviation of T under the model.
+    pub std_dev: f64,
+    /// The multiplier of the next round.
+    pub multiplier: f64,
+    /// The multiplier of the exact solution, -eta, where it is known.
+    pub exact: Option<f64>,
+}
 
 #[cfg(test)]
 mod laws;

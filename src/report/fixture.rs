@@ -8,7 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::Comparison;
-use crate::experiment::store::{HistoryRow, MetricRow, Picture, RunDir, Split, State, Status};
+use crate::experiment::store::{
+    Constraint, HistoryRow, MetricRow, Picture, Round, RunDir, Split, State, Status,
+};
 
 mod ring;
 
@@ -80,6 +82,9 @@ impl Fixture {
                     }
                     _ => done(&cloud, model, seed, Some(0.2)),
                 }
+                if model == "mixture_base" {
+                    rounds(&cloud);
+                }
                 let table = fixture.place("table", model, seed);
                 done(&table, model, seed, None);
                 let picture = Picture {
@@ -112,6 +117,33 @@ impl Fixture {
             command: "mdn compare experiments/rings.toml train.steps=5000",
         }
     }
+}
+
+/// Three rounds of a problem with two constraints.
+fn rounds(place: &RunDir) {
+    let rounds: Vec<(usize, Round)> = (1..=3u32)
+        .map(|i| {
+            let constraint = |statistic: &str, exact: f64| Constraint {
+                statistic: statistic.into(),
+                target: 1.0,
+                mean: 1.0 + 0.5 / f64::from(i),
+                std_err: 0.01,
+                std_dev: 1.5,
+                multiplier: exact * (1.0 - 0.3f64.powi(i as i32)),
+                exact: Some(exact),
+            };
+            let round = Round {
+                entropy: 2.0 + 0.1 * f64::from(i),
+                entropy_std_err: 0.005,
+                accepted: i == 3,
+                penalty: 4.0,
+                constraints: vec![constraint("x^2+y^2", -3.0), constraint("x*y", 0.6)],
+            };
+            (1000 * i as usize, round)
+        })
+        .collect();
+    place.write_rounds(&rounds).unwrap();
+    assert_eq!(place.read_rounds().unwrap(), rounds);
 }
 
 fn diverged(place: &RunDir) {

@@ -89,11 +89,17 @@ impl<'a> Results<'a> {
         self.on(data).filter(move |r| r.model == model)
     }
 
-    /// The metric that models are ranked by on a data set: `kl` where the truth is known, else
-    /// `nll`; `None` where neither was measured.
+    /// The metric that models are ranked by: on a data set `kl` where the truth is known, else `nll`;
+    /// on a problem without data `reverse_kl` where the solution is known, else `constraint_error`.
+    /// `None` where none of them was measured.
     pub fn headline(&self, data: &str) -> Option<&'static str> {
-        ["kl", "nll"]
-            .into_iter()
-            .find(|m| self.on(data).any(|r| r.value(m).is_some()))
+        let measured = |m: &&str| self.on(data).any(|r| r.value(m).is_some());
+        let on_data = measured(&"nll");
+        let order = if on_data {
+            ["kl", "nll"]
+        } else {
+            ["reverse_kl", "constraint_error"]
+        };
+        order.into_iter().find(measured)
     }
 }

@@ -10,8 +10,9 @@ use crate::metrics::Better;
 /// Characters across.
 const WIDTH: usize = 120;
 
-/// The metrics worth a column, first things first. Others come after them, in their own order.
-const FIRST: [&str; 9] = [
+/// The metrics worth a column, first things first, where there is data. Others come after them, in
+/// their own order.
+const ON_DATA: [&str; 9] = [
     "kl",
     "nll",
     "bridge_mass",
@@ -21,6 +22,18 @@ const FIRST: [&str; 9] = [
     "seconds",
     "mass",
     "reverse_kl",
+];
+
+/// The same for problems without data.
+const ON_PROBLEMS: [&str; 8] = [
+    "reverse_kl",
+    "constraint_error",
+    "entropy_error",
+    "ess",
+    "mode_tv",
+    "kl",
+    "multiplier_error",
+    "seconds",
 ];
 
 /// A heading of one or two lines and a cell for every model.
@@ -112,7 +125,10 @@ fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
         plain("params", &|r| digits::parameters(r.parameters.as_ref())),
     ];
     let headline = results.headline(data);
-    let mut names: Vec<&str> = FIRST.to_vec();
+    let mut names: Vec<&str> = match headline {
+        Some("reverse_kl" | "constraint_error") => ON_PROBLEMS.to_vec(),
+        _ => ON_DATA.to_vec(),
+    };
     for r in rows {
         if !names.contains(&r.metric.as_str()) && r.metric != "parameters" {
             names.push(&r.metric);

@@ -1,7 +1,7 @@
 //! Training steps without the loop around them.
 
 use super::steps::{self, Outcome, Steps};
-use super::{make_step, Epoch, Training};
+use super::{Epoch, Training};
 use crate::{Error, Result};
 
 /// The steps of the first phase of [`super::train`] and nothing else: no validation, no curves, no
@@ -19,7 +19,7 @@ impl<'a> BareSteps<'a> {
     pub fn new(task: &'a Training<'a>) -> Result<Self> {
         Ok(Self {
             task,
-            steps: steps::for_device(task, 0)?,
+            steps: steps::for_device(task)?,
             epoch: None,
             made: 0,
             known: 0,
@@ -32,7 +32,9 @@ impl<'a> BareSteps<'a> {
     /// If a loss or gradient is not finite.
     pub fn make(&mut self) -> Result<()> {
         self.made += 1;
-        let outcomes = make_step(self.task, self.steps.as_mut(), self.made, &mut self.epoch)?;
+        let outcomes = self
+            .task
+            .make_step(self.steps.as_mut(), (self.made, 0), &mut self.epoch)?;
         self.check(&outcomes)
     }
 

@@ -7,8 +7,9 @@ use super::Training;
 use crate::kernels::FusedTraining;
 use crate::nn::optimizer::{Adam, FlatAdam};
 use crate::num;
+use crate::objectives::At;
 use crate::rng::Rng;
-use crate::Result;
+use crate::{Error, Result};
 
 /// What is known of a step once it is made.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,27 +28,27 @@ impl Outcome {
 
 /// One way to make training steps.
 pub(super) trait Steps {
-    /// Loss and gradient of one batch (n, dim) and, if both are finite, an Adam step at `rate`; no
+    /// Loss and gradient at `at` and, if both are finite, an Adam step at `rate`; no
     /// steps after one where they are not. Gives the outcomes that are known by now, in the order
     /// of the steps: a device that works on its own keeps them for a while, so that it need not
     /// wait for the host.
-    fn step(&mut self, batch: &Tensor, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>>;
+    fn step(&mut self, at: &At<'_>, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>>;
 
     /// The outcomes that were kept back. Afterwards the model has the parameters of the last step.
     fn settle(&mut self) -> Result<Vec<Outcome>>;
 }
 
 /// The way for the kernels and the device that the model has.
-pub(super) fn for_device<'a>(task: &'a Training<'a>, phase: usize) -> Result<Box<dyn Steps + 'a>> {
+pub(super) fn for_device<'a>(task: &'a Training<'a>) -> Result<Box<dyn Steps + 'a>> {
     if let (Some(fused), true) = (task.model.fused(), task.objective.is_mean_log_prob()) {
         let vars = trained(task);
         let training = fused.training(&vars, task.spec.weight_decay)?;
         return Ok(Box::new(FusedSteps { task, training }));
     }
-    Ok(if task.validation.device().is_cpu() {
-        Box::new(PlainSteps::new(task, phase)?)
+    Ok(if task.params.device().is_cpu() {
+        Box::new(PlainSteps::new(task)?)
     } else {
-        Box::new(QueuedSteps::new(task, phase)?)
+        Box::new(QueuedSteps::new(task)?)
     })
 }
 
@@ -73,7 +74,10 @@ struct FusedSteps<'a> {
 }
 
 impl Steps for FusedSteps<'_> {
-    fn step(&mut self, batch: &Tensor, _noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>> {
+    fn step(&mut self, at: &At<'_>, _noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>> {
+        let batch = at
+            .points
+            .ok_or_else(|| Error::failed("fused steps: expected a batch"))?;
         let (loss, grad_norm) = self.training.loss(batch)?;
         let outcome = Outcome { loss, grad_norm };
         if outcome.is_finite() {
@@ -92,26 +96,24 @@ impl Steps for FusedSteps<'_> {
 /// Candle's automatic differentiation; every outcome is known at once.
 pub(super) struct PlainSteps<'a> {
     task: &'a Training<'a>,
-    phase: usize,
     adam: Adam,
 }
 
 impl<'a> PlainSteps<'a> {
-    pub(super) fn new(task: &'a Training<'a>, phase: usize) -> Result<Self> {
+    pub(super) fn new(task: &'a Training<'a>) -> Result<Self> {
         Ok(Self {
             task,
-            phase,
             adam: Adam::new(trained(task), task.spec.weight_decay)?,
         })
     }
 }
 
 impl Steps for PlainSteps<'_> {
-    fn step(&mut self, batch: &Tensor, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>> {
+    fn step(&mut self, at: &At<'_>, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>> {
         let Training {
             model, objective, ..
         } = *self.task;
-        let loss = objective.loss(model, self.phase, batch, noise)?;
+        let loss = objective.loss(model, at, noise)?;
         let value = num::to_vec(&loss)?[0];
         let gradients = loss.backward()?;
         let norm = self.adam.gradient_norm(&gradients)?;
@@ -138,18 +140,16 @@ const QUEUE: usize = 50;
 /// but a look at the losses every [`QUEUE`] steps.
 pub(super) struct QueuedSteps<'a> {
     task: &'a Training<'a>,
-    phase: usize,
     adam: FlatAdam,
     losses: Vec<Tensor>,
     norms: Vec<Tensor>,
 }
 
 impl<'a> QueuedSteps<'a> {
-    pub(super) fn new(task: &'a Training<'a>, phase: usize) -> Result<Self> {
+    pub(super) fn new(task: &'a Training<'a>) -> Result<Self> {
         let spec = task.spec;
         Ok(Self {
             task,
-            phase,
             adam: FlatAdam::new(trained(task), spec.weight_decay, spec.clip_norm)?,
             losses: Vec::new(),
             norms: Vec::new(),
@@ -158,11 +158,11 @@ impl<'a> QueuedSteps<'a> {
 }
 
 impl Steps for QueuedSteps<'_> {
-    fn step(&mut self, batch: &Tensor, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>> {
+    fn step(&mut self, at: &At<'_>, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>> {
         let Training {
             model, objective, ..
         } = *self.task;
-        let loss = objective.loss(model, self.phase, batch, noise)?;
+        let loss = objective.loss(model, at, noise)?;
         let gradients = loss.backward()?;
         self.norms.push(self.adam.step(&gradients, &loss, rate)?);
         self.losses.push(loss.detach());

@@ -3,6 +3,8 @@ use candle_core::{DType, Device};
 use super::*;
 use crate::kernels::{Choice, Isa};
 use crate::models::ModelSpec;
+use crate::nn::params::Snapshot;
+use crate::num;
 use crate::objectives::maximum_likelihood::MaximumLikelihood;
 
 fn points(n: usize, rng: &mut Rng) -> Tensor {
@@ -22,10 +24,10 @@ const MODELS: [&str; 5] = [
     "[clusters]\nclusters = 2\nfine_tune = 0.25\n",
 ];
 
-type Make = for<'a> fn(&'a Training<'a>, usize) -> Result<Box<dyn Steps + 'a>>;
+type Make = for<'a> fn(&'a Training<'a>) -> Result<Box<dyn Steps + 'a>>;
 
-fn queued<'a>(task: &'a Training<'a>, phase: usize) -> Result<Box<dyn Steps + 'a>> {
-    Ok(Box::new(steps::QueuedSteps::new(task, phase)?))
+fn queued<'a>(task: &'a Training<'a>) -> Result<Box<dyn Steps + 'a>> {
+    Ok(Box::new(steps::QueuedSteps::new(task)?))
 }
 
 fn run(model: &str, spec: &TrainSpec) -> (Curves, Snapshot) {
@@ -54,17 +56,17 @@ fn run_by(
         params: &params,
         objective: &MaximumLikelihood,
         points: &Points::Fixed(x),
-        validation: &validation,
+        validation: Some(&validation),
         spec,
         rng: &rng,
     };
     let mut heard = 0;
-    let make = |phase| make(&task, phase);
+    let make = || make(&task);
     let mut watch = |p: &Progress| {
         assert_eq!(p.step, heard + 1);
         heard = p.step;
     };
-    let out = train_by(&task, &make, &mut watch).unwrap();
+    let out = course::run(&task, &make, &mut watch).unwrap();
     assert!(out.diverged.is_some() || heard == out.steps);
     (out, params.snapshot().unwrap())
 }
@@ -270,10 +272,11 @@ fn an_epoch_sees_every_point_once() {
         .unwrap()
         .reshape((10, 1))
         .unwrap();
-    let points = Points::Fixed(x.clone());
+    let points = Points::Fixed(x);
+    let like = (DType::F32, Device::Cpu);
     let rng = Rng::new(1);
     let batch = |step, epoch: &mut Epoch| {
-        num::to_vec(&points.batch(step, 4, &rng, &x, epoch).unwrap()).unwrap()
+        num::to_vec(&points.batch(step, 4, &rng, &like, epoch).unwrap().unwrap()).unwrap()
     };
     let mut epoch = None;
     let mut seen: Vec<f64> = (0..5).flat_map(|step| batch(step, &mut epoch)).collect();

@@ -75,7 +75,7 @@ fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
         if ["train", "evaluation"].contains(&top) {
             places.push((vec![top], value.get_ref()));
         }
-        if !["data", "models"].contains(&top) {
+        if !["data", "models", "problems"].contains(&top) {
             continue;
         }
         for (name, value) in inside(value.get_ref()) {

@@ -54,6 +54,7 @@ fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<()
     for (depth, key) in path.iter().enumerate() {
         let kind = match path[0] {
             "data" => "data set",
+            "problems" => "problem",
             "models" => "model",
             _ => "",
         };

@@ -1,6 +1,6 @@
 use super::*;
 use crate::data::DataSpec;
-use crate::experiment::EvaluationSpec;
+use crate::experiment::{EvaluationSpec, Task};
 use crate::models::ModelSpec;
 use crate::train::TrainSpec;
 use candle_core::Device;
@@ -9,7 +9,7 @@ fn spec(model: &str, seed: u64) -> RunSpec {
     RunSpec {
         experiment: "e".to_owned(),
         data_name: "d".to_owned(),
-        data: toml::from_str::<DataSpec>("moons = {}").unwrap(),
+        task: Task::Data(toml::from_str::<DataSpec>("moons = {}").unwrap()),
         model_name: "m".to_owned(),
         model: toml::from_str::<ModelSpec>(model).unwrap(),
         seed,
@@ -34,7 +34,7 @@ fn models_of_one_seed_share_their_points_and_seeds_do_not() {
         let train = run.train_points.as_ref().unwrap();
         [
             num::to_vec(train).unwrap(),
-            num::to_vec(&run.validation).unwrap(),
+            num::to_vec(run.validation.as_ref().unwrap()).unwrap(),
         ]
     };
     let flow = points("flow = {}", 3);

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `config.toml` | the run as an experiment file of its own, every default filled in |
 //! | `history.csv` | [`HistoryRow`]s |
+//! | `rounds.csv` | [`Round`]s, of an objective that has rounds |
 //! | `metrics.csv` | [`MetricRow`]s |
 //! | `cost.csv` | [`MetricRow`]s that depend on the machine: seconds, steps per second |
 //! | `model.safetensors` | the best weights, with metadata |
@@ -19,6 +20,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub use crate::objectives::{Constraint, Round};
 pub use crate::train::{HistoryRow, Split};
 use crate::{Error, Result};
 

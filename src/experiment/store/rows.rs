@@ -5,10 +5,25 @@ use std::path::PathBuf;
 
 use super::number::{exact, exact_or_empty};
 use super::table::{csv_bytes, read_csv};
-use super::{HistoryRow, MetricRow, RunDir, Split};
+use super::{Constraint, HistoryRow, MetricRow, Round, RunDir, Split};
 use crate::Result;
 
 const HISTORY: [&str; 5] = ["step", "split", "loss", "grad_norm", "non_finite"];
+
+const ROUNDS: [&str; 12] = [
+    "step",
+    "entropy",
+    "entropy_std_err",
+    "accepted",
+    "penalty",
+    "statistic",
+    "target",
+    "mean",
+    "std_err",
+    "std_dev",
+    "multiplier",
+    "exact",
+];
 
 const METRICS: [&str; 8] = [
     "metric",
@@ -62,6 +77,68 @@ impl RunDir {
                 non_finite: line.parse("non_finite", "a whole number")?,
             })
         })
+    }
+
+    /// Writes the whole of `rounds.csv`: a line per round and constraint.
+    pub fn write_rounds(&self, rounds: &[(usize, Round)]) -> Result<PathBuf> {
+        let lines = rounds.iter().flat_map(|(step, round)| {
+            round.constraints.iter().map(move |c| {
+                [
+                    step.to_string(),
+                    exact(round.entropy),
+                    exact(round.entropy_std_err),
+                    if round.accepted { "yes" } else { "no" }.to_owned(),
+                    exact(round.penalty),
+                    c.statistic.clone(),
+                    exact(c.target),
+                    exact(c.mean),
+                    exact(c.std_err),
+                    exact(c.std_dev),
+                    exact(c.multiplier),
+                    exact_or_empty(c.exact),
+                ]
+            })
+        });
+        self.write("rounds.csv", &csv_bytes(ROUNDS, lines)?)
+    }
+
+    /// Reads `rounds.csv`; no rounds where there is no such file.
+    pub fn read_rounds(&self) -> Result<Vec<(usize, Round)>> {
+        let path = self.path("rounds.csv");
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let mut rounds: Vec<(usize, Round)> = Vec::new();
+        let lines = read_csv(&path, &ROUNDS, |line| {
+            let accepted = match line.text("accepted") {
+                "yes" => true,
+                "no" => false,
+                other => return Err(line.fault("accepted", "`yes` or `no`", other)),
+            };
+            let round = Round {
+                entropy: line.parse("entropy", "a number")?,
+                entropy_std_err: line.parse("entropy_std_err", "a number")?,
+                accepted,
+                penalty: line.parse("penalty", "a number")?,
+                constraints: vec![Constraint {
+                    statistic: line.text("statistic").to_owned(),
+                    target: line.parse("target", "a number")?,
+                    mean: line.parse("mean", "a number")?,
+                    std_err: line.parse("std_err", "a number")?,
+                    std_dev: line.parse("std_dev", "a number")?,
+                    multiplier: line.parse("multiplier", "a number")?,
+                    exact: line.parse_or_empty("exact")?,
+                }],
+            };
+            Ok((line.parse("step", "a whole number")?, round))
+        })?;
+        for (step, round) in lines {
+            match rounds.last_mut() {
+                Some((last, same)) if *last == step => same.constraints.extend(round.constraints),
+                _ => rounds.push((step, round)),
+            }
+        }
+        Ok(rounds)
     }
 
     /// Writes the whole of `metrics.csv`.

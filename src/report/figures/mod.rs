@@ -17,6 +17,7 @@ mod pages;
 mod panels;
 mod parts;
 mod png;
+mod rounds;
 mod scores;
 mod shapes;
 mod stroke;
@@ -46,7 +47,7 @@ pub enum Draw {
 
 /// A member of [`FIGURES`].
 pub struct Figure {
-    /// Stem of its file; `nll` stands for `kl` where the truth is unknown.
+    /// Stem of its file; the headline metric stands for `kl` where that is another one.
     pub name: &'static str,
     /// What it shows.
     pub what: &'static str,
@@ -67,6 +68,11 @@ pub const FIGURES: &[Figure] = &[
         draw: Draw::Run(training::draw),
     },
     Figure {
+        name: "rounds",
+        what: "constraint errors and multipliers of one maximum-entropy run, round by round",
+        draw: Draw::Run(rounds::draw),
+    },
+    Figure {
         name: "densities-<data>",
         what:
             "target and all models on one colour scale, log densities and parts, of a 2-D data set",
@@ -74,7 +80,7 @@ pub const FIGURES: &[Figure] = &[
     },
     Figure {
         name: "kl-<data>",
-        what: "KL (NLL where the truth is unknown) of every model: seeds, mean, interval",
+        what: "KL (NLL where the truth is unknown; reverse KL or constraint error on problems) of every model",
         draw: Draw::Data(scores::draw),
     },
     Figure {
@@ -93,7 +99,14 @@ pub fn remove_old(dir: &Path) -> Result<()> {
     };
     for path in entries.flatten().map(|e| e.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let ours = ["densities-", "kl-", "nll-", "training-"];
+        let ours = [
+            "densities-",
+            "kl-",
+            "nll-",
+            "reverse_kl-",
+            "constraint_error-",
+            "training-",
+        ];
         if name.ends_with(".png") && ours.iter().any(|start| name.starts_with(start)) {
             std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::experiment::store::{HistoryRow, Picture, RunDir, State};
+use crate::experiment::store::{HistoryRow, Picture, Round, RunDir, State};
 use crate::report::results::{Results, Run};
 use crate::Result;
 
@@ -10,6 +10,7 @@ use crate::Result;
 pub struct RunPage<'a> {
     pub(super) run: Run,
     pub(super) history: Vec<HistoryRow>,
+    pub(super) rounds: Vec<(usize, Round)>,
     pub(super) picture: Option<Picture>,
     pub(super) command: &'a str,
 }
@@ -50,6 +51,7 @@ impl<'a> RunPage<'a> {
                 metrics,
             },
             history,
+            rounds: place.read_rounds()?,
             picture: place.read_picture()?,
             command,
         })
@@ -63,6 +65,17 @@ impl<'a> RunPage<'a> {
         format!("{data}: {model}, seed {seed}")
     }
 
+    /// What the loss of the run is called.
+    pub(super) fn loss_name(&self) -> &'static str {
+        if !self.rounds.is_empty() {
+            "augmented Lagrangian"
+        } else if self.run.is_done() && self.run.value("nll").is_none() {
+            "KL(q||p)"
+        } else {
+            "negative log-likelihood"
+        }
+    }
+
     /// The scores of a run that is done, the state and reason of any other.
     pub(super) fn facts(&self) -> String {
         let status = &self.run.status;
@@ -70,11 +83,20 @@ impl<'a> RunPage<'a> {
             let colon = if status.reason.is_empty() { "" } else { ": " };
             return format!("{}{colon}{}", status.state.word(), status.reason);
         }
-        let scores: Vec<String> = [("kl", "KL"), ("nll", "NLL")]
+        let of_data = [("kl", "KL", "nats"), ("nll", "NLL", "nats")];
+        let of_problem = [
+            ("reverse_kl", "reverse KL", "nats"),
+            ("constraint_error", "constraint error", "sd"),
+        ];
+        let shown = match self.run.value("nll") {
+            Some(_) => of_data,
+            None => of_problem,
+        };
+        let scores: Vec<String> = shown
             .into_iter()
-            .filter_map(|(key, name)| {
+            .filter_map(|(key, name, unit)| {
                 let value = crate::report::digits::plain(self.run.value(key)?);
-                Some(format!("{name} {} nats", super::axes::signs(&value)))
+                Some(format!("{name} {} {unit}", super::axes::signs(&value)))
             })
             .collect();
         if scores.is_empty() {
@@ -91,10 +113,20 @@ impl DataPage<'_> {
         super::style::count(self.results.what.seeds.len(), "seed")
     }
 
+    /// What the validation loss is called.
+    pub(super) fn loss_name(&self) -> &'static str {
+        match self.headline {
+            Some("reverse_kl") => "KL(q||p)",
+            _ => "negative log-likelihood",
+        }
+    }
+
     /// How the headline metric is called in a figure.
     pub(super) fn headline_name(&self) -> &'static str {
         match self.headline {
             Some("nll") => "NLL",
+            Some("reverse_kl") => "reverse KL",
+            Some("constraint_error") => "constraint error",
             _ => "KL",
         }
     }

@@ -92,12 +92,13 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     frame.ticks_below(&mut canvas, &below);
     let base = [(area.x, area.bottom()), (area.right(), area.bottom())];
     canvas.stroke(&base, 1.3, Ink::full(AXIS), None);
-    let long = if metric == "kl" {
-        "KL(p||q)"
-    } else {
-        "negative log-likelihood"
+    let (long, unit) = match metric {
+        "kl" => ("KL(p||q)", "nats"),
+        "reverse_kl" => ("KL(q||p)", "nats"),
+        "constraint_error" => ("largest error of a constrained moment", "sd"),
+        _ => ("negative log-likelihood", "nats"),
     };
-    let axis = format!("{long} (nats{})", if log { ", log scale" } else { "" });
+    let axis = format!("{long} ({unit}{})", if log { ", log scale" } else { "" });
     let middle = (area.x + 0.5 * area.w, area.bottom() + 58.0);
     canvas.text(&axis, LABEL, DARK, middle, Align::Middle);
     for (i, s) in scores.iter().enumerate() {

@@ -16,7 +16,11 @@ fn every_figure_is_drawn_and_every_sign_in_it_is_in_the_font() {
     for figure in FIGURES {
         let canvas = match figure.draw {
             Draw::Run(draw) => {
-                let place = fixture.place("ring", "rad", 0);
+                let (data, model) = match figure.name {
+                    "rounds" => ("cloud", "mixture_base"),
+                    _ => ("ring", "rad"),
+                };
+                let place = fixture.place(data, model, 0);
                 draw(&RunPage::read(&place, what.command).unwrap()).unwrap()
             }
             Draw::Data(draw) => {

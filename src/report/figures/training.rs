@@ -44,7 +44,7 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
         x: (0.0, last),
         y,
     };
-    draw_axes(&mut canvas, &frame);
+    draw_axes(&mut canvas, &frame, page.loss_name());
     let to_pixels = |c: &[Point]| c.iter().map(|p| frame.at(p.0, p.1)).collect::<Vec<_>>();
     if !train.is_empty() {
         canvas.stroke(&to_pixels(&train), 1.2, Ink(BLUE, 0.22), Some(area));
@@ -77,7 +77,7 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
 }
 
 /// Axes of a loss against steps.
-pub fn draw_axes(canvas: &mut Canvas, frame: &Frame) {
+pub fn draw_axes(canvas: &mut Canvas, frame: &Frame, loss: &str) {
     let across = ticks(frame.y, 6);
     frame.mesh_across(canvas, &across);
     frame.ticks_left(canvas, &across);
@@ -92,7 +92,7 @@ pub fn draw_axes(canvas: &mut Canvas, frame: &Frame) {
     let middle = (area.x + 0.5 * area.w, area.bottom() + 58.0);
     canvas.text("training step", LABEL, DARK, middle, Align::Middle);
     let beside = (MARGIN + 14.0, area.y + 0.5 * area.h);
-    canvas.text_upwards("negative log-likelihood (nats)", LABEL, DARK, beside);
+    canvas.text_upwards(&format!("{loss} (nats)"), LABEL, DARK, beside);
 }
 
 /// The step with the least validation loss, whose weights are kept.

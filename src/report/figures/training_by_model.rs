@@ -69,7 +69,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         x: (0.0, last),
         y,
     };
-    draw_axes(&mut canvas, &frame);
+    draw_axes(&mut canvas, &frame, page.loss_name());
     let held = |p: &Point| frame.at(p.0, p.1.clamp(y.0, y.1));
     // Many bands on top of each other would be one dark cloud.
     let faint = f64::min(0.16, 0.6 / curves.len() as f64);

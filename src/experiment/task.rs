@@ -1,0 +1,74 @@
+//! What a model is trained for: points of a data set, or a problem without data.
+
+use crate::bijections::SupportSpec;
+use crate::data::{DataSet, DataSpec};
+use crate::objectives::maximum_likelihood::MaximumLikelihood;
+use crate::objectives::{Objective, ProblemSpec, Solution};
+use crate::statistics::Statistics;
+use crate::Result;
+
+/// What a model is trained for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Task {
+    /// The points of a data set, by maximum likelihood.
+    Data(DataSpec),
+    /// A problem without data.
+    Problem(ProblemSpec),
+}
+
+impl Task {
+    /// D.
+    pub fn dim(&self) -> Result<usize> {
+        let dim = match self {
+            Self::Data(data) => data.check(),
+            Self::Problem(problem) => problem.check(),
+        };
+        dim.map_err(|bad| crate::Error::request(bad.to_string()))
+    }
+
+    /// Whether there are points to train on.
+    pub fn has_data(&self) -> bool {
+        matches!(self, Self::Data(_))
+    }
+
+    /// What the model is measured against: the data set, or the law of the solution where it is
+    /// known.
+    pub fn law(&self) -> Result<Option<Box<dyn DataSet>>> {
+        match self {
+            Self::Data(data) => data.build().map(Some),
+            Self::Problem(problem) => problem.solution(),
+        }
+    }
+
+    /// What training minimises.
+    pub fn objective(&self) -> Result<Box<dyn Objective>> {
+        match self {
+            Self::Data(_) => Ok(Box::new(MaximumLikelihood)),
+            Self::Problem(problem) => problem.build(),
+        }
+    }
+
+    /// T and m of a problem with constraints.
+    pub fn constraints(&self) -> Result<Option<(Statistics, Vec<f64>)>> {
+        match self {
+            Self::Problem(ProblemSpec::MaximumEntropy(s)) => s.constraints().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The natural parameters of the exact solution of such a problem, where they are known.
+    pub fn solution(&self) -> Option<Solution> {
+        match self {
+            Self::Problem(ProblemSpec::MaximumEntropy(s)) => s.solution(),
+            _ => None,
+        }
+    }
+
+    /// The map from R^D onto the support, if it is not R^D.
+    pub fn support(&self) -> Option<SupportSpec> {
+        match self {
+            Self::Data(_) => None,
+            Self::Problem(problem) => problem.support(),
+        }
+    }
+}

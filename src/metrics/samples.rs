@@ -1,0 +1,133 @@
+//! How well the model's own samples fit the truth.
+
+use super::{mean_of, Better, Evaluation, Metric, Outcome, NO_TRUTH};
+
+/// KL(q || p) = (1/n) sum_i \[log q(x_i) - log p(x_i)\] over samples of the model. It is blind to
+/// modes that the model lacks; infinite where the model has mass and the truth none.
+pub struct ReverseKullbackLeibler;
+
+impl Metric for ReverseKullbackLeibler {
+    fn name(&self) -> &'static str {
+        "reverse_kl"
+    }
+    fn describe(&self) -> &'static str {
+        "KL(q||p), model q against truth p"
+    }
+    fn unit(&self) -> &'static str {
+        "nats"
+    }
+    fn better(&self) -> Better {
+        Better::Lower
+    }
+    fn evaluate(&self, on: &Evaluation) -> Outcome {
+        let Some(log_p) = &on.own_log_p else {
+            return Outcome::none(NO_TRUTH);
+        };
+        let outside = log_p.iter().filter(|l| **l == f64::NEG_INFINITY).count();
+        if outside > 0 {
+            return Outcome::NotApplicable {
+                why: "infinite: samples where the true density is 0",
+                non_finite: outside,
+            };
+        }
+        mean_of(on.own_log_q.iter().zip(log_p).map(|(q, p)| q - p))
+    }
+}
+
+/// (sum w)^2 / (n sum w^2) with w = p / q over samples of the model: the share of them that
+/// importance sampling of the truth would be left with.
+pub struct EffectiveSampleSize;
+
+impl Metric for EffectiveSampleSize {
+    fn name(&self) -> &'static str {
+        "ess"
+    }
+    fn describe(&self) -> &'static str {
+        "effective sample size of importance sampling the truth by the model, per sample"
+    }
+    fn unit(&self) -> &'static str {
+        "share"
+    }
+    fn better(&self) -> Better {
+        Better::Higher
+    }
+    fn evaluate(&self, on: &Evaluation) -> Outcome {
+        let Some(log_p) = &on.own_log_p else {
+            return Outcome::none(NO_TRUTH);
+        };
+        let log_w: Vec<f64> = log_p
+            .iter()
+            .zip(&on.own_log_q)
+            .map(|(p, q)| p - q)
+            .collect();
+        let fine = log_w
+            .iter()
+            .copied()
+            .filter(|w| !w.is_nan() && *w < f64::INFINITY);
+        let most = fine.clone().fold(f64::NEG_INFINITY, f64::max);
+        let n = fine.clone().count();
+        let non_finite = log_w.len() - n;
+        if n == 0 || most == f64::NEG_INFINITY {
+            return Outcome::NotApplicable {
+                why: "no sample where the true density is positive",
+                non_finite,
+            };
+        }
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for w in fine.map(|w| (w - most).exp()) {
+            sum += w;
+            squares += w * w;
+        }
+        Outcome::Value {
+            value: sum * sum / (n as f64 * squares),
+            std_err: None,
+            n,
+            non_finite,
+        }
+    }
+}
+
+/// H(q) = -(1/n) sum_i log q(x_i) over samples of the model.
+pub struct Entropy;
+
+impl Metric for Entropy {
+    fn name(&self) -> &'static str {
+        "entropy"
+    }
+    fn describe(&self) -> &'static str {
+        "differential entropy of the model"
+    }
+    fn unit(&self) -> &'static str {
+        "nats"
+    }
+    fn better(&self) -> Better {
+        Better::Neither
+    }
+    fn evaluate(&self, on: &Evaluation) -> Outcome {
+        mean_of(on.own_log_q.iter().map(|q| -q))
+    }
+}
+
+/// H(q) - H(p).
+pub struct EntropyError;
+
+impl Metric for EntropyError {
+    fn name(&self) -> &'static str {
+        "entropy_error"
+    }
+    fn describe(&self) -> &'static str {
+        "entropy of the model minus that of the truth"
+    }
+    fn unit(&self) -> &'static str {
+        "nats"
+    }
+    fn better(&self) -> Better {
+        Better::Near(0.0)
+    }
+    fn evaluate(&self, on: &Evaluation) -> Outcome {
+        match on.entropy {
+            None => Outcome::none(NO_TRUTH),
+            Some(truth) => mean_of(on.own_log_q.iter().map(|q| -q - truth)),
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Maximum entropy under moment constraints by the augmented Lagrangian (Loaiza-Ganem, Gao and
+//! Cunningham 2017).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use candle_core::{DType, Tensor};
+
+use super::scale::{self, solve_transposed};
+use super::{At, Constraint, MaximumEntropySpec, Objective, Round, Rounds, Solution, Validation};
+use crate::distributions::Draws;
+use crate::models::Model;
+use crate::num;
+use crate::rng::Rng;
+use crate::rows::{self, RowFunction};
+use crate::statistics::Statistics;
+use crate::Result;
+
+/// Groups of samples that a round's test is made of.
+const GROUPS: usize = 200;
+
+/// max H(q) subject to R = E_q\[T(X)\] - m = 0, as the minimum of
+///
+/// L = -H(q) + lambda . R + (c / 2) |W R|^2
+///
+/// with W from the covariance of T under the model ([`super::scale::Scaling`]). After every round
+/// lambda grows by c W^T W R, and c grows while |W R| does not fall. At the solution lambda = -eta,
+/// the natural parameters of p(x) ~ exp(eta . T(x)).
+///
+/// The gradient of |R|^2 is estimated without bias: from independent rows by taking off what their
+/// covariance adds to the square of their mean (a U-statistic, per stratum), from rows that hang
+/// together by the product of two independent sets.
+pub struct MaximumEntropy {
+    spec: MaximumEntropySpec,
+    statistics: Arc<Statistics>,
+    targets: Vec<f64>,
+    solution: Option<Solution>,
+    state: Mutex<State>,
+}
+
+/// What changes between rounds.
+struct State {
+    multipliers: Vec<f64>,
+    /// W; empty before anything is known of the model.
+    scale: Vec<f64>,
+    penalty: f64,
+    /// |W R| of the round before.
+    error: Option<f64>,
+}
+
+/// Entropy and weighted moments of one set of draws.
+struct Moments {
+    entropy: f64,
+    mean: Vec<f64>,
+    /// E\[T_i T_j\], row by row.
+    products: Vec<f64>,
+}
+
+impl MaximumEntropy {
+    /// The objective of a checked specification, before its first round.
+    pub fn new(spec: &MaximumEntropySpec) -> Result<Self> {
+        let (statistics, targets) = spec.constraints()?;
+        let m = targets.len();
+        Ok(Self {
+            state: Mutex::new(State {
+                multipliers: vec![0.0; m],
+                scale: Vec::new(),
+                penalty: spec.penalty,
+                error: None,
+            }),
+            statistics: Arc::new(statistics),
+            targets,
+            solution: spec.solution(),
+            spec: spec.clone(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// T of every row: (n, m).
+    fn statistics_of(&self, x: &Tensor) -> Result<Tensor> {
+        rows::apply(x, Arc::clone(&self.statistics) as Arc<dyn RowFunction>)
+    }
+
+    /// -H and W R of one set of draws, as (), (1, m), and what the rows' scatter adds to |W R|^2,
+    /// where they are independent.
+    fn terms(&self, draws: &Draws, scale: &[f64]) -> Result<(Tensor, Tensor, Option<Tensor>)> {
+        let weight = draws.log_weight.exp()?;
+        let negentropy = (&weight * &draws.log_prob)?.sum_all()?;
+        let like = &draws.x;
+        let m = self.targets.len();
+        let rows = |v: &[f64]| num::from_rows(v, m, like.dtype(), like.device());
+        let statistics = self
+            .statistics_of(&draws.x)?
+            .broadcast_sub(&rows(&self.targets)?)?
+            .matmul(&rows(scale)?.t()?)?;
+        let residual = weight.unsqueeze(0)?.matmul(&statistics)?;
+        let Some(strata) = &draws.strata else {
+            return Ok((negentropy, residual, None));
+        };
+        let mut scatter = negentropy.zeros_like()?;
+        let mut start = 0;
+        for &n in strata {
+            let rows = statistics.narrow(0, start, n)?;
+            let share = weight.narrow(0, start, n)?.sum_all()?;
+            start += n;
+            if n < 2 {
+                continue;
+            }
+            let squares = rows
+                .broadcast_sub(&rows.mean_keepdim(0)?)?
+                .sqr()?
+                .sum_all()?;
+            let variance = (squares / ((n - 1) * n) as f64)?;
+            scatter = (scatter + (share.sqr()? * variance)?)?;
+        }
+        Ok((negentropy, residual, Some(scatter)))
+    }
+
+    /// [`GROUPS`] independent sets of draws of the model as it is trained at `progress`.
+    fn measure(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Vec<Moments>> {
+        let size = self.spec.samples.div_ceil(GROUPS);
+        let m = self.targets.len();
+        (0..GROUPS)
+            .map(|group| {
+                let draws = model.draws(size, progress, &mut rng.fork_at("group", group as u64))?;
+                let weights = num::to_vec(&draws.log_weight)?;
+                let log_prob = num::to_vec(&draws.log_prob)?;
+                let x = num::to_vec(&draws.x)?;
+                let mut out = Moments {
+                    entropy: 0.0,
+                    mean: vec![0.0; m],
+                    products: vec![0.0; m * m],
+                };
+                let (mut t, mut scratch) = (vec![0.0; m], vec![0.0; m]);
+                for ((x, w), log_q) in x.chunks(model.dim()).zip(weights).zip(log_prob) {
+                    let w = w.exp();
+                    self.statistics.evaluate(x, &mut t);
+                    scratch.copy_from_slice(&t);
+                    out.entropy -= w * log_q;
+                    for (i, t) in t.iter().enumerate() {
+                        out.mean[i] += w * t;
+                        for (sum, other) in out.products[i * m..].iter_mut().zip(&scratch) {
+                            *sum += w * t * other;
+                        }
+                    }
+                }
+                Ok(out)
+            })
+            .collect()
+    }
+}
+
+fn mean_and_std_err(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let n = GROUPS as f64;
+    let mean = values.clone().sum::<f64>() / n;
+    let squares: f64 = values.map(|v| (v - mean).powi(2)).sum();
+    (mean, (squares / (n - 1.0) / n).sqrt())
+}
+
+/// Cov(T), row by row.
+fn covariance(groups: &[Moments]) -> Vec<f64> {
+    let m = groups[0].mean.len();
+    let over = |f: &dyn Fn(&Moments) -> f64| groups.iter().map(f).sum::<f64>() / GROUPS as f64;
+    let mean: Vec<f64> = (0..m).map(|i| over(&|g| g.mean[i])).collect();
+    (0..m * m)
+        .map(|at| over(&|g| g.products[at]) - mean[at / m] * mean[at % m])
+        .collect()
+}
+
+impl Objective for MaximumEntropy {
+    fn name(&self) -> &'static str {
+        "maximum_entropy"
+    }
+
+    fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
+        if self.state().scale.is_empty() {
+            let groups = self.measure(model, at.progress, &rng.fork("scale"))?;
+            let scale = self
+                .spec
+                .scaling
+                .matrix(&covariance(&groups), self.targets.len());
+            self.state().scale = scale;
+        }
+        let state = self.state();
+        let draws = model.draws(at.size, at.progress, rng)?;
+        let (mut negentropy, mut residual, scatter) = self.terms(&draws, &state.scale)?;
+        let square = match scatter {
+            Some(scatter) => (residual.sqr()?.sum_all()? - scatter)?,
+            None => {
+                let other = model.draws(at.size, at.progress, rng)?;
+                let (more, independent, _) = self.terms(&other, &state.scale)?;
+                let product = (&residual * &independent)?.sum_all()?;
+                negentropy = ((negentropy + more)? * 0.5)?;
+                residual = ((residual + independent)? * 0.5)?;
+                product
+            }
+        };
+        // lambda . R = mu . W R with W^T mu = lambda.
+        let mu = solve_transposed(&state.scale, &state.multipliers);
+        let mu = num::from_rows(&mu, mu.len(), residual.dtype(), residual.device())?;
+        let linear = (residual * mu)?.sum_all()?;
+        Ok(((negentropy + linear)? + (square * (0.5 * state.penalty))?)?)
+    }
+
+    fn non_finite(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<usize> {
+        let draws = model.draws(at.size, at.progress, rng)?;
+        let statistics = self.statistics_of(&draws.x)?.to_dtype(DType::F64)?;
+        let all = (statistics.sum(1)? + draws.log_prob.to_dtype(DType::F64)?)?;
+        Ok(num::to_vec(&all)?.iter().filter(|v| !v.is_finite()).count())
+    }
+
+    /// Not used: rounds choose the weights.
+    fn validate(
+        &self,
+        model: &dyn Model,
+        _points: Option<&Tensor>,
+        n: usize,
+        rng: &mut Rng,
+    ) -> Result<Validation> {
+        let draws = model.draws(n, 1.0, rng)?;
+        let log_prob = num::to_vec(&draws.log_prob)?;
+        Ok(Validation::mean(&log_prob))
+    }
+
+    fn rounds(&self) -> Option<&dyn Rounds> {
+        Some(self)
+    }
+}
+
+impl Rounds for MaximumEntropy {
+    fn count(&self) -> usize {
+        self.spec.rounds
+    }
+
+    /// Two tests. A constraint stands uncontradicted if the signs of its residual over the groups
+    /// are as unequal as chance allows (two-sided, at 5 % over all constraints); the round is
+    /// accepted if all do. And c grows if |W R| has neither fallen to `progress` times its last
+    /// value nor to where the samples' own noise would put it.
+    fn end(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Round> {
+        let groups = self.measure(model, progress, rng)?;
+        let (entropy, entropy_std_err) = mean_and_std_err(groups.iter().map(|g| g.entropy));
+        let m = self.targets.len();
+        let covariance = covariance(&groups);
+        let scale = self.spec.scaling.matrix(&covariance, m);
+        let (mut means, mut accepted) = (Vec::new(), true);
+        for (i, &target) in self.targets.iter().enumerate() {
+            means.push(mean_and_std_err(groups.iter().map(|g| g.mean[i])));
+            let above = groups.iter().filter(|g| g.mean[i] > target).count();
+            let p = 2.0 * above.min(GROUPS - above) as f64 / GROUPS as f64;
+            accepted &= p > 0.05 / m as f64;
+        }
+        let residual = |mean: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
+            let off: Vec<f64> = mean.zip(&self.targets).map(|(mean, m)| mean - m).collect();
+            scale::apply(&scale, &off)
+        };
+        let off = residual(&mut means.iter().map(|m| m.0));
+        let each: Vec<Vec<f64>> = groups
+            .iter()
+            .map(|g| residual(&mut g.mean.iter().copied()))
+            .collect();
+        let noise = (0..m).map(|i| mean_and_std_err(each.iter().map(|o| o[i])).1.powi(2));
+        let floor = 2.0 * noise.sum::<f64>().sqrt();
+        let error = off.iter().map(|o| o * o).sum::<f64>().sqrt();
+        let mut state = self.state();
+        let moved = scale::apply_transposed(&scale, &off);
+        let penalty = state.penalty;
+        for (multiplier, moved) in state.multipliers.iter_mut().zip(moved) {
+            *multiplier += penalty * moved;
+        }
+        let constraints = (0..m).map(|i| Constraint {
+            statistic: self.statistics.names()[i].clone(),
+            target: self.targets[i],
+            mean: means[i].0,
+            std_err: means[i].1,
+            std_dev: covariance[i * m + i].max(0.0).sqrt(),
+            multiplier: state.multipliers[i],
+            exact: self.solution.as_ref().map(|s| -s.eta[i]),
+        });
+        let constraints = constraints.collect();
+        let wanted = state.error.map(|e| (self.spec.progress * e).max(floor));
+        if wanted.is_some_and(|wanted| error > wanted) {
+            let grown = state.penalty * self.spec.penalty_growth;
+            state.penalty = grown.min(self.spec.penalty_cap);
+        }
+        state.error = Some(error);
+        state.scale = scale;
+        Ok(Round {
+            entropy,
+            entropy_std_err,
+            accepted,
+            penalty: state.penalty,
+            constraints,
+        })
+    }
+
+    /// Of the accepted rounds (of all, if there are none) the one with the least -H + lambda . R for
+    /// the last multipliers, which is KL(q || p_lambda) up to a constant.
+    fn best(&self, rounds: &[Round]) -> usize {
+        let state = self.state();
+        let score = |round: &Round| {
+            let residuals = round.constraints.iter().map(|c| c.mean - c.target);
+            let linear: f64 = residuals.zip(&state.multipliers).map(|(r, l)| r * l).sum();
+            linear - round.entropy
+        };
+        let any = rounds.iter().any(|r| r.accepted);
+        let candidates = (0..rounds.len()).filter(|&i| rounds[i].accepted || !any);
+        candidates
+            .min_by(|&a, &b| score(&rounds[a]).total_cmp(&score(&rounds[b])))
+            .unwrap_or(0)
+    }
+}

@@ -1,0 +1,173 @@
+//! Reverse KL to a density that is known up to a constant (Rezende and Mohamed 2015).
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{At, Objective, Validation};
+use crate::bijections::SupportSpec;
+use crate::data::{log_densities, DataSet, DataSpec, LogDensity, Support};
+use crate::error::BadValue;
+use crate::models::{log_q, Model};
+use crate::num;
+use crate::rng::Rng;
+use crate::rows::{self, RowFunction};
+use crate::{Error, Result};
+
+/// `[problems.NAME.reverse_kl]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReverseKlSpec {
+    /// p: any data set with a smooth density.
+    pub target: DataSpec,
+    /// A map from R^D onto the set where the target lives; R^D itself if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub support: Option<SupportSpec>,
+    /// The target's inverse temperature in training: p^b with b from `anneal.from` to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anneal: Option<AnnealSpec>,
+}
+
+/// `anneal = { from = 0.1, over = 0.5 }`: b rises linearly from `from` to 1 over the first `over`
+/// share of the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnnealSpec {
+    /// b at the start, in (0, 1\].
+    pub from: f64,
+    /// Share of the steps, in (0, 1\].
+    #[serde(default = "half")]
+    pub over: f64,
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+impl AnnealSpec {
+    /// b once `progress` of the steps are done.
+    pub fn inverse_temperature(&self, progress: f64) -> f64 {
+        self.from + (1.0 - self.from) * (progress / self.over).min(1.0)
+    }
+}
+
+impl ReverseKlSpec {
+    /// D, or what is wrong with the settings.
+    pub fn check(&self) -> std::result::Result<usize, BadValue> {
+        let dim = self.target.check().map_err(|e| e.below("target"))?;
+        if let Some(support) = &self.support {
+            support.check(dim).map_err(|e| e.below("support"))?;
+        }
+        self.check_support()?;
+        if let Some(anneal) = &self.anneal {
+            for (key, value) in [("from", anneal.from), ("over", anneal.over)] {
+                let expected = format!("0 < `{key}` <= 1");
+                BadValue::unless(value > 0.0 && value <= 1.0, key, &expected, value)
+                    .map_err(|e| e.below("anneal"))?;
+            }
+        }
+        Ok(dim)
+    }
+}
+
+impl ReverseKlSpec {
+    fn check_support(&self) -> std::result::Result<(), BadValue> {
+        let target = self.target.build();
+        let target =
+            target.map_err(|e| BadValue::new("target", "a target that can be built", e))?;
+        let Some(truth) = target.truth() else {
+            return Err(BadValue::new(
+                "target",
+                "a known density",
+                "data without one",
+            ));
+        };
+        match truth.support() {
+            Support::Part(_) if self.support.is_none() => Err(BadValue::new(
+                "target",
+                "a target that is positive everywhere, or a `support` that keeps the model where it \
+                 is positive (KL(q||p) is infinite otherwise)",
+                format!("one that lives on {}", truth.support()),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The map onto the set where the target lives.
+    pub fn support(&self) -> Option<SupportSpec> {
+        let on_simplex = || {
+            let target = self.target.build().ok()?;
+            let simplex = matches!(target.truth()?.support(), Support::Simplex);
+            simplex.then_some(SupportSpec::Simplex)
+        };
+        self.support.clone().or_else(on_simplex)
+    }
+}
+
+/// -(E_q\[b log p(X)\] + H(q)), by the model's draws: KL(q || p) + a constant at b = 1.
+pub struct ReverseKl {
+    target: Arc<dyn DataSet>,
+    log_p: Arc<LogDensity>,
+    anneal: Option<AnnealSpec>,
+}
+
+fn unknown_density() -> Error {
+    Error::request("reverse_kl: expected a target with a known density; got one without")
+}
+
+impl ReverseKl {
+    /// The objective of a checked specification.
+    pub fn new(spec: &ReverseKlSpec) -> Result<Self> {
+        let target: Arc<dyn DataSet> = Arc::from(spec.target.build()?);
+        let log_p = LogDensity::new(Arc::clone(&target)).ok_or_else(unknown_density)?;
+        Ok(Self {
+            target,
+            log_p: Arc::new(log_p),
+            anneal: spec.anneal,
+        })
+    }
+
+    /// log p of every row: (n,).
+    fn log_p(&self, x: &Tensor) -> Result<Tensor> {
+        let log_p = Arc::clone(&self.log_p) as Arc<dyn RowFunction>;
+        Ok(rows::apply(x, log_p)?.squeeze(1)?)
+    }
+}
+
+impl Objective for ReverseKl {
+    fn name(&self) -> &'static str {
+        "reverse_kl"
+    }
+
+    fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
+        let draws = model.draws(at.size, at.progress, rng)?;
+        let b = self
+            .anneal
+            .map_or(1.0, |a| a.inverse_temperature(at.progress));
+        let cost = (draws.log_prob - (self.log_p(&draws.x)? * b)?)?;
+        Ok((draws.log_weight.exp()? * cost)?.sum_all()?)
+    }
+
+    fn non_finite(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<usize> {
+        let draws = model.draws(at.size, at.progress, rng)?;
+        let cost = num::to_vec(&(draws.log_prob - self.log_p(&draws.x)?)?)?;
+        Ok(cost.iter().filter(|v| !v.is_finite()).count())
+    }
+
+    /// KL(q || p) on samples of the model.
+    fn validate(
+        &self,
+        model: &dyn Model,
+        _points: Option<&Tensor>,
+        n: usize,
+        rng: &mut Rng,
+    ) -> Result<Validation> {
+        let x = model.sample(n, rng)?;
+        let truth = self.target.truth().ok_or_else(unknown_density)?;
+        let log_p = log_densities(truth, &num::to_vec(&x)?, model.dim());
+        let log_q = log_q(model, &x)?;
+        let costs: Vec<f64> = log_q.iter().zip(log_p).map(|(q, p)| q - p).collect();
+        Ok(Validation::mean(&costs))
+    }
+}

@@ -1,0 +1,249 @@
+//! The course of training: steps, what is written down of them, and which weights are kept.
+
+use std::time::Instant;
+
+use super::steps::{Outcome, Steps};
+use super::{Curves, Epoch, HistoryRow, Progress, Split, Training};
+use crate::nn::params::Snapshot;
+use crate::objectives::{Rounds, Validation};
+use crate::Result;
+
+/// Training rows of a history.
+const TRAIN_ROWS: usize = 500;
+
+pub(super) type MakeSteps<'a> = dyn Fn() -> Result<Box<dyn Steps + 'a>> + 'a;
+type Watch<'a> = dyn FnMut(&Progress) + 'a;
+
+/// Training as far as it is.
+struct Course<'a, 'w> {
+    task: &'a Training<'a>,
+    watch: &'w mut Watch<'w>,
+    began: Instant,
+    epoch: Epoch,
+    out: Curves,
+}
+
+/// [`super::train`] with steps made by `make_steps` for every phase.
+pub(super) fn run<'a, 'w>(
+    task: &'a Training<'a>,
+    make_steps: &MakeSteps<'a>,
+    watch: &'w mut Watch<'w>,
+) -> Result<Curves> {
+    let mut course = Course {
+        task,
+        watch,
+        began: Instant::now(),
+        epoch: None,
+        out: Curves {
+            history: Vec::new(),
+            steps: 0,
+            best_step: 0,
+            seconds: 0.0,
+            rounds: Vec::new(),
+            diverged: None,
+        },
+    };
+    let best = match task.objective.rounds() {
+        None => course.by_validation(make_steps)?,
+        Some(rounds) => course.by_rounds(rounds, make_steps)?,
+    };
+    task.params.restore(&best)?;
+    let mut out = course.out;
+    out.seconds = course.began.elapsed().as_secs_f64();
+    Ok(out)
+}
+
+impl Course<'_, '_> {
+    /// Phase after phase, each from the best weights so far, until validation no longer improves.
+    fn by_validation<'b>(&mut self, make_steps: &MakeSteps<'b>) -> Result<Snapshot> {
+        let Training {
+            model,
+            params,
+            spec,
+            ..
+        } = *self.task;
+        let first = self.validate()?;
+        let mut best = (finite_or_worst(first.loss), params.snapshot()?);
+        'phases: for (phase, share) in model.phases().into_iter().enumerate() {
+            let done = self.out.steps;
+            let end = (done + (share * spec.steps as f64).round() as usize).min(spec.steps);
+            if phase > 0 {
+                params.restore(&best.1)?;
+            }
+            let mut steps = make_steps()?;
+            let mut without_progress = 0;
+            for step in done + 1..=end {
+                let validates = step % spec.validate_every == 0 || step == end;
+                if !self.step(steps.as_mut(), (step, phase), validates)? {
+                    break 'phases;
+                }
+                if !validates {
+                    continue;
+                }
+                let now = self.validate()?;
+                if now.loss < best.0 {
+                    best = (now.loss, params.snapshot()?);
+                    self.out.best_step = step;
+                    without_progress = 0;
+                } else {
+                    without_progress += 1;
+                }
+                if spec.patience > 0 && without_progress >= spec.patience {
+                    break;
+                }
+            }
+        }
+        if self.out.diverged.is_none() && !best.0.is_finite() {
+            self.out.diverged = Some(format!(
+                "no validation loss was finite in {} steps",
+                self.out.steps
+            ));
+        }
+        Ok(best.1)
+    }
+
+    /// Round after round, each from where the last one ended.
+    fn by_rounds<'b>(
+        &mut self,
+        rounds: &dyn Rounds,
+        make_steps: &MakeSteps<'b>,
+    ) -> Result<Snapshot> {
+        let Training {
+            model,
+            params,
+            spec,
+            rng,
+            ..
+        } = *self.task;
+        let mut weights = Vec::new();
+        let mut ended: Vec<crate::objectives::Round> = Vec::new();
+        let start = params.snapshot()?;
+        let count = rounds.count().min(spec.steps);
+        for round in 0..count {
+            let end = spec.steps * (round + 1) / count;
+            // Moments that belong to the last round's multipliers would carry it on.
+            let mut steps = make_steps()?;
+            for step in self.out.steps + 1..=end {
+                if !self.step(steps.as_mut(), (step, 0), step == end)? {
+                    return Ok(weights.pop().unwrap_or(start));
+                }
+            }
+            let progress = end as f64 / spec.steps as f64;
+            let measured = rounds.end(model, progress, &rng.fork_at("round", round as u64))?;
+            if let Some(fault) = measured.fault() {
+                self.out.diverged = Some(format!("{fault} after step {end}"));
+                return Ok(weights.pop().unwrap_or(start));
+            }
+            self.out.rounds.push((end, measured.clone()));
+            ended.push(measured);
+            weights.push(params.snapshot()?);
+        }
+        let best = rounds.best(&ended);
+        self.out.best_step = self.out.rounds[best].0;
+        Ok(weights.swap_remove(best))
+    }
+
+    /// Measures the model on what it is not trained on, and writes that down.
+    fn validate(&mut self) -> Result<Validation> {
+        let Training {
+            model,
+            objective,
+            validation,
+            spec,
+            rng,
+            ..
+        } = *self.task;
+        // The same noise every time, so that two values differ by the weights alone.
+        let noise = &mut rng.fork("validation");
+        let now = objective.validate(model, validation, spec.validation_points, noise)?;
+        self.out.history.push(HistoryRow {
+            step: self.out.steps,
+            split: Split::Validation,
+            loss: now.loss,
+            grad_norm: None,
+            non_finite: now.non_finite,
+        });
+        Ok(now)
+    }
+
+    /// Makes a step; with `settle` all outcomes are in afterwards. False if training cannot go on.
+    fn step(
+        &mut self,
+        steps: &mut dyn Steps,
+        (step, phase): (usize, usize),
+        settle: bool,
+    ) -> Result<bool> {
+        let mut outcomes = self.task.make_step(steps, (step, phase), &mut self.epoch)?;
+        if settle {
+            outcomes.extend(steps.settle()?);
+        }
+        for outcome in outcomes {
+            self.out.steps += 1;
+            if !self.write_down(steps, outcome, phase)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The next step's outcome; false if it was not finite.
+    fn write_down(
+        &mut self,
+        steps: &mut dyn Steps,
+        outcome: Outcome,
+        phase: usize,
+    ) -> Result<bool> {
+        let task = self.task;
+        let spec = task.spec;
+        let step = self.out.steps;
+        let finite = outcome.is_finite();
+        let non_finite = if finite {
+            0
+        } else {
+            // The model still has the parameters of this step; a device that works on its own may
+            // be batches ahead.
+            steps.settle()?;
+            let batch = task.batch(step, &mut self.epoch)?;
+            let at = task.at(step, phase, batch.as_ref());
+            task.objective
+                .non_finite(task.model, &at, &mut task.noise(step))?
+        };
+        let log_every = spec.steps.div_ceil(TRAIN_ROWS);
+        if !finite || step.is_multiple_of(log_every) || step == spec.steps {
+            self.out.history.push(HistoryRow {
+                step,
+                split: Split::Train,
+                loss: outcome.loss,
+                grad_norm: Some(outcome.grad_norm),
+                non_finite,
+            });
+        }
+        if !finite {
+            let what = if outcome.loss.is_finite() {
+                "gradient"
+            } else {
+                "loss"
+            };
+            self.out.diverged = Some(format!(
+                "{what} not finite at step {step} ({non_finite} of {} points)",
+                spec.batch_size
+            ));
+            return Ok(false);
+        }
+        (self.watch)(&Progress {
+            step,
+            steps: spec.steps,
+            loss: outcome.loss,
+            seconds: self.began.elapsed().as_secs_f64(),
+        });
+        Ok(true)
+    }
+}
+
+fn finite_or_worst(loss: f64) -> f64 {
+    if loss.is_finite() {
+        loss
+    } else {
+        f64::INFINITY
+    }
+}
