@@ -156,12 +156,12 @@ pub enum EntropyBound {
     /// the mean of int p' log p' over p' = (1/M) sum_j p(. | c_j), and t log t is convex. Maximising
     /// it raises the entropy.
     Below,
-    /// At least the entropy, by Jensen's inequality (fresh c_j) or by a Kullback-Leibler divergence
-    /// (the mixture's density on relaxed samples). It must not be maximised: with
+    /// At least the entropy, by the inequality of this name: Jensen's (fresh c_j) or Gibbs' (the
+    /// mixture's density on relaxed samples). It must not be maximised: with
     /// the standard deviations going to 0 the entropy falls without limit while samples between the
     /// modes, whose share is of the order of the temperature, are given -log densities of the order of
     /// distance^2 / sigma^2, so the bound rises without limit and training runs away.
-    Above,
+    Above(&'static str),
     /// An entropy of points and relaxed weights together, whose value depends on the measure that is
     /// chosen for the weights.
     Joint,
@@ -197,9 +197,8 @@ impl MixtureDraws {
                 RelaxedDensity::NestedIncludingOwn(_) | RelaxedDensity::BatchIncludingOwn => {
                     EntropyBound::Below
                 }
-                RelaxedDensity::NestedExcludingOwn(_) | RelaxedDensity::ExactMixture => {
-                    EntropyBound::Above
-                }
+                RelaxedDensity::NestedExcludingOwn(_) => EntropyBound::Above("Jensen's inequality"),
+                RelaxedDensity::ExactMixture => EntropyBound::Above("Gibbs' inequality"),
                 RelaxedDensity::Joint => EntropyBound::Joint,
             },
             Self::Stratified | Self::StraightThrough(_) | Self::Score | Self::Implicit => {

@@ -128,20 +128,18 @@ impl Plan {
                 ModelSpec::Flow(s) => &s.base,
                 ModelSpec::Rad(_) | ModelSpec::Clusters(_) => continue,
             };
-            if base.entropy_bound() == EntropyBound::Above {
-                all.push(format!(
-                    "models.{name}: the density of its draws makes the entropy an upper bound, which \
-                     both reverse_kl and maximum_entropy raise without end (shrinking components \
-                     leave relaxed samples between the modes where that density is tiny); \
-                     `nested_including_own` is a lower bound"
-                ));
-            }
-            if base.entropy_bound() == EntropyBound::Joint {
-                all.push(format!(
-                    "models.{name}: `joint` is the entropy of the sample and its weights together, \
-                     which pulls the weights towards equality; `nested_including_own` bounds that \
-                     of the sample"
-                ));
+            match base.entropy_bound() {
+                EntropyBound::Exact | EntropyBound::Below => {}
+                EntropyBound::Above(proof) => all.push(format!(
+                    "models.{name}: by {proof} the density of its draws makes the entropy an upper \
+                     bound; reverse_kl and maximum_entropy raise it without end while components \
+                     shrink (try density.nested_including_own, a lower bound, or stratified draws)"
+                )),
+                EntropyBound::Joint => all.push(format!(
+                    "models.{name}: `joint` is the entropy of points and weights together, in which \
+                     the mixture weights are pulled towards equality (try \
+                     density.nested_including_own, a lower bound of the points' own)"
+                )),
             }
         }
         all

@@ -26,10 +26,11 @@ const PICTURE_POINTS: usize = 1000;
 const PICTURE_SIDE: usize = 300;
 
 /// Files that a run writes and that a new one of the same place removes first.
-const OUTPUTS: [&str; 10] = [
+const OUTPUTS: [&str; 11] = [
     "history.csv",
     "rounds.csv",
     "metrics.csv",
+    "modes.csv",
     "cost.csv",
     "model.safetensors",
     "picture.safetensors",
@@ -235,7 +236,8 @@ impl<'a> Run<'a> {
     /// What evaluates the model, for the record.
     pub fn kernels(&self) -> String {
         match self.model.kernels() {
-            Some(isa) => format!("fused ({isa})"),
+            Some(isa) if self.objective.is_mean_log_prob() => format!("fused ({isa})"),
+            Some(isa) => format!("plain in training, fused ({isa}) in evaluation"),
             None => "plain".to_owned(),
         }
     }
@@ -297,6 +299,10 @@ impl<'a> Run<'a> {
                 .collect()
         };
         place.write_metrics(&rows(false))?;
+        if let Some(known) = &evaluation.known {
+            let found = &known.of_samples.all;
+            place.write_modes(&known.weights, found, evaluation.samples)?;
+        }
         // Apart from the metrics, which are the same bytes on every repetition.
         place.write_costs(&rows(true))?;
         if let Some(picture) = self.picture(&points, &samples)? {

@@ -201,7 +201,20 @@ impl MaximumEntropySpec {
         if let Some(bad) = moments.iter().find(|v| !v.is_finite()) {
             return Err(BadValue::new("moments", "finite `moments`", bad));
         }
-        if let Some(why) = statistics.infeasible(&moments) {
+        let logs = self.problem.is_none() && statistics.on_simplex();
+        let in_box = matches!(self.support, Some(SupportSpec::Box(_)));
+        BadValue::unless(
+            !logs || in_box || matches!(self.support, Some(SupportSpec::Simplex)),
+            "support",
+            "`support = \"simplex\"`, or a box of positive numbers, where there are logarithms",
+            match self.support {
+                None => "none",
+                Some(_) => "another",
+            },
+        )?;
+        // In a box, logarithms are not bound to be negative.
+        let known = (!(logs && in_box)).then(|| statistics.infeasible(&moments));
+        if let Some(why) = known.flatten() {
             return Err(BadValue::new(
                 "moments",
                 "moments that some density has",

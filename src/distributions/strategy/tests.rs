@@ -126,8 +126,14 @@ fn bounds_are_told_apart() {
         EntropyBound::Below
     );
     assert_eq!(of(D::BatchIncludingOwn), EntropyBound::Below);
-    assert_eq!(of(D::NestedExcludingOwn(inner)), EntropyBound::Above);
-    assert_eq!(of(D::ExactMixture), EntropyBound::Above);
+    assert_eq!(
+        of(D::NestedExcludingOwn(inner)),
+        EntropyBound::Above("Jensen's inequality")
+    );
+    assert_eq!(
+        of(D::ExactMixture),
+        EntropyBound::Above("Gibbs' inequality")
+    );
     assert_eq!(of(D::Joint), EntropyBound::Joint);
     assert_eq!(MixtureDraws::Score.entropy_bound(), EntropyBound::Exact);
 }

@@ -8,6 +8,7 @@
 //! | `history.csv` | [`HistoryRow`]s |
 //! | `rounds.csv` | [`Round`]s, of an objective that has rounds |
 //! | `metrics.csv` | [`MetricRow`]s |
+//! | `modes.csv` | weight of every mode of the truth, and its share of the model's samples |
 //! | `cost.csv` | [`MetricRow`]s that depend on the machine: seconds, steps per second |
 //! | `model.safetensors` | the best weights, with metadata |
 //! | `picture.safetensors` | a [`Picture`]: what the figures are drawn from |

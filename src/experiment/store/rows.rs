@@ -25,6 +25,8 @@ const ROUNDS: [&str; 12] = [
     "exact",
 ];
 
+const MODES: [&str; 4] = ["mode", "weight", "found", "std_err"];
+
 const METRICS: [&str; 8] = [
     "metric",
     "unit",
@@ -139,6 +141,16 @@ impl RunDir {
             }
         }
         Ok(rounds)
+    }
+
+    /// Writes the whole of `modes.csv`: the weight of every mode of the truth and what the model's
+    /// `n` samples make of it.
+    pub fn write_modes(&self, weights: &[f64], found: &[f64], n: usize) -> Result<PathBuf> {
+        let lines = weights.iter().zip(found).enumerate().map(|(j, (w, f))| {
+            let std_err = (f * (1.0 - f) / n as f64).max(0.0).sqrt();
+            [j.to_string(), exact(*w), exact(*f), exact(std_err)]
+        });
+        self.write("modes.csv", &csv_bytes(MODES, lines)?)
     }
 
     /// Writes the whole of `metrics.csv`.

@@ -80,12 +80,12 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         letter: 0,
         y: STRIP,
     };
-    let title = format!(
-        "{}: {} and {}",
-        page.data,
-        if target.is_some() { "target" } else { "data" },
-        count(shown.len(), "model")
-    );
+    let beside = match (target.is_some(), points.is_empty()) {
+        (true, _) => "target and ",
+        (false, false) => "data and ",
+        (false, true) => "",
+    };
+    let title = format!("{}: {beside}{}", page.data, count(shown.len(), "model"));
     let which = match page.results.what.seeds.len() {
         1 => String::new(),
         _ => format!(
@@ -181,7 +181,7 @@ fn log_row(sheet: &mut Sheet, target: Option<&Grid>, shown: &[Shown], top: f64) 
     for (i, s) in shown.iter().enumerate() {
         let above = s.grid.max() / top;
         let mut note = "log scale".to_owned();
-        if target.is_none() {
+        if target.is_none() && !s.picture.points.is_empty() {
             note.push_str(", held-out points on top");
         } else if above > 1.2 {
             note.push_str(&format!(", peak {} times its top", number(above, 1)));
