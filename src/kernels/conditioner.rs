@@ -187,10 +187,10 @@ pub(crate) fn forward<S: Simd>(
     }
 }
 
-/// Scratch of [`backward`]: two matrices of the widest layer, and one of them transposed.
+/// Scratch of [`backward`]: two matrices of the widest layer.
 pub(crate) fn scratch(net: &Conditioner<Slot>) -> usize {
     let width = net.widest().next_multiple_of(16);
-    3 * width * TILE
+    2 * width * TILE
 }
 
 /// Adds the gradients of the parameters to `gradient` (if `fresh`, replaces them) and those of
@@ -209,8 +209,8 @@ pub(crate) fn backward<S: Simd>(
     scratch: &mut [f32],
 ) {
     let width = net.widest().next_multiple_of(16) * TILE;
-    let (mut behind, rest) = scratch.split_at_mut(width);
-    let (mut before, turned) = rest.split_at_mut(width);
+    // What is behind a layer is turned in the place where what is before it will be.
+    let (mut behind, mut before) = scratch.split_at_mut(width);
     let mut end = hidden.len();
     for (l, (weight, bias)) in net.layers.iter().enumerate().rev() {
         let out = bias.len;
@@ -233,7 +233,7 @@ pub(crate) fn backward<S: Simd>(
                 from: behind,
                 rows: out,
                 samples,
-                to: turned,
+                to: &mut *before,
                 stride: wide,
             });
             for (a, rows, slot) in [(input, depth, weight), (&[1.0; TILE][..], 1, bias)] {
@@ -244,7 +244,7 @@ pub(crate) fn backward<S: Simd>(
                     a,
                     a_row: TILE,
                     a_depth: 1,
-                    b: turned,
+                    b: before,
                     b_depth: wide,
                     sink: AddDense {
                         to: slot.of_mut(gradient),
