@@ -50,6 +50,18 @@ impl Base<Slot> {
         }
     }
 
+    /// Places of its parameters.
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        match self {
+            Self::Normal => Vec::new(),
+            Self::Mixture {
+                logits,
+                means,
+                log_stds,
+            } => vec![*logits, *means, *log_stds],
+        }
+    }
+
     /// Numbers that [`Base::derive`] writes: log weight and norm, and weight, of every component,
     /// then the inverse standard deviations.
     pub(crate) fn derived(&self, dim: usize) -> usize {

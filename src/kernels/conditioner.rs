@@ -91,10 +91,12 @@ impl Sink for Layer<'_> {
         rows <= self.bias.len() && fits_tile(self.to, rows, width)
     }
     #[inline(always)]
-    unsafe fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
+    unsafe fn start<S: Simd>(&self, s: S, row: usize) -> S::V {
         // SAFETY: the caller's promise.
-        let bias = unsafe { *self.bias.as_ptr().add(row) };
-        let sums = s.add(sums, s.splat(bias));
+        s.splat(unsafe { *self.bias.as_ptr().add(row) })
+    }
+    #[inline(always)]
+    unsafe fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
         let value = match self.activation {
             // The order matters: a NaN stays.
             Some(Activation::Relu) => s.max(s.splat(0.0), sums),
@@ -185,14 +187,14 @@ pub(crate) fn forward<S: Simd>(
     }
 }
 
-/// Scratch of [`backward`]: two matrices of the widest layer, and one of them transposed.
+/// Scratch of [`backward`]: two matrices of the widest layer.
 pub(crate) fn scratch(net: &Conditioner<Slot>) -> usize {
     let width = net.widest().next_multiple_of(16);
-    3 * width * TILE
+    2 * width * TILE
 }
 
-/// Adds the gradients of the parameters to `gradient` and those of `kept` to `kept_gradient`, from
-/// the gradients of theta, which are at the beginning of `scratch`.
+/// Adds the gradients of the parameters to `gradient` (if `fresh`, replaces them) and those of
+/// `kept` to `kept_gradient`, from the gradients of theta, which are at the beginning of `scratch`.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn backward<S: Simd>(
     s: S,
@@ -203,16 +205,17 @@ pub(crate) fn backward<S: Simd>(
     hidden: &[f32],
     kept_gradient: &mut [f32],
     gradient: &mut [f32],
+    fresh: bool,
     scratch: &mut [f32],
 ) {
     let width = net.widest().next_multiple_of(16) * TILE;
-    let (mut behind, rest) = scratch.split_at_mut(width);
-    let (mut before, turned) = rest.split_at_mut(width);
+    // What is behind a layer is turned in the place where what is before it will be.
+    let (mut behind, mut before) = scratch.split_at_mut(width);
     let mut end = hidden.len();
     for (l, (weight, bias)) in net.layers.iter().enumerate().rev() {
         let out = bias.len;
         let Some(weight) = weight else {
-            add_rows(s, behind, out, samples, bias.of_mut(gradient));
+            add_rows(s, behind, out, samples, bias.of_mut(gradient), fresh);
             continue;
         };
         let depth = weight.len / out;
@@ -230,7 +233,7 @@ pub(crate) fn backward<S: Simd>(
                 from: behind,
                 rows: out,
                 samples,
-                to: turned,
+                to: &mut *before,
                 stride: wide,
             });
             for (a, rows, slot) in [(input, depth, weight), (&[1.0; TILE][..], 1, bias)] {
@@ -241,11 +244,12 @@ pub(crate) fn backward<S: Simd>(
                     a,
                     a_row: TILE,
                     a_depth: 1,
-                    b: turned,
+                    b: before,
                     b_depth: wide,
                     sink: AddDense {
                         to: slot.of_mut(gradient),
                         cols: out,
+                        fresh,
                     },
                 });
             }
@@ -257,8 +261,9 @@ pub(crate) fn backward<S: Simd>(
                 b_rows: out,
                 samples,
                 to: weight.of_mut(gradient),
+                fresh,
             });
-            add_rows(s, behind, out, samples, bias.of_mut(gradient));
+            add_rows(s, behind, out, samples, bias.of_mut(gradient), fresh);
         }
         let weight = weight.of(params);
         if l == 0 {
@@ -276,7 +281,14 @@ pub(crate) fn backward<S: Simd>(
 }
 
 /// Adds the sums over the samples of the first `out` rows of `behind`: the gradient of biases.
-fn add_rows<S: Simd>(s: S, behind: &[f32], out: usize, samples: usize, to: &mut [f32]) {
+fn add_rows<S: Simd>(
+    s: S,
+    behind: &[f32],
+    out: usize,
+    samples: usize,
+    to: &mut [f32],
+    fresh: bool,
+) {
     s.run(Dots {
         a: &[1.0; TILE],
         a_rows: 1,
@@ -284,6 +296,7 @@ fn add_rows<S: Simd>(s: S, behind: &[f32], out: usize, samples: usize, to: &mut 
         b_rows: out,
         samples,
         to,
+        fresh,
     });
 }
 

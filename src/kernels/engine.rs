@@ -148,7 +148,6 @@ pub(crate) fn differentiate(
     let pieces = &mut pieces[..count];
     let go = |i: usize, piece: &mut Piece, x_gradient: &mut [f32]| {
         let x = &x[i * size * dim..n.min((i + 1) * size) * dim];
-        piece.gradient.fill(0.0);
         piece.sum = isa.dispatch(Differentiate {
             stack,
             params: &ready.params,

@@ -134,6 +134,8 @@ pub(crate) struct PassBack<'a> {
     /// By z, to be replaced by that by x.
     pub gradient: &'a mut [f32],
     pub params_gradient: &'a mut [f32],
+    /// Whether a conditioner's gradients replace what is in `params_gradient`.
+    pub fresh: bool,
     /// By the layer's derived numbers.
     pub derived_gradient: &'a mut [f32],
     pub scratch: &'a mut [f32],
@@ -210,6 +212,19 @@ impl Layer<Slot> {
                 (conditioner.hidden() + conditioner.outputs()) * TILE
             }
             _ => 0,
+        }
+    }
+
+    /// Places of gradients that the way back always adds to, also where it begins afresh.
+    pub(crate) fn added(&self) -> Vec<Slot> {
+        match self {
+            Self::Coupling { .. } | Self::Permutation { .. } => Vec::new(),
+            Self::Elementwise { log_scale, shift } => vec![*log_scale, *shift],
+            Self::Linear {
+                lower,
+                upper,
+                log_diagonal,
+            } => vec![*lower, *upper, *log_diagonal],
         }
     }
 

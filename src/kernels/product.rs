@@ -8,11 +8,11 @@ use super::simd::{Op, Simd};
 /// Samples in a tile, and the distance between the rows of a tile's matrices.
 pub(crate) const TILE: usize = 64;
 
-/// The body for 0, 1, ... below a constant of at most 6, written out: indices that are constants
+/// The body for 0, 1, ... below a constant of at most 12, written out: indices that are constants
 /// keep an array of vectors in registers, which a loop over them does not.
 macro_rules! unroll {
     ($i:ident < $n:ident, $body:expr) => {
-        unroll!(@ $i $n, $body, 0 1 2 3 4 5)
+        unroll!(@ $i $n, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
     };
     (@ $i:ident $n:expr, $body:expr, $($k:literal)*) => {
         $(
@@ -25,11 +25,23 @@ macro_rules! unroll {
     };
 }
 
+mod dots;
+
+pub(crate) use dots::Dots;
+
 /// What becomes of a product's sums.
 pub(crate) trait Sink {
     /// Whether it can take sums of `rows` rows that reach to column `width`, the last vector
     /// included; `cols` of them count.
     fn fits(&self, rows: usize, cols: usize, width: usize) -> bool;
+    /// What the sums of `row` begin with.
+    ///
+    /// # Safety
+    /// As for [`Sink::take`].
+    #[inline(always)]
+    unsafe fn start<S: Simd>(&self, s: S, _row: usize) -> S::V {
+        s.splat(0.0)
+    }
     /// Takes the `LANES` sums of `row` that begin at column `col`.
     ///
     /// # Safety
@@ -56,10 +68,16 @@ impl<K: Sink> Product<'_, K> {
     /// R rows of C vectors.
     #[inline(always)]
     fn block<S: Simd, const R: usize, const C: usize>(&mut self, s: S, row: usize, col: usize) {
-        let mut sums = [[s.splat(0.0); C]; R];
+        let zero = s.splat(0.0);
+        let mut sums = [[zero; C]; R];
+        let mut odd = [[zero; C]; R];
+        // Few rows wait for one addition after the other, so they make two sums of each. Rows alone
+        // decide: a column's sums must not depend on how many others there are.
+        let split = R <= 2;
         const STRIDE: usize = 4;
         // SAFETY: `call` has checked that the last numbers that are read and written are inside.
         unsafe {
+            unroll!(r < R, sums[r] = [self.sink.start(s, row + r); C]);
             let mut b = self.b.as_ptr().add(col);
             let mut a = self.a.as_ptr().add(row * self.a_row);
             let (row_step, step) = match self.a_depth {
@@ -69,7 +87,12 @@ impl<K: Sink> Product<'_, K> {
             for _ in 0..self.depth / 4 {
                 unroll!(u < STRIDE, {
                     let (a, b) = (a.add(u * step), b.add(u * self.b_depth));
-                    Self::deeper::<S, R, C>(s, &mut sums, (a, row_step), b);
+                    let to = if split && u % 2 == 1 {
+                        &mut odd
+                    } else {
+                        &mut sums
+                    };
+                    Self::deeper::<S, R, C>(s, to, (a, row_step), b);
                 });
                 a = a.add(4 * step);
                 b = b.add(4 * self.b_depth);
@@ -81,7 +104,12 @@ impl<K: Sink> Product<'_, K> {
             }
             unroll!(r < R, {
                 unroll!(c < C, {
-                    self.sink.take(s, row + r, col + c * S::LANES, sums[r][c]);
+                    let sum = if split {
+                        s.add(sums[r][c], odd[r][c])
+                    } else {
+                        sums[r][c]
+                    };
+                    self.sink.take(s, row + r, col + c * S::LANES, sum);
                 });
             });
         }
@@ -108,10 +136,44 @@ impl<K: Sink> Product<'_, K> {
         }
     }
 
+    /// All rows of C vectors where the depth is D: `b` stays in registers.
+    #[inline(always)]
+    fn shallow<S: Simd, const D: usize, const C: usize>(&mut self, s: S, col: usize) {
+        let mut b = [[s.splat(0.0); C]; D];
+        // SAFETY: as in `block`.
+        unsafe {
+            let from = self.b.as_ptr().add(col);
+            unroll!(d < D, {
+                unroll!(
+                    c < C,
+                    b[d][c] = s.load_at(from.add(d * self.b_depth + c * S::LANES))
+                );
+            });
+            for row in 0..self.rows {
+                let a = self.a.as_ptr().add(row * self.a_row);
+                let mut sums = [self.sink.start(s, row); C];
+                unroll!(d < D, {
+                    let w = s.splat(*a.add(d * self.a_depth));
+                    unroll!(c < C, sums[c] = s.fma(w, b[d][c], sums[c]));
+                });
+                unroll!(c < C, self.sink.take(s, row, col + c * S::LANES, sums[c]));
+            }
+        }
+    }
+
     /// All rows of C vectors.
     #[inline(always)]
     fn panel<S: Simd, const C: usize>(&mut self, s: S, col: usize) {
+        match self.depth {
+            1 => return self.shallow::<S, 1, C>(s, col),
+            2 => return self.shallow::<S, 2, C>(s, col),
+            _ => {}
+        }
         let mut row = 0;
+        while C == 1 && row + 12 <= self.rows {
+            self.block::<S, 12, C>(s, row, col);
+            row += 12;
+        }
         while row + 6 <= self.rows {
             self.block::<S, 6, C>(s, row, col);
             row += 6;
@@ -189,6 +251,8 @@ pub(crate) fn fits_tile(tile: &[f32], rows: usize, width: usize) -> bool {
 pub(crate) struct AddDense<'a> {
     pub to: &'a mut [f32],
     pub cols: usize,
+    /// Whether what was there before counts as 0.
+    pub fresh: bool,
 }
 
 impl Sink for AddDense<'_> {
@@ -202,22 +266,27 @@ impl Sink for AddDense<'_> {
             // SAFETY: the caller's promise.
             unsafe {
                 let to = self.to.as_mut_ptr().add(row * self.cols + col);
-                s.store_at(to, s.add(s.load_at(to), sums));
+                let sums = if self.fresh {
+                    sums
+                } else {
+                    s.add(s.load_at(to), sums)
+                };
+                s.store_at(to, sums);
             }
         } else {
             let mut lanes = [0.0; 16];
             s.store(&mut lanes, sums);
             let end = (row + 1) * self.cols;
-            add_first(&mut self.to[row * self.cols + col..end], &lanes);
+            put(&mut self.to[row * self.cols + col..end], &lanes, self.fresh);
         }
     }
 }
 
 // Not inlined: it would crowd the loop that needs it once a row.
 #[inline(never)]
-fn add_first(to: &mut [f32], lanes: &[f32; 16]) {
+fn put(to: &mut [f32], lanes: &[f32; 16], fresh: bool) {
     for (to, lane) in to.iter_mut().zip(lanes) {
-        *to += lane;
+        *to = if fresh { *lane } else { *to + lane };
     }
 }
 
@@ -257,93 +326,6 @@ impl Op for Transpose<'_> {
                     );
                 }
             }
-        }
-    }
-}
-
-/// to\[i\]\[j\] += sum over the samples of a\[i\] b\[j\], all in tiles, for few rows; `to` has
-/// `b_rows` columns.
-pub(crate) struct Dots<'a> {
-    pub a: &'a [f32],
-    pub a_rows: usize,
-    pub b: &'a [f32],
-    pub b_rows: usize,
-    pub samples: usize,
-    pub to: &'a mut [f32],
-}
-
-impl Dots<'_> {
-    /// The dot products of `one` with the rows of `long`, LANES of them at a time so that their
-    /// lanes are added up together: `to[r * stride] +=`.
-    #[inline(always)]
-    fn rows<S: Simd>(
-        s: S,
-        long: &[f32],
-        one: &[f32],
-        samples: usize,
-        to: &mut [f32],
-        stride: usize,
-    ) {
-        let rows = to.len().div_ceil(stride);
-        assert!(samples <= TILE && one.len() == TILE && rows * TILE <= long.len());
-        for row in (0..rows).step_by(S::LANES) {
-            let group = S::LANES.min(rows - row);
-            let mut sums = [s.splat(0.0); 16];
-            // SAFETY: `samples`, rounded up to a whole vector, is at most TILE, and the rows are
-            // there, as checked above.
-            unsafe {
-                let from = long.as_ptr().add(row * TILE);
-                let mut i = 0;
-                while i < samples {
-                    let one = s.load_at(one.as_ptr().add(i));
-                    if group == S::LANES {
-                        unroll!(@ r S::LANES, {
-                            let v = s.load_at(from.add(r * TILE + i));
-                            sums[r] = s.fma(v, one, sums[r]);
-                        }, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-                    } else {
-                        for (r, sum) in sums.iter_mut().enumerate().take(group) {
-                            *sum = s.fma(s.load_at(from.add(r * TILE + i)), one, *sum);
-                        }
-                    }
-                    i += S::LANES;
-                }
-            }
-            let total = s.sums(&sums);
-            let to = &mut to[row * stride..];
-            if stride == 1 && group == S::LANES {
-                s.accumulate(to, total);
-            } else {
-                let mut lanes = [0.0; 16];
-                s.store(&mut lanes, total);
-                for (to, sum) in to.iter_mut().step_by(stride).zip(&lanes[..group]) {
-                    *to += sum;
-                }
-            }
-        }
-    }
-}
-
-impl Op for Dots<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn call<S: Simd>(self, s: S) {
-        let (a_rows, b_rows) = (self.a_rows, self.b_rows);
-        let b_is_longer = a_rows < b_rows;
-        let (long, short, n) = if b_is_longer {
-            (self.b, self.a, a_rows)
-        } else {
-            (self.a, self.b, b_rows)
-        };
-        for i in 0..n {
-            let one = &short[i * TILE..(i + 1) * TILE];
-            let (to, stride) = if b_is_longer {
-                (&mut self.to[i * b_rows..(i + 1) * b_rows], 1)
-            } else {
-                (&mut self.to[i..a_rows * b_rows], b_rows)
-            };
-            Self::rows(s, long, one, self.samples, to, stride);
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Stack {
     pub len: usize,
     /// Length of the vector of derived numbers.
     derived: usize,
+    /// Places of gradients that every tile adds to; those of the others the first tile replaces.
+    added: Vec<Slot>,
     works: Mutex<Vec<Work>>,
 }
 
@@ -57,6 +59,8 @@ impl Stack {
         let layers: Vec<_> = layers.into_iter().map(|l| l.map(&mut place)).collect();
         let base = base.map(&mut place);
         let derived = layers.iter().map(Layer::derived).sum::<usize>() + base.derived(dim);
+        let added = layers.iter().flat_map(Layer::added).chain(base.slots());
+        let added = added.collect();
         let stack = Self {
             dim,
             layers,
@@ -64,6 +68,7 @@ impl Stack {
             slots,
             len,
             derived,
+            added,
             works: Mutex::new(Vec::new()),
         };
         (stack, owners)
@@ -242,7 +247,8 @@ impl Stack {
     }
 
     /// The way back of what [`Stack::to_base`] kept: gradients of sum weight log q. Those by x are
-    /// left in `work.gradient`.
+    /// left in `work.gradient`; those by the parameters are added to `gradient` or, if `fresh`,
+    /// replace what is there.
     pub(super) fn back<S: Simd>(
         &self,
         s: S,
@@ -250,9 +256,16 @@ impl Stack {
         samples: usize,
         work: &mut Work,
         gradient: &mut [f32],
+        fresh: bool,
     ) {
         let rows = self.dim * TILE;
         let (gradient, derived_gradient) = gradient.split_at_mut(self.len);
+        if fresh {
+            derived_gradient.fill(0.0);
+            for slot in &self.added {
+                slot.of_mut(gradient).fill(0.0);
+            }
+        }
         let mut at = self.derived - self.base.derived(self.dim);
         let count = self.layers.len();
         s.run(Gradient {
@@ -283,6 +296,7 @@ impl Stack {
                     weight: &work.weight,
                     gradient: &mut work.gradient,
                     params_gradient: &mut *gradient,
+                    fresh,
                     derived_gradient: &mut derived_gradient[at..at + n],
                     scratch: &mut work.scratch,
                 },

@@ -86,7 +86,7 @@ pub(crate) enum Weights<'a> {
     Each(&'a [f32]),
 }
 
-/// Adds the gradient of sum weight log q to `gradient`; returns the sum of log q.
+/// Leaves the gradient of sum weight log q in `gradient`; returns the sum of log q.
 pub(crate) struct Differentiate<'a> {
     pub stack: &'a Stack,
     pub params: &'a [f32],
@@ -107,6 +107,9 @@ impl Dispatch for Differentiate<'_> {
         let dim = self.stack.dim;
         let mut work = self.stack.take_work();
         let mut sum = 0.0;
+        if self.x.is_empty() {
+            self.gradient.fill(0.0);
+        }
         for (t, x) in self.x.chunks(TILE * dim).enumerate() {
             let samples = x.len() / dim;
             let first = t * TILE;
@@ -126,7 +129,7 @@ impl Dispatch for Differentiate<'_> {
                 .map(|v| f64::from(*v))
                 .sum::<f64>();
             self.stack
-                .back(s, numbers, samples, &mut work, self.gradient);
+                .back(s, numbers, samples, &mut work, self.gradient, t == 0);
             if !self.x_gradient.is_empty() {
                 let to = &mut self.x_gradient[first * dim..(first + samples) * dim];
                 unload(&work.gradient, dim, to);

@@ -63,6 +63,7 @@ impl Coupling<'_> {
             hidden,
             &mut pass.gradient[rows],
             pass.params_gradient,
+            pass.fresh,
             pass.scratch,
         );
     }

@@ -112,6 +112,7 @@ impl Linear {
             b_rows: dim,
             samples: pass.samples,
             to: by_w,
+            fresh: false,
         });
         let by_z = &mut pass.scratch[..dim * TILE];
         by_z.copy_from_slice(pass.gradient);

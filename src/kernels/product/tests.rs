@@ -30,10 +30,12 @@ fn products_of_all_shapes() {
             (13, 64, 0),
             (64, 64, 64),
             (37, 100, 5),
+            (25, 7, 9),
         ] {
             let stride = 128;
             let (a, b) = (random(rows * depth, rng), random(depth * stride, rng));
             let start = random(rows * cols, rng);
+            let fresh = rows % 4 == 1;
             let mut to = start.clone();
             isa.run(Product {
                 rows,
@@ -44,14 +46,19 @@ fn products_of_all_shapes() {
                 a_depth: 1,
                 b: &b,
                 b_depth: stride,
-                sink: AddDense { to: &mut to, cols },
+                sink: AddDense {
+                    to: &mut to,
+                    cols,
+                    fresh,
+                },
             });
             let mut expected = Vec::new();
             for r in 0..rows {
                 for c in 0..cols {
                     let terms = (0..depth)
                         .map(|k| f64::from(a[r * depth + k]) * f64::from(b[k * stride + c]));
-                    expected.push(f64::from(start[r * cols + c]) + terms.sum::<f64>());
+                    let before = if fresh { 0.0 } else { start[r * cols + c] };
+                    expected.push(f64::from(before) + terms.sum::<f64>());
                 }
             }
             check(
@@ -70,7 +77,15 @@ fn transposes_and_dot_products() {
     let rng = &mut Rng::new(2);
     let mut faults = Vec::new();
     for isa in Isa::available() {
-        for (a_rows, b_rows, samples) in [(1, 64, 64), (3, 2, 17), (20, 37, 33), (1, 1, 1)] {
+        for (a_rows, b_rows, samples) in [
+            (1, 64, 64),
+            (3, 2, 17),
+            (20, 37, 33),
+            (1, 1, 1),
+            (64, 2, 64),
+            (21, 2, 40),
+        ] {
+            let fresh = a_rows % 4 == 0;
             let pad = |rows: usize, rng: &mut Rng| {
                 let mut v = random(rows.next_multiple_of(16) * TILE, rng);
                 for row in v.chunks_exact_mut(TILE) {
@@ -87,13 +102,14 @@ fn transposes_and_dot_products() {
                 b_rows,
                 samples,
                 to: &mut to,
+                fresh,
             });
             let mut expected = Vec::new();
             for i in 0..a_rows {
                 for j in 0..b_rows {
                     let terms = (0..samples)
                         .map(|n| f64::from(a[i * TILE + n]) * f64::from(b[j * TILE + n]));
-                    expected.push(1.0 + terms.sum::<f64>());
+                    expected.push(f64::from(u8::from(!fresh)) + terms.sum::<f64>());
                 }
             }
             check(
