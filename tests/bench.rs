@@ -86,7 +86,10 @@ fn threads_are_shared_by_one_run_and_given_to_one_each() {
         assert_eq!(row["kernels"], "plain");
         assert_eq!(row["batch"], 32);
         assert_positive(row, "/gain");
-        if cfg!(unix) {
+        // Copies at once count each other's bursts as their own time.
+        if row["runs"] == 2 {
+            assert!(row["train"]["share_of_limit"].is_null(), "{row:#}");
+        } else if cfg!(unix) {
             assert_positive(row, "/train/share_of_limit");
         }
     }

@@ -19,9 +19,8 @@ use crate::{device, num, Error, Result};
 
 /// Segments of a measurement.
 const SEGMENTS: u32 = 9;
-/// Time of one burst of multiply-and-add, and how many there are before the rest and after it.
+/// Time of one burst of multiply-and-add between two segments.
 const BURST: Duration = Duration::from_millis(20);
-const BURSTS: usize = 5;
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
@@ -59,7 +58,9 @@ pub struct Rates {
     /// Billions of floating-point operations of products with weights, per second of processor
     /// time.
     pub gflops_per_cpu_second: Option<f64>,
-    /// That as a share of what one core can multiply and add.
+    /// That as a share of what one core can multiply and add: the median over the segments of each
+    /// one's share of the mean of the bursts right before and right after it, since a core's clock
+    /// moves by more than what is to be told apart. Of one run at a time.
     pub share_of_limit: Option<f64>,
 }
 
@@ -72,7 +73,8 @@ pub struct Measured {
     pub kernels: String,
     /// The instruction set that the limit was measured with; none on a GPU.
     pub limit_of: Option<String>,
-    /// Billions of f32 multiplications and additions per second of one core, at most.
+    /// Billions of f32 multiplications and additions per second of one core: the median of all
+    /// bursts.
     pub limit_gflops: Option<f64>,
     /// Floating-point format.
     pub precision: Precision,
@@ -102,9 +104,18 @@ struct One {
     parameters: usize,
     limit: Option<(Isa, f64)>,
     products: Option<usize>,
-    train: [Option<Spread>; 2],
-    density: [Option<Spread>; 2],
-    samples: [Option<Spread>; 2],
+    train: Segments,
+    density: Segments,
+    samples: Segments,
+}
+
+/// What the segments of one measurement made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Segments {
+    /// Units per second of wall and of processor time.
+    rates: [Option<Spread>; 2],
+    /// Units per billion multiplications and additions that the core could make in their time.
+    per_limit: Option<f64>,
 }
 
 /// Builds and measures the model.
@@ -124,10 +135,9 @@ pub fn measure(work: &Work, compute: &Compute) -> Result<Measured> {
     let first = all
         .first()
         .ok_or_else(|| Error::request("expected at least one run at a time; got 0"))?;
-    let limits = all.iter().filter_map(|o| o.limit);
-    let limit = limits.reduce(|a, b| if a.1 >= b.1 { a } else { b });
-    let rates = |of: fn(&One) -> &[Option<Spread>; 2], flops: usize| -> Result<Rates> {
-        let [wall, cpu] = [0, 1].map(|i| total(all.iter().map(|o| of(o)[i])));
+    let limit = first.limit;
+    let rates = |of: fn(&One) -> &Segments, flops: usize| -> Result<Rates> {
+        let [wall, cpu] = [0, 1].map(|i| total(all.iter().map(|o| of(o).rates[i])));
         let gflops = match (cpu, first.products) {
             (Some(cpu), Some(products)) => Some(cpu.median * (flops * products) as f64 * 1e-9),
             _ => None,
@@ -136,7 +146,10 @@ pub fn measure(work: &Work, compute: &Compute) -> Result<Measured> {
             per_second: wall.ok_or_else(|| Error::failed("expected a clock that moves"))?,
             per_cpu_second: cpu,
             gflops_per_cpu_second: gflops,
-            share_of_limit: gflops.zip(limit).map(|(g, (_, limit))| g / limit),
+            share_of_limit: of(first)
+                .per_limit
+                .zip(first.products)
+                .map(|(units, products)| units * (flops * products) as f64 * 1e-9),
         })
     };
     let batch = work.spec.train.batch_size;
@@ -169,13 +182,14 @@ fn one(work: &Work, compute: &Compute) -> Result<One> {
     let on_cpu = compute.device.is_cpu();
     let isa = model.kernels().unwrap_or_else(Isa::best);
     let counted = on_cpu && work.spec.train.precision == Precision::F32;
-    let before = if counted { most_gflops(isa) } else { None };
+    // Bursts of one copy would count among the processor time of the others.
+    let mut limit = Limit::new((counted && work.runs == 1).then_some(isa));
 
     let train = run.with_training(|task| {
         let mut steps = BareSteps::new(task)?;
         segments(
-            work.seconds,
-            1,
+            (work.seconds, 1),
+            &mut limit,
             &mut steps,
             |steps| steps.make(),
             |steps| steps.settle(),
@@ -183,8 +197,8 @@ fn one(work: &Work, compute: &Compute) -> Result<One> {
     })?;
     let x = run.points("bench", work.points)?;
     let density = segments(
-        work.seconds,
-        work.points,
+        (work.seconds, work.points),
+        &mut limit,
         &mut (),
         |()| {
             black_box(log_q(model, &x)?);
@@ -194,8 +208,8 @@ fn one(work: &Work, compute: &Compute) -> Result<One> {
     )?;
     let mut rng = Rng::new(work.spec.seed).fork("bench");
     let samples = segments(
-        work.seconds,
-        work.points,
+        (work.seconds, work.points),
+        &mut limit,
         &mut (&mut rng, None),
         |(rng, last)| {
             *last = Some(model.sample(work.points, rng)?);
@@ -208,8 +222,7 @@ fn one(work: &Work, compute: &Compute) -> Result<One> {
         },
     )?;
 
-    let after = if counted { most_gflops(isa) } else { None };
-    let limit = before.zip(after).map(|(a, b)| (isa, a.max(b)));
+    let limit = limit.median().map(|gflops| (isa, gflops));
     let kernels = run.kernels();
     let parameters = run.parameters();
     let products = match model.fused() {
@@ -238,34 +251,58 @@ fn products(spec: &RunSpec) -> Result<Option<usize>> {
     Ok(twin.model().fused().map(crate::kernels::Fused::products))
 }
 
-/// What one core can multiply and add in a second of its own time, in billions.
-fn most_gflops(isa: Isa) -> Option<f64> {
-    let timed = |rounds: usize| -> Option<(f64, Duration)> {
-        let begin = Clock::Thread.now()?;
-        let flops = limit::multiply_adds(isa, rounds);
-        Some((flops, Clock::Thread.now()?.checked_sub(begin)?))
-    };
-    let mut rounds = 1 << 12;
-    while timed(rounds)?.1 < BURST {
-        rounds *= 2;
-    }
-    let bursts = (0..BURSTS).filter_map(|_| timed(rounds));
-    bursts
-        .map(|(flops, time)| flops / time.as_secs_f64() * 1e-9)
-        .reduce(f64::max)
+/// What one core can multiply and add in a second of its own time, in billions, burst by burst.
+struct Limit {
+    isa: Option<Isa>,
+    rounds: usize,
+    bursts: Vec<f64>,
 }
 
-/// Does `unit` again and again for `seconds`, in segments that end with `settle`. Gives units times
-/// `size` per second of wall and of processor time, after a warm-up of a segment's length.
+impl Limit {
+    fn new(isa: Option<Isa>) -> Self {
+        let mut limit = Self {
+            isa,
+            rounds: 1 << 12,
+            bursts: Vec::new(),
+        };
+        while limit.timed().is_some_and(|(_, time)| time < BURST) {
+            limit.rounds *= 2;
+        }
+        limit
+    }
+
+    fn timed(&self) -> Option<(f64, Duration)> {
+        let begin = Clock::Thread.now()?;
+        let flops = limit::multiply_adds(self.isa?, self.rounds);
+        Some((flops, Clock::Thread.now()?.checked_sub(begin)?))
+    }
+
+    /// Of a burst now.
+    fn now(&mut self) -> Option<f64> {
+        let (flops, time) = self.timed()?;
+        let gflops = flops / time.as_secs_f64() * 1e-9;
+        self.bursts.push(gflops);
+        Some(gflops)
+    }
+
+    fn median(&self) -> Option<f64> {
+        Some(spread(self.bursts.clone())?.median)
+    }
+}
+
+/// Does `unit`, which is worth `size`, again and again for `seconds`, in segments that end with
+/// `settle`, with a burst before and after each, after a warm-up of a segment's length.
 fn segments<S>(
-    seconds: f64,
-    size: usize,
+    (seconds, size): (f64, usize),
+    limit: &mut Limit,
     state: &mut S,
     unit: impl Fn(&mut S) -> Result<()>,
     settle: impl Fn(&mut S) -> Result<()>,
-) -> Result<[Option<Spread>; 2]> {
+) -> Result<Segments> {
     let length = Duration::from_secs_f64(seconds) / SEGMENTS;
     let mut rates = [Vec::new(), Vec::new()];
+    let mut per_limit = Vec::new();
+    let mut before = None;
     for segment in 0..=SEGMENTS {
         let (begin, cpu) = (Instant::now(), Clock::Process.now());
         let mut done = 0;
@@ -275,16 +312,25 @@ fn segments<S>(
         }
         settle(state)?;
         let (wall, cpu_now) = (begin.elapsed(), Clock::Process.now());
+        let after = limit.now();
+        let around = before.zip(after).map(|(a, b): (f64, f64)| 0.5 * (a + b));
+        before = after;
         if segment == 0 {
             continue;
         }
         let cpu = cpu.zip(cpu_now).map(|(from, to)| to.saturating_sub(from));
-        for (rates, time) in rates.iter_mut().zip([Some(wall), cpu]) {
+        let per = |time: Option<Duration>| {
             let time = time.map(|t| t.as_secs_f64()).filter(|t| *t > 0.0);
-            rates.extend(time.map(|t| done as f64 / t));
-        }
+            time.map(|t| done as f64 / t)
+        };
+        rates[0].extend(per(Some(wall)));
+        rates[1].extend(per(cpu));
+        per_limit.extend(per(cpu).zip(around).map(|(rate, limit)| rate / limit));
     }
-    Ok(rates.map(spread))
+    Ok(Segments {
+        rates: rates.map(spread),
+        per_limit: spread(per_limit).map(|s| s.median),
+    })
 }
 
 fn spread(mut values: Vec<f64>) -> Option<Spread> {
@@ -340,8 +386,14 @@ mod tests {
             s.1 += 1;
             Ok(())
         };
-        let [wall, _] = segments(0.0, 3, &mut state, unit, settle).unwrap();
+        let mut limit = Limit::new(Some(Isa::Portable));
+        let made = segments((0.0, 3), &mut limit, &mut state, unit, settle).unwrap();
         assert_eq!(state, (10, 10));
-        assert!(wall.unwrap().min > 0.0);
+        assert!(made.rates[0].unwrap().min > 0.0);
+        // A burst after the warm-up and after every segment.
+        assert_eq!(limit.bursts.len(), 10);
+        let none = &mut Limit::new(None);
+        let made = segments((0.0, 3), none, &mut state, unit, settle).unwrap();
+        assert_eq!((made.per_limit, none.median()), (None, None));
     }
 }
