@@ -37,6 +37,24 @@ mod tests;
 use crate::error::BadValue;
 use crate::rows::RowFunction;
 
+/// What a statistic can look like, with one line about it, for `mdn list statistics`.
+pub const FORMS: &[(&str, &str)] = &[
+    (
+        "x, y^2, x*y, x1^2*x3",
+        "a monomial of total degree 1 to 6 (coordinates x1 to xD; x, y, z for the first three)",
+    ),
+    ("x^2+y^2, x^4+y^4", "a sum of monomials"),
+    ("r, r^2, ..., r^6", "a power of the radius |x|"),
+    (
+        "cos(theta), sin(3*theta)",
+        "of a multiple of the angle (D = 2)",
+    ),
+    (
+        "log(x1), log(rest)",
+        "of a part of the simplex; `rest` is what the D coordinates leave of 1",
+    ),
+];
+
 /// The largest total degree of a monomial and the largest power of the radius.
 const MAX_DEGREE: i32 = 6;
 /// The largest multiple of theta.

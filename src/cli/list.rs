@@ -7,12 +7,13 @@ use serde::Serialize;
 use super::output::{columns, print};
 use super::Exit;
 use crate::bijections::BijectionSpec;
-use crate::data::KINDS;
+use crate::data::{Problem, KINDS};
 use crate::distributions::{BaseSpec, MixtureDraws};
 use crate::metrics::METRICS;
 use crate::models::ModelSpec;
 use crate::objectives;
 use crate::report::figures::FIGURES;
+use crate::statistics;
 use crate::Result;
 
 /// List what an experiment file can name: data sets, models, metrics, ...
@@ -43,6 +44,10 @@ enum Kind {
     Figures,
     /// What training minimises: the key of a table `[problems.NAME]`, or of a data set
     Objectives,
+    /// Maximum-entropy problems with a known solution: the key `problem`
+    Problems,
+    /// What a maximum-entropy problem can constrain: the key `statistics`
+    Statistics,
 }
 
 /// A name with one line about it.
@@ -163,6 +168,18 @@ impl Kind {
                 .map(|m| plain(m.name(), &format!("{} [{}]", m.describe(), m.unit())))
                 .collect(),
             Self::Figures => FIGURES.iter().map(|f| plain(f.name, f.what)).collect(),
+            Self::Problems => Problem::names()
+                .into_iter()
+                .filter_map(|name| Problem::by_name(name).ok())
+                .map(|p| {
+                    let settings = format!("{:?}", p.statistics.names());
+                    [p.name.to_owned(), p.what.to_owned(), settings]
+                })
+                .collect(),
+            Self::Statistics => statistics::FORMS
+                .iter()
+                .map(|(form, what)| plain(form, what))
+                .collect(),
             Self::Objectives => objectives::KINDS
                 .iter()
                 .map(|(name, what, settings)| [*name, *what, *settings].map(str::to_owned))
