@@ -15,7 +15,7 @@
 //! | 3 | [`bijections`], [`distributions`] | maps with log-determinants; densities with samplers |
 //! | 4 | [`models`], [`data`] | what is trained; what it is trained on, with exact truth |
 //! | 5 | [`objectives`], [`metrics`] | what is minimised; what is measured |
-//! | 6 | [`train`] | the loop |
+//! | 6 | [`train`], [`study`] | the loop; what the estimators of a mixture base are worth |
 //! | 7 | [`experiment`] | the experiment file, the runs it describes, the results folder |
 //! | 8 | [`report`], [`mod@bench`] | tables and figures, computed from the results folder alone; speed |
 //! | 9 | [`cli`] | one file per verb |
@@ -42,6 +42,7 @@ pub mod report;
 pub mod rng;
 pub mod rows;
 pub mod statistics;
+pub mod study;
 pub mod train;
 
 pub mod bijections;
@@ -65,7 +66,7 @@ mod tests {
         &["bijections", "distributions"],
         &["models", "data"],
         &["objectives", "metrics"],
-        &["train"],
+        &["train", "study"],
         &["experiment"],
         &["report", "bench"],
         &["cli"],

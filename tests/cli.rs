@@ -10,7 +10,7 @@ fn help_and_version_are_results() {
     let help = place.mdn(&["--help"]).fine();
     for verb in [
         "train", "compare", "check", "runs", "list", "sample", "density", "plot", "devices",
-        "bench",
+        "bench", "study",
     ] {
         assert!(help.contains(&format!("\n  {verb}")), "{help}");
     }

@@ -14,7 +14,7 @@ use crate::kernels;
 use crate::{Error, Result};
 
 /// Where results go unless the user says otherwise.
-const RESULTS: &str = "results";
+pub(super) const RESULTS: &str = "results";
 
 /// The experiment file and what is changed in it.
 #[derive(Debug, Clone, Args)]
@@ -64,7 +64,7 @@ pub(super) struct ComputeArgs {
     pub kernels: kernels::Choice,
 }
 
-fn assignment(typed: &str) -> std::result::Result<String, String> {
+pub(super) fn assignment(typed: &str) -> std::result::Result<String, String> {
     match typed.split_once('=') {
         Some((key, _)) if !key.trim().is_empty() => Ok(typed.to_owned()),
         _ => Err("expected KEY=VALUE, as in `train.steps=200`".to_owned()),

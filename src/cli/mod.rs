@@ -20,6 +20,7 @@ mod points;
 mod progress;
 mod runs;
 mod sample;
+mod study;
 mod train;
 
 pub use output::is_closed_pipe;
@@ -58,6 +59,7 @@ enum Verb {
     Plot(plot::PlotArgs),
     Devices(devices::DevicesArgs),
     Bench(bench::BenchArgs),
+    Study(study::StudyArgs),
 }
 
 /// What a verb needs to know beside its arguments.
@@ -128,6 +130,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit> {
         Verb::Plot(a) => plot::run(a, context),
         Verb::Devices(a) => devices::run(a),
         Verb::Bench(a) => bench::run(a, context),
+        Verb::Study(a) => study::run(a, context),
     })
 }
 

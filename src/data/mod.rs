@@ -40,7 +40,7 @@ mod lattice;
 mod mixture;
 mod moons;
 mod problem;
-mod quadrature;
+pub(crate) mod quadrature;
 mod ring;
 mod sampling;
 mod spec;

@@ -12,15 +12,15 @@ pub(super) struct Estimate {
 /// Gauss-Legendre rule on [0, 1]: int_0^1 f ~ sum_i weights[i] f(nodes[i]), exact for
 /// polynomials of degree 2 n - 1.
 #[derive(Debug)]
-pub(super) struct GaussLegendre {
-    pub(super) nodes: Vec<f64>,
-    pub(super) weights: Vec<f64>,
+pub(crate) struct GaussLegendre {
+    pub(crate) nodes: Vec<f64>,
+    pub(crate) weights: Vec<f64>,
 }
 
 impl GaussLegendre {
     /// The roots of the Legendre polynomial P_n, by Newton's method from
     /// cos(pi (i + 3/4) / (n + 1/2)) (Abramowitz and Stegun 22.16.6).
-    pub(super) fn new(n: usize) -> Self {
+    pub(crate) fn new(n: usize) -> Self {
         let (nodes, weights) = (0..n)
             .map(|i| {
                 let mut x = (PI * (i as f64 + 0.75) / (n as f64 + 0.5)).cos();

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use toml::de::DeTable;
 
 use crate::data::DataSpec;
 use crate::error::{did_you_mean, BadValue};
@@ -21,7 +23,43 @@ mod difference;
 mod entries;
 mod fault;
 mod overrides;
+pub mod study;
 mod words;
+
+/// A kind of file that is typed as TOML.
+trait Typed: DeserializeOwned {
+    /// What is wrong with the values, if anything; keys are paths from the file's root.
+    fn check(&self) -> std::result::Result<(), BadValue>;
+    /// The first array where settings by name belong: read by position, `ring = [3]` would pass.
+    fn array_for_table(root: &DeTable<'_>) -> Option<BadValue>;
+    /// What to try, where these keys at the root tell that the file is of another kind.
+    fn other_kind(keys: &[&str]) -> Option<&'static str>;
+}
+
+/// Reads a file, checks it, then applies `overrides` one after the other, checking after each.
+fn read<T: Typed>(path: &Path, overrides: &[String]) -> Result<T> {
+    let text = std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))?;
+    let config = fault::parse(&text).map_err(|f| Error::Request(f.in_file(path, &text)))?;
+    match overrides {
+        [] => Ok(config),
+        some => overrides::apply(&text, some),
+    }
+}
+
+impl Typed for Config {
+    fn check(&self) -> std::result::Result<(), BadValue> {
+        Self::check(self)
+    }
+
+    fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
+        fault::array_for_table(root)
+    }
+
+    fn other_kind(keys: &[&str]) -> Option<&'static str> {
+        let study = keys.contains(&"mixture") && !keys.contains(&"models");
+        study.then_some("for a study of estimators try `mdn study`")
+    }
+}
 
 /// An experiment file. The maps keep the order of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,13 +99,7 @@ impl Config {
     /// Reads a file, checks it, then applies `overrides` (`dotted.key=value`) one after the
     /// other, checking after each. The result has a `name`.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))?;
-        let config = fault::parse(&text).map_err(|f| Error::Request(f.in_file(path, &text)))?;
-        let mut config = if overrides.is_empty() {
-            config
-        } else {
-            overrides::apply(&text, overrides)?
-        };
+        let mut config: Self = read(path, overrides)?;
         if config.name.is_none() {
             config.name = Some(name_of(path)?);
         }
@@ -78,7 +110,7 @@ impl Config {
     /// messages.
     pub fn parse(text: &str, name: &str) -> Result<Self> {
         let wrong = |f: fault::Fault| Error::Request(f.in_file(Path::new(name), text));
-        let mut config = fault::parse(text).map_err(wrong)?;
+        let mut config: Self = fault::parse(text).map_err(wrong)?;
         config.name.get_or_insert_with(|| name.to_owned());
         Ok(config)
     }

@@ -14,6 +14,7 @@ mod fixture;
 mod interval;
 mod page;
 mod results;
+pub mod study;
 mod summary;
 mod table;
 #[cfg(test)]

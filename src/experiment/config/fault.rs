@@ -3,12 +3,11 @@
 use std::ops::Range;
 use std::path::Path;
 
-use serde::Deserialize;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::entries::{entries, nearest, Entry};
 use super::words::{self, quoted};
-use super::Config;
+use super::Typed;
 use crate::error::{did_you_mean, BadValue};
 
 /// One fault of an experiment file or of an override.
@@ -27,11 +26,17 @@ pub(super) struct Fault {
 }
 
 /// Reads and checks a whole file.
-pub(super) fn parse(text: &str) -> Result<Config, Fault> {
+pub(super) fn parse<T: Typed>(text: &str) -> Result<T, Fault> {
     let table = DeTable::parse(text).map_err(|e| Fault::syntax(text, &e))?;
-    let config = Config::deserialize(Deserializer::from(table.clone()))
-        .map_err(|e| Fault::shape(table.get_ref(), &e))?;
-    if let Some(bad) = array_for_table(table.get_ref()) {
+    let config = T::deserialize(Deserializer::from(table.clone())).map_err(|e| {
+        let mut fault = Fault::shape::<T>(table.get_ref(), &e);
+        let others = table.get_ref().keys().map(|key| key.get_ref().as_ref());
+        if let Some(hint) = T::other_kind(&others.collect::<Vec<&str>>()) {
+            fault.message = format!("{} ({hint})", fault.message);
+        }
+        fault
+    })?;
+    if let Some(bad) = T::array_for_table(table.get_ref()) {
         return Err(Fault::value(table.get_ref(), &bad));
     }
     config
@@ -68,7 +73,7 @@ fn below<'t>(
 }
 
 /// The first array where settings by name belong: read by position, `ring = [3]` would pass.
-fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
+pub(super) fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
     let mut places: Vec<(Vec<&str>, &DeValue<'_>)> = Vec::new();
     for (top, value) in root {
         let top = top.get_ref().as_ref();
@@ -162,14 +167,15 @@ impl Fault {
             _ => bad.key.rsplit_once('.').map_or("", |t| t.0).to_owned(),
         };
         Self::new(
-            at.map(|at| at.key),
+            // An element of an array has no name.
+            at.map(|at| if at.key.is_empty() { at.span } else { at.key }),
             &[table],
             format!("expected {}; got {}", bad.expected, bad.got),
         )
     }
 
     /// What serde found: an unknown key, a missing one, a value of the wrong kind.
-    fn shape(root: &DeTable<'_>, e: &toml::de::Error) -> Self {
+    fn shape<T: Typed>(root: &DeTable<'_>, e: &toml::de::Error) -> Self {
         let (span, said) = (e.span(), e.message());
         let all = entries(root);
         if let Some(unknown) = words::unknown(said) {
@@ -194,7 +200,7 @@ impl Fault {
             return Self::new(span, &at.path, words::plain(said));
         }
         if said.starts_with("wanted exactly 1") || said == "wanted string or table" {
-            return Self::choice(root, at);
+            return Self::choice::<T>(root, at);
         }
         let message = match at.value.as_str() {
             Some(name) if said.contains("unit variant, expected") => format!(
@@ -207,13 +213,14 @@ impl Fault {
     }
 
     /// A table that should name one member of an enum, and names none or several.
-    fn choice(root: &DeTable<'_>, at: &Entry<'_, '_>) -> Self {
+    fn choice<T: Typed>(root: &DeTable<'_>, at: &Entry<'_, '_>) -> Self {
         let got = match at.value {
             DeValue::Table(t) if t.is_empty() => "none".to_owned(),
             DeValue::Table(t) => quoted(t.keys().map(|k| k.get_ref().as_ref())),
             other => format!("a value of type {}", other.type_str()),
         };
-        let expected = choices(root, at).unwrap_or_else(|| "the kinds `mdn list` shows".into());
+        let expected =
+            choices::<T>(root, at).unwrap_or_else(|| "the kinds `mdn list` shows".into());
         let message = format!("expected exactly one of {expected}; got {got}");
         let several = at.value.as_table().is_some_and(|t| t.len() > 1);
         Self {
@@ -233,7 +240,7 @@ impl std::fmt::Display for Fault {
 }
 
 /// The members that may stand at `at`: serde lists them when it meets one that it does not know.
-fn choices(root: &DeTable<'_>, at: &Entry<'_, '_>) -> Option<String> {
+fn choices<T: Typed>(root: &DeTable<'_>, at: &Entry<'_, '_>) -> Option<String> {
     let mut probe = root.clone();
     let (last, above) = at.path.split_last()?;
     let mut table = &mut probe;
@@ -245,7 +252,7 @@ fn choices(root: &DeTable<'_>, at: &Entry<'_, '_>) -> Option<String> {
     }
     *table.get_mut(last.as_str())?.get_mut() = DeValue::String("?".into());
     let span = at.span.clone();
-    let said = Config::deserialize(Deserializer::from(toml::Spanned::new(span, probe))).err()?;
+    let said = T::deserialize(Deserializer::from(toml::Spanned::new(span, probe))).err()?;
     let unknown = words::unknown(said.message()).filter(|u| u.name == "?")?;
     Some(quoted(unknown.known.iter().map(String::as_str)))
 }

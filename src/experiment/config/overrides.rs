@@ -6,16 +6,16 @@ use toml::{Table, Value};
 
 use super::fault::{parse, Fault};
 use super::words::quoted;
-use super::Config;
+use super::Typed;
 use crate::error::did_you_mean;
 use crate::{Error, Result};
 
 /// Applies `overrides` to the file `text`, which is valid alone, and checks after each.
-pub(super) fn apply(text: &str, overrides: &[String]) -> Result<Config> {
+pub(super) fn apply<T: Typed>(text: &str, overrides: &[String]) -> Result<T> {
     let failed =
         |e: &dyn std::fmt::Display| Error::failed(format!("could not apply overrides: {e}"));
     let mut table: Table = toml::from_str(text).map_err(|e| failed(&e))?;
-    let mut config = parse(text).map_err(|e| failed(&e))?;
+    let mut config: T = parse(text).map_err(|e| failed(&e))?;
     for typed in overrides {
         let refused = |why: &dyn std::fmt::Display| {
             Error::request(format!("override `{}`: {why}", typed.escape_debug()))
@@ -86,7 +86,7 @@ fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<()
 
 /// Checks the table as a file. Where the override chose another member of an enum, the one that
 /// was chosen before goes.
-fn settle(table: &mut Table, path: &[&str]) -> std::result::Result<Config, Fault> {
+fn settle<T: Typed>(table: &mut Table, path: &[&str]) -> std::result::Result<T, Fault> {
     loop {
         let text = table.to_string();
         let fault = match parse(&text) {

@@ -18,7 +18,7 @@ base.mixture = { components = 8, init = "data" }
 "#;
 
 fn fault(text: &str) -> String {
-    fault::parse(text)
+    fault::parse::<Config>(text)
         .expect_err("it should be refused")
         .in_file(Path::new("e/ring.toml"), text)
 }
@@ -30,13 +30,14 @@ fn over(overrides: &[&str]) -> std::result::Result<Config, String> {
 
 #[test]
 fn a_file_fills_in_defaults_and_keeps_its_order() {
-    let config = fault::parse(GOOD).expect("a good file");
+    let config = fault::parse::<Config>(GOOD).expect("a good file");
     assert_eq!(config.seeds, [3, 1]);
     assert_eq!(config.train.steps, 500);
     assert_eq!(config.train.batch_size, TrainSpec::default().batch_size);
     let models: Vec<_> = config.models.keys().collect();
     assert_eq!(models, ["rad", "mixture_base"]);
-    let again = fault::parse(&config.to_toml().expect("it is TOML")).expect("it is a file");
+    let again =
+        fault::parse::<Config>(&config.to_toml().expect("it is TOML")).expect("it is a file");
     assert_eq!(again, config);
 }
 

@@ -30,10 +30,12 @@ mod number;
 mod picture;
 mod rows;
 mod status;
+mod study;
 mod table;
 
 pub use atomic::write_atomic;
 pub use number::{exact, exact_or_empty};
+pub use study::StudyDir;
 pub use table::csv_bytes;
 
 /// Where a run stands.

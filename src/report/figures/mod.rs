@@ -3,16 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use super::results::Results;
-use crate::experiment::store::{write_atomic, RunDir};
+use super::study::Study;
+use crate::experiment::store::{write_atomic, RunDir, StudyDir};
 use crate::{Error, Result};
 
 mod axes;
+mod bias_variance;
 mod canvas;
 mod curves;
 mod densities;
 mod density;
+mod entropy_bounds;
 mod font;
 mod grid;
+mod labels;
 mod pages;
 mod panels;
 mod parts;
@@ -43,6 +47,8 @@ pub enum Draw {
     Run(fn(&RunPage<'_>) -> Result<Option<Canvas>>),
     /// From all runs on one data set, into `figures/`.
     Data(fn(&DataPage<'_>) -> Result<Option<Drawn>>),
+    /// From a study, into its `figures/`.
+    Study(fn(&Study<'_>) -> Result<Option<Canvas>>),
 }
 
 /// A member of [`FIGURES`].
@@ -88,6 +94,16 @@ pub const FIGURES: &[Figure] = &[
         what: "validation loss of every model: mean and interval over seeds",
         draw: Draw::Data(training_by_model::draw),
     },
+    Figure {
+        name: "entropy-bounds",
+        what: "entropies of a relaxed mixture by each density, against the number of nested terms",
+        draw: Draw::Study(entropy_bounds::draw),
+    },
+    Figure {
+        name: "gradients",
+        what: "bias and noise of each way to draw from a mixture, by weights, means and deviations",
+        draw: Draw::Study(bias_variance::draw),
+    },
 ];
 
 /// Removes the figures of an earlier comparison: one whose runs have since failed is not drawn
@@ -127,6 +143,32 @@ pub fn draw_run(place: &RunDir, command: &str) -> Result<Vec<PathBuf>> {
             let about = format!("{}: {}", page.title(), figure.what);
             write_atomic(&path, &png::png_bytes(&canvas.finish()?, &about, command)?)?;
             files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// Draws the figures of a study into its folder `figures/`.
+pub fn draw_study(study: &Study<'_>, place: &StudyDir) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for figure in FIGURES {
+        let Draw::Study(draw) = figure.draw else {
+            continue;
+        };
+        let path = place.path("figures").join(format!("{}.png", figure.name));
+        match draw(study)? {
+            Some(canvas) => {
+                let about = format!("{}: {}", study.name, figure.what);
+                write_atomic(
+                    &path,
+                    &png::png_bytes(&canvas.finish()?, &about, study.command)?,
+                )?;
+                files.push(path);
+            }
+            None if path.exists() => {
+                std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
+            }
+            None => {}
         }
     }
     Ok(files)

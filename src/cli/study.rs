@@ -1,0 +1,123 @@
+//! `mdn study`
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use clap::Args;
+use rayon::prelude::*;
+
+use super::common::{assignment, RESULTS};
+use super::output::print;
+use super::{Context, Exit};
+use crate::experiment::config::study::{load, to_toml};
+use crate::experiment::store::StudyDir;
+use crate::study::{entropies, gradients, RelaxedLaw, StudySpec};
+use crate::{report, Error, Result};
+
+/// Measure the estimators of a mixture base against the truth
+///
+/// FILE names one mixture of two or three Gaussians in one dimension, as in
+/// experiments/studies/estimators.toml. Prints summary.md and writes to DIR/<study>/:
+///   config.toml    the study with every default filled in
+///   relaxed.csv    the relaxed mixture by temperature, by quadrature
+///   entropy.csv    its entropy by each density, temperature and number of nested terms
+///   gradients.csv  bias and noise of the gradients of each way to draw
+///   summary.md     tables, and which choices hold
+///   figures/       entropy-bounds.png, gradients.png
+#[derive(Debug, Clone, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct StudyArgs {
+    /// Study file (TOML)
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Settings that replace those of the file, as in `seed=1 entropy.samples=10000`
+    #[arg(value_name = "KEY=VALUE", value_parser = assignment)]
+    overrides: Vec<String>,
+    /// The same as KEY=VALUE, for scripts; applied after those
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
+    set: Vec<String>,
+    /// Folder of all results [default: results]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Compute nothing: summary and figures of the CSV files that are there
+    #[arg(long)]
+    no_run: bool,
+    /// Print all rows as JSON instead of the summary
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &StudyArgs, context: &Context) -> Result<Exit> {
+    let overrides: Vec<_> = args.overrides.iter().chain(&args.set).cloned().collect();
+    let spec = load(&args.file, &overrides)?;
+    let name = spec.name.clone().unwrap_or_default();
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(RESULTS));
+    let place = StudyDir::new(&out, &name);
+    if args.no_run {
+        expect_same(&spec, &place)?;
+    } else {
+        compute(&spec, &place, context)?;
+    }
+    let report = report::study::study(&place, &name, &context.command)?;
+    if args.json {
+        print(&format!("{}\n", report.json))?;
+    } else {
+        print(&report.page)?;
+    }
+    for file in &report.files {
+        context.note(&format!("wrote {}", file.display()));
+    }
+    Ok(Exit::FINE)
+}
+
+/// Every table is written the moment it is there.
+fn compute(spec: &StudySpec, place: &StudyDir, context: &Context) -> Result<()> {
+    let began = Instant::now();
+    let of = spec.entropy_temperatures().len() * (spec.entropy.inner.len() + 1)
+        + spec.gradients.strategies.len()
+        + 1;
+    let step = AtomicUsize::new(1);
+    let watch = |what: &str| {
+        let step = step.fetch_add(1, Ordering::Relaxed);
+        let seconds = began.elapsed().as_secs();
+        context.note(&format!("{step} of {of}: {what} ({seconds} s)"));
+    };
+    // Rows of other settings must not stand beside these.
+    for old in ["relaxed.csv", "entropy.csv", "gradients.csv"] {
+        let path = place.path(old);
+        if path.exists() {
+            std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
+        }
+    }
+    place.write("config.toml", to_toml(spec)?.as_bytes())?;
+    watch("the relaxed mixture by quadrature");
+    let laws = spec.temperatures.par_iter();
+    let laws: Vec<_> = laws.map(|t| RelaxedLaw::new(&spec.mixture, *t)).collect();
+    let laws = laws.into_iter().collect::<Result<Vec<_>>>()?;
+    let rows: Vec<_> = laws.iter().map(RelaxedLaw::row).collect();
+    place.write_relaxed(&rows)?;
+    place.write_entropies(&entropies(spec, &laws, &watch)?)?;
+    place.write_gradients(&gradients(spec, &watch)?)?;
+    context.note(&format!("done in {:.0} s", began.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// Results of other settings must not be shown under this file's name.
+fn expect_same(spec: &StudySpec, place: &StudyDir) -> Result<()> {
+    let path = place.path("config.toml");
+    let was = std::fs::read_to_string(&path).map_err(|e| {
+        Error::request(format!(
+            "{}: expected the settings of an earlier study: {e} (run it without --no-run)",
+            path.display()
+        ))
+    })?;
+    if was == to_toml(spec)? {
+        return Ok(());
+    }
+    Err(Error::request(format!(
+        "{}: expected the settings that are asked for now; got others (run the study without \
+         --no-run, or give another --out)",
+        path.display()
+    )))
+}

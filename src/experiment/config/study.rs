@@ -1,0 +1,144 @@
+//! The study file.
+
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::entries::entries;
+use super::{check_name, name_of, read, Typed};
+use crate::error::BadValue;
+use crate::study::StudySpec;
+use crate::{Error, Result};
+
+/// Keys whose value is an array.
+const ARRAYS: [&str; 6] = [
+    "temperatures",
+    "weights",
+    "means",
+    "std_devs",
+    "inner",
+    "strategies",
+];
+
+impl Typed for StudySpec {
+    fn check(&self) -> std::result::Result<(), BadValue> {
+        if let Some(name) = &self.name {
+            check_name("name", name)?;
+        }
+        Self::check(self)
+    }
+
+    fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
+        let all = entries(root);
+        let misplaced = all
+            .iter()
+            .find(|e| matches!(e.value, DeValue::Array(_)) && !ARRAYS.contains(&e.name()))?;
+        Some(BadValue::new(
+            misplaced.path.join("."),
+            format!(
+                "`{}` to be a table of settings by name, as in `{{}}`",
+                misplaced.name()
+            ),
+            "an array",
+        ))
+    }
+
+    fn other_kind(keys: &[&str]) -> Option<&'static str> {
+        let experiment = ["models", "data", "train"].iter().any(|k| keys.contains(k));
+        experiment.then_some("for an experiment try `mdn compare`")
+    }
+}
+
+/// Reads and checks a study file, with overrides (`dotted.key=value`) applied to it. The result has
+/// a `name`.
+pub fn load(path: &Path, overrides: &[String]) -> Result<StudySpec> {
+    let mut spec: StudySpec = read(path, overrides)?;
+    if spec.name.is_none() {
+        spec.name = Some(name_of(path)?);
+    }
+    Ok(spec)
+}
+
+/// The file that says the same with every default filled in.
+pub fn to_toml(spec: &StudySpec) -> Result<String> {
+    toml::to_string(spec).map_err(|e| Error::failed(format!("could not write TOML: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STUDY: &str = "seed = 3
+[mixture]
+weights = [0.5, 0.5]
+means = [0.0, 4.0]
+std_devs = [1.0, 1.0]
+[gradients]
+strategies = [\"score\", { gumbel_softmax = { temperature = 0.2 } }]
+";
+
+    fn load_text(text: &str, overrides: &[&str]) -> Result<StudySpec> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("two.toml");
+        std::fs::write(&path, text).unwrap();
+        let overrides: Vec<_> = overrides.iter().map(|o| (*o).to_owned()).collect();
+        load(&path, &overrides)
+    }
+
+    #[test]
+    fn a_study_is_read_overridden_and_written() {
+        let spec = load_text(STUDY, &["seed=4", "entropy.inner=[2, 3]"]).unwrap();
+        assert_eq!((spec.name.as_deref(), spec.seed), (Some("two"), 4));
+        assert_eq!(spec.entropy.inner, [2, 3]);
+        assert_eq!(spec.gradients.strategies.len(), 2);
+        assert_eq!(load_text(&to_toml(&spec).unwrap(), &[]).unwrap(), spec);
+    }
+
+    #[test]
+    fn every_shipped_study_is_sound_and_asks_a_question() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/studies");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(
+                text.lines().take(2).any(|l| l.contains('?')),
+                "{}",
+                path.display()
+            );
+            load(&path, &[]).unwrap();
+            count += 1;
+        }
+        assert!(count >= 1);
+    }
+
+    #[test]
+    fn faults_are_reported_at_their_line() {
+        let cases = [
+            ("seed = 3", "sed = 3", "two.toml:1: unknown key `sed` (did you mean `seed`?)"),
+            ("means = [0.0,", "means = [\"a\",", "two.toml:4: mixture: expected `means[0]` to be a number; got string \"a\""),
+            ("weights = [0.5,", "weights = [0.6,", "two.toml:3: mixture: expected `weights` that sum to 1; got 1.1"),
+            ("temperature = 0.2", "temperature = 0", "two.toml:7: gradients.strategies[1].gumbel_softmax: expected 1e-4 <= `temperature` <= 1000; got 0"),
+            ("{ temperature = 0.2 }", "[0.2]", "two.toml:7: gradients.strategies[1]: expected `gumbel_softmax` to be a table of settings by name"),
+            ("\"score\"", "\"scores\"", "two.toml:7: gradients: unknown choice `scores` (did you mean `score`?)"),
+            ("[gradients]", "[models]\n[gradients]", "unknown key `models`; expected one of `name`, `seed`, "),
+            ("[gradients]", "[models]\n[gradients]", "(for an experiment try `mdn compare`)"),
+        ];
+        for (from, to, message) in cases {
+            let text = STUDY.replace(from, to);
+            assert_ne!(text, STUDY, "{from}");
+            let got = load_text(&text, &[]).unwrap_err().to_string();
+            assert!(got.contains(message), "expected {message}\ngot {got}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("two.toml");
+        std::fs::write(&path, STUDY).unwrap();
+        let got = super::super::Config::load(&path, &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            got.contains("(for a study of estimators try `mdn study`)"),
+            "{got}"
+        );
+    }
+}
