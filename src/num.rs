@@ -95,6 +95,19 @@ pub fn in_chunks(
     Ok(Tensor::cat(&parts, 0)?)
 }
 
+/// Values that are not finite.
+pub fn non_finite(x: &Tensor) -> Result<usize> {
+    Ok(to_vec(x)?.iter().filter(|v| !v.is_finite()).count())
+}
+
+/// Mean of two numbers or more, and its standard error.
+pub fn mean_and_std_err(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let n = values.clone().count() as f64;
+    let mean = values.clone().sum::<f64>() / n;
+    let variance = values.map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean, (variance / n).sqrt())
+}
+
 /// log sum_i exp(v_i) of plain numbers; -inf for none or nothing but -inf.
 pub fn log_sum_exp_slice(values: &[f64]) -> f64 {
     let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);

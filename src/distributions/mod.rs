@@ -40,6 +40,36 @@ pub struct Draws {
     pub strata: Option<Vec<usize>>,
 }
 
+impl Draws {
+    /// Rows of equal weight, independent of each other.
+    pub fn alike(x: Tensor, log_prob: Tensor) -> Result<Self> {
+        let n = x.dim(0)?;
+        let log_weight = log_prob.detach().zeros_like()?;
+        Ok(Self {
+            x,
+            log_prob,
+            log_weight: (log_weight - (n as f64).ln())?,
+            strata: Some(vec![n]),
+        })
+    }
+
+    /// Rows that were drawn with the probabilities `log_chance` (n,), n at least 2, through which
+    /// parameters act that x has no path to: with the scores s_i = log_chance_i - stop(log_chance_i),
+    /// log w_i = n / (n - 1) (s_i - mean s) - ln n, which subtracts from every h(x_i) the mean of the
+    /// others. Unbiased; that baseline ties the rows together.
+    pub fn scored(x: Tensor, log_prob: Tensor, log_chance: &Tensor) -> Result<Self> {
+        let n = x.dim(0)? as f64;
+        let score = (log_chance - log_chance.detach())?;
+        let centred = score.broadcast_sub(&score.mean_keepdim(0)?)?;
+        Ok(Self {
+            x,
+            log_prob,
+            log_weight: centred.affine(n / (n - 1.0), -n.ln())?,
+            strata: None,
+        })
+    }
+}
+
 /// Samples of a base that is relaxed in training, where its own density has no closed form:
 /// E\[-log_excluding\] >= H >= E\[-log_including\] (the upper bound is Jensen's, the lower one
 /// convexity's), both closing in as the nested batch grows.

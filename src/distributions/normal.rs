@@ -44,13 +44,7 @@ impl Distribution for Normal {
     fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
         let x = self.sample(n, rng)?;
         let log_prob = self.log_prob(&x)?;
-        let log_weight = log_prob.zeros_like()?.affine(1.0, -(n as f64).ln())?;
-        Ok(Draws {
-            x,
-            log_prob,
-            log_weight,
-            strata: Some(vec![n]),
-        })
+        Draws::alike(x, log_prob)
     }
 
     fn kernel(&self) -> Option<kernels::Base<Tensor>> {

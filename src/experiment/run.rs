@@ -11,7 +11,7 @@ use super::weights;
 use super::Compute;
 use crate::data::{log_densities, DataSet};
 use crate::metrics::evaluation::{self, Against, Measured};
-use crate::metrics::{Cost, Evaluation, Outcome, METRICS};
+use crate::metrics::{view, Cost, Evaluation, Outcome, METRICS};
 use crate::models::supported::Supported;
 use crate::models::{log_q, Model};
 use crate::nn::Params;
@@ -101,10 +101,6 @@ pub fn run(
     // Last, so that a run whose status says `done` has everything.
     place.write_status(&status)?;
     Ok(status)
-}
-
-fn no_constraints() -> Error {
-    Error::failed("a problem with a solution: expected constraints; got none")
 }
 
 /// Everything that a run needs, made from its specification.
@@ -279,17 +275,11 @@ impl<'a> Run<'a> {
             points,
             samples,
         } = evaluation::evaluate(self.model.as_ref(), &against, cost, &rng)?;
-        if let (Some(solution), Some(moments), Some((_, last))) = (
-            self.spec.task.solution(),
-            &mut evaluation.moments,
-            trained.rounds.last(),
-        ) {
-            let multipliers = last.constraints.iter().map(|c| c.multiplier).collect();
-            moments.multipliers = Some((multipliers, solution.eta.clone()));
-            if evaluation.own_log_p.is_none() {
-                let (statistics, _) = constraints.as_ref().ok_or_else(no_constraints)?;
-                evaluation.own_log_p = Some(solution.log_densities(statistics, &samples));
-            }
+        if let (Some(moments), Some((_, last))) = (&mut evaluation.moments, trained.rounds.last()) {
+            moments.multipliers = last.against_exact();
+        }
+        if evaluation.own_log_p.is_none() {
+            evaluation.own_log_p = self.spec.task.solution_log_p(&samples)?;
         }
         let rows = |costs: bool| -> Vec<MetricRow> {
             METRICS
@@ -314,7 +304,7 @@ impl<'a> Run<'a> {
     fn picture(&self, points: &[f64], samples: &[f64]) -> Result<Option<Picture>> {
         let view = match &self.law {
             Some(law) => law.view(),
-            None if self.model.dim() == 2 => evaluation::view_of(samples),
+            None if self.model.dim() == 2 => view::view_of(samples),
             None => None,
         };
         let Some(view) = view else {
@@ -328,7 +318,7 @@ impl<'a> Run<'a> {
         });
         let side = self.spec.evaluation.grid.min(PICTURE_SIDE);
         let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
-        let rows = evaluation::grid_rows(view, side);
+        let rows = view::grid_rows(view, side);
         let truth = self.law.as_ref().and_then(|law| law.truth());
         let log_p = truth.map(|truth| single(&log_densities(truth, &rows, 2)));
         let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;

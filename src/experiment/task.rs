@@ -3,7 +3,7 @@
 use crate::bijections::SupportSpec;
 use crate::data::{DataSet, DataSpec};
 use crate::objectives::maximum_likelihood::MaximumLikelihood;
-use crate::objectives::{Objective, ProblemSpec, Solution};
+use crate::objectives::{Objective, ProblemSpec};
 use crate::statistics::Statistics;
 use crate::Result;
 
@@ -56,12 +56,16 @@ impl Task {
         }
     }
 
-    /// The natural parameters of the exact solution of such a problem, where they are known.
-    pub fn solution(&self) -> Option<Solution> {
-        match self {
-            Self::Problem(ProblemSpec::MaximumEntropy(s)) => s.solution(),
-            _ => None,
-        }
+    /// log p of points given as rows, p the exact solution of such a problem, where it is known.
+    pub fn solution_log_p(&self, rows: &[f64]) -> Result<Option<Vec<f64>>> {
+        let Self::Problem(ProblemSpec::MaximumEntropy(s)) = self else {
+            return Ok(None);
+        };
+        let Some(solution) = s.solution() else {
+            return Ok(None);
+        };
+        let (statistics, _) = s.constraints()?;
+        Ok(Some(solution.log_densities(&statistics, rows)))
     }
 
     /// The map from R^D onto the support, if it is not R^D.

@@ -1,7 +1,7 @@
 //! How well moment constraints are met.
 
+use super::moments::Moments;
 use super::{Better, Evaluation, Metric, Outcome};
-use crate::metrics::evaluation::Moments;
 
 const NO_CONSTRAINTS: &str = "no moments are asked for";
 

@@ -3,12 +3,15 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::data::{judge, log_densities, low_density_level, DataSet, Level, Truth};
+use crate::data::{judge, low_density_level, DataSet, Level, Truth};
 use crate::models::{log_q, Model};
 use crate::num;
 use crate::rng::Rng;
 use crate::statistics::Statistics;
 use crate::Result;
+
+use super::moments::Moments;
+use super::view::{grid_rows, widened};
 
 /// Share of the truth's mass below the density level that counts as "between the modes".
 pub const LOW_SHARE: f64 = 1e-3;
@@ -58,8 +61,8 @@ pub struct ModeShares {
 }
 
 impl ModeShares {
-    /// Of points given as rows.
-    pub fn new(truth: &dyn Truth, log_level: f64, rows: &[f64], dim: usize) -> Self {
+    /// Of points given as rows, and log p of each.
+    pub fn new(truth: &dyn Truth, log_level: f64, rows: &[f64], dim: usize) -> (Self, Vec<f64>) {
         let weights = truth.weights();
         let n = rows.len() / dim;
         let keep = n * weights.len() <= KEPT;
@@ -71,7 +74,9 @@ impl ModeShares {
             below: 0.0,
             variance: 0.0,
         };
+        let mut log_p = Vec::with_capacity(rows.len() / dim);
         judge(truth, rows, dim, |j| {
+            log_p.push(j.log_p);
             let dense = j.log_p >= log_level;
             if !dense {
                 out.below += 1.0 / n;
@@ -107,7 +112,7 @@ impl ModeShares {
             judge(truth, rows, dim, |j| add(j.responsibilities));
         }
         out.variance = (squares / n - (sum / n).powi(2)).max(0.0);
-        out
+        (out, log_p)
     }
 }
 
@@ -129,13 +134,14 @@ pub struct Known {
 }
 
 impl Known {
+    /// Also log p of the samples.
     fn new(
         data: &dyn DataSet,
         truth: &dyn Truth,
         points: &[f64],
         samples: &[f64],
         rng: &Rng,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Vec<f64>)> {
         let dim = data.dim();
         let level = low_density_level(data, LOW_SHARE, LEVEL_POINTS, &mut rng.fork("level"))?;
         let n = (points.len() / dim) as f64;
@@ -150,14 +156,16 @@ impl Known {
                 }
             }
         });
-        Ok(Self {
+        let (of_samples, own_log_p) = ModeShares::new(truth, level.log_level, samples, dim);
+        let known = Self {
             weights: truth.weights().to_vec(),
             level,
             log_p,
             mode,
             dense,
-            of_samples: ModeShares::new(truth, level.log_level, samples, dim),
-        })
+            of_samples,
+        };
+        Ok((known, own_log_p))
     }
 }
 
@@ -165,65 +173,6 @@ const LEVEL_POINTS: usize = 200_000;
 
 /// Responsibilities kept in memory (16 MiB); more are computed again when they are needed.
 const KEPT: usize = 1 << 21;
-
-/// Moments of the model's samples beside what was asked of them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Moments {
-    /// E_q\[T\], one per statistic.
-    pub mean: Vec<f64>,
-    /// Its standard errors.
-    pub std_err: Vec<f64>,
-    /// Standard deviations of T under the model.
-    pub std_dev: Vec<f64>,
-    /// m.
-    pub target: Vec<f64>,
-    /// The Lagrange multipliers that training ended with, and the natural parameters of the exact
-    /// solution, to whose negatives they tend.
-    pub multipliers: Option<(Vec<f64>, Vec<f64>)>,
-    /// Samples whose T is not finite, left out.
-    pub non_finite: usize,
-}
-
-impl Moments {
-    /// Of points given as rows.
-    pub fn of(statistics: &Statistics, target: &[f64], rows: &[f64], dim: usize) -> Self {
-        let m = target.len();
-        let (mut n, mut non_finite) = (0.0, 0);
-        let (mut mean, mut squares, mut t) = (vec![0.0; m], vec![0.0; m], vec![0.0; m]);
-        for x in rows.chunks_exact(dim) {
-            statistics.evaluate(x, &mut t);
-            if !t.iter().all(|v| v.is_finite()) {
-                non_finite += 1;
-                continue;
-            }
-            n += 1.0;
-            for ((mean, squares), t) in mean.iter_mut().zip(&mut squares).zip(&t) {
-                let before = t - *mean;
-                *mean += before / n;
-                *squares += before * (t - *mean);
-            }
-        }
-        let std_dev: Vec<f64> = squares.iter().map(|s| (s / (n - 1.0)).sqrt()).collect();
-        Self {
-            std_err: std_dev.iter().map(|s| s / n.sqrt()).collect(),
-            mean,
-            std_dev,
-            target: target.to_vec(),
-            multipliers: None,
-            non_finite,
-        }
-    }
-
-    /// The largest distance of a mean from its target, in standard deviations of the statistic, with
-    /// its standard error in the same unit.
-    pub fn worst(&self) -> Option<(f64, f64)> {
-        let each = self.mean.iter().zip(&self.target).zip(&self.std_dev);
-        let each = each.zip(&self.std_err);
-        each.map(|(((mean, target), dev), err)| ((mean - target).abs() / dev, err / dev))
-            .filter(|(v, _)| v.is_finite())
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-    }
-}
 
 /// A model that was trained through a relaxation, as training saw it: its entropy lies between the
 /// two nested estimates, up to their standard errors.
@@ -280,15 +229,6 @@ pub fn parts(model: &dyn Model, x: &Tensor) -> Result<Option<Vec<u64>>> {
     Ok(Some(all))
 }
 
-/// The centres of a grid's cells as rows (x, y).
-pub fn grid_rows(view: [(f64, f64); 2], side: usize) -> Vec<f64> {
-    let centre =
-        |(low, high): (f64, f64), i: usize| low + (high - low) * (i as f64 + 0.5) / side as f64;
-    (0..side * side)
-        .flat_map(|i| [centre(view[0], i % side), centre(view[1], i / side)])
-        .collect()
-}
-
 /// What a model is measured against.
 pub struct Against<'a> {
     /// The data set, or the exact solution of a problem, where there is one.
@@ -341,9 +281,10 @@ pub fn evaluate(
         None => Vec::new(),
     };
     let truth = against.law.and_then(|law| Some((law, law.truth()?)));
-    let known = truth
+    let (known, own_log_p) = truth
         .map(|(law, truth)| Known::new(law, truth, &points, &samples, rng))
-        .transpose()?;
+        .transpose()?
+        .unzip();
     let grid = match against.law.and_then(DataSet::view) {
         Some(view) if dim == 2 => {
             let view = widened(view, &samples);
@@ -377,7 +318,7 @@ pub fn evaluate(
         },
         samples: n,
         own_log_q,
-        own_log_p: truth.map(|(_, truth)| log_densities(truth, &samples, dim)),
+        own_log_p,
         known,
         entropy: truth.map(|(_, truth)| truth.entropy().value),
         moments: moments(&samples),
@@ -419,46 +360,4 @@ fn relaxed(
     }
     out.moments = moments(&rows);
     Ok(Some(out))
-}
-
-/// The data's view with room for the samples, at most twice as wide: a stray sample must not
-/// coarsen the grid.
-fn widened(data_view: [(f64, f64); 2], samples: &[f64]) -> [(f64, f64); 2] {
-    let mut view = data_view;
-    for (d, range) in view.iter_mut().enumerate() {
-        let mut values: Vec<f64> = samples.iter().skip(d).step_by(2).copied().collect();
-        values.retain(|v| v.is_finite());
-        if values.is_empty() {
-            continue;
-        }
-        let mut at = |share: f64| {
-            let rank = ((values.len() - 1) as f64 * share) as usize;
-            *values.select_nth_unstable_by(rank, f64::total_cmp).1
-        };
-        let room = 0.5 * (range.1 - range.0);
-        *range = (
-            range.0.min(at(0.0005)).max(range.0 - room),
-            range.1.max(at(0.9995)).min(range.1 + room),
-        );
-    }
-    view
-}
-
-/// A square that holds 99 % of the samples along each axis, with a margin, where there is no law to
-/// say what a figure should show.
-pub fn view_of(samples: &[f64]) -> Option<[(f64, f64); 2]> {
-    let range = |d: usize| {
-        let mut values: Vec<f64> = samples.iter().skip(d).step_by(2).copied().collect();
-        values.retain(|v| v.is_finite());
-        values.sort_by(f64::total_cmp);
-        let at = |share: f64| values.get((values.len() as f64 * share) as usize).copied();
-        Some((at(0.005)?, at(0.995)?))
-    };
-    let (x, y) = (range(0)?, range(1)?);
-    let half = 0.6 * (x.1 - x.0).max(y.1 - y.0).max(1e-6);
-    let around = |(low, high): (f64, f64)| {
-        let middle = 0.5 * (low + high);
-        (middle - half, middle + half)
-    };
-    Some([around(x), around(y)])
 }

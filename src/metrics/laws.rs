@@ -1,7 +1,8 @@
 //! What every metric owes: its known value on a solved case, its null value on a perfect model,
 //! and a count of what is not finite.
 
-use super::evaluation::{Grid, Known, ModeShares, Moments, Relaxed};
+use super::evaluation::{Grid, Known, ModeShares, Relaxed};
+use super::moments::Moments;
 use super::{Cost, Evaluation, Outcome, METRICS};
 use crate::data::{Entropy, Level, Support, Truth};
 use crate::statistics::Statistics;
@@ -57,7 +58,7 @@ fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
     let count = |share: f64| (share * N as f64).round() as usize;
     // One held-out point in a thousand lies below the level, as the level's definition wants.
     let points = rows(250, 0, 1);
-    let shares = |rows: &[f64]| ModeShares::new(&Steps, -10.0, rows, 1);
+    let shares = |rows: &[f64]| ModeShares::new(&Steps, -10.0, rows, 1).0;
     let log_p = crate::data::log_densities(&Steps, &points, 1);
     let mode: Vec<Option<u32>> = points.iter().map(|x| Some(u32::from(*x > 1.0))).collect();
     let own = rows(count(q_share), 0, 0);

@@ -9,8 +9,10 @@ pub mod evaluation;
 pub mod likelihood;
 pub mod mass;
 pub mod modes;
+pub mod moments;
 pub mod relaxed;
 pub mod samples;
+pub mod view;
 
 #[cfg(test)]
 mod laws;

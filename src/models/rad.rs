@@ -175,9 +175,8 @@ impl Distribution for Rad {
         Ok(x)
     }
 
-    /// x without a path to the parameters, and the whole gradient as a score in the weight:
-    /// log w_i = n / (n - 1) (s_i - mean s) - ln n with s = log q(x) - stop(log q(x)). Unbiased
-    /// with a leave-one-out baseline built in, since log q is continuous in x and the parameters.
+    /// x without a path to the parameters, and the whole gradient as the score of log q in the
+    /// weight. Unbiased, since log q is continuous in x and the parameters.
     ///
     /// A path through the sampled branches is not: where z leaves the overlap of a fold, two
     /// branches end and the third takes all (its gate's probability jumps to 1), so
@@ -187,15 +186,8 @@ impl Distribution for Rad {
         let n = n.max(2);
         let x = self.sample(n, rng)?;
         let log_prob = self.log_prob(&x)?;
-        let score = (&log_prob - log_prob.detach())?;
-        let centred = score.broadcast_sub(&score.mean_keepdim(0)?)?;
-        let n = n as f64;
-        Ok(Draws {
-            x,
-            log_prob,
-            log_weight: centred.affine(n / (n - 1.0), -n.ln())?,
-            strata: None,
-        })
+        let chance = log_prob.clone();
+        Draws::scored(x, log_prob, &chance)
     }
 
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {

@@ -9,7 +9,7 @@ use super::scale::{self, solve_transposed};
 use super::{At, Constraint, MaximumEntropySpec, Objective, Round, Rounds, Solution, Validation};
 use crate::distributions::Draws;
 use crate::models::Model;
-use crate::num;
+use crate::num::{self, mean_and_std_err};
 use crate::rng::Rng;
 use crate::rows::{self, RowFunction};
 use crate::statistics::Statistics;
@@ -133,16 +133,15 @@ impl MaximumEntropy {
                     mean: vec![0.0; m],
                     products: vec![0.0; m * m],
                 };
-                let (mut t, mut scratch) = (vec![0.0; m], vec![0.0; m]);
+                let mut t = vec![0.0; m];
                 for ((x, w), log_q) in x.chunks(model.dim()).zip(weights).zip(log_prob) {
                     let w = w.exp();
                     self.statistics.evaluate(x, &mut t);
-                    scratch.copy_from_slice(&t);
                     out.entropy -= w * log_q;
-                    for (i, t) in t.iter().enumerate() {
-                        out.mean[i] += w * t;
-                        for (sum, other) in out.products[i * m..].iter_mut().zip(&scratch) {
-                            *sum += w * t * other;
+                    for (i, one) in t.iter().enumerate() {
+                        out.mean[i] += w * one;
+                        for (sum, other) in out.products[i * m..].iter_mut().zip(&t) {
+                            *sum += w * one * other;
                         }
                     }
                 }
@@ -150,13 +149,6 @@ impl MaximumEntropy {
             })
             .collect()
     }
-}
-
-fn mean_and_std_err(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let n = GROUPS as f64;
-    let mean = values.clone().sum::<f64>() / n;
-    let squares: f64 = values.map(|v| (v - mean).powi(2)).sum();
-    (mean, (squares / (n - 1.0) / n).sqrt())
 }
 
 /// Cov(T), row by row.
@@ -208,7 +200,7 @@ impl Objective for MaximumEntropy {
         let draws = model.draws(at.size, at.progress, rng)?;
         let statistics = self.statistics_of(&draws.x)?.to_dtype(DType::F64)?;
         let all = (statistics.sum(1)? + draws.log_prob.to_dtype(DType::F64)?)?;
-        Ok(num::to_vec(&all)?.iter().filter(|v| !v.is_finite()).count())
+        num::non_finite(&all)
     }
 
     /// Not used: rounds choose the weights.

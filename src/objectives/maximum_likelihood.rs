@@ -26,8 +26,7 @@ impl Objective for MaximumLikelihood {
     }
 
     fn non_finite(&self, model: &dyn Model, at: &At<'_>, _rng: &mut Rng) -> Result<usize> {
-        let values = num::to_vec(&model.training_log_prob(at.phase, some(at.points)?)?)?;
-        Ok(values.iter().filter(|v| !v.is_finite()).count())
+        num::non_finite(&model.training_log_prob(at.phase, some(at.points)?)?)
     }
 
     fn validate(

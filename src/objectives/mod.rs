@@ -101,6 +101,12 @@ pub struct Round {
 }
 
 impl Round {
+    /// The multipliers beside the natural parameters of the exact solution, where it is known.
+    pub fn against_exact(&self) -> Option<(Vec<f64>, Vec<f64>)> {
+        let each = self.constraints.iter();
+        each.map(|c| Some((c.multiplier, -c.exact?))).collect()
+    }
+
     /// What is not finite, if anything.
     pub fn fault(&self) -> Option<String> {
         if !self.entropy.is_finite() {

@@ -69,9 +69,7 @@ impl ReverseKlSpec {
         }
         Ok(dim)
     }
-}
 
-impl ReverseKlSpec {
     fn check_support(&self) -> std::result::Result<(), BadValue> {
         let target = self.target.build();
         let target =
@@ -151,8 +149,7 @@ impl Objective for ReverseKl {
 
     fn non_finite(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<usize> {
         let draws = model.draws(at.size, at.progress, rng)?;
-        let cost = num::to_vec(&(draws.log_prob - self.log_p(&draws.x)?)?)?;
-        Ok(cost.iter().filter(|v| !v.is_finite()).count())
+        num::non_finite(&(draws.log_prob - self.log_p(&draws.x)?)?)
     }
 
     /// KL(q || p) on samples of the model.

@@ -98,14 +98,6 @@ impl Estimator {
     }
 }
 
-/// Mean and standard error.
-fn mean_of(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let n = values.clone().count() as f64;
-    let mean = values.clone().sum::<f64>() / n;
-    let variance = values.map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (mean, (variance / n).sqrt())
-}
-
 fn length(v: &[f64]) -> f64 {
     v.iter().map(|v| v * v).sum::<f64>().sqrt()
 }
@@ -169,12 +161,12 @@ impl Noise {
     fn of(estimates: &[&[f64]], truth: &[f64]) -> Self {
         let size = length(truth);
         let mean: Vec<f64> = (0..truth.len())
-            .map(|i| mean_of(estimates.iter().map(|e| e[i])).0)
+            .map(|i| num::mean_and_std_err(estimates.iter().map(|e| e[i])).0)
             .collect();
         let apart = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
         let off: f64 = apart(&mean, truth);
         let squares = estimates.iter().map(|e| -> f64 { apart(e, &mean) });
-        let (variance, error) = mean_of(squares);
+        let (variance, error) = num::mean_and_std_err(squares);
         let n = estimates.len() as f64;
         let sd = (variance * n / (n - 1.0)).sqrt();
         let along: f64 = mean.iter().zip(truth).map(|(a, b)| a * b).sum();

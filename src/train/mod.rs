@@ -11,6 +11,8 @@ use crate::Result;
 
 mod bare;
 mod course;
+#[cfg(test)]
+mod problem_tests;
 mod spec;
 mod steps;
 #[cfg(test)]

@@ -45,9 +45,7 @@ impl Mixture {
     }
 
     /// Components drawn by their weights; means and standard deviations act through x, the weights
-    /// through the score s_i = log alpha_(k_i) - stop(log alpha_(k_i)) against the mean score, which
-    /// subtracts from every h(x_i) the mean of the others:
-    /// log w_i = n / (n - 1) (s_i - mean s) - ln n. Unbiased; that baseline ties the rows together.
+    /// through the score of log alpha_k.
     pub(super) fn scored(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
         let n = n.max(2);
         let component: Vec<u32> = self
@@ -63,26 +61,6 @@ impl Mixture {
             .log_weights()?
             .squeeze(0)?
             .index_select(&component, 0)?;
-        let score = (&chosen - chosen.detach())?;
-        let centred = score.broadcast_sub(&score.mean_keepdim(0)?)?;
-        let n = n as f64;
-        Ok(Draws {
-            x,
-            log_prob,
-            log_weight: centred.affine(n / (n - 1.0), -n.ln())?,
-            strata: None,
-        })
-    }
-
-    /// Draws of equal weight, independent of each other.
-    pub(super) fn alike(x: Tensor, log_prob: Tensor) -> Result<Draws> {
-        let n = x.dim(0)?;
-        let log_weight = log_prob.detach().zeros_like()?;
-        Ok(Draws {
-            x,
-            log_prob,
-            log_weight: (log_weight - (n as f64).ln())?,
-            strata: Some(vec![n]),
-        })
+        Draws::scored(x, log_prob, &chosen)
     }
 }

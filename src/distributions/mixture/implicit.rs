@@ -21,7 +21,7 @@ impl Mixture {
     pub(super) fn implicit(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
         let x = self.attach(&self.sample_on_host(n.max(1), rng)?)?;
         let log_prob = self.log_prob(&x)?;
-        Self::alike(x, log_prob)
+        Draws::alike(x, log_prob)
     }
 
     /// The same points, (n, D), with the motion of samples.

@@ -134,7 +134,7 @@ impl Mixture {
             RelaxedDensity::ExactMixture => self.log_prob(&own.z)?,
             RelaxedDensity::Joint => self.joint_density(tau, &own_gumbels, &own)?,
         };
-        Self::alike(own.z, log_prob)
+        Draws::alike(own.z, log_prob)
     }
 
     /// z = mu_k + sigma_k w of one component, whose one-hot c has the gradient of the relaxed one.
@@ -145,7 +145,7 @@ impl Mixture {
         let chosen = self.mixed(&straight_through(&log_c)?)?;
         let x = (chosen.mean + (chosen.std * self.noise(n, rng)?)?)?;
         let log_prob = self.log_prob(&x)?;
-        Self::alike(x, log_prob)
+        Draws::alike(x, log_prob)
     }
 
     /// `n` relaxed samples with both nested densities over `inner` terms, chunk by chunk. They share
