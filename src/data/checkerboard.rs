@@ -1,14 +1,12 @@
 //! Uniform on the dark squares of a checkerboard.
 
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::checks;
-use super::sampling::{sample_rows, Labelled, Modes};
-use super::{DataSet, Entropy, Support, Truth};
+use super::sampling::{Frame, Modes, Sampler};
+use super::{Entropy, Support, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
-use crate::Result;
 
 const MAX_SQUARES: usize = 200;
 
@@ -105,26 +103,12 @@ impl Checkerboard {
     }
 }
 
-impl DataSet for Checkerboard {
-    fn dim(&self) -> usize {
-        2
-    }
-
-    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
-        sample_rows(self, n, rng)
-    }
-
-    fn truth(&self) -> Option<&dyn Truth> {
-        Some(self)
-    }
-
-    fn view(&self) -> Option<[(f64, f64); 2]> {
+impl Sampler for Checkerboard {
+    fn frame(&self) -> Frame {
         let half = 1.125 * self.half_width;
-        Some([(-half, half); 2])
+        Frame::plane([(-half, half); 2])
     }
-}
 
-impl Labelled for Checkerboard {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
         let k = rng.below(self.corners.len());
         for (x, corner) in x.iter_mut().zip(self.corners[k]) {

@@ -3,18 +3,16 @@
 use std::f64::consts::{PI, TAU};
 use std::sync::OnceLock;
 
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::bessel::{i0e, log_i0e_slope};
 use super::checks;
 use super::quadrature::{integrate, Budget, Estimate, Step};
-use super::sampling::{sample_rows, Labelled, Modes};
+use super::sampling::{Frame, Modes, Sampler};
 use super::truth::{log_density, normalise};
-use super::{DataSet, Entropy, Support, Truth};
+use super::{Entropy, Support, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
-use crate::Result;
 
 const MAX_CIRCLES: usize = 1000;
 
@@ -126,26 +124,12 @@ impl Circles {
     }
 }
 
-impl DataSet for Circles {
-    fn dim(&self) -> usize {
-        2
-    }
-
-    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
-        sample_rows(self, n, rng)
-    }
-
-    fn truth(&self) -> Option<&dyn Truth> {
-        Some(self)
-    }
-
-    fn view(&self) -> Option<[(f64, f64); 2]> {
+impl Sampler for Circles {
+    fn frame(&self) -> Frame {
         let half = self.reach() + 4.0 * self.std;
-        Some([(-half, half); 2])
+        Frame::plane([(-half, half); 2])
     }
-}
 
-impl Labelled for Circles {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
         let j = self.modes.draw(rng);
         let (sin, cos) = (TAU * rng.uniform()).sin_cos();

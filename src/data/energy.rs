@@ -5,18 +5,16 @@ mod potential;
 use std::f64::consts::TAU;
 use std::sync::OnceLock;
 
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use statrs::function::erf::erf;
 
 use super::cells::Cells;
 use super::quadrature::{integrate, Budget, Estimate, Step};
-use super::sampling::{sample_rows, Labelled, Modes};
+use super::sampling::{Frame, Modes, Sampler};
 use super::truth::log_density;
-use super::{DataSet, Entropy, Support, Truth};
+use super::{Entropy, Support, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
-use crate::Result;
 
 pub use potential::{Domain, Potential};
 use potential::{Ridge, HALF_WIDTH, RING, WALL};
@@ -190,29 +188,15 @@ impl Energy {
     }
 }
 
-impl DataSet for Energy {
-    fn dim(&self) -> usize {
-        2
-    }
-
-    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
-        sample_rows(self, n, rng)
-    }
-
-    fn truth(&self) -> Option<&dyn Truth> {
-        Some(self)
-    }
-
-    fn view(&self) -> Option<[(f64, f64); 2]> {
+impl Sampler for Energy {
+    fn frame(&self) -> Frame {
         let half = match (self.potential, self.domain) {
             (Potential::U1, _) | (_, Domain::Box) => 4.5,
             _ => 6.0,
         };
-        Some([(-half, half); 2])
+        Frame::plane([(-half, half); 2])
     }
-}
 
-impl Labelled for Energy {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
         let ridges = self.potential.ridges();
         if ridges.is_empty() {

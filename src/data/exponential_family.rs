@@ -2,16 +2,14 @@
 
 use std::sync::OnceLock;
 
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::cells::Cells;
 use super::problem::Problem;
-use super::sampling::{sample_rows, Labelled};
-use super::{DataSet, Entropy, Support, Truth};
+use super::sampling::{Frame, Sampler};
+use super::{Entropy, Support, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
-use crate::Result;
 
 /// `exponential_family = { problem = "four_wells_coupled" }`
 ///
@@ -63,25 +61,14 @@ fn dirichlet_1_2_3(rng: &mut Rng, x: &mut [f64]) {
     }
 }
 
-impl DataSet for ExponentialFamily {
-    fn dim(&self) -> usize {
-        self.problem.dim()
+impl Sampler for ExponentialFamily {
+    fn frame(&self) -> Frame {
+        Frame {
+            dim: self.problem.dim(),
+            view: Some(self.problem.frame().view),
+        }
     }
 
-    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
-        sample_rows(self, n, rng)
-    }
-
-    fn truth(&self) -> Option<&dyn Truth> {
-        Some(self)
-    }
-
-    fn view(&self) -> Option<[(f64, f64); 2]> {
-        Some(self.problem.frame().view)
-    }
-}
-
-impl Labelled for ExponentialFamily {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
         if self.problem.support == Support::Simplex {
             dirichlet_1_2_3(rng, x);

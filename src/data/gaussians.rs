@@ -5,13 +5,10 @@ mod entropy;
 use std::f64::consts::PI;
 use std::sync::OnceLock;
 
-use candle_core::Tensor;
-
-use super::sampling::{sample_rows, square_view, Labelled, Modes};
+use super::sampling::{square_view, Frame, Modes, Sampler};
 use super::truth::normalise;
-use super::{DataSet, Entropy, Support, Truth};
+use super::{Entropy, Support, Truth};
 use crate::rng::Rng;
-use crate::Result;
 
 /// N(m, L L^T), with L lower triangular.
 #[derive(Debug)]
@@ -215,25 +212,14 @@ impl GaussianMixture {
     }
 }
 
-impl DataSet for GaussianMixture {
-    fn dim(&self) -> usize {
-        self.dim
+impl Sampler for GaussianMixture {
+    fn frame(&self) -> Frame {
+        Frame {
+            dim: self.dim,
+            view: (self.dim == 2).then(|| square_view([self.range(0, 4.0), self.range(1, 4.0)])),
+        }
     }
 
-    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
-        sample_rows(self, n, rng)
-    }
-
-    fn truth(&self) -> Option<&dyn Truth> {
-        Some(self)
-    }
-
-    fn view(&self) -> Option<[(f64, f64); 2]> {
-        (self.dim == 2).then(|| square_view([self.range(0, 4.0), self.range(1, 4.0)]))
-    }
-}
-
-impl Labelled for GaussianMixture {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
         let k = self.modes.draw(rng);
         x.fill_with(|| rng.normal());

@@ -10,15 +10,14 @@ mod settings;
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::sampling::Labelled;
-use super::{judge, log_densities, log_density, DataSet, DataSpec, Truth};
+use super::{judge, log_densities, log_density, DataSet, DataSpec, Split, Truth};
 use crate::rng::Rng;
 
 /// Runs `law` on every example and fails once, with all faults.
-fn for_every_example(law: impl Fn(&dyn Labelled) -> Result<(), String>) {
+fn for_every_example(law: impl Fn(&dyn DataSet) -> Result<(), String>) {
     let mut faults = Vec::new();
     for (name, spec) in DataSpec::examples() {
-        let data = spec.labelled().expect("an example is fine");
+        let data = spec.build().expect("an example is fine");
         if let Err(fault) = law(&*data) {
             faults.push(format!("{name}: {fault}"));
         }
@@ -34,7 +33,7 @@ fn fine(fine: bool, fault: impl FnOnce() -> String) -> Result<(), String> {
     }
 }
 
-fn truth(data: &dyn Labelled) -> &dyn Truth {
+fn truth(data: &dyn DataSet) -> &dyn Truth {
     data.truth().expect("synthetic data")
 }
 
@@ -45,7 +44,7 @@ fn sample(data: &dyn DataSet, n: usize, seed: u64) -> Vec<Vec<f64>> {
 }
 
 /// A box with all but 1e-9 of the mass, for D <= 2.
-fn wide_box(data: &dyn Labelled) -> Option<Vec<(f64, f64)>> {
+fn wide_box(data: &dyn DataSet) -> Option<Vec<(f64, f64)>> {
     let wider = |(low, high): (f64, f64)| {
         let more = 0.25 * (high - low);
         (low - more, high + more)
@@ -83,12 +82,6 @@ fn a_seed_repeats_bit_for_bit() {
         fine(points != sample(data, 100, 4), || {
             "another seed, the same points".to_owned()
         })?;
-        let mut rng = Rng::new(3);
-        let mut row = vec![0.0; data.dim()];
-        for want in &points {
-            data.draw(&mut rng, &mut row);
-            fine(row == *want, || "labelled draws differ".to_owned())?;
-        }
         Ok(())
     });
 }
@@ -175,7 +168,7 @@ fn one(truth: &dyn Truth, x: &[f64]) -> (f64, Option<u32>, Vec<f64>) {
 }
 
 /// Monte Carlo estimate of the entropy and its standard error.
-fn monte_carlo_entropy(data: &dyn Labelled, n: usize) -> (f64, f64) {
+fn monte_carlo_entropy(data: &dyn DataSet, n: usize) -> (f64, f64) {
     let points = data
         .sample(n, &mut Rng::new(11))
         .expect("a sampler does not fail");
@@ -187,7 +180,7 @@ fn monte_carlo_entropy(data: &dyn Labelled, n: usize) -> (f64, f64) {
 }
 
 /// Beyond two dimensions: E log p of the samples, and the weighted log-density of each mode.
-fn samples_match_the_entropy(data: &dyn Labelled) -> Result<(), String> {
+fn samples_match_the_entropy(data: &dyn DataSet) -> Result<(), String> {
     let (got, error) = monte_carlo_entropy(data, 40_000);
     let want = truth(data).entropy().value;
     fine((got - want).abs() < 4.0 * error, || {
@@ -221,11 +214,14 @@ fn modes_agree_with_the_generator() {
         fine((sum - 1.0).abs() < 1e-12, || {
             format!("weights sum to {sum}")
         })?;
-        let (mut rng, mut x) = (Rng::new(17), vec![0.0; data.dim()]);
+        let drawn = data.points(Split::Test, N, &mut Rng::new(17));
+        let drawn = drawn.expect("a sampler does not fail");
+        let rows = crate::num::to_vec(&drawn.x).expect("a matrix");
+        let labels = drawn.labels.expect("synthetic data");
         let (mut hits, mut certain, mut counts) = (0.0, 0.0, vec![0.0; modes]);
-        for _ in 0..N {
-            let from = data.draw(&mut rng, &mut x);
-            let (_, mode, given) = one(truth, &x);
+        for (x, from) in rows.chunks_exact(data.dim()).zip(labels) {
+            let from = from as usize;
+            let (_, mode, given) = one(truth, x);
             let mode = mode.map_or(modes, |m| m as usize);
             counts[from] += 1.0 / N as f64;
             hits += f64::from(u8::from(mode == from));

@@ -68,12 +68,36 @@ pub use truth::{
     judge, log_densities, log_density, low_density_level, Judgement, Level, LogDensity,
 };
 
+/// What points are for. No point of a finite set serves two purposes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// Parameters are fitted to them.
+    Train,
+    /// Weights and settings are chosen by them.
+    Validation,
+    /// Metrics are computed on them, once.
+    Test,
+}
+
+/// Points, and where each comes from.
+#[derive(Debug, Clone)]
+pub struct LabelledPoints {
+    /// `(n, dim)`, f64, on the CPU.
+    pub x: Tensor,
+    /// The number of the mode (or class) that each point comes from, where that is known.
+    pub labels: Option<Vec<u32>>,
+}
+
 /// A source of points.
 pub trait DataSet: Send + Sync {
     /// D, the number of coordinates of a point.
     fn dim(&self) -> usize;
-    /// `n` fresh points: `(n, dim)`, f64, on the CPU.
-    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor>;
+    /// `n` fresh points of a synthetic set, whatever they are for; at most `n` of a finite one.
+    fn points(&self, split: Split, n: usize, rng: &mut Rng) -> Result<LabelledPoints>;
+    /// `n` points for training, without their labels: `(n, dim)`, f64, on the CPU.
+    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+        Ok(self.points(Split::Train, n, rng)?.x)
+    }
     /// The exact law, where it is known.
     fn truth(&self) -> Option<&dyn Truth>;
     /// What a figure should show, `[(x_min, x_max), (y_min, y_max)]`, for two-dimensional sets.

@@ -3,19 +3,17 @@
 use std::f64::consts::PI;
 use std::sync::OnceLock;
 
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::arc::Arc;
 use super::checks;
 use super::lattice::{normal_quantile, shifted_mean, Lattice};
 use super::quadrature::{integrate, Budget, Estimate, Step};
-use super::sampling::{sample_rows, square_view, Labelled};
+use super::sampling::{square_view, Frame, Sampler};
 use super::truth::{log_density, normalise};
-use super::{DataSet, Entropy, Support, Truth};
+use super::{Entropy, Support, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
-use crate::Result;
 
 const RADIUS: f64 = 2.0;
 const CENTRES: [(f64, f64); 2] = [(-1.0, -0.2), (1.0, 0.8)];
@@ -136,25 +134,11 @@ impl Moons {
     }
 }
 
-impl DataSet for Moons {
-    fn dim(&self) -> usize {
-        2
+impl Sampler for Moons {
+    fn frame(&self) -> Frame {
+        Frame::plane(square_view(self.range(4.0 * self.noise)))
     }
 
-    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
-        sample_rows(self, n, rng)
-    }
-
-    fn truth(&self) -> Option<&dyn Truth> {
-        Some(self)
-    }
-
-    fn view(&self) -> Option<[(f64, f64); 2]> {
-        Some(square_view(self.range(4.0 * self.noise)))
-    }
-}
-
-impl Labelled for Moons {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
         let j = rng.below(2);
         let t = PI * rng.uniform();

@@ -1,25 +1,62 @@
-//! What the samplers share: choosing a mode, filling a tensor, framing a figure.
+//! What the samplers share: being a data set, choosing a mode, framing a figure.
 
 use candle_core::{Device, Tensor};
 
-use super::DataSet;
+use super::{DataSet, LabelledPoints, Split, Truth};
 use crate::rng::Rng;
 use crate::Result;
 
-/// A data set that draws a point together with the mode it comes from.
-pub(super) trait Labelled: DataSet {
+/// Where the points of a data set are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    /// D.
+    pub(super) dim: usize,
+    /// [`DataSet::view`]
+    pub(super) view: Option<[(f64, f64); 2]>,
+}
+
+impl Frame {
+    /// Two dimensions.
+    pub(super) fn plane(view: [(f64, f64); 2]) -> Self {
+        Self {
+            dim: 2,
+            view: Some(view),
+        }
+    }
+}
+
+/// A law that draws a point together with the mode it comes from: a data set of as many fresh
+/// points as are asked for.
+pub(super) trait Sampler: Truth {
+    /// Where the points are.
+    fn frame(&self) -> Frame;
     /// Writes one point to `x` (D coordinates) and returns its mode.
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize;
 }
 
-/// `n` draws as an `(n, dim)` tensor.
-pub(super) fn sample_rows(data: &dyn Labelled, n: usize, rng: &mut Rng) -> Result<Tensor> {
-    let dim = data.dim();
-    let mut values = vec![0.0; n * dim];
-    for row in values.chunks_exact_mut(dim) {
-        data.draw(rng, row);
+impl<T: Sampler> DataSet for T {
+    fn dim(&self) -> usize {
+        self.frame().dim
     }
-    Ok(Tensor::from_vec(values, (n, dim), &Device::Cpu)?)
+
+    fn points(&self, _split: Split, n: usize, rng: &mut Rng) -> Result<LabelledPoints> {
+        let dim = self.dim();
+        let mut values = vec![0.0; n * dim];
+        let labels = values.chunks_exact_mut(dim);
+        let labels = labels.map(|row| self.draw(rng, row) as u32).collect();
+        Ok(LabelledPoints {
+            x: Tensor::from_vec(values, (n, dim), &Device::Cpu)?,
+            labels: Some(labels),
+        })
+    }
+
+    fn truth(&self) -> Option<&dyn Truth> {
+        Some(self)
+    }
+
+    fn view(&self) -> Option<[(f64, f64); 2]> {
+        self.frame().view
+    }
 }
 
 /// The mode weights and their running sums: a draw costs log K steps rather than K.

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sampling::Labelled;
 use super::{
     CheckerboardSpec, CirclesSpec, DataSet, Domain, EnergySpec, ExponentialFamilySpec, GridSpec,
     MixtureSpec, MoonsSpec, Potential, Problem, RingSpec, StdDev,
@@ -106,11 +105,6 @@ impl DataSpec {
 
     /// The data set.
     pub fn build(&self) -> Result<Box<dyn DataSet>> {
-        Ok(self.labelled()?)
-    }
-
-    /// The data set, able to say which mode each draw comes from.
-    pub(super) fn labelled(&self) -> Result<Box<dyn Labelled>> {
         let bad = |fault: BadValue| Error::request(fault.to_string());
         self.check().map_err(bad)?;
         Ok(match self {

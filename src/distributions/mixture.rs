@@ -3,7 +3,8 @@
 use candle_core::{DType, Device, Tensor, WithDType};
 
 use super::{
-    Distribution, Draws, MixtureDraws, MixtureInit, MixturePart, MixtureSpec, RelaxedSamples,
+    Components, Distribution, Draws, MixtureDraws, MixtureInit, MixturePart, MixtureSpec,
+    RelaxedSamples,
 };
 use crate::kernels;
 use crate::nn::Params;
@@ -125,11 +126,6 @@ impl Mixture {
         Ok((squares * -0.5)?.broadcast_add(&constant)?)
     }
 
-    /// r_k(z) = alpha_k N_k(z) / p(z): (n, K), rows that sum to one.
-    pub fn responsibilities(&self, z: &Tensor) -> Result<Tensor> {
-        Ok(num::log_softmax(&self.log_joint(z)?)?.exp()?)
-    }
-
     /// mu_k + sigma_k omega for given components (n,) u32 and noise omega (n, dim).
     fn place(&self, component: &Tensor, noise: &Tensor) -> Result<Tensor> {
         let means = self.means.index_select(component, 0)?;
@@ -159,7 +155,7 @@ impl Mixture {
     }
 
     /// Components of `n` samples.
-    fn components(&self, n: usize, rng: &mut Rng) -> Result<Vec<usize>> {
+    fn draw_components(&self, n: usize, rng: &mut Rng) -> Result<Vec<usize>> {
         let weights: Vec<f64> = num::to_vec(&self.log_weights()?)?
             .into_iter()
             .map(f64::exp)
@@ -169,7 +165,7 @@ impl Mixture {
 
     /// (n, dim) without gradients, on the CPU.
     fn sample_on_host(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
-        let component = self.components(n, rng)?;
+        let component = self.draw_components(n, rng)?;
         match self.means.dtype() {
             DType::F32 => self.place_on_host::<f32>(&component, rng),
             _ => self.place_on_host::<f64>(&component, rng),
@@ -224,6 +220,19 @@ impl Distribution for Mixture {
     fn part(&self, z: &Tensor) -> Result<Option<Vec<u64>>> {
         let best = self.log_joint(z)?.argmax(1)?.to_vec1::<u32>()?;
         Ok(Some(best.into_iter().map(u64::from).collect()))
+    }
+
+    /// r_k(z) = alpha_k N_k(z) / p(z).
+    fn responsibilities(&self, z: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(num::log_softmax(&self.log_joint(z)?)?.exp()?))
+    }
+
+    fn components(&self) -> Result<Option<Components>> {
+        Ok(Some(Components {
+            weights: num::to_vec(&self.log_weights()?.exp()?)?,
+            means: num::to_vec(&self.means)?,
+            std_devs: num::to_vec(&self.log_stds.exp()?)?,
+        }))
     }
 
     fn kernel(&self) -> Option<kernels::Base<Tensor>> {

@@ -82,6 +82,17 @@ pub struct RelaxedSamples {
     pub log_excluding: Tensor,
 }
 
+/// The components of a mixture of diagonal Gaussians, as plain numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Components {
+    /// alpha_k, one per component.
+    pub weights: Vec<f64>,
+    /// mu_k, D numbers per component.
+    pub means: Vec<f64>,
+    /// sigma_k, D numbers per component.
+    pub std_devs: Vec<f64>,
+}
+
 /// Base, flow and RAD alike: a flow *is* a distribution.
 pub trait Distribution: Send + Sync {
     /// D, the number of coordinates.
@@ -104,6 +115,16 @@ pub trait Distribution: Send + Sync {
     /// `None` for a distribution without parts.
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
         let _ = x;
+        Ok(None)
+    }
+    /// P(component k | x), (n, K), rows that sum to one; `None` for a distribution that is no mixture.
+    fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let _ = x;
+        Ok(None)
+    }
+    /// The components of a mixture of Gaussians; for a flow those of its base. `None` where there
+    /// are none.
+    fn components(&self) -> Result<Option<Components>> {
         Ok(None)
     }
     /// The distribution as a base of the fused kernels; `None` if they lack it.

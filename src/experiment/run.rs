@@ -9,7 +9,7 @@ use super::plan::RunSpec;
 use super::store::{MetricRow, Picture, RunDir, State, Status};
 use super::weights;
 use super::Compute;
-use crate::data::{log_densities, DataSet};
+use crate::data::{log_densities, DataSet, Split};
 use crate::metrics::evaluation::{self, Against, Measured};
 use crate::metrics::{view, Cost, Evaluation, Outcome, METRICS};
 use crate::models::supported::Supported;
@@ -163,16 +163,20 @@ impl<'a> Run<'a> {
             check_single(law.as_ref(), &points)?;
         }
         // The points depend on the seed and the data alone: all models of a seed share them.
-        let points = |label: &str, n: usize| -> Result<Option<Tensor>> {
+        let points = |label: &str, split: Split, n: usize| -> Result<Option<Tensor>> {
             let Some(data) = law.as_ref().filter(|_| spec.task.has_data()) else {
                 return Ok(None);
             };
-            let x = data.sample(n, &mut rng.fork("data").fork(label))?;
-            Ok(Some(x.to_dtype(dtype)?.to_device(device)?))
+            let drawn = data.points(split, n, &mut rng.fork("data").fork(label))?;
+            Ok(Some(drawn.x.to_dtype(dtype)?.to_device(device)?))
         };
         let fixed = spec.train.points > 0;
-        let start = points("train", spec.train.start_points())?;
-        let validation = points("validation", spec.train.validation_points)?;
+        let start = points("train", Split::Train, spec.train.start_points())?;
+        let validation = points(
+            "validation",
+            Split::Validation,
+            spec.train.validation_points,
+        )?;
         let params = Params::seeded(rng.fork("init"), dtype, device).with_kernels(compute.kernels);
         let model = build_model(spec, &params, start.clone())?;
         Ok(Self {

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::data::{judge, low_density_level, DataSet, Level, Truth};
+use crate::data::{judge, low_density_level, DataSet, LabelledPoints, Level, Split, Truth};
 use crate::models::{log_q, Model};
 use crate::num;
 use crate::rng::Rng;
@@ -193,6 +193,8 @@ pub struct Evaluation {
     pub log_q: Option<Vec<f64>>,
     /// Whether those points are data: those of a problem without data are the truth's own.
     pub has_data: bool,
+    /// The mode or class that each held-out point comes from, where that is known.
+    pub labels: Option<Vec<u32>>,
     /// The model's part of each held-out point.
     pub part: Option<Vec<u64>>,
     /// Number of the model's samples.
@@ -276,9 +278,13 @@ pub fn evaluate(
         own_log_q.extend(log_q(model, &x)?);
         samples.extend(num::to_vec(&x)?);
     }
-    let points = match against.law {
-        Some(law) => num::to_vec(&law.sample(n, &mut rng.fork("points"))?)?,
-        None => Vec::new(),
+    let drawn = against
+        .law
+        .map(|law| law.points(Split::Test, n, &mut rng.fork("points")))
+        .transpose()?;
+    let (points, labels) = match drawn {
+        Some(LabelledPoints { x, labels }) => (num::to_vec(&x)?, labels),
+        None => (Vec::new(), None),
     };
     let truth = against.law.and_then(|law| Some((law, law.truth()?)));
     let (known, own_log_p) = truth
@@ -312,6 +318,7 @@ pub fn evaluate(
     let evaluation = Evaluation {
         log_q: held_out.as_ref().map(|x| log_q(model, x)).transpose()?,
         has_data: against.has_data,
+        labels,
         part: match &held_out {
             Some(x) => parts(model, x)?,
             None => None,

@@ -74,6 +74,7 @@ fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
     };
     Evaluation {
         has_data: true,
+        labels: None,
         own_log_q: own_log_p.iter().map(|p| p + loss).collect(),
         own_log_p: Some(own_log_p),
         entropy: Some(0.0),

@@ -169,6 +169,11 @@ impl Distribution for Clusters {
         })
     }
 
+    /// P(cluster k | x).
+    fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(num::log_softmax(&self.log_joint(x)?)?.exp()?))
+    }
+
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
         let best = self.log_joint(x)?.argmax(1)?.to_vec1::<u32>()?;
         Ok(Some(best.into_iter().map(u64::from).collect()))
@@ -181,6 +186,31 @@ impl Model for Clusters {
             f if f <= 0.0 => vec![1.0],
             f => vec![1.0 - f, f],
         }
+    }
+
+    /// Through the flow of the cluster that the point most likely belongs to.
+    fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let of = self.log_joint(x)?.argmax(1)?.to_vec1::<u32>()?;
+        let mut landed = Vec::new();
+        let mut order = Vec::new();
+        for (k, flow) in self.flows.iter().enumerate() {
+            let own: Vec<u32> = (0..of.len() as u32)
+                .filter(|&i| of[i as usize] == k as u32)
+                .collect();
+            if own.is_empty() {
+                continue;
+            }
+            let rows = Tensor::from_slice(&own, own.len(), x.device())?;
+            landed.extend(flow.to_base(&x.index_select(&rows, 0)?)?);
+            order.extend(own);
+        }
+        let mut place = vec![0u32; order.len()];
+        for (at, i) in order.into_iter().enumerate() {
+            place[i as usize] = at as u32;
+        }
+        let n = place.len();
+        let place = Tensor::from_vec(place, n, x.device())?;
+        Ok(Some(Tensor::cat(&landed, 0)?.index_select(&place, 0)?))
     }
 
     fn kernels(&self) -> Option<Isa> {

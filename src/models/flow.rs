@@ -6,7 +6,7 @@ use super::{dispatch, FlowSpec, Model};
 use crate::bijections::affine::standardise;
 use crate::bijections::chain::Chain;
 use crate::bijections::Bijection;
-use crate::distributions::{Distribution, Draws, RelaxedSamples};
+use crate::distributions::{Components, Distribution, Draws, RelaxedSamples};
 use crate::kernels::Fused;
 use crate::nn::Params;
 use crate::num;
@@ -98,14 +98,33 @@ impl Distribution for Flow {
     }
 
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
+        self.base.part(&self.land(x)?)
+    }
+
+    fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        self.base.responsibilities(&self.land(x)?)
+    }
+
+    fn components(&self) -> Result<Option<Components>> {
+        self.base.components()
+    }
+}
+
+impl Flow {
+    /// z of every point, without gradients.
+    fn land(&self, x: &Tensor) -> Result<Tensor> {
         match &self.fused {
-            Some(fused) => self.base.part(&fused.to_base(x)?.0),
-            None => self.base.part(&self.bijection.inverse_and_log_det(x)?.0),
+            Some(fused) => Ok(fused.to_base(x)?.0),
+            None => Ok(self.bijection.inverse_and_log_det(x)?.0.detach()),
         }
     }
 }
 
 impl Model for Flow {
+    fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(self.bijection.inverse_and_log_det(x)?.0))
+    }
+
     fn fused(&self) -> Option<&Fused> {
         self.fused.as_ref()
     }

@@ -60,6 +60,13 @@ pub trait Model: Distribution {
         }
     }
 
+    /// Where points (n, dim) land at the base, each through the piece of the map that it lies in:
+    /// (n, dim), by plain tensors, with gradients by the points. `None` for a model without a base.
+    fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let _ = x;
+        Ok(None)
+    }
+
     /// The whole model in fused kernels, where it has them and its training is that of log q.
     fn fused(&self) -> Option<&Fused> {
         None

@@ -8,7 +8,7 @@ use crate::bijections::affine::standardise;
 use crate::bijections::coupling::Coupling;
 use crate::bijections::linear::Linear;
 use crate::bijections::{pull_back, AffineCouplingSpec, Bijection};
-use crate::distributions::{Distribution, Draws};
+use crate::distributions::{Components, Distribution, Draws};
 use crate::kernels::{self, Fused};
 use crate::nn::Params;
 use crate::num;
@@ -190,6 +190,10 @@ impl Distribution for Rad {
         Draws::scored(x, log_prob, &chance)
     }
 
+    fn components(&self) -> Result<Option<Components>> {
+        self.base.components()
+    }
+
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
         let codes = match &self.fused {
             Some(fused) => {
@@ -213,6 +217,10 @@ impl Distribution for Rad {
 }
 
 impl Model for Rad {
+    fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(self.fold(x)?.0))
+    }
+
     fn fused(&self) -> Option<&Fused> {
         self.fused.as_ref()
     }

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::Model;
 use crate::bijections::{Support, SupportSpec};
-use crate::distributions::{Distribution, Draws, RelaxedSamples};
+use crate::distributions::{Components, Distribution, Draws, RelaxedSamples};
 use crate::kernels::Isa;
 use crate::num;
 use crate::rng::Rng;
@@ -92,9 +92,21 @@ impl Distribution for Supported {
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
         self.model.part(&self.carry_back(x)?.1)
     }
+
+    fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        self.model.responsibilities(&self.carry_back(x)?.1)
+    }
+
+    fn components(&self) -> Result<Option<Components>> {
+        self.model.components()
+    }
 }
 
 impl Model for Supported {
+    fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        self.model.to_base(&self.carry_back(x)?.1)
+    }
+
     fn phases(&self) -> Vec<f64> {
         self.model.phases()
     }

@@ -66,7 +66,7 @@ fn normalisers_entropies_and_masses_are_those_of_the_reference() {
                 potential,
                 domain: Some(domain),
             });
-            let data = spec.labelled().expect("a finite mass");
+            let data = spec.build().expect("a finite mass");
             let truth = super::truth(&*data);
             let entropy = want["entropy"].as_f64().expect("a number");
             let mut check = |what: &str, got: f64, want: f64, bound: f64| {
@@ -95,7 +95,7 @@ fn normalisers_entropies_and_masses_are_those_of_the_reference() {
 }
 
 /// int w_j p_j by quadrature over the halves x < 0 and x > 0, cut where domains end.
-fn mode_masses(data: &dyn super::Labelled) -> Vec<f64> {
+fn mode_masses(data: &dyn super::DataSet) -> Vec<f64> {
     let truth = super::truth(data);
     let modes = truth.weights().len();
     let plan = |_: &[f64; 2], half: &[f64; 2]| {

@@ -49,7 +49,7 @@ impl Mixture {
     pub(super) fn scored(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
         let n = n.max(2);
         let component: Vec<u32> = self
-            .components(n, rng)?
+            .draw_components(n, rng)?
             .into_iter()
             .map(|k| k as u32)
             .collect();
