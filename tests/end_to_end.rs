@@ -286,7 +286,7 @@ fn compare_trains_what_is_missing_and_reports() {
     assert!(said.err.contains("warning: "), "2 seeds are few: {said:#?}");
     assert!(said.out.contains("plain"), "{said:#?}");
     assert!(said.out.contains("rad"), "{said:#?}");
-    for name in ["runs.csv", "summary.csv", "summary.md"] {
+    for name in ["runs.csv", "summary.csv", "summary.md", "report.html"] {
         assert!(place.path("results/ring").join(name).is_file(), "{name}");
     }
     assert!(!files(&place.path("results/ring/figures")).is_empty());

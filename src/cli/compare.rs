@@ -20,6 +20,7 @@ use crate::Result;
 ///   runs.csv       a row per run and metric
 ///   summary.csv    a row per data set, model and metric
 ///   summary.md     the table
+///   report.html    the page with its figures, in one file for a browser
 ///   figures/       one picture per data set and question
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]

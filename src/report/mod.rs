@@ -11,6 +11,7 @@ pub(crate) mod digits;
 mod files;
 #[cfg(test)]
 mod fixture;
+mod html;
 mod interval;
 mod page;
 mod results;
@@ -86,11 +87,17 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
         .filter_map(|f| Some(f.file_name()?.to_string_lossy().into_owned()))
         .collect();
     let page = page::page(&results, &rows, &warnings, &names);
+    let report = if what.whole {
+        html::html(&results, &rows, &page, what.dir)?
+    } else {
+        String::new()
+    };
     let mut files = Vec::new();
     let written = [
         ("runs.csv", files::runs_csv(&results)?),
         ("summary.csv", files::summary_csv(&rows)?),
         ("summary.md", page.into_bytes()),
+        ("report.html", report.into_bytes()),
     ];
     for (name, bytes) in written.into_iter().filter(|_| what.whole) {
         let path = what.dir.join(name);

@@ -69,6 +69,7 @@ fn the_same_runs_give_the_same_bytes() {
             "runs.csv",
             "summary.csv",
             "summary.md",
+            "report.html",
             "figures/densities-ring.png",
             "figures/kl-ring.png",
             "figures/training-ring.png",
