@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::output::{columns, print};
 use super::Exit;
 use crate::bijections::BijectionSpec;
-use crate::data::{Problem, KINDS};
+use crate::data::{Benchmark, Problem, BENCHMARKS, KINDS};
 use crate::distributions::{BaseSpec, MixtureDraws};
 use crate::metrics::METRICS;
 use crate::models::ModelSpec;
@@ -30,6 +30,8 @@ pub(super) struct ListArgs {
 enum Kind {
     /// What is trained on: a table `[data.NAME]`
     Data,
+    /// Data sets with fixed settings, with their entropies: the key `benchmark` of a data set
+    Targets,
     /// What is trained: a table `[models.NAME]`
     Models,
     /// Maps from base to data: the key `bijection` of a model
@@ -137,7 +139,7 @@ fn settings<T: Serialize + DeserializeOwned>(name: &str, typed: &str) -> String 
 
 impl Kind {
     /// Name, one line about it, and its settings where it has some.
-    fn lines(self) -> Vec<[String; 3]> {
+    fn lines(self) -> Result<Vec<[String; 3]>> {
         fn with<T: Serialize + DeserializeOwned>(table: &[Line]) -> Vec<[String; 3]> {
             let row = |(name, text): &Line| {
                 let typed = match *name {
@@ -154,7 +156,8 @@ impl Kind {
             table.iter().map(row).collect()
         }
         let plain = |name: &str, text: &str| [name.to_owned(), text.to_owned(), String::new()];
-        match self {
+        Ok(match self {
+            Self::Targets => BENCHMARKS.iter().map(target).collect::<Result<_>>()?,
             Self::Data => KINDS
                 .iter()
                 .map(|k| [k.name.to_owned(), k.what.to_owned(), k.settings.to_owned()])
@@ -184,8 +187,28 @@ impl Kind {
                 .iter()
                 .map(|(name, what, settings)| [*name, *what, *settings].map(str::to_owned))
                 .collect(),
-        }
+        })
     }
+}
+
+/// A benchmark with its dimension, modes, entropy and source.
+fn target(benchmark: &Benchmark) -> Result<[String; 3]> {
+    let data = (benchmark.spec)().build()?;
+    let facts = data.truth().map(|truth| {
+        format!(
+            "{} modes, H = {:.6} nats",
+            truth.weights().len(),
+            truth.entropy().value
+        )
+    });
+    let facts = format!(
+        "D = {}, {}; labels: {}; {}",
+        data.dim(),
+        facts.unwrap_or_default(),
+        benchmark.labels,
+        benchmark.source
+    );
+    Ok([benchmark.name.to_owned(), benchmark.what.to_owned(), facts])
 }
 
 pub(super) fn run(args: &ListArgs) -> Result<Exit> {
@@ -201,7 +224,7 @@ pub(super) fn run(args: &ListArgs) -> Result<Exit> {
         print(&columns(&rows))?;
         return Ok(Exit::FINE);
     };
-    let lines = kind.lines();
+    let lines = kind.lines()?;
     let rows: Vec<_> = lines
         .iter()
         .map(|[a, b, _]| vec![a.clone(), b.clone()])
@@ -263,12 +286,13 @@ mod tests {
         assert_eq!(of(DRAWS), members::<MixtureDraws>());
         let data: Vec<String> = Kind::Data
             .lines()
+            .unwrap()
             .into_iter()
             .map(|[name, ..]| name)
             .collect();
         assert_eq!(data, members::<DataSpec>());
         for kind in [Kind::Models, Kind::Bijections, Kind::Bases, Kind::Draws] {
-            for [name, _, settings] in kind.lines() {
+            for [name, _, settings] in kind.lines().unwrap() {
                 let full = ["normal", "linear"].contains(&name.as_str()) || settings.len() > 4;
                 assert!(full, "{name}: {settings}");
             }

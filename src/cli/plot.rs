@@ -7,7 +7,8 @@ use clap::Args;
 use super::output::print;
 use super::{Context, Exit};
 use crate::experiment::store::RunDir;
-use crate::{report, Error, Result};
+use crate::report::{self, figures};
+use crate::{Error, Result};
 
 /// Folders between an experiment's and a run's own: data set, model, seed.
 const DEPTH: usize = 3;
@@ -15,21 +16,40 @@ const DEPTH: usize = 3;
 /// Draw a run's figures again from its files, without the model
 ///
 /// Writes density.png (two-dimensional data) and training.png into each run's folder and prints
-/// their paths. The figures of a comparison are drawn by `mdn compare FILE --no-train`.
+/// their paths. The figures of a comparison are drawn by `mdn compare FILE --no-train`. With
+/// `--targets`, draws every two-dimensional benchmark (mdn list targets) instead.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PlotArgs {
     /// Folder of a run, or one above several, such as results/ring
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    #[arg(value_name = "RUN", required_unless_present = "targets")]
+    run: Option<PathBuf>,
+
+    /// Draw the two-dimensional benchmarks: density, modes and entropy of each
+    #[arg(long, conflicts_with = "run")]
+    targets: bool,
+
+    /// The picture of `--targets`
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        default_value = "targets.png",
+        conflicts_with = "run"
+    )]
+    output: PathBuf,
 }
 
 pub(super) fn run(args: &PlotArgs, context: &Context) -> Result<Exit> {
+    let Some(run) = &args.run else {
+        figures::draw_gallery(&args.output, &context.command)?;
+        return print(&format!("{}\n", args.output.display())).map(|()| Exit::FINE);
+    };
     let mut runs = Vec::new();
-    find(&args.run, DEPTH, &mut runs)?;
+    find(run, DEPTH, &mut runs)?;
     if runs.is_empty() {
         return Err(Error::request(format!(
             "{}: expected the folder of a run, or one above several; found no file `status`",
-            args.run.display()
+            run.display()
         )));
     }
     for place in &runs {

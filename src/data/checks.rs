@@ -19,6 +19,24 @@ pub(super) fn length(key: &str, value: f64) -> Result<(), BadValue> {
     )
 }
 
+/// Between 1 and `most` `radii`.
+pub(super) fn radii(radii: &[f64], most: usize) -> Result<(), BadValue> {
+    const KEY: &str = "radii";
+    BadValue::unless(
+        (1..=most).contains(&radii.len()),
+        KEY,
+        &format!("between 1 and {most} `radii`"),
+        radii.len(),
+    )?;
+    for (j, r) in radii.iter().enumerate() {
+        length(KEY, *r).map_err(|fault| BadValue {
+            got: format!("{r} in radii[{j}]"),
+            ..fault
+        })?;
+    }
+    Ok(())
+}
+
 /// A coordinate of a place, named `place` in the message.
 pub(super) fn coordinate(key: &str, place: &str, value: f64) -> Result<(), BadValue> {
     BadValue::unless(

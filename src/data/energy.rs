@@ -1,4 +1,4 @@
-//! The four energies of Rezende and Mohamed 2015, normalised.
+//! Energies of Rezende and Mohamed 2015 and their kin, normalised.
 
 mod potential;
 
@@ -19,10 +19,8 @@ use crate::rng::Rng;
 pub use potential::{Domain, Potential};
 use potential::{Ridge, HALF_WIDTH, RING, WALL};
 
-/// Far enough for all but 1e-18 of the mass: nine standard deviations of 0.4.
-const REACH: f64 = 3.6;
-/// Above every eigenvalue of d^2 U / dz^2 of U1, 1 / 0.4^2 + 1 / 0.6^2, and of a wall, 1 / 0.4^2.
-const CURVATURE: f64 = 9.1;
+/// Far enough from a ring for all but 1e-18 of the mass, in standard deviations.
+const REACH: f64 = 9.0;
 const NO_LIMIT: Budget = Budget {
     visits: usize::MAX,
     work: usize::MAX,
@@ -31,14 +29,14 @@ const NO_LIMIT: Budget = Budget {
 /// `energy = { potential = "u1" }`
 ///
 /// p(z) = exp(-U(z)) / Z on the domain; see [`Potential`] and [`Domain`]. Modes: the sides z1 < 0
-/// and z1 >= 0 of U1; U2 is one mode; U3 and U4 are mixtures of two ridges, of equal weights and of
+/// and z1 >= 0 of U1 and the dual moon; U2 is one mode; U3 and U4 are mixtures of two ridges, of equal weights and of
 /// weights 0.4 : 0.35 unless the box cuts them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnergySpec {
     /// U.
     pub potential: Potential,
-    /// Where; if absent `plane` for `u1` and `soft_wall` for the others.
+    /// Where; if absent `plane` for `u1` and `dual_moon`, and `soft_wall` for the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<Domain>,
 }
@@ -54,16 +52,16 @@ impl Default for EnergySpec {
 
 impl EnergySpec {
     fn domain(&self) -> Domain {
-        self.domain.unwrap_or(match self.potential {
-            Potential::U1 => Domain::Plane,
-            _ => Domain::SoftWall,
+        self.domain.unwrap_or(match self.potential.ring() {
+            Some(_) => Domain::Plane,
+            None => Domain::SoftWall,
         })
     }
 
     pub(super) fn check(&self) -> std::result::Result<usize, BadValue> {
         let name = self.potential.name();
         BadValue::unless(
-            self.potential == Potential::U1 || self.domain() != Domain::Plane,
+            self.potential.ring().is_some() || self.domain() != Domain::Plane,
             "domain",
             &format!(
                 "`soft_wall`, `box` or `strip` for `{name}`, whose exp(-U) does not fall off along \
@@ -77,7 +75,7 @@ impl EnergySpec {
     pub(super) fn build(&self) -> Energy {
         let (potential, domain) = (self.potential, self.domain());
         let masses: Vec<f64> = match potential.ridges() {
-            [] => vec![0.5 * ring_mass(domain); 2],
+            [] => vec![0.5 * ring_mass(potential, domain); 2],
             ridges => ridges.iter().map(|r| ridge_mass(r, domain)).collect(),
         };
         Energy {
@@ -91,11 +89,11 @@ impl EnergySpec {
     }
 }
 
-/// Z of U1: int exp(-U) over cells of half a unit.
-fn ring_mass(domain: Domain) -> f64 {
-    let [(a, b), (c, d)] = hold(Potential::U1, domain);
-    let exp = |(): &(), z: &[f64; 2]| (-Potential::U1.energy(z) - domain.wall(z[0]).0).exp();
-    integrate([a, c], [b, d], NO_LIMIT, plan(Potential::U1), exp).map_or(f64::NAN, |e| e.value)
+/// Z of a ring.
+fn ring_mass(potential: Potential, domain: Domain) -> f64 {
+    let [(a, b), (c, d)] = hold(potential, domain);
+    let exp = |(): &(), z: &[f64; 2]| (-potential.energy(z) - domain.wall(z[0]).0).exp();
+    integrate([a, c], [b, d], NO_LIMIT, plan(potential), exp).map_or(f64::NAN, |e| e.value)
 }
 
 /// Mass below one ridge: across it a Gaussian integral, along it the length of the domain.
@@ -125,7 +123,7 @@ fn ridge_mass(ridge: &Ridge, domain: Domain) -> f64 {
 /// A box with all the mass; walls, kinks and the middle of the ring lie on edges of its halves.
 fn hold(potential: Potential, domain: Domain) -> [(f64, f64); 2] {
     let (along, below, above) = match potential {
-        Potential::U1 => (8.0, -8.0, 8.0),
+        Potential::U1 | Potential::DualMoon => (8.0, -8.0, 8.0),
         Potential::U2 => (8.0, -6.0, 6.0),
         Potential::U3 | Potential::U4 => (8.0, -8.0, 6.0),
     };
@@ -136,15 +134,18 @@ fn hold(potential: Potential, domain: Domain) -> [(f64, f64); 2] {
     }
 }
 
-/// Cells for the quadrature: the ring is smooth on half a unit, the ridges on a quarter.
+/// Cells for the quadrature: the ring of U1 is smooth on half a unit, the ridges on a quarter.
 fn plan(potential: Potential) -> impl Fn(&[f64; 2], &[f64; 2]) -> Step<()> {
     move |centre, half| {
         let (longest, radius) = (half[0].max(half[1]), half[0].hypot(half[1]));
-        let ring = potential == Potential::U1;
         let off = (centre[0].hypot(centre[1]) - RING).abs();
-        if ring && off > REACH + radius {
+        let (reach, most) = match potential.ring() {
+            Some([across, _]) => (REACH * across, 0.625 * across),
+            None => (f64::INFINITY, 0.125),
+        };
+        if off > reach + radius {
             Step::Skip
-        } else if longest > if ring { 0.25 } else { 0.125 } {
+        } else if longest > most {
             Step::Split
         } else {
             Step::Sum { cost: 1, with: () }
@@ -191,6 +192,7 @@ impl Energy {
 impl Sampler for Energy {
     fn frame(&self) -> Frame {
         let half = match (self.potential, self.domain) {
+            (Potential::DualMoon, _) => 3.0,
             (Potential::U1, _) | (_, Domain::Box) => 4.5,
             _ => 6.0,
         };
@@ -198,23 +200,24 @@ impl Sampler for Energy {
     }
 
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
-        let ridges = self.potential.ridges();
-        if ridges.is_empty() {
-            let within = |(low, high): (f64, f64)| (low.max(-RING - REACH), high.min(RING + REACH));
+        if let Some([across, side]) = self.potential.ring() {
+            let reach = RING + REACH * across;
+            let within = |(low, high): (f64, f64)| (low.max(-reach), high.min(reach));
             let log_p = |z: &[f64; 2]| self.log_height(z);
             self.cells
                 .get_or_init(|| {
                     let hold = hold(self.potential, self.domain).map(within);
-                    let walls = if self.domain == Domain::SoftWall {
-                        2.0
-                    } else {
-                        1.0
-                    };
-                    Cells::new(hold, walls * CURVATURE, log_p)
+                    // Above every eigenvalue of d^2 U / dz^2, and of a wall's.
+                    let mut curvature = across.powi(-2) + side.powi(-2);
+                    if self.domain == Domain::SoftWall {
+                        curvature += WALL.powi(-2);
+                    }
+                    Cells::new(hold, curvature, log_p)
                 })
                 .draw(rng, x, log_p);
             return usize::from(x[0] >= 0.0);
         }
+        let ridges = self.potential.ridges();
         let k = self.modes.draw(rng);
         loop {
             x[0] = self.place_along(rng);

@@ -3,6 +3,9 @@
 use statrs::function::erf::erfc_inv;
 
 use super::quadrature::Estimate;
+use super::sampling::Modes;
+use super::truth::log_density;
+use super::Truth;
 use crate::rng::Rng;
 
 const SHIFTS: usize = 16;
@@ -74,6 +77,33 @@ pub(super) fn shifted_mean(
         }
         n *= 2;
     }
+}
+
+/// Where [`mean_surprise`] stops refining.
+const TOLERANCE: f64 = 2e-5;
+const MAX_N: usize = 1 << 14;
+
+/// H = E[-log p(X)] of a law in the plane. `place(j, u, x)` writes a point of mode j to `x` for a
+/// uniform u in `dim` dimensions and returns a number of mean 0 over u: what it takes away from the
+/// spread of -log p makes the mean more precise. The modes are taken in turn, each for its share of
+/// the points: a stretch of the sequence is as even as its beginning.
+pub(super) fn mean_surprise(
+    law: &dyn Truth,
+    modes: &Modes,
+    dim: usize,
+    place: impl Fn(usize, &[f64], &mut [f64]) -> f64,
+) -> Estimate {
+    let lattice = Lattice::new(dim);
+    let (mut u, mut x) = (vec![0.0; dim], [0.0; 2]);
+    shifted_mean(dim + 1, TOLERANCE, MAX_N, |n, shift| {
+        let mut sum = 0.0;
+        for i in 0..n {
+            let mode = modes.at((i as f64 + shift[0]) / n as f64);
+            lattice.point(i, &shift[1..], &mut u);
+            sum += place(mode, &u, &mut x) - log_density(law, &x);
+        }
+        sum / n as f64
+    })
 }
 
 #[cfg(test)]

@@ -2,13 +2,20 @@
 //!
 //! | kind | settings | law |
 //! |---|---|---|
+//! | `benchmark` | a name of [`BENCHMARKS`] | that of the kind it belongs to |
 //! | `ring` | [`RingSpec`] | equal Gaussians on a circle |
 //! | `grid` | [`GridSpec`] | equal Gaussians on a square lattice |
 //! | `moons` | [`MoonsSpec`] | two interleaved half circles, blurred |
-//! | `circles` | [`CirclesSpec`] | concentric circles, blurred |
+//! | `many_moons` | [`ManyMoonsSpec`] | a row of interleaved half circles, blurred |
+//! | `circles` | [`CirclesSpec`] | circles, blurred |
+//! | `rings` | [`RingsSpec`] | concentric rings, Gaussian in the radius |
+//! | `pinwheel` | [`PinwheelSpec`] | Gaussian petals, twisted |
+//! | `spirals` | [`SpiralsSpec`] | two spirals, blurred |
 //! | `checkerboard` | [`CheckerboardSpec`] | uniform on the dark squares |
+//! | `uniform` | [`UniformSpec`] | uniform on rectangles, discs, annuli and triangles |
+//! | `split_gaussian` | [`SplitGaussianSpec`] | a Gaussian cut in two |
 //! | `mixture` | [`MixtureSpec`] | Gaussians given one by one, any D |
-//! | `energy` | [`EnergySpec`] | exp(-U) / Z for the energies U1 to U4 |
+//! | `energy` | [`EnergySpec`] | exp(-U) / Z for the energies U1 to U4 and the dual moon |
 //! | `exponential_family` | [`ExponentialFamilySpec`] | the solution of a maximum-entropy [`Problem`] |
 //!
 //! ```
@@ -27,6 +34,8 @@
 //! ```
 
 mod arc;
+mod arcs;
+mod benchmark;
 mod bessel;
 mod cells;
 mod checkerboard;
@@ -39,12 +48,17 @@ mod grid;
 mod lattice;
 mod mixture;
 mod moons;
+mod pinwheel;
 mod problem;
 pub(crate) mod quadrature;
 mod ring;
+mod rings;
 mod sampling;
 mod spec;
+mod spirals;
+mod split_gaussian;
 mod truth;
+mod uniform;
 
 #[cfg(test)]
 mod laws;
@@ -54,19 +68,25 @@ use candle_core::Tensor;
 use crate::rng::Rng;
 use crate::Result;
 
+pub use benchmark::{Benchmark, BENCHMARKS};
 pub use checkerboard::CheckerboardSpec;
 pub use circles::CirclesSpec;
 pub use energy::{Domain, EnergySpec, Potential};
 pub use exponential_family::ExponentialFamilySpec;
 pub use grid::GridSpec;
 pub use mixture::{MixtureSpec, StdDev};
-pub use moons::MoonsSpec;
+pub use moons::{ManyMoonsSpec, MoonsSpec};
+pub use pinwheel::PinwheelSpec;
 pub use problem::Problem;
 pub use ring::RingSpec;
+pub use rings::RingsSpec;
 pub use spec::{DataSpec, Kind, KINDS};
+pub use spirals::SpiralsSpec;
+pub use split_gaussian::SplitGaussianSpec;
 pub use truth::{
     judge, log_densities, log_density, low_density_level, Judgement, Level, LogDensity,
 };
+pub use uniform::{Shape, UniformSpec};
 
 /// What points are for. No point of a finite set serves two purposes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,12 +137,6 @@ pub trait Truth: Send + Sync {
     fn gradient(&self, x: &[f64], out: &mut [f64]);
     /// Where the density is above 0.
     fn support(&self) -> Support;
-    /// Whether log p is finite on all of R^D and its gradient leads back from everywhere, as an
-    /// objective needs that pulls a model's own samples towards the law. A kink at single points is
-    /// no obstacle.
-    fn is_smooth(&self) -> bool {
-        self.support() == Support::Everywhere
-    }
     /// log Z where the law is given by an unnormalised density, p = exp(-U) / Z or
     /// exp(eta.T) / Z: the largest value that `E_q[-U(X)] + H(q)` can take over densities q.
     fn log_z(&self) -> Option<f64> {

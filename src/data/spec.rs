@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CheckerboardSpec, CirclesSpec, DataSet, Domain, EnergySpec, ExponentialFamilySpec, GridSpec,
-    MixtureSpec, MoonsSpec, Potential, Problem, RingSpec, StdDev,
+    Benchmark, CheckerboardSpec, CirclesSpec, DataSet, Domain, EnergySpec, ExponentialFamilySpec,
+    GridSpec, ManyMoonsSpec, MixtureSpec, MoonsSpec, PinwheelSpec, Potential, Problem, RingSpec,
+    RingsSpec, SpiralsSpec, SplitGaussianSpec, StdDev, UniformSpec, BENCHMARKS,
 };
 use crate::error::BadValue;
 use crate::{Error, Result};
@@ -13,19 +14,33 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DataSpec {
+    /// One of [`BENCHMARKS`] by its name.
+    Benchmark(String),
     /// Gaussians of one width, evenly placed on a circle.
     Ring(RingSpec),
     /// Gaussians of one width on a square lattice.
     Grid(GridSpec),
     /// Two interleaved half circles, blurred.
     Moons(MoonsSpec),
-    /// Concentric circles, blurred.
+    /// A row of interleaved half circles, blurred.
+    ManyMoons(ManyMoonsSpec),
+    /// Circles, blurred.
     Circles(CirclesSpec),
+    /// Concentric rings, Gaussian in the radius.
+    Rings(RingsSpec),
+    /// Gaussian petals, twisted.
+    Pinwheel(PinwheelSpec),
+    /// Two spirals, blurred.
+    Spirals(SpiralsSpec),
     /// Uniform on the dark squares of a checkerboard.
     Checkerboard(CheckerboardSpec),
+    /// Uniform on shapes.
+    Uniform(UniformSpec),
+    /// A Gaussian cut in two.
+    SplitGaussian(SplitGaussianSpec),
     /// Gaussians given one by one, in any dimension.
     Mixture(MixtureSpec),
-    /// exp(-U) / Z for an energy U of Rezende and Mohamed 2015.
+    /// exp(-U) / Z for an energy U of Rezende and Mohamed 2015 or its kin.
     Energy(EnergySpec),
     /// The exact solution of a maximum-entropy problem.
     ExponentialFamily(ExponentialFamilySpec),
@@ -46,6 +61,11 @@ pub struct Kind {
 /// Every kind.
 pub const KINDS: &[Kind] = &[
     Kind {
+        name: "benchmark",
+        what: "a target with fixed settings, by its name (mdn list targets)",
+        settings: "\"ring8\"",
+    },
+    Kind {
         name: "ring",
         what: "Gaussians of one width, evenly placed on a circle (equal unless `weights` are given; D = 2)",
         settings: "{ modes = 8, radius = 2.828854314002829, std = 0.3536067892503536 }",
@@ -61,14 +81,44 @@ pub const KINDS: &[Kind] = &[
         settings: "{ noise = 0.2 }",
     },
     Kind {
+        name: "many_moons",
+        what: "a row of interleaved half circles, blurred (D = 2)",
+        settings: "{ moons = 8, noise = 0.08 }",
+    },
+    Kind {
         name: "circles",
-        what: "concentric circles, blurred (equal unless `weights` are given; D = 2)",
+        what: "circles, blurred (around 0 unless `centres`, equal unless `weights` are given; D = 2)",
         settings: "{ radii = [3.0, 1.5], std = 0.24 }",
+    },
+    Kind {
+        name: "rings",
+        what: "concentric rings, Gaussian in the radius and equally high (D = 2)",
+        settings: "{ radii = [1.0, 2.0], std = 0.125 }",
+    },
+    Kind {
+        name: "pinwheel",
+        what: "Gaussian petals, twisted (D = 2)",
+        settings: "{ arms = 5, radial_std = 0.3, tangential_std = 0.1, rate = 0.25 }",
+    },
+    Kind {
+        name: "spirals",
+        what: "two spirals of one and a half turns, blurred (D = 2)",
+        settings: "{ noise = 0.1 }",
     },
     Kind {
         name: "checkerboard",
         what: "uniform on the dark squares of a checkerboard (D = 2)",
         settings: "{ squares = 4, half_width = 4.0 }",
+    },
+    Kind {
+        name: "uniform",
+        what: "uniform on shapes: rectangle, disc, annulus, triangle (equal unless `weights` are given; D = 2)",
+        settings: "{ shapes = [{ disc = { centre = [0.0, 0.0], radius = 1.0 } }, { triangle = [[2.0, 0.0], [4.0, 0.0], [3.0, 1.0]] }] }",
+    },
+    Kind {
+        name: "split_gaussian",
+        what: "a normal cut along x1 = 0, its halves moved apart along x2 (D = 2)",
+        settings: "{ shift = 2.0 }",
     },
     Kind {
         name: "mixture",
@@ -77,7 +127,7 @@ pub const KINDS: &[Kind] = &[
     },
     Kind {
         name: "energy",
-        what: "exp(-U) / Z for the energies u1 to u4 of Rezende and Mohamed 2015; domain plane (u1 alone), soft_wall, box or strip (D = 2)",
+        what: "exp(-U) / Z for the energies u1 to u4 of Rezende and Mohamed 2015 and dual_moon; domain plane (u1 and dual_moon alone), soft_wall, box or strip (D = 2)",
         settings: "{ potential = \"u1\" }",
     },
     Kind {
@@ -91,11 +141,18 @@ impl DataSpec {
     /// D, or what is wrong with the settings; the key begins with the kind, as in `ring.modes`.
     pub fn check(&self) -> std::result::Result<usize, BadValue> {
         match self {
+            Self::Benchmark(name) => return (Benchmark::by_name(name)?.spec)().check(),
             Self::Ring(s) => s.check(),
             Self::Grid(s) => s.check(),
             Self::Moons(s) => s.check(),
+            Self::ManyMoons(s) => s.check(),
             Self::Circles(s) => s.check(),
+            Self::Rings(s) => s.check(),
+            Self::Pinwheel(s) => s.check(),
+            Self::Spirals(s) => s.check(),
             Self::Checkerboard(s) => s.check(),
+            Self::Uniform(s) => s.check(),
+            Self::SplitGaussian(s) => s.check(),
             Self::Mixture(s) => s.check(),
             Self::Energy(s) => s.check(),
             Self::ExponentialFamily(s) => s.check(),
@@ -108,11 +165,18 @@ impl DataSpec {
         let bad = |fault: BadValue| Error::request(fault.to_string());
         self.check().map_err(bad)?;
         Ok(match self {
+            Self::Benchmark(name) => (Benchmark::by_name(name).map_err(bad)?.spec)().build()?,
             Self::Ring(s) => Box::new(s.build()),
             Self::Grid(s) => Box::new(s.build()),
             Self::Moons(s) => Box::new(s.build()),
+            Self::ManyMoons(s) => Box::new(s.build()),
             Self::Circles(s) => Box::new(s.build()),
+            Self::Rings(s) => Box::new(s.build()),
+            Self::Pinwheel(s) => Box::new(s.build()),
+            Self::Spirals(s) => Box::new(s.build()),
             Self::Checkerboard(s) => Box::new(s.build()),
+            Self::Uniform(s) => Box::new(s.build()),
+            Self::SplitGaussian(s) => Box::new(s.build()),
             Self::Mixture(s) => Box::new(s.build().map_err(|e| bad(e.below(self.kind())))?),
             Self::Energy(s) => Box::new(s.build()),
             Self::ExponentialFamily(s) => {
@@ -123,40 +187,36 @@ impl DataSpec {
 
     fn kind(&self) -> &'static str {
         match self {
+            Self::Benchmark(_) => "benchmark",
             Self::Ring(_) => "ring",
             Self::Grid(_) => "grid",
             Self::Moons(_) => "moons",
+            Self::ManyMoons(_) => "many_moons",
             Self::Circles(_) => "circles",
+            Self::Rings(_) => "rings",
+            Self::Pinwheel(_) => "pinwheel",
+            Self::Spirals(_) => "spirals",
             Self::Checkerboard(_) => "checkerboard",
+            Self::Uniform(_) => "uniform",
+            Self::SplitGaussian(_) => "split_gaussian",
             Self::Mixture(_) => "mixture",
             Self::Energy(_) => "energy",
             Self::ExponentialFamily(_) => "exponential_family",
         }
     }
 
-    /// One or more of each kind, with the names under which tests and `mdn list data` show them.
+    /// Every benchmark and one or more of each kind, with the names under which tests show them.
     pub fn examples() -> Vec<(&'static str, Self)> {
         let energy = |potential, domain| Self::Energy(EnergySpec { potential, domain });
-        let mut all = vec![
-            ("ring8", Self::Ring(RingSpec::default())),
-            ("imbalanced8", Self::Ring(imbalanced())),
-            ("grid25", Self::Grid(GridSpec::default())),
-            ("moons", Self::Moons(MoonsSpec::default())),
-            ("two_circles", Self::Circles(CirclesSpec::default())),
-            (
-                "checkerboard",
-                Self::Checkerboard(CheckerboardSpec::default()),
-            ),
+        let mut all: Vec<_> = BENCHMARKS.iter().map(|b| (b.name, (b.spec)())).collect();
+        all.extend([
+            ("by_name", Self::Benchmark("annulus12".to_owned())),
             ("correlated3", Self::Mixture(correlated())),
             ("line2", Self::Mixture(line())),
             ("five_d", Self::Mixture(five_d())),
-            ("u1", energy(Potential::U1, None)),
-            ("u2", energy(Potential::U2, None)),
-            ("u3", energy(Potential::U3, None)),
-            ("u4", energy(Potential::U4, None)),
             ("u3_strip", energy(Potential::U3, Some(Domain::Strip))),
             ("u4_box", energy(Potential::U4, Some(Domain::Box))),
-        ];
+        ]);
         all.extend(Problem::names().map(|name| {
             let problem = name.to_owned();
             (
@@ -165,18 +225,6 @@ impl DataSpec {
             )
         }));
         all
-    }
-}
-
-/// The ring with weights from 0.63 down to 0.00063, in equal ratios.
-fn imbalanced() -> RingSpec {
-    let raw: Vec<f64> = (0..8)
-        .map(|k| 10f64.powf(-3.0 * f64::from(k) / 7.0))
-        .collect();
-    let sum: f64 = raw.iter().sum();
-    RingSpec {
-        weights: Some(raw.iter().map(|w| w / sum).collect()),
-        ..RingSpec::default()
     }
 }
 

@@ -10,13 +10,11 @@ use crate::num::log_sum_exp_slice;
 pub(super) const HALF_WIDTH: f64 = 4.0;
 /// How soft the walls are.
 pub(super) const WALL: f64 = 0.4;
-/// The radius of the ring of U1, its width and that of the two Gaussians along z1.
+/// The radius of the rings of U1 and of the dual moon.
 pub(super) const RING: f64 = 2.0;
-const RING_STD: f64 = 0.4;
-const SIDE_STD: f64 = 0.6;
 
 /// An energy U(z), z in R^2, of Rezende and Mohamed 2015 (Variational inference with normalizing
-/// flows, arXiv:1505.05770, table 1); the density is exp(-U(z)) / Z. With
+/// flows, arXiv:1505.05770, table 1), or U1 with narrower moons; the density is exp(-U(z)) / Z. With
 /// w1 = sin(2 pi z1 / 4), w2 = 3 exp(-((z1 - 1) / 0.6)^2 / 2), w3 = 3 / (1 + exp(-(z1 - 1) / 0.3)):
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -29,6 +27,9 @@ pub enum Potential {
     U3,
     /// -log(exp(-((z2 - w1) / 0.4)^2 / 2) + exp(-((z2 - w1 + w3) / 0.35)^2 / 2))
     U4,
+    /// U1 with 0.2 for 0.4 and 0.3 for 0.6: the "dual moon" of Stimper et al. 2022
+    /// (arXiv:2110.15828).
+    DualMoon,
 }
 
 /// Where an energy is considered. U2, U3 and U4 do not grow along z1, so that exp(-U) has infinite
@@ -130,8 +131,8 @@ const U3: &[Ridge] = &[ridge(Dip::None, 0.35), ridge(Dip::Bump, 0.35)];
 const U4: &[Ridge] = &[ridge(Dip::None, 0.4), ridge(Dip::Step, 0.35)];
 
 impl Potential {
-    /// All four.
-    pub const ALL: [Self; 4] = [Self::U1, Self::U2, Self::U3, Self::U4];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::U1, Self::U2, Self::U3, Self::U4, Self::DualMoon];
 
     /// The name in an experiment file.
     pub fn name(self) -> &'static str {
@@ -140,13 +141,24 @@ impl Potential {
             Self::U2 => "u2",
             Self::U3 => "u3",
             Self::U4 => "u4",
+            Self::DualMoon => "dual_moon",
         }
     }
 
-    /// The ridges whose exp(-U) sum to this one's; none for U1.
+    /// The standard deviations of a ring, across it and of the two Gaussians along z1; `None` for
+    /// ridges.
+    pub(super) fn ring(self) -> Option<[f64; 2]> {
+        match self {
+            Self::U1 => Some([0.4, 0.6]),
+            Self::DualMoon => Some([0.2, 0.3]),
+            Self::U2 | Self::U3 | Self::U4 => None,
+        }
+    }
+
+    /// The ridges whose exp(-U) sum to this one's; none for a ring.
     pub(super) fn ridges(self) -> &'static [Ridge] {
         match self {
-            Self::U1 => &[],
+            Self::U1 | Self::DualMoon => &[],
             Self::U2 => U2,
             Self::U3 => U3,
             Self::U4 => U4,
@@ -160,15 +172,15 @@ impl Potential {
     /// assert!((Potential::U2.energy(&[1.0, 0.6]) - 0.5).abs() < 1e-12);
     /// ```
     pub fn energy(self, z: &[f64; 2]) -> f64 {
+        if let Some([across, side]) = self.ring() {
+            let off = (z[0].hypot(z[1]) - RING) / across;
+            let sides = [RING, -RING].map(|at| {
+                let off = (z[0] - at) / side;
+                -0.5 * off * off
+            });
+            return 0.5 * off * off - log_sum_exp_slice(&sides);
+        }
         match self.ridges() {
-            [] => {
-                let off = (z[0].hypot(z[1]) - RING) / RING_STD;
-                let sides = [RING, -RING].map(|at| {
-                    let off = (z[0] - at) / SIDE_STD;
-                    -0.5 * off * off
-                });
-                0.5 * off * off - log_sum_exp_slice(&sides)
-            }
             [one] => -one.log_height(z),
             ridges => {
                 let mut heights = [f64::NEG_INFINITY; 2];
@@ -181,7 +193,7 @@ impl Potential {
     }
 
     /// The log of what every mode adds to exp(-U): the ridges, or the sides z1 < 0 and z1 >= 0 of
-    /// U1.
+    /// a ring.
     pub(super) fn log_heights(self, z: &[f64; 2], out: &mut [f64]) {
         match self.ridges() {
             [] => {
@@ -196,36 +208,33 @@ impl Potential {
         }
     }
 
-    /// dU/dz; at the origin, where U1 has a kink, the kinked part counts as 0.
+    /// dU/dz; at the origin, where rings have a kink, the kinked part counts as 0.
     pub fn gradient(self, z: &[f64; 2]) -> [f64; 2] {
-        match self.ridges() {
-            [] => {
-                let r = z[0].hypot(z[1]);
-                let pull = (r - RING) / (RING_STD * RING_STD);
-                let radial = if r > 0.0 {
-                    z.map(|v| pull * (v / r))
-                } else {
-                    [0.0; 2]
-                };
-                // log cosh(a z1), the two Gaussians' sum without their common factor.
-                let variance = SIDE_STD * SIDE_STD;
-                let between = (z[0] - RING * (RING * z[0] / variance).tanh()) / variance;
-                [radial[0] + between, radial[1]]
-            }
-            ridges => {
-                let mut shares = [f64::NEG_INFINITY; 2];
-                self.log_heights(z, &mut shares);
-                let total = log_sum_exp_slice(&shares);
-                let mut slope = [0.0; 2];
-                for (ridge, height) in ridges.iter().zip(shares) {
-                    let share = (height - total).exp();
-                    let (centre, tilt) = ridge.centre(z[0]);
-                    let push = share * (z[1] - centre) / (ridge.std * ridge.std);
-                    slope[0] -= push * tilt;
-                    slope[1] += push;
-                }
-                slope
-            }
+        if let Some([across, side]) = self.ring() {
+            let r = z[0].hypot(z[1]);
+            let pull = (r - RING) / (across * across);
+            let radial = if r > 0.0 {
+                z.map(|v| pull * (v / r))
+            } else {
+                [0.0; 2]
+            };
+            // log cosh(a z1), the two Gaussians' sum without their common factor.
+            let variance = side * side;
+            let between = (z[0] - RING * (RING * z[0] / variance).tanh()) / variance;
+            return [radial[0] + between, radial[1]];
         }
+        let ridges = self.ridges();
+        let mut shares = [f64::NEG_INFINITY; 2];
+        self.log_heights(z, &mut shares);
+        let total = log_sum_exp_slice(&shares);
+        let mut slope = [0.0; 2];
+        for (ridge, height) in ridges.iter().zip(shares) {
+            let share = (height - total).exp();
+            let (centre, tilt) = ridge.centre(z[0]);
+            let push = share * (z[1] - centre) / (ridge.std * ridge.std);
+            slope[0] -= push * tilt;
+            slope[1] += push;
+        }
+        slope
     }
 }

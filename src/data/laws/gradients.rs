@@ -37,13 +37,17 @@ fn gradients_agree_with_finite_differences() {
                     x[d] += by;
                     log_density(truth, &x)
                 };
-                let reach = [-2.0, -1.0, 1.0, 2.0].map(|k| at(k * step));
+                let reach = [-4.0, -2.0, -1.0, 1.0, 2.0, 4.0].map(|k| at(k * step));
                 if reach.contains(&f64::NEG_INFINITY) {
                     continue;
                 }
-                let want = slope(at, step);
+                let (want, coarser) = (slope(at, step), slope(at, 2.0 * step));
                 // The second term is the rounding of log p.
                 let bound = 1e-6 * want.abs().max(1.0) + 4e-16 * log_p.abs() / step * 10.0;
+                // Across an edge, or where log p bends within the step, the difference is no slope.
+                if (want - coarser).abs() > bound {
+                    continue;
+                }
                 fine((got[d] - want).abs() < bound, || {
                     format!("{} for coordinate {d} at {x:?}, not {want}", got[d])
                 })?;
@@ -71,8 +75,7 @@ fn gradients_are_finite_everywhere_and_the_support_is_said() {
                 let everywhere = truth.support() == Support::Everywhere;
                 let log_p = log_density(truth, &x);
                 fine(
-                    everywhere == truth.is_smooth()
-                        && (log_p.is_finite() || !everywhere || v.abs() > 1e100 || v.is_nan()),
+                    log_p.is_finite() || !everywhere || v.abs() > 1e100 || v.is_nan(),
                     || format!("log p = {log_p} at {x:?}, support {}", truth.support()),
                 )?;
             }

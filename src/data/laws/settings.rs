@@ -1,10 +1,10 @@
 //! Specifications as text.
 
-use crate::data::{DataSpec, KINDS};
+use crate::data::{DataSpec, BENCHMARKS, KINDS};
+use crate::rng::Rng;
 
 #[test]
 fn every_example_survives_a_toml_file() {
-    let mut kinds = Vec::new();
     for (name, spec) in DataSpec::examples() {
         let text = toml::to_string(&spec).expect("a table");
         assert_eq!(
@@ -14,14 +14,23 @@ fn every_example_survives_a_toml_file() {
         );
         let dim = spec.build().expect("an example is fine").dim();
         assert_eq!(spec.check(), Ok(dim), "{name}");
-        let kind = KINDS
-            .iter()
-            .find(|k| text.contains(&format!("[{}]", k.name)));
-        kinds.push(kind.expect("a listed kind").name);
     }
-    kinds.dedup();
-    let listed: Vec<_> = KINDS.iter().map(|k| k.name).collect();
-    assert_eq!(kinds, listed);
+}
+
+#[test]
+fn benchmarks_go_by_their_names() {
+    for benchmark in BENCHMARKS {
+        let read = format!("benchmark = \"{}\"", benchmark.name);
+        let named: DataSpec = toml::from_str(&read).expect("a name");
+        let sample = |spec: &DataSpec| {
+            let data = spec.build().expect("a benchmark is fine");
+            let points = data.sample(20, &mut Rng::new(1)).expect("a sampler");
+            points.to_vec2::<f64>().expect("a matrix")
+        };
+        assert_eq!(sample(&named), sample(&(benchmark.spec)()), "{read}");
+        let same = BENCHMARKS.iter().filter(|b| b.name == benchmark.name);
+        assert_eq!(same.count(), 1, "{read}");
+    }
 }
 
 #[test]
@@ -31,7 +40,7 @@ fn the_listed_settings_are_the_defaults() {
         let read = |text: String| toml::from_str::<DataSpec>(&text).expect("a listed line");
         let spec = read(format!("{key} = {settings}"));
         assert!(spec.check().is_ok(), "{key}");
-        if key != "mixture" {
+        if !["benchmark", "uniform", "mixture"].contains(&key) {
             assert_eq!(spec, read(format!("{key} = {{}}")));
         }
     }

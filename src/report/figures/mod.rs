@@ -15,6 +15,7 @@ mod densities;
 mod density;
 mod entropy_bounds;
 mod font;
+mod gallery;
 mod grid;
 mod labels;
 mod pages;
@@ -32,6 +33,7 @@ mod training;
 mod training_by_model;
 
 use canvas::Canvas;
+pub use gallery::draw_gallery;
 pub use pages::{DataPage, RunPage};
 
 /// A drawn figure, its file's stem and its title.

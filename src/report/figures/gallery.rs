@@ -1,0 +1,105 @@
+//! Every two-dimensional benchmark: its density, modes and entropy.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::axes::number;
+use super::canvas::Canvas;
+use super::grid::Grid;
+use super::panels::{Map, Panel};
+use super::png::png_bytes;
+use super::style::{count, heading, strip, HEAD, MARGIN, STRIP};
+use crate::data::{log_densities, low_density_level, DataSet, BENCHMARKS};
+use crate::experiment::store::write_atomic;
+use crate::num;
+use crate::rng::Rng;
+use crate::{Error, Result};
+
+const COLUMNS: usize = 5;
+const SIDE: f64 = 290.0;
+const GAP: f64 = 52.0;
+const LEFT: f64 = 40.0;
+const BELOW: f64 = 38.0;
+/// Cells along a panel, interpolated in the logarithm.
+const CELLS: usize = 480;
+/// Points whose densities give the ends of a panel's colours.
+const POINTS: usize = 20_000;
+/// Share of a law's own points whose density is below what is drawn.
+const SHARE: f64 = 0.001;
+
+/// Draws them into `to`, a PNG file.
+pub fn draw_gallery(to: &Path, command: &str) -> Result<()> {
+    let shown: Vec<_> = BENCHMARKS
+        .iter()
+        .map(|b| Ok((b.name, (b.spec)().build()?)))
+        .collect::<Result<_>>()?;
+    let (shown, others): (Vec<_>, Vec<_>) =
+        shown.into_iter().partition(|(_, d)| d.view().is_some());
+    let rows = shown.len().div_ceil(COLUMNS);
+    let width = 2.0 * MARGIN + LEFT + COLUMNS as f64 * (SIDE + GAP) - GAP;
+    let mut canvas = Canvas::new(width, STRIP + rows as f64 * (HEAD + SIDE + BELOW))?;
+    let title = format!("{} targets in two dimensions", shown.len());
+    let others: Vec<_> = others.iter().map(|(name, _)| *name).collect();
+    let facts = format!(
+        "log density, dark below the level that 0.1 % of the law's own points are under   ·   \
+         H in nats   ·   not drawn: {}",
+        others.join(", ")
+    );
+    strip(&mut canvas, &title, command, &facts);
+    let map = &Map::viridis();
+    for (i, (name, data)) in shown.iter().enumerate() {
+        let x = MARGIN + LEFT + (i % COLUMNS) as f64 * (SIDE + GAP);
+        let y = STRIP + HEAD + (i / COLUMNS) as f64 * (HEAD + SIDE + BELOW);
+        let (note, view, grid, ends) = picture(&**data)?;
+        heading(&mut canvas, i, name, &note, (x, y), SIDE);
+        let panel = Panel::new(x, y, SIDE, view);
+        canvas.image(&panel.0.area, |v| {
+            let log_density = grid.log_density(v);
+            move |u| map_between(map, ends, log_density(u))
+        });
+        panel.axes(&mut canvas, true);
+    }
+    let about = format!("{title}: exact log densities");
+    write_atomic(to, &png_bytes(&canvas.finish()?, &about, command)?)
+}
+
+fn map_between(map: &Map, (low, high): (f64, f64), log_p: f64) -> [u8; 3] {
+    map.at(if log_p >= high {
+        1.0
+    } else {
+        (log_p - low) / (high - low)
+    })
+}
+
+type Shown = (String, [(f64, f64); 2], Grid, (f64, f64));
+
+/// What is said of a data set, its view, its log density there, and the ends of its colours.
+fn picture(data: &dyn DataSet) -> Result<Shown> {
+    let missing = || Error::failed("gallery: expected data with a density in two dimensions");
+    let (view, truth) = data.view().zip(data.truth()).ok_or_else(missing)?;
+    let note = format!(
+        "{}, H = {}",
+        count(truth.weights().len(), "mode"),
+        number(truth.entropy().value, 3)
+    );
+    let rng = Rng::new(0).fork("gallery");
+    let low = low_density_level(data, SHARE, POINTS, &mut rng.fork("level"))?.log_level;
+    let points = num::to_vec(&data.sample(POINTS, &mut rng.fork("top"))?)?;
+    let top = log_densities(truth, &points, 2)
+        .into_iter()
+        .fold(f64::NEG_INFINITY, f64::max);
+    let centre = |(a, b): (f64, f64), i: usize| a + (b - a) * (i as f64 + 0.5) / CELLS as f64;
+    let cells: Vec<f64> = (0..CELLS * CELLS)
+        .into_par_iter()
+        .flat_map_iter(|k| [centre(view[0], k % CELLS), centre(view[1], k / CELLS)])
+        .collect();
+    let log_p: Vec<f32> = log_densities(truth, &cells, 2)
+        .into_iter()
+        .map(|v| v as f32)
+        .collect();
+    let grid = Grid::new(CELLS, &log_p).ok_or_else(missing)?;
+    // Of a uniform law both ends are one; the highest density is bright all the same.
+    let low = low.min(top - 1e-3);
+    Ok((note, view, grid, (low, top - 1e-6)))
+}
