@@ -121,6 +121,15 @@ impl Flow {
 }
 
 impl Model for Flow {
+    fn training_log_prob(&self, _phase: usize, x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
+        if self.fused.is_some() {
+            return self.log_prob(x);
+        }
+        num::expect_points("flow", x, self.dim())?;
+        let (z, log_det) = self.bijection.inverse_and_log_det(x)?;
+        Ok((self.base.estimate_log_prob(&z, rng)? + log_det)?)
+    }
+
     fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(self.bijection.inverse_and_log_det(x)?.0))
     }

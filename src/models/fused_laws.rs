@@ -159,7 +159,9 @@ fn any_number_of_threads_gives_the_same_bytes() {
                     seen.extend(to_vec(&model.log_prob(&x).unwrap()).unwrap());
                     let samples = model.sample(1500, &mut Rng::new(6)).unwrap();
                     seen.extend(to_vec(&samples).unwrap());
-                    let mean = model.mean_training_log_prob(0, &x).unwrap();
+                    let mean = model
+                        .mean_training_log_prob(0, &x, &mut Rng::new(0))
+                        .unwrap();
                     seen.extend(gradients(&vars, &mean));
                     seen.into_iter().map(f64::to_bits).collect::<Vec<_>>()
                 })
