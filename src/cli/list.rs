@@ -105,6 +105,10 @@ const BASES: &[Line] = &[
         "mixture",
         "a trainable mixture of diagonal Gaussians; its `draws`: mdn list draws",
     ),
+    (
+        "resampled",
+        "N(0, I) resampled with learned acceptance (Stimper et al. 2022)",
+    ),
 ];
 
 const DRAWS: &[Line] = &[

@@ -7,14 +7,17 @@ use crate::rng::Rng;
 use crate::Result;
 
 pub mod mixture;
+mod nodes;
 pub mod normal;
 pub mod relaxed;
+pub mod resampled;
 mod spec;
 mod strategy;
 
 #[cfg(test)]
 pub mod laws;
 
+pub use resampled::ResampledSpec;
 pub use spec::{BaseSpec, MixtureInit, MixturePart, MixtureSpec, NormalSpec};
 pub use strategy::{
     EntropyBound, GumbelSoftmaxSpec, MixtureDraws, NestedSpec, RelaxedDensity, StraightThroughSpec,

@@ -201,6 +201,7 @@ impl ModelSpec {
         vec![
             ("flow (normal base)", flow("normal")),
             ("flow (mixture base)", flow("mixture")),
+            ("flow (resampled base)", flow("resampled")),
             ("rad (edge gates)", Self::Rad(rad.clone())),
             (
                 "rad (flat gates)",
