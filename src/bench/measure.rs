@@ -179,6 +179,12 @@ fn one(work: &Work, compute: &Compute) -> Result<One> {
     };
     let run = Run::new(&work.spec, &compute)?;
     let model = run.model();
+    if model.phases().is_empty() {
+        return Err(Error::request(format!(
+            "{}: expected a model that is trained in steps; got one that is fitted when it is built",
+            work.spec.label()
+        )));
+    }
     let on_cpu = compute.device.is_cpu();
     let isa = model.kernels().unwrap_or_else(Isa::best);
     let counted = on_cpu && work.spec.train.precision == Precision::F32;

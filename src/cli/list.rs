@@ -65,6 +65,14 @@ const MODELS: &[Line] = &[
         "folded layers: parts of the data space share one base (Dinh et al. 2019)",
     ),
     ("clusters", "k-means clusters with a flow each"),
+    (
+        "gaussian_mixture",
+        "a mixture of Gaussians alone, fitted by EM; K given or by BIC",
+    ),
+    (
+        "kernel_density",
+        "a Gaussian kernel on every training point; its width by leave-one-out likelihood",
+    ),
 ];
 
 const BIJECTIONS: &[Line] = &[
@@ -98,6 +106,10 @@ const BASES: &[Line] = &[
     (
         "mixture",
         "a trainable mixture of diagonal Gaussians; its `draws`: mdn list draws",
+    ),
+    (
+        "resampled",
+        "N(0, I) resampled with learned acceptance (Stimper et al. 2022)",
     ),
 ];
 

@@ -7,14 +7,17 @@ use crate::rng::Rng;
 use crate::Result;
 
 pub mod mixture;
+mod nodes;
 pub mod normal;
 pub mod relaxed;
+pub mod resampled;
 mod spec;
 mod strategy;
 
 #[cfg(test)]
 pub mod laws;
 
+pub use resampled::ResampledSpec;
 pub use spec::{BaseSpec, MixtureInit, MixturePart, MixtureSpec, NormalSpec};
 pub use strategy::{
     EntropyBound, GumbelSoftmaxSpec, MixtureDraws, NestedSpec, RelaxedDensity, StraightThroughSpec,
@@ -99,6 +102,12 @@ pub trait Distribution: Send + Sync {
     fn dim(&self) -> usize;
     /// (n, dim) -> log q (n,), nats.
     fn log_prob(&self, x: &Tensor) -> Result<Tensor>;
+    /// log q(x) as training estimates it: with noise from `rng` where the normaliser is an integral
+    /// of which every step takes other nodes.
+    fn estimate_log_prob(&self, x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
+        let _ = rng;
+        self.log_prob(x)
+    }
     /// `n` samples, (n, dim), without gradients.
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor>;
     /// At least `n` weighted samples that carry gradients. `progress` is the share of training that

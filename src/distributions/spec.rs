@@ -4,10 +4,11 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    mixture, normal, Distribution, EntropyBound, GumbelSoftmaxSpec, MixtureDraws,
-    StraightThroughSpec,
+    mixture, normal, resampled, Distribution, EntropyBound, GumbelSoftmaxSpec, MixtureDraws,
+    ResampledSpec, StraightThroughSpec,
 };
 use crate::error::BadValue;
+use crate::nn::mlp::Activation;
 use crate::nn::Params;
 use crate::Result;
 
@@ -19,6 +20,8 @@ pub enum BaseSpec {
     Normal(NormalSpec),
     /// A trainable mixture of diagonal Gaussians.
     Mixture(MixtureSpec),
+    /// N(0, I) resampled with learned acceptance.
+    Resampled(ResampledSpec),
 }
 
 impl Default for BaseSpec {
@@ -106,13 +109,14 @@ impl BaseSpec {
         Ok(match self {
             Self::Normal(_) => Box::new(normal::Normal::new(dim, params.dtype(), &params.device())),
             Self::Mixture(s) => Box::new(mixture::Mixture::new(params, dim, s, points)?),
+            Self::Resampled(s) => Box::new(resampled::Resampled::new(params, dim, s)?),
         })
     }
 
     /// How the mean of -log_prob over the draws stands to the entropy of what they sample.
     pub fn entropy_bound(&self) -> EntropyBound {
         match self {
-            Self::Normal(_) => EntropyBound::Exact,
+            Self::Normal(_) | Self::Resampled(_) => EntropyBound::Exact,
             Self::Mixture(s) => s.entropy_bound(),
         }
     }
@@ -167,6 +171,14 @@ impl BaseSpec {
                     }),
                 ),
             ),
+            (
+                "resampled",
+                Self::Resampled(ResampledSpec {
+                    hidden: vec![6],
+                    activation: Activation::Tanh,
+                    truncation: 5,
+                }),
+            ),
         ]
     }
 
@@ -174,6 +186,7 @@ impl BaseSpec {
     pub fn check(&self) -> std::result::Result<(), BadValue> {
         match self {
             Self::Normal(_) => Ok(()),
+            Self::Resampled(s) => s.check().map_err(|e| e.below("resampled")),
             Self::Mixture(s) => BadValue::unless(
                 (1..=100_000).contains(&s.components),
                 "components",

@@ -126,7 +126,7 @@ impl Plan {
         for (name, model) in &self.config.models {
             let base = match model {
                 ModelSpec::Flow(s) => &s.base,
-                ModelSpec::Rad(_) | ModelSpec::Clusters(_) => continue,
+                _ => continue,
             };
             match base.entropy_bound() {
                 EntropyBound::Exact | EntropyBound::Below => {}
@@ -276,6 +276,18 @@ pub(super) fn check_start(model: &ModelSpec, config: &Config) -> std::result::Re
             "clusters.clusters".to_owned(),
             s.clusters.unwrap_or(1),
             "clusters".to_owned(),
+            "another model",
+        )),
+        ModelSpec::GaussianMixture(s) => Some((
+            "gaussian_mixture.components".to_owned(),
+            s.components.unwrap_or(1),
+            "gaussian_mixture".to_owned(),
+            "another model",
+        )),
+        ModelSpec::KernelDensity(_) => Some((
+            "kernel_density".to_owned(),
+            1,
+            "kernel_density".to_owned(),
             "another model",
         )),
     };

@@ -1,6 +1,6 @@
 //! One run from its specification to its record.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use candle_core::{DType, Tensor};
 use serde::Serialize;
@@ -110,6 +110,7 @@ pub struct Run<'a> {
     objective: Box<dyn Objective>,
     params: Params,
     model: Box<dyn Model>,
+    build_seconds: f64,
     train_points: Option<Tensor>,
     validation: Option<Tensor>,
     rng: Rng,
@@ -178,13 +179,16 @@ impl<'a> Run<'a> {
             spec.train.validation_points,
         )?;
         let params = Params::seeded(rng.fork("init"), dtype, device).with_kernels(compute.kernels);
+        let began = Instant::now();
         let model = build_model(spec, &params, start.clone())?;
+        let build_seconds = began.elapsed().as_secs_f64();
         Ok(Self {
             spec,
             train_points: start.filter(|_| fixed),
             validation,
             params,
             model,
+            build_seconds,
             rng,
             objective: spec.task.objective()?,
             law,
@@ -260,9 +264,14 @@ impl<'a> Run<'a> {
     fn measure(&self, place: &RunDir, trained: &Curves) -> Result<()> {
         let rng = self.rng.fork("evaluation");
         let cost = Cost {
-            parameters: self.params.count(),
+            parameters: self.model.parameters(self.params.count()),
             steps: trained.steps,
-            seconds: trained.seconds,
+            // A model that takes no steps has done its work before.
+            seconds: trained.seconds
+                + match self.model.phases().is_empty() {
+                    true => self.build_seconds,
+                    false => 0.0,
+                },
         };
         let constraints = self.spec.task.constraints()?;
         let against = Against {

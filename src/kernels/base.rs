@@ -11,6 +11,8 @@ const LN_2PI: f32 = num::LN_2PI as f32;
 /// The distribution at the base side; parameters are tensors or their places.
 #[derive(Debug, Clone)]
 pub enum Base<P> {
+    /// None: log q ends at the layers, and the base's own part is added outside.
+    Outside,
     /// N(0, I)
     Normal,
     /// A mixture of diagonal Gaussians.
@@ -27,6 +29,7 @@ pub enum Base<P> {
 impl<P> Base<P> {
     pub(crate) fn map<Q>(self, place: &mut impl FnMut(P) -> Q) -> Base<Q> {
         match self {
+            Self::Outside => Base::Outside,
             Self::Normal => Base::Normal,
             Self::Mixture {
                 logits,
@@ -42,10 +45,10 @@ impl<P> Base<P> {
 }
 
 impl Base<Slot> {
-    /// Components: 0 for the normal base.
+    /// Components: 0 for a base that is no mixture.
     pub(crate) fn components(&self) -> usize {
         match self {
-            Self::Normal => 0,
+            Self::Outside | Self::Normal => 0,
             Self::Mixture { logits, .. } => logits.len,
         }
     }
@@ -53,7 +56,7 @@ impl Base<Slot> {
     /// Places of its parameters.
     pub(crate) fn slots(&self) -> Vec<Slot> {
         match self {
-            Self::Normal => Vec::new(),
+            Self::Outside | Self::Normal => Vec::new(),
             Self::Mixture {
                 logits,
                 means,
@@ -116,6 +119,9 @@ impl Op for LogProb<'_> {
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
         let dim = self.z.len() / TILE;
+        if let Base::Outside = self.base {
+            return;
+        }
         let Base::Mixture { means, .. } = self.base else {
             let constant = s.splat(-0.5 * LN_2PI * dim as f32);
             for i in (0..self.samples).step_by(S::LANES) {
@@ -186,6 +192,9 @@ impl Op for Gradient<'_> {
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
         let dim = self.z.len() / TILE;
+        if let Base::Outside = self.base {
+            return self.gradient[..dim * TILE].fill(0.0);
+        }
         let Base::Mixture {
             logits,
             means,

@@ -124,14 +124,14 @@ pub(crate) struct Piece {
     sum: f64,
 }
 
-/// Gradients of sum weight log q over points (n, dim), piece by piece, added up in the first of
-/// `pieces` (made as needed). Returns the sum of log q.
+/// Gradients of sum weight log q + sum by_z z over points (n, dim), piece by piece, added up in the
+/// first of `pieces` (made as needed); an empty `by_z` is 0. Returns the sum of log q.
 pub(crate) fn differentiate(
     isa: Isa,
     stack: &Stack,
     ready: &Ready,
     x: &[f32],
-    weights: Weights<'_>,
+    (weights, by_z): (Weights<'_>, &[f32]),
     pieces: &mut Vec<Piece>,
     x_gradient: &mut [f32],
 ) -> f64 {
@@ -147,7 +147,8 @@ pub(crate) fn differentiate(
     }
     let pieces = &mut pieces[..count];
     let go = |i: usize, piece: &mut Piece, x_gradient: &mut [f32]| {
-        let x = &x[i * size * dim..n.min((i + 1) * size) * dim];
+        let own = i * size * dim..n.min((i + 1) * size) * dim;
+        let x = &x[own.clone()];
         piece.sum = isa.dispatch(Differentiate {
             stack,
             params: &ready.params,
@@ -157,6 +158,7 @@ pub(crate) fn differentiate(
                 Weights::Same(weight) => Weights::Same(weight),
                 Weights::Each(all) => Weights::Each(&all[i * size..i * size + x.len() / dim]),
             },
+            by_z: if by_z.is_empty() { by_z } else { &by_z[own] },
             gradient: &mut piece.gradient,
             x_gradient,
         });
@@ -258,7 +260,7 @@ impl Trainer {
             stack,
             &self.ready,
             x,
-            weights,
+            (weights, &[]),
             &mut self.pieces,
             &mut [],
         );

@@ -76,6 +76,16 @@ impl Fused {
         Ok(self.flat()?.apply_op2(&x.contiguous()?, op)?)
     }
 
+    /// x (n, dim) -> z (n, dim) and log q (n,), with gradients by the parameters and by x. Without a
+    /// base log q is the log-determinant of the layers.
+    pub fn to_base_and_log_prob(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let dim = x.dim(1)?;
+        let op = Landed(Arc::clone(&self.0));
+        let both = self.flat()?.apply_op2(&x.contiguous()?, op)?;
+        let log_q = both.narrow(1, dim, 1)?.squeeze(1)?;
+        Ok((both.narrow(1, 0, dim)?.contiguous()?, log_q))
+    }
+
     /// x (n, dim) -> the mean of log q, a scalar with gradients, which are computed in the same
     /// pass: cheaper than those of [`Fused::log_prob`] where nothing but the mean is wanted.
     pub fn mean_log_prob(&self, x: &Tensor) -> Result<Tensor> {
@@ -220,12 +230,13 @@ impl Core {
         slots.flat_map(|slot| slot.of(gradient)).copied().collect()
     }
 
-    /// The sum of log q and the gradients of sum weight log q, by the flat parameters and by x.
+    /// The sum of log q and the gradients of sum weight log q + sum by_z z, by the flat parameters
+    /// and by x.
     fn differentiate(
         &self,
         ready: &Ready,
         x: &[f32],
-        weights: Weights<'_>,
+        weights: (Weights<'_>, &[f32]),
     ) -> (f64, Vec<f32>, Vec<f32>) {
         let mut pieces = Vec::new();
         let mut by_x = vec![0.0; x.len()];
@@ -281,7 +292,68 @@ impl CustomOp2 for LogProb {
         let ready = self.0.ready(&flat.to_vec1::<f32>()?);
         let points = x.flatten_all()?.to_vec1::<f32>()?;
         let weights = by_log_q.to_vec1::<f32>()?;
-        let weights = Weights::Each(&weights);
+        let weights = (Weights::Each(&weights), &[][..]);
+        let (_, by_flat, by_x) = self.0.differentiate(&ready, &points, weights);
+        Ok((
+            Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
+            Some(Tensor::from_vec(by_x, x.shape(), &Device::Cpu)?),
+        ))
+    }
+}
+
+/// z and log q side by side: (n, dim + 1).
+struct Landed(Arc<Core>);
+
+impl CustomOp2 for Landed {
+    fn name(&self) -> &'static str {
+        "fused-to-base"
+    }
+
+    fn cpu_fwd(
+        &self,
+        flat: &CpuStorage,
+        flat_layout: &Layout,
+        x: &CpuStorage,
+        x_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (n, dim) = x_layout.shape().dims2()?;
+        let ready = self.0.ready(numbers(flat, flat_layout)?);
+        let (mut z, mut log_q) = (vec![0.0; n * dim], vec![0.0; n]);
+        let wanted = Wanted {
+            log_q: &mut log_q,
+            z: &mut z,
+            parts: &mut [],
+        };
+        let x = numbers(x, x_layout)?;
+        engine::evaluate(self.0.isa, &self.0.stack, &ready, x, wanted);
+        let mut both = Vec::with_capacity(n * (dim + 1));
+        for (z, log_q) in z.chunks_exact(dim).zip(log_q) {
+            both.extend_from_slice(z);
+            both.push(log_q);
+        }
+        Ok((CpuStorage::F32(both), Shape::from((n, dim + 1))))
+    }
+
+    fn bwd(
+        &self,
+        flat: &Tensor,
+        x: &Tensor,
+        _both: &Tensor,
+        by_both: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let (n, dim) = x.dims2()?;
+        let ready = self.0.ready(&flat.to_vec1::<f32>()?);
+        let points = x.flatten_all()?.to_vec1::<f32>()?;
+        let (mut by_z, mut weights) = (Vec::with_capacity(n * dim), Vec::with_capacity(n));
+        for row in by_both
+            .flatten_all()?
+            .to_vec1::<f32>()?
+            .chunks_exact(dim + 1)
+        {
+            by_z.extend_from_slice(&row[..dim]);
+            weights.push(row[dim]);
+        }
+        let weights = (Weights::Each(&weights), by_z.as_slice());
         let (_, by_flat, by_x) = self.0.differentiate(&ready, &points, weights);
         Ok((
             Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
@@ -311,7 +383,7 @@ impl CustomOp2 for MeanLogProb {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (n, _) = x_layout.shape().dims2()?;
         let ready = self.core.ready(numbers(flat, flat_layout)?);
-        let weights = Weights::Same(1.0 / n as f32);
+        let weights = (Weights::Same(1.0 / n as f32), &[][..]);
         let (sum, by_flat, by_x) = self
             .core
             .differentiate(&ready, numbers(x, x_layout)?, weights);

@@ -31,6 +31,8 @@ pub(super) struct Work {
     saved: Buffer,
     pub log_q: Buffer,
     pub weight: Buffer,
+    /// What the gradient by z has beside that of the base.
+    pub by_z: Buffer,
     pub gradient: Buffer,
     scratch: Buffer,
     joint: Buffer,
@@ -134,6 +136,7 @@ impl Stack {
                 saved: Buffer::new(saved),
                 log_q: Buffer::new(TILE),
                 weight: Buffer::new(TILE),
+                by_z: Buffer::new(self.dim * TILE),
                 gradient: Buffer::new(self.dim * TILE),
                 scratch: Buffer::new(scratch),
                 joint: Buffer::new(self.base.components() * TILE),
@@ -246,7 +249,8 @@ impl Stack {
         here
     }
 
-    /// The way back of what [`Stack::to_base`] kept: gradients of sum weight log q. Those by x are
+    /// The way back of what [`Stack::to_base`] kept: gradients of sum weight log q, plus sum by_z z
+    /// (0 unless it was set). Those by x are
     /// left in `work.gradient`; those by the parameters are added to `gradient` or, if `fresh`,
     /// replace what is there.
     pub(super) fn back<S: Simd>(
@@ -279,6 +283,9 @@ impl Stack {
             gradient: &mut work.gradient,
             params_gradient: &mut *gradient,
         });
+        for (to, by_z) in work.gradient.iter_mut().zip(work.by_z.iter()) {
+            *to += by_z;
+        }
         let mut saved = work.saved.len();
         for (l, layer) in self.layers.iter().enumerate().rev() {
             let n = layer.derived();

@@ -86,7 +86,7 @@ pub(crate) enum Weights<'a> {
     Each(&'a [f32]),
 }
 
-/// Leaves the gradient of sum weight log q in `gradient`; returns the sum of log q.
+/// Leaves the gradient of sum weight log q + sum by_z z in `gradient`; returns the sum of log q.
 pub(crate) struct Differentiate<'a> {
     pub stack: &'a Stack,
     pub params: &'a [f32],
@@ -94,6 +94,8 @@ pub(crate) struct Differentiate<'a> {
     /// (n, dim)
     pub x: &'a [f32],
     pub weights: Weights<'a>,
+    /// (n, dim), or empty for zeros
+    pub by_z: &'a [f32],
     /// As [`Stack::gradient_buffer`].
     pub gradient: &'a mut [f32],
     /// (n, dim), or empty
@@ -107,6 +109,7 @@ impl Dispatch for Differentiate<'_> {
         let dim = self.stack.dim;
         let mut work = self.stack.take_work();
         let mut sum = 0.0;
+        work.by_z.fill(0.0);
         if self.x.is_empty() {
             self.gradient.fill(0.0);
         }
@@ -119,6 +122,14 @@ impl Dispatch for Differentiate<'_> {
                 Weights::Same(weight) => work.weight[..samples].fill(weight),
                 Weights::Each(all) => {
                     work.weight[..samples].copy_from_slice(&all[first..first + samples]);
+                }
+            }
+            if !self.by_z.is_empty() {
+                let by_z = &self.by_z[first * dim..(first + samples) * dim];
+                load(by_z, dim, &mut work.by_z);
+                // What stands in for samples beyond the last one has no weight here either.
+                for row in work.by_z.chunks_exact_mut(TILE) {
+                    row[samples..].fill(0.0);
                 }
             }
             let numbers = (self.params, self.derived);

@@ -11,7 +11,7 @@ fn exact(value: f64) -> Outcome {
     }
 }
 
-/// Trainable numbers.
+/// Free numbers.
 pub struct Parameters;
 
 impl Metric for Parameters {
@@ -19,7 +19,7 @@ impl Metric for Parameters {
         "parameters"
     }
     fn describe(&self) -> &'static str {
-        "trainable numbers of the model"
+        "free numbers of the model, trained or fitted"
     }
     fn unit(&self) -> &'static str {
         "numbers"
@@ -28,7 +28,10 @@ impl Metric for Parameters {
         Better::Neither
     }
     fn evaluate(&self, on: &Evaluation) -> Outcome {
-        exact(on.cost.parameters as f64)
+        match on.cost.parameters {
+            Some(count) => exact(count as f64),
+            None => Outcome::none("the model keeps its training points"),
+        }
     }
 }
 
@@ -53,7 +56,7 @@ impl Metric for Steps {
     }
 }
 
-/// Wall time of training, validations included.
+/// Wall time of training, validations included; of the fit for a model without training steps.
 pub struct Seconds;
 
 impl Metric for Seconds {
@@ -61,7 +64,7 @@ impl Metric for Seconds {
         "seconds"
     }
     fn describe(&self) -> &'static str {
-        "wall time of training, validations included"
+        "wall time of training, validations included, or of the fit of a model without steps"
     }
     fn unit(&self) -> &'static str {
         "s"
@@ -97,6 +100,9 @@ impl Metric for StepsPerSecond {
         true
     }
     fn evaluate(&self, on: &Evaluation) -> Outcome {
-        exact(on.cost.steps as f64 / on.cost.seconds.max(1e-9))
+        match on.cost.steps {
+            0 => Outcome::none("the model takes no training steps"),
+            steps => exact(steps as f64 / on.cost.seconds.max(1e-9)),
+        }
     }
 }

@@ -25,11 +25,11 @@ const RELAXED: usize = 20_000;
 /// What a model cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
-    /// Trainable numbers.
-    pub parameters: usize,
+    /// Free numbers; `None` for a model that keeps its training points.
+    pub parameters: Option<usize>,
     /// Steps trained.
     pub steps: usize,
-    /// Wall time of training.
+    /// Wall time of training, or of the fit of a model without steps.
     pub seconds: f64,
 }
 

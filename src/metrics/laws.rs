@@ -106,7 +106,7 @@ fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
             outside: 0.03,
         }),
         cost: Cost {
-            parameters: 42,
+            parameters: Some(42),
             steps: 500,
             seconds: 2.0,
         },

@@ -219,7 +219,7 @@ impl Model for Clusters {
 
     /// In the first phase log(w_k q_k(x)) for the cluster k whose centre is nearest to x, so that
     /// each flow learns from its own points: a lower bound of log q(x). In the second, log q(x).
-    fn training_log_prob(&self, phase: usize, x: &Tensor) -> Result<Tensor> {
+    fn training_log_prob(&self, phase: usize, x: &Tensor, _rng: &mut Rng) -> Result<Tensor> {
         if phase > 0 {
             return self.log_prob(x);
         }

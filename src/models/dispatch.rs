@@ -34,7 +34,7 @@ pub(super) fn fuse(
         }
         _ => Err(
             "layers that they have; got another (they lack planar and radial layers, RAD's `net` \
-             gates and the activations `silu` and `gelu`; try --kernels plain)",
+             gates, resampled bases below RAD and the activations `silu` and `gelu`; try --kernels plain)",
         ),
     };
     match fused {

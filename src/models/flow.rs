@@ -7,7 +7,7 @@ use crate::bijections::affine::standardise;
 use crate::bijections::chain::Chain;
 use crate::bijections::Bijection;
 use crate::distributions::{Components, Distribution, Draws, RelaxedSamples};
-use crate::kernels::Fused;
+use crate::kernels::{Base, Fused, Isa};
 use crate::nn::Params;
 use crate::num;
 use crate::rng::Rng;
@@ -18,6 +18,8 @@ pub struct Flow {
     bijection: Box<dyn Bijection>,
     base: Box<dyn Distribution>,
     fused: Option<Fused>,
+    /// The bijection alone, where the kernels lack the base.
+    layers: Option<Fused>,
 }
 
 impl Flow {
@@ -40,11 +42,16 @@ impl Flow {
             Some(outer) => Box::new(Chain::new(vec![bijection, outer], dim)),
             None => bijection,
         };
-        let fused = dispatch::fuse(params, dim, bijection.kernel(), base.kernel())?;
+        let fuse = |base| dispatch::fuse(params, dim, bijection.kernel(), Some(base));
+        let (fused, layers) = match base.kernel() {
+            Some(base) => (fuse(base)?, None),
+            None => (None, fuse(Base::Outside)?),
+        };
         Ok(Self {
             bijection,
             base,
             fused,
+            layers,
         })
     }
 }
@@ -59,13 +66,13 @@ impl Distribution for Flow {
         if let Some(fused) = &self.fused {
             return fused.log_prob(x);
         }
-        let (z, log_det) = self.bijection.inverse_and_log_det(x)?;
+        let (z, log_det) = self.inverse_and_log_det(x)?;
         Ok((self.base.log_prob(&z)? + log_det)?)
     }
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         let z = self.base.sample(n, rng)?;
-        if let Some(fused) = &self.fused {
+        if let Some(fused) = self.fused.as_ref().or(self.layers.as_ref()) {
             return fused.to_data(&z, rng);
         }
         num::in_chunks(&z, num::rows_at_once(z.device()), |z| {
@@ -111,9 +118,17 @@ impl Distribution for Flow {
 }
 
 impl Flow {
+    /// z of every point and the log-det, with gradients.
+    fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        match &self.layers {
+            Some(layers) => layers.to_base_and_log_prob(x),
+            None => self.bijection.inverse_and_log_det(x),
+        }
+    }
+
     /// z of every point, without gradients.
     fn land(&self, x: &Tensor) -> Result<Tensor> {
-        match &self.fused {
+        match self.fused.as_ref().or(self.layers.as_ref()) {
             Some(fused) => Ok(fused.to_base(x)?.0),
             None => Ok(self.bijection.inverse_and_log_det(x)?.0.detach()),
         }
@@ -121,11 +136,25 @@ impl Flow {
 }
 
 impl Model for Flow {
+    fn training_log_prob(&self, _phase: usize, x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
+        if self.fused.is_some() {
+            return self.log_prob(x);
+        }
+        num::expect_points("flow", x, self.dim())?;
+        let (z, log_det) = self.inverse_and_log_det(x)?;
+        Ok((self.base.estimate_log_prob(&z, rng)? + log_det)?)
+    }
+
     fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(self.bijection.inverse_and_log_det(x)?.0))
     }
 
     fn fused(&self) -> Option<&Fused> {
         self.fused.as_ref()
+    }
+
+    fn kernels(&self) -> Option<Isa> {
+        let some = self.fused.as_ref().or(self.layers.as_ref());
+        some.map(Fused::isa)
     }
 }

@@ -159,7 +159,9 @@ fn any_number_of_threads_gives_the_same_bytes() {
                     seen.extend(to_vec(&model.log_prob(&x).unwrap()).unwrap());
                     let samples = model.sample(1500, &mut Rng::new(6)).unwrap();
                     seen.extend(to_vec(&samples).unwrap());
-                    let mean = model.mean_training_log_prob(0, &x).unwrap();
+                    let mean = model
+                        .mean_training_log_prob(0, &x, &mut Rng::new(0))
+                        .unwrap();
                     seen.extend(gradients(&vars, &mean));
                     seen.into_iter().map(f64::to_bits).collect::<Vec<_>>()
                 })
@@ -221,6 +223,43 @@ fn a_broken_number_shows() {
     }
 }
 
+/// With a base that the kernels lack the bijection is fused, with the gradients that plain tensors
+/// have for the same noise.
+#[test]
+fn a_base_outside_the_kernels_has_the_same_gradients() {
+    let text = "flow = { bijection.affine_coupling = { layers = 3, hidden = [20] }, \
+                base.resampled = { hidden = [12], activation = \"tanh\" } }";
+    for isa in Isa::available() {
+        for dim in [1, 2, 5] {
+            let twins = Twins::new(text, dim, 3, isa, 0.2);
+            // More than one piece, and a tile that is not full.
+            let x = points(333, dim, 8);
+            let wide = x.to_dtype(DType::F64).unwrap();
+            assert!(twins.fused.fused().is_none());
+            let loss = |model: &dyn Model, x: &Tensor| {
+                model
+                    .mean_training_log_prob(0, x, &mut Rng::new(5))
+                    .unwrap()
+            };
+            let got = loss(twins.fused.as_ref(), &x);
+            let expected = loss(twins.exact.as_ref(), &wide);
+            let (value, exact) = (to_vec(&got).unwrap()[0], to_vec(&expected).unwrap()[0]);
+            assert!(
+                (value - exact).abs() < 1e-4,
+                "{isa}, {dim}: {value}, {exact}"
+            );
+            let got = gradients(&trained(&twins.params), &got);
+            let expected = gradients(&trained(&twins.exact_params), &expected);
+            let off = apart(&got, &expected);
+            assert!(off < 1e-3, "{isa}, {dim}: gradients {off:.1e} apart");
+            let log_q = to_vec(&twins.fused.log_prob(&x).unwrap()).unwrap();
+            let exact = to_vec(&twins.exact.log_prob(&wide).unwrap()).unwrap();
+            let off = apart(&log_q, &exact);
+            assert!(off < 1e-4, "{isa}, {dim}: densities {off:.1e} apart");
+        }
+    }
+}
+
 /// Gate networks and smooth activations are plain: under `auto` without a word, under `fused` as a
 /// bad request.
 #[test]
@@ -228,6 +267,11 @@ fn what_the_kernels_lack_is_plain() {
     for (text, plain) in [
         (KINDS[0], false),
         ("rad = { gates = \"net\", layers = 1, hidden = [4] }", true),
+        ("flow = { base.resampled = { hidden = [4] } }", false),
+        (
+            "rad = { layers = 1, base.resampled = { hidden = [4] } }",
+            true,
+        ),
         (
             "flow = { bijection.affine_coupling = { layers = 1, activation = \"gelu\" } }",
             true,

@@ -130,17 +130,21 @@ fn supported_models_pass_on_what_the_model_has() {
             assert_eq!(model.part(&x).unwrap(), bare.part(&z).unwrap(), "{name}");
             assert_eq!(model.phases(), bare.phases(), "{name}");
             let mean = |t: Tensor| to_vec(&t.mean_all().unwrap()).unwrap()[0];
+            let seeded = || Rng::new(4);
             for phase in 0..model.phases().len() {
-                let expected =
-                    mean(bare.training_log_prob(phase, &z).unwrap()) - mean(log_det.clone());
+                let expected = mean(bare.training_log_prob(phase, &z, &mut seeded()).unwrap())
+                    - mean(log_det.clone());
                 for got in [
-                    mean(model.training_log_prob(phase, &x).unwrap()),
-                    mean(model.mean_training_log_prob(phase, &x).unwrap()),
+                    mean(model.training_log_prob(phase, &x, &mut seeded()).unwrap()),
+                    mean(
+                        model
+                            .mean_training_log_prob(phase, &x, &mut seeded())
+                            .unwrap(),
+                    ),
                 ] {
                     assert!((got - expected).abs() < 1e-9, "{name}: {got}, {expected}");
                 }
             }
-            let seeded = || Rng::new(4);
             let (own, of_bare) = (
                 model.draws(50, 1.0, &mut seeded()).unwrap(),
                 bare.draws(50, 1.0, &mut seeded()).unwrap(),
@@ -190,7 +194,9 @@ fn supported_densities_are_known_and_nothing_is_outside() {
         let (with, without) = (gradient_of_log_q(&clean), gradient_of_log_q(&column(&[x])));
         assert_eq!(with, without, "{support:?}");
         assert!(with[0].abs() > 1e-3, "{support:?}: {with:?}");
-        let mean = model.mean_training_log_prob(0, &clean).unwrap();
+        let mean = model
+            .mean_training_log_prob(0, &clean, &mut Rng::new(0))
+            .unwrap();
         assert_eq!(to_vec(&mean).unwrap(), [nothing], "{support:?}");
     }
 }
@@ -226,8 +232,9 @@ fn every_model_reads_back_bit_for_bit_and_every_parameter_learns() {
             if model.part(&x).unwrap() != again.part(&x).unwrap() {
                 all.push(format!("{name}, D = {dim}: other parts after reading back"));
             }
-            let last = model.phases().len() - 1;
-            let loss = model.training_log_prob(last, &x).unwrap();
+            let rng = &mut Rng::new(2);
+            let last = model.phases().len().saturating_sub(1);
+            let loss = model.training_log_prob(last, &x, rng).unwrap();
             let gradients = loss.sum_all().unwrap().backward().unwrap();
             for (parameter, var) in params.trainable() {
                 let g = gradients.get(var.as_tensor()).map(|g| to_vec(g).unwrap());
@@ -251,7 +258,7 @@ fn training_bounds_never_exceed_the_density() {
         let (_, model) = build(name, &spec, 2);
         let x = blobs(300, 2, &mut Rng::new(1));
         let sum = |t: Tensor| to_vec(&t).unwrap().iter().sum::<f64>();
-        let bound = sum(model.training_log_prob(0, &x).unwrap());
+        let bound = sum(model.training_log_prob(0, &x, &mut Rng::new(2)).unwrap());
         let density = sum(model.log_prob(&x).unwrap());
         assert!(bound <= density + 1e-9, "{name}: {bound} > {density}");
     }

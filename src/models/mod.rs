@@ -1,15 +1,19 @@
-//! What is trained: a flow, RAD, or a flow per cluster.
+//! What is trained: a flow, RAD, a flow per cluster; and what is fitted in one go beside them: a
+//! mixture of Gaussians, a kernel density estimate.
 
 use candle_core::Tensor;
 
 use crate::distributions::Distribution;
 use crate::kernels::{Fused, Isa};
+use crate::rng::Rng;
 use crate::{num, Result};
 
 pub mod clusters;
 mod dispatch;
 pub mod flow;
 pub mod fold;
+pub mod gaussian_mixture;
+pub mod kernel_density;
 pub mod rad;
 mod spec;
 pub mod supported;
@@ -23,6 +27,8 @@ mod rad_boundary;
 #[cfg(test)]
 mod rad_proofs;
 
+pub use gaussian_mixture::{Covariance, GaussianMixtureSpec};
+pub use kernel_density::{Bandwidth, KernelDensitySpec};
 pub use spec::{ClustersSpec, FlowSpec, Gates, Interleave, ModelSpec, RadSpec};
 
 /// log q of every row.
@@ -40,23 +46,30 @@ pub fn log_q(model: &dyn Model, x: &Tensor) -> Result<Vec<f64>> {
 /// A distribution that can be trained.
 pub trait Model: Distribution {
     /// Shares of the training steps, in order, that sum to one. Early stopping ends a phase, and
-    /// the next begins from the best weights so far.
+    /// the next begins from the best weights so far. None for a model that was fitted when it was
+    /// built and takes no steps.
     fn phases(&self) -> Vec<f64> {
         vec![1.0]
     }
 
-    /// What maximum likelihood maximises in `phase`: log q(x) or a lower bound of it, one value
-    /// per point, in any order. (n, dim) -> (n,)
-    fn training_log_prob(&self, phase: usize, x: &Tensor) -> Result<Tensor> {
-        let _ = phase;
+    /// Free numbers of the model, of which training moves `trained`; `None` for one that keeps its
+    /// training points and has no number of its own.
+    fn parameters(&self, trained: usize) -> Option<usize> {
+        Some(trained)
+    }
+
+    /// What maximum likelihood maximises in `phase`: log q(x), a lower bound of it or an estimate
+    /// that draws from `rng`, one value per point, in any order. (n, dim) -> (n,)
+    fn training_log_prob(&self, phase: usize, x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
+        let _ = (phase, rng);
         self.log_prob(x)
     }
 
     /// The mean of [`Model::training_log_prob`]: a scalar.
-    fn mean_training_log_prob(&self, phase: usize, x: &Tensor) -> Result<Tensor> {
+    fn mean_training_log_prob(&self, phase: usize, x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
         match self.fused() {
             Some(fused) => fused.mean_log_prob(x),
-            None => Ok(self.training_log_prob(phase, x)?.mean_all()?),
+            None => Ok(self.training_log_prob(phase, x, rng)?.mean_all()?),
         }
     }
 

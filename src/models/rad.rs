@@ -217,6 +217,14 @@ impl Distribution for Rad {
 }
 
 impl Model for Rad {
+    fn training_log_prob(&self, _phase: usize, x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
+        if self.fused.is_some() {
+            return self.log_prob(x);
+        }
+        let (z, total, _) = self.fold(x)?;
+        Ok((self.base.estimate_log_prob(&z, rng)? + total)?)
+    }
+
     fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(self.fold(x)?.0))
     }

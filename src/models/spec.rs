@@ -3,7 +3,9 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{clusters, flow, rad, Model};
+use super::gaussian_mixture::{GaussianMixture, GaussianMixtureSpec};
+use super::kernel_density::{KernelDensity, KernelDensitySpec};
+use super::{clusters, flow, rad, Covariance, Model};
 use crate::bijections::{AffineCouplingSpec, BijectionSpec};
 use crate::distributions::{BaseSpec, MixtureDraws};
 use crate::error::BadValue;
@@ -21,6 +23,10 @@ pub enum ModelSpec {
     Rad(RadSpec),
     /// k-means clusters with a flow each.
     Clusters(ClustersSpec),
+    /// A mixture of Gaussians alone, fitted by EM.
+    GaussianMixture(GaussianMixtureSpec),
+    /// A kernel density estimate.
+    KernelDensity(KernelDensitySpec),
 }
 
 /// `[models.NAME.flow]`
@@ -157,6 +163,8 @@ impl ModelSpec {
             Self::Flow(s) => Box::new(flow::Flow::build(s, params, dim, points)?),
             Self::Rad(s) => Box::new(rad::Rad::build(s, params, dim, points)?),
             Self::Clusters(s) => Box::new(clusters::Clusters::build(s, params, dim, points)?),
+            Self::GaussianMixture(s) => Box::new(GaussianMixture::build(s, params, dim, points)?),
+            Self::KernelDensity(s) => Box::new(KernelDensity::build(s, params, dim, points)?),
         })
     }
 
@@ -193,6 +201,7 @@ impl ModelSpec {
         vec![
             ("flow (normal base)", flow("normal")),
             ("flow (mixture base)", flow("mixture")),
+            ("flow (resampled base)", flow("resampled")),
             ("rad (edge gates)", Self::Rad(rad.clone())),
             (
                 "rad (flat gates)",
@@ -224,6 +233,22 @@ impl ModelSpec {
                     ..clusters
                 }),
             ),
+            (
+                "gaussian_mixture",
+                Self::GaussianMixture(GaussianMixtureSpec::default()),
+            ),
+            (
+                "gaussian_mixture (diagonal)",
+                Self::GaussianMixture(GaussianMixtureSpec {
+                    components: Some(3),
+                    covariance: Covariance::Diagonal,
+                    ..GaussianMixtureSpec::default()
+                }),
+            ),
+            (
+                "kernel_density",
+                Self::KernelDensity(KernelDensitySpec::default()),
+            ),
         ]
     }
 
@@ -238,6 +263,8 @@ impl ModelSpec {
                 .map_err(|e| e.below("flow")),
             Self::Rad(s) => s.check().map_err(|e| e.below("rad")),
             Self::Clusters(s) => s.check().map_err(|e| e.below("clusters")),
+            Self::GaussianMixture(s) => s.check().map_err(|e| e.below("gaussian_mixture")),
+            Self::KernelDensity(s) => s.check().map_err(|e| e.below("kernel_density")),
         }
     }
 }

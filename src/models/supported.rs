@@ -111,17 +111,21 @@ impl Model for Supported {
         self.model.phases()
     }
 
-    fn training_log_prob(&self, phase: usize, x: &Tensor) -> Result<Tensor> {
+    fn parameters(&self, trained: usize) -> Option<usize> {
+        self.model.parameters(trained)
+    }
+
+    fn training_log_prob(&self, phase: usize, x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
         let (outside, z, log_det) = self.carry_back(x)?;
         // The model's values may stand in another order than the points; only their mean is used.
-        let bound = (self.model.training_log_prob(phase, &z)? + log_det)?;
+        let bound = (self.model.training_log_prob(phase, &z, rng)? + log_det)?;
         nothing_outside(&outside, &bound)
     }
 
-    fn mean_training_log_prob(&self, phase: usize, x: &Tensor) -> Result<Tensor> {
+    fn mean_training_log_prob(&self, phase: usize, x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
         let (outside, z, log_det) = self.carry_back(x)?;
         let log_det = nothing_outside(&outside, &log_det)?.mean_all()?;
-        Ok((self.model.mean_training_log_prob(phase, &z)? + log_det)?)
+        Ok((self.model.mean_training_log_prob(phase, &z, rng)? + log_det)?)
     }
 
     fn kernels(&self) -> Option<Isa> {

@@ -118,6 +118,13 @@ impl Mlp {
         Ok(Self { layers, activation })
     }
 
+    /// Weights and biases, layer by layer.
+    pub fn parameters(&self) -> Vec<&Tensor> {
+        let each = self.layers.iter();
+        each.flat_map(|(weight, bias)| weight.iter().chain([bias]))
+            .collect()
+    }
+
     /// The network as the fused kernels know it; `None` with an activation that they do not have.
     pub fn kernel(&self) -> Option<kernels::Conditioner<Tensor>> {
         Some(kernels::Conditioner {

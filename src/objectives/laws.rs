@@ -54,6 +54,9 @@ fn falls_in_fifty_steps_and_every_gradient_is_finite() {
             let folded = matches!(spec, ModelSpec::Rad(_));
             let params = Params::seeded(Rng::new(2), DType::F64, &Device::Cpu);
             let model = spec.build(&params, 2, Some(x.clone())).unwrap();
+            if model.phases().is_empty() {
+                continue;
+            }
             params.perturb(0.2, &mut Rng::new(3));
             let vars: Vec<_> = params.trainable().into_iter().map(|(_, v)| v).collect();
             let mut adam = Adam::new(vars, 0.0).unwrap();

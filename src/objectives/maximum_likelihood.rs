@@ -20,13 +20,13 @@ impl Objective for MaximumLikelihood {
         "maximum_likelihood"
     }
 
-    fn loss(&self, model: &dyn Model, at: &At<'_>, _rng: &mut Rng) -> Result<Tensor> {
+    fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
         let batch = some(at.points)?;
-        Ok(model.mean_training_log_prob(at.phase, batch)?.neg()?)
+        Ok(model.mean_training_log_prob(at.phase, batch, rng)?.neg()?)
     }
 
-    fn non_finite(&self, model: &dyn Model, at: &At<'_>, _rng: &mut Rng) -> Result<usize> {
-        num::non_finite(&model.training_log_prob(at.phase, some(at.points)?)?)
+    fn non_finite(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<usize> {
+        num::non_finite(&model.training_log_prob(at.phase, some(at.points)?, rng)?)
     }
 
     fn validate(

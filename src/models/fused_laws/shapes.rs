@@ -88,7 +88,10 @@ fn faults(
         ));
     }
     // The scalar form, in one pass with its gradients.
-    let mean = twins.fused.mean_training_log_prob(0, &x).unwrap();
+    let mean = twins
+        .fused
+        .mean_training_log_prob(0, &x, &mut Rng::new(0))
+        .unwrap();
     let plain = log_q.mean_all().unwrap();
     let off = apart(
         &gradients(&trained(&twins.params), &mean),

@@ -1,0 +1,215 @@
+//! A mixture of Gaussians and nothing else, fitted by EM: what a mixture base without a flow would
+//! be, at its best.
+
+use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::Model;
+use crate::distributions::{Components, Distribution, Draws};
+use crate::error::BadValue;
+use crate::nn::Params;
+use crate::num;
+use crate::rng::Rng;
+use crate::{Error, Result};
+
+mod density;
+mod fit;
+#[cfg(test)]
+mod tests;
+
+use density::Gaussians;
+
+/// Which covariances the components have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Covariance {
+    /// Any.
+    #[default]
+    Full,
+    /// A variance for every coordinate.
+    Diagonal,
+}
+
+/// `[models.NAME.gaussian_mixture]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GaussianMixtureSpec {
+    /// K; chosen by BIC between 1 and `max_components` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub components: Option<usize>,
+    /// Largest K that BIC may choose. The search ends before it once six K in a row were no better.
+    pub max_components: usize,
+    /// Which covariances the components have.
+    pub covariance: Covariance,
+    /// Starts (k-means, each from k-means++ centres of its own) of which the likeliest is kept.
+    pub restarts: usize,
+    /// What is added to every component's variances, in units of the training points' variance: no
+    /// component can shrink onto a point.
+    pub covariance_floor: f64,
+}
+
+impl Default for GaussianMixtureSpec {
+    fn default() -> Self {
+        Self {
+            components: None,
+            max_components: 30,
+            covariance: Covariance::Full,
+            restarts: 5,
+            covariance_floor: 1e-6,
+        }
+    }
+}
+
+impl GaussianMixtureSpec {
+    pub(super) fn check(&self) -> std::result::Result<(), BadValue> {
+        let count = |key: &str, value: usize, most: usize| {
+            let expected = format!("1 <= `{key}` <= {most}");
+            BadValue::unless((1..=most).contains(&value), key, &expected, value)
+        };
+        if let Some(k) = self.components {
+            count("components", k, 10_000)?;
+        }
+        count("max_components", self.max_components, 1000)?;
+        count("restarts", self.restarts, 1000)?;
+        BadValue::unless(
+            (1e-12..=1.0).contains(&self.covariance_floor),
+            "covariance_floor",
+            "1e-12 <= `covariance_floor` <= 1",
+            self.covariance_floor,
+        )
+    }
+}
+
+/// q(x) = sum_k w_k N(x; mu_k, Sigma_k), at the greatest likelihood of the training points that EM
+/// finds. It is fitted when it is built, takes no training steps, and has no gradients.
+pub struct GaussianMixture {
+    mixture: Gaussians,
+    covariance: Covariance,
+    dtype: DType,
+    device: Device,
+}
+
+impl GaussianMixture {
+    /// Fits `points` (n, dim), or takes the values of a file. Numbers are rounded to the format of
+    /// the parameters; densities are computed from those, in f64.
+    pub fn build(
+        spec: &GaussianMixtureSpec,
+        params: &Params,
+        dim: usize,
+        points: Option<Tensor>,
+    ) -> Result<Self> {
+        let fitted = match &points {
+            _ if params.is_loading() => None,
+            Some(points) => {
+                let rows = num::to_vec(points)?;
+                fit::fit(&rows, dim, spec, &params.stream("fit")?)
+            }
+            None => None,
+        };
+        if fitted.is_none() && !params.is_loading() {
+            return Err(Error::request(
+                "gaussian_mixture: expected training points; got none",
+            ));
+        }
+        let (log_weights, means, factors) = match fitted {
+            Some(g) => (g.log_weights, g.means, g.factors),
+            None => (Vec::new(), Vec::new(), Vec::new()),
+        };
+        let log_weights = params.any_shape("log_weights", false, |_| {
+            Ok(Tensor::from_slice(
+                &log_weights,
+                log_weights.len(),
+                &Device::Cpu,
+            )?)
+        })?;
+        let k = log_weights.elem_count();
+        let means = params.get("means", (k, dim), false, |_| {
+            num::from_rows(&means, dim, DType::F64, &Device::Cpu)
+        })?;
+        let factors = params.get("scale_tril", (k, dim, dim), false, |_| {
+            Ok(Tensor::from_vec(factors, (k, dim, dim), &Device::Cpu)?)
+        })?;
+        let log_weights = num::to_vec(&log_weights)?;
+        // Rounding must not leave a mass of its own.
+        let total = num::log_sum_exp_slice(&log_weights);
+        Ok(Self {
+            mixture: Gaussians::new(
+                dim,
+                log_weights.iter().map(|w| w - total).collect(),
+                num::to_vec(&means)?,
+                num::to_vec(&factors)?,
+            ),
+            covariance: spec.covariance,
+            dtype: params.dtype(),
+            device: params.device(),
+        })
+    }
+
+    fn rows(&self, x: &Tensor) -> Result<Vec<f64>> {
+        num::expect_points("gaussian_mixture", x, self.mixture.dim)?;
+        num::to_vec(x)
+    }
+}
+
+impl Distribution for GaussianMixture {
+    fn dim(&self) -> usize {
+        self.mixture.dim
+    }
+
+    fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        let values = self.mixture.log_density(&self.rows(x)?);
+        let n = values.len();
+        let values = Tensor::from_vec(values, n, &Device::Cpu)?;
+        Ok(values.to_dtype(self.dtype)?.to_device(&self.device)?)
+    }
+
+    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+        let rows = self.mixture.sample(n, rng);
+        num::from_rows(&rows, self.mixture.dim, self.dtype, &self.device)
+    }
+
+    /// Samples: nothing of the model is trained that they could have a gradient for.
+    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
+        let x = self.sample(n, rng)?;
+        let log_prob = self.log_prob(&x)?;
+        Draws::alike(x, log_prob)
+    }
+
+    fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
+        Ok(Some(self.mixture.likeliest(&self.rows(x)?)))
+    }
+
+    fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let of = self.mixture.responsibilities(&self.rows(x)?);
+        let k = self.mixture.len();
+        Ok(Some(num::from_rows(&of, k, self.dtype, &self.device)?))
+    }
+
+    /// With diagonal covariances.
+    fn components(&self) -> Result<Option<Components>> {
+        let (m, dim) = (&self.mixture, self.mixture.dim);
+        let diagonal = |factor: &[f64]| (0..dim).map(|d| factor[d * dim + d]).collect::<Vec<_>>();
+        Ok(
+            (self.covariance == Covariance::Diagonal).then(|| Components {
+                weights: m.log_weights.iter().map(|w| w.exp()).collect(),
+                means: m.means.clone(),
+                std_devs: m
+                    .factors
+                    .chunks_exact(dim * dim)
+                    .flat_map(diagonal)
+                    .collect(),
+            }),
+        )
+    }
+}
+
+impl Model for GaussianMixture {
+    fn phases(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
+    fn parameters(&self, _trained: usize) -> Option<usize> {
+        let (k, dim) = (self.mixture.len(), self.mixture.dim);
+        Some(fit::free_numbers(k, dim, self.covariance))
+    }
+}

@@ -1,0 +1,214 @@
+//! Mixtures of Gaussians with full covariances, in f64 on the host.
+
+use rayon::prelude::*;
+
+use crate::num::LN_2PI;
+use crate::rng::Rng;
+
+/// Points that are evaluated at once: all their joint densities fit the nearest cache.
+pub(super) const BLOCK: usize = 256;
+
+/// Joint densities that lie this many nats below the largest add nothing to a sum in f64.
+pub(super) const NOTHING: f64 = -40.0;
+
+/// p(x) = sum_k w_k N(x; mu_k, L_k L_k^T).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Gaussians {
+    pub dim: usize,
+    /// ln w_k, (K,)
+    pub log_weights: Vec<f64>,
+    /// mu_k, (K, D)
+    pub means: Vec<f64>,
+    /// L_k, lower triangular with a positive diagonal, (K, D, D)
+    pub factors: Vec<f64>,
+    /// L_k^-1, (K, D, D)
+    inverses: Vec<f64>,
+    /// L_k^-1 mu_k, (K, D)
+    offsets: Vec<f64>,
+    /// ln w_k - ln |L_k| - (D / 2) ln 2 pi
+    constants: Vec<f64>,
+}
+
+impl Gaussians {
+    pub fn new(dim: usize, log_weights: Vec<f64>, means: Vec<f64>, factors: Vec<f64>) -> Self {
+        let mut inverses = Vec::with_capacity(factors.len());
+        let mut offsets = Vec::with_capacity(means.len());
+        let mut constants = Vec::with_capacity(log_weights.len());
+        let each = factors.chunks_exact(dim * dim).zip(means.chunks_exact(dim));
+        for ((factor, mean), log_weight) in each.zip(&log_weights) {
+            let inverse = inverse_of_lower(factor, dim);
+            for row in inverse.chunks_exact(dim) {
+                offsets.push(row.iter().zip(mean).map(|(a, m)| a * m).sum());
+            }
+            inverses.extend(inverse);
+            let log_det: f64 = (0..dim).map(|d| factor[d * dim + d].ln()).sum();
+            constants.push(log_weight - log_det - 0.5 * LN_2PI * dim as f64);
+        }
+        Self {
+            dim,
+            log_weights,
+            means,
+            factors,
+            inverses,
+            offsets,
+            constants,
+        }
+    }
+
+    /// K.
+    pub fn len(&self) -> usize {
+        self.log_weights.len()
+    }
+
+    /// ln w_k N(x; mu_k, L_k L_k^T) of n points given as rows, a row of n numbers per component.
+    pub fn log_joint(&self, points: &[f64], joint: &mut Vec<f64>) {
+        let dim = self.dim;
+        let n = points.len() / dim;
+        // Column by column, so that the loops over points run along memory.
+        let mut columns = vec![0.0; dim * n];
+        for (i, point) in points.chunks_exact(dim).enumerate() {
+            for (d, v) in point.iter().enumerate() {
+                columns[d * n + i] = *v;
+            }
+        }
+        joint.clear();
+        joint.resize(self.len() * n, 0.0);
+        let mut y = vec![0.0; n];
+        for (k, to) in joint.chunks_exact_mut(n.max(1)).enumerate() {
+            to.fill(self.constants[k]);
+            for d in 0..dim {
+                y.fill(-self.offsets[k * dim + d]);
+                let row = (k * dim + d) * dim;
+                for (c, a) in self.inverses[row..=row + d].iter().enumerate() {
+                    if *a != 0.0 {
+                        for (y, x) in y.iter_mut().zip(&columns[c * n..(c + 1) * n]) {
+                            *y += a * x;
+                        }
+                    }
+                }
+                for (to, y) in to.iter_mut().zip(&y) {
+                    *to -= 0.5 * y * y;
+                }
+            }
+        }
+    }
+
+    /// ln p of points given as rows.
+    pub fn log_density(&self, points: &[f64]) -> Vec<f64> {
+        self.by_blocks(points, |n, joint, out: &mut Vec<f64>| {
+            for i in 0..n {
+                let max = largest(joint, n, i).1;
+                let sum: f64 = (i..joint.len())
+                    .step_by(n)
+                    .map(|at| joint[at] - max)
+                    .filter(|v| *v > NOTHING)
+                    .map(f64::exp)
+                    .sum();
+                // NaN among the coordinates is above nothing and below nothing.
+                out.push(if sum > 0.0 { max + sum.ln() } else { joint[i] });
+            }
+        })
+    }
+
+    /// P(k | x) of points given as rows: (n, K).
+    pub fn responsibilities(&self, points: &[f64]) -> Vec<f64> {
+        self.by_blocks(points, |n, joint, out: &mut Vec<f64>| {
+            for i in 0..n {
+                let max = largest(joint, n, i).1;
+                let first = out.len();
+                out.extend(
+                    (i..joint.len())
+                        .step_by(n)
+                        .map(|at| (joint[at] - max).exp()),
+                );
+                let sum: f64 = out[first..].iter().sum();
+                out[first..].iter_mut().for_each(|r| *r /= sum);
+            }
+        })
+    }
+
+    /// The likeliest component of points given as rows.
+    pub fn likeliest(&self, points: &[f64]) -> Vec<u64> {
+        self.by_blocks(points, |n, joint, out: &mut Vec<u64>| {
+            out.extend((0..n).map(|i| largest(joint, n, i).0 as u64));
+        })
+    }
+
+    /// `f(n, joint, out)` of the joint densities of block after block, the results in the order of
+    /// the points.
+    fn by_blocks<T: Send>(
+        &self,
+        points: &[f64],
+        f: impl Fn(usize, &[f64], &mut Vec<T>) + Sync,
+    ) -> Vec<T> {
+        let blocks = points.par_chunks(BLOCK * self.dim).map(|block| {
+            let (mut joint, mut out) = (Vec::new(), Vec::new());
+            self.log_joint(block, &mut joint);
+            f(block.len() / self.dim, &joint, &mut out);
+            out
+        });
+        blocks.collect::<Vec<_>>().into_iter().flatten().collect()
+    }
+
+    /// `n` samples as rows.
+    pub fn sample(&self, n: usize, rng: &mut Rng) -> Vec<f64> {
+        let dim = self.dim;
+        let weights: Vec<f64> = self.log_weights.iter().map(|w| w.exp()).collect();
+        let mut rows = Vec::with_capacity(n * dim);
+        let mut noise = vec![0.0; dim];
+        for _ in 0..n {
+            let k = rng.categorical(&weights);
+            noise.fill_with(|| rng.normal());
+            let factor = &self.factors[k * dim * dim..(k + 1) * dim * dim];
+            for (d, row) in factor.chunks_exact(dim).enumerate() {
+                let moved: f64 = row.iter().zip(&noise).map(|(l, e)| l * e).sum();
+                rows.push(self.means[k * dim + d] + moved);
+            }
+        }
+        rows
+    }
+}
+
+/// Index and value of the largest joint density of point `i` of `n`.
+pub(super) fn largest(joint: &[f64], n: usize, i: usize) -> (usize, f64) {
+    let mut best = (0, f64::NEG_INFINITY);
+    for (k, v) in joint[i..].iter().step_by(n).enumerate() {
+        if *v > best.1 {
+            best = (k, *v);
+        }
+    }
+    best
+}
+
+fn inverse_of_lower(factor: &[f64], dim: usize) -> Vec<f64> {
+    let mut inverse = vec![0.0; dim * dim];
+    for c in 0..dim {
+        inverse[c * dim + c] = 1.0 / factor[c * dim + c];
+        for r in c + 1..dim {
+            let sum: f64 = (c..r)
+                .map(|m| factor[r * dim + m] * inverse[m * dim + c])
+                .sum();
+            inverse[r * dim + c] = -sum / factor[r * dim + r];
+        }
+    }
+    inverse
+}
+
+/// L of a symmetric positive definite matrix L L^T; `None` if it is not.
+pub(super) fn cholesky(matrix: &[f64], dim: usize) -> Option<Vec<f64>> {
+    let mut l = vec![0.0; dim * dim];
+    for r in 0..dim {
+        for c in 0..=r {
+            let sum: f64 = (0..c).map(|m| l[r * dim + m] * l[c * dim + m]).sum();
+            let rest = matrix[r * dim + c] - sum;
+            if r > c {
+                l[r * dim + c] = rest / l[c * dim + c];
+            } else if rest > 0.0 {
+                l[r * dim + r] = rest.sqrt();
+            } else {
+                return None;
+            }
+        }
+    }
+    Some(l)
+}

@@ -1,0 +1,190 @@
+//! Sums of Gaussian kernels over points in a k-d tree (Bentley 1975).
+
+/// Points of a leaf at most.
+const LEAF: usize = 24;
+
+/// Terms that lie this many nats below the largest are left out: of n points they are less than
+/// 1.3e-14 n of the sum.
+const NOTHING: f64 = 32.0;
+
+enum Node {
+    /// Rows `from..to`.
+    Leaf { from: usize, to: usize },
+    /// Places of the two halves.
+    Inner { first: usize, second: usize },
+}
+
+/// Points, cut in halves along the widest side again and again.
+pub(super) struct Tree {
+    dim: usize,
+    /// The points, leaf by leaf.
+    rows: Vec<f64>,
+    nodes: Vec<Node>,
+    /// Lowest and highest coordinates of each node's points: 2 D numbers a node.
+    boxes: Vec<f64>,
+}
+
+/// A point where kernels are summed up.
+struct Query<'a> {
+    x: &'a [f64],
+    /// A row that is left out.
+    without: usize,
+}
+
+impl Tree {
+    /// Of points given as rows, at least one.
+    pub fn new(points: &[f64], dim: usize) -> Self {
+        let n = points.len() / dim;
+        let mut tree = Self {
+            dim,
+            rows: Vec::with_capacity(points.len()),
+            nodes: Vec::new(),
+            boxes: Vec::new(),
+        };
+        let mut order: Vec<usize> = (0..n).collect();
+        tree.grow(points, &mut order);
+        tree
+    }
+
+    /// Adds the node of the points that `order` names; returns its place.
+    fn grow(&mut self, points: &[f64], order: &mut [usize]) -> usize {
+        let dim = self.dim;
+        let mut sides = vec![(f64::INFINITY, f64::NEG_INFINITY); dim];
+        for i in order.iter() {
+            for (side, v) in sides.iter_mut().zip(&points[i * dim..]) {
+                *side = (side.0.min(*v), side.1.max(*v));
+            }
+        }
+        let here = self.nodes.len();
+        let from = self.rows.len() / dim;
+        self.boxes.extend(sides.iter().map(|s| s.0));
+        self.boxes.extend(sides.iter().map(|s| s.1));
+        self.nodes.push(Node::Leaf {
+            from,
+            to: from + order.len(),
+        });
+        let widths = sides.iter().map(|s| s.1 - s.0).enumerate();
+        let widest = widths.max_by(|a, b| a.1.total_cmp(&b.1));
+        match widest {
+            Some((d, width)) if order.len() > LEAF && width > 0.0 => {
+                let at = |i: &usize| points[i * dim + d];
+                let middle = order.len() / 2;
+                order.select_nth_unstable_by(middle, |a, b| {
+                    at(a).total_cmp(&at(b)).then_with(|| a.cmp(b))
+                });
+                let (low, high) = order.split_at_mut(middle);
+                // What a selection leaves on either side has no order that one may rely on.
+                low.sort_unstable();
+                high.sort_unstable();
+                let first = self.grow(points, low);
+                let second = self.grow(points, high);
+                self.nodes[here] = Node::Inner { first, second };
+            }
+            _ => {
+                for i in order.iter() {
+                    self.rows.extend(&points[i * dim..(i + 1) * dim]);
+                }
+            }
+        }
+        here
+    }
+
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        self.rows.len() / self.dim
+    }
+
+    /// Point `i`, in the order of the tree.
+    pub fn row(&self, i: usize) -> &[f64] {
+        &self.rows[i * self.dim..(i + 1) * self.dim]
+    }
+
+    /// ln sum_j exp(-|x - x_j|^2 / (2 h^2)) over all points but the one in place `without`.
+    pub fn log_sum(&self, x: &[f64], h: f64, without: Option<usize>) -> f64 {
+        if x.iter().any(|v| v.is_nan()) {
+            return f64::NAN;
+        }
+        let query = Query {
+            x,
+            without: without.unwrap_or(usize::MAX),
+        };
+        let mut near = f64::INFINITY;
+        self.nearest(0, &query, &mut near);
+        if !near.is_finite() {
+            return -0.5 * near / (h * h);
+        }
+        let (scale, beyond) = (-0.5 / (h * h), near + 2.0 * NOTHING * h * h);
+        let mut sum = 0.0;
+        self.sum(
+            0,
+            &query,
+            &mut |d2| {
+                if d2 < beyond {
+                    sum += ((d2 - near) * scale).exp();
+                }
+            },
+            beyond,
+        );
+        near * scale + sum.ln()
+    }
+
+    /// Squared distance to a node's box.
+    fn to_box(&self, node: usize, x: &[f64]) -> f64 {
+        let (low, high) = self.boxes[2 * node * self.dim..][..2 * self.dim].split_at(self.dim);
+        x.iter()
+            .zip(low.iter().zip(high))
+            .map(|(x, (low, high))| {
+                let outside = (low - x).max(x - high).max(0.0);
+                outside * outside
+            })
+            .sum()
+    }
+
+    fn nearest(&self, node: usize, query: &Query<'_>, near: &mut f64) {
+        match self.nodes[node] {
+            Node::Leaf { from, to } => {
+                for i in (from..to).filter(|i| *i != query.without) {
+                    *near = near.min(distance2(query.x, self.row(i)));
+                }
+            }
+            Node::Inner { first, second } => {
+                let (a, b) = (self.to_box(first, query.x), self.to_box(second, query.x));
+                let ordered = if b < a {
+                    [(b, second), (a, first)]
+                } else {
+                    [(a, first), (b, second)]
+                };
+                for (distance, child) in ordered {
+                    if distance < *near {
+                        self.nearest(child, query, near);
+                    }
+                }
+            }
+        }
+    }
+
+    /// `add` of the squared distances to all points that may be nearer than `beyond`.
+    fn sum(&self, node: usize, query: &Query<'_>, add: &mut impl FnMut(f64), beyond: f64) {
+        if self.to_box(node, query.x) >= beyond {
+            return;
+        }
+        match self.nodes[node] {
+            Node::Leaf { from, to } => {
+                for i in (from..to).filter(|i| *i != query.without) {
+                    add(distance2(query.x, self.row(i)));
+                }
+            }
+            Node::Inner { first, second } => {
+                self.sum(first, query, add, beyond);
+                self.sum(second, query, add, beyond);
+            }
+        }
+    }
+}
+
+fn distance2(a: &[f64], b: &[f64]) -> f64 {
+    if let (&[a, b], &[c, d]) = (a, b) {
+        return (a - c) * (a - c) + (b - d) * (b - d);
+    }
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
+}
