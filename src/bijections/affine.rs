@@ -125,6 +125,10 @@ impl Transformer for Affine {
         vec![0.0; 2 * dim]
     }
 
+    fn owner(&self, output: usize, dim: usize) -> usize {
+        output % dim
+    }
+
     fn forward_and_log_det(&self, z: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)> {
         let (log_scale, shift) = self.parameters(theta)?;
         let x = ((z * log_scale.exp()?)? + shift)?;

@@ -19,6 +19,8 @@ pub trait Transformer: Send + Sync {
     /// The raw parameters of `dim` coordinates at which the map is the identity; their number is
     /// what a conditioner must put out.
     fn start(&self, dim: usize) -> Vec<f64>;
+    /// Which of `dim` coordinates, counted from 0, raw parameter number `output` belongs to.
+    fn owner(&self, output: usize, dim: usize) -> usize;
     /// z (n, dim), theta (n, outputs) -> x and log|det dx/dz| (n,).
     fn forward_and_log_det(&self, z: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)>;
     /// x (n, dim), theta (n, outputs) -> z and log|det dz/dx| (n,).

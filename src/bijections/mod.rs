@@ -6,6 +6,7 @@ use crate::Result;
 use crate::{kernels, num};
 
 pub mod affine;
+pub mod autoregressive;
 pub mod chain;
 pub mod coupling;
 pub mod linear;
@@ -21,6 +22,7 @@ mod golden;
 #[cfg(test)]
 mod laws;
 
+pub use autoregressive::{MaskedAutoregressiveSpec, MaskedAutoregressiveSplineSpec};
 pub use spec::{
     AffineCouplingSpec, BijectionSpec, Built, ElementwiseInit, ElementwiseSpec, LinearSpec, Mixing,
     Order, PermutationSpec, PlanarSpec, RadialSpec, SplineCouplingSpec,

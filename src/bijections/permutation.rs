@@ -42,6 +42,14 @@ impl Permutation {
         Ok(Self { order, inverse })
     }
 
+    /// The map the other way round.
+    pub fn inverse(&self) -> Self {
+        Self {
+            order: self.inverse.clone(),
+            inverse: self.order.clone(),
+        }
+    }
+
     fn reorder(&self, v: &Tensor, order: &Tensor) -> Result<(Tensor, Tensor)> {
         let n = num::expect_points("permutation", v, self.dim())?;
         let zero = Tensor::zeros(n, v.dtype(), v.device())?;

@@ -3,7 +3,10 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{affine, chain, coupling, linear, permutation, planar, pull_back, radial, Bijection};
+use super::{
+    affine, autoregressive, chain, coupling, linear, permutation, planar, pull_back, radial,
+    Bijection, MaskedAutoregressiveSpec, MaskedAutoregressiveSplineSpec,
+};
 use crate::error::BadValue;
 use crate::nn::mlp::{check_hidden, Activation};
 use crate::nn::Params;
@@ -18,6 +21,10 @@ pub enum BijectionSpec {
     AffineCoupling(AffineCouplingSpec),
     /// A stack of rational-quadratic spline couplings.
     SplineCoupling(SplineCouplingSpec),
+    /// A stack of affine masked autoregressive layers (MAF).
+    MaskedAutoregressive(MaskedAutoregressiveSpec),
+    /// A stack of masked autoregressive layers with rational-quadratic splines.
+    MaskedAutoregressiveSpline(MaskedAutoregressiveSplineSpec),
     /// A scale and a shift for every coordinate.
     Elementwise(ElementwiseSpec),
     /// A learned invertible matrix.
@@ -193,6 +200,14 @@ impl BijectionSpec {
                     Ok(Box::new(coupling::Coupling::spline(p, dim, layer, s)?))
                 })
             }
+            Self::MaskedAutoregressive(s) => {
+                let layer = |p: &Params, layer| autoregressive::affine(p, dim, layer, s);
+                return coupling::stack(params, dim, points, s.layers, Mixing::None, layer);
+            }
+            Self::MaskedAutoregressiveSpline(s) => {
+                let layer = |p: &Params, layer| autoregressive::spline(p, dim, layer, s);
+                return coupling::stack(params, dim, points, s.layers, Mixing::None, layer);
+            }
             Self::Chain(members) => return chain::build(members, params, dim, points),
             Self::Elementwise(s) => match (s.init, &points) {
                 (ElementwiseInit::Data, Some(points)) => {
@@ -225,7 +240,7 @@ impl BijectionSpec {
         };
         let spline = SplineCouplingSpec {
             layers: 2,
-            hidden,
+            hidden: hidden.clone(),
             activation: Activation::Tanh,
             bins: 4,
             tail_bound: 3.0,
@@ -235,6 +250,21 @@ impl BijectionSpec {
             mixing,
             ..affine.clone()
         };
+        let autoregressive = |order| MaskedAutoregressiveSpec {
+            layers: 3,
+            hidden: vec![5, 3],
+            activation: Activation::Tanh,
+            order,
+            ..MaskedAutoregressiveSpec::default()
+        };
+        let autoregressive_spline = MaskedAutoregressiveSplineSpec {
+            layers: 2,
+            hidden,
+            activation: Activation::Tanh,
+            bins: 4,
+            tail_bound: 3.0,
+            order: Order::Reverse,
+        };
         vec![
             ("affine_coupling", Self::AffineCoupling(affine.clone())),
             (
@@ -242,6 +272,18 @@ impl BijectionSpec {
                 Self::AffineCoupling(mixed(Mixing::Linear)),
             ),
             ("spline_coupling", Self::SplineCoupling(spline.clone())),
+            (
+                "masked_autoregressive (reverse)",
+                Self::MaskedAutoregressive(autoregressive(Order::Reverse)),
+            ),
+            (
+                "masked_autoregressive (shuffle)",
+                Self::MaskedAutoregressive(autoregressive(Order::Shuffle)),
+            ),
+            (
+                "masked_autoregressive_spline",
+                Self::MaskedAutoregressiveSpline(autoregressive_spline),
+            ),
             ("elementwise", Self::Elementwise(ElementwiseSpec::default())),
             ("linear", Self::Linear(LinearSpec {})),
             (
@@ -272,33 +314,17 @@ impl BijectionSpec {
     pub fn check(&self) -> std::result::Result<(), BadValue> {
         match self {
             Self::AffineCoupling(s) => check_stack(s.layers, &s.hidden)
-                .and_then(|()| {
-                    BadValue::unless(
-                        s.log_scale_bound > 0.0 && s.log_scale_bound <= 20.0,
-                        "log_scale_bound",
-                        "0 < `log_scale_bound` <= 20",
-                        s.log_scale_bound,
-                    )
-                })
+                .and_then(|()| check_log_scale_bound(s.log_scale_bound))
                 .map_err(|e| e.below("affine_coupling")),
             Self::SplineCoupling(s) => check_stack(s.layers, &s.hidden)
-                .and_then(|()| {
-                    BadValue::unless(
-                        (1..=128).contains(&s.bins),
-                        "bins",
-                        "1 <= `bins` <= 128",
-                        s.bins,
-                    )
-                })
-                .and_then(|()| {
-                    BadValue::unless(
-                        (1e-6..=1e6).contains(&s.tail_bound),
-                        "tail_bound",
-                        "1e-6 <= `tail_bound` <= 1e6",
-                        s.tail_bound,
-                    )
-                })
+                .and_then(|()| check_spline(s.bins, s.tail_bound))
                 .map_err(|e| e.below("spline_coupling")),
+            Self::MaskedAutoregressive(s) => check_stack(s.layers, &s.hidden)
+                .and_then(|()| check_log_scale_bound(s.log_scale_bound))
+                .map_err(|e| e.below("masked_autoregressive")),
+            Self::MaskedAutoregressiveSpline(s) => check_stack(s.layers, &s.hidden)
+                .and_then(|()| check_spline(s.bins, s.tail_bound))
+                .map_err(|e| e.below("masked_autoregressive_spline")),
             Self::Elementwise(_) | Self::Linear(_) | Self::Permutation(_) => Ok(()),
             Self::Planar(s) => check_layers(s.layers).map_err(|e| e.below("planar")),
             Self::Radial(s) => check_layers(s.layers).map_err(|e| e.below("radial")),
@@ -325,4 +351,28 @@ fn check_layers(layers: usize) -> std::result::Result<(), BadValue> {
 fn check_stack(layers: usize, hidden: &[usize]) -> std::result::Result<(), BadValue> {
     check_layers(layers)?;
     check_hidden(hidden)
+}
+
+fn check_log_scale_bound(bound: f64) -> std::result::Result<(), BadValue> {
+    BadValue::unless(
+        bound > 0.0 && bound <= 20.0,
+        "log_scale_bound",
+        "0 < `log_scale_bound` <= 20",
+        bound,
+    )
+}
+
+fn check_spline(bins: usize, tail_bound: f64) -> std::result::Result<(), BadValue> {
+    BadValue::unless(
+        (1..=128).contains(&bins),
+        "bins",
+        "1 <= `bins` <= 128",
+        bins,
+    )?;
+    BadValue::unless(
+        (1e-6..=1e6).contains(&tail_bound),
+        "tail_bound",
+        "1e-6 <= `tail_bound` <= 1e6",
+        tail_bound,
+    )
 }

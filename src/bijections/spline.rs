@@ -58,6 +58,10 @@ impl Transformer for Spline {
         one.repeat(dim)
     }
 
+    fn owner(&self, output: usize, _dim: usize) -> usize {
+        output / self.per_coordinate()
+    }
+
     fn forward_and_log_det(&self, z: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)> {
         let (x, log_slope) = self.knots(z, theta)?.inverse(z)?;
         Ok((x, num::row_sum(&log_slope)?))

@@ -84,6 +84,14 @@ const BIJECTIONS: &[Line] = &[
         "spline_coupling",
         "a stack of rational-quadratic spline couplings (Durkan et al. 2019)",
     ),
+    (
+        "masked_autoregressive",
+        "a stack of masked autoregressive layers (MAF, Papamakarios et al. 2017)",
+    ),
+    (
+        "masked_autoregressive_spline",
+        "the same with rational-quadratic splines (Durkan et al. 2019)",
+    ),
     ("elementwise", "a scale and a shift for every coordinate"),
     ("linear", "a learned invertible matrix"),
     ("permutation", "a fixed reordering of the coordinates"),

@@ -54,6 +54,13 @@ impl<P> Conditioner<P> {
 }
 
 impl Conditioner<Slot> {
+    /// Places of all weights and biases.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.layers
+            .iter()
+            .flat_map(|(w, b)| w.iter().chain([b]).copied())
+    }
+
     /// Outputs of all hidden layers together.
     pub(crate) fn hidden(&self) -> usize {
         let hidden = self.layers.len().saturating_sub(1);

@@ -2,18 +2,22 @@
 
 use std::ops::Range;
 
-use super::conditioner::{self, Conditioner, Slot};
+use super::conditioner::{Conditioner, Slot};
 use super::product::TILE;
 use super::simd::Simd;
 
+mod autoregressive;
 mod coupling;
 mod elementwise;
 mod linear;
 mod permutation;
 
+use autoregressive::Autoregressive;
 use coupling::Coupling;
 use elementwise::Elementwise;
 use linear::Linear;
+
+pub use autoregressive::{LayerMask, Masks};
 
 /// What moves the coordinates of a coupling.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +55,18 @@ pub enum Layer<P> {
         /// From the kept coordinates to the transformer's parameters.
         conditioner: Conditioner<P>,
     },
+    /// Every coordinate is moved as those before it decide.
+    Autoregressive {
+        /// How.
+        transformer: Transformer,
+        /// D
+        dim: usize,
+        /// The transformer's parameters of the first coordinate: a conditioner without inputs.
+        first: Conditioner<P>,
+        /// From coordinates 1 to D - 1 to the parameters of 2 to D, if D > 1; without masks every
+        /// output sees every input.
+        rest: Option<(Conditioner<P>, Option<Masks>)>,
+    },
     /// x = z e^s + t
     Elementwise {
         /// s, (1, D)
@@ -87,6 +103,17 @@ impl<P> Layer<P> {
                 kept,
                 moved,
                 conditioner: conditioner.map(place),
+            },
+            Self::Autoregressive {
+                transformer,
+                dim,
+                first,
+                rest,
+            } => Layer::Autoregressive {
+                transformer,
+                dim,
+                first: first.map(place),
+                rest: rest.map(|(net, masks)| (net.map(place), masks)),
             },
             Self::Elementwise { log_scale, shift } => Layer::Elementwise {
                 log_scale: place(log_scale),
@@ -144,6 +171,7 @@ pub(crate) struct PassBack<'a> {
 /// A layer as the code that knows it.
 enum Known<'l> {
     Coupling(Coupling<'l>),
+    Autoregressive(Autoregressive<'l>),
     Elementwise(Elementwise),
     Linear(Linear),
     Permutation(&'l [usize]),
@@ -159,10 +187,21 @@ impl Layer<Slot> {
                 conditioner,
             } => Known::Coupling(Coupling {
                 transformer: *transformer,
-                kept,
-                moved,
+                kept: kept.clone(),
+                moved: moved.clone(),
                 conditioner,
             }),
+            Self::Autoregressive {
+                transformer,
+                dim,
+                first,
+                rest,
+            } => Known::Autoregressive(Autoregressive::new(
+                *transformer,
+                *dim,
+                first,
+                rest.as_ref(),
+            )),
             Self::Elementwise { log_scale, shift } => Known::Elementwise(Elementwise {
                 log_scale: *log_scale,
                 shift: *shift,
@@ -180,10 +219,22 @@ impl Layer<Slot> {
         }
     }
 
+    /// The conditioner with weights left out, and its masks.
+    fn masked(&self) -> Option<(&Conditioner<Slot>, &Masks)> {
+        match self {
+            Self::Autoregressive {
+                rest: Some((net, Some(masks))),
+                ..
+            } => Some((net, masks)),
+            _ => None,
+        }
+    }
+
     /// Numbers that [`Layer::derive`] writes.
     pub(crate) fn derived(&self) -> usize {
         match self.known() {
             Known::Coupling(_) | Known::Permutation(_) => 0,
+            Known::Autoregressive(_) => self.masked().map_or(0, |(_, masks)| masks.derived()),
             Known::Elementwise(l) => l.derived(),
             Known::Linear(l) => l.derived(),
         }
@@ -193,6 +244,11 @@ impl Layer<Slot> {
     pub(crate) fn derive(&self, params: &[f32], to: &mut [f32]) {
         match self.known() {
             Known::Coupling(_) | Known::Permutation(_) => {}
+            Known::Autoregressive(_) => {
+                if let Some((net, masks)) = self.masked() {
+                    masks.derive(net, params, to);
+                }
+            }
             Known::Elementwise(l) => l.derive(params, to),
             Known::Linear(l) => l.derive(params, to),
         }
@@ -202,15 +258,16 @@ impl Layer<Slot> {
     pub(crate) fn finish(&self, params: &[f32], by_derived: &[f32], gradient: &mut [f32]) {
         if let Known::Linear(l) = self.known() {
             l.finish(params, by_derived, gradient);
+        } else if let Some((net, masks)) = self.masked() {
+            masks.finish(net, by_derived, gradient);
         }
     }
 
     /// Numbers per tile that the way back needs.
     pub(crate) fn saved(&self) -> usize {
-        match self {
-            Self::Coupling { conditioner, .. } => {
-                (conditioner.hidden() + conditioner.outputs()) * TILE
-            }
+        match self.known() {
+            Known::Coupling(l) => l.saved(),
+            Known::Autoregressive(l) => l.saved(),
             _ => 0,
         }
     }
@@ -219,6 +276,10 @@ impl Layer<Slot> {
     pub(crate) fn added(&self) -> Vec<Slot> {
         match self {
             Self::Coupling { .. } | Self::Permutation { .. } => Vec::new(),
+            Self::Autoregressive { .. } => match self.masked() {
+                Some((net, _)) => net.slots().collect(),
+                None => Vec::new(),
+            },
             Self::Elementwise { log_scale, shift } => vec![*log_scale, *shift],
             Self::Linear {
                 lower,
@@ -230,9 +291,10 @@ impl Layer<Slot> {
 
     /// Scratch of the way back.
     pub(crate) fn scratch(&self) -> usize {
-        match self {
-            Self::Coupling { conditioner, .. } => conditioner::scratch(conditioner),
-            Self::Linear { log_diagonal, .. } => log_diagonal.len * TILE,
+        match self.known() {
+            Known::Coupling(l) => l.scratch(),
+            Known::Autoregressive(l) => l.scratch(),
+            Known::Linear(l) => l.log_diagonal.len * TILE,
             _ => 0,
         }
     }
@@ -253,6 +315,7 @@ impl Layer<Slot> {
     pub(crate) fn products(&self) -> usize {
         match self {
             Self::Coupling { conditioner, .. } => conditioner.products(),
+            Self::Autoregressive { rest, .. } => rest.as_ref().map_or(0, |(net, _)| net.products()),
             _ => 0,
         }
     }
@@ -261,6 +324,7 @@ impl Layer<Slot> {
     pub(crate) fn to_base<S: Simd>(&self, s: S, pass: Pass<'_>) {
         match self.known() {
             Known::Coupling(l) => l.to_base(s, pass),
+            Known::Autoregressive(l) => l.to_base(s, pass),
             Known::Elementwise(l) => l.to_base(s, pass),
             Known::Linear(l) => l.to_base(s, pass),
             Known::Permutation(order) => permutation::to_base(order, pass.from, pass.to),
@@ -271,6 +335,7 @@ impl Layer<Slot> {
     pub(crate) fn to_data<S: Simd>(&self, s: S, pass: Pass<'_>) {
         match self.known() {
             Known::Coupling(l) => l.to_data(s, pass),
+            Known::Autoregressive(l) => l.to_data(s, pass),
             Known::Elementwise(l) => l.to_data(s, pass),
             Known::Linear(l) => l.to_data(pass),
             Known::Permutation(order) => permutation::to_data(order, pass.from, pass.to),
@@ -281,6 +346,7 @@ impl Layer<Slot> {
     pub(crate) fn back<S: Simd>(&self, s: S, pass: PassBack<'_>) {
         match self.known() {
             Known::Coupling(l) => l.back(s, pass),
+            Known::Autoregressive(l) => l.back(s, pass),
             Known::Elementwise(l) => l.back(pass),
             Known::Linear(l) => l.back(s, pass),
             Known::Permutation(order) => permutation::back(pass.gradient, order),

@@ -36,7 +36,7 @@ pub use base::Base;
 pub use conditioner::{Activation, Conditioner, Slot};
 pub use flat::{BETA1, BETA2, EPSILON};
 pub use fused::{Fused, FusedTraining};
-pub use layer::{Layer, Transformer};
+pub use layer::{Layer, LayerMask, Masks, Transformer};
 pub use simd::Isa;
 
 /// Which kernels a model is built with.

@@ -91,9 +91,11 @@ fn apart(got: &[f64], expected: &[f64]) -> f64 {
     off / norm(&mut expected.iter().copied()).max(1e-3)
 }
 
-const KINDS: [&str; 5] = [
+const KINDS: [&str; 7] = [
     "flow = { bijection.affine_coupling = { layers = 3, hidden = [20, 20] }, base.mixture = { components = 4, init = \"random\" } }",
     "flow = { bijection.spline_coupling = { layers = 2, hidden = [20], bins = 5 } }",
+    "flow = { bijection.masked_autoregressive = { layers = 3, hidden = [20, 20] }, base.mixture = { components = 4, init = \"random\" } }",
+    "flow = { bijection.masked_autoregressive_spline = { layers = 2, hidden = [20], bins = 5, order = \"shuffle\" } }",
     "flow = { bijection.chain = [{ linear = {} }, { permutation = {} }, { elementwise = {} }] }",
     "rad = { layers = 3, hidden = [20], interleave = [\"linear\"] }",
     "rad = { layers = 3, hidden = [20], gates = \"flat\" }",

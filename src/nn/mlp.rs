@@ -8,6 +8,10 @@ use crate::error::BadValue;
 use crate::kernels;
 use crate::Result;
 
+mod masked;
+
+pub use masked::MaskedMlp;
+
 /// Nonlinearity between two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +36,15 @@ impl Activation {
             Self::Silu => v.silu()?,
             Self::Gelu => v.gelu_erf()?,
         })
+    }
+
+    /// As the fused kernels know it, if they do.
+    fn kernel(self) -> Option<kernels::Activation> {
+        match self {
+            Self::Relu => Some(kernels::Activation::Relu),
+            Self::Tanh => Some(kernels::Activation::Tanh),
+            Self::Silu | Self::Gelu => None,
+        }
     }
 
     // Keeps the variance of the signal: 2/inputs behind a rectifier (He et al. 2015), 1/inputs
@@ -129,11 +142,7 @@ impl Mlp {
     pub fn kernel(&self) -> Option<kernels::Conditioner<Tensor>> {
         Some(kernels::Conditioner {
             layers: self.layers.clone(),
-            activation: match self.activation {
-                Activation::Relu => kernels::Activation::Relu,
-                Activation::Tanh => kernels::Activation::Tanh,
-                Activation::Silu | Activation::Gelu => return None,
-            },
+            activation: self.activation.kernel()?,
         })
     }
 

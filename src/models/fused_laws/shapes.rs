@@ -19,6 +19,11 @@ fn faults(
     let exact_x = x.to_dtype(DType::F64).unwrap();
     let log_q = twins.fused.log_prob(&x).unwrap();
     let exact = twins.exact.log_prob(&exact_x).unwrap();
+    // Points that random weights throw a thousand standard deviations out: scales are at their
+    // bounds there, and the slopes of bounded numbers are differences that rounding eats up.
+    if to_vec(&exact).unwrap().iter().any(|q| *q < -1e6) {
+        return Ok(());
+    }
     for (i, (g, e)) in to_vec(&log_q)
         .unwrap()
         .iter()
@@ -103,7 +108,7 @@ fn faults(
     Ok(())
 }
 
-const TRANSFORMERS: usize = 6;
+const KINDS_OF_STACK: usize = 9;
 
 /// An experiment file's model table for these choices.
 fn text(
@@ -133,7 +138,16 @@ fn text(
              {{ permutation = {{ order = \"shuffle\" }} }}, {{ {affine} }}], base.{base} }}"
         ),
         4 => format!("rad = {{ {net}, base.{base}, interleave = [\"affine_coupling\", \"linear\"] }}"),
-        _ => format!("rad = {{ {net}, base.{base}, gates = \"flat\" }}"),
+        5 => format!("rad = {{ {net}, base.{base}, gates = \"flat\" }}"),
+        6 => format!("flow = {{ bijection.masked_autoregressive = {{ {net} }}, base.{base} }}"),
+        7 => format!(
+            "flow = {{ bijection.masked_autoregressive_spline = {{ {net}, bins = {bins} }}, base.{base}, \
+             standardise = false }}"
+        ),
+        _ => format!(
+            "flow = {{ bijection.chain = [{{ linear = {{}} }}, {{ masked_autoregressive = {{ {net}, \
+             order = \"shuffle\" }} }}, {{ {affine} }}], base.{base} }}"
+        ),
     }
 }
 
@@ -144,7 +158,7 @@ fn any_shape_agrees_with_plain_double_precision() {
     let dim = prop_oneof![Just(1usize), Just(2), Just(3), Just(5)];
     let n = prop_oneof![Just(1usize), Just(7), Just(64), Just(65), Just(200)];
     let case = (
-        0..TRANSFORMERS,
+        0..KINDS_OF_STACK,
         hidden,
         1usize..4,
         any::<bool>(),
@@ -155,7 +169,7 @@ fn any_shape_agrees_with_plain_double_precision() {
     let isas = Isa::available();
     // A fixed seed: a case that fails today fails tomorrow.
     let config = Config {
-        cases: 60,
+        cases: 90,
         failure_persistence: None,
         ..Config::default()
     };
@@ -190,6 +204,10 @@ fn large_shapes_agree_with_plain_double_precision() {
             (5, vec![64], 2, 1000),
             (0, vec![64, 64], 2, 1000),
             (1, vec![64, 64], 2, 1),
+            (6, vec![256, 37], 32, 130),
+            (6, vec![64, 64], 2, 1000),
+            (7, vec![37, 20], 32, 65),
+            (8, vec![64, 64], 5, 1),
         ] {
             let text = text(kind, &hidden, 2, false, 8, 8);
             if let Err(why) = faults(&text, dim, n, 5, isa, 0.02) {
