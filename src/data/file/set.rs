@@ -64,7 +64,7 @@ impl FileRecord {
         if self.duplicates > 0 {
             all.push(format!(
                 "{} of {} points of {} are equal to an earlier one: a density can grow without bound \
-                 on such points, and some are in training and test alike",
+                 on such points, and may stand in training and test alike",
                 self.duplicates, self.rows, self.file
             ));
         }

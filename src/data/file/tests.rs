@@ -146,7 +146,7 @@ fn columns_that_are_not_there_are_refused() {
         ("columns = [0, 3]", "columns: expected columns 0 to 2; got 3"),
         ("columns = [0, \"length\"]", "every column once"),
         ("columns = [0, 2]\nlabel = \"kind\"", "none of them the label"),
-        ("label = \"length\"", "label: expected a column of classes that come up again and again; got 4 different values in 4 rows"),
+        ("label = \"length\"\ncolumns = [1]", "label: expected a column of classes that come up again and again; got 4 different values in 4 rows"),
         ("label = 7", "label: expected columns 0 to 2; got 7"),
         ("header = false\ncolumns = [\"length\"]", "without a header"),
     ];
