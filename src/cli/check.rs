@@ -1,5 +1,7 @@
 //! `mdn check`
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::common::FileArgs;
@@ -12,8 +14,8 @@ use crate::{Error, Result};
 
 /// Check an experiment file and show what it means
 ///
-/// Prints the data sets and problems (with dimension, modes and entropy where they are known), the
-/// models, the number of runs, and with --resolved the whole file with every default filled in.
+/// Prints the data sets and problems (with dimension, modes and entropy where they are known; of
+/// files of data the columns, classes and splits), the models, the number of runs, and with --resolved the whole file with every default filled in.
 #[derive(Debug, Clone, Args)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
@@ -29,7 +31,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit> {
         warn(&text);
     }
     let text = if args.resolved {
-        plan.config.to_toml()?
+        let folder = args.file.file.parent().unwrap_or(Path::new(""));
+        plan.config.clone().from_folder(folder).to_toml()?
     } else {
         summary(&plan)?
     };
@@ -59,9 +62,20 @@ fn summary(plan: &Plan) -> Result<String> {
         let kind = kind_of(spec)? + if mark { " (reference)" } else { "" };
         models.push(vec![name.clone(), kind]);
     }
+    let mut files = String::new();
+    for (name, spec) in &config.data {
+        let found = spec.clone().settle();
+        let found = found.map_err(|e| Error::request(format!("data.{name}: {e}")))?;
+        if let Some(found) = found {
+            files += &format!("{name}: {found}\n");
+        }
+    }
+    if !files.is_empty() {
+        files = format!("\n{files}");
+    }
     let seeds: Vec<_> = config.seeds.iter().map(u64::to_string).collect();
     Ok(format!(
-        "{}\n{}\n{} runs of `{}`: {} data or problems x {} models x {} seeds ({}), {} steps of {} points each\n",
+        "{}{files}\n{}\n{} runs of `{}`: {} data or problems x {} models x {} seeds ({}), {} steps of {} points each\n",
         columns(&data),
         columns(&models),
         plan.runs.len(),

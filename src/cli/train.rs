@@ -24,6 +24,7 @@ use crate::{Error, Result};
 ///
 /// Each run writes to DIR/<experiment>/<data>/<model>/seed-<n>/:
 ///   config.toml          the run as an experiment file of its own, every default filled in
+///   data.toml            points, bad rows, classes and splits of data from a file
 ///   history.csv          loss and gradient norm by step
 ///   rounds.csv           constraints and multipliers by round (maximum entropy)
 ///   metrics.csv          what was measured, with standard errors

@@ -17,6 +17,7 @@
 //! | `mixture` | [`MixtureSpec`] | Gaussians given one by one, any D |
 //! | `energy` | [`EnergySpec`] | exp(-U) / Z for the energies U1 to U4 and the dual moon |
 //! | `exponential_family` | [`ExponentialFamilySpec`] | the solution of a maximum-entropy [`Problem`] |
+//! | `file` | [`FileSpec`] | unknown: the points of a file |
 //!
 //! ```
 //! use mdn::data::{judge, DataSpec, RingSpec};
@@ -43,6 +44,7 @@ mod checks;
 mod circles;
 mod energy;
 mod exponential_family;
+mod file;
 mod gaussians;
 mod grid;
 mod lattice;
@@ -73,6 +75,7 @@ pub use checkerboard::CheckerboardSpec;
 pub use circles::CirclesSpec;
 pub use energy::{Domain, EnergySpec, Potential};
 pub use exponential_family::ExponentialFamilySpec;
+pub use file::{Column, FileRecord, FileSpec, OnBadRows, SplitSpec};
 pub use grid::GridSpec;
 pub use mixture::{MixtureSpec, StdDev};
 pub use moons::{ManyMoonsSpec, MoonsSpec};

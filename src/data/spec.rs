@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Benchmark, CheckerboardSpec, CirclesSpec, DataSet, Domain, EnergySpec, ExponentialFamilySpec,
+    Benchmark, CheckerboardSpec, CirclesSpec, DataSet, Domain, EnergySpec, ExponentialFamilySpec, FileRecord, FileSpec,
     GridSpec, ManyMoonsSpec, MixtureSpec, MoonsSpec, PinwheelSpec, Potential, Problem, RingSpec,
     RingsSpec, SpiralsSpec, SplitGaussianSpec, StdDev, UniformSpec, BENCHMARKS,
 };
@@ -44,6 +44,8 @@ pub enum DataSpec {
     Energy(EnergySpec),
     /// The exact solution of a maximum-entropy problem.
     ExponentialFamily(ExponentialFamilySpec),
+    /// Points from a file.
+    File(FileSpec),
 }
 
 /// A kind of data set, as `mdn list data` shows it.
@@ -135,6 +137,11 @@ pub const KINDS: &[Kind] = &[
         what: "the exact solution of a maximum-entropy problem: double_well_symmetric, double_well_tilted, four_wells_coupled, dirichlet_1_2_3, gaussian (D = 2)",
         settings: "{ problem = \"four_wells_coupled\" }",
     },
+    Kind {
+        name: "file",
+        what: "points from a .csv, .tsv or .npy file, shared out into train, validation and test (any D; law unknown)",
+        settings: "{ path = \"penguins.csv\", columns = [\"bill_length_mm\", \"bill_depth_mm\"], label = \"species\", on_bad_rows = \"refuse\", split = { train = 0.7, validation = 0.15, test = 0.15, seed = 0 } }",
+    },
 ];
 
 impl DataSpec {
@@ -156,8 +163,26 @@ impl DataSpec {
             Self::Mixture(s) => s.check(),
             Self::Energy(s) => s.check(),
             Self::ExponentialFamily(s) => s.check(),
+            Self::File(s) => s.check(),
         }
         .map_err(|fault| fault.below(self.kind()))
+    }
+
+    /// What is wrong with the settings, as far as no file has to be read for it.
+    pub fn check_settings(&self) -> std::result::Result<(), BadValue> {
+        match self {
+            Self::File(s) => s.check_settings().map_err(|e| e.below(self.kind())),
+            _ => self.check().map(|_| ()),
+        }
+    }
+
+    /// Reads the file of a `file`, writes down in the settings what it has (columns, checksum), and
+    /// says what is in it; `None` for every other kind.
+    pub fn settle(&mut self) -> std::result::Result<Option<FileRecord>, BadValue> {
+        match self {
+            Self::File(s) => s.settle().map(Some).map_err(|e| e.below("file")),
+            _ => Ok(None),
+        }
     }
 
     /// The data set.
@@ -182,6 +207,7 @@ impl DataSpec {
             Self::ExponentialFamily(s) => {
                 Box::new(s.build().map_err(|e| bad(e.below(self.kind())))?)
             }
+            Self::File(s) => Box::new(s.build().map_err(|e| bad(e.below(self.kind())))?),
         })
     }
 
@@ -202,10 +228,11 @@ impl DataSpec {
             Self::Mixture(_) => "mixture",
             Self::Energy(_) => "energy",
             Self::ExponentialFamily(_) => "exponential_family",
+            Self::File(_) => "file",
         }
     }
 
-    /// Every benchmark and one or more of each kind, with the names under which tests show them.
+    /// Every benchmark and one or more of each kind with a known law, with the names under which tests show them.
     pub fn examples() -> Vec<(&'static str, Self)> {
         let energy = |potential, domain| Self::Energy(EnergySpec { potential, domain });
         let mut all: Vec<_> = BENCHMARKS.iter().map(|b| (b.name, (b.spec)())).collect();

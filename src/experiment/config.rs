@@ -22,6 +22,7 @@ pub(super) use words::quoted;
 mod difference;
 mod entries;
 mod fault;
+mod files;
 mod overrides;
 pub mod study;
 mod words;
@@ -97,12 +98,23 @@ fn default_seeds() -> Vec<u64> {
 
 impl Config {
     /// Reads a file, checks it, then applies `overrides` (`dotted.key=value`) one after the
-    /// other, checking after each. The result has a `name`.
+    /// other, checking after each. The result has a `name`, and of files of data the columns and
+    /// checksums.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
+        let mut config = Self::load_recorded(path, overrides)?;
+        config
+            .settle_files()
+            .map_err(|bad| fault::in_file_of(path, &bad))?;
+        Ok(config)
+    }
+
+    /// The same without a look at files of data, which may have gone since a run was recorded.
+    pub fn load_recorded(path: &Path, overrides: &[String]) -> Result<Self> {
         let mut config: Self = read(path, overrides)?;
         if config.name.is_none() {
             config.name = Some(name_of(path)?);
         }
+        config.locate_files(path.parent().unwrap_or(Path::new("")));
         Ok(config)
     }
 
@@ -147,8 +159,9 @@ impl Config {
         for (name, data) in &self.data {
             let place = format!("data.{name}");
             check_folder(&place, name)?;
-            data.check().map_err(|e| e.below(&place))?;
+            data.check_settings().map_err(|e| e.below(&place))?;
         }
+        self.check_stream()?;
         for (name, problem) in &self.problems {
             let place = format!("problems.{name}");
             check_folder(&place, name)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::data::{DataSpec, FileRecord};
 use crate::distributions::{BaseSpec, EntropyBound, MixtureInit};
 use crate::error::{did_you_mean, BadValue};
 use crate::models::ModelSpec;
@@ -116,6 +117,12 @@ impl Plan {
     /// What may be meant and is likely not, one line each.
     pub fn warnings(&self) -> Vec<String> {
         let mut all = Vec::new();
+        for (name, data) in &self.config.data {
+            // A file that has gone meanwhile is the run's own fault.
+            let found = data.clone().settle().unwrap_or_default();
+            let lines = found.iter().flat_map(FileRecord::warnings);
+            all.extend(lines.map(|text| format!("data.{name}: {text}")));
+        }
         for (name, problem) in &self.config.problems {
             let lines = problem.warnings().into_iter();
             all.extend(lines.map(|text| format!("problems.{name}: {text}")));
@@ -188,15 +195,16 @@ fn known<'a>(
 }
 
 impl RunSpec {
-    /// The run as an experiment file of its own, every default filled in.
-    pub fn to_toml(&self) -> Result<String> {
-        Config::from(self.clone()).to_toml()
+    /// The run as an experiment file of its own in `folder`, every default filled in. Only paths
+    /// depend on the folder.
+    pub fn to_toml(&self, folder: &Path) -> Result<String> {
+        Config::from(self.clone()).from_folder(folder).to_toml()
     }
 
     /// Reads what [`RunSpec::to_toml`] wrote. Anything else is a bad request that names `path`.
     pub fn read(path: &Path) -> Result<Self> {
         let hint = "`mdn train` with --force makes the run anew";
-        let config = Config::load(path, &[])
+        let config = Config::load_recorded(path, &[])
             .map_err(|e| Error::request(format!("settings of a run: {e} ({hint})")))?;
         Self::try_from(config).map_err(|why| {
             Error::request(format!(
@@ -211,9 +219,18 @@ impl RunSpec {
         format!("{}/{}/seed-{}", self.data_name, self.model_name, self.seed)
     }
 
-    /// The first setting, in the order of the file, that is not the same in both runs.
+    /// The first setting, in the order of the file, that is not the same in both runs. Files of data
+    /// are the same where their content is, wherever they are.
     pub fn first_difference(&self, now: &Self) -> Option<Difference> {
-        config::first_difference(&self.clone().into(), &now.clone().into())
+        let (mut was, mut now) = (self.clone(), now.clone());
+        if let (Task::Data(DataSpec::File(was)), Task::Data(DataSpec::File(now))) =
+            (&mut was.task, &mut now.task)
+        {
+            if was.sha256.is_some() && now.sha256.is_some() {
+                was.path.clone_from(&now.path);
+            }
+        }
+        config::first_difference(&was.into(), &now.into())
     }
 }
 

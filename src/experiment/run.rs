@@ -26,7 +26,8 @@ const PICTURE_POINTS: usize = 1000;
 const PICTURE_SIDE: usize = 300;
 
 /// Files that a run writes and that a new one of the same place removes first.
-const OUTPUTS: [&str; 11] = [
+const OUTPUTS: [&str; 12] = [
+    "data.toml",
     "history.csv",
     "rounds.csv",
     "metrics.csv",
@@ -74,7 +75,7 @@ pub fn run(
             _ => {}
         }
     }
-    place.write("config.toml", spec.to_toml()?.as_bytes())?;
+    place.write("config.toml", spec.to_toml(&place.0)?.as_bytes())?;
     let started = SystemTime::now();
     let made =
         Run::new(spec, compute).and_then(|run| Ok((run.record(place, watch)?, run.kernels())));
@@ -134,11 +135,11 @@ pub(super) fn build_model(
 /// points is another than at the points themselves (by a hundredth of a nat in the mean), the model
 /// would fit the rounding, and every metric with it.
 fn check_single(data: &dyn DataSet, points: &Tensor) -> Result<()> {
-    let Some(truth) = data.truth() else {
-        return Ok(());
-    };
     let exact = num::to_vec(points)?;
     let rounded: Vec<f64> = exact.iter().map(|v| f64::from(*v as f32)).collect();
+    let Some(truth) = data.truth() else {
+        return check_single_columns(&exact, &rounded, data.dim());
+    };
     let log_p = log_densities(truth, &exact, data.dim());
     let log_r = log_densities(truth, &rounded, data.dim());
     let off = log_p.iter().zip(&log_r).map(|(p, r)| (p - r).abs());
@@ -150,6 +151,26 @@ fn check_single(data: &dyn DataSet, points: &Tensor) -> Result<()> {
         "expected data that single precision can hold; got modes so narrow for their place that \
          rounding changes log p by {off:.2e} nats a point (try train.precision=f64)"
     )))
+}
+
+/// The same where no truth is known: rounding must be small beside the spread of each coordinate.
+fn check_single_columns(exact: &[f64], rounded: &[f64], dim: usize) -> Result<()> {
+    let n = (exact.len() / dim) as f64;
+    for d in 0..dim {
+        let column = || exact.iter().skip(d).step_by(dim);
+        let mean = column().sum::<f64>() / n;
+        let spread = (column().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let off = column().zip(rounded.iter().skip(d).step_by(dim));
+        let off = off.map(|(v, r)| (v - r).abs()).fold(0.0, f64::max);
+        if !(off <= 1e-3 * spread) {
+            return Err(Error::failed(format!(
+                "expected data that single precision can hold; got a coordinate ({d}, from 0) of \
+                 mean {mean:.3e} and standard deviation {spread:.3e} that rounding moves by \
+                 {off:.1e} (try train.precision=f64)"
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl<'a> Run<'a> {
@@ -214,6 +235,13 @@ impl<'a> Run<'a> {
             )));
         };
         let x = law.sample(n, &mut self.rng.fork(label))?;
+        if x.dim(0)? < n {
+            return Err(Error::request(format!(
+                "{}: expected data with {n} fresh points; got a file with {} to train on",
+                self.spec.label(),
+                x.dim(0)?
+            )));
+        }
         Ok(x.to_dtype(self.params.dtype())?
             .to_device(&self.params.device())?)
     }
@@ -247,6 +275,11 @@ impl<'a> Run<'a> {
     }
 
     fn record(&self, place: &RunDir, watch: &mut dyn FnMut(&Progress)) -> Result<Status> {
+        if let Some(found) = self.spec.task.file_record()? {
+            let text = toml::to_string(&found);
+            let text = text.map_err(|e| Error::failed(format!("data.toml: {e}")))?;
+            place.write("data.toml", text.as_bytes())?;
+        }
         let trained = self.with_training(|task| train(task, watch))?;
         place.write_history(&trained.history)?;
         if !trained.rounds.is_empty() {

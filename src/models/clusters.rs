@@ -5,6 +5,8 @@ use candle_core::{DType, Device, Tensor};
 
 use super::flow::Flow;
 use super::{ClustersSpec, FlowSpec, Model};
+use crate::bijections::affine::{standardise, Elementwise};
+use crate::bijections::Bijection;
 use crate::distributions::{BaseSpec, Distribution, Draws};
 use crate::kernels::Isa;
 use crate::kmeans::{best_silhouette, kmeans, nearest};
@@ -13,9 +15,12 @@ use crate::num;
 use crate::rng::Rng;
 use crate::{Error, Result};
 
-/// q(x) = sum_k w_k q_k(x): a flow q_k per k-means cluster of the training points, the weights
+/// q(x) = sum_k w_k q_k(x): a flow q_k per k-means cluster of the standardised training points, the weights
 /// being the clusters' shares.
 pub struct Clusters {
+    /// From the coordinates that the centres have to those of the data: of unit variance, so that
+    /// clusters do not depend on the units of the data.
+    scale: Elementwise,
     centres: Vec<f64>,
     logits: Tensor,
     flows: Vec<Flow>,
@@ -31,15 +36,17 @@ impl Clusters {
         dim: usize,
         points: Option<Tensor>,
     ) -> Result<Self> {
+        let scale = standardise(&params.at("standardise"), dim, points.as_ref())?;
         let mut of_cluster: Vec<Option<Tensor>> = Vec::new();
         let mut sizes = Vec::new();
         let start = match &points {
             Some(points) if !params.is_loading() => {
                 let rng = params.stream("centres")?;
                 let rows = num::to_vec(points)?;
+                let scaled = num::to_vec(&scale.inverse_and_log_det(points)?.0)?;
                 let found = match spec.clusters {
-                    Some(k) => kmeans(&rows, dim, k, 10, &rng),
-                    None => best_silhouette(&rows, dim, spec.max_clusters, &rng),
+                    Some(k) => kmeans(&scaled, dim, k, 10, &rng),
+                    None => best_silhouette(&scaled, dim, spec.max_clusters, &rng),
                 };
                 sizes = found.sizes();
                 for k in 0..found.len() {
@@ -81,6 +88,7 @@ impl Clusters {
             .map(|(k, own)| Flow::build(&flow, &params.at(k), dim, own))
             .collect::<Result<_>>()?;
         Ok(Self {
+            scale,
             centres: num::to_vec(&centres)?,
             logits,
             flows,
@@ -110,7 +118,7 @@ impl Clusters {
 
     /// Rows of `x` (n, dim) by nearest centre.
     fn assign(&self, x: &Tensor) -> Result<Vec<Vec<u32>>> {
-        let rows = num::to_vec(x)?;
+        let rows = num::to_vec(&self.scale.inverse_and_log_det(x)?.0)?;
         let mut members = vec![Vec::new(); self.flows.len()];
         for (i, row) in rows.chunks_exact(self.dim).enumerate() {
             members[nearest(row, &self.centres).0].push(i as u32);

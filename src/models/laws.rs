@@ -263,3 +263,32 @@ fn training_bounds_never_exceed_the_density() {
         assert!(bound <= density + 1e-9, "{name}: {bound} > {density}");
     }
 }
+
+/// log q in other units is log q less the log of the units' volume: what a run measures is in the
+/// data's own units, whatever a model does inside.
+#[test]
+fn a_change_of_units_shifts_the_log_density_by_its_volume() {
+    let (scale, shift) = ([1000.0, 0.02], [5e4, -3.0]);
+    let in_units = |x: &Tensor| {
+        let row = |v: &[f64; 2]| Tensor::new(v, &Device::Cpu).unwrap();
+        let scaled = x.broadcast_mul(&row(&scale)).unwrap();
+        scaled.broadcast_add(&row(&shift)).unwrap()
+    };
+    for (name, spec) in ModelSpec::examples() {
+        let rng = Rng::new(23).fork(name);
+        let points = blobs(300, 2, &mut rng.fork("points"));
+        let held_out = blobs(50, 2, &mut rng.fork("held out"));
+        let log_q = |points: Tensor, held_out: &Tensor| {
+            let params = Params::seeded(rng.fork("init"), DType::F64, &Device::Cpu);
+            let model = spec.build(&params, 2, Some(points)).unwrap();
+            to_vec(&model.log_prob(held_out).unwrap()).unwrap()
+        };
+        let plain = log_q(points.clone(), &held_out);
+        let other = log_q(in_units(&points), &in_units(&held_out));
+        let volume: f64 = scale.iter().map(|s| s.ln()).sum();
+        for (plain, other) in plain.iter().zip(&other) {
+            let off = plain - volume - other;
+            assert!(off.abs() < 1e-6, "{name}: {plain} {other}");
+        }
+    }
+}

@@ -55,6 +55,10 @@ impl AnnealSpec {
 impl ReverseKlSpec {
     /// D, or what is wrong with the settings.
     pub fn check(&self) -> std::result::Result<usize, BadValue> {
+        if let DataSpec::File(_) = self.target {
+            let expected = "a target with a known density";
+            return Err(BadValue::new("target", expected, "points from a file"));
+        }
         let dim = self.target.check().map_err(|e| e.below("target"))?;
         if let Some(support) = &self.support {
             support.check(dim).map_err(|e| e.below("support"))?;

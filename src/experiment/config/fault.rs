@@ -9,6 +9,7 @@ use super::entries::{entries, nearest, Entry};
 use super::words::{self, quoted};
 use super::Typed;
 use crate::error::{did_you_mean, BadValue};
+use crate::Error;
 
 /// One fault of an experiment file or of an override.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +44,15 @@ pub(super) fn parse<T: Typed>(text: &str) -> Result<T, Fault> {
         .check()
         .map_err(|bad| Fault::value(table.get_ref(), &bad))?;
     Ok(config)
+}
+
+/// The error of a value that turned out to be wrong once the whole file at `path` was read.
+pub(super) fn in_file_of(path: &Path, bad: &BadValue) -> Error {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    Error::Request(match DeTable::parse(&text) {
+        Ok(root) => Fault::value(root.get_ref(), bad).in_file(path, &text),
+        Err(_) => format!("{}: {bad}", path.display()),
+    })
 }
 
 /// Keys and values of a table; none of anything else.
@@ -87,6 +97,9 @@ pub(super) fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
             for (kind, value) in inside(value) {
                 places.push((vec![top, name, kind], value));
                 for (part, value) in inside(value) {
+                    if part == "split" {
+                        places.push((vec![top, name, kind, part], value));
+                    }
                     let chosen = ["bijection", "base"].contains(&part);
                     for (member, value) in inside(value) {
                         if chosen && member != "chain" {

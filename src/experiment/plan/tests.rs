@@ -40,7 +40,7 @@ fn every_run_survives_its_own_file() {
     let dir = tempfile::tempdir().expect("a folder");
     for run in plan().runs {
         let path = dir.path().join("config.toml");
-        let text = run.to_toml().expect("it is TOML");
+        let text = run.to_toml(std::path::Path::new("")).expect("it is TOML");
         std::fs::write(&path, &text).expect("writable");
         assert_eq!(RunSpec::read(&path).expect(&text), run, "{text}");
     }

@@ -14,7 +14,7 @@ fn jobs(dir: &Path) -> Vec<Job> {
 }
 
 fn recorded(job: &Job, state: State, reason: &str) -> Result<Status> {
-    let text = job.spec.to_toml()?;
+    let text = job.spec.to_toml(&job.place.0)?;
     job.place.write("config.toml", text.as_bytes())?;
     let status = Status {
         state,

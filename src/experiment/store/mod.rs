@@ -5,6 +5,7 @@
 //! | file | what |
 //! |---|---|
 //! | `config.toml` | the run as an experiment file of its own, every default filled in |
+//! | `data.toml` | what is in the file, for data from a file: points, bad rows, classes, splits |
 //! | `history.csv` | [`HistoryRow`]s |
 //! | `rounds.csv` | [`Round`]s, of an objective that has rounds |
 //! | `metrics.csv` | [`MetricRow`]s |

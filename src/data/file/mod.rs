@@ -1,0 +1,222 @@
+//! Points from a file: measurements, or whatever else has no known law.
+
+mod column;
+mod delimited;
+mod npy;
+mod set;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::BadValue;
+
+pub use column::Column;
+use set::FileData;
+pub use set::FileRecord;
+use table::{Format, Table};
+
+/// `file = { path = "penguins.csv", columns = ["bill_length_mm", "bill_depth_mm"], label = "species" }`
+///
+/// A finite set of points: delimited text (`.csv`, `.tsv`, `.txt`, with a header or not) or a
+/// NumPy array with two axes (`.npy`; floats, integers or booleans, either byte order, C or Fortran
+/// order). Its law is unknown, so metrics that need one do not apply; the NLL does, and it is in the
+/// data's own units whatever a model does inside: models shift and scale by the training points
+/// themselves, and their log-densities count that scale.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSpec {
+    /// Where it is. In an experiment file, relative to that file's folder.
+    pub path: PathBuf,
+    /// SHA-256 of the file in hexadecimal. Another content is refused. The record of a run has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Whether the first row names the columns (text only). If absent it does where it has no
+    /// number in it, or the name of a column that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<bool>,
+    /// What separates the cells (text only). If absent a tab in `.tsv` files, and in others the one
+    /// of `,`, `;`, tab and `|` that the first line has most of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// The coordinates of a point, by name or by number from 0; all columns but `label` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<Column>>,
+    /// A column of classes, text or numbers. No model sees it; metrics compare with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Column>,
+    /// What becomes of rows that are no points.
+    #[serde(default)]
+    pub on_bad_rows: OnBadRows,
+    /// How the points are shared out.
+    #[serde(default)]
+    pub split: SplitSpec,
+}
+
+/// What becomes of rows with NaN, infinity, text or the wrong number of cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadRows {
+    /// The file is refused.
+    #[default]
+    Refuse,
+    /// They are left out, with a warning, and counted in the run's record.
+    Skip,
+}
+
+/// `split = { train = 0.7, validation = 0.15, test = 0.15, seed = 0 }`
+///
+/// The rows are shuffled by `seed` and cut. This seed is not the run's: all models and seeds of an
+/// experiment train, choose and measure on the same points, so that an interval over seeds shows the
+/// spread of training and not that of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SplitSpec {
+    /// Share of the points that parameters are fitted to.
+    pub train: f64,
+    /// Share by which weights are chosen.
+    pub validation: f64,
+    /// Share that metrics are computed on.
+    pub test: f64,
+    /// Of the shuffle.
+    pub seed: u64,
+}
+
+impl Default for SplitSpec {
+    fn default() -> Self {
+        Self {
+            train: 0.7,
+            validation: 0.15,
+            test: 0.15,
+            seed: 0,
+        }
+    }
+}
+
+impl SplitSpec {
+    fn check(&self) -> Result<(), BadValue> {
+        let shares = [
+            ("train", self.train),
+            ("validation", self.validation),
+            ("test", self.test),
+        ];
+        for (key, share) in shares {
+            let expected = format!("0 < `{key}` < 1");
+            BadValue::unless(share > 0.0 && share < 1.0, key, &expected, share)?;
+        }
+        let sum = self.train + self.validation + self.test;
+        BadValue::unless(
+            (sum - 1.0).abs() < 1e-6,
+            "",
+            "`train`, `validation` and `test` that sum to 1",
+            format_args!("a sum of {sum} (defaults: 0.7, 0.15 and 0.15)"),
+        )
+    }
+}
+
+impl FileSpec {
+    /// Everything about the file at `path`, with the defaults for all settings.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            sha256: None,
+            header: None,
+            delimiter: None,
+            columns: None,
+            label: None,
+            on_bad_rows: OnBadRows::default(),
+            split: SplitSpec::default(),
+        }
+    }
+
+    /// What is wrong with the settings themselves, without a look at the file.
+    pub(super) fn check_settings(&self) -> Result<(), BadValue> {
+        self.format()?;
+        if let Some(delimiter) = self.delimiter {
+            BadValue::unless(
+                delimiter.is_ascii()
+                    && !delimiter.is_alphanumeric()
+                    && !"\"\r\n.+-".contains(delimiter),
+                "delimiter",
+                "a character that neither numbers nor quotes have, as in `delimiter = \";\"`",
+                format_args!("{delimiter:?}"),
+            )?;
+        }
+        if let Some(sum) = &self.sha256 {
+            let digit = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+            BadValue::unless(
+                sum.len() == 64 && sum.chars().all(digit),
+                "sha256",
+                "64 hexadecimal digits in lower case",
+                format_args!("{sum:?}"),
+            )?;
+        }
+        let expected = "at least one column";
+        let empty = self.columns.as_ref().is_some_and(Vec::is_empty);
+        BadValue::unless(!empty, "columns", expected, "none")?;
+        self.split.check().map_err(|e| e.below("split"))
+    }
+
+    /// D, or what is wrong with the settings; the file is read only where its columns are not named.
+    pub(super) fn check(&self) -> Result<usize, BadValue> {
+        self.check_settings()?;
+        match &self.columns {
+            Some(columns) => Ok(columns.len()),
+            None => self.build().map(|data| data.record().columns.len()),
+        }
+    }
+
+    /// Reads the file and shares its points out.
+    pub(super) fn build(&self) -> Result<FileData, BadValue> {
+        self.check_settings()?;
+        FileData::new(self, Table::read(self)?)
+    }
+
+    /// Reads the file, writes down its columns and its sum, and says what is in it.
+    pub(super) fn settle(&mut self) -> Result<FileRecord, BadValue> {
+        let record = self.build()?.record().clone();
+        self.columns = Some(record.columns.clone());
+        self.sha256 = Some(record.sha256.clone());
+        Ok(record)
+    }
+
+    /// The same file, with a path that is given from `folder` on.
+    pub fn from_folder(&self, folder: &Path) -> Self {
+        let place = |path: &Path| {
+            // Links are followed: `..` of a linked folder leads elsewhere.
+            let real = path.canonicalize();
+            real.or_else(|_| std::path::absolute(path))
+        };
+        let path = match (place(&self.path), place(folder)) {
+            (Ok(path), Ok(folder)) => pathdiff::diff_paths(&path, folder).unwrap_or(path),
+            _ => self.path.clone(),
+        };
+        Self {
+            path,
+            ..self.clone()
+        }
+    }
+
+    /// What the file is, by the ending of its name.
+    fn format(&self) -> Result<Format, BadValue> {
+        let ending = self.path.extension().unwrap_or_default();
+        let ending = ending.to_string_lossy().to_lowercase();
+        match ending.as_str() {
+            "csv" | "txt" => Ok(Format::Text(None)),
+            "tsv" => Ok(Format::Text(Some(b'\t'))),
+            "npy" => Ok(Format::Npy),
+            other => Err(BadValue::new(
+                "path",
+                "a file that ends in .csv, .tsv, .txt or .npy",
+                match other {
+                    "npz" => "an archive of arrays (try `numpy.save` for one of them)".to_owned(),
+                    _ => format!("`{}`", self.path.display()),
+                },
+            )),
+        }
+    }
+}

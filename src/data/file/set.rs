@@ -1,0 +1,246 @@
+//! The points of a file, shared out.
+
+use candle_core::{Device, Tensor};
+use serde::Serialize;
+
+use super::column::Column;
+use super::table::{file_name, Table};
+use super::FileSpec;
+use crate::data::{DataSet, LabelledPoints, Split, Truth};
+use crate::error::BadValue;
+use crate::rng::Rng;
+use crate::Result;
+
+/// A split with fewer points has no spread.
+const FEWEST: usize = 2;
+
+/// What was found in a file: the file `data.toml` of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FileRecord {
+    /// The file's name, without its folder.
+    pub file: String,
+    /// SHA-256 of its content.
+    pub sha256: String,
+    /// Points in it.
+    pub rows: usize,
+    /// Rows that were left out, as asked for by `on_bad_rows = "skip"`.
+    pub bad_rows: usize,
+    /// The first few of them, each with what is wrong.
+    pub first_bad_rows: Vec<String>,
+    /// Points that are equal to an earlier one.
+    pub duplicates: usize,
+    /// Points to train on.
+    pub train: usize,
+    /// Points to choose weights by.
+    pub validation: usize,
+    /// Points to measure on.
+    pub test: usize,
+    /// The coordinates.
+    pub columns: Vec<Column>,
+    /// Names of the classes: a label is a place in this list.
+    pub classes: Vec<String>,
+    /// Points of each class.
+    pub class_sizes: Vec<usize>,
+}
+
+impl FileRecord {
+    /// What may be meant and is likely not, one line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if self.bad_rows > 0 {
+            let more = if self.bad_rows > self.first_bad_rows.len() {
+                "; ..."
+            } else {
+                ""
+            };
+            all.push(format!(
+                "{} of {} rows of {} are left out ({}{more})",
+                self.bad_rows,
+                self.bad_rows + self.rows,
+                self.file,
+                self.first_bad_rows.join("; ")
+            ));
+        }
+        if self.duplicates > 0 {
+            all.push(format!(
+                "{} of {} points of {} are equal to an earlier one: a density can grow without bound \
+                 on such points, and may stand in training and test alike",
+                self.duplicates, self.rows, self.file
+            ));
+        }
+        all
+    }
+}
+
+impl std::fmt::Display for FileRecord {
+    /// One line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let columns: Vec<_> = self.columns.iter().map(Column::to_string).collect();
+        write!(f, "{} points of {}", self.rows, columns.join(", "))?;
+        if !self.classes.is_empty() {
+            let classes = self.classes.iter().zip(&self.class_sizes);
+            let classes: Vec<_> = classes.map(|(name, n)| format!("{name} {n}")).collect();
+            write!(f, "; {} classes ({})", classes.len(), classes.join(", "))?;
+        }
+        write!(
+            f,
+            "; {} to train on, {} to choose by, {} to measure on; {} bad rows left out",
+            self.train, self.validation, self.test, self.bad_rows
+        )
+    }
+}
+
+/// The points of one purpose, in the order of the shuffle.
+#[derive(Debug)]
+struct Part {
+    values: Vec<f64>,
+    labels: Option<Vec<u32>>,
+}
+
+/// A finite set of points.
+#[derive(Debug)]
+pub(in crate::data) struct FileData {
+    dim: usize,
+    train: Part,
+    validation: Part,
+    test: Part,
+    view: Option<[(f64, f64); 2]>,
+    record: FileRecord,
+}
+
+impl FileData {
+    pub(super) fn new(spec: &FileSpec, table: Table) -> std::result::Result<Self, BadValue> {
+        let (n, dim) = (table.rows(), table.dim());
+        let share = |share: f64| (share * n as f64).round() as usize;
+        let train = share(spec.split.train).min(n);
+        let validation = share(spec.split.validation).min(n - train);
+        let sizes = [train, validation, n - train - validation];
+        BadValue::unless(
+            sizes.iter().all(|size| *size >= FEWEST),
+            "split",
+            &format!("at least {FEWEST} points in each split"),
+            format_args!(
+                "{} to train on, {} to choose by and {} to measure on, of {n} in {}",
+                sizes[0],
+                sizes[1],
+                sizes[2],
+                file_name(&spec.path)
+            ),
+        )?;
+        let order = Rng::new(spec.split.seed).fork("split").permutation(n);
+        let part = |from: usize, size: usize| {
+            let rows = &order[from..from + size];
+            let row = |&i: &usize| &table.values[i * dim..(i + 1) * dim];
+            Part {
+                values: rows.iter().flat_map(row).copied().collect(),
+                labels: spec
+                    .label
+                    .as_ref()
+                    .map(|_| rows.iter().map(|&i| table.labels[i]).collect()),
+            }
+        };
+        let data = Self {
+            dim,
+            train: part(0, train),
+            validation: part(train, validation),
+            test: part(train + validation, sizes[2]),
+            view: view(&table),
+            record: record(spec, &table, sizes),
+        };
+        data.check_constant()?;
+        Ok(data)
+    }
+
+    /// What was found in the file.
+    pub(super) fn record(&self) -> &FileRecord {
+        &self.record
+    }
+
+    /// A coordinate that does not vary has a density of infinity.
+    fn check_constant(&self) -> std::result::Result<(), BadValue> {
+        for (d, column) in self.record.columns.iter().enumerate() {
+            let mut values = self.train.values.iter().skip(d).step_by(self.dim);
+            let first = values.next().copied().unwrap_or_default();
+            BadValue::unless(
+                values.any(|v| *v != first),
+                "columns",
+                "columns that vary (a density on a constant is infinite)",
+                format_args!("{column}, which is {first} in every training point"),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn record(spec: &FileSpec, table: &Table, sizes: [usize; 3]) -> FileRecord {
+    let mut class_sizes = vec![0; table.classes.len()];
+    for label in &table.labels {
+        class_sizes[*label as usize] += 1;
+    }
+    FileRecord {
+        file: file_name(&spec.path),
+        sha256: table.sha256.clone(),
+        rows: table.rows(),
+        bad_rows: table.bad.count,
+        first_bad_rows: table.bad.first.clone(),
+        duplicates: table.duplicates(),
+        train: sizes[0],
+        validation: sizes[1],
+        test: sizes[2],
+        columns: table.columns.clone(),
+        classes: table.classes.clone(),
+        class_sizes,
+    }
+}
+
+/// The box around all points with a margin. Axes may have different units, so it is no square.
+fn view(table: &Table) -> Option<[(f64, f64); 2]> {
+    if table.dim() != 2 {
+        return None;
+    }
+    Some([0, 1].map(|d| {
+        let values = table.values.iter().skip(d).step_by(2);
+        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
+            (a.min(*v), b.max(*v))
+        });
+        let margin = 0.15 * (high - low);
+        (low - margin, high + margin)
+    }))
+}
+
+impl DataSet for FileData {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// At most `n` points: to train on in an order of `rng`'s, for all else the first of the split,
+    /// which are the same for every run.
+    fn points(&self, split: Split, n: usize, rng: &mut Rng) -> Result<LabelledPoints> {
+        let part = match split {
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        };
+        let size = part.values.len() / self.dim;
+        let mut order = match split {
+            Split::Train => rng.permutation(size),
+            Split::Validation | Split::Test => (0..size).collect(),
+        };
+        order.truncate(n);
+        let row = |&i: &usize| &part.values[i * self.dim..(i + 1) * self.dim];
+        let rows: Vec<f64> = order.iter().flat_map(row).copied().collect();
+        let labels = part.labels.as_ref();
+        Ok(LabelledPoints {
+            x: Tensor::from_vec(rows, (order.len(), self.dim), &Device::Cpu)?,
+            labels: labels.map(|labels| order.iter().map(|&i| labels[i]).collect()),
+        })
+    }
+
+    fn truth(&self) -> Option<&dyn Truth> {
+        None
+    }
+
+    fn view(&self) -> Option<[(f64, f64); 2]> {
+        self.view
+    }
+}
