@@ -11,6 +11,7 @@ mod dispatch;
 pub mod flow;
 pub mod fold;
 pub mod rad;
+mod size;
 mod spec;
 pub mod supported;
 
@@ -23,6 +24,7 @@ mod rad_boundary;
 #[cfg(test)]
 mod rad_proofs;
 
+pub use size::Sized;
 pub use spec::{ClustersSpec, FlowSpec, Gates, Interleave, ModelSpec, RadSpec};
 
 /// log q of every row.
