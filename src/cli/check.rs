@@ -6,16 +6,19 @@ use clap::Args;
 
 use super::common::FileArgs;
 use super::output::{columns, print, warn};
+use super::train::sizes_of;
 use super::Exit;
 use crate::data::{DataSet, DataSpec};
-use crate::experiment::plan::Plan;
+use crate::experiment::plan::{Plan, RunSpec};
 use crate::objectives::ProblemSpec;
 use crate::{Error, Result};
 
 /// Check an experiment file and show what it means
 ///
 /// Prints the data sets and problems (with dimension, modes and entropy where they are known; of
-/// files of data the columns, classes and splits), the models, the number of runs, and with --resolved the whole file with every default filled in.
+/// files of data the columns, classes and splits), the models (with their trainable numbers and
+/// widths, as a budget of parameters sets them), the number of runs and of the trials of each, and
+/// with --resolved the whole file with every default filled in.
 #[derive(Debug, Clone, Args)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
@@ -56,11 +59,15 @@ fn summary(plan: &Plan) -> Result<String> {
     for (name, spec) in &config.problems {
         data.push(problem_row(name, spec)?);
     }
-    let mut models = vec![header(&["model", "kind"])];
+    let mut models = vec![header(&["model", "kind", "size"])];
     for (name, spec) in &config.models {
         let mark = config.reference.as_ref() == Some(name);
         let kind = kind_of(spec)? + if mark { " (reference)" } else { "" };
-        models.push(vec![name.clone(), kind]);
+        let mut row = vec![name.clone(), kind];
+        for size in sizes(plan, name)? {
+            models.push([row, vec![size]].concat());
+            row = vec![String::new(); 2];
+        }
     }
     let mut files = String::new();
     for (name, spec) in &config.data {
@@ -73,9 +80,19 @@ fn summary(plan: &Plan) -> Result<String> {
     if !files.is_empty() {
         files = format!("\n{files}");
     }
+    let trials = plan.runs.first().map(RunSpec::trials).transpose()?;
+    let trials = trials.map_or(1, |t| t.len());
+    let each = match trials {
+        1 => String::new(),
+        n => format!(", {n} trials each, chosen by validation loss"),
+    };
+    let time = match config.budget.seconds {
+        None => String::new(),
+        Some(s) => format!(" or {s} seconds"),
+    };
     let seeds: Vec<_> = config.seeds.iter().map(u64::to_string).collect();
     Ok(format!(
-        "{}{files}\n{}\n{} runs of `{}`: {} data or problems x {} models x {} seeds ({}), {} steps of {} points each\n",
+        "{}{files}\n{}\n{} runs of `{}`: {} data or problems x {} models x {} seeds ({}){each}, {} steps{time} of {} points each\n",
         columns(&data),
         columns(&models),
         plan.runs.len(),
@@ -87,6 +104,23 @@ fn summary(plan: &Plan) -> Result<String> {
         config.train.steps,
         config.train.batch_size,
     ))
+}
+
+/// What a model's widths and parameters are, once per number of dimensions.
+fn sizes(plan: &Plan, model: &str) -> Result<Vec<String>> {
+    let mut told: Vec<(usize, String)> = Vec::new();
+    for run in plan.runs.iter().filter(|r| r.model_name == model) {
+        let dim = run.task.dim()?;
+        if told.iter().all(|(d, _)| *d != dim) {
+            told.push((dim, sizes_of(run)?));
+        }
+    }
+    let several = told.len() > 1;
+    let words = |(dim, text): (usize, String)| match several {
+        true => format!("dim {dim}: {text}"),
+        false => text,
+    };
+    Ok(told.into_iter().map(words).collect())
 }
 
 fn data_row(name: &str, spec: &DataSpec) -> Result<Vec<String>> {

@@ -50,6 +50,8 @@ enum Kind {
     Problems,
     /// What a maximum-entropy problem can constrain: the key `statistics`
     Statistics,
+    /// What every model is given alike, and how settings are chosen: tables `[budget]`, `[search]`
+    Fairness,
 }
 
 /// A name with one line about it.
@@ -72,6 +74,31 @@ const MODELS: &[Line] = &[
     (
         "kernel_density",
         "a Gaussian kernel on every training point; its width by leave-one-out likelihood",
+    ),
+];
+
+/// Key, one line about it, an example.
+const FAIRNESS: &[(&str, &str, &str)] = &[
+    (
+        "budget.parameters",
+        "trainable numbers of every model, within 3 %: its `hidden` widths are scaled",
+        "parameters = 17000",
+    ),
+    (
+        "budget.seconds",
+        "wall time of every training: it ends there, or after train.steps if that is sooner",
+        "seconds = 20",
+    ),
+    (
+        "search.train",
+        "settings that every model chooses by its validation loss: learning_rate, schedule, \
+         weight_decay, clip_norm",
+        "learning_rate = [3e-4, 1e-3, 3e-3]",
+    ),
+    (
+        "search.models.NAME",
+        "settings of one model; all models must come to as many trials",
+        "rad.fold_width = [0.25, 0.5]",
     ),
 ];
 
@@ -175,6 +202,12 @@ impl Kind {
             };
             table.iter().map(row).collect()
         }
+        let owned = |table: &[(&str, &str, &str)]| {
+            let lines = table.iter();
+            lines
+                .map(|&(a, b, c)| [a, b, c].map(str::to_owned))
+                .collect()
+        };
         let plain = |name: &str, text: &str| [name.to_owned(), text.to_owned(), String::new()];
         Ok(match self {
             Self::Targets => BENCHMARKS.iter().map(target).collect::<Result<_>>()?,
@@ -203,10 +236,8 @@ impl Kind {
                 .iter()
                 .map(|(form, what)| plain(form, what))
                 .collect(),
-            Self::Objectives => objectives::KINDS
-                .iter()
-                .map(|(name, what, settings)| [*name, *what, *settings].map(str::to_owned))
-                .collect(),
+            Self::Objectives => owned(objectives::KINDS),
+            Self::Fairness => owned(FAIRNESS),
         })
     }
 }

@@ -6,7 +6,9 @@ use serde_json::json;
 use super::common::{shell_quote, FileArgs, SelectionArgs};
 use super::output::{columns, print};
 use super::Exit;
+use crate::device::Choice;
 use crate::experiment::pool::Job;
+use crate::kernels;
 use crate::Result;
 
 /// List the runs of an experiment and where they stand
@@ -27,9 +29,24 @@ pub(super) struct RunsArgs {
     /// Print one `mdn train` command per run; a command that was done before does nothing
     #[arg(long, group = "form")]
     commands: bool,
+    /// With --commands: where each is to compute, as `mdn train` takes it
+    #[arg(long, value_name = "DEVICE", value_parser = device, requires = "commands")]
+    device: Option<String>,
+    /// With --commands: what is to evaluate models, as `mdn train` takes it
+    #[arg(long, value_name = "KERNELS", value_parser = kernels, requires = "commands")]
+    kernels: Option<String>,
     /// Print one JSON object per run
     #[arg(long, group = "form")]
     json: bool,
+}
+
+/// Refused here rather than once per command.
+fn device(typed: &str) -> std::result::Result<String, String> {
+    Choice::parse(typed).map(|_| typed.to_owned())
+}
+
+fn kernels(typed: &str) -> std::result::Result<String, String> {
+    kernels::Choice::parse(typed).map(|_| typed.to_owned())
 }
 
 pub(super) fn run(args: &RunsArgs) -> Result<Exit> {
@@ -59,8 +76,16 @@ fn command(args: &RunsArgs, job: &Job) -> String {
         words.extend(["--set".to_owned(), set.clone()]);
     }
     words.extend(["--index".to_owned(), job.index.to_string()]);
-    if let Some(out) = &args.selection.out {
-        words.extend(["--out".to_owned(), out.display().to_string()]);
+    let out = args.selection.out.as_ref().map(|o| o.display().to_string());
+    let options = [
+        ("--out", &out),
+        ("--device", &args.device),
+        ("--kernels", &args.kernels),
+    ];
+    for (name, value) in options {
+        if let Some(value) = value {
+            words.extend([name.to_owned(), value.clone()]);
+        }
     }
     let words: Vec<_> = words.iter().map(|w| shell_quote(w)).collect();
     words.join(" ") + "\n"

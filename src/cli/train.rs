@@ -8,7 +8,7 @@ use super::common::{ComputeArgs, FileArgs, SelectionArgs};
 use super::output::{columns, print, warn};
 use super::{progress, Context, Exit};
 use crate::device;
-use crate::experiment::plan::Plan;
+use crate::experiment::plan::{Plan, RunSpec};
 use crate::experiment::pool::{self, Action, Ended, Job};
 use crate::experiment::run;
 use crate::experiment::store::State;
@@ -25,6 +25,8 @@ use crate::{Error, Result};
 /// Each run writes to DIR/<experiment>/<data>/<model>/seed-<n>/:
 ///   config.toml          the run as an experiment file of its own, every default filled in
 ///   data.toml            points, bad rows, classes and splits of data from a file
+///   trained.toml         the same with widths and settings as they were chosen ([budget], [search])
+///   trials.csv           settings that were tried, their validation losses, the choice ([search])
 ///   history.csv          loss and gradient norm by step
 ///   rounds.csv           constraints and multipliers by round (maximum entropy)
 ///   metrics.csv          what was measured, with standard errors
@@ -70,7 +72,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
     let jobs = args.selection.jobs(&plan)?;
     if args.dry_run {
         let actions = pool::actions(&jobs, args.how.force)?;
-        print(&preview(&jobs, &actions))?;
+        print(&preview(&jobs, &actions)?)?;
         return Ok(Exit::FINE);
     }
     let ended = train(&plan, &jobs, &args.how, args.json, context)?;
@@ -154,8 +156,10 @@ pub(super) fn train(
     Ok(ended)
 }
 
-fn preview(jobs: &[Job], actions: &[Action]) -> String {
-    let rows: Vec<_> = jobs
+fn preview(jobs: &[Job], actions: &[Action]) -> Result<String> {
+    let searches = jobs.iter().any(|j| !j.spec.search.is_empty());
+    let sizes = jobs.iter().any(|j| j.spec.budget.parameters.is_some());
+    let rows = jobs
         .iter()
         .zip(actions)
         .map(|(job, action)| {
@@ -164,10 +168,34 @@ fn preview(jobs: &[Job], actions: &[Action]) -> String {
                 Action::Skip(status) => format!("skip ({})", status.state.word()),
             };
             let index = job.index.to_string();
-            vec![what, index, job.place.0.display().to_string()]
+            let mut row = vec![what, index, job.place.0.display().to_string()];
+            if searches {
+                row.push(format!("{} trials", job.spec.trials()?.len()));
+            }
+            if sizes {
+                row.push(sizes_of(&job.spec)?);
+            }
+            Ok(row)
         })
-        .collect();
-    columns(&rows)
+        .collect::<Result<Vec<_>>>()?;
+    Ok(columns(&rows))
+}
+
+/// "16986 parameters, hidden = [57, 57]": what the budget makes of the model that the file names,
+/// the trials' own settings aside.
+pub(super) fn sizes_of(spec: &RunSpec) -> Result<String> {
+    let (model, parameters) = spec.sized()?;
+    let mut words = vec![match parameters {
+        Some(n) => format!("{n} parameters"),
+        None => "parameters known when it is trained".to_owned(),
+    }];
+    let lists = model.widths()?;
+    if lists.concat().is_empty() {
+        words.push("no widths".to_owned());
+    } else if parameters.is_some() || spec.budget.parameters.is_none() {
+        words.extend(lists.iter().map(|l| format!("hidden = {l:?}")));
+    }
+    Ok(words.join(", "))
 }
 
 /// The exit code, and the final line where not every run is done.
@@ -233,6 +261,8 @@ mod tests {
             model: crate::models::ModelSpec::Rad(Default::default()),
             seed: 0,
             train: Default::default(),
+            budget: Default::default(),
+            search: Default::default(),
             evaluation: Default::default(),
         };
         let jobs: Vec<_> = (0..states.len())

@@ -14,7 +14,9 @@ use crate::objectives::ProblemSpec;
 use crate::train::TrainSpec;
 use crate::{Error, Result};
 
+use super::budget::Budget;
 use super::plan::check_start;
+use super::search::Search;
 use super::EvaluationSpec;
 pub(super) use difference::first_difference;
 pub(super) use words::quoted;
@@ -78,6 +80,12 @@ pub struct Config {
     /// How every model is trained.
     #[serde(default)]
     pub train: TrainSpec,
+    /// What every model is given alike.
+    #[serde(default, skip_serializing_if = "Budget::is_empty")]
+    pub budget: Budget,
+    /// What is chosen for every model by its validation loss.
+    #[serde(default, skip_serializing_if = "Search::is_empty")]
+    pub search: Search,
     /// How every model is measured.
     #[serde(default)]
     pub evaluation: EvaluationSpec,
@@ -139,6 +147,7 @@ impl Config {
         }
         self.check_seeds()?;
         self.train.check().map_err(|e| e.below("train"))?;
+        self.budget.check().map_err(|e| e.below("budget"))?;
         self.evaluation.check().map_err(|e| e.below("evaluation"))?;
         let some = |table: &str, n: usize| {
             let expected = format!("at least one table `[{table}.NAME]`");
@@ -170,7 +179,33 @@ impl Config {
             BadValue::unless(!taken, &place, expected, format!("`{name}`"))?;
             problem.check().map_err(|e| e.below(&place))?;
         }
-        self.check_reference()
+        self.check_reference()?;
+        self.search.check(self).map_err(|e| e.below("search"))?;
+        self.check_trials()
+    }
+
+    /// Whether every trial of every model can start, and has a size within the budget.
+    fn check_trials(&self) -> std::result::Result<(), BadValue> {
+        let data = self.data.values().map(DataSpec::check);
+        let problems = self.problems.values().map(ProblemSpec::check);
+        let mut dims = data
+            .chain(problems)
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        dims.sort_unstable();
+        dims.dedup();
+        for (name, model) in &self.models {
+            let trials = self.search.trials(name, &self.train, model);
+            for trial in trials.map_err(|e| e.below("search"))? {
+                let fits = |dim: &usize| match self.budget.parameters {
+                    Some(_) => self.budget.apply(&trial.model, *dim).map(|_| ()),
+                    None => Ok(()),
+                };
+                check_start(&trial.model, self)
+                    .and_then(|()| dims.iter().try_for_each(fits))
+                    .map_err(|e| e.below(&format!("models.{name}")))?;
+            }
+        }
+        Ok(())
     }
 
     fn check_seeds(&self) -> std::result::Result<(), BadValue> {

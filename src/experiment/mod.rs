@@ -6,13 +6,16 @@ use serde::{Deserialize, Serialize};
 use crate::error::BadValue;
 use crate::kernels;
 
+pub mod budget;
 pub mod config;
 pub mod plan;
 pub mod pool;
 pub mod run;
+pub mod search;
 pub mod store;
 mod task;
 pub mod trained;
+mod trials;
 pub mod weights;
 
 pub use task::Task;

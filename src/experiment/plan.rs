@@ -12,7 +12,10 @@ use crate::models::ModelSpec;
 use crate::train::TrainSpec;
 use crate::{Error, Result};
 
+use super::budget::Budget;
 use super::config::{self, Config};
+use super::search::{Search, Trial};
+use super::store::RunDir;
 use super::{EvaluationSpec, Task};
 
 /// Everything that one run is: enough to do it again, bit for bit. It is written (by any serde
@@ -34,6 +37,10 @@ pub struct RunSpec {
     pub seed: u64,
     /// How it is trained.
     pub train: TrainSpec,
+    /// What its model is given, as every other.
+    pub budget: Budget,
+    /// What is chosen by its validation loss.
+    pub search: Search,
     /// How it is measured.
     pub evaluation: EvaluationSpec,
 }
@@ -102,6 +109,8 @@ impl Plan {
                         model: model.clone(),
                         seed,
                         train: config.train.clone(),
+                        budget: config.budget,
+                        search: config.search.of(model_name),
                         evaluation: config.evaluation.clone(),
                     });
                 }
@@ -126,6 +135,15 @@ impl Plan {
         for (name, problem) in &self.config.problems {
             let lines = problem.warnings().into_iter();
             all.extend(lines.map(|text| format!("problems.{name}: {text}")));
+        }
+        if self.config.budget.parameters.is_some() {
+            for (name, model) in &self.config.models {
+                if model.widths().is_ok_and(|w| w.concat().is_empty()) {
+                    all.push(format!(
+                        "models.{name}: has no widths, so `budget.parameters` leaves it as it is"
+                    ));
+                }
+            }
         }
         if self.config.problems.is_empty() {
             return all;
@@ -214,6 +232,50 @@ impl RunSpec {
         })
     }
 
+    /// The settings that the run in this folder was trained with: of a run that chose some of them
+    /// or sized its model, the file `trained.toml`, else `config.toml`.
+    pub fn read_trained(place: &RunDir) -> Result<Self> {
+        let settled = place.path("trained.toml");
+        let own = if settled.exists() {
+            settled
+        } else {
+            place.path("config.toml")
+        };
+        Self::read(&own)
+    }
+
+    /// Whether the run is trained with other settings than it says, those of `trained.toml`.
+    pub fn is_settled_in_training(&self) -> bool {
+        self.budget.parameters.is_some() || !self.search.is_empty()
+    }
+
+    /// The run once for every combination of what it searches over.
+    pub fn trials(&self) -> Result<Vec<(Trial, Self)>> {
+        let trials = self
+            .search
+            .trials(&self.model_name, &self.train, &self.model);
+        let trials = trials.map_err(|bad| Error::request(bad.below("search").to_string()))?;
+        let alone = |trial: Trial| {
+            let run = Self {
+                train: trial.train.clone(),
+                model: trial.model.clone(),
+                search: Search::default(),
+                ..self.clone()
+            };
+            (trial, run)
+        };
+        Ok(trials.into_iter().map(alone).collect())
+    }
+
+    /// The model as it is trained, with its trainable numbers; `None` where the points decide.
+    pub fn sized(&self) -> Result<(ModelSpec, Option<usize>)> {
+        let sized = self.budget.apply(&self.model, self.task.dim()?);
+        sized.map_err(|bad| {
+            let bad = bad.below(&format!("models.{}", self.model_name));
+            Error::request(bad.to_string())
+        })
+    }
+
     /// `<data>/<model>/seed-<n>`: the run's folder below the experiment's.
     pub fn label(&self) -> String {
         format!("{}/{}/seed-{}", self.data_name, self.model_name, self.seed)
@@ -247,6 +309,8 @@ impl From<RunSpec> for Config {
             seeds: vec![run.seed],
             reference: None,
             train: run.train,
+            budget: run.budget,
+            search: run.search,
             evaluation: run.evaluation,
             data,
             problems,

@@ -90,6 +90,11 @@ pub fn actions(jobs: &[Job], force: bool) -> Result<Vec<Action>> {
             }
             let made = RunSpec::read(&job.place.path("config.toml"))?;
             match made.first_difference(&job.spec) {
+                None if job.spec.is_settled_in_training()
+                    && !job.place.path("trained.toml").exists() =>
+                {
+                    Ok(Action::Train)
+                }
                 None => Ok(Action::Skip(status)),
                 Some(_) if status.state == State::Diverged => Ok(Action::Train),
                 Some(d) => Err(Error::request(format!(

@@ -1,5 +1,6 @@
 //! One run from its specification to its record.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use candle_core::{DType, Tensor};
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 use super::plan::RunSpec;
 use super::store::{MetricRow, Picture, RunDir, State, Status};
+use super::trials;
 use super::weights;
 use super::Compute;
 use crate::data::{log_densities, DataSet, Split};
@@ -18,7 +20,7 @@ use crate::nn::Params;
 use crate::num;
 use crate::objectives::Objective;
 use crate::rng::Rng;
-use crate::train::{train, Curves, Points, Precision, Progress, Training};
+use crate::train::{Curves, Points, Precision, Progress, Training};
 use crate::{Error, Result};
 
 const PICTURE_SAMPLES: usize = 4000;
@@ -26,8 +28,10 @@ const PICTURE_POINTS: usize = 1000;
 const PICTURE_SIDE: usize = 300;
 
 /// Files that a run writes and that a new one of the same place removes first.
-const OUTPUTS: [&str; 12] = [
+const OUTPUTS: [&str; 14] = [
     "data.toml",
+    "trained.toml",
+    "trials.csv",
     "history.csv",
     "rounds.csv",
     "metrics.csv",
@@ -51,6 +55,8 @@ struct Environment<'a> {
     precision: Precision,
     started: String,
     ended: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// Trains, evaluates and records one run. `command` is what the user typed, for the record;
@@ -77,9 +83,7 @@ pub fn run(
     }
     place.write("config.toml", spec.to_toml(&place.0)?.as_bytes())?;
     let started = SystemTime::now();
-    let made =
-        Run::new(spec, compute).and_then(|run| Ok((run.record(place, watch)?, run.kernels())));
-    let (status, kernels) = match made {
+    let (status, kernels) = match make(spec, place, compute, watch) {
         Ok(made) => made,
         Err(error) => {
             place.write_status(&Status::because(State::Failed, &error.to_string()))?;
@@ -96,6 +100,8 @@ pub fn run(
         precision: spec.train.precision,
         started: time(started),
         ended: time(SystemTime::now()),
+        note: ended_by_the_clock(spec)
+            .map(|by| format!("{by}: the same run again makes other steps and leaves other bytes")),
     })
     .map_err(|e| Error::failed(format!("environment.toml: {e}")))?;
     place.write("environment.toml", environment.as_bytes())?;
@@ -104,10 +110,39 @@ pub fn run(
     Ok(status)
 }
 
+/// Trains every trial and measures the one that is chosen; also gives what evaluated the model.
+fn make(
+    spec: &RunSpec,
+    place: &RunDir,
+    compute: &Compute,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<(Status, String)> {
+    let law = spec.task.law()?.map(Law::from);
+    let best = trials::best(spec, law.as_ref(), compute, watch)?;
+    if !spec.search.is_empty() {
+        place.write_trials(&best.trials)?;
+    }
+    if spec.is_settled_in_training() {
+        place.write("trained.toml", best.run.spec().to_toml()?.as_bytes())?;
+    }
+    let status = best.run.record(place, &best.trained, best.search_seconds)?;
+    Ok((status, best.run.kernels()))
+}
+
+/// Where the clock may have ended training, by which setting.
+fn ended_by_the_clock(spec: &RunSpec) -> Option<String> {
+    let seconds = spec.budget.seconds?;
+    Some(format!("trained by the clock (budget.seconds = {seconds})"))
+}
+
+/// What a model is trained on or measured against, shared by the trials of a run.
+pub(super) type Law = Arc<dyn DataSet>;
+
 /// Everything that a run needs, made from its specification.
-pub struct Run<'a> {
-    spec: &'a RunSpec,
-    law: Option<Box<dyn DataSet>>,
+pub struct Run {
+    /// With the sizes that the model has.
+    spec: RunSpec,
+    law: Option<Law>,
     objective: Box<dyn Objective>,
     params: Params,
     model: Box<dyn Model>,
@@ -129,6 +164,21 @@ pub(super) fn build_model(
         Some(support) => Box::new(Supported::new(model, &support)?),
         None => model,
     })
+}
+
+/// The run with the widths that its budget gives the model. What else decides the size, such as K by
+/// silhouette, is written down with them.
+fn settled(spec: &RunSpec, params: &Params, points: Option<&Tensor>) -> Result<RunSpec> {
+    if spec.budget.parameters.is_none() {
+        return Ok(spec.clone());
+    }
+    let mut settled = RunSpec {
+        model: spec.model.settled(params, points)?,
+        ..spec.clone()
+    };
+    settled.model = settled.sized()?.0;
+    settled.budget.parameters = None;
+    Ok(settled)
 }
 
 /// Refuses data that single precision cannot hold: where the truth's log-density at the rounded
@@ -173,20 +223,25 @@ fn check_single_columns(exact: &[f64], rounded: &[f64], dim: usize) -> Result<()
     Ok(())
 }
 
-impl<'a> Run<'a> {
+impl Run {
     /// Draws the points and builds the model.
-    pub fn new(spec: &'a RunSpec, compute: &Compute) -> Result<Self> {
+    pub fn new(spec: &RunSpec, compute: &Compute) -> Result<Self> {
+        let law = spec.task.law()?.map(Law::from);
+        Self::on(spec, law.as_ref(), compute)
+    }
+
+    /// The same on a law that was made before.
+    pub(super) fn on(spec: &RunSpec, law: Option<&Law>, compute: &Compute) -> Result<Self> {
         let device = &compute.device;
-        let law = spec.task.law()?;
         let rng = Rng::new(spec.seed);
         let dtype = spec.train.precision.dtype();
-        if let (Some(law), DType::F32) = (&law, dtype) {
+        if let (Some(law), DType::F32) = (law, dtype) {
             let points = law.sample(1000, &mut rng.fork("rounding"))?;
             check_single(law.as_ref(), &points)?;
         }
         // The points depend on the seed and the data alone: all models of a seed share them.
         let points = |label: &str, split: Split, n: usize| -> Result<Option<Tensor>> {
-            let Some(data) = law.as_ref().filter(|_| spec.task.has_data()) else {
+            let Some(data) = law.filter(|_| spec.task.has_data()) else {
                 return Ok(None);
             };
             let drawn = data.points(split, n, &mut rng.fork("data").fork(label))?;
@@ -201,9 +256,11 @@ impl<'a> Run<'a> {
         )?;
         let params = Params::seeded(rng.fork("init"), dtype, device).with_kernels(compute.kernels);
         let began = Instant::now();
-        let model = build_model(spec, &params, start.clone())?;
+        let spec = settled(spec, &params, start.as_ref())?;
+        let model = build_model(&spec, &params, start.clone())?;
         let build_seconds = began.elapsed().as_secs_f64();
         Ok(Self {
+            objective: spec.task.objective()?,
             spec,
             train_points: start.filter(|_| fixed),
             validation,
@@ -211,9 +268,13 @@ impl<'a> Run<'a> {
             model,
             build_seconds,
             rng,
-            objective: spec.task.objective()?,
-            law,
+            law: law.cloned(),
         })
+    }
+
+    /// What the run is, with the size that its model has.
+    pub(super) fn spec(&self) -> &RunSpec {
+        &self.spec
     }
 
     /// What is trained.
@@ -261,6 +322,7 @@ impl<'a> Run<'a> {
             points: &points,
             validation: self.validation.as_ref(),
             spec: &self.spec.train,
+            seconds: self.spec.budget.seconds,
             rng: &rng,
         })
     }
@@ -274,27 +336,33 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn record(&self, place: &RunDir, watch: &mut dyn FnMut(&Progress)) -> Result<Status> {
+    /// Writes down how training went and, where it did not diverge, measures the model:
+    /// the one place where test points are drawn.
+    pub(super) fn record(
+        &self,
+        place: &RunDir,
+        trained: &Curves,
+        search_seconds: Option<f64>,
+    ) -> Result<Status> {
         if let Some(found) = self.spec.task.file_record()? {
             let text = toml::to_string(&found);
             let text = text.map_err(|e| Error::failed(format!("data.toml: {e}")))?;
             place.write("data.toml", text.as_bytes())?;
         }
-        let trained = self.with_training(|task| train(task, watch))?;
         place.write_history(&trained.history)?;
         if !trained.rounds.is_empty() {
             place.write_rounds(&trained.rounds)?;
         }
         let file = weights::to_bytes(&self.params.snapshot()?, trained.best_step)?;
         place.write("model.safetensors", &file)?;
-        if let Some(reason) = trained.diverged {
-            return Ok(Status::because(State::Diverged, &reason));
+        if let Some(reason) = &trained.diverged {
+            return Ok(Status::because(State::Diverged, reason));
         }
-        self.measure(place, &trained)?;
+        self.measure(place, trained, search_seconds)?;
         Ok(Status::of(State::Done))
     }
 
-    fn measure(&self, place: &RunDir, trained: &Curves) -> Result<()> {
+    fn measure(&self, place: &RunDir, trained: &Curves, search_seconds: Option<f64>) -> Result<()> {
         let rng = self.rng.fork("evaluation");
         let cost = Cost {
             parameters: self.model.parameters(self.params.count()),
@@ -305,6 +373,7 @@ impl<'a> Run<'a> {
                     true => self.build_seconds,
                     false => 0.0,
                 },
+            search_seconds,
         };
         let constraints = self.spec.task.constraints()?;
         let against = Against {
@@ -340,7 +409,12 @@ impl<'a> Run<'a> {
             place.write_modes(&known.weights, found, evaluation.samples)?;
         }
         // Apart from the metrics, which are the same bytes on every repetition.
-        place.write_costs(&rows(true))?;
+        let mut costs = rows(true);
+        if let Some(by) = ended_by_the_clock(&self.spec) {
+            let seconds = costs.iter_mut().filter(|r| r.metric == "seconds");
+            seconds.for_each(|row| row.note.clone_from(&by));
+        }
+        place.write_costs(&costs)?;
         if let Some(picture) = self.picture(&points, &samples)? {
             place.write_picture(&picture)?;
         }

@@ -52,7 +52,7 @@ impl Trained {
                 ));
             }
         }
-        let spec = RunSpec::read(&place.path("config.toml"))?;
+        let spec = RunSpec::read_trained(place)?;
         let path = place.path("model.safetensors");
         let bytes = std::fs::read(&path).map_err(Error::io(&path, "could not read"))?;
         let named = |e: Error| Error::request(format!("{}: {e}", path.display()));

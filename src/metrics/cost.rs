@@ -80,6 +80,32 @@ impl Metric for Seconds {
     }
 }
 
+/// Wall time of all trials, where settings were searched for.
+pub struct SearchSeconds;
+
+impl Metric for SearchSeconds {
+    fn name(&self) -> &'static str {
+        "search_seconds"
+    }
+    fn describe(&self) -> &'static str {
+        "wall time of all trials of a search together (`seconds` is that of the chosen one)"
+    }
+    fn unit(&self) -> &'static str {
+        "s"
+    }
+    fn better(&self) -> Better {
+        Better::Lower
+    }
+    fn is_cost(&self) -> bool {
+        true
+    }
+    fn evaluate(&self, on: &Evaluation) -> Outcome {
+        on.cost
+            .search_seconds
+            .map_or(Outcome::none("no search"), exact)
+    }
+}
+
 /// Training steps per second of wall time.
 pub struct StepsPerSecond;
 

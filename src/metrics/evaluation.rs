@@ -31,6 +31,8 @@ pub struct Cost {
     pub steps: usize,
     /// Wall time of training, or of the fit of a model without steps.
     pub seconds: f64,
+    /// Wall time of all trials, where settings were searched for.
+    pub search_seconds: Option<f64>,
 }
 
 /// A model's log-density on a grid over `view`.

@@ -109,6 +109,7 @@ fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
             parameters: Some(42),
             steps: 500,
             seconds: 2.0,
+            search_seconds: None,
         },
     }
 }

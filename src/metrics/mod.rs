@@ -112,6 +112,7 @@ pub const METRICS: &[&dyn Metric] = &[
     &cost::Parameters,
     &cost::Steps,
     &cost::Seconds,
+    &cost::SearchSeconds,
     &cost::StepsPerSecond,
 ];
 

@@ -28,6 +28,18 @@ pub struct Clusters {
     fine_tune: f64,
 }
 
+/// K, as [`Clusters::build`] has it with these parameters and points (n, dim).
+pub fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<usize> {
+    let (_, dim) = points.dims2()?;
+    match spec.clusters {
+        Some(k) => Ok(k),
+        None => {
+            let rng = params.stream("centres")?;
+            Ok(best_silhouette(&num::to_vec(points)?, dim, spec.max_clusters, &rng).len())
+        }
+    }
+}
+
 impl Clusters {
     /// Clusters the points and builds a standardised flow on each cluster's own.
     pub fn build(
@@ -66,7 +78,7 @@ impl Clusters {
                     "clusters: expected training points; got none",
                 ))
             }
-            _ => Vec::new(),
+            _ => vec![0.0; spec.clusters.unwrap_or(0) * dim],
         };
         let centres = params.any_shape("centres", false, |_| {
             num::from_rows(&start, dim, DType::F64, &Device::Cpu)

@@ -15,6 +15,7 @@ pub mod fold;
 pub mod gaussian_mixture;
 pub mod kernel_density;
 pub mod rad;
+mod size;
 mod spec;
 pub mod supported;
 
@@ -29,6 +30,7 @@ mod rad_proofs;
 
 pub use gaussian_mixture::{Covariance, GaussianMixtureSpec};
 pub use kernel_density::{Bandwidth, KernelDensitySpec};
+pub use size::Sized;
 pub use spec::{ClustersSpec, FlowSpec, Gates, Interleave, ModelSpec, RadSpec};
 
 /// log q of every row.

@@ -29,6 +29,7 @@ struct Store {
 enum Source {
     Seed(Box<Rng>),
     File(BTreeMap<String, Tensor>),
+    Shapes,
 }
 
 /// Numbers that all parameters together may have: 8 GiB with gradients and moments in double
@@ -48,6 +49,12 @@ impl Params {
     /// An empty store whose members take the values of `tensors`.
     pub fn from_tensors(tensors: Snapshot, dtype: DType, device: &Device) -> Self {
         Self::with(Source::File(tensors), dtype, device)
+    }
+
+    /// An empty store that only learns the shapes of its members: all values are 0. A model that
+    /// is built from it can be counted ([`Params::count`]) and is no use for anything else.
+    pub fn shapes() -> Self {
+        Self::with(Source::Shapes, DType::F32, &Device::Cpu).with_kernels(kernels::Choice::Plain)
     }
 
     fn with(source: Source, dtype: DType, device: &Device) -> Self {
@@ -100,9 +107,10 @@ impl Params {
         self.store.borrow().device.clone()
     }
 
-    /// Whether values come from a file; then starting values are never computed.
+    /// Whether values come from a file, or are not asked for at all: then starting values are never
+    /// computed, and a model needs no points to start from.
     pub fn is_loading(&self) -> bool {
-        matches!(self.store.borrow().source, Source::File(_))
+        !matches!(self.store.borrow().source, Source::Seed(_))
     }
 
     /// The random stream that `name` starts from, for members that start together.
@@ -112,7 +120,9 @@ impl Params {
     pub fn stream(&self, name: &str) -> Result<Rng> {
         match &self.store.borrow().source {
             Source::Seed(rng) => Ok(rng.fork(&self.full(name))),
-            Source::File(_) => Err(Error::failed("parameters from a file have no stream")),
+            Source::File(_) | Source::Shapes => {
+                Err(Error::failed("parameters from a file have no stream"))
+            }
         }
     }
 
@@ -138,7 +148,17 @@ impl Params {
                 shape.dims()
             )));
         }
-        let tensor = self.any_shape(name, trainable, start)?;
+        let counting = matches!(self.store.borrow().source, Source::Shapes);
+        let tensor = if counting {
+            let zeros = || Ok(Tensor::zeros(&shape, DType::F32, &Device::Cpu)?);
+            self.any_shape(name, trainable, |rng| match trainable {
+                true => zeros(),
+                // A fixed value may have to make sense, as an order of coordinates.
+                false => start(rng).or_else(|_| zeros()),
+            })?
+        } else {
+            self.any_shape(name, trainable, start)?
+        };
         if tensor.shape() == &shape {
             return Ok(tensor);
         }
@@ -164,6 +184,8 @@ impl Params {
             let store = self.store.borrow();
             let seed = match &store.source {
                 Source::Seed(rng) => Ok(rng.fork(&full)),
+                // Only its shape matters.
+                Source::Shapes => Ok(Rng::new(0)),
                 Source::File(tensors) => Err(tensors.get(&full).cloned().ok_or_else(|| {
                     Error::request(format!("parameter `{full}`: not in the file"))
                 })?),

@@ -6,7 +6,7 @@ use crate::experiment::store::State;
 /// Fewer seeds than this make an interval that says little.
 const FEW_SEEDS: usize = 3;
 
-/// Few seeds, then for every data set and model: runs that diverged, failed or are missing, and
+/// Few seeds, training by the clock, then for every data set and model: runs that diverged, failed or are missing, and
 /// points that were left out.
 pub fn warnings(results: &Results<'_>) -> Vec<String> {
     let what = results.what;
@@ -20,6 +20,7 @@ pub fn warnings(results: &Results<'_>) -> Vec<String> {
         };
         out.push(format!("{n} {seeds}: {so}. Use {FEW_SEEDS} or more."));
     }
+    out.extend(by_the_clock(results));
     for data in what.data {
         for model in what.models {
             let runs: Vec<&Run> = results.of(data, model).collect();
@@ -28,6 +29,16 @@ pub fn warnings(results: &Results<'_>) -> Vec<String> {
         }
     }
     out
+}
+
+/// That equal runs differ, where the clock ended training.
+fn by_the_clock(results: &Results<'_>) -> Option<String> {
+    let metrics = results.runs.iter().flat_map(|r| &r.metrics);
+    let mut noted = metrics.filter(|m| m.metric == "seconds" && !m.note.is_empty());
+    let note = &noted.next()?.note;
+    Some(format!(
+        "{note}: the same runs again, or on another machine, make other steps."
+    ))
 }
 
 fn unfinished(runs: &[&Run], data: &str, model: &str) -> Vec<String> {

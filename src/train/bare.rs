@@ -31,10 +31,13 @@ impl<'a> BareSteps<'a> {
     /// # Errors
     /// If a loss or gradient is not finite.
     pub fn make(&mut self) -> Result<()> {
+        let progress = self.made as f64 / self.task.spec.steps as f64;
         self.made += 1;
+        let step = (self.made, 0);
+        let steps = self.steps.as_mut();
         let outcomes = self
             .task
-            .make_step(self.steps.as_mut(), (self.made, 0), &mut self.epoch)?;
+            .make_step(steps, step, progress, &mut self.epoch)?;
         self.check(&outcomes)
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::clock::Clock;
 use super::steps::{Outcome, Steps};
 use super::{Curves, Epoch, HistoryRow, Progress, Split, Training};
 use crate::nn::params::Snapshot;
@@ -18,7 +19,9 @@ type Watch<'a> = dyn FnMut(&Progress) + 'a;
 struct Course<'a, 'w> {
     task: &'a Training<'a>,
     watch: &'w mut Watch<'w>,
-    began: Instant,
+    clock: Clock,
+    /// Share of training that was over before the last step.
+    progress: f64,
     epoch: Epoch,
     out: Curves,
 }
@@ -32,7 +35,8 @@ pub(super) fn run<'a, 'w>(
     let mut course = Course {
         task,
         watch,
-        began: Instant::now(),
+        clock: Clock::new(task.seconds, task.spec.steps),
+        progress: 0.0,
         epoch: None,
         out: Curves {
             history: Vec::new(),
@@ -49,7 +53,7 @@ pub(super) fn run<'a, 'w>(
     };
     task.params.restore(&best)?;
     let mut out = course.out;
-    out.seconds = course.began.elapsed().as_secs_f64();
+    out.seconds = course.clock.seconds();
     Ok(out)
 }
 
@@ -67,13 +71,15 @@ impl Course<'_, '_> {
         'phases: for (phase, share) in model.phases().into_iter().enumerate() {
             let done = self.out.steps;
             let end = (done + (share * spec.steps as f64).round() as usize).min(spec.steps);
+            let until = self.clock.time() + share;
             if phase > 0 {
                 params.restore(&best.1)?;
             }
             let mut steps = make_steps()?;
             let mut without_progress = 0;
             for step in done + 1..=end {
-                let validates = step % spec.validate_every == 0 || step == end;
+                let last = step == end || self.clock.is_up(until);
+                let validates = step % spec.validate_every == 0 || last;
                 if !self.step(steps.as_mut(), (step, phase), validates)? {
                     break 'phases;
                 }
@@ -88,7 +94,7 @@ impl Course<'_, '_> {
                 } else {
                     without_progress += 1;
                 }
-                if spec.patience > 0 && without_progress >= spec.patience {
+                if last || (spec.patience > 0 && without_progress >= spec.patience) {
                     break;
                 }
             }
@@ -121,20 +127,26 @@ impl Course<'_, '_> {
         let count = rounds.count().min(spec.steps);
         for round in 0..count {
             let end = spec.steps * (round + 1) / count;
+            let until = (round + 1) as f64 / count as f64;
             // Moments that belong to the last round's multipliers would carry it on.
             let mut steps = make_steps()?;
             for step in self.out.steps + 1..=end {
-                if !self.step(steps.as_mut(), (step, 0), step == end)? {
+                let last = step == end || self.clock.is_up(until);
+                if !self.step(steps.as_mut(), (step, 0), last)? {
                     return Ok(weights.pop().unwrap_or(start));
                 }
+                if last {
+                    break;
+                }
             }
-            let progress = end as f64 / spec.steps as f64;
+            let done = self.out.steps;
+            let progress = self.clock.share(done);
             let measured = rounds.end(model, progress, &rng.fork_at("round", round as u64))?;
             if let Some(fault) = measured.fault() {
-                self.out.diverged = Some(format!("{fault} after step {end}"));
+                self.out.diverged = Some(format!("{fault} after step {done}"));
                 return Ok(weights.pop().unwrap_or(start));
             }
-            self.out.rounds.push((end, measured.clone()));
+            self.out.rounds.push((done, measured.clone()));
             ended.push(measured);
             weights.push(params.snapshot()?);
         }
@@ -153,9 +165,11 @@ impl Course<'_, '_> {
             rng,
             ..
         } = *self.task;
+        let began = Instant::now();
         // The same noise every time, so that two values differ by the weights alone.
         let noise = &mut rng.fork("validation");
         let now = objective.validate(model, validation, spec.validation_points, noise)?;
+        self.clock.validated(began.elapsed().as_secs_f64());
         self.out.history.push(HistoryRow {
             step: self.out.steps,
             split: Split::Validation,
@@ -173,7 +187,10 @@ impl Course<'_, '_> {
         (step, phase): (usize, usize),
         settle: bool,
     ) -> Result<bool> {
-        let mut outcomes = self.task.make_step(steps, (step, phase), &mut self.epoch)?;
+        self.progress = self.clock.share(step - 1);
+        let mut outcomes =
+            self.task
+                .make_step(steps, (step, phase), self.progress, &mut self.epoch)?;
         if settle {
             outcomes.extend(steps.settle()?);
         }
@@ -204,11 +221,15 @@ impl Course<'_, '_> {
             // be batches ahead.
             steps.settle()?;
             let batch = task.batch(step, &mut self.epoch)?;
-            let at = task.at(step, phase, batch.as_ref());
+            let at = task.at(phase, self.progress, batch.as_ref());
             task.objective
                 .non_finite(task.model, &at, &mut task.noise(step))?
         };
-        let log_every = spec.steps.div_ceil(TRAIN_ROWS);
+        let log_every = match spec.steps.div_ceil(TRAIN_ROWS) {
+            // Steps may be many more than there will be.
+            every if self.clock.is_limited() => every.min(spec.validate_every),
+            every => every,
+        };
         if !finite || step.is_multiple_of(log_every) || step == spec.steps {
             self.out.history.push(HistoryRow {
                 step,
@@ -232,9 +253,13 @@ impl Course<'_, '_> {
         }
         (self.watch)(&Progress {
             step,
-            steps: spec.steps,
+            steps: if self.clock.is_limited() {
+                self.clock.expected(step)
+            } else {
+                spec.steps
+            },
             loss: outcome.loss,
-            seconds: self.began.elapsed().as_secs_f64(),
+            seconds: self.clock.seconds(),
         });
         Ok(true)
     }

@@ -10,6 +10,7 @@ use crate::rng::Rng;
 use crate::Result;
 
 mod bare;
+mod clock;
 mod course;
 #[cfg(test)]
 mod problem_tests;
@@ -27,7 +28,7 @@ use steps::{Outcome, Steps};
 pub struct Progress {
     /// Steps done.
     pub step: usize,
-    /// Steps at most.
+    /// Steps at most; where time is bounded, as many as the pace so far makes.
     pub steps: usize,
     /// Loss of the last step, nats per point.
     pub loss: f64,
@@ -130,6 +131,16 @@ pub struct Curves {
     pub diverged: Option<String>,
 }
 
+impl Curves {
+    /// Loss of the weights that were kept on what was validated on, nats; `None` where the objective
+    /// has rounds in place of validations.
+    pub fn validation_loss(&self) -> Option<f64> {
+        let mut kept = self.history.iter().filter(|r| r.step == self.best_step);
+        let row = kept.find(|r| r.split == Split::Validation)?;
+        Some(row.loss)
+    }
+}
+
 /// Everything that a training run needs.
 pub struct Training<'a> {
     /// What is trained.
@@ -144,6 +155,9 @@ pub struct Training<'a> {
     pub validation: Option<&'a Tensor>,
     /// How.
     pub spec: &'a TrainSpec,
+    /// Wall time that training may take, validations included, if it is bounded: then schedules
+    /// follow the clock, and equal runs differ.
+    pub seconds: Option<f64>,
     /// The random stream of batches and of the objective.
     pub rng: &'a Rng,
 }
@@ -170,26 +184,29 @@ impl Training<'_> {
         self.rng.fork_at("objective", step as u64)
     }
 
-    fn at<'b>(&self, step: usize, phase: usize, batch: Option<&'b Tensor>) -> At<'b> {
+    fn at<'b>(&self, phase: usize, progress: f64, batch: Option<&'b Tensor>) -> At<'b> {
         At {
             phase,
-            progress: (step - 1) as f64 / self.spec.steps as f64,
+            progress,
             size: self.spec.batch_size,
             points: batch,
         }
     }
 
-    /// Step `step` (from 1) on its batch, with its noise and its learning rate.
+    /// Step `step` (from 1) on its batch, with its noise and the learning rate of `progress`, the
+    /// share of training that is over before it.
     fn make_step(
         &self,
         steps: &mut dyn Steps,
         (step, phase): (usize, usize),
+        progress: f64,
         epoch: &mut Epoch,
     ) -> Result<Vec<Outcome>> {
         let batch = self.batch(step, epoch)?;
         let spec = self.spec;
-        let rate = spec.learning_rate * spec.schedule.factor(step - 1, spec.steps);
-        let at = self.at(step, phase, batch.as_ref());
+        let done = (progress * spec.steps as f64).round() as usize;
+        let rate = spec.learning_rate * spec.schedule.factor(done, spec.steps);
+        let at = self.at(phase, progress, batch.as_ref());
         steps.step(&at, &mut self.noise(step), rate)
     }
 }

@@ -46,6 +46,7 @@ fn run_problem(objective: &dyn Objective, steps: usize) -> (Curves, Snapshot) {
         points: &Points::Nothing,
         validation: None,
         spec: &spec,
+        seconds: None,
         rng: &rng,
     };
     let out = train(&task, &mut |_| {}).unwrap();
@@ -115,6 +116,7 @@ fn statistics_that_are_not_finite_end_training_with_a_reason() {
         points: &Points::Nothing,
         validation: None,
         spec: &spec,
+        seconds: None,
         rng: &rng,
     };
     let out = train(&task, &mut |_| {}).unwrap();

@@ -41,6 +41,17 @@ fn run_by(
     device: &Device,
     kernels: Choice,
 ) -> (Curves, Snapshot) {
+    run_for(model, spec, make, device, kernels, None)
+}
+
+fn run_for(
+    model: &str,
+    spec: &TrainSpec,
+    make: Make,
+    device: &Device,
+    kernels: Choice,
+    seconds: Option<f64>,
+) -> (Curves, Snapshot) {
     let rng = Rng::new(5);
     let dtype = spec.precision.dtype();
     let points = |n, label| {
@@ -58,6 +69,7 @@ fn run_by(
         points: &Points::Fixed(x),
         validation: Some(&validation),
         spec,
+        seconds,
         rng: &rng,
     };
     let mut heard = 0;
@@ -264,6 +276,41 @@ fn fine_tuning_follows_the_flows_of_the_clusters() {
         let logits = num::to_vec(&weights["logits"]).unwrap();
         assert_eq!(logits[0] != logits[1], moves, "{share}: {logits:?}");
     }
+}
+
+/// The clock ends training, between phases too, and the learning rate falls by the time.
+#[test]
+fn training_ends_when_its_time_is_over() {
+    let spec = TrainSpec {
+        steps: 1_000_000_000,
+        patience: 0,
+        schedule: Schedule::Cosine {
+            warmup: 0.0,
+            floor: 0.0,
+        },
+        ..quick()
+    };
+    let by = |model, seconds, spec: &TrainSpec| {
+        let make = steps::for_device;
+        run_for(model, spec, make, &Device::Cpu, Choice::Auto, Some(seconds)).0
+    };
+    for model in [FLOW, MODELS[4]] {
+        let out = by(model, 0.5, &spec);
+        assert_eq!(out.diverged, None);
+        assert!(out.steps > 20 && out.steps < spec.steps, "{}", out.steps);
+        // One step and one validation may be slower than those before.
+        assert!((0.4..5.0).contains(&out.seconds), "{}", out.seconds);
+        let last = out.history.last().unwrap();
+        assert_eq!((last.step, last.split), (out.steps, Split::Validation));
+        assert!(out.validation_loss().unwrap().is_finite());
+    }
+    // Few steps end it sooner, and are the same as without a clock.
+    let few = quick();
+    let out = by(FLOW, 1000.0, &few);
+    assert_eq!(out.steps, few.steps);
+    let plain = run(FLOW, &few).0;
+    let losses = |c: &Curves| c.history.last().map(|r| r.loss);
+    assert_eq!(losses(&out), losses(&plain));
 }
 
 #[test]

@@ -56,6 +56,7 @@ impl Bars {
         };
         if moved.elapsed() >= PERIOD || p.step >= p.steps {
             *moved = Instant::now();
+            bar.set_length(p.steps as u64);
             bar.set_position(p.step as u64);
             bar.set_message(pace(p));
         }

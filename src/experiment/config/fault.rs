@@ -87,7 +87,7 @@ pub(super) fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
     let mut places: Vec<(Vec<&str>, &DeValue<'_>)> = Vec::new();
     for (top, value) in root {
         let top = top.get_ref().as_ref();
-        if ["train", "evaluation"].contains(&top) {
+        if ["train", "evaluation", "budget", "search"].contains(&top) {
             places.push((vec![top], value.get_ref()));
         }
         if !["data", "models", "problems"].contains(&top) {

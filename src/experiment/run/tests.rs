@@ -18,6 +18,8 @@ fn spec(model: &str, seed: u64) -> RunSpec {
             validation_points: 20,
             ..TrainSpec::default()
         },
+        budget: Default::default(),
+        search: Default::default(),
         evaluation: EvaluationSpec::default(),
     }
 }

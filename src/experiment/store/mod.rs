@@ -6,6 +6,8 @@
 //! |---|---|
 //! | `config.toml` | the run as an experiment file of its own, every default filled in |
 //! | `data.toml` | what is in the file, for data from a file: points, bad rows, classes, splits |
+//! | `trained.toml` | where widths or settings were chosen in training: the same with the choice |
+//! | `trials.csv` | [`TrialRow`]s, of a run that searched |
 //! | `history.csv` | [`HistoryRow`]s |
 //! | `rounds.csv` | [`Round`]s, of an objective that has rounds |
 //! | `metrics.csv` | [`MetricRow`]s |
@@ -33,6 +35,7 @@ mod rows;
 mod status;
 mod study;
 mod table;
+mod trials;
 
 pub use atomic::write_atomic;
 pub use number::{exact, exact_or_empty};
@@ -82,6 +85,25 @@ pub struct MetricRow {
     pub non_finite: usize,
     /// Why there is no value, or a remark.
     pub note: String,
+}
+
+/// A line of `trials.csv`: settings that were tried, and how they did on the validation set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialRow {
+    /// As overrides of the experiment file: `train.learning_rate=0.001`.
+    pub settings: Vec<String>,
+    /// Loss of the best weights on the validation set, nats.
+    pub validation_loss: Option<f64>,
+    /// Trainable numbers of the model.
+    pub parameters: usize,
+    /// The step that the best weights are of.
+    pub best_step: usize,
+    /// Steps until training ended.
+    pub steps: usize,
+    /// Why training could not go on, if it diverged.
+    pub diverged: Option<String>,
+    /// Whether it is the one that was measured.
+    pub chosen: bool,
 }
 
 /// What the figures of a two-dimensional run are drawn from, so that they can be drawn again

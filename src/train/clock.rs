@@ -1,0 +1,64 @@
+//! How far training is: by its steps, or by the time it may take.
+
+use std::time::Instant;
+
+/// Steps and time, whichever is further.
+pub(super) struct Clock {
+    began: Instant,
+    /// Wall time that training may take, if it is bounded.
+    limit: Option<f64>,
+    /// Steps at most.
+    steps: usize,
+    /// The longest validation so far, in seconds: the last one has to fit in.
+    validation: f64,
+}
+
+impl Clock {
+    /// Starts now.
+    pub(super) fn new(limit: Option<f64>, steps: usize) -> Self {
+        Self {
+            began: Instant::now(),
+            limit,
+            steps,
+            validation: 0.0,
+        }
+    }
+
+    /// Seconds since training began.
+    pub(super) fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    /// Share of the time that is over, in [0, 1]; 0 without a limit.
+    pub(super) fn time(&self) -> f64 {
+        self.limit
+            .map_or(0.0, |limit| (self.seconds() / limit).min(1.0))
+    }
+
+    /// Share of training that is over after `done` steps.
+    pub(super) fn share(&self, done: usize) -> f64 {
+        (done as f64 / self.steps as f64).max(self.time())
+    }
+
+    /// Whether the share `until` of the time is over, or will be once the model is validated.
+    pub(super) fn is_up(&self, until: f64) -> bool {
+        self.limit
+            .is_some_and(|limit| self.seconds() + self.validation >= until.min(1.0) * limit)
+    }
+
+    /// A validation took so many seconds.
+    pub(super) fn validated(&mut self, seconds: f64) {
+        self.validation = self.validation.max(seconds);
+    }
+
+    /// Steps until the end, if they go on as the first `done` did.
+    pub(super) fn expected(&self, done: usize) -> usize {
+        let share = self.share(done).max(f64::MIN_POSITIVE);
+        ((done as f64 / share).round() as usize).clamp(done, self.steps.max(done))
+    }
+
+    /// Whether the number of steps is not known beforehand.
+    pub(super) fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+}
