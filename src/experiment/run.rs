@@ -11,7 +11,7 @@ use super::weights;
 use super::Compute;
 use crate::data::{log_densities, DataSet, Split};
 use crate::metrics::evaluation::{self, Against, Measured};
-use crate::metrics::{view, Cost, Evaluation, Outcome, METRICS};
+use crate::metrics::{view, Cost, Evaluation, Metric, Outcome, METRICS};
 use crate::models::supported::Supported;
 use crate::models::{log_q, Model};
 use crate::nn::Params;
@@ -288,8 +288,8 @@ impl<'a> Run<'a> {
         let rows = |costs: bool| -> Vec<MetricRow> {
             METRICS
                 .iter()
-                .filter(|m| m.is_cost() == costs)
-                .map(|m| row(*m, &evaluation))
+                .filter(|m| m.is_cost == costs)
+                .map(|m| row(m, &evaluation))
                 .collect()
         };
         place.write_metrics(&rows(false))?;
@@ -354,18 +354,18 @@ impl<'a> Run<'a> {
     }
 }
 
-fn row(metric: &dyn crate::metrics::Metric, on: &Evaluation) -> MetricRow {
+fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
     let mut row = MetricRow {
-        metric: metric.name().to_owned(),
-        unit: metric.unit().to_owned(),
-        better: metric.better().to_string(),
+        metric: metric.name.to_owned(),
+        unit: metric.unit.to_owned(),
+        better: metric.better.to_string(),
         value: None,
         std_err: None,
         n: 0,
         non_finite: 0,
         note: String::new(),
     };
-    match metric.evaluate(on) {
+    match (metric.evaluate)(on) {
         Outcome::NotApplicable { why, non_finite } => {
             row.note = why.to_owned();
             row.non_finite = non_finite;

@@ -2,30 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{Better, Evaluation, Metric, Outcome, NO_TRUTH};
+use super::{Better, Metric, Outcome, NO_TRUTH};
 
 /// Normalised mutual information between the model's part (component, branch code or cluster) of a
 /// held-out point and its likeliest true mode: I / ((H_part + H_mode) / 2), 1 for the same
 /// partition and 0 for independent ones. More parts than modes lower it. The standard error is
 /// from ten blocks of points.
-pub struct MutualInformation;
-
-const BLOCKS: usize = 10;
-
-impl Metric for MutualInformation {
-    fn name(&self) -> &'static str {
-        "nmi"
-    }
-    fn describe(&self) -> &'static str {
-        "agreement of the model's parts with the true modes (normalised mutual information)"
-    }
-    fn unit(&self) -> &'static str {
-        "share"
-    }
-    fn better(&self) -> Better {
-        Better::Higher
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
+pub const MUTUAL_INFORMATION: Metric = Metric {
+    name: "nmi",
+    describe: "agreement of the model's parts with the true modes (normalised mutual information)",
+    unit: "share",
+    better: Better::Higher,
+    is_cost: false,
+    evaluate: |on| {
         let Some(known) = &on.known else {
             return Outcome::none(NO_TRUTH);
         };
@@ -56,8 +45,10 @@ impl Metric for MutualInformation {
             n: pairs.len(),
             non_finite: part.len() - pairs.len(),
         }
-    }
-}
+    },
+};
+
+const BLOCKS: usize = 10;
 
 /// `None` if both labels are constant.
 fn nmi(pairs: &[(u64, u32)]) -> Option<f64> {

@@ -1,26 +1,17 @@
 //! Mass where there should be next to none.
 
-use super::{Better, Evaluation, Metric, Outcome, NO_TRUTH};
+use super::{Better, Metric, Outcome, NO_TRUTH};
 
 /// q({x : p(x) < lambda}) - P_p(p(X) < lambda), lambda being the truth's own 0.1 % density level:
 /// the excess mass between and around the modes. For a truth of bounded support it is the mass
 /// outside.
-pub struct BridgeMass;
-
-impl Metric for BridgeMass {
-    fn name(&self) -> &'static str {
-        "bridge_mass"
-    }
-    fn describe(&self) -> &'static str {
-        "excess mass of the model where the truth is below its own 0.1 % density level"
-    }
-    fn unit(&self) -> &'static str {
-        "share"
-    }
-    fn better(&self) -> Better {
-        Better::Near(0.0)
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
+pub const BRIDGE_MASS: Metric = Metric {
+    name: "bridge_mass",
+    describe: "excess mass of the model where the truth is below its own 0.1 % density level",
+    unit: "share",
+    better: Better::Near(0.0),
+    is_cost: false,
+    evaluate: |on| {
         let Some(known) = &on.known else {
             return Outcome::none(NO_TRUTH);
         };
@@ -33,5 +24,5 @@ impl Metric for BridgeMass {
             n: on.samples,
             non_finite: 0,
         }
-    }
-}
+    },
+};

@@ -1,6 +1,6 @@
 //! What the model cost.
 
-use super::{Better, Evaluation, Metric, Outcome};
+use super::{Better, Metric, Outcome};
 
 fn exact(value: f64) -> Outcome {
     Outcome::Value {
@@ -12,91 +12,41 @@ fn exact(value: f64) -> Outcome {
 }
 
 /// Trainable numbers.
-pub struct Parameters;
-
-impl Metric for Parameters {
-    fn name(&self) -> &'static str {
-        "parameters"
-    }
-    fn describe(&self) -> &'static str {
-        "trainable numbers of the model"
-    }
-    fn unit(&self) -> &'static str {
-        "numbers"
-    }
-    fn better(&self) -> Better {
-        Better::Neither
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        exact(on.cost.parameters as f64)
-    }
-}
+pub const PARAMETERS: Metric = Metric {
+    name: "parameters",
+    describe: "trainable numbers of the model",
+    unit: "numbers",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| exact(on.cost.parameters as f64),
+};
 
 /// Optimizer steps until training ended.
-pub struct Steps;
-
-impl Metric for Steps {
-    fn name(&self) -> &'static str {
-        "steps"
-    }
-    fn describe(&self) -> &'static str {
-        "optimizer steps until training ended"
-    }
-    fn unit(&self) -> &'static str {
-        "steps"
-    }
-    fn better(&self) -> Better {
-        Better::Neither
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        exact(on.cost.steps as f64)
-    }
-}
+pub const STEPS: Metric = Metric {
+    name: "steps",
+    describe: "optimizer steps until training ended",
+    unit: "steps",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| exact(on.cost.steps as f64),
+};
 
 /// Wall time of training, validations included.
-pub struct Seconds;
-
-impl Metric for Seconds {
-    fn name(&self) -> &'static str {
-        "seconds"
-    }
-    fn describe(&self) -> &'static str {
-        "wall time of training, validations included"
-    }
-    fn unit(&self) -> &'static str {
-        "s"
-    }
-    fn better(&self) -> Better {
-        Better::Lower
-    }
-    fn is_cost(&self) -> bool {
-        true
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        exact(on.cost.seconds)
-    }
-}
+pub const SECONDS: Metric = Metric {
+    name: "seconds",
+    describe: "wall time of training, validations included",
+    unit: "s",
+    better: Better::Lower,
+    is_cost: true,
+    evaluate: |on| exact(on.cost.seconds),
+};
 
 /// Training steps per second of wall time.
-pub struct StepsPerSecond;
-
-impl Metric for StepsPerSecond {
-    fn name(&self) -> &'static str {
-        "steps_per_second"
-    }
-    fn describe(&self) -> &'static str {
-        "training steps per second of wall time"
-    }
-    fn unit(&self) -> &'static str {
-        "1/s"
-    }
-    fn better(&self) -> Better {
-        Better::Higher
-    }
-    fn is_cost(&self) -> bool {
-        true
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        exact(on.cost.steps as f64 / on.cost.seconds.max(1e-9))
-    }
-}
+pub const STEPS_PER_SECOND: Metric = Metric {
+    name: "steps_per_second",
+    describe: "training steps per second of wall time",
+    unit: "1/s",
+    better: Better::Higher,
+    is_cost: true,
+    evaluate: |on| exact(on.cost.steps as f64 / on.cost.seconds.max(1e-9)),
+};

@@ -114,8 +114,8 @@ fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
 }
 
 fn value(name: &str, on: &Evaluation) -> Outcome {
-    let metric = METRICS.iter().find(|m| m.name() == name).unwrap();
-    metric.evaluate(on)
+    let metric = METRICS.iter().find(|m| m.name == name).unwrap();
+    (metric.evaluate)(on)
 }
 
 fn number(name: &str, on: &Evaluation) -> f64 {
@@ -151,7 +151,7 @@ fn known_values_on_solved_cases() {
         ("seconds", 2.0, 2.0),
         ("steps_per_second", 250.0, 250.0),
     ];
-    let names: Vec<&str> = METRICS.iter().map(|m| m.name()).collect();
+    let names: Vec<&str> = METRICS.iter().map(|m| m.name).collect();
     assert_eq!(names, cases.map(|c| c.0), "every metric has a solved case");
     for (name, null, known) in cases {
         let got = number(name, &perfect);
@@ -218,11 +218,11 @@ fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
     on.part = None;
     for metric in METRICS {
         let applies = matches!(
-            metric.name(),
+            metric.name,
             "nll" | "entropy" | "parameters" | "steps" | "seconds" | "steps_per_second"
         );
-        let found = matches!(metric.evaluate(&on), Outcome::Value { .. });
-        assert_eq!(found, applies, "{}", metric.name());
+        let found = matches!((metric.evaluate)(&on), Outcome::Value { .. });
+        assert_eq!(found, applies, "{}", metric.name);
     }
 }
 

@@ -74,45 +74,43 @@ impl Outcome {
 }
 
 /// Something to measure.
-pub trait Metric: Sync {
+pub struct Metric {
     /// The key in CSV files.
-    fn name(&self) -> &'static str;
+    pub name: &'static str,
     /// What it says, in one line.
-    fn describe(&self) -> &'static str;
+    pub describe: &'static str,
     /// Its unit.
-    fn unit(&self) -> &'static str;
+    pub unit: &'static str,
     /// Which values are good.
-    fn better(&self) -> Better;
+    pub better: Better,
     /// Whether it depends on the machine, so that equal runs differ in it.
-    fn is_cost(&self) -> bool {
-        false
-    }
+    pub is_cost: bool,
     /// Its value.
-    fn evaluate(&self, on: &Evaluation) -> Outcome;
+    pub evaluate: fn(&Evaluation) -> Outcome,
 }
 
 /// All metrics, in the order in which tables show them.
-pub const METRICS: &[&dyn Metric] = &[
-    &likelihood::NegativeLogLikelihood,
-    &likelihood::KullbackLeibler,
-    &modes::ModeTotalVariation,
-    &modes::ModesCovered,
-    &bridges::BridgeMass,
-    &agreement::MutualInformation,
-    &samples::ReverseKullbackLeibler,
-    &samples::EffectiveSampleSize,
-    &samples::Entropy,
-    &samples::EntropyError,
-    &relaxed::EntropyBelow,
-    &relaxed::EntropyAbove,
-    &constraints::ConstraintError,
-    &constraints::RelaxedConstraintError,
-    &constraints::MultiplierError,
-    &mass::Mass,
-    &cost::Parameters,
-    &cost::Steps,
-    &cost::Seconds,
-    &cost::StepsPerSecond,
+pub const METRICS: &[Metric] = &[
+    likelihood::NEGATIVE_LOG_LIKELIHOOD,
+    likelihood::KULLBACK_LEIBLER,
+    modes::MODE_TOTAL_VARIATION,
+    modes::MODES_COVERED,
+    bridges::BRIDGE_MASS,
+    agreement::MUTUAL_INFORMATION,
+    samples::REVERSE_KULLBACK_LEIBLER,
+    samples::EFFECTIVE_SAMPLE_SIZE,
+    samples::ENTROPY,
+    samples::ENTROPY_ERROR,
+    relaxed::ENTROPY_BELOW,
+    relaxed::ENTROPY_ABOVE,
+    constraints::CONSTRAINT_ERROR,
+    constraints::RELAXED_CONSTRAINT_ERROR,
+    constraints::MULTIPLIER_ERROR,
+    mass::MASS,
+    cost::PARAMETERS,
+    cost::STEPS,
+    cost::SECONDS,
+    cost::STEPS_PER_SECOND,
 ];
 
 const NO_TRUTH: &str = "true density unknown";
