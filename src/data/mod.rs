@@ -65,7 +65,8 @@ pub use problem::Problem;
 pub use ring::RingSpec;
 pub use spec::{DataSpec, Kind, KINDS};
 pub use truth::{
-    judge, log_densities, log_density, low_density_level, Judgement, Level, LogDensity,
+    judge, log_densities, log_density, low_density_level, low_density_levels, Judgement, Level,
+    LogDensity,
 };
 
 /// What points are for. No point of a finite set serves two purposes.

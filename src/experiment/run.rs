@@ -18,7 +18,7 @@ use crate::nn::Params;
 use crate::num;
 use crate::objectives::Objective;
 use crate::rng::Rng;
-use crate::train::{train, Curves, Points, Precision, Progress, Training};
+use crate::train::{self, train, Curves, HistoryRow, Points, Precision, Progress, Training};
 use crate::{Error, Result};
 
 const PICTURE_SAMPLES: usize = 4000;
@@ -26,11 +26,12 @@ const PICTURE_POINTS: usize = 1000;
 const PICTURE_SIDE: usize = 300;
 
 /// Files that a run writes and that a new one of the same place removes first.
-const OUTPUTS: [&str; 11] = [
+const OUTPUTS: [&str; 12] = [
     "history.csv",
     "rounds.csv",
     "metrics.csv",
     "modes.csv",
+    "levels.csv",
     "cost.csv",
     "model.safetensors",
     "picture.safetensors",
@@ -257,12 +258,31 @@ impl<'a> Run<'a> {
         Ok(Status::of(State::Done))
     }
 
+    /// Validation loss plus the mean of log p on the same points: KL(p || q) without the noise of the
+    /// entropy. `None` where the loss is another one or p is not known.
+    fn validation_kl(&self, trained: &Curves) -> Result<Option<Vec<(usize, f64)>>> {
+        let truth = self.law.as_ref().and_then(|law| law.truth());
+        let (Some(truth), Some(points)) = (truth, &self.validation) else {
+            return Ok(None);
+        };
+        if !self.objective.is_mean_log_prob() {
+            return Ok(None);
+        }
+        let log_p = log_densities(truth, &num::to_vec(points)?, self.model.dim());
+        let mean = log_p.iter().sum::<f64>() / log_p.len() as f64;
+        let of_validation = |r: &&HistoryRow| r.split == train::Split::Validation;
+        let rows = trained.history.iter().filter(of_validation);
+        Ok(Some(rows.map(|r| (r.step, r.loss + mean)).collect()))
+    }
+
     fn measure(&self, place: &RunDir, trained: &Curves) -> Result<()> {
         let rng = self.rng.fork("evaluation");
         let cost = Cost {
             parameters: self.params.count(),
             steps: trained.steps,
             seconds: trained.seconds,
+            multiply_adds: self.params.multiply_adds(),
+            validation_kl: self.validation_kl(trained)?,
         };
         let constraints = self.spec.task.constraints()?;
         let against = Against {
@@ -296,6 +316,7 @@ impl<'a> Run<'a> {
         if let Some(known) = &evaluation.known {
             let found = &known.of_samples.all;
             place.write_modes(&known.weights, found, evaluation.samples)?;
+            place.write_levels(&known.bridge_curve())?;
         }
         // Apart from the metrics, which are the same bytes on every repetition.
         place.write_costs(&rows(true))?;

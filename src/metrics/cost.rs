@@ -50,3 +50,36 @@ pub const STEPS_PER_SECOND: Metric = Metric {
     is_cost: true,
     evaluate: |on| exact(on.cost.steps as f64 / on.cost.seconds.max(1e-9)),
 };
+
+/// Multiplications in the weight matrices of the model's networks for one log q(x), each matrix counted
+/// as often as it is used; what is done per unit, spline or component comes on top.
+pub const MULTIPLY_ADDS: Metric = Metric {
+    name: "multiply_adds",
+    describe: "multiply-adds in the networks' matrices for one log-density",
+    unit: "numbers",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| match on.cost.multiply_adds {
+        None => Outcome::none("the model has no networks"),
+        Some(count) => exact(count as f64),
+    },
+};
+
+/// KL(p || q) that counts as reached.
+const REACHED: f64 = 0.05;
+
+/// First validated step at which KL(p || q) on the validation points is at most 0.05 nats.
+pub const STEPS_TO_KL: Metric = Metric {
+    name: "steps_to_kl",
+    describe: "steps until KL(p||q) on the validation points is 0.05 nats or less",
+    unit: "steps",
+    better: Better::Lower,
+    is_cost: false,
+    evaluate: |on| match &on.cost.validation_kl {
+        None => Outcome::none("no maximum likelihood on data with a known density"),
+        Some(curve) => match curve.iter().find(|(_, kl)| *kl <= REACHED) {
+            None => Outcome::none("never reached"),
+            Some((step, _)) => exact(*step as f64),
+        },
+    },
+};

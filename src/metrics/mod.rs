@@ -2,20 +2,31 @@
 //! error, the points it was computed on and those it had to leave out.
 
 pub mod agreement;
+pub mod borders;
 pub mod bridges;
+pub mod conditioning;
 pub mod constraints;
 pub mod cost;
+pub mod coverage;
+pub mod distances;
+pub mod divergences;
 pub mod evaluation;
+pub mod known;
 pub mod likelihood;
 pub mod mass;
+pub mod memberships;
 pub mod modes;
 pub mod moments;
+pub mod neighbours;
+pub mod pairs;
 pub mod relaxed;
 pub mod samples;
 pub mod view;
 
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod laws_by_model;
 
 pub use evaluation::{Cost, Evaluation};
 
@@ -107,13 +118,49 @@ pub const METRICS: &[Metric] = &[
     constraints::RELAXED_CONSTRAINT_ERROR,
     constraints::MULTIPLIER_ERROR,
     mass::MASS,
+    likelihood::FORWARD_EFFECTIVE_SAMPLE_SIZE,
+    divergences::TOTAL_VARIATION,
+    divergences::JENSEN_SHANNON,
+    divergences::MISSED_MASS,
+    bridges::BRIDGE_MASS_1PC,
+    bridges::LEAK,
+    coverage::PRECISION,
+    coverage::RECALL,
+    neighbours::NEIGHBOUR_PRECISION,
+    neighbours::NEIGHBOUR_RECALL,
+    distances::SLICED_WASSERSTEIN,
+    distances::SLICED_WASSERSTEIN_FLOOR,
+    distances::ENERGY_DISTANCE,
+    distances::ENERGY_DISTANCE_FLOOR,
+    distances::MAXIMUM_MEAN_DISCREPANCY,
+    distances::MAXIMUM_MEAN_DISCREPANCY_FLOOR,
+    agreement::ADJUSTED_RAND_INDEX,
+    agreement::ACCURACY,
+    agreement::ACCURACY_CEILING,
+    memberships::USAGE_PERPLEXITY,
+    memberships::DEAD_COMPONENTS,
+    memberships::CALIBRATION_ERROR,
+    memberships::LABEL_REGRET,
+    conditioning::CONDITION_MEDIAN,
+    conditioning::CONDITION_HIGH,
+    conditioning::CONDITION_MAX,
+    conditioning::LIPSCHITZ,
+    conditioning::INVERSE_LIPSCHITZ,
+    conditioning::ROUND_TRIP,
+    borders::BORDER_JUMP,
+    cost::MULTIPLY_ADDS,
     cost::PARAMETERS,
     cost::STEPS,
+    cost::STEPS_TO_KL,
     cost::SECONDS,
     cost::STEPS_PER_SECOND,
 ];
 
 const NO_TRUTH: &str = "true density unknown";
+
+const NO_LABELS: &str = "the points have no labels";
+
+const NO_POINTS: &str = "there are no held-out points";
 
 /// Mean of the finite values with its standard error; the others are counted.
 fn mean_of(values: impl Iterator<Item = f64>) -> Outcome {
