@@ -221,7 +221,7 @@ impl Kind {
             Self::Draws => with::<MixtureDraws>(DRAWS),
             Self::Metrics => METRICS
                 .iter()
-                .map(|m| plain(m.name(), &format!("{} [{}]", m.describe(), m.unit())))
+                .map(|m| plain(m.name, &format!("{} [{}]", m.describe, m.unit)))
                 .collect(),
             Self::Figures => FIGURES.iter().map(|f| plain(f.name, f.what)).collect(),
             Self::Problems => Problem::names()

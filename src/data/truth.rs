@@ -172,27 +172,42 @@ pub struct Level {
 /// density everywhere, and then nothing lies below the level for any share: [`Level::below`] says
 /// how many of the samples do.
 pub fn low_density_level(data: &dyn DataSet, share: f64, n: usize, rng: &mut Rng) -> Result<Level> {
+    Ok(low_density_levels(data, &[share], n, rng)?.swap_remove(0))
+}
+
+/// [`low_density_level`] of every share, from the same samples.
+pub fn low_density_levels(
+    data: &dyn DataSet,
+    shares: &[f64],
+    n: usize,
+    rng: &mut Rng,
+) -> Result<Vec<Level>> {
     let Some(truth) = data.truth() else {
         return Err(Error::failed(
             "low density level: expected data with a known density; got a data set without one",
         ));
     };
-    if !(0.0..=1.0).contains(&share) || n == 0 {
+    let wrong = shares.iter().find(|share| !(0.0..=1.0).contains(*share));
+    if wrong.is_some() || n == 0 {
         return Err(Error::failed(format!(
             "low density level: expected a share in [0, 1] of at least one sample; \
-             got {share} of {n}"
+             got {shares:?} of {n}"
         )));
     }
     let points = num::to_vec(&data.sample(n, rng)?)?;
-    let mut levels = log_densities(truth, &points, data.dim());
-    let rank = ((share * n as f64) as usize).min(n - 1);
-    let log_level = *levels.select_nth_unstable_by(rank, f64::total_cmp).1;
-    let below = levels.iter().filter(|l| **l < log_level).count();
-    Ok(Level {
-        log_level,
-        below: below as f64 / n as f64,
-        points: n,
-    })
+    let mut log_p = log_densities(truth, &points, data.dim());
+    log_p.sort_unstable_by(f64::total_cmp);
+    let n = log_p.len();
+    let level = |share: &f64| {
+        let log_level = log_p[((share * n as f64) as usize).min(n - 1)];
+        let below = log_p.partition_point(|l| *l < log_level);
+        Level {
+            log_level,
+            below: below as f64 / n as f64,
+            points: n,
+        }
+    };
+    Ok(shares.iter().map(level).collect())
 }
 
 #[cfg(test)]

@@ -13,14 +13,14 @@ use super::weights;
 use super::Compute;
 use crate::data::{log_densities, DataSet, Split};
 use crate::metrics::evaluation::{self, Against, Measured};
-use crate::metrics::{view, Cost, Evaluation, Outcome, METRICS};
+use crate::metrics::{view, Cost, Evaluation, Metric, Outcome, METRICS};
 use crate::models::supported::Supported;
 use crate::models::{log_q, Model};
 use crate::nn::Params;
 use crate::num;
 use crate::objectives::Objective;
 use crate::rng::Rng;
-use crate::train::{Curves, Points, Precision, Progress, Training};
+use crate::train::{self, Curves, HistoryRow, Points, Precision, Progress, Training};
 use crate::{Error, Result};
 
 const PICTURE_SAMPLES: usize = 4000;
@@ -36,6 +36,7 @@ const OUTPUTS: [&str; 14] = [
     "rounds.csv",
     "metrics.csv",
     "modes.csv",
+    "levels.csv",
     "cost.csv",
     "model.safetensors",
     "picture.safetensors",
@@ -362,6 +363,23 @@ impl Run {
         Ok(Status::of(State::Done))
     }
 
+    /// Validation loss plus the mean of log p on the same points: KL(p || q) without the noise of the
+    /// entropy. `None` where the loss is another one or p is not known.
+    fn validation_kl(&self, trained: &Curves) -> Result<Option<Vec<(usize, f64)>>> {
+        let truth = self.law.as_ref().and_then(|law| law.truth());
+        let (Some(truth), Some(points)) = (truth, &self.validation) else {
+            return Ok(None);
+        };
+        if !self.objective.is_mean_log_prob() {
+            return Ok(None);
+        }
+        let log_p = log_densities(truth, &num::to_vec(points)?, self.model.dim());
+        let mean = log_p.iter().sum::<f64>() / log_p.len() as f64;
+        let of_validation = |r: &&HistoryRow| r.split == train::Split::Validation;
+        let rows = trained.history.iter().filter(of_validation);
+        Ok(Some(rows.map(|r| (r.step, r.loss + mean)).collect()))
+    }
+
     fn measure(&self, place: &RunDir, trained: &Curves, search_seconds: Option<f64>) -> Result<()> {
         let rng = self.rng.fork("evaluation");
         let cost = Cost {
@@ -374,6 +392,8 @@ impl Run {
                     false => 0.0,
                 },
             search_seconds,
+            multiply_adds: self.params.multiply_adds(),
+            validation_kl: self.validation_kl(trained)?,
         };
         let constraints = self.spec.task.constraints()?;
         let against = Against {
@@ -399,14 +419,15 @@ impl Run {
         let rows = |costs: bool| -> Vec<MetricRow> {
             METRICS
                 .iter()
-                .filter(|m| m.is_cost() == costs)
-                .map(|m| row(*m, &evaluation))
+                .filter(|m| m.is_cost == costs)
+                .map(|m| row(m, &evaluation))
                 .collect()
         };
         place.write_metrics(&rows(false))?;
         if let Some(known) = &evaluation.known {
             let found = &known.of_samples.all;
             place.write_modes(&known.weights, found, evaluation.samples)?;
+            place.write_levels(&known.bridge_curve())?;
         }
         // Apart from the metrics, which are the same bytes on every repetition.
         let mut costs = rows(true);
@@ -470,18 +491,18 @@ impl Run {
     }
 }
 
-fn row(metric: &dyn crate::metrics::Metric, on: &Evaluation) -> MetricRow {
+fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
     let mut row = MetricRow {
-        metric: metric.name().to_owned(),
-        unit: metric.unit().to_owned(),
-        better: metric.better().to_string(),
+        metric: metric.name.to_owned(),
+        unit: metric.unit.to_owned(),
+        better: metric.better.to_string(),
         value: None,
         std_err: None,
         n: 0,
         non_finite: 0,
         note: String::new(),
     };
-    match metric.evaluate(on) {
+    match (metric.evaluate)(on) {
         Outcome::NotApplicable { why, non_finite } => {
             row.note = why.to_owned();
             row.non_finite = non_finite;

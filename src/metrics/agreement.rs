@@ -1,85 +1,239 @@
-//! Whether the model's parts are the true modes.
+//! Whether the model's parts are the true modes, or the classes of the data.
 
 use std::collections::BTreeMap;
 
-use super::{Better, Evaluation, Metric, Outcome, NO_TRUTH};
+use pathfinding::kuhn_munkres::kuhn_munkres;
+use pathfinding::matrix::Matrix;
 
-/// Normalised mutual information between the model's part (component, branch code or cluster) of a
-/// held-out point and its likeliest true mode: I / ((H_part + H_mode) / 2), 1 for the same
-/// partition and 0 for independent ones. More parts than modes lower it. The standard error is
-/// from ten blocks of points.
-pub struct MutualInformation;
+use super::{Better, Evaluation, Metric, Outcome};
 
 const BLOCKS: usize = 10;
 
-impl Metric for MutualInformation {
-    fn name(&self) -> &'static str {
-        "nmi"
-    }
-    fn describe(&self) -> &'static str {
-        "agreement of the model's parts with the true modes (normalised mutual information)"
-    }
-    fn unit(&self) -> &'static str {
-        "share"
-    }
-    fn better(&self) -> Better {
-        Better::Higher
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        let Some(known) = &on.known else {
-            return Outcome::none(NO_TRUTH);
-        };
-        let Some(part) = &on.part else {
-            return Outcome::none("the model has no parts");
-        };
-        let pairs: Vec<(u64, u32)> = part
-            .iter()
-            .zip(&known.mode)
-            .filter_map(|(p, m)| m.map(|m| (*p, m)))
-            .collect();
-        let Some(value) = nmi(&pairs) else {
-            return Outcome::none("one part and one mode");
-        };
-        let blocks: Vec<f64> = pairs
-            .chunks(pairs.len().div_ceil(BLOCKS).max(1))
-            .filter_map(nmi)
-            .collect();
-        let std_err = (blocks.len() > 1).then(|| {
-            let count = blocks.len() as f64;
-            let mean = blocks.iter().sum::<f64>() / count;
-            let squares: f64 = blocks.iter().map(|b| (b - mean).powi(2)).sum();
-            (squares / (count - 1.0) / count).sqrt()
-        });
-        Outcome::Value {
-            value,
-            std_err,
-            n: pairs.len(),
-            non_finite: part.len() - pairs.len(),
+/// Points by part and label, both numbered from 0 without gaps.
+struct Table {
+    counts: BTreeMap<(usize, usize), usize>,
+    parts: Vec<usize>,
+    labels: Vec<usize>,
+    n: usize,
+}
+
+impl Table {
+    fn of(pairs: &[(u64, u32)]) -> Self {
+        fn number<T: Ord>(all: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
+            let mut seen: BTreeMap<T, usize> = all.map(|v| (v, 0)).collect();
+            seen.values_mut().enumerate().for_each(|(i, v)| *v = i);
+            seen
         }
+        let parts = number(pairs.iter().map(|p| p.0));
+        let labels = number(pairs.iter().map(|p| p.1));
+        let mut out = Self {
+            counts: BTreeMap::new(),
+            parts: vec![0; parts.len()],
+            labels: vec![0; labels.len()],
+            n: pairs.len(),
+        };
+        for (part, label) in pairs {
+            let (part, label) = (parts[part], labels[label]);
+            *out.counts.entry((part, label)).or_default() += 1;
+            out.parts[part] += 1;
+            out.labels[label] += 1;
+        }
+        out
+    }
+
+    /// I / ((H_part + H_label) / 2); `None` if both are constant.
+    fn normalised_mutual_information(&self) -> Option<f64> {
+        // A label that never changes has p = 1 exactly, and no entropy.
+        let entropy = |count: &usize| {
+            let p = *count as f64 / self.n as f64;
+            -p * p.ln()
+        };
+        let (h1, h2, h12): (f64, f64, f64) = (
+            self.parts.iter().map(entropy).sum(),
+            self.labels.iter().map(entropy).sum(),
+            self.counts.values().map(entropy).sum(),
+        );
+        let scale = 0.5 * (h1 + h2);
+        (scale > 0.0).then(|| ((h1 + h2 - h12) / scale).clamp(0.0, 1.0))
+    }
+
+    /// Hubert and Arabie 1985; `None` if both are constant or all points differ in both.
+    fn adjusted_rand_index(&self) -> Option<f64> {
+        let pairs = |count: &usize| 0.5 * *count as f64 * (*count as f64 - 1.0);
+        let together: f64 = self.counts.values().map(pairs).sum();
+        let of_parts: f64 = self.parts.iter().map(pairs).sum();
+        let of_labels: f64 = self.labels.iter().map(pairs).sum();
+        let expected = of_parts * of_labels / pairs(&self.n);
+        let most = 0.5 * (of_parts + of_labels);
+        (most > expected).then(|| (together - expected) / (most - expected))
+    }
+
+    /// Share of points whose label is that of their part, parts and labels paired one to one for the
+    /// largest share.
+    fn accuracy(&self) -> Option<f64> {
+        let count = |part: usize, label: usize| {
+            let count = self.counts.get(&(part, label)).copied();
+            count.unwrap_or(0) as i64
+        };
+        if self.n == 0 {
+            return None;
+        }
+        Some(best_matching(self.labels.len(), self.parts.len(), count).0 as f64 / self.n as f64)
     }
 }
 
-/// `None` if both labels are constant.
-fn nmi(pairs: &[(u64, u32)]) -> Option<f64> {
-    let n = pairs.len() as f64;
-    let mut joint: BTreeMap<(u64, u32), usize> = BTreeMap::new();
-    let mut first: BTreeMap<u64, usize> = BTreeMap::new();
-    let mut second: BTreeMap<u32, usize> = BTreeMap::new();
-    for (a, b) in pairs {
-        *joint.entry((*a, *b)).or_default() += 1;
-        *first.entry(*a).or_default() += 1;
-        *second.entry(*b).or_default() += 1;
+/// The one-to-one pairing of labels and parts of the largest total `worth(part, label)`, and the label of
+/// every part that has one (Hungarian method).
+pub(super) fn best_matching(
+    labels: usize,
+    parts: usize,
+    worth: impl Fn(usize, usize) -> i64,
+) -> (i64, Vec<Option<usize>>) {
+    let mut of_part = vec![None; parts];
+    if labels == 0 || parts == 0 {
+        return (0, of_part);
     }
-    // A label that never changes has p = 1 exactly, and no entropy.
-    let entropy = |count: usize| {
-        let p = count as f64 / n;
-        -p * p.ln()
+    // The method wants at least as many columns as rows.
+    if labels <= parts {
+        let matrix = Matrix::from_fn(labels, parts, |(label, part)| worth(part, label));
+        let (total, chosen) = kuhn_munkres(&matrix);
+        for (label, part) in chosen.into_iter().enumerate() {
+            of_part[part] = Some(label);
+        }
+        (total, of_part)
+    } else {
+        let matrix = Matrix::from_fn(parts, labels, |(part, label)| worth(part, label));
+        let (total, chosen) = kuhn_munkres(&matrix);
+        (total, chosen.into_iter().map(Some).collect())
+    }
+}
+
+/// A score of parts against labels, with the standard error from ten blocks of points.
+fn score(on: &Evaluation, of: fn(&Table) -> Option<f64>) -> Outcome {
+    let Some(labels) = &on.labels else {
+        return Outcome::none(super::NO_LABELS);
     };
-    let (h1, h2, h12): (f64, f64, f64) = (
-        first.values().copied().map(entropy).sum(),
-        second.values().copied().map(entropy).sum(),
-        joint.values().copied().map(entropy).sum(),
-    );
-    let scale = 0.5 * (h1 + h2);
-    (scale > 0.0).then(|| ((h1 + h2 - h12) / scale).clamp(0.0, 1.0))
+    let Some(part) = &on.part else {
+        return Outcome::none("the model has no parts");
+    };
+    let pairs: Vec<(u64, u32)> = part.iter().copied().zip(labels.iter().copied()).collect();
+    let Some(value) = of(&Table::of(&pairs)) else {
+        return Outcome::none("one part and one label");
+    };
+    let blocks: Vec<f64> = pairs
+        .chunks(pairs.len().div_ceil(BLOCKS).max(1))
+        .filter_map(|block| of(&Table::of(block)))
+        .collect();
+    let std_err = (blocks.len() > 1).then(|| {
+        let (_, of_a_mean) = crate::num::mean_and_std_err(blocks.iter().copied());
+        of_a_mean
+    });
+    Outcome::Value {
+        value,
+        std_err,
+        n: pairs.len(),
+        non_finite: 0,
+    }
+}
+
+/// Normalised mutual information between the model's part (component, branch code or cluster) of a
+/// held-out point and the mode or class that it comes from: I / ((H_part + H_label) / 2), 1 for the same
+/// partition and 0 for independent ones. More parts than labels lower it.
+pub const MUTUAL_INFORMATION: Metric = Metric {
+    name: "nmi",
+    describe: "agreement of the model's parts with the labels (normalised mutual information)",
+    unit: "share",
+    better: Better::Higher,
+    is_cost: false,
+    evaluate: |on| score(on, Table::normalised_mutual_information),
+};
+
+/// Adjusted Rand index of the same: agreement over pairs of points, 1 for the same partition and 0 in the
+/// mean for independent ones.
+pub const ADJUSTED_RAND_INDEX: Metric = Metric {
+    name: "ari",
+    describe: "agreement of the model's parts with the labels (adjusted Rand index)",
+    unit: "1",
+    better: Better::Higher,
+    is_cost: false,
+    evaluate: |on| score(on, Table::adjusted_rand_index),
+};
+
+/// Share of held-out points whose part is the one paired with their label, one part to one label: a model
+/// that splits a mode loses what is not in the largest piece.
+pub const ACCURACY: Metric = Metric {
+    name: "accuracy",
+    describe: "points whose part is the one matched to their label (one part to one label)",
+    unit: "share",
+    better: Better::Higher,
+    is_cost: false,
+    evaluate: |on| score(on, Table::accuracy),
+};
+
+/// Share of held-out points whose likeliest true mode is the one they come from: what
+/// the true density itself gets, and the most that [`ACCURACY`] can be in the mean.
+pub const ACCURACY_CEILING: Metric = Metric {
+    name: "accuracy_ceiling",
+    describe: "points whose likeliest true mode is their label: the best possible accuracy",
+    unit: "share",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| match (&on.known, &on.labels) {
+        (None, _) => Outcome::none(super::NO_TRUTH),
+        (_, None) => Outcome::none(super::NO_LABELS),
+        (Some(known), Some(labels)) => super::mean_of(
+            known
+                .mode
+                .iter()
+                .zip(labels)
+                .map(|(mode, label)| f64::from(u8::from(*mode == Some(*label)))),
+        ),
+    },
+};
+
+#[cfg(test)]
+mod tests {
+    use super::{best_matching, Table};
+
+    /// Parts by rows: (5, 1), (2, 3), (0, 4).
+    fn table() -> Table {
+        let mut pairs = Vec::new();
+        for (part, label, count) in [(9, 0, 5), (9, 1, 1), (4, 0, 2), (4, 1, 3), (7, 1, 4)] {
+            pairs.extend(std::iter::repeat_n((part, label), count));
+        }
+        Table::of(&pairs)
+    }
+
+    #[test]
+    fn rand_index_and_accuracy_by_hand() {
+        // Pairs together 10 + 0 + 1 + 3 + 6 = 20, of parts 15 + 10 + 6 = 31, of labels 21 + 28 = 49,
+        // of all 105.
+        let expected = 31.0 * 49.0 / 105.0;
+        let want = (20.0 - expected) / (40.0 - expected);
+        assert!((table().adjusted_rand_index().unwrap() - want).abs() < 1e-15);
+        assert_eq!(table().accuracy(), Some(9.0 / 15.0));
+    }
+
+    #[test]
+    fn the_best_matching_is_that_of_all_permutations() {
+        let worth = [[7, 5, 1], [6, 1, 1], [3, 2, 0]];
+        let all = [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ];
+        let value = |p: [usize; 3]| (0..3).map(|i| worth[i][p[i]]).sum::<i64>();
+        let (total, of_part) = best_matching(3, 3, |part, label| worth[part][label]);
+        assert_eq!(total, all.map(value).into_iter().max().unwrap());
+        assert_eq!(total, 11);
+        assert_eq!(of_part.len(), 3);
+        // More labels than parts: both parts get one; more parts: one goes without.
+        let (total, of_part) = best_matching(3, 2, |part, label| worth[part][label]);
+        assert_eq!((total, of_part), (11, vec![Some(1), Some(0)]));
+        let (total, of_part) = best_matching(2, 3, |part, label| worth[part][label]);
+        assert_eq!((total, of_part), (11, vec![Some(1), Some(0), None]));
+    }
 }

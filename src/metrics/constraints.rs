@@ -1,7 +1,7 @@
 //! How well moment constraints are met.
 
 use super::moments::Moments;
-use super::{Better, Evaluation, Metric, Outcome};
+use super::{Better, Metric, Outcome};
 
 const NO_CONSTRAINTS: &str = "no moments are asked for";
 
@@ -24,44 +24,24 @@ fn worst(moments: Option<&Moments>, otherwise: &'static str, n: usize) -> Outcom
 }
 
 /// max_i |E_q\[T_i\] - m_i| / sd_q(T_i) over samples of the model.
-pub struct ConstraintError;
-
-impl Metric for ConstraintError {
-    fn name(&self) -> &'static str {
-        "constraint_error"
-    }
-    fn describe(&self) -> &'static str {
-        "largest error of a constrained moment, in standard deviations of its statistic"
-    }
-    fn unit(&self) -> &'static str {
-        "sd"
-    }
-    fn better(&self) -> Better {
-        Better::Lower
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        worst(on.moments.as_ref(), NO_CONSTRAINTS, on.samples)
-    }
-}
+pub const CONSTRAINT_ERROR: Metric = Metric {
+    name: "constraint_error",
+    describe: "largest error of a constrained moment, in standard deviations of its statistic",
+    unit: "sd",
+    better: Better::Lower,
+    is_cost: false,
+    evaluate: |on| worst(on.moments.as_ref(), NO_CONSTRAINTS, on.samples),
+};
 
 /// max_i |lambda_i + eta_i| sd_q(T_i): how far the multipliers are from the negative natural
 /// parameters of the exact solution, in nats per standard deviation.
-pub struct MultiplierError;
-
-impl Metric for MultiplierError {
-    fn name(&self) -> &'static str {
-        "multiplier_error"
-    }
-    fn describe(&self) -> &'static str {
-        "largest distance of a multiplier from the exact one, in nats per standard deviation"
-    }
-    fn unit(&self) -> &'static str {
-        "nats/sd"
-    }
-    fn better(&self) -> Better {
-        Better::Lower
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
+pub const MULTIPLIER_ERROR: Metric = Metric {
+    name: "multiplier_error",
+    describe: "largest distance of a multiplier from the exact one, in nats per standard deviation",
+    unit: "nats/sd",
+    better: Better::Lower,
+    is_cost: false,
+    evaluate: |on| {
         let Some(moments) = &on.moments else {
             return Outcome::none(NO_CONSTRAINTS);
         };
@@ -77,26 +57,17 @@ impl Metric for MultiplierError {
             n: on.samples,
             non_finite: moments.non_finite,
         }
-    }
-}
+    },
+};
 
 /// [`ConstraintError`] of the relaxed model.
-pub struct RelaxedConstraintError;
-
-impl Metric for RelaxedConstraintError {
-    fn name(&self) -> &'static str {
-        "relaxed_constraint_error"
-    }
-    fn describe(&self) -> &'static str {
-        "the same of the relaxed model that was trained"
-    }
-    fn unit(&self) -> &'static str {
-        "sd"
-    }
-    fn better(&self) -> Better {
-        Better::Lower
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
+pub const RELAXED_CONSTRAINT_ERROR: Metric = Metric {
+    name: "relaxed_constraint_error",
+    describe: "the same of the relaxed model that was trained",
+    unit: "sd",
+    better: Better::Lower,
+    is_cost: false,
+    evaluate: |on| {
         let Some(relaxed) = &on.relaxed else {
             return Outcome::none(super::relaxed::NOT_RELAXED);
         };
@@ -105,5 +76,5 @@ impl Metric for RelaxedConstraintError {
             NO_CONSTRAINTS,
             relaxed.below.len(),
         )
-    }
-}
+    },
+};

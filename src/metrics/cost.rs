@@ -1,6 +1,6 @@
 //! What the model cost.
 
-use super::{Better, Evaluation, Metric, Outcome};
+use super::{Better, Metric, Outcome};
 
 fn exact(value: f64) -> Outcome {
     Outcome::Value {
@@ -12,123 +12,93 @@ fn exact(value: f64) -> Outcome {
 }
 
 /// Free numbers.
-pub struct Parameters;
-
-impl Metric for Parameters {
-    fn name(&self) -> &'static str {
-        "parameters"
-    }
-    fn describe(&self) -> &'static str {
-        "free numbers of the model, trained or fitted"
-    }
-    fn unit(&self) -> &'static str {
-        "numbers"
-    }
-    fn better(&self) -> Better {
-        Better::Neither
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        match on.cost.parameters {
-            Some(count) => exact(count as f64),
-            None => Outcome::none("the model keeps its training points"),
-        }
-    }
-}
+pub const PARAMETERS: Metric = Metric {
+    name: "parameters",
+    describe: "free numbers of the model, trained or fitted",
+    unit: "numbers",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| match on.cost.parameters {
+        Some(count) => exact(count as f64),
+        None => Outcome::none("the model keeps its training points"),
+    },
+};
 
 /// Optimizer steps until training ended.
-pub struct Steps;
-
-impl Metric for Steps {
-    fn name(&self) -> &'static str {
-        "steps"
-    }
-    fn describe(&self) -> &'static str {
-        "optimizer steps until training ended"
-    }
-    fn unit(&self) -> &'static str {
-        "steps"
-    }
-    fn better(&self) -> Better {
-        Better::Neither
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        exact(on.cost.steps as f64)
-    }
-}
+pub const STEPS: Metric = Metric {
+    name: "steps",
+    describe: "optimizer steps until training ended",
+    unit: "steps",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| exact(on.cost.steps as f64),
+};
 
 /// Wall time of training, validations included; of the fit for a model without training steps.
-pub struct Seconds;
-
-impl Metric for Seconds {
-    fn name(&self) -> &'static str {
-        "seconds"
-    }
-    fn describe(&self) -> &'static str {
-        "wall time of training, validations included, or of the fit of a model without steps"
-    }
-    fn unit(&self) -> &'static str {
-        "s"
-    }
-    fn better(&self) -> Better {
-        Better::Lower
-    }
-    fn is_cost(&self) -> bool {
-        true
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        exact(on.cost.seconds)
-    }
-}
+pub const SECONDS: Metric = Metric {
+    name: "seconds",
+    describe: "wall time of training, validations included, or of the fit of a model without steps",
+    unit: "s",
+    better: Better::Lower,
+    is_cost: true,
+    evaluate: |on| exact(on.cost.seconds),
+};
 
 /// Wall time of all trials, where settings were searched for.
-pub struct SearchSeconds;
-
-impl Metric for SearchSeconds {
-    fn name(&self) -> &'static str {
-        "search_seconds"
-    }
-    fn describe(&self) -> &'static str {
-        "wall time of all trials of a search together (`seconds` is that of the chosen one)"
-    }
-    fn unit(&self) -> &'static str {
-        "s"
-    }
-    fn better(&self) -> Better {
-        Better::Lower
-    }
-    fn is_cost(&self) -> bool {
-        true
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        on.cost
-            .search_seconds
-            .map_or(Outcome::none("no search"), exact)
-    }
-}
+pub const SEARCH_SECONDS: Metric = Metric {
+    name: "search_seconds",
+    describe: "wall time of all trials of a search together (`seconds` is that of the chosen one)",
+    unit: "s",
+    better: Better::Lower,
+    is_cost: true,
+    evaluate: |on| match on.cost.search_seconds {
+        Some(seconds) => exact(seconds),
+        None => Outcome::none("no search"),
+    },
+};
 
 /// Training steps per second of wall time.
-pub struct StepsPerSecond;
+pub const STEPS_PER_SECOND: Metric = Metric {
+    name: "steps_per_second",
+    describe: "training steps per second of wall time",
+    unit: "1/s",
+    better: Better::Higher,
+    is_cost: true,
+    evaluate: |on| match on.cost.steps {
+        0 => Outcome::none("the model takes no training steps"),
+        steps => exact(steps as f64 / on.cost.seconds.max(1e-9)),
+    },
+};
 
-impl Metric for StepsPerSecond {
-    fn name(&self) -> &'static str {
-        "steps_per_second"
-    }
-    fn describe(&self) -> &'static str {
-        "training steps per second of wall time"
-    }
-    fn unit(&self) -> &'static str {
-        "1/s"
-    }
-    fn better(&self) -> Better {
-        Better::Higher
-    }
-    fn is_cost(&self) -> bool {
-        true
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        match on.cost.steps {
-            0 => Outcome::none("the model takes no training steps"),
-            steps => exact(steps as f64 / on.cost.seconds.max(1e-9)),
-        }
-    }
-}
+/// Multiplications in the weight matrices of the model's networks for one log q(x), each matrix counted
+/// as often as it is used; what is done per unit, spline or component comes on top.
+pub const MULTIPLY_ADDS: Metric = Metric {
+    name: "multiply_adds",
+    describe: "multiply-adds in the networks' matrices for one log-density",
+    unit: "numbers",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| match on.cost.multiply_adds {
+        None => Outcome::none("the model has no networks"),
+        Some(count) => exact(count as f64),
+    },
+};
+
+/// KL(p || q) that counts as reached.
+const REACHED: f64 = 0.05;
+
+/// First validated step at which KL(p || q) on the validation points is at most 0.05 nats.
+pub const STEPS_TO_KL: Metric = Metric {
+    name: "steps_to_kl",
+    describe: "steps until KL(p||q) on the validation points is 0.05 nats or less",
+    unit: "steps",
+    better: Better::Lower,
+    is_cost: false,
+    evaluate: |on| match &on.cost.validation_kl {
+        None => Outcome::none("no maximum likelihood on data with a known density"),
+        Some(curve) => match curve.iter().find(|(_, kl)| *kl <= REACHED) {
+            None => Outcome::none("never reached"),
+            Some((step, _)) => exact(*step as f64),
+        },
+    },
+};

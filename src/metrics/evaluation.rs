@@ -3,18 +3,21 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::data::{judge, low_density_level, DataSet, LabelledPoints, Level, Split, Truth};
+use crate::data::{DataSet, LabelledPoints, Split};
 use crate::models::{log_q, Model};
 use crate::num;
 use crate::rng::Rng;
 use crate::statistics::Statistics;
 use crate::Result;
 
+use super::borders;
+use super::conditioning::Conditioning;
+use super::distances::Distances;
+use super::known::Known;
+use super::memberships::Memberships;
 use super::moments::Moments;
+use super::neighbours::Neighbours;
 use super::view::{grid_rows, widened};
-
-/// Share of the truth's mass below the density level that counts as "between the modes".
-pub const LOW_SHARE: f64 = 1e-3;
 
 /// Samples that a model draws at once, from one random stream.
 pub const CHUNK: usize = 8192;
@@ -23,7 +26,7 @@ pub const CHUNK: usize = 8192;
 const RELAXED: usize = 20_000;
 
 /// What a model cost.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Cost {
     /// Free numbers; `None` for a model that keeps its training points.
     pub parameters: Option<usize>,
@@ -33,6 +36,10 @@ pub struct Cost {
     pub seconds: f64,
     /// Wall time of all trials, where settings were searched for.
     pub search_seconds: Option<f64>,
+    /// Multiply-adds of one log-density, where they are known.
+    pub multiply_adds: Option<usize>,
+    /// KL(p || q) on the validation points by step, where the loss is one and the truth is known.
+    pub validation_kl: Option<Vec<(usize, f64)>>,
 }
 
 /// A model's log-density on a grid over `view`.
@@ -47,134 +54,6 @@ pub struct Grid {
     /// Share of the model's samples outside the view.
     pub outside: f64,
 }
-
-/// How a set of points shares itself out over the truth's modes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModeShares {
-    /// Mean over the points of r_j(x) = w_j p_j(x) / p(x), one per mode.
-    pub all: Vec<f64>,
-    /// The same sum over the points that are not below the density level.
-    pub dense: Vec<f64>,
-    /// Share of points below the density level.
-    pub below: f64,
-    /// Variance over the points of (1/2) sum_j sign(all_j - w_j) r_j(x), with the share outside
-    /// every mode counted as a mode of weight 0: of the linearised total variation.
-    pub variance: f64,
-}
-
-impl ModeShares {
-    /// Of points given as rows, and log p of each.
-    pub fn new(truth: &dyn Truth, log_level: f64, rows: &[f64], dim: usize) -> (Self, Vec<f64>) {
-        let weights = truth.weights();
-        let n = rows.len() / dim;
-        let keep = n * weights.len() <= KEPT;
-        let mut kept = Vec::with_capacity(if keep { n * weights.len() } else { 0 });
-        let n = n as f64;
-        let mut out = Self {
-            all: vec![0.0; weights.len()],
-            dense: vec![0.0; weights.len()],
-            below: 0.0,
-            variance: 0.0,
-        };
-        let mut log_p = Vec::with_capacity(rows.len() / dim);
-        judge(truth, rows, dim, |j| {
-            log_p.push(j.log_p);
-            let dense = j.log_p >= log_level;
-            if !dense {
-                out.below += 1.0 / n;
-            }
-            for (k, r) in j.responsibilities.iter().enumerate() {
-                out.all[k] += r / n;
-                if dense {
-                    out.dense[k] += r / n;
-                }
-            }
-            if keep {
-                kept.extend_from_slice(j.responsibilities);
-            }
-        });
-        let signs: Vec<f64> = out
-            .all
-            .iter()
-            .zip(weights)
-            .map(|(found, w)| (found - w).signum())
-            .collect();
-        let (mut sum, mut squares) = (0.0, 0.0);
-        let mut add = |responsibilities: &[f64]| {
-            let mut term = 1.0;
-            for (r, sign) in responsibilities.iter().zip(&signs) {
-                term += r * (sign - 1.0);
-            }
-            sum += 0.5 * term;
-            squares += 0.25 * term * term;
-        };
-        if keep {
-            kept.chunks_exact(weights.len()).for_each(add);
-        } else {
-            judge(truth, rows, dim, |j| add(j.responsibilities));
-        }
-        out.variance = (squares / n - (sum / n).powi(2)).max(0.0);
-        (out, log_p)
-    }
-}
-
-/// The truth about one data set, as far as metrics need it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Known {
-    /// w_j.
-    pub weights: Vec<f64>,
-    /// The density level below which [`LOW_SHARE`] of the truth lies.
-    pub level: Level,
-    /// log p of the held-out points.
-    pub log_p: Vec<f64>,
-    /// Their likeliest modes, `None` outside the support.
-    pub mode: Vec<Option<u32>>,
-    /// [`ModeShares::dense`] of the held-out points.
-    pub dense: Vec<f64>,
-    /// How the model's samples share themselves out.
-    pub of_samples: ModeShares,
-}
-
-impl Known {
-    /// Also log p of the samples.
-    fn new(
-        data: &dyn DataSet,
-        truth: &dyn Truth,
-        points: &[f64],
-        samples: &[f64],
-        rng: &Rng,
-    ) -> Result<(Self, Vec<f64>)> {
-        let dim = data.dim();
-        let level = low_density_level(data, LOW_SHARE, LEVEL_POINTS, &mut rng.fork("level"))?;
-        let n = (points.len() / dim) as f64;
-        let (mut log_p, mut mode) = (Vec::new(), Vec::new());
-        let mut dense = vec![0.0; truth.weights().len()];
-        judge(truth, points, dim, |j| {
-            log_p.push(j.log_p);
-            mode.push(j.mode);
-            if j.log_p >= level.log_level {
-                for (sum, r) in dense.iter_mut().zip(j.responsibilities) {
-                    *sum += r / n;
-                }
-            }
-        });
-        let (of_samples, own_log_p) = ModeShares::new(truth, level.log_level, samples, dim);
-        let known = Self {
-            weights: truth.weights().to_vec(),
-            level,
-            log_p,
-            mode,
-            dense,
-            of_samples,
-        };
-        Ok((known, own_log_p))
-    }
-}
-
-const LEVEL_POINTS: usize = 200_000;
-
-/// Responsibilities kept in memory (16 MiB); more are computed again when they are needed.
-const KEPT: usize = 1 << 21;
 
 /// A model that was trained through a relaxation, as training saw it: its entropy lies between the
 /// two nested estimates, up to their standard errors.
@@ -215,6 +94,16 @@ pub struct Evaluation {
     pub relaxed: Option<Relaxed>,
     /// The grid, in two dimensions.
     pub grid: Option<Grid>,
+    /// Distances of samples to held-out points.
+    pub distances: Option<Distances>,
+    /// Precision and recall by neighbours, where there is data and the truth is not known.
+    pub neighbours: Option<Neighbours>,
+    /// How much the map to the base stretches, for a model with a base.
+    pub conditioning: Option<Conditioning>,
+    /// Jumps of log q at borders of the model's parts.
+    pub border_jumps: Option<Vec<f64>>,
+    /// Responsibilities of held-out points, for a model that is a mixture.
+    pub memberships: Option<Memberships>,
     /// What the model cost.
     pub cost: Cost,
 }
@@ -290,7 +179,7 @@ pub fn evaluate(
     };
     let truth = against.law.and_then(|law| Some((law, law.truth()?)));
     let (known, own_log_p) = truth
-        .map(|(law, truth)| Known::new(law, truth, &points, &samples, rng))
+        .map(|(law, truth)| Known::new(law, truth, (&points, labels.as_deref()), &samples, rng))
         .transpose()?
         .unzip();
     let grid = match against.law.and_then(DataSet::view) {
@@ -317,22 +206,44 @@ pub fn evaluate(
         let (statistics, target) = against.constraints?;
         Some(Moments::of(statistics, target, rows, dim))
     };
+    let part = match &held_out {
+        Some(x) => parts(model, x)?,
+        None => None,
+    };
+    let sets: Vec<Tensor> = held_out
+        .iter()
+        .cloned()
+        .chain([tensor(&samples)?])
+        .collect();
     let evaluation = Evaluation {
         log_q: held_out.as_ref().map(|x| log_q(model, x)).transpose()?,
         has_data: against.has_data,
         labels,
-        part: match &held_out {
-            Some(x) => parts(model, x)?,
-            None => None,
-        },
         samples: n,
         own_log_q,
         own_log_p,
-        known,
         entropy: truth.map(|(_, truth)| truth.entropy().value),
         moments: moments(&samples),
         relaxed: relaxed(model, n, rng, &moments)?,
         grid,
+        distances: Distances::of(&points, &samples, dim),
+        neighbours: match (&known, against.has_data) {
+            (None, true) => Neighbours::of(&points, &samples, dim),
+            _ => None,
+        },
+        conditioning: Conditioning::of(model, &sets)?,
+        border_jumps: borders::jumps(
+            model,
+            &points,
+            part.as_deref(),
+            (against.dtype, &against.device),
+        )?,
+        memberships: match &held_out {
+            Some(x) => Memberships::of(model, x)?,
+            None => None,
+        },
+        known,
+        part,
         cost,
     };
     Ok(Measured {

@@ -1,13 +1,19 @@
 //! What every metric owes: its known value on a solved case, its null value on a perfect model,
 //! and a count of what is not finite.
 
-use super::evaluation::{Grid, Known, ModeShares, Relaxed};
+use super::conditioning::Conditioning;
+use super::distances::Distances;
+use super::evaluation::{Grid, Relaxed};
+use super::known::{Known, LowDensity, ModeShares};
+use super::memberships::Memberships;
 use super::moments::Moments;
+use super::neighbours::Neighbours;
+use super::pairs::{Estimate, Pairs};
 use super::{Cost, Evaluation, Outcome, METRICS};
 use crate::data::{Entropy, Level, Support, Truth};
 use crate::statistics::Statistics;
 
-const N: usize = 1000;
+pub(super) const N: usize = 1000;
 
 /// Two modes of weight 1/4 and 3/4 on a line: log p is 0 on [0, 1) (the first) and [1, 2) (the
 /// second), -20 on [2, 3) (the second), and nothing elsewhere.
@@ -54,7 +60,7 @@ fn rows(first: usize, outside: usize, low: usize) -> Vec<f64> {
 
 /// A model with `q_share` of its samples in the first mode and `between` in neither, and log q
 /// lower than log p by `loss`.
-fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
+pub(super) fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
     let count = |share: f64| (share * N as f64).round() as usize;
     // One held-out point in a thousand lies below the level, as the level's definition wants.
     let points = rows(250, 0, 1);
@@ -72,9 +78,62 @@ fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
         multipliers: Some((vec![-0.5 + loss, 3.0], vec![0.5, -3.0])),
         non_finite: 0,
     };
+    let low = |below: f64, mass: f64| LowDensity {
+        level: Level {
+            log_level: -10.0,
+            below,
+            points: 200_000,
+        },
+        mass,
+    };
+    let estimate = |value: f64| Estimate {
+        value,
+        std_err: Some(0.1),
+    };
+    let labels: Vec<u32> = mode.iter().map(|m| m.unwrap()).collect();
     Evaluation {
         has_data: true,
-        labels: None,
+        distances: Some(Distances {
+            sliced: 0.1 + loss,
+            sliced_floor: 0.1,
+            n: N / 2,
+            pairs: Pairs {
+                energy: estimate(loss),
+                energy_floor: estimate(0.0),
+                mmd: estimate(2.0 * loss),
+                mmd_floor: estimate(0.0),
+                n: N / 2,
+            },
+            non_finite: 0,
+        }),
+        neighbours: Some(Neighbours {
+            precision: 1.0 - loss,
+            recall: 1.0 - 2.0 * loss,
+            n: N,
+            non_finite: 0,
+        }),
+        conditioning: Some(Conditioning {
+            log_kappa: (0..=100).map(|i| f64::from(i) * loss).collect(),
+            expansion: 1.0 + loss,
+            inverse_expansion: 1.0 + 2.0 * loss,
+            round_trip: Some(loss),
+            non_finite: 0,
+        }),
+        border_jumps: Some(vec![loss; 10]),
+        // Certain of the right mode, up to `loss`.
+        memberships: Some(Memberships {
+            components: 2,
+            rows: labels
+                .iter()
+                .flat_map(|l| match l {
+                    0 => [1.0 - loss, loss],
+                    _ => [loss, 1.0 - loss],
+                })
+                .collect(),
+            non_finite: 0,
+            place: (0..N).collect(),
+        }),
+        labels: Some(labels),
         own_log_q: own_log_p.iter().map(|p| p + loss).collect(),
         own_log_p: Some(own_log_p),
         entropy: Some(0.0),
@@ -89,11 +148,10 @@ fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
         samples: N,
         known: Some(Known {
             weights: vec![0.25, 0.75],
-            level: Level {
-                log_level: -10.0,
-                below: 1e-3,
-                points: 200_000,
-            },
+            low: [low(1e-3, between), low(1e-2, between + 0.009)],
+            curve: vec![low(0.0, between), low(1e-3, between), low(1.0, 1.0)],
+            leak: Some(between),
+            log_label: Some(vec![0.0; N]),
             dense: shares(&points).dense,
             of_samples: shares(&rows(count(q_share), count(between), 0)),
             log_p,
@@ -110,16 +168,18 @@ fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
             steps: 500,
             seconds: 2.0,
             search_seconds: None,
+            multiply_adds: Some(77),
+            validation_kl: Some(vec![(100, 0.2), (200, 0.05 + loss), (300, 0.01)]),
         },
     }
 }
 
-fn value(name: &str, on: &Evaluation) -> Outcome {
-    let metric = METRICS.iter().find(|m| m.name() == name).unwrap();
-    metric.evaluate(on)
+pub(super) fn value(name: &str, on: &Evaluation) -> Outcome {
+    let metric = METRICS.iter().find(|m| m.name == name).unwrap();
+    (metric.evaluate)(on)
 }
 
-fn number(name: &str, on: &Evaluation) -> f64 {
+pub(super) fn number(name: &str, on: &Evaluation) -> f64 {
     match value(name, on) {
         Outcome::Value { value, .. } => value,
         Outcome::NotApplicable { why, .. } => panic!("{name}: {why}"),
@@ -128,6 +188,7 @@ fn number(name: &str, on: &Evaluation) -> f64 {
 
 #[test]
 fn known_values_on_solved_cases() {
+    let entropy = |p: f64| -p * p.ln() - (1.0 - p) * (1.0 - p).ln();
     let perfect = case(0.25, 0.001, 0.0);
     let off = case(0.40, 0.051, 0.3);
     let cases = [
@@ -147,12 +208,49 @@ fn known_values_on_solved_cases() {
         ("relaxed_constraint_error", 0.0, 1.5),
         ("multiplier_error", 0.0, 0.12),
         ("mass", 1.0, 1.0),
+        ("forward_ess", 1.0, (-0.3f64).exp()),
+        ("tv", 0.0, 0.15f64.tanh()),
+        ("js", 0.0, 2f64.ln() - (1.0 + (-0.3f64).exp()).ln()),
+        ("missed_mass", 0.0, 0.0),
+        ("bridge_mass_1pc", 0.0, 0.05),
+        ("leak", 0.001, 0.051),
+        ("precision", 0.99, 0.94),
+        // All of the model is denser than its own level only where log q is that of its samples.
+        ("recall", 0.999, 0.0),
+        ("knn_precision", 1.0, 0.7),
+        ("knn_recall", 1.0, 0.4),
+        ("sliced_w2", 0.1, 0.4),
+        ("sliced_w2_floor", 0.1, 0.1),
+        ("energy_distance", 0.0, 0.3),
+        ("energy_distance_floor", 0.0, 0.0),
+        ("mmd2", 0.0, 0.6),
+        ("mmd2_floor", 0.0, 0.0),
+        ("ari", 1.0, 1.0),
+        ("accuracy", 1.0, 1.0),
+        ("accuracy_ceiling", 1.0, 1.0),
+        (
+            "usage_perplexity",
+            entropy(0.25).exp(),
+            entropy(0.25 * 0.7 + 0.75 * 0.3).exp(),
+        ),
+        ("dead_components", 0.0, 0.0),
+        ("ece", 0.0, 0.3),
+        ("label_regret", 0.0, -(0.7f64.ln())),
+        ("log_kappa_median", 0.0, 15.0),
+        ("log_kappa_99pc", 0.0, 29.7),
+        ("log_kappa_max", 0.0, 30.0),
+        ("lipschitz", 1.0, 1.3),
+        ("inverse_lipschitz", 1.0, 1.6),
+        ("round_trip_error", 0.0, 0.3),
+        ("border_jump", 0.0, 0.3),
+        ("multiply_adds", 77.0, 77.0),
         ("parameters", 42.0, 42.0),
         ("steps", 500.0, 500.0),
+        ("steps_to_kl", 200.0, 300.0),
         ("seconds", 2.0, 2.0),
         ("steps_per_second", 250.0, 250.0),
     ];
-    let names: Vec<&str> = METRICS.iter().map(|m| m.name()).collect();
+    let names: Vec<&str> = METRICS.iter().map(|m| m.name).collect();
     assert_eq!(names, cases.map(|c| c.0), "every metric has a solved case");
     for (name, null, known) in cases {
         let got = number(name, &perfect);
@@ -184,10 +282,10 @@ fn lost_modes_and_wrong_parts_show() {
 fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
     let mut on = case(0.25, 0.0, 0.1);
     if let Some(log_q) = &mut on.log_q {
-        log_q[0] = f64::NEG_INFINITY;
+        log_q[0] = f64::NAN;
         log_q[1] = f64::NAN;
     }
-    for name in ["nll", "kl"] {
+    for name in ["nll", "kl", "forward_ess", "missed_mass"] {
         match value(name, &on) {
             Outcome::Value {
                 value,
@@ -209,21 +307,60 @@ fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
         };
         assert_eq!(value(name, &on), lost, "{name}");
     }
-    on.log_q = Some(vec![0.0; N]);
+    // Of a model that is not trained on data, about which nothing else is known.
+    on.log_q = None;
     on.own_log_p = None;
     on.entropy = None;
     on.moments = None;
     on.relaxed = None;
     on.known = None;
+    on.labels = None;
     on.grid = None;
     on.part = None;
+    on.distances = None;
+    on.neighbours = None;
+    on.conditioning = None;
+    on.border_jumps = None;
+    on.memberships = None;
+    on.cost.multiply_adds = None;
+    on.cost.validation_kl = None;
+    let left = [
+        "entropy",
+        "parameters",
+        "steps",
+        "seconds",
+        "steps_per_second",
+    ];
     for metric in METRICS {
-        let applies = matches!(
-            metric.name(),
-            "nll" | "entropy" | "parameters" | "steps" | "seconds" | "steps_per_second"
-        );
-        let found = matches!(metric.evaluate(&on), Outcome::Value { .. });
-        assert_eq!(found, applies, "{}", metric.name());
+        let found = matches!((metric.evaluate)(&on), Outcome::Value { .. });
+        assert_eq!(found, left.contains(&metric.name), "{}", metric.name);
+    }
+}
+
+/// Points where the model has no density are an answer, not a failure: they make KL infinite, count in
+/// full for the divergences that are bounded, and are never left out of a mean.
+#[test]
+fn points_that_the_model_cannot_make_are_not_dropped() {
+    let mut on = case(0.25, 0.0, 0.0);
+    if let Some(log_q) = &mut on.log_q {
+        log_q[..250].fill(f64::NEG_INFINITY);
+    }
+    for name in ["nll", "kl"] {
+        let infinite = Outcome::NotApplicable {
+            why: "infinite: held-out points where the model's density is 0",
+            non_finite: 250,
+        };
+        assert_eq!(value(name, &on), infinite, "{name}");
+    }
+    for (name, want) in [
+        ("missed_mass", 0.25),
+        ("forward_ess", 0.0),
+        ("tv", 0.125),
+        ("js", 0.125 * 2f64.ln()),
+        ("recall", 0.749),
+    ] {
+        let got = number(name, &on);
+        assert!((got - want).abs() < 1e-12, "{name}: {got}, {want}");
     }
 }
 
@@ -245,9 +382,9 @@ fn a_constant_label_agrees_with_nothing() {
     let mut on = case(0.25, 0.0, 0.0);
     on.part = Some(vec![3; N]);
     assert_eq!(number("nmi", &on), 0.0);
-    if let Some(known) = &mut on.known {
-        known.mode = vec![Some(1); N];
-    }
+    assert_eq!(number("ari", &on), 0.0);
+    assert_eq!(number("accuracy", &on), 0.75);
+    on.labels = Some(vec![1; N]);
     assert!(matches!(value("nmi", &on), Outcome::NotApplicable { .. }));
 }
 

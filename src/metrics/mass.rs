@@ -1,27 +1,18 @@
 //! Whether the density is one.
 
-use super::{Better, Evaluation, Metric, Outcome};
+use super::{Better, Metric, Outcome};
 
 /// The integral of q over a grid by the midpoint rule, plus the share of q's samples outside it: a
 /// self-check of density and sampler, 1 up to the grid's error. The standard error holds that of
 /// the share and, for ridges that the grid does not resolve, the spread of the four coarser grids
 /// of every second cell.
-pub struct Mass;
-
-impl Metric for Mass {
-    fn name(&self) -> &'static str {
-        "mass"
-    }
-    fn describe(&self) -> &'static str {
-        "integral of the model's density over a grid plus the share of samples outside it"
-    }
-    fn unit(&self) -> &'static str {
-        "share"
-    }
-    fn better(&self) -> Better {
-        Better::Near(1.0)
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
+pub const MASS: Metric = Metric {
+    name: "mass",
+    describe: "integral of the model's density over a grid plus the share of samples outside it",
+    unit: "share",
+    better: Better::Near(1.0),
+    is_cost: false,
+    evaluate: |on| {
         let Some(grid) = &on.grid else {
             return Outcome::none("needs two dimensions");
         };
@@ -47,5 +38,5 @@ impl Metric for Mass {
             n: grid.log_q.len(),
             non_finite: grid.log_q.len() - finite.count(),
         }
-    }
-}
+    },
+};

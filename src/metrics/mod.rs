@@ -2,20 +2,31 @@
 //! error, the points it was computed on and those it had to leave out.
 
 pub mod agreement;
+pub mod borders;
 pub mod bridges;
+pub mod conditioning;
 pub mod constraints;
 pub mod cost;
+pub mod coverage;
+pub mod distances;
+pub mod divergences;
 pub mod evaluation;
+pub mod known;
 pub mod likelihood;
 pub mod mass;
+pub mod memberships;
 pub mod modes;
 pub mod moments;
+pub mod neighbours;
+pub mod pairs;
 pub mod relaxed;
 pub mod samples;
 pub mod view;
 
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod laws_by_model;
 
 pub use evaluation::{Cost, Evaluation};
 
@@ -74,49 +85,83 @@ impl Outcome {
 }
 
 /// Something to measure.
-pub trait Metric: Sync {
+pub struct Metric {
     /// The key in CSV files.
-    fn name(&self) -> &'static str;
+    pub name: &'static str,
     /// What it says, in one line.
-    fn describe(&self) -> &'static str;
+    pub describe: &'static str,
     /// Its unit.
-    fn unit(&self) -> &'static str;
+    pub unit: &'static str,
     /// Which values are good.
-    fn better(&self) -> Better;
+    pub better: Better,
     /// Whether it depends on the machine, so that equal runs differ in it.
-    fn is_cost(&self) -> bool {
-        false
-    }
+    pub is_cost: bool,
     /// Its value.
-    fn evaluate(&self, on: &Evaluation) -> Outcome;
+    pub evaluate: fn(&Evaluation) -> Outcome,
 }
 
 /// All metrics, in the order in which tables show them.
-pub const METRICS: &[&dyn Metric] = &[
-    &likelihood::NegativeLogLikelihood,
-    &likelihood::KullbackLeibler,
-    &modes::ModeTotalVariation,
-    &modes::ModesCovered,
-    &bridges::BridgeMass,
-    &agreement::MutualInformation,
-    &samples::ReverseKullbackLeibler,
-    &samples::EffectiveSampleSize,
-    &samples::Entropy,
-    &samples::EntropyError,
-    &relaxed::EntropyBelow,
-    &relaxed::EntropyAbove,
-    &constraints::ConstraintError,
-    &constraints::RelaxedConstraintError,
-    &constraints::MultiplierError,
-    &mass::Mass,
-    &cost::Parameters,
-    &cost::Steps,
-    &cost::Seconds,
-    &cost::SearchSeconds,
-    &cost::StepsPerSecond,
+pub const METRICS: &[Metric] = &[
+    likelihood::NEGATIVE_LOG_LIKELIHOOD,
+    likelihood::KULLBACK_LEIBLER,
+    modes::MODE_TOTAL_VARIATION,
+    modes::MODES_COVERED,
+    bridges::BRIDGE_MASS,
+    agreement::MUTUAL_INFORMATION,
+    samples::REVERSE_KULLBACK_LEIBLER,
+    samples::EFFECTIVE_SAMPLE_SIZE,
+    samples::ENTROPY,
+    samples::ENTROPY_ERROR,
+    relaxed::ENTROPY_BELOW,
+    relaxed::ENTROPY_ABOVE,
+    constraints::CONSTRAINT_ERROR,
+    constraints::RELAXED_CONSTRAINT_ERROR,
+    constraints::MULTIPLIER_ERROR,
+    mass::MASS,
+    likelihood::FORWARD_EFFECTIVE_SAMPLE_SIZE,
+    divergences::TOTAL_VARIATION,
+    divergences::JENSEN_SHANNON,
+    divergences::MISSED_MASS,
+    bridges::BRIDGE_MASS_1PC,
+    bridges::LEAK,
+    coverage::PRECISION,
+    coverage::RECALL,
+    neighbours::NEIGHBOUR_PRECISION,
+    neighbours::NEIGHBOUR_RECALL,
+    distances::SLICED_WASSERSTEIN,
+    distances::SLICED_WASSERSTEIN_FLOOR,
+    distances::ENERGY_DISTANCE,
+    distances::ENERGY_DISTANCE_FLOOR,
+    distances::MAXIMUM_MEAN_DISCREPANCY,
+    distances::MAXIMUM_MEAN_DISCREPANCY_FLOOR,
+    agreement::ADJUSTED_RAND_INDEX,
+    agreement::ACCURACY,
+    agreement::ACCURACY_CEILING,
+    memberships::USAGE_PERPLEXITY,
+    memberships::DEAD_COMPONENTS,
+    memberships::CALIBRATION_ERROR,
+    memberships::LABEL_REGRET,
+    conditioning::CONDITION_MEDIAN,
+    conditioning::CONDITION_HIGH,
+    conditioning::CONDITION_MAX,
+    conditioning::LIPSCHITZ,
+    conditioning::INVERSE_LIPSCHITZ,
+    conditioning::ROUND_TRIP,
+    borders::BORDER_JUMP,
+    cost::MULTIPLY_ADDS,
+    cost::PARAMETERS,
+    cost::STEPS,
+    cost::STEPS_TO_KL,
+    cost::SECONDS,
+    cost::SEARCH_SECONDS,
+    cost::STEPS_PER_SECOND,
 ];
 
 const NO_TRUTH: &str = "true density unknown";
+
+const NO_LABELS: &str = "the points have no labels";
+
+const NO_POINTS: &str = "there are no held-out points";
 
 /// Mean of the finite values with its standard error; the others are counted.
 fn mean_of(values: impl Iterator<Item = f64>) -> Outcome {

@@ -1,27 +1,18 @@
 //! Whether every mode has its share.
 
-use super::{Better, Evaluation, Metric, Outcome, NO_TRUTH};
+use super::{Better, Metric, Outcome, NO_TRUTH};
 
 /// Total variation between the true mode weights w and the model's, which are the mean over its
 /// samples of the true responsibilities: (1/2) (sum_j |w^_j - w_j| + share outside every mode).
 /// The standard error is that of the linearised sum. A perfect model does not reach 0 but about
 /// 0.4 sqrt((modes - 1) / n).
-pub struct ModeTotalVariation;
-
-impl Metric for ModeTotalVariation {
-    fn name(&self) -> &'static str {
-        "mode_tv"
-    }
-    fn describe(&self) -> &'static str {
-        "total variation between the true and the model's mode weights"
-    }
-    fn unit(&self) -> &'static str {
-        "share"
-    }
-    fn better(&self) -> Better {
-        Better::Lower
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
+pub const MODE_TOTAL_VARIATION: Metric = Metric {
+    name: "mode_tv",
+    describe: "total variation between the true and the model's mode weights",
+    unit: "share",
+    better: Better::Lower,
+    is_cost: false,
+    evaluate: |on| {
         let Some(known) = &on.known else {
             return Outcome::none(NO_TRUTH);
         };
@@ -38,27 +29,18 @@ impl Metric for ModeTotalVariation {
             n: on.samples,
             non_finite: 0,
         }
-    }
-}
+    },
+};
 
 /// Modes that hold at least a tenth of what the truth's own points give them, counting only points
 /// where the truth is not below its own 0.1 % level (of a mode that never is, all points count).
-pub struct ModesCovered;
-
-impl Metric for ModesCovered {
-    fn name(&self) -> &'static str {
-        "modes_covered"
-    }
-    fn describe(&self) -> &'static str {
-        "modes with at least a tenth of their true weight"
-    }
-    fn unit(&self) -> &'static str {
-        "modes"
-    }
-    fn better(&self) -> Better {
-        Better::Higher
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
+pub const MODES_COVERED: Metric = Metric {
+    name: "modes_covered",
+    describe: "modes with at least a tenth of their true weight",
+    unit: "modes",
+    better: Better::Higher,
+    is_cost: false,
+    evaluate: |on| {
         let Some(known) = &on.known else {
             return Outcome::none(NO_TRUTH);
         };
@@ -78,5 +60,5 @@ impl Metric for ModesCovered {
             n: on.samples,
             non_finite: 0,
         }
-    }
-}
+    },
+};

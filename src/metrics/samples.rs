@@ -1,25 +1,16 @@
 //! How well the model's own samples fit the truth.
 
-use super::{mean_of, Better, Evaluation, Metric, Outcome, NO_TRUTH};
+use super::{mean_of, Better, Metric, Outcome, NO_TRUTH};
 
 /// KL(q || p) = (1/n) sum_i \[log q(x_i) - log p(x_i)\] over samples of the model. It is blind to
 /// modes that the model lacks; infinite where the model has mass and the truth none.
-pub struct ReverseKullbackLeibler;
-
-impl Metric for ReverseKullbackLeibler {
-    fn name(&self) -> &'static str {
-        "reverse_kl"
-    }
-    fn describe(&self) -> &'static str {
-        "KL(q||p), model q against truth p"
-    }
-    fn unit(&self) -> &'static str {
-        "nats"
-    }
-    fn better(&self) -> Better {
-        Better::Lower
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
+pub const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
+    name: "reverse_kl",
+    describe: "KL(q||p), model q against truth p",
+    unit: "nats",
+    better: Better::Lower,
+    is_cost: false,
+    evaluate: |on| {
         let Some(log_p) = &on.own_log_p else {
             return Outcome::none(NO_TRUTH);
         };
@@ -31,27 +22,18 @@ impl Metric for ReverseKullbackLeibler {
             };
         }
         mean_of(on.own_log_q.iter().zip(log_p).map(|(q, p)| q - p))
-    }
-}
+    },
+};
 
 /// (sum w)^2 / (n sum w^2) with w = p / q over samples of the model: the share of them that
 /// importance sampling of the truth would be left with.
-pub struct EffectiveSampleSize;
-
-impl Metric for EffectiveSampleSize {
-    fn name(&self) -> &'static str {
-        "ess"
-    }
-    fn describe(&self) -> &'static str {
-        "effective sample size of importance sampling the truth by the model, per sample"
-    }
-    fn unit(&self) -> &'static str {
-        "share"
-    }
-    fn better(&self) -> Better {
-        Better::Higher
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
+pub const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
+    name: "ess",
+    describe: "effective sample size of importance sampling the truth by the model, per sample",
+    unit: "share",
+    better: Better::Higher,
+    is_cost: false,
+    evaluate: |on| {
         let Some(log_p) = &on.own_log_p else {
             return Outcome::none(NO_TRUTH);
         };
@@ -84,50 +66,28 @@ impl Metric for EffectiveSampleSize {
             n,
             non_finite,
         }
-    }
-}
+    },
+};
 
 /// H(q) = -(1/n) sum_i log q(x_i) over samples of the model.
-pub struct Entropy;
-
-impl Metric for Entropy {
-    fn name(&self) -> &'static str {
-        "entropy"
-    }
-    fn describe(&self) -> &'static str {
-        "differential entropy of the model"
-    }
-    fn unit(&self) -> &'static str {
-        "nats"
-    }
-    fn better(&self) -> Better {
-        Better::Neither
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        mean_of(on.own_log_q.iter().map(|q| -q))
-    }
-}
+pub const ENTROPY: Metric = Metric {
+    name: "entropy",
+    describe: "differential entropy of the model",
+    unit: "nats",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| mean_of(on.own_log_q.iter().map(|q| -q)),
+};
 
 /// H(q) - H(p).
-pub struct EntropyError;
-
-impl Metric for EntropyError {
-    fn name(&self) -> &'static str {
-        "entropy_error"
-    }
-    fn describe(&self) -> &'static str {
-        "entropy of the model minus that of the truth"
-    }
-    fn unit(&self) -> &'static str {
-        "nats"
-    }
-    fn better(&self) -> Better {
-        Better::Near(0.0)
-    }
-    fn evaluate(&self, on: &Evaluation) -> Outcome {
-        match on.entropy {
-            None => Outcome::none(NO_TRUTH),
-            Some(truth) => mean_of(on.own_log_q.iter().map(|q| -q - truth)),
-        }
-    }
-}
+pub const ENTROPY_ERROR: Metric = Metric {
+    name: "entropy_error",
+    describe: "entropy of the model minus that of the truth",
+    unit: "nats",
+    better: Better::Near(0.0),
+    is_cost: false,
+    evaluate: |on| match on.entropy {
+        None => Outcome::none(NO_TRUTH),
+        Some(truth) => mean_of(on.own_log_q.iter().map(|q| -q - truth)),
+    },
+};

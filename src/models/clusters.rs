@@ -139,6 +139,37 @@ impl Clusters {
     }
 }
 
+impl Clusters {
+    /// `f` of every point (n, dim) with the flow of the cluster that it most likely belongs to.
+    fn through_likeliest(
+        &self,
+        x: &Tensor,
+        f: impl Fn(&Flow, &Tensor) -> Result<Option<Tensor>>,
+    ) -> Result<Option<Tensor>> {
+        let of = self.log_joint(x)?.argmax(1)?.to_vec1::<u32>()?;
+        let mut carried = Vec::new();
+        let mut order = Vec::new();
+        for (k, flow) in self.flows.iter().enumerate() {
+            let own: Vec<u32> = (0..of.len() as u32)
+                .filter(|&i| of[i as usize] == k as u32)
+                .collect();
+            if own.is_empty() {
+                continue;
+            }
+            let rows = Tensor::from_slice(&own, own.len(), x.device())?;
+            carried.extend(f(flow, &x.index_select(&rows, 0)?)?);
+            order.extend(own);
+        }
+        let mut place = vec![0u32; order.len()];
+        for (at, i) in order.into_iter().enumerate() {
+            place[i as usize] = at as u32;
+        }
+        let n = place.len();
+        let place = Tensor::from_vec(place, n, x.device())?;
+        Ok(Some(Tensor::cat(&carried, 0)?.index_select(&place, 0)?))
+    }
+}
+
 impl Distribution for Clusters {
     fn dim(&self) -> usize {
         self.dim
@@ -210,27 +241,11 @@ impl Model for Clusters {
 
     /// Through the flow of the cluster that the point most likely belongs to.
     fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        let of = self.log_joint(x)?.argmax(1)?.to_vec1::<u32>()?;
-        let mut landed = Vec::new();
-        let mut order = Vec::new();
-        for (k, flow) in self.flows.iter().enumerate() {
-            let own: Vec<u32> = (0..of.len() as u32)
-                .filter(|&i| of[i as usize] == k as u32)
-                .collect();
-            if own.is_empty() {
-                continue;
-            }
-            let rows = Tensor::from_slice(&own, own.len(), x.device())?;
-            landed.extend(flow.to_base(&x.index_select(&rows, 0)?)?);
-            order.extend(own);
-        }
-        let mut place = vec![0u32; order.len()];
-        for (at, i) in order.into_iter().enumerate() {
-            place[i as usize] = at as u32;
-        }
-        let n = place.len();
-        let place = Tensor::from_vec(place, n, x.device())?;
-        Ok(Some(Tensor::cat(&landed, 0)?.index_select(&place, 0)?))
+        self.through_likeliest(x, |flow, own| flow.to_base(own))
+    }
+
+    fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        self.through_likeliest(x, |flow, own| flow.round_trip(own))
     }
 
     fn kernels(&self) -> Option<Isa> {

@@ -149,6 +149,11 @@ impl Model for Flow {
         Ok(Some(self.bijection.inverse_and_log_det(x)?.0))
     }
 
+    fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let z = self.bijection.inverse_and_log_det(x)?.0.detach();
+        Ok(Some(self.bijection.forward_and_log_det(&z)?.0.detach()))
+    }
+
     fn fused(&self) -> Option<&Fused> {
         self.fused.as_ref()
     }

@@ -129,6 +129,18 @@ fn supported_models_pass_on_what_the_model_has() {
             let (x, log_det) = map.forward_and_log_det(&z).unwrap();
             assert_eq!(model.part(&x).unwrap(), bare.part(&z).unwrap(), "{name}");
             assert_eq!(model.phases(), bare.phases(), "{name}");
+            let landed =
+                |m: &dyn Model, x: &Tensor| m.to_base(x).unwrap().map(|z| to_vec(&z).unwrap());
+            let (own, of_bare) = (landed(&model, &x), landed(bare.as_ref(), &z));
+            assert_eq!(own.is_some(), of_bare.is_some(), "{name}");
+            for (a, b) in own.iter().flatten().zip(of_bare.iter().flatten()) {
+                assert!((a - b).abs() < 1e-7, "{name}: {a}, {b}");
+            }
+            if let Some(back) = model.round_trip(&x).unwrap() {
+                for (a, b) in to_vec(&back).unwrap().iter().zip(to_vec(&x).unwrap()) {
+                    assert!((a - b).abs() < 1e-7, "{name}: {a}, {b}");
+                }
+            }
             let mean = |t: Tensor| to_vec(&t.mean_all().unwrap()).unwrap()[0];
             let seeded = || Rng::new(4);
             for phase in 0..model.phases().len() {
@@ -291,4 +303,114 @@ fn a_change_of_units_shifts_the_log_density_by_its_volume() {
             assert!(off.abs() < 1e-6, "{name}: {plain} {other}");
         }
     }
+}
+
+/// log|det dz/dx| of the map to the base at every point, by a backward pass per coordinate, and z.
+fn base_and_log_det(model: &dyn Model, x: &Tensor) -> Option<(Vec<f64>, Vec<f64>)> {
+    let (n, dim) = x.dims2().unwrap();
+    let x = Var::from_tensor(x).unwrap();
+    let z = model.to_base(x.as_tensor()).unwrap()?;
+    let mut jacobians = vec![vec![0.0; dim * dim]; n];
+    for d in 0..dim {
+        let one = z.narrow(1, d, 1).unwrap().sum_all().unwrap();
+        let gradient = to_vec(one.backward().unwrap().get(&x).unwrap()).unwrap();
+        for (jacobian, row) in jacobians.iter_mut().zip(gradient.chunks_exact(dim)) {
+            jacobian[d * dim..(d + 1) * dim].copy_from_slice(row);
+        }
+    }
+    let log_det = |j: &Vec<f64>| -> f64 {
+        let det = match dim {
+            1 => j[0],
+            2 => j[0] * j[3] - j[1] * j[2],
+            _ => {
+                let minor = |a: usize, b: usize| j[3 + a] * j[6 + b] - j[3 + b] * j[6 + a];
+                j[0] * minor(1, 2) - j[1] * minor(0, 2) + j[2] * minor(0, 1)
+            }
+        };
+        det.abs().ln()
+    };
+    Some((to_vec(&z).unwrap(), jacobians.iter().map(log_det).collect()))
+}
+
+/// log of the density of the base at `z`: of its components, or standard normal.
+fn log_base(model: &dyn Model, z: &[f64]) -> f64 {
+    let normal = |z: f64, mean: f64, dev: f64| {
+        -0.5 * (((z - mean) / dev).powi(2) + crate::num::LN_2PI) - dev.ln()
+    };
+    let Some(c) = model.components().unwrap() else {
+        return z.iter().map(|z| normal(*z, 0.0, 1.0)).sum();
+    };
+    let dim = z.len();
+    let each: Vec<f64> = (0..c.weights.len())
+        .map(|k| {
+            let place = z
+                .iter()
+                .zip(&c.means[k * dim..])
+                .zip(&c.std_devs[k * dim..]);
+            c.weights[k].ln() + place.map(|((z, m), s)| normal(*z, *m, *s)).sum::<f64>()
+        })
+        .collect();
+    crate::num::log_sum_exp_slice(&each)
+}
+
+/// With L(x) = log p_Z(z) + log|det dz/dx|: log q = L for a flow; for RAD log q - L is the log of the
+/// probability of the point's piece given z, at most 0; for clusters log q + log r_k - L is the log of the
+/// weight of the point's cluster, the same at all of its points. And the way back by the same piece
+/// leads to the point.
+#[test]
+fn where_points_land_agrees_with_the_density() {
+    let mut all = Vec::new();
+    for (name, spec) in ModelSpec::examples() {
+        for dim in [1, 2, 3] {
+            let (_, model) = build(name, &spec, dim);
+            let name = format!("{name}, D = {dim}");
+            let x = blobs(200, dim, &mut Rng::new(1));
+            let Some((z, log_det)) = base_and_log_det(model.as_ref(), &x) else {
+                if matches!(
+                    spec,
+                    ModelSpec::Flow(_) | ModelSpec::Rad(_) | ModelSpec::Clusters(_)
+                ) {
+                    all.push(format!("{name}: no base"));
+                }
+                continue;
+            };
+            let log_q = to_vec(&model.log_prob(&x).unwrap()).unwrap();
+            let landed = z.chunks_exact(dim).map(|z| log_base(model.as_ref(), z));
+            let landed: Vec<f64> = landed.zip(&log_det).map(|(p, d)| p + d).collect();
+            let part = model.part(&x).unwrap();
+            let left: Vec<f64> = log_q.iter().zip(&landed).map(|(q, l)| q - l).collect();
+            let wrong = match &spec {
+                ModelSpec::Flow(_) => left.iter().any(|l| !(l.abs() < 1e-9)),
+                ModelSpec::Rad(_) => left.iter().any(|l| !(*l < 1e-9 && *l > -30.0)),
+                ModelSpec::Clusters(_) => {
+                    let r = model.responsibilities(&x).unwrap().unwrap();
+                    let part = part.unwrap();
+                    let r = to_vec(&r.max(1).unwrap()).unwrap();
+                    let weight = |i: usize| (left[i] + r[i].ln()).exp();
+                    let of = |k: u64| (0..200).filter(|&i| part[i] == k).map(weight).collect();
+                    let (a, b): (Vec<f64>, Vec<f64>) = (of(0), of(1));
+                    let same = |w: &Vec<f64>| w.iter().all(|v| (v - w[0]).abs() < 1e-9);
+                    a.is_empty()
+                        || b.is_empty()
+                        || !same(&a)
+                        || !same(&b)
+                        || (a[0] + b[0] - 1.0).abs() > 1e-9
+                }
+                #[allow(unreachable_patterns)] // A model of another kind owes the way back alone.
+                _ => false,
+            };
+            if wrong {
+                all.push(format!(
+                    "{name}: log q is not that of where points land: {left:?}"
+                ));
+            }
+            let back = model.round_trip(&x).unwrap().map(|b| to_vec(&b).unwrap());
+            let off = back.iter().flatten().zip(to_vec(&x).unwrap());
+            let off = off.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            if back.is_none() || !(off < 1e-8) {
+                all.push(format!("{name}: not back where it was: {off}"));
+            }
+        }
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
 }

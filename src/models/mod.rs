@@ -82,6 +82,13 @@ pub trait Model: Distribution {
         Ok(None)
     }
 
+    /// Points (n, dim) carried to the base and back through the same piece, by plain tensors, without
+    /// gradients: the points themselves but for rounding. `None` for a model without a base.
+    fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let _ = x;
+        Ok(None)
+    }
+
     /// The whole model in fused kernels, where it has them and its training is that of log q.
     fn fused(&self) -> Option<&Fused> {
         None

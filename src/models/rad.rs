@@ -229,6 +229,11 @@ impl Model for Rad {
         Ok(Some(self.fold(x)?.0))
     }
 
+    fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let (z, _, codes) = self.fold(x)?;
+        Ok(Some(self.unfold(&z.detach(), &codes)?.detach()))
+    }
+
     fn fused(&self) -> Option<&Fused> {
         self.fused.as_ref()
     }

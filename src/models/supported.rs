@@ -107,6 +107,13 @@ impl Model for Supported {
         self.model.to_base(&self.carry_back(x)?.1)
     }
 
+    fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        match self.model.round_trip(&self.carry_back(x)?.1)? {
+            Some(z) => Ok(Some(self.support.forward_and_log_det(&z)?.0.detach())),
+            None => Ok(None),
+        }
+    }
+
     fn phases(&self) -> Vec<f64> {
         self.model.phases()
     }

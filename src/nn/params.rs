@@ -271,6 +271,15 @@ impl Params {
         self.trainable().iter().map(|(_, v)| v.elem_count()).sum()
     }
 
+    /// Numbers in the trainable weight matrices, every one a multiply-add for a point that passes through
+    /// them once; `None` where there are none.
+    pub fn multiply_adds(&self) -> Option<usize> {
+        let matrices = self.trainable().into_iter();
+        let matrices = matrices.filter(|(name, var)| name.ends_with(".weight") && var.rank() == 2);
+        let sizes: Vec<usize> = matrices.map(|(_, var)| var.elem_count()).collect();
+        (!sizes.is_empty()).then(|| sizes.iter().sum())
+    }
+
     /// Copies of all values, the untrained ones included.
     pub fn snapshot(&self) -> Result<Snapshot> {
         let store = self.store.borrow();

@@ -10,14 +10,15 @@ use crate::metrics::Better;
 /// Characters across.
 const WIDTH: usize = 120;
 
-/// The metrics worth a column, first things first, where there is data. Others come after them, in
-/// their own order.
-const ON_DATA: [&str; 9] = [
+/// The metrics worth a column, first things first, where there is data. All others are on the page and
+/// in `summary.csv`.
+const ON_DATA: [&str; 10] = [
     "kl",
     "nll",
     "bridge_mass",
     "mode_tv",
     "modes_covered",
+    "forward_ess",
     "nmi",
     "seconds",
     "mass",
@@ -66,7 +67,8 @@ pub fn terminal(results: &Results<'_>, rows: &[Row]) -> String {
 }
 
 fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
-    let (shown, hidden) = fitting(columns(results, data, rows));
+    let (columns, others) = columns(results, data, rows);
+    let (shown, hidden) = fitting(columns);
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -82,13 +84,19 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
         }
     }
     let mut text = format!("{data}\n\n{}\n", table.trim_fmt());
-    if !hidden.is_empty() {
-        text.push_str(&format!("also in summary.md: {}\n", hidden.join(", ")));
+    let also = match (hidden.join(", "), others) {
+        (hidden, 0) => hidden,
+        (hidden, others) if hidden.is_empty() => format!("{others} more"),
+        (hidden, others) => format!("{hidden} and {others} more"),
+    };
+    if !also.is_empty() {
+        text.push_str(&format!("also in summary.md: {also}\n"));
     }
     text
 }
 
-fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
+/// Columns, and the number of further metrics that have a value.
+fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> (Vec<Column>, usize) {
     let models = results.what.models;
     let of = |metric: &str| -> Vec<&Row> {
         models
@@ -125,16 +133,17 @@ fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
         plain("params", &|r| digits::parameters(r.parameters.as_ref())),
     ];
     let headline = results.headline(data);
-    let mut names: Vec<&str> = match headline {
-        Some("reverse_kl" | "constraint_error") => ON_PROBLEMS.to_vec(),
-        _ => ON_DATA.to_vec(),
+    let names: &[&str] = match headline {
+        Some("reverse_kl" | "constraint_error") => &ON_PROBLEMS,
+        _ => &ON_DATA,
     };
-    for r in rows {
-        if !names.contains(&r.metric.as_str()) && r.metric != "parameters" {
-            names.push(&r.metric);
-        }
-    }
-    for metric in names {
+    let measured = rows.iter().filter(|r| r.value.is_some());
+    let others = measured
+        .map(|r| r.metric.as_str())
+        .filter(|m| !names.contains(m) && *m != "parameters")
+        .collect::<std::collections::BTreeSet<_>>()
+        .len();
+    for &metric in names {
         let rows = of(metric);
         if rows.iter().all(|r| r.value.is_none()) {
             continue;
@@ -165,7 +174,7 @@ fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
             });
         }
     }
-    out
+    (out, others)
 }
 
 /// The paired difference, with a star where its interval leaves out 0.

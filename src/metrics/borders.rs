@@ -1,0 +1,144 @@
+//! Whether the density is continuous where the model's parts meet.
+
+use candle_core::{DType, Device};
+
+use super::{mean_of, Better, Metric, Outcome};
+use crate::models::{log_q, Model};
+use crate::num;
+use crate::Result;
+
+/// Held-out points between which borders are sought.
+const POINTS: usize = 2000;
+
+/// How far apart the two ends at a border are, in root mean squares of the points' coordinates about
+/// their means. Wide enough for single precision.
+const APART: f64 = 1e-4;
+
+/// More than lie between the two ends of any data and [`APART`].
+const HALVINGS: usize = 60;
+
+/// |log q(x+) - log q(x-)| at borders of the model's parts: between every one of 2,000 held-out points
+/// and the nearest of another part a border is found by bisection, down to ends that are 1e-4
+/// of the points' spread apart. `None` for a model without parts, empty where all points are in one.
+pub fn jumps(
+    model: &dyn Model,
+    points: &[f64],
+    part: Option<&[u64]>,
+    (dtype, device): (DType, &Device),
+) -> Result<Option<Vec<f64>>> {
+    let Some(part) = part else {
+        return Ok(None);
+    };
+    let dim = model.dim();
+    let n = (points.len() / dim).min(POINTS);
+    let (rows, part) = (&points[..n * dim], &part[..n]);
+    let mut pairs = neighbours_of_other_parts(rows, part, dim);
+    let apart = APART * spread(rows, dim);
+    // Every pair halves until its own ends are near enough.
+    for _ in 0..HALVINGS {
+        let wide: Vec<usize> = (0..pairs.len())
+            .filter(|&i| pairs[i].apart() > apart)
+            .collect();
+        if wide.is_empty() {
+            break;
+        }
+        let middles: Vec<f64> = wide.iter().flat_map(|&i| pairs[i].middle()).collect();
+        let x = num::from_rows(&middles, dim, dtype, device)?;
+        let Some(found) = super::evaluation::parts(model, &x)? else {
+            return Ok(None);
+        };
+        for ((&i, middle), found) in wide.iter().zip(middles.chunks_exact(dim)).zip(found) {
+            pairs[i].halve(middle, found);
+        }
+    }
+    if pairs.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let ends = |of: fn(&Pair) -> &[f64]| -> Result<Vec<f64>> {
+        let rows: Vec<f64> = pairs.iter().flat_map(|p| of(p).iter().copied()).collect();
+        log_q(model, &num::from_rows(&rows, dim, dtype, device)?)
+    };
+    let (a, b) = (ends(|p| &p.a)?, ends(|p| &p.b)?);
+    Ok(Some(a.iter().zip(&b).map(|(a, b)| (a - b).abs()).collect()))
+}
+
+/// Two points in different parts.
+struct Pair {
+    a: Vec<f64>,
+    b: Vec<f64>,
+    part_of_a: u64,
+}
+
+impl Pair {
+    fn apart(&self) -> f64 {
+        let squares = self.a.iter().zip(&self.b).map(|(a, b)| (a - b) * (a - b));
+        squares.sum::<f64>().sqrt()
+    }
+
+    fn middle(&self) -> Vec<f64> {
+        let both = self.a.iter().zip(&self.b);
+        both.map(|(a, b)| 0.5 * (a + b)).collect()
+    }
+
+    /// A third part in the middle has a border with the first.
+    fn halve(&mut self, middle: &[f64], part: u64) {
+        let end = if part == self.part_of_a {
+            &mut self.a
+        } else {
+            &mut self.b
+        };
+        end.copy_from_slice(middle);
+    }
+}
+
+/// Every pair of a point and the nearest one in another part, once.
+fn neighbours_of_other_parts(rows: &[f64], part: &[u64], dim: usize) -> Vec<Pair> {
+    let row = |i: usize| &rows[i * dim..(i + 1) * dim];
+    let distance = |i: usize, j: usize| -> f64 {
+        let gaps = row(i).iter().zip(row(j)).map(|(a, b)| (a - b) * (a - b));
+        gaps.sum()
+    };
+    let mut found: Vec<(usize, usize)> = (0..part.len())
+        .filter_map(|i| {
+            let others = (0..part.len()).filter(|&j| part[j] != part[i]);
+            let near = others.map(|j| (distance(i, j), j));
+            let (_, j) = near.min_by(|a, b| a.0.total_cmp(&b.0))?;
+            Some((i.min(j), i.max(j)))
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    let pair = |(i, j): (usize, usize)| Pair {
+        a: row(i).to_vec(),
+        b: row(j).to_vec(),
+        part_of_a: part[i],
+    };
+    found.into_iter().map(pair).collect()
+}
+
+/// Root of the mean variance of the coordinates.
+fn spread(rows: &[f64], dim: usize) -> f64 {
+    let n = (rows.len() / dim) as f64;
+    let variance = |d: usize| {
+        let column = rows.iter().skip(d).step_by(dim);
+        let mean = column.clone().sum::<f64>() / n;
+        column.map(|v| (v - mean).powi(2)).sum::<f64>() / n
+    };
+    ((0..dim).map(variance).sum::<f64>() / dim as f64).sqrt()
+}
+
+/// E|log q(x+) - log q(x-)| over the borders found by [`jumps`]. A continuous density gives not 0 but its
+/// slope times the distance of the ends, of the order of 1e-4 times the slope in standard deviations.
+pub const BORDER_JUMP: Metric = Metric {
+    name: "border_jump",
+    describe: "mean |jump of log q| where the model's parts meet",
+    unit: "nats",
+    better: Better::Lower,
+    is_cost: false,
+    evaluate: |on| match &on.border_jumps {
+        None if on.log_q.is_none() => Outcome::none(super::NO_POINTS),
+        None => Outcome::none("the model has no parts"),
+        Some(jumps) if jumps.is_empty() => Outcome::none("all points are in one part"),
+        Some(jumps) => mean_of(jumps.iter().copied()),
+    },
+};

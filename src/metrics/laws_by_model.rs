@@ -1,0 +1,492 @@
+//! What metrics owe that are computed from a model or from samples: closed forms, and nothing to find
+//! where the model is the truth.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::borders::jumps;
+use super::conditioning::Conditioning;
+use super::distances::Distances;
+use super::evaluation::{evaluate, Against};
+use super::laws::{case, number, value, N};
+use super::memberships::Memberships;
+use super::neighbours::Neighbours;
+use super::pairs::Pairs;
+use super::{Cost, Evaluation, Outcome};
+use crate::data::{log_densities, CheckerboardSpec, DataSet, DataSpec, Split};
+use crate::distributions::{Distribution, Draws};
+use crate::models::{Model, ModelSpec};
+use crate::nn::Params;
+use crate::num::{from_rows, to_vec};
+use crate::rng::Rng;
+use crate::{Error, Result};
+
+/// A known law as a model of another one. Its part is the half-plane, its responsibilities are certain.
+struct Exact(Box<dyn DataSet>);
+
+impl Distribution for Exact {
+    fn dim(&self) -> usize {
+        self.0.dim()
+    }
+    fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        let truth = self.0.truth().expect("a synthetic law");
+        let values = log_densities(truth, &to_vec(x)?, self.dim());
+        Ok(Tensor::from_vec(values, x.dim(0)?, &Device::Cpu)?)
+    }
+    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+        self.0.sample(n, rng)
+    }
+    fn draws(&self, _n: usize, _progress: f64, _rng: &mut Rng) -> Result<Draws> {
+        Err(Error::failed("not trained"))
+    }
+    fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
+        let rows = to_vec(x)?;
+        let part = |row: &[f64]| u64::from(row[0] > 0.3);
+        Ok(Some(rows.chunks_exact(self.dim()).map(part).collect()))
+    }
+    fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let one_hot = self
+            .part(x)?
+            .into_iter()
+            .flatten()
+            .flat_map(|part| match part {
+                0 => [1.0, 0.0],
+                _ => [0.0, 1.0],
+            });
+        let rows: Vec<f64> = one_hot.collect();
+        Ok(Some(from_rows(&rows, 2, DType::F64, &Device::Cpu)?))
+    }
+}
+
+impl Model for Exact {}
+
+/// An isotropic Gaussian of standard deviation 1 at (a, 0).
+fn gaussian(a: f64) -> Box<dyn DataSet> {
+    let text = format!("mixture = {{ weights = [1.0], means = [[{a:?}, 0.0]], std_devs = [1.0] }}");
+    toml::from_str::<DataSpec>(&text).unwrap().build().unwrap()
+}
+
+fn measured(model: Box<dyn DataSet>, truth: &dyn DataSet) -> Evaluation {
+    let against = Against {
+        law: Some(truth),
+        has_data: true,
+        constraints: None,
+        points: 40_000,
+        side: 100,
+        dtype: DType::F64,
+        device: Device::Cpu,
+    };
+    let cost = Cost {
+        parameters: 0,
+        steps: 0,
+        seconds: 1.0,
+        multiply_adds: None,
+        validation_kl: None,
+    };
+    let model = Exact(model);
+    evaluate(&model, &against, cost, &Rng::new(5))
+        .unwrap()
+        .evaluation
+}
+
+/// Within five standard errors, and those small enough to say something.
+fn near(name: &str, on: &Evaluation, want: f64, most: f64) {
+    match value(name, on) {
+        Outcome::Value { value, std_err, .. } => {
+            let std_err = std_err.unwrap_or(most / 5.0);
+            assert!(std_err <= most, "{name}: standard error {std_err}");
+            assert!(
+                (value - want).abs() <= 5.0 * std_err + 1e-9,
+                "{name}: {value} ± {std_err}, {want}"
+            );
+        }
+        Outcome::NotApplicable { why, .. } => panic!("{name}: {why}"),
+    }
+}
+
+/// N(0, I) against N((1/2, 0), I): with d = 1/2, KL = d^2 / 2, E_p[p/q] = e^(d^2), TV = 2 Phi(d / 2) - 1,
+/// sliced W2 = d / sqrt 2; precision and recall by the mass of a disc, JS by quadrature.
+#[test]
+fn two_gaussians_by_closed_forms() {
+    let d = 0.5f64;
+    let truth = gaussian(0.0);
+    let on = measured(gaussian(d), truth.as_ref());
+    near("kl", &on, 0.5 * d * d, 0.01);
+    near("reverse_kl", &on, 0.5 * d * d, 0.01);
+    near("forward_ess", &on, (-d * d).exp(), 0.01);
+    let tv = libm::erf(0.5 * d / 2f64.sqrt());
+    near("tv", &on, tv, 0.002);
+    near("sliced_w2", &on, d / 2f64.sqrt(), 0.03);
+    // By the midpoint rule along the line through the means; the other coordinate is alike.
+    let phi = |x: f64, m: f64| (-0.5 * (x - m).powi(2)).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let (mut js, mut tv_by_quadrature) = (0.0, 0.0);
+    for i in 0..20_000 {
+        let x = -10.0 + 1e-3 * (f64::from(i) + 0.5);
+        let (p, q) = (phi(x, 0.0), phi(x, d));
+        let m = 0.5 * (p + q);
+        js += 0.5e-3 * (p * (p / m).ln() + q * (q / m).ln());
+        tv_by_quadrature += 0.5e-3 * (p - q).abs();
+    }
+    near("js", &on, js, 0.001);
+    assert!((tv - tv_by_quadrature).abs() < 1e-6);
+    // Q(|X| <= r) with P(|X| > r) = e^(-r^2 / 2) = a, by the same rule over x.
+    let excess = |a: f64| {
+        let r = (-2.0 * a.ln()).sqrt();
+        let inside: f64 = (0..20_000)
+            .map(|i| -r + 2.0 * r * (f64::from(i) + 0.5) / 20_000.0)
+            .map(|x| phi(x, d) * libm::erf((r * r - x * x).max(0.0).sqrt() / 2f64.sqrt()))
+            .sum();
+        1.0 - inside * 2.0 * r / 20_000.0 - a
+    };
+    near("bridge_mass", &on, excess(1e-3), 0.001);
+    near("bridge_mass_1pc", &on, excess(1e-2), 0.001);
+    near("precision", &on, 1.0 - 1e-2 - excess(1e-2), 0.001);
+    // The same by symmetry; the level has an error of its own.
+    near("recall", &on, 1.0 - 1e-2 - excess(1e-2), 0.002);
+    let curve = on.known.as_ref().unwrap().bridge_curve();
+    assert_eq!((curve.len(), curve[10].0, curve[20].0), (41, 1e-3, 1e-2));
+    assert!(curve
+        .windows(2)
+        .all(|w| w[0].0 < w[1].0 && w[0].1 <= w[1].1));
+    assert_eq!(curve[10].1, on.known.as_ref().unwrap().low[0].mass);
+    assert!(matches!(value("leak", &on), Outcome::NotApplicable { .. }));
+    assert!(matches!(
+        value("lipschitz", &on),
+        Outcome::NotApplicable { .. }
+    ));
+    assert!(matches!(
+        value("knn_recall", &on),
+        Outcome::NotApplicable { .. }
+    ));
+}
+
+/// The truth as a model of itself: nothing to find, by any metric that has a null value.
+#[test]
+fn the_truth_is_a_perfect_model() {
+    let ring: DataSpec = toml::from_str("ring = {}").unwrap();
+    let on = measured(ring.build().unwrap(), ring.build().unwrap().as_ref());
+    for name in ["kl", "reverse_kl", "tv", "js", "missed_mass"] {
+        near(name, &on, 0.0, 1e-12);
+    }
+    for name in ["ess", "forward_ess"] {
+        near(name, &on, 1.0, 1e-12);
+    }
+    near("bridge_mass", &on, 0.0, 5e-4);
+    near("bridge_mass_1pc", &on, 0.0, 1e-3);
+    near("precision", &on, 0.99, 1e-3);
+    near("recall", &on, 0.99, 1e-3);
+    near("energy_distance", &on, 0.0, 0.02);
+    near("energy_distance_floor", &on, 0.0, 0.02);
+    near("mmd2", &on, 0.0, 0.01);
+    near("mmd2_floor", &on, 0.0, 0.01);
+    let (sliced, floor) = (number("sliced_w2", &on), number("sliced_w2_floor", &on));
+    assert!(
+        sliced < 3.0 * floor && floor < 3.0 * sliced,
+        "{sliced} {floor}"
+    );
+    assert!(number("accuracy_ceiling", &on) > 0.99);
+}
+
+/// A uniform law has one level; a model of the whole square leaves half of its mass outside.
+#[test]
+fn a_leak_is_the_first_point_of_the_curve() {
+    let law = || {
+        DataSpec::Checkerboard(CheckerboardSpec::default())
+            .build()
+            .unwrap()
+    };
+    let own = measured(law(), law().as_ref());
+    assert_eq!(own.known.as_ref().unwrap().bridge_curve(), [(0.0, 0.0)]);
+    assert_eq!(number("leak", &own), 0.0);
+    assert_eq!(number("precision", &own), 1.0);
+    let wide: DataSpec =
+        toml::from_str("mixture = { weights = [1.0], means = [[0.0, 0.0]], std_devs = [1.0] }")
+            .unwrap();
+    let on = measured(wide.build().unwrap(), law().as_ref());
+    let curve = on.known.as_ref().unwrap().bridge_curve();
+    // The squares and the gaps hold equal shares of it by symmetry.
+    near("leak", &on, 0.5, 0.01);
+    assert_eq!(curve, [(0.0, number("leak", &on))]);
+    assert_eq!(number("bridge_mass", &on), number("leak", &on));
+    assert!(number("tv", &on) > 0.5 && number("js", &on) < 2f64.ln());
+}
+
+fn normal_rows(n: usize, dim: usize, shift: f64, seed: u64) -> Vec<f64> {
+    let mut rng = Rng::new(seed);
+    (0..n * dim).map(|_| shift + rng.normal()).collect()
+}
+
+/// Against sums written out as the definitions say.
+#[test]
+fn energy_distance_and_mmd_are_their_definitions() {
+    let (n, dim) = (37, 3);
+    let x = normal_rows(n, dim, 0.0, 1);
+    let y = normal_rows(n, dim, 0.7, 2);
+    let got = Pairs::of(&x, &y, &x, dim);
+    let distance = |a: &[f64], b: &[f64]| -> f64 {
+        let gaps = a.iter().zip(b).map(|(a, b)| (a - b).powi(2));
+        gaps.sum::<f64>().sqrt()
+    };
+    let row = |rows: &'static [f64], i: usize| &rows[i * dim..(i + 1) * dim];
+    let (x, y): (&'static [f64], &'static [f64]) = (x.leak(), y.leak());
+    let mut within: Vec<f64> = (0..n)
+        .flat_map(|i| (0..i).map(move |j| (i, j)))
+        .map(|(i, j)| distance(row(x, i), row(x, j)))
+        .collect();
+    within.sort_by(f64::total_cmp);
+    let median = within[within.len() / 2];
+    let kernel = |d: f64| -> f64 {
+        let each = [0.05, 0.2, 0.9].map(|a| (a * median).powi(2));
+        each.iter().map(|a| a / (a + d * d)).sum()
+    };
+    let mean = |a: &'static [f64], b: &'static [f64], f: &dyn Fn(f64) -> f64, same: bool| -> f64 {
+        let pairs = (0..n).flat_map(|i| (0..n).map(move |j| (i, j)));
+        let pairs = pairs.filter(|(i, j)| !same || i != j);
+        let values: Vec<f64> = pairs
+            .map(|(i, j)| f(distance(row(a, i), row(b, j))))
+            .collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    let plain = |d: f64| d;
+    let energy =
+        2.0 * mean(x, y, &plain, false) - mean(x, x, &plain, true) - mean(y, y, &plain, true);
+    let mmd =
+        mean(x, x, &kernel, true) + mean(y, y, &kernel, true) - 2.0 * mean(x, y, &kernel, false);
+    assert!(
+        (got.energy.value - energy).abs() < 1e-12,
+        "{got:?} {energy}"
+    );
+    assert!((got.mmd.value - mmd).abs() < 1e-12, "{got:?} {mmd}");
+    assert!(energy > 0.1 && got.energy.std_err.unwrap() < energy);
+}
+
+/// The mean over many small sets of what has no bias is 0, and a shift stands out of its standard error.
+#[test]
+fn equal_laws_are_at_distance_zero_in_the_mean() {
+    let of = |seed: u64, shift: f64| {
+        let x = normal_rows(60, 2, 0.0, 3 * seed);
+        let y = normal_rows(60, 2, shift, 3 * seed + 1);
+        let others = normal_rows(60, 2, 0.0, 3 * seed + 2);
+        Pairs::of(&x, &y, &others, 2)
+    };
+    let all: Vec<Pairs> = (0..300).map(|seed| of(seed, 0.0)).collect();
+    let values: [fn(&Pairs) -> f64; 4] = [
+        |p| p.energy.value,
+        |p| p.energy_floor.value,
+        |p| p.mmd.value,
+        |p| p.mmd_floor.value,
+    ];
+    for value in values {
+        let (mean, err) = crate::num::mean_and_std_err(all.iter().map(value));
+        assert!(mean.abs() < 4.0 * err && err < 0.01, "{mean} ± {err}");
+    }
+    let shifted = of(1, 2.0);
+    assert!(shifted.energy.value > 5.0 * shifted.energy.std_err.unwrap());
+    assert!(shifted.mmd.value > 5.0 * shifted.mmd.std_err.unwrap());
+}
+
+#[test]
+fn distances_leave_out_what_is_not_finite_and_need_points() {
+    let points = normal_rows(400, 2, 0.0, 1);
+    let mut samples = normal_rows(400, 2, 0.0, 2);
+    samples[6] = f64::NAN;
+    let found = Distances::of(&points, &samples, 2).unwrap();
+    assert_eq!((found.n, found.non_finite), (199, 1));
+    assert!(found.sliced.is_finite() && found.pairs.energy.value.is_finite());
+    assert!(Distances::of(&points[..6], &samples, 2).is_none());
+    // A shift by (3, 4) of the points themselves: 5 / sqrt 2.
+    let moved: Vec<f64> = points
+        .chunks(2)
+        .flat_map(|p| [p[0] + 3.0, p[1] + 4.0])
+        .collect();
+    let found = Distances::of(&points, &moved, 2).unwrap();
+    assert!((found.sliced - 12.5f64.sqrt()).abs() < 1e-12);
+    // The same points a second time are no second sample, but at no sliced distance.
+    let twice = [&points[..], &points[..]].concat();
+    assert_eq!(Distances::of(&twice, &points, 2).unwrap().sliced, 0.0);
+    let line = Distances::of(
+        &normal_rows(2000, 1, 0.0, 3),
+        &normal_rows(2000, 1, 2.0, 4),
+        1,
+    );
+    assert!((line.unwrap().sliced - 2.0).abs() < 0.2);
+}
+
+#[test]
+fn neighbours_on_a_line_by_hand() {
+    // A ball reaches to the fifth neighbour: 5 for the ends of 0, 1, .., 9, less inside.
+    let points: Vec<f64> = (0..10).map(f64::from).collect();
+    let found = Neighbours::of(&points, &points, 1).unwrap();
+    assert_eq!((found.precision, found.recall, found.n), (1.0, 1.0, 10));
+    let far: Vec<f64> = points.iter().map(|v| v + 100.0).collect();
+    let found = Neighbours::of(&points, &far, 1).unwrap();
+    assert_eq!((found.precision, found.recall), (0.0, 0.0));
+    // Samples at 14 - k/100 are in the ball of 9 (from 4 to 14); of the points only 9 can lie in
+    // balls of radius 0.09 at most, and does not.
+    let near: Vec<f64> = (0..10).map(|k| 14.0 - f64::from(k) / 100.0).collect();
+    let found = Neighbours::of(&points, &near, 1).unwrap();
+    assert_eq!((found.precision, found.recall), (1.0, 0.0));
+    let mut broken = near.clone();
+    broken[0] = f64::INFINITY;
+    assert_eq!(Neighbours::of(&points, &broken, 1).unwrap().non_finite, 1);
+    assert!(Neighbours::of(&points[..5], &near, 1).is_none());
+}
+
+/// A flow that only standardises points of standard deviations 3 and 0.1.
+#[test]
+fn a_scaling_has_the_singular_values_of_its_scales() {
+    let spec: ModelSpec = toml::from_str("flow = { bijection = { elementwise = {} } }").unwrap();
+    let rows: Vec<f64> = [[3.0, 0.1], [3.0, -0.1], [-3.0, 0.1], [-3.0, -0.1]].concat();
+    for dtype in [DType::F64, DType::F32] {
+        let points = from_rows(&rows, 2, dtype, &Device::Cpu).unwrap();
+        let params = Params::seeded(Rng::new(0), dtype, &Device::Cpu);
+        let model = spec.build(&params, 2, Some(points.clone())).unwrap();
+        let found = Conditioning::of(model.as_ref(), &[points])
+            .unwrap()
+            .unwrap();
+        assert_eq!((found.log_kappa.len(), found.non_finite), (4, 0));
+        assert!(
+            (found.log_kappa[0] - 30f64.log10()).abs() < 1e-5,
+            "{found:?}"
+        );
+        assert!((found.expansion / 3.0 - 1.0).abs() < 1e-5);
+        assert!((found.inverse_expansion / 10.0 - 1.0).abs() < 1e-5);
+        assert!(found.round_trip.unwrap() < 1e-6);
+        let broken = Tensor::new(&[[f64::NAN, 0.0]], &Device::Cpu).unwrap();
+        let broken = broken.to_dtype(dtype).unwrap();
+        let found = Conditioning::of(model.as_ref(), &[broken])
+            .unwrap()
+            .unwrap();
+        assert!(found.log_kappa.len() + found.non_finite == 1, "{found:?}");
+    }
+}
+
+/// Density 3/4 below 0.3 and 1/4 above, of parts that meet there.
+struct Step;
+
+impl Distribution for Step {
+    fn dim(&self) -> usize {
+        1
+    }
+    fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        let rows = to_vec(x)?.into_iter();
+        let values = rows.map(|x| if x > 0.3 { 0.25f64.ln() } else { 0.75f64.ln() });
+        Ok(Tensor::from_vec(
+            values.collect::<Vec<_>>(),
+            x.dim(0)?,
+            &Device::Cpu,
+        )?)
+    }
+    fn sample(&self, _n: usize, _rng: &mut Rng) -> Result<Tensor> {
+        Err(Error::failed("not sampled"))
+    }
+    fn draws(&self, _n: usize, _progress: f64, _rng: &mut Rng) -> Result<Draws> {
+        Err(Error::failed("not trained"))
+    }
+    fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
+        Ok(Some(
+            to_vec(x)?.into_iter().map(|x| u64::from(x > 0.3)).collect(),
+        ))
+    }
+}
+
+impl Model for Step {}
+
+#[test]
+fn the_jump_at_a_border_is_found_whole() {
+    let points: Vec<f64> = (0..50).map(|i| f64::from(i) / 50.0).collect();
+    let x = from_rows(&points, 1, DType::F64, &Device::Cpu).unwrap();
+    let part = Step.part(&x).unwrap().unwrap();
+    let place = (DType::F64, &Device::Cpu);
+    let found = jumps(&Step, &points, Some(&part), place).unwrap().unwrap();
+    assert_eq!(
+        found.len(),
+        49,
+        "the nearest of another part, every pair once"
+    );
+    assert!(found.iter().all(|j| (j - 3f64.ln()).abs() < 1e-12));
+    let one = jumps(&Step, &points[..10], Some(&part[..10]), place).unwrap();
+    assert_eq!(one, Some(Vec::new()));
+    assert_eq!(jumps(&Step, &points, None, place).unwrap(), None);
+    // A continuous density: its slope times the distance of the ends.
+    let truth = gaussian(0.0);
+    let points = to_vec(&truth.points(Split::Test, 300, &mut Rng::new(1)).unwrap().x).unwrap();
+    let model = Exact(truth);
+    let x = from_rows(&points, 2, DType::F64, &Device::Cpu).unwrap();
+    let part = model.part(&x).unwrap();
+    let found = jumps(&model, &points, part.as_deref(), place)
+        .unwrap()
+        .unwrap();
+    assert!(found.len() > 100);
+    assert!(found.iter().all(|j| *j < 4e-4), "{found:?}");
+}
+
+/// Responsibilities (0.8, 0.2) for all, of which 0.75 are label 1: the first component goes with it, so the
+/// guess is 1 at confidence 0.8 and right for 0.75.
+#[test]
+fn calibration_and_regret_by_hand() {
+    let mut on = case(0.25, 0.0, 0.0);
+    if let Some(found) = &mut on.memberships {
+        found.rows = [0.8, 0.2].repeat(N);
+    }
+    assert!((number("ece", &on) - 0.05).abs() < 1e-12);
+    let regret = -0.75 * 0.8f64.ln() - 0.25 * 0.2f64.ln();
+    assert!((number("label_regret", &on) - regret).abs() < 1e-12);
+    // A second component for label 1 and one without points.
+    on.memberships = Some(Memberships {
+        components: 4,
+        rows: (0..N)
+            .flat_map(|i| match i {
+                _ if i < 250 => [0.0, 1.0, 0.0, 0.0],
+                _ if i % 3 == 0 => [1.0, 0.0, 0.0, 0.0],
+                _ => [0.0, 0.0, 1.0, 0.0],
+            })
+            .collect(),
+        non_finite: 0,
+        place: (0..N).collect(),
+    });
+    assert_eq!(number("ece", &on), 0.0);
+    assert_eq!(number("label_regret", &on), 0.0);
+    assert_eq!(number("dead_components", &on), 1.0);
+    let usage = number("usage_perplexity", &on);
+    let by_hand: f64 = [0.25, 0.25f64, 0.5].iter().map(|u| -u * u.ln()).sum();
+    assert!((usage - by_hand.exp()).abs() < 1e-12, "{usage}");
+    // One component cannot stand for two labels.
+    on.memberships = Some(Memberships {
+        components: 1,
+        rows: vec![1.0; N],
+        non_finite: 0,
+        place: (0..N).collect(),
+    });
+    assert!(matches!(
+        value("label_regret", &on),
+        Outcome::NotApplicable { .. }
+    ));
+    assert!((number("ece", &on) - 0.25).abs() < 1e-12);
+}
+
+/// Of a broken model nothing panics, and what is left out is counted.
+#[test]
+fn memberships_that_are_not_numbers_are_counted() {
+    struct Broken;
+    impl Distribution for Broken {
+        fn dim(&self) -> usize {
+            1
+        }
+        fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+            Ok(x.squeeze(1)?)
+        }
+        fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+            rng.normal_tensor((n, 1), DType::F64, &Device::Cpu)
+        }
+        fn draws(&self, _n: usize, _progress: f64, _rng: &mut Rng) -> Result<Draws> {
+            Err(Error::failed("not trained"))
+        }
+        fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
+            Ok(Some(Tensor::cat(&[x, x], 1)?))
+        }
+    }
+    impl Model for Broken {}
+    let x = Tensor::new(&[[0.5], [f64::NAN], [0.5]], &Device::Cpu).unwrap();
+    let found = Memberships::of(&Broken, &x).unwrap().unwrap();
+    assert_eq!((found.place, found.non_finite), (vec![0, 2], 1));
+}

@@ -1,0 +1,125 @@
+//! Precision and recall by nearest neighbours, where the true density is not known.
+
+use rayon::prelude::*;
+
+use super::{Better, Evaluation, Metric, Outcome};
+
+/// Points of each kind that are compared.
+const MOST: usize = 10_000;
+
+/// Neighbours that make a point's ball.
+const NEIGHBOURS: usize = 5;
+
+/// What the balls of two sets of points hold of each other (Kynkaanniemi et al. 2019, "Improved
+/// precision and recall metric for assessing generative models"): a point's ball reaches to its
+/// fifth neighbour in its own set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbours {
+    /// Share of the model's samples inside the ball of a held-out point.
+    pub precision: f64,
+    /// Share of the held-out points inside the ball of a sample.
+    pub recall: f64,
+    /// Points of each kind.
+    pub n: usize,
+    /// Samples that are not finite, left out.
+    pub non_finite: usize,
+}
+
+impl Neighbours {
+    /// Of rows of `dim` coordinates, the first 10,000 of each kind; `None` where there are too few.
+    pub fn of(points: &[f64], samples: &[f64], dim: usize) -> Option<Self> {
+        let looked_at = (points.len() / dim).min(samples.len() / dim).min(MOST);
+        let points = &points[..looked_at * dim];
+        let samples: Vec<f64> = samples[..looked_at * dim]
+            .chunks_exact(dim)
+            .filter(|row| row.iter().all(|v| v.is_finite()))
+            .flatten()
+            .copied()
+            .collect();
+        let n = samples.len() / dim;
+        if n <= NEIGHBOURS {
+            return None;
+        }
+        let points = &points[..n * dim];
+        Some(Self {
+            precision: share_inside(&samples, points, dim),
+            recall: share_inside(points, &samples, dim),
+            n,
+            non_finite: looked_at - n,
+        })
+    }
+}
+
+fn distance_squared(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
+}
+
+/// Squared distance of every row to its fifth neighbour among the others.
+fn radii(rows: &[f64], dim: usize) -> Vec<f64> {
+    rows.par_chunks_exact(dim)
+        .enumerate()
+        .map(|(i, row)| {
+            let mut nearest = [f64::INFINITY; NEIGHBOURS];
+            for (j, other) in rows.chunks_exact(dim).enumerate() {
+                let mut d = distance_squared(row, other);
+                if d < nearest[NEIGHBOURS - 1] && i != j {
+                    for place in &mut nearest {
+                        if d < *place {
+                            std::mem::swap(place, &mut d);
+                        }
+                    }
+                }
+            }
+            nearest[NEIGHBOURS - 1]
+        })
+        .collect()
+}
+
+/// Share of `rows` that lie in a ball of one of `centres`.
+fn share_inside(rows: &[f64], centres: &[f64], dim: usize) -> f64 {
+    let radii = radii(centres, dim);
+    let inside = |row: &&[f64]| {
+        let balls = centres.chunks_exact(dim).zip(&radii);
+        balls
+            .into_iter()
+            .any(|(c, r)| distance_squared(row, c) <= *r)
+    };
+    let count = rows.par_chunks_exact(dim).filter(inside).count();
+    count as f64 / (rows.len() / dim) as f64
+}
+
+fn outcome(on: &Evaluation, value: fn(&Neighbours) -> f64) -> Outcome {
+    match &on.neighbours {
+        None if on.known.is_some() => {
+            Outcome::none("true density known: precision and recall say it")
+        }
+        None if on.log_q.is_none() => Outcome::none(super::NO_POINTS),
+        None => Outcome::none("too few points"),
+        Some(found) => Outcome::Value {
+            value: value(found),
+            std_err: None,
+            n: found.n,
+            non_finite: found.non_finite,
+        },
+    }
+}
+
+/// [`Neighbours::precision`]
+pub const NEIGHBOUR_PRECISION: Metric = Metric {
+    name: "knn_precision",
+    describe: "samples within reach of the data (5 nearest neighbours)",
+    unit: "share",
+    better: Better::Higher,
+    is_cost: false,
+    evaluate: |on| outcome(on, |found| found.precision),
+};
+
+/// [`Neighbours::recall`]
+pub const NEIGHBOUR_RECALL: Metric = Metric {
+    name: "knn_recall",
+    describe: "data within reach of the samples (5 nearest neighbours)",
+    unit: "share",
+    better: Better::Higher,
+    is_cost: false,
+    evaluate: |on| outcome(on, |found| found.recall),
+};
