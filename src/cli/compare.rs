@@ -85,6 +85,7 @@ fn compare(plan: &Plan, jobs: &[Job], out: PathBuf, context: &Context) -> Result
         seeds: &seeds,
         reference: reference.filter(|r| models.contains(r)).map(String::as_str),
         command: &context.command,
+        config_hash: &plan.config_hash()?,
         whole: jobs.len() == plan.runs.len(),
     })
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::distributions::{BaseSpec, EntropyBound, MixtureInit};
 use crate::error::{did_you_mean, BadValue};
@@ -111,6 +112,13 @@ impl Plan {
             experiment,
             runs,
         }
+    }
+
+    /// The first 12 hexadecimal digits of the SHA-256 of the whole experiment as TOML, every default
+    /// filled in: equal plans have equal ones, whatever their files' comments and order of overrides.
+    pub fn config_hash(&self) -> Result<String> {
+        let digest = Sha256::digest(self.config.to_toml()?);
+        Ok(digest.iter().take(6).map(|b| format!("{b:02x}")).collect())
     }
 
     /// What may be meant and is likely not, one line each.

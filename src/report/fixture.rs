@@ -114,6 +114,7 @@ impl Fixture {
             models: &self.models,
             seeds: &self.seeds,
             reference: Some("normal_base"),
+            config_hash: "0123456789ab",
             command: "mdn compare experiments/rings.toml train.steps=5000",
         }
     }

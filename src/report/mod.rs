@@ -38,6 +38,8 @@ pub struct Comparison<'a> {
     pub reference: Option<&'a str>,
     /// What the user typed: every figure says it.
     pub command: &'a str,
+    /// [`Plan::config_hash`](crate::experiment::plan::Plan::config_hash) of the experiment.
+    pub config_hash: &'a str,
     /// Whether this is the whole experiment. A part of it is only printed: the files are the whole
     /// one's.
     pub whole: bool,

@@ -32,6 +32,10 @@ fn every_figure_is_drawn_and_every_sign_in_it_is_in_the_font() {
                 };
                 draw(&page).unwrap().map(|d| d.canvas)
             }
+            Draw::Comparison(draw) => {
+                let results = &results;
+                draw(&ComparisonPage { results }).unwrap().map(|d| d.canvas)
+            }
             Draw::Study(draw) => draw(&crate::report::study::fixture::study()).unwrap(),
         };
         match canvas {
