@@ -16,7 +16,7 @@ use crate::{Error, Result};
 
 use super::plan::check_start;
 use super::EvaluationSpec;
-pub(super) use difference::first_difference;
+pub(super) use difference::{first_difference, setting};
 pub(super) use words::quoted;
 
 mod difference;

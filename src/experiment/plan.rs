@@ -219,6 +219,12 @@ impl RunSpec {
         format!("{}/{}/seed-{}", self.data_name, self.model_name, self.seed)
     }
 
+    /// A setting by its dotted key, such as `train.steps`, as TOML: `None` where the run's file has no
+    /// such key.
+    pub fn setting(&self, key: &str) -> Option<String> {
+        config::setting(&self.clone().into(), key)
+    }
+
     /// The first setting, in the order of the file, that is not the same in both runs.
     pub fn first_difference(&self, now: &Self) -> Option<Difference> {
         config::first_difference(&self.clone().into(), &now.clone().into())

@@ -3,10 +3,9 @@
 use std::time::SystemTime;
 
 use candle_core::{DType, Tensor};
-use serde::Serialize;
 
 use super::plan::RunSpec;
-use super::store::{MetricRow, Picture, RunDir, State, Status};
+use super::store::{Environment, MetricRow, Picture, RunDir, State, Status};
 use super::weights;
 use super::Compute;
 use crate::data::{log_densities, DataSet, Split};
@@ -18,7 +17,7 @@ use crate::nn::Params;
 use crate::num;
 use crate::objectives::Objective;
 use crate::rng::Rng;
-use crate::train::{train, Curves, Points, Precision, Progress, Training};
+use crate::train::{train, Curves, Points, Progress, Training};
 use crate::{Error, Result};
 
 const PICTURE_SAMPLES: usize = 4000;
@@ -39,18 +38,6 @@ const OUTPUTS: [&str; 11] = [
     "training.png",
     "rounds.png",
 ];
-
-#[derive(Serialize)]
-struct Environment<'a> {
-    command: &'a str,
-    version: &'a str,
-    device: &'a str,
-    kernels: String,
-    threads: usize,
-    precision: Precision,
-    started: String,
-    ended: String,
-}
 
 /// Trains, evaluates and records one run. `command` is what the user typed, for the record;
 /// `watch` is told about every step. A run that diverges is recorded and returned as such; an
@@ -86,18 +73,16 @@ pub fn run(
         }
     };
     let time = |t| humantime::format_rfc3339_seconds(t).to_string();
-    let environment = toml::to_string(&Environment {
-        command,
-        version: crate::VERSION,
-        device: &crate::device::name(&compute.device),
+    place.write_environment(&Environment {
+        command: command.to_owned(),
+        version: crate::VERSION.to_owned(),
+        device: crate::device::name(&compute.device),
         kernels,
         threads: rayon::current_num_threads(),
         precision: spec.train.precision,
         started: time(started),
         ended: time(SystemTime::now()),
-    })
-    .map_err(|e| Error::failed(format!("environment.toml: {e}")))?;
-    place.write("environment.toml", environment.as_bytes())?;
+    })?;
     // Last, so that a run whose status says `done` has everything.
     place.write_status(&status)?;
     Ok(status)

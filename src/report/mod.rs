@@ -2,18 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
+use provenance::Provenance;
+use ranks::Ranks;
+
 use crate::experiment::store::{write_atomic, RunDir, State};
 use crate::{Error, Result};
 
 pub mod figures;
 
+mod bootstrap;
 pub(crate) mod digits;
 mod files;
 #[cfg(test)]
 mod fixture;
 mod interval;
 mod page;
+mod pairs;
+mod prose;
+mod provenance;
+mod ranks;
 mod results;
+mod significance;
 pub mod study;
 mod summary;
 mod table;
@@ -58,7 +67,8 @@ pub struct Report {
     pub files: Vec<PathBuf>,
 }
 
-/// Reads the runs, writes `runs.csv`, `summary.csv`, `summary.md` and `figures/`.
+/// Reads the runs, writes `runs.csv`, `summary.csv`, `pairs.csv`, `ranks.csv`, `summary.md` and
+/// `figures/`.
 ///
 /// The files are a function of the runs' folders and `what` alone: the same bytes every time. A
 /// damaged folder is an error that names the file and the line; runs that failed or are missing
@@ -76,7 +86,11 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
         )));
     }
     let rows = summary::rows(&results);
-    let warnings = warnings::warnings(&results);
+    let pairs = pairs::pairs(&results);
+    let ranks = Ranks::of(&results);
+    let made = Provenance::read(&results)?;
+    let mut warnings = warnings::warnings(&results);
+    warnings.extend(made.warnings());
     let figures = if what.whole {
         figures::remove_old(what.dir)?;
         figures::draw_comparison(&results)?
@@ -87,11 +101,21 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
         .iter()
         .filter_map(|f| Some(f.file_name()?.to_string_lossy().into_owned()))
         .collect();
-    let page = page::page(&results, &rows, &warnings, &names);
+    let page = page::page(&page::Contents {
+        results: &results,
+        rows: &rows,
+        pairs: &pairs,
+        ranks: ranks.as_ref(),
+        made: &made,
+        warnings: &warnings,
+        figures: &names,
+    });
     let mut files = Vec::new();
     let written = [
         ("runs.csv", files::runs_csv(&results)?),
         ("summary.csv", files::summary_csv(&rows)?),
+        ("pairs.csv", files::pairs_csv(&pairs)?),
+        ("ranks.csv", files::ranks_csv(&pairs, ranks.as_ref())?),
         ("summary.md", page.into_bytes()),
     ];
     for (name, bytes) in written.into_iter().filter(|_| what.whole) {
@@ -101,7 +125,7 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     }
     files.extend(figures);
     Ok(Report {
-        table: table::terminal(&results, &rows),
+        table: table::terminal(&results, &rows, &pairs, ranks.as_ref()),
         json: files::summary_json(&rows),
         warnings,
         files,

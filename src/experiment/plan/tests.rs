@@ -129,3 +129,12 @@ fn the_hash_is_of_what_a_file_means() {
     );
     assert_ne!(hash(&format!("{text}[train]\nsteps = 5001\n")), first);
 }
+
+#[test]
+fn settings_are_found_by_their_keys() {
+    let run = &plan().runs[0];
+    assert_eq!(run.setting("train.steps").as_deref(), Some("500"));
+    assert_eq!(run.setting("data.far.ring.radius").as_deref(), Some("9.0"));
+    assert_eq!(run.setting("train.steps.more"), None);
+    assert_eq!(run.setting("budget"), None);
+}

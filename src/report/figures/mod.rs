@@ -21,6 +21,7 @@ mod pages;
 mod panels;
 mod parts;
 mod png;
+mod ranks;
 mod rounds;
 mod scores;
 mod shapes;
@@ -81,6 +82,11 @@ pub const FIGURES: &[Figure] = &[
         draw: Draw::Run(rounds::draw),
     },
     Figure {
+        name: "ranks",
+        what: "mean rank of every model over the data sets, its rank on each, wins, ties and losses",
+        draw: Draw::Comparison(ranks::draw),
+    },
+    Figure {
         name: "densities-<data>",
         what:
             "target and all models on one colour scale, log densities and parts, of a 2-D data set",
@@ -124,6 +130,7 @@ pub fn remove_old(dir: &Path) -> Result<()> {
             "reverse_kl-",
             "constraint_error-",
             "training-",
+            "ranks.",
         ];
         if name.ends_with(".png") && ours.iter().any(|start| name.starts_with(start)) {
             std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
