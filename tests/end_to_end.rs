@@ -126,6 +126,27 @@ fn a_finished_run_is_skipped_and_other_settings_are_refused() {
     place
         .mdn(&["compare", "ring.toml", "train.steps=40", "--no-train"])
         .refused("was made with other settings");
+    // Runs that failed are counted, so theirs must be the file's settings too, weights or none.
+    let status = format!("{RAD}/status");
+    for (state, redo) in [
+        ("failed", "use `mdn train` to redo it, or"),
+        ("diverged", "use `mdn train` to redo it, or"),
+        ("done", "use `mdn train` with --force to redo it, or"),
+    ] {
+        std::fs::remove_file(place.path(RAD).join("model.safetensors")).ok();
+        place.write(&status, &format!("{state}\n\n"));
+        place
+            .mdn(&["compare", "ring.toml", "train.steps=40", "--no-train"])
+            .refused(&format!(
+                "{RAD} was made with other settings: train.steps was 30, now 40; {redo}"
+            ));
+    }
+    let config = place.read(&format!("{RAD}/config.toml"));
+    std::fs::remove_file(place.path(RAD).join("config.toml")).expect("it was there");
+    place
+        .mdn(&["compare", "ring.toml", "--no-train"])
+        .refused("seed-0: expected config.toml, which says how the run was made; got none");
+    place.write(&format!("{RAD}/config.toml"), &config);
 
     let forced = [&other[..], &["--force", "--index", "2"]].concat();
     place.mdn(&forced).fine();
@@ -286,7 +307,14 @@ fn compare_trains_what_is_missing_and_reports() {
     assert!(said.err.contains("warning: "), "2 seeds are few: {said:#?}");
     assert!(said.out.contains("plain"), "{said:#?}");
     assert!(said.out.contains("rad"), "{said:#?}");
-    for name in ["runs.csv", "summary.csv", "summary.md", "report.html"] {
+    for name in [
+        "runs.csv",
+        "summary.csv",
+        "pairs.csv",
+        "ranks.csv",
+        "summary.md",
+        "report.html",
+    ] {
         assert!(place.path("results/ring").join(name).is_file(), "{name}");
     }
     assert!(!files(&place.path("results/ring/figures")).is_empty());

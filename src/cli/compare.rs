@@ -16,11 +16,14 @@ use crate::Result;
 /// Train what is missing, then compare the models
 ///
 /// Prints a table with a row per data set and model, means over the seeds with intervals and the
-/// paired differences to the reference model. Writes to DIR/<experiment>/:
-///   runs.csv       a row per run and metric
+/// paired differences to the reference model, and mean ranks where there are several data sets.
+/// Writes to DIR/<experiment>/:
+///   summary.md     the results in words and tables
 ///   summary.csv    a row per data set, model and metric
-///   summary.md     the table
 ///   report.html    the page with its figures, in one file for a browser
+///   pairs.csv      every two models on every data set: difference, tests, who won
+///   ranks.csv      ranks, wins, ties and losses
+///   runs.csv       a row per run and metric
 ///   figures/       one picture per data set and question
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
@@ -44,7 +47,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
     let jobs = args.selection.jobs(&plan)?;
     let exit = if args.no_train {
         // Results of other settings must not be shown under this file's name.
-        pool::actions(&jobs, false)?;
+        pool::check_settings(&jobs)?;
         Exit::FINE
     } else {
         let ended = train::train(&plan, &jobs, &args.how, false, context)?;
@@ -86,6 +89,7 @@ fn compare(plan: &Plan, jobs: &[Job], out: PathBuf, context: &Context) -> Result
         seeds: &seeds,
         reference: reference.filter(|r| models.contains(r)).map(String::as_str),
         command: &context.command,
+        config_hash: &plan.config_hash()?,
         whole: jobs.len() == plan.runs.len(),
     })
 }

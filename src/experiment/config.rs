@@ -18,7 +18,7 @@ use super::budget::Budget;
 use super::plan::check_start;
 use super::search::Search;
 use super::EvaluationSpec;
-pub(super) use difference::first_difference;
+pub(super) use difference::{first_difference, setting};
 pub(super) use words::quoted;
 
 mod difference;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::data::{DataSpec, FileRecord};
 use crate::distributions::{BaseSpec, EntropyBound, MixtureInit};
@@ -121,6 +122,13 @@ impl Plan {
             experiment,
             runs,
         }
+    }
+
+    /// The first 12 hexadecimal digits of the SHA-256 of the whole experiment as TOML, every default
+    /// filled in: equal plans have equal ones, whatever their files' comments and order of overrides.
+    pub fn config_hash(&self) -> Result<String> {
+        let digest = Sha256::digest(self.config.to_toml()?);
+        Ok(digest.iter().take(6).map(|b| format!("{b:02x}")).collect())
     }
 
     /// What may be meant and is likely not, one line each.
@@ -279,6 +287,12 @@ impl RunSpec {
     /// `<data>/<model>/seed-<n>`: the run's folder below the experiment's.
     pub fn label(&self) -> String {
         format!("{}/{}/seed-{}", self.data_name, self.model_name, self.seed)
+    }
+
+    /// A setting by its dotted key, such as `train.steps`, as TOML: `None` where the run's file has no
+    /// such key.
+    pub fn setting(&self, key: &str) -> Option<String> {
+        config::setting(&self.clone().into(), key)
     }
 
     /// The first setting, in the order of the file, that is not the same in both runs. Files of data

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::plan::RunSpec;
+use super::plan::{Difference, RunSpec};
 use super::store::{RunDir, State, Status};
 use crate::train::Progress;
 use crate::{Error, Result};
@@ -88,8 +88,7 @@ pub fn actions(jobs: &[Job], force: bool) -> Result<Vec<Action>> {
             if !job.place.is_complete(status.state) {
                 return Ok(Action::Train);
             }
-            let made = RunSpec::read(&job.place.path("config.toml"))?;
-            match made.first_difference(&job.spec) {
+            match difference(job)? {
                 None if job.spec.is_settled_in_training()
                     && !job.place.path("trained.toml").exists() =>
                 {
@@ -97,17 +96,54 @@ pub fn actions(jobs: &[Job], force: bool) -> Result<Vec<Action>> {
                 }
                 None => Ok(Action::Skip(status)),
                 Some(_) if status.state == State::Diverged => Ok(Action::Train),
-                Some(d) => Err(Error::request(format!(
-                    "{} was made with other settings: {} was {}, now {}; use --force to redo \
-                     it, or --out for another folder",
-                    job.place.0.display(),
-                    d.key,
-                    d.was,
-                    d.now
-                ))),
+                Some(d) => Err(other_settings(job, &d, "--force to redo it")),
             }
         })
         .collect()
+}
+
+/// The first setting in which the run on disk is another than the job.
+fn difference(job: &Job) -> Result<Option<Difference>> {
+    let made = RunSpec::read(&job.place.path("config.toml"))?;
+    Ok(made.first_difference(&job.spec))
+}
+
+fn other_settings(job: &Job, d: &Difference, instead: &str) -> Error {
+    Error::request(format!(
+        "{} was made with other settings: {} was {}, now {}; use {instead}, or --out for another \
+         folder",
+        job.place.0.display(),
+        d.key,
+        d.was,
+        d.now
+    ))
+}
+
+/// Refuses to take runs of other settings for those of the jobs: any that ended, well or not, since
+/// failures are counted too. So is a run that is done and does not say its settings.
+pub fn check_settings(jobs: &[Job]) -> Result<()> {
+    for job in jobs {
+        let state = job.place.read_status()?.state;
+        if !matches!(state, State::Done | State::Diverged | State::Failed) {
+            continue;
+        }
+        if job.place.path("config.toml").exists() {
+            let instead = match state {
+                State::Done => "`mdn train` with --force to redo it",
+                _ => "`mdn train` to redo it",
+            };
+            if let Some(d) = difference(job)? {
+                return Err(other_settings(job, &d, instead));
+            }
+        } else if state == State::Done {
+            return Err(Error::request(format!(
+                "{}: expected config.toml, which says how the run was made; got none (`mdn train` \
+                 makes the run anew)",
+                job.place.0.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What does one job: [`super::run::run`] with a device, outside of tests.

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use candle_core::{DType, Tensor};
-use serde::Serialize;
 
 use super::plan::RunSpec;
-use super::store::{MetricRow, Picture, RunDir, State, Status};
+use super::store::{Environment, MetricRow, Picture, RunDir, State, Status};
 use super::trials;
 use super::weights;
 use super::Compute;
@@ -20,7 +19,7 @@ use crate::nn::Params;
 use crate::num;
 use crate::objectives::Objective;
 use crate::rng::Rng;
-use crate::train::{self, Curves, HistoryRow, Points, Precision, Progress, Training};
+use crate::train::{self, Curves, HistoryRow, Points, Progress, Training};
 use crate::{Error, Result};
 
 const PICTURE_SAMPLES: usize = 4000;
@@ -45,20 +44,6 @@ const OUTPUTS: [&str; 14] = [
     "training.png",
     "rounds.png",
 ];
-
-#[derive(Serialize)]
-struct Environment<'a> {
-    command: &'a str,
-    version: &'a str,
-    device: &'a str,
-    kernels: String,
-    threads: usize,
-    precision: Precision,
-    started: String,
-    ended: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
-}
 
 /// Trains, evaluates and records one run. `command` is what the user typed, for the record;
 /// `watch` is told about every step. A run that diverges is recorded and returned as such; an
@@ -92,10 +77,10 @@ pub fn run(
         }
     };
     let time = |t| humantime::format_rfc3339_seconds(t).to_string();
-    let environment = toml::to_string(&Environment {
-        command,
-        version: crate::VERSION,
-        device: &crate::device::name(&compute.device),
+    place.write_environment(&Environment {
+        command: command.to_owned(),
+        version: crate::VERSION.to_owned(),
+        device: crate::device::name(&compute.device),
         kernels,
         threads: rayon::current_num_threads(),
         precision: spec.train.precision,
@@ -103,9 +88,7 @@ pub fn run(
         ended: time(SystemTime::now()),
         note: ended_by_the_clock(spec)
             .map(|by| format!("{by}: the same run again makes other steps and leaves other bytes")),
-    })
-    .map_err(|e| Error::failed(format!("environment.toml: {e}")))?;
-    place.write("environment.toml", environment.as_bytes())?;
+    })?;
     // Last, so that a run whose status says `done` has everything.
     place.write_status(&status)?;
     Ok(status)

@@ -75,6 +75,15 @@ pub fn with_half(value: f64, half: f64) -> String {
     format!("{value:.decimals$} ± {half:.decimals$}")
 }
 
+/// `p = 0.0034`, with two digits; `p < 0.0001` below that.
+pub fn p_value(p: f64) -> String {
+    if p < 1e-4 {
+        return "p < 0.0001".to_owned();
+    }
+    let decimals = (1 - magnitude(p)).clamp(2, 5) as usize;
+    format!("p = {p:.decimals$}")
+}
+
 /// `12 345`
 pub fn count(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
@@ -121,6 +130,22 @@ mod tests {
         ];
         for (value, half, text) in cases {
             assert_eq!(with_half(value, half), text);
+        }
+    }
+
+    #[test]
+    fn p_values_have_two_digits_and_no_more_than_four_zeros() {
+        let cases = [
+            (1.0, "p = 1.00"),
+            (0.21345, "p = 0.21"),
+            (0.0494, "p = 0.049"),
+            (0.00345, "p = 0.0034"),
+            (0.000123, "p = 0.00012"),
+            (3e-9, "p < 0.0001"),
+            (0.0, "p < 0.0001"),
+        ];
+        for (p, text) in cases {
+            assert_eq!(p_value(p), text);
         }
     }
 

@@ -8,8 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::Comparison;
+use crate::experiment::plan::Plan;
 use crate::experiment::store::{
-    Constraint, HistoryRow, MetricRow, Picture, Round, RunDir, Split, State, Status,
+    Constraint, Environment, HistoryRow, MetricRow, Picture, Round, RunDir, Split, State, Status,
 };
 
 mod ring;
@@ -114,6 +115,7 @@ impl Fixture {
             models: &self.models,
             seeds: &self.seeds,
             reference: Some("normal_base"),
+            config_hash: "0123456789ab",
             command: "mdn compare experiments/rings.toml train.steps=5000",
         }
     }
@@ -206,6 +208,31 @@ fn done(place: &RunDir, model: &str, seed: u64, kl: Option<f64>) {
     place.write_metrics(&rows).unwrap();
     place.write_history(&history(seed, nll, 5000)).unwrap();
     place.write_status(&Status::of(State::Done)).unwrap();
+    settings(place, model, seed);
+}
+
+/// `config.toml` and `environment.toml` of a run that is done. Data and models are stand-ins.
+fn settings(place: &RunDir, model: &str, seed: u64) {
+    let data = place.0.ancestors().nth(2).and_then(Path::file_name);
+    let data = data.unwrap().to_string_lossy();
+    let file =
+        format!("seeds = [{seed}]\n[data.{data}]\nring = {{}}\n[models.{model}]\nflow = {{}}\n");
+    let plan = Plan::parse(&file, "rings").unwrap();
+    let config = plan.runs[0].to_toml().unwrap();
+    place.write("config.toml", config.as_bytes()).unwrap();
+    let kernels = if model == "rad" {
+        "plain"
+    } else {
+        "fused (avx2)"
+    };
+    let environment = Environment {
+        command: "mdn train experiments/rings.toml".into(),
+        version: "0.1.0 (0123456789)".into(),
+        device: "cpu".into(),
+        kernels: kernels.into(),
+        ..Environment::default()
+    };
+    place.write_environment(&environment).unwrap();
 }
 
 fn history(seed: u64, floor: f64, steps: usize) -> Vec<HistoryRow> {

@@ -1,4 +1,4 @@
-//! Mean, median and the Student-t interval of the mean.
+//! Mean, median, standard deviation and the Student-t interval of the mean.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -10,6 +10,9 @@ pub struct Spread {
     /// 95 % Student-t interval of the mean; `None` with fewer than 2 values or where one is not
     /// finite.
     pub interval: Option<(f64, f64)>,
+    /// Standard deviation of the values, with n - 1; `None` with fewer than 2 values or where one is
+    /// not finite.
+    pub std_dev: Option<f64>,
     /// Median; of an even number of values the mean of the middle two.
     pub median: f64,
     /// Number of values.
@@ -32,14 +35,18 @@ impl Spread {
         } else {
             0.5 * (sorted[n / 2 - 1] + sorted[n / 2])
         };
-        let interval = t_quantile(n).filter(|_| mean.is_finite()).map(|t| {
+        let std_dev = (n > 1 && mean.is_finite()).then(|| {
             let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
-            let half = t * (squares / (n - 1) as f64 / n as f64).sqrt();
+            (squares / (n - 1) as f64).sqrt()
+        });
+        let interval = std_dev.zip(t_quantile(n)).map(|(std_dev, t)| {
+            let half = t * std_dev / (n as f64).sqrt();
             (mean - half, mean + half)
         });
         Some(Self {
             mean,
             interval,
+            std_dev,
             median,
             n,
         })
@@ -48,12 +55,6 @@ impl Spread {
     /// Half the width of the interval.
     pub fn half(&self) -> Option<f64> {
         self.interval.map(|(low, high)| 0.5 * (high - low))
-    }
-
-    /// Whether the interval leaves out 0.
-    pub fn excludes_zero(&self) -> bool {
-        self.interval
-            .is_some_and(|(low, high)| low > 0.0 || high < 0.0)
     }
 }
 
@@ -93,7 +94,7 @@ mod tests {
         let half = 2.7764451051977934 * 0.5f64.sqrt();
         assert_eq!((s.mean, s.median, s.n), (3.0, 3.0, 5));
         assert!((s.half().unwrap() - half).abs() < 1e-6);
-        assert!(s.excludes_zero());
+        assert!((s.std_dev.unwrap() - 2.5f64.sqrt()).abs() < 1e-12);
     }
 
     #[test]
@@ -101,7 +102,7 @@ mod tests {
         assert_eq!(Spread::of(&[]), None);
         let one = Spread::of(&[2.0]).unwrap();
         assert_eq!((one.mean, one.interval, one.median), (2.0, None, 2.0));
-        assert!(!one.excludes_zero());
+        assert_eq!(one.std_dev, None);
         assert_eq!(Spread::of(&[1.0, 2.0]).unwrap().median, 1.5);
     }
 

@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use provenance::Provenance;
+use ranks::Ranks;
+
 use crate::experiment::store::{write_atomic, RunDir, State};
 use crate::{Error, Result};
 
 pub mod figures;
 
+mod bootstrap;
 pub(crate) mod digits;
 mod files;
 #[cfg(test)]
@@ -14,7 +18,12 @@ mod fixture;
 mod html;
 mod interval;
 mod page;
+mod pairs;
+mod prose;
+mod provenance;
+mod ranks;
 mod results;
+mod significance;
 pub mod study;
 mod summary;
 mod table;
@@ -39,6 +48,8 @@ pub struct Comparison<'a> {
     pub reference: Option<&'a str>,
     /// What the user typed: every figure says it.
     pub command: &'a str,
+    /// [`Plan::config_hash`](crate::experiment::plan::Plan::config_hash) of the experiment.
+    pub config_hash: &'a str,
     /// Whether this is the whole experiment. A part of it is only printed: the files are the whole
     /// one's.
     pub whole: bool,
@@ -57,7 +68,8 @@ pub struct Report {
     pub files: Vec<PathBuf>,
 }
 
-/// Reads the runs, writes `runs.csv`, `summary.csv`, `summary.md` and `figures/`.
+/// Reads the runs, writes `runs.csv`, `summary.csv`, `pairs.csv`, `ranks.csv`, `summary.md` and
+/// `figures/`.
 ///
 /// The files are a function of the runs' folders and `what` alone: the same bytes every time. A
 /// damaged folder is an error that names the file and the line; runs that failed or are missing
@@ -75,7 +87,11 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
         )));
     }
     let rows = summary::rows(&results);
-    let warnings = warnings::warnings(&results);
+    let pairs = pairs::pairs(&results);
+    let ranks = Ranks::of(&results);
+    let made = Provenance::read(&results)?;
+    let mut warnings = warnings::warnings(&results);
+    warnings.extend(made.warnings());
     let figures = if what.whole {
         figures::remove_old(what.dir)?;
         figures::draw_comparison(&results)?
@@ -86,7 +102,15 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
         .iter()
         .filter_map(|f| Some(f.file_name()?.to_string_lossy().into_owned()))
         .collect();
-    let page = page::page(&results, &rows, &warnings, &names);
+    let page = page::page(&page::Contents {
+        results: &results,
+        rows: &rows,
+        pairs: &pairs,
+        ranks: ranks.as_ref(),
+        made: &made,
+        warnings: &warnings,
+        figures: &names,
+    });
     let report = if what.whole {
         html::html(&results, &rows, &page, what.dir)?
     } else {
@@ -96,6 +120,8 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     let written = [
         ("runs.csv", files::runs_csv(&results)?),
         ("summary.csv", files::summary_csv(&rows)?),
+        ("pairs.csv", files::pairs_csv(&pairs)?),
+        ("ranks.csv", files::ranks_csv(&pairs, ranks.as_ref())?),
         ("summary.md", page.into_bytes()),
         ("report.html", report.into_bytes()),
     ];
@@ -106,7 +132,7 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     }
     files.extend(figures);
     Ok(Report {
-        table: table::terminal(&results, &rows),
+        table: table::terminal(&results, &rows, &pairs, ranks.as_ref()),
         json: files::summary_json(&rows),
         warnings,
         files,

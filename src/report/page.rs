@@ -1,56 +1,118 @@
-//! `summary.md`: every metric, every difference, every failure, on one page.
+//! `summary.md`: the results in words, then tables, failures, and how it was made.
 
 use std::fmt::Write as _;
 
+use super::pairs::{Pair, Tally};
+use super::provenance::Provenance;
+use super::ranks::Ranks;
 use super::results::{Results, Run};
 use super::summary::{best, Row};
-use super::{digits, table};
+use super::{digits, prose, table};
 
-/// The page. `figures` are the file names in `figures/`, shown under the data set they name.
-pub fn page(
-    results: &Results<'_>,
-    rows: &[Row],
-    warnings: &[String],
-    figures: &[String],
-) -> String {
-    let what = results.what;
+/// What the page is made from.
+pub struct Contents<'a> {
+    /// The runs.
+    pub results: &'a Results<'a>,
+    /// A row per data set, model and metric.
+    pub rows: &'a [Row],
+    /// Every two models on every data set.
+    pub pairs: &'a [Pair],
+    /// The models' ranks, where they can be ranked.
+    pub ranks: Option<&'a Ranks>,
+    /// How the runs were made.
+    pub made: &'a Provenance,
+    /// What the reader must know.
+    pub warnings: &'a [String],
+    /// The file names in `figures/`, shown under the data set they name, others under the overview.
+    pub figures: &'a [String],
+}
+
+/// The page.
+pub fn page(on: &Contents<'_>) -> String {
+    let what = on.results.what;
     let mut out = format!(
-        "# {}\n\n`{}` · mdn {}\n\n{}\nBold is the best mean. A failed run is counted in \
-         \"seeds done\" and is in no mean.\n",
+        "# {}\n\n{}\n",
         what.experiment,
-        what.command.replace('`', "'"),
-        env!("CARGO_PKG_VERSION"),
-        table::over(results).replace("; * its", "; \\* its"),
+        prose::opening(on.results, on.rows, on.made)
     );
-    if !warnings.is_empty() {
-        out.push('\n');
-    }
-    for warning in warnings {
-        let _ = writeln!(out, "- **Note:** {warning}");
-    }
+    out.push_str(&overview(on));
     for data in what.data {
-        let rows: Vec<&Row> = rows.iter().filter(|r| r.data == *data).collect();
-        let _ = write!(out, "\n## {data}\n\n{}", values(results, &rows));
-        out.push_str(&differences(results, &rows));
-        out.push_str(&not_applicable(&rows));
-        out.push_str(&failures(results, data));
-        for name in figures
-            .iter()
-            .filter(|f| f.ends_with(&format!("-{data}.png")))
-        {
-            let _ = write!(out, "\n![{name}](figures/{name})\n");
-        }
+        let rows: Vec<&Row> = on.rows.iter().filter(|r| r.data == *data).collect();
+        let _ = write!(
+            out,
+            "\n## {data}\n\n{}\n\n{}",
+            prose::data_set(on.results, &rows, on.pairs, data),
+            values(on.results, data, &rows)
+        );
+        out.push_str(&differences(on.results, data, &rows));
+        out.push_str(&notes(on.results, data, &rows));
+        out.push_str(&pictures(on.figures, &|name| shows(name, data)));
     }
+    out.push_str(&failures(on));
+    out.push_str(&made(on));
     out
 }
 
-/// Metrics of these rows, in order, without the number of parameters, which has a line of its own.
-fn metrics<'a>(rows: &[&'a Row]) -> Vec<&'a str> {
-    let mut out: Vec<&str> = Vec::new();
-    for r in rows {
-        if !out.contains(&r.metric.as_str()) && !matches!(r.metric.as_str(), "" | "parameters") {
-            out.push(&r.metric);
+/// Whether a figure's name ends with that of the data set.
+fn shows(figure: &str, data: &str) -> bool {
+    figure.ends_with(&format!("-{data}.png"))
+}
+
+fn pictures(figures: &[String], wanted: &dyn Fn(&str) -> bool) -> String {
+    figures
+        .iter()
+        .filter(|f| f.ends_with(".png") && wanted(f))
+        .fold(String::new(), |mut out, name| {
+            let _ = write!(out, "\n![{name}](figures/{name})\n");
+            out
+        })
+}
+
+/// Ranks and wins over all data sets.
+fn overview(on: &Contents<'_>) -> String {
+    let mut out = String::new();
+    let data = on.results.what.data;
+    if let Some(ranks) = on.ranks {
+        if let Some(text) = prose::overall(on.results, ranks, on.pairs) {
+            let _ = write!(
+                out,
+                "\n## Over all data sets\n\n{text}\n\n{}",
+                standings(on, ranks)
+            );
         }
+    }
+    out.push_str(&pictures(on.figures, &|name| {
+        !data.iter().any(|d| shows(name, d))
+    }));
+    out
+}
+
+/// Mean ranks, and wins/ties/losses of each model against each other, the best mean rank first.
+fn standings(on: &Contents<'_>, ranks: &Ranks) -> String {
+    let mut out = String::new();
+    let models = &ranks.models;
+    let names = models.iter().map(|m| format!("against `{}`", m.model));
+    let heads = ["mean rank".to_owned(), "against all".to_owned()];
+    line(&mut out, "wins/ties/losses", heads.into_iter().chain(names));
+    line(&mut out, "---", vec!["---:".to_owned(); models.len() + 2]);
+    for model in models {
+        let tally = |other: Option<&str>| {
+            let Tally { wins, ties, losses } = Tally::of(on.pairs, &model.model, other, None);
+            format!("{wins}/{ties}/{losses}")
+        };
+        let others = models.iter().map(|o| {
+            if o.model == model.model {
+                String::new()
+            } else {
+                tally(Some(&o.model))
+            }
+        });
+        let first = [digits::spread(Some(&model.mean)), tally(None)];
+        line(
+            &mut out,
+            &format!("`{}`", model.model),
+            first.into_iter().chain(others),
+        );
     }
     out
 }
@@ -68,7 +130,7 @@ fn title(r: &Row) -> String {
     format!("{} [{unit}]{}", r.metric, table::arrow(r.better))
 }
 
-fn values(results: &Results<'_>, rows: &[&Row]) -> String {
+fn values(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     let models = results.what.models;
     let first = |m: &str| rows.iter().find(|r| r.model == m);
     let mut out = String::new();
@@ -82,7 +144,7 @@ fn values(results: &Results<'_>, rows: &[&Row]) -> String {
     line(&mut out, "seeds done", models.iter().map(done));
     let parameters = |m: &String| digits::parameters(first(m).and_then(|r| r.parameters.as_ref()));
     line(&mut out, "parameters", models.iter().map(parameters));
-    for metric in metrics(rows) {
+    for metric in table::shown(results.headline(data), rows).0 {
         let of: Vec<&Row> = rows
             .iter()
             .filter(|r| r.metric == metric)
@@ -106,7 +168,7 @@ fn values(results: &Results<'_>, rows: &[&Row]) -> String {
     out
 }
 
-fn differences(results: &Results<'_>, rows: &[&Row]) -> String {
+fn differences(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     let Some(reference) = results.what.reference else {
         return String::new();
     };
@@ -120,7 +182,7 @@ fn differences(results: &Results<'_>, rows: &[&Row]) -> String {
     line(&mut out, "", others.iter().map(|m| format!("`{m}`")));
     line(&mut out, "---", others.iter().map(|_| "---:".to_owned()));
     let head = out.len();
-    for metric in metrics(rows) {
+    for metric in table::shown(results.headline(data), rows).0 {
         let of = |m: &&String| rows.iter().find(|r| r.metric == metric && r.model == **m);
         let found: Vec<&&Row> = others.iter().filter_map(of).collect();
         if found.iter().any(|r| r.diff.is_some()) {
@@ -134,9 +196,12 @@ fn differences(results: &Results<'_>, rows: &[&Row]) -> String {
     out
 }
 
-fn not_applicable(rows: &[&Row]) -> String {
+/// What the table does not show: headline metrics and others of it that do not apply, with the
+/// reason, and how many metrics there are besides.
+fn notes(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
+    let (shown, others) = table::shown(results.headline(data), rows);
     let mut out = String::new();
-    for metric in metrics(rows) {
+    for metric in shown.into_iter().chain(["kl", "nll", "reverse_kl"]) {
         let of: Vec<&&Row> = rows.iter().filter(|r| r.metric == metric).collect();
         let silent: Vec<&&&Row> = of
             .iter()
@@ -149,7 +214,13 @@ fn not_applicable(rows: &[&Row]) -> String {
             let names: Vec<String> = silent.iter().map(|r| format!("`{}`", r.model)).collect();
             format!(" of {}", names.join(", "))
         };
-        let _ = writeln!(out, "- no {metric}{who}: {}", one.note);
+        let note = format!("- no {metric}{who}: {}\n", one.note);
+        if !out.contains(&note) {
+            out.push_str(&note);
+        }
+    }
+    if others > 0 {
+        let _ = writeln!(out, "- {others} more metrics are in `summary.csv`.");
     }
     if out.is_empty() {
         out
@@ -158,10 +229,15 @@ fn not_applicable(rows: &[&Row]) -> String {
     }
 }
 
-fn failures(results: &Results<'_>, data: &str) -> String {
+/// Warnings, then every run that left no metrics.
+fn failures(on: &Contents<'_>) -> String {
     let mut out = String::new();
-    for run in results.on(data).filter(|r| !r.is_done()) {
+    for warning in on.warnings {
+        let _ = writeln!(out, "- **Note:** {warning}");
+    }
+    for run in on.results.runs.iter().filter(|r| !r.is_done()) {
         let Run {
+            data,
             model,
             seed,
             status,
@@ -173,11 +249,48 @@ fn failures(results: &Results<'_>, data: &str) -> String {
         } else {
             format!(": {}", status.reason)
         };
-        let _ = writeln!(out, "- `{model}`, seed {seed}: {state}{why}");
+        let _ = writeln!(out, "- `{model}` on `{data}`, seed {seed}: {state}{why}");
     }
     if out.is_empty() {
-        out
-    } else {
-        format!("\nRuns without metrics:\n\n{out}")
+        out = "None.\n".to_owned();
     }
+    format!("\n## Failures and warnings\n\n{out}")
+}
+
+/// How to read the numbers, and where they come from.
+fn made(on: &Contents<'_>) -> String {
+    let what = on.results.what;
+    let mut out = format!(
+        "\n## How to read this, and how it was made\n\n{}\n\nBold is the best mean. A failed run is \
+         counted in \"seeds done\" and is in no mean.",
+        table::over(on.results).replace("; * p", "; \\* p"),
+    );
+    if what.seeds.len() > 1 {
+        out.push_str(
+            " `summary.csv` has every metric, with standard deviations, medians and bootstrap (BCa) \
+             intervals beside those of Student's t, `pairs.csv` every two models with their tests, \
+             `ranks.csv` the ranks.",
+        );
+        if let Some(text) = prose::flips(what.seeds.len()) {
+            let _ = write!(out, " {text}");
+        }
+    }
+    let _ = write!(
+        out,
+        "\n\nMade by `{}` (mdn {}), configuration `{}` (SHA-256 of the resolved file).",
+        what.command.replace('`', "'"),
+        env!("CARGO_PKG_VERSION"),
+        what.config_hash,
+    );
+    let makers = on.made.makers();
+    if !makers.is_empty() {
+        let kernels = on.made.kernels();
+        let _ = write!(
+            out,
+            " The runs were made by {makers}, kernels: {}.",
+            kernels.join(", ")
+        );
+    }
+    out.push('\n');
+    out
 }

@@ -89,6 +89,29 @@ impl<'a> Results<'a> {
         self.on(data).filter(move |r| r.model == model)
     }
 
+    /// How many runs of a model on a data set are done, and how many failed.
+    pub fn done_and_failed(&self, data: &str, model: &str) -> (usize, usize) {
+        let count = |f: fn(&Run) -> bool| self.of(data, model).filter(|r| f(r)).count();
+        (count(Run::is_done), count(Run::has_failed))
+    }
+
+    /// A metric of one model on one data set, a value for every seed that has it.
+    pub fn values(&self, data: &str, model: &str, metric: &str) -> Vec<f64> {
+        let runs = self.of(data, model);
+        runs.filter_map(|r| r.value(metric)).collect()
+    }
+
+    /// Model minus other for every seed that has the metric of both.
+    pub fn differences(&self, data: &str, model: &str, other: &str, metric: &str) -> Vec<f64> {
+        let base = |seed| {
+            let mut runs = self.of(data, other);
+            runs.find(|r| r.seed == seed).and_then(|r| r.value(metric))
+        };
+        self.of(data, model)
+            .filter_map(|r| Some(r.value(metric)? - base(r.seed)?))
+            .collect()
+    }
+
     /// The metric that models are ranked by: on a data set `kl` where the truth is known, else `nll`;
     /// on a problem without data `reverse_kl` where the solution is known, else `constraint_error`.
     /// `None` where none of them was measured.

@@ -1,7 +1,11 @@
 //! One row for every data set, model and metric, from the runs alone.
 
+use std::collections::BTreeMap;
+
+use super::bootstrap::Bootstrap;
 use super::interval::Spread;
 use super::results::Results;
+use super::significance::{self, Test};
 use crate::metrics::Better;
 
 /// What the seeds of one model on one data set say about one metric.
@@ -19,6 +23,8 @@ pub struct Row {
     pub better: Better,
     /// Over the seeds that are done and to which the metric applies.
     pub value: Option<Spread>,
+    /// Bootstrap interval of its mean.
+    pub bootstrap: Option<(f64, f64)>,
     /// Runs that are done.
     pub done: usize,
     /// Runs that diverged or failed: counted, in no mean.
@@ -27,6 +33,8 @@ pub struct Row {
     pub missing: usize,
     /// Model minus reference, over the seeds that both finished.
     pub diff: Option<Spread>,
+    /// Whether that is more than chance, where the metric has a better end.
+    pub test: Test,
     /// Parameters of the model, the mean where seeds differ.
     pub parameters: Option<Spread>,
     /// Points left out because their value was not finite, over all seeds.
@@ -38,20 +46,37 @@ pub struct Row {
 /// Every row, in the order of the experiment file, metrics in the order they were measured.
 pub fn rows(results: &Results<'_>) -> Vec<Row> {
     let what = results.what;
+    let mut bootstrap = Bootstrap::default();
     let mut rows = Vec::new();
     for data in what.data {
         let metrics = metrics_on(results, data);
         for model in what.models {
-            for (metric, unit, better) in &metrics {
-                rows.push(Row {
-                    unit: unit.clone(),
-                    better: *better,
-                    ..row(results, data, model, metric)
-                });
+            for metric in &metrics {
+                rows.push(row(results, &mut bootstrap, data, model, metric));
             }
         }
     }
+    correct(results, &mut rows);
     rows
+}
+
+/// Holm's correction of the tests against the reference. A family is a whole table: the headline
+/// metrics of all data sets together, and any other metric on all data sets.
+fn correct(results: &Results<'_>, rows: &mut [Row]) {
+    let mut families: BTreeMap<String, Vec<&mut Test>> = BTreeMap::new();
+    for row in rows {
+        let headline = results.headline(&row.data) == Some(row.metric.as_str());
+        // No metric has an empty key.
+        let family = if headline { "" } else { &row.metric };
+        let family = families.entry(family.to_owned()).or_default();
+        if row.better == Better::Neither {
+            row.test = Test::default();
+        }
+        family.push(&mut row.test);
+    }
+    for family in families.values_mut() {
+        significance::correct(family);
+    }
 }
 
 /// The metrics of any run on a data set. One without a name stands in where there are none, so
@@ -69,51 +94,42 @@ fn metrics_on(results: &Results<'_>, data: &str) -> Vec<(String, String, Better)
     found
 }
 
-fn row(results: &Results<'_>, data: &str, model: &str, metric: &str) -> Row {
-    let count =
-        |f: fn(&super::results::Run) -> bool| results.of(data, model).filter(|r| f(r)).count();
-    let values = |key: &str| -> Vec<f64> {
-        let runs = results.of(data, model);
-        runs.filter_map(|r| r.value(key)).collect()
-    };
+fn row(
+    results: &Results<'_>,
+    bootstrap: &mut Bootstrap,
+    data: &str,
+    model: &str,
+    (metric, unit, better): &(String, String, Better),
+) -> Row {
     let measured = || {
         let metrics = results.of(data, model).flat_map(|r| &r.metrics);
-        metrics.filter(|m| m.metric == metric)
+        metrics.filter(|m| m.metric == *metric)
     };
-    let (done, failed) = (count(|r| r.is_done()), count(|r| r.has_failed()));
+    let (done, failed) = results.done_and_failed(data, model);
+    let values = results.values(data, model, metric);
+    let reference = results.what.reference.filter(|r| *r != model);
+    let differences = reference.map_or_else(Vec::new, |reference| {
+        results.differences(data, model, reference, metric)
+    });
     Row {
         data: data.to_owned(),
         model: model.to_owned(),
         metric: metric.to_owned(),
-        unit: String::new(),
-        better: Better::Neither,
-        value: Spread::of(&values(metric)),
+        unit: unit.clone(),
+        better: *better,
+        value: Spread::of(&values),
+        bootstrap: bootstrap.interval(&values),
         done,
         failed,
         missing: results.of(data, model).count() - done - failed,
-        diff: Spread::of(&differences(results, data, model, metric)),
-        parameters: Spread::of(&values("parameters")),
+        diff: Spread::of(&differences),
+        test: Test::of(&differences),
+        parameters: Spread::of(&results.values(data, model, "parameters")),
         non_finite: measured().map(|m| m.non_finite).sum(),
         note: measured()
             .find(|m| m.value.is_none())
             .map_or_else(String::new, |m| m.note.clone()),
     }
-}
-
-/// Model minus reference for every seed that has both. None for the reference itself, nor for
-/// metrics of which neither end is better.
-fn differences(results: &Results<'_>, data: &str, model: &str, metric: &str) -> Vec<f64> {
-    let Some(reference) = results.what.reference.filter(|r| *r != model) else {
-        return Vec::new();
-    };
-    let base = |seed| {
-        let mut runs = results.of(data, reference);
-        runs.find(|r| r.seed == seed).and_then(|r| r.value(metric))
-    };
-    results
-        .of(data, model)
-        .filter_map(|r| Some(r.value(metric)? - base(r.seed)?))
-        .collect()
 }
 
 /// The column `better` of `metrics.csv`; anything unknown is neither.

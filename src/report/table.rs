@@ -3,6 +3,8 @@
 use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
 
 use super::digits;
+use super::pairs::{Pair, Tally};
+use super::ranks::Ranks;
 use super::results::Results;
 use super::summary::Row;
 use crate::metrics::Better;
@@ -10,22 +12,25 @@ use crate::metrics::Better;
 /// Characters across.
 const WIDTH: usize = 120;
 
-/// The metrics worth a column, first things first, where there is data. All others are on the page and
-/// in `summary.csv`.
-const ON_DATA: [&str; 10] = [
+/// The metrics that tables show on data sets, in this order, where they were measured. All others are
+/// in `summary.csv`: a table of forty says nothing.
+const ON_DATA: [&str; 13] = [
     "kl",
     "nll",
-    "bridge_mass",
+    "reverse_kl",
+    "tv",
     "mode_tv",
     "modes_covered",
+    "bridge_mass",
     "forward_ess",
+    "ess",
     "nmi",
+    "accuracy",
+    "sliced_w2",
     "seconds",
-    "mass",
-    "reverse_kl",
 ];
 
-/// The same for problems without data.
+/// The same on problems without data.
 const ON_PROBLEMS: [&str; 8] = [
     "reverse_kl",
     "constraint_error",
@@ -36,6 +41,28 @@ const ON_PROBLEMS: [&str; 8] = [
     "multiplier_error",
     "seconds",
 ];
+
+/// The keys of the metrics that are shown for a data set, given its rows, and how many were measured
+/// besides.
+pub fn shown(headline: Option<&str>, rows: &[&Row]) -> (Vec<&'static str>, usize) {
+    let order: &[&'static str] = match headline {
+        Some("reverse_kl" | "constraint_error") => &ON_PROBLEMS,
+        _ => &ON_DATA,
+    };
+    let has_value = |metric: &str| {
+        let mut of = rows.iter().filter(|r| r.metric == metric);
+        of.any(|r| r.value.is_some())
+    };
+    let shown: Vec<&str> = order.iter().copied().filter(|m| has_value(m)).collect();
+    let mut others: Vec<&str> = rows
+        .iter()
+        .map(|r| r.metric.as_str())
+        .filter(|m| !shown.contains(m) && *m != "parameters" && has_value(m))
+        .collect();
+    others.sort_unstable();
+    others.dedup();
+    (shown, others.len())
+}
 
 /// A heading of one or two lines and a cell for every model.
 struct Column {
@@ -54,21 +81,59 @@ impl Column {
     }
 }
 
-/// Tables and a line on what the numbers are.
-pub fn terminal(results: &Results<'_>, rows: &[Row]) -> String {
+/// Tables, the ranks where there are several data sets, and a line on what the numbers are.
+pub fn terminal(
+    results: &Results<'_>,
+    rows: &[Row],
+    pairs: &[Pair],
+    ranks: Option<&Ranks>,
+) -> String {
     let mut out = String::new();
     for data in results.what.data {
         let rows: Vec<&Row> = rows.iter().filter(|r| r.data == *data).collect();
         out.push_str(&one(results, data, &rows));
         out.push('\n');
     }
+    if let Some(ranks) = ranks.filter(|r| r.data.len() > 1) {
+        out.push_str(&overall(pairs, ranks));
+        out.push('\n');
+    }
     out.push_str(&over(results));
     out
 }
 
+/// Mean ranks, the best first, with wins, ties and losses.
+fn overall(pairs: &[Pair], ranks: &Ranks) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(["model", "mean rank", "wins", "ties", "losses"]);
+    for model in &ranks.models {
+        let tally = Tally::of(pairs, &model.model, None, None);
+        table.add_row([
+            model.model.clone(),
+            digits::spread(Some(&model.mean)),
+            tally.wins.to_string(),
+            tally.ties.to_string(),
+            tally.losses.to_string(),
+        ]);
+    }
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if i > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    format!(
+        "over {} data sets\n\n{}\n",
+        ranks.data.len(),
+        table.trim_fmt()
+    )
+}
+
 fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
-    let (columns, others) = columns(results, data, rows);
-    let (shown, hidden) = fitting(columns);
+    let (shown, hidden) = fitting(columns(results, data, rows));
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -84,19 +149,21 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
         }
     }
     let mut text = format!("{data}\n\n{}\n", table.trim_fmt());
-    let also = match (hidden.join(", "), others) {
-        (hidden, 0) => hidden,
-        (hidden, others) if hidden.is_empty() => format!("{others} more"),
-        (hidden, others) => format!("{hidden} and {others} more"),
-    };
+    let (_, others) = self::shown(results.headline(data), rows);
+    let mut also = Vec::new();
+    if !hidden.is_empty() {
+        also.push(format!("also in summary.md: {}", hidden.join(", ")));
+    }
+    if others > 0 {
+        also.push(format!("{others} more in summary.csv"));
+    }
     if !also.is_empty() {
-        text.push_str(&format!("also in summary.md: {also}\n"));
+        text.push_str(&format!("{}\n", also.join("; ")));
     }
     text
 }
 
-/// Columns, and the number of further metrics that have a value.
-fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> (Vec<Column>, usize) {
+fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
     let models = results.what.models;
     let of = |metric: &str| -> Vec<&Row> {
         models
@@ -133,21 +200,8 @@ fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> (Vec<Column>, us
         plain("params", &|r| digits::parameters(r.parameters.as_ref())),
     ];
     let headline = results.headline(data);
-    let names: &[&str] = match headline {
-        Some("reverse_kl" | "constraint_error") => &ON_PROBLEMS,
-        _ => &ON_DATA,
-    };
-    let measured = rows.iter().filter(|r| r.value.is_some());
-    let others = measured
-        .map(|r| r.metric.as_str())
-        .filter(|m| !names.contains(m) && *m != "parameters")
-        .collect::<std::collections::BTreeSet<_>>()
-        .len();
-    for &metric in names {
+    for metric in shown(headline, rows).0 {
         let rows = of(metric);
-        if rows.iter().all(|r| r.value.is_none()) {
-            continue;
-        }
         let unit = &rows[0].unit;
         out.push(Column {
             metric: metric.to_owned(),
@@ -174,12 +228,12 @@ fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> (Vec<Column>, us
             });
         }
     }
-    (out, others)
+    out
 }
 
-/// The paired difference, with a star where its interval leaves out 0.
+/// The paired difference, with a star where it is significant after correction.
 pub fn starred(row: &Row) -> String {
-    let star = row.diff.is_some_and(|d| d.excludes_zero());
+    let star = row.test.is_significant();
     let text = digits::difference(row.diff.as_ref());
     format!("{text}{}", if star { " *" } else { "" })
 }
@@ -223,7 +277,8 @@ pub fn over(results: &Results<'_>) -> String {
     text.push_str("\n↓ lower, ↑ higher is better; – does not apply.");
     if let Some(reference) = what.reference.filter(|_| what.models.len() > 1) {
         text.push_str(&format!(
-            "\nDifferences are to `{reference}`, paired by seed; * its 95 % interval leaves out 0."
+            "\nDifferences are to `{reference}`, paired by seed; * p < 0.05 (paired t test, Holm's correction \
+             over the metric's\nwhole table)."
         ));
     }
     text

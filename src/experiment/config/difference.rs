@@ -12,6 +12,13 @@ pub(in crate::experiment) fn first_difference(was: &Config, now: &Config) -> Opt
     in_tables("", &was, &now)
 }
 
+/// What a file says at a dotted key, as TOML; `None` where it says nothing.
+pub(in crate::experiment) fn setting(config: &Config, key: &str) -> Option<String> {
+    let root = Value::Table(Table::try_from(config).ok()?);
+    let found = key.split('.').try_fold(&root, |at, name| at.get(name))?;
+    Some(found.to_string())
+}
+
 fn in_tables(place: &str, was: &Table, now: &Table) -> Option<Difference> {
     let added = now.keys().filter(|k| !was.contains_key(*k));
     was.keys().chain(added).find_map(|key| {

@@ -16,7 +16,7 @@
 //! | `cost.csv` | [`MetricRow`]s that depend on the machine: seconds, steps per second |
 //! | `model.safetensors` | the best weights, with metadata |
 //! | `picture.safetensors` | a [`Picture`]: what the figures are drawn from |
-//! | `environment.toml` | command, version, device, threads, start, end |
+//! | `environment.toml` | [`Environment`] |
 //! | `status` | a [`Status`]: its word, then the reason |
 //!
 //! CSV files have one header line, unknown values are empty cells, and numbers are written with
@@ -30,6 +30,7 @@ pub use crate::train::{HistoryRow, Split};
 use crate::{Error, Result};
 
 mod atomic;
+mod environment;
 mod number;
 mod picture;
 mod rows;
@@ -39,6 +40,7 @@ mod table;
 mod trials;
 
 pub use atomic::write_atomic;
+pub use environment::Environment;
 pub use number::{exact, exact_or_empty};
 pub use study::StudyDir;
 pub use table::csv_bytes;

@@ -22,6 +22,7 @@ mod pages;
 mod panels;
 mod parts;
 mod png;
+mod ranks;
 mod rounds;
 mod scores;
 mod shapes;
@@ -34,7 +35,7 @@ mod training_by_model;
 
 use canvas::Canvas;
 pub use gallery::draw_gallery;
-pub use pages::{DataPage, RunPage};
+pub use pages::{ComparisonPage, DataPage, RunPage};
 
 /// A drawn figure, its file's stem and its title.
 pub struct Drawn {
@@ -49,6 +50,8 @@ pub enum Draw {
     Run(fn(&RunPage<'_>) -> Result<Option<Canvas>>),
     /// From all runs on one data set, into `figures/`.
     Data(fn(&DataPage<'_>) -> Result<Option<Drawn>>),
+    /// From all runs of a comparison, into `figures/`.
+    Comparison(fn(&ComparisonPage<'_>) -> Result<Option<Drawn>>),
     /// From a study, into its `figures/`.
     Study(fn(&Study<'_>) -> Result<Option<Canvas>>),
 }
@@ -79,6 +82,11 @@ pub const FIGURES: &[Figure] = &[
         name: "rounds",
         what: "constraint errors and multipliers of one maximum-entropy run, round by round",
         draw: Draw::Run(rounds::draw),
+    },
+    Figure {
+        name: "ranks",
+        what: "mean rank of every model over the data sets, its rank on each, wins, ties and losses",
+        draw: Draw::Comparison(ranks::draw),
     },
     Figure {
         name: "densities-<data>",
@@ -124,6 +132,7 @@ pub fn remove_old(dir: &Path) -> Result<()> {
             "reverse_kl-",
             "constraint_error-",
             "training-",
+            "ranks.",
         ];
         if name.ends_with(".png") && ours.iter().any(|start| name.starts_with(start)) {
             std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
@@ -176,10 +185,30 @@ pub fn draw_study(study: &Study<'_>, place: &StudyDir) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Draws the figures of every data set of a comparison into `figures/`.
+/// Draws the figures of a comparison and of each of its data sets into `figures/`.
 pub fn draw_comparison(results: &Results<'_>) -> Result<Vec<PathBuf>> {
     let what = results.what;
     let mut files = Vec::new();
+    let mut write = |drawn: Drawn, figure: &Figure| -> Result<()> {
+        let Drawn {
+            stem,
+            title,
+            canvas,
+        } = drawn;
+        let path = what.dir.join("figures").join(format!("{stem}.png"));
+        let about = format!("{title}: {}", figure.what);
+        let bytes = png::png_bytes(&canvas.finish()?, &about, what.command)?;
+        write_atomic(&path, &bytes)?;
+        files.push(path);
+        Ok(())
+    };
+    for figure in FIGURES {
+        if let Draw::Comparison(draw) = figure.draw {
+            if let Some(drawn) = draw(&ComparisonPage { results })? {
+                write(drawn, figure)?;
+            }
+        }
+    }
     for data in what.data {
         let headline = results.headline(data);
         let page = DataPage {
@@ -191,19 +220,8 @@ pub fn draw_comparison(results: &Results<'_>) -> Result<Vec<PathBuf>> {
             let Draw::Data(draw) = figure.draw else {
                 continue;
             };
-            if let Some(Drawn {
-                stem,
-                title,
-                canvas,
-            }) = draw(&page)?
-            {
-                let path = what.dir.join("figures").join(format!("{stem}.png"));
-                let about = format!("{title}: {}", figure.what);
-                write_atomic(
-                    &path,
-                    &png::png_bytes(&canvas.finish()?, &about, what.command)?,
-                )?;
-                files.push(path);
+            if let Some(drawn) = draw(&page)? {
+                write(drawn, figure)?;
             }
         }
     }

@@ -22,6 +22,11 @@ pub struct DataPage<'a> {
     pub(super) headline: Option<&'static str>,
 }
 
+/// What a figure of a whole comparison is drawn from.
+pub struct ComparisonPage<'a> {
+    pub(super) results: &'a Results<'a>,
+}
+
 impl<'a> RunPage<'a> {
     /// Reads what a run left; a run that ended early leaves less.
     pub fn read(place: &RunDir, command: &'a str) -> Result<Self> {

@@ -1,0 +1,162 @@
+//! Tests of "no difference" on values that are paired by seed, and Holm's correction for many of them.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::interval::Spread;
+
+/// A corrected p-value below this is called a difference.
+pub const LEVEL: f64 = 0.05;
+
+/// Up to this many pairs all 2^n signs are tried.
+const MOST_FLIPS: usize = 16;
+
+/// What the differences of two models, one a seed, say against a mean of 0. Two-sided.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Test {
+    /// Paired t test; `None` with fewer than 2 pairs, and where all differences are equal but not 0,
+    /// for which t has no value.
+    pub p: Option<f64>,
+    /// Exact sign-flip permutation test: robust, but with n pairs never below 2 / 2^n. `None` with
+    /// fewer than 2 or more than 16 pairs.
+    pub p_flip: Option<f64>,
+    /// `p` after Holm's correction over the family.
+    pub p_holm: Option<f64>,
+    /// Number of tests in the family.
+    pub family: usize,
+}
+
+impl Test {
+    /// Of these differences, not yet corrected.
+    pub fn of(differences: &[f64]) -> Self {
+        Self {
+            p: paired_t(differences),
+            p_flip: sign_flip(differences),
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is a difference after correction.
+    pub fn is_significant(&self) -> bool {
+        self.p_holm.is_some_and(|p| p < LEVEL)
+    }
+}
+
+/// P(|T| >= |t|), t = mean / (s / sqrt n), T of Student's law with n - 1 degrees of freedom.
+fn paired_t(differences: &[f64]) -> Option<f64> {
+    let n = differences.len() as f64;
+    let spread = Spread::of(differences)?;
+    let std_dev = spread.std_dev?;
+    if std_dev == 0.0 {
+        return (spread.mean == 0.0).then_some(1.0);
+    }
+    let t = spread.mean / (std_dev / n.sqrt());
+    let law = StudentsT::new(0.0, 1.0, n - 1.0).ok()?;
+    Some((2.0 * law.cdf(-t.abs())).min(1.0))
+}
+
+/// Share of the 2^n signs of the differences under which |sum| is at least that observed: exact
+/// where each difference is as likely as its opposite.
+fn sign_flip(differences: &[f64]) -> Option<f64> {
+    let n = differences.len();
+    if !(2..=MOST_FLIPS).contains(&n) || differences.iter().any(|d| !d.is_finite()) {
+        return None;
+    }
+    let observed = differences.iter().sum::<f64>().abs();
+    // Equal sums in another order differ by rounding.
+    let slack = 1e-12 * differences.iter().map(|d| d.abs()).sum::<f64>();
+    let as_far = |signs: &u32| {
+        let flipped = |(i, d): (usize, &f64)| if signs >> i & 1 == 1 { -d } else { *d };
+        let sum: f64 = differences.iter().enumerate().map(flipped).sum();
+        sum.abs() >= observed - slack
+    };
+    let all = 1u32 << n;
+    Some((0..all).filter(as_far).count() as f64 / f64::from(all))
+}
+
+/// Holm's step-down correction (Holm 1979) of the tests among `all` that have a p-value: of m
+/// tests, the i-th smallest p (from 0) becomes the largest of (m - j) p_j over j <= i, at most 1.
+/// Below 5 %, the chance of one false difference or more among all of them is below 5 %.
+pub fn correct(all: &mut [&mut Test]) {
+    let mut ordered: Vec<&mut &mut Test> = all.iter_mut().filter(|t| t.p.is_some()).collect();
+    ordered.sort_by(|a, b| a.p.unwrap_or(1.0).total_cmp(&b.p.unwrap_or(1.0)));
+    let (m, mut least) = (ordered.len(), 0.0);
+    for (i, test) in ordered.into_iter().enumerate() {
+        least = f64::max(least, (m - i) as f64 * test.p.unwrap_or(1.0)).min(1.0);
+        test.p_holm = Some(least);
+        test.family = m;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(got: Option<f64>, expected: f64) {
+        let fits = got.is_some_and(|p| (p - expected).abs() < 1e-9 * expected.max(1e-3));
+        assert!(fits, "{got:?} instead of {expected}");
+    }
+
+    #[test]
+    fn p_values_are_those_of_scipy() {
+        // scipy 1.17.1: stats.ttest_1samp(d, 0) and stats.permutation_test((d,), np.mean,
+        // permutation_type="samples", n_resamples=np.inf).
+        let cases: [(&[f64], f64, f64); 3] = [
+            (&[0.3, -0.1, 0.25, 0.4, 0.05], 0.11693430104240451, 0.1875),
+            (
+                &[0.3, -0.1, 0.25, 0.4, 0.05, -0.2, 0.11],
+                0.20856470329259844,
+                0.21875,
+            ),
+            // Sums that are equal to the one observed count.
+            (&[1.0, 1.0, 2.0, 2.0, -2.0], 0.3375018565403645, 0.4375),
+        ];
+        for (d, t, flip) in cases {
+            let test = Test::of(d);
+            close(test.p, t);
+            close(test.p_flip, flip);
+        }
+        // stats.ttest_rel of the four seeds in `fixture::RING_KL` that both models finished.
+        let test = Test::of(&[0.021 - 0.30, 0.024 - 0.34, 0.019 - 0.32, 0.020 - 0.28]);
+        close(test.p, 0.0001687091924811566);
+        close(test.p_flip, 0.125);
+    }
+
+    #[test]
+    fn what_cannot_be_tested_has_no_p_value() {
+        assert_eq!(Test::of(&[]), Test::default());
+        assert_eq!(Test::of(&[1.0]), Test::default());
+        let equal = Test::of(&[1.0; 5]);
+        assert_eq!((equal.p, equal.p_flip), (None, Some(0.0625)));
+        let none = Test::of(&[0.0; 5]);
+        assert_eq!((none.p, none.p_flip), (Some(1.0), Some(1.0)));
+        assert_eq!(Test::of(&[1.0, f64::INFINITY]), Test::default());
+        assert_eq!(Test::of(&[0.1; 17]).p_flip, None);
+    }
+
+    #[test]
+    fn corrected_p_values_are_those_of_statsmodels() {
+        // statsmodels 0.15.0: multipletests(p, method="holm").
+        let cases: [(&[f64], &[f64]); 2] = [
+            (&[0.01, 0.04, 0.03, 0.005], &[0.03, 0.06, 0.06, 0.02]),
+            (
+                &[0.0001, 0.9, 0.02, 0.02, 0.6],
+                &[0.0005, 1.0, 0.08, 0.08, 1.0],
+            ),
+        ];
+        for (raw, corrected) in cases {
+            let one = |p: &f64| Test {
+                p: Some(*p),
+                ..Test::default()
+            };
+            let mut tests: Vec<Test> = raw.iter().map(one).collect();
+            // A test without a p-value is none of the family.
+            tests.push(Test::default());
+            correct(&mut tests.iter_mut().collect::<Vec<_>>());
+            for (test, expected) in tests.iter().zip(corrected) {
+                close(test.p_holm, *expected);
+                assert_eq!(test.family, raw.len());
+            }
+            assert_eq!(tests.last(), Some(&Test::default()));
+        }
+    }
+}
