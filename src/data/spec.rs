@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Benchmark, CheckerboardSpec, CirclesSpec, DataSet, Domain, EnergySpec, ExponentialFamilySpec, FileRecord, FileSpec,
-    GridSpec, ManyMoonsSpec, MixtureSpec, MoonsSpec, PinwheelSpec, Potential, Problem, RingSpec,
-    RingsSpec, SpiralsSpec, SplitGaussianSpec, StdDev, UniformSpec, BENCHMARKS,
+    Benchmark, CheckerboardSpec, CirclesSpec, DataSet, Domain, EnergySpec, ExponentialFamilySpec,
+    FileRecord, FileSpec, GridSpec, ManyMoonsSpec, MixtureSpec, MoonsSpec, PinwheelSpec, Potential,
+    Problem, RingSpec, RingsSpec, SpiralsSpec, SplitGaussianSpec, StdDev, UniformSpec, BENCHMARKS,
 };
 use crate::error::BadValue;
 use crate::{Error, Result};

@@ -27,7 +27,7 @@ const PICTURE_POINTS: usize = 1000;
 const PICTURE_SIDE: usize = 300;
 
 /// Files that a run writes and that a new one of the same place removes first.
-const OUTPUTS: [&str; 14] = [
+const OUTPUTS: [&str; 15] = [
     "data.toml",
     "trained.toml",
     "trials.csv",
@@ -107,7 +107,10 @@ fn make(
         place.write_trials(&best.trials)?;
     }
     if spec.is_settled_in_training() {
-        place.write("trained.toml", best.run.spec().to_toml()?.as_bytes())?;
+        place.write(
+            "trained.toml",
+            best.run.spec().to_toml(&place.0)?.as_bytes(),
+        )?;
     }
     let status = best.run.record(place, &best.trained, best.search_seconds)?;
     Ok((status, best.run.kernels()))

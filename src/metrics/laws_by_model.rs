@@ -76,9 +76,10 @@ fn measured(model: Box<dyn DataSet>, truth: &dyn DataSet) -> Evaluation {
         device: Device::Cpu,
     };
     let cost = Cost {
-        parameters: 0,
+        parameters: Some(0),
         steps: 0,
         seconds: 1.0,
+        search_seconds: None,
         multiply_adds: None,
         validation_kl: None,
     };

@@ -218,7 +218,7 @@ fn settings(place: &RunDir, model: &str, seed: u64) {
     let file =
         format!("seeds = [{seed}]\n[data.{data}]\nring = {{}}\n[models.{model}]\nflow = {{}}\n");
     let plan = Plan::parse(&file, "rings").unwrap();
-    let config = plan.runs[0].to_toml().unwrap();
+    let config = plan.runs[0].to_toml(&place.0).unwrap();
     place.write("config.toml", config.as_bytes()).unwrap();
     let kernels = if model == "rad" {
         "plain"

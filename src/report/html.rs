@@ -186,8 +186,8 @@ fn numbers(results: &Results<'_>, rows: &[Row]) -> Value {
                 }
             }
             let any = rows.iter().find(|r| r.metric == metric)?;
-            let known = METRICS.iter().find(|m| m.name() == metric);
-            let about = known.map_or_else(String::new, |m| m.describe().to_owned());
+            let known = METRICS.iter().find(|m| m.name == metric);
+            let about = known.map_or_else(String::new, |m| m.describe.to_owned());
             let unit = if any.unit.is_empty() { "1" } else { &any.unit };
             let better = match any.better {
                 Better::Neither => String::new(),

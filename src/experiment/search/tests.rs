@@ -75,7 +75,7 @@ fn a_model_may_search_its_own_settings_if_all_have_as_many_trials() {
         assert_eq!(run.search.models.len(), 1, "only its own");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
-        std::fs::write(&path, run.to_toml().unwrap()).unwrap();
+        std::fs::write(&path, run.to_toml(dir.path()).unwrap()).unwrap();
         let back = crate::experiment::plan::RunSpec::read(&path).unwrap();
         assert_eq!(back, *run);
     }

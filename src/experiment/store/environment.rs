@@ -79,6 +79,7 @@ mod tests {
             precision: Precision::F32,
             started: "2026-01-01T00:00:00Z".into(),
             ended: "2026-01-01T00:00:09Z".into(),
+            note: None,
         };
         run.write_environment(&environment).unwrap();
         assert_eq!(run.read_environment().unwrap(), Some(environment));
