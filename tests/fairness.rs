@@ -153,8 +153,8 @@ fn check_and_dry_run_show_trials_and_widths() {
     let said = place.mdn(&["list", "fairness"]).fine();
     assert!(said.contains("budget.parameters"), "{said}");
     place
-        .mdn(&["check", "fair.toml", "budget.parameters=40"])
-        .refused("models.plain: expected widths that give 39 to 41 parameters");
+        .mdn(&["check", "fair.toml", "budget.parameters=38"])
+        .refused("models.plain: expected widths that give 37 to 39 parameters");
 }
 
 #[test]

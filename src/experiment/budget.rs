@@ -28,8 +28,8 @@ impl Budget {
     /// What is wrong with the settings, if anything.
     pub fn check(&self) -> Result<(), BadValue> {
         if let Some(n) = self.parameters {
-            let expected = "1 <= `parameters` <= 100000000";
-            BadValue::unless((1..=100_000_000).contains(&n), "parameters", expected, n)?;
+            let expected = "1 <= `parameters` <= 10000000";
+            BadValue::unless((1..=10_000_000).contains(&n), "parameters", expected, n)?;
         }
         if let Some(s) = self.seconds {
             let expected = "0.01 <= `seconds` <= 1e7";

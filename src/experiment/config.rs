@@ -195,7 +195,11 @@ impl Config {
         dims.dedup();
         for (name, model) in &self.models {
             let trials = self.search.trials(name, &self.train, model);
+            let mut seen: Vec<ModelSpec> = Vec::new();
             for trial in trials.map_err(|e| e.below("search"))? {
+                if seen.contains(&trial.model) {
+                    continue;
+                }
                 let fits = |dim: &usize| match self.budget.parameters {
                     Some(_) => self.budget.apply(&trial.model, *dim).map(|_| ()),
                     None => Ok(()),
@@ -203,6 +207,7 @@ impl Config {
                 check_start(&trial.model, self)
                     .and_then(|()| dims.iter().try_for_each(fits))
                     .map_err(|e| e.below(&format!("models.{name}")))?;
+                seen.push(trial.model);
             }
         }
         Ok(())

@@ -158,7 +158,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "parameters = 3000",
         "parameters = 0",
-        "fair:4: budget: expected 1 <= `parameters` <= 100000000; got 0",
+        "fair:4: budget: expected 1 <= `parameters` <= 10000000; got 0",
     ),
     (
         "parameters = 3000",

@@ -7,7 +7,7 @@ use crate::rng::Rng;
 fn points(dim: usize) -> Tensor {
     let mut rng = Rng::new(2);
     let rows: Vec<f64> = (0..200 * dim)
-        .map(|i| if (i / dim) % 2 == 0 { -4.0 } else { 4.0 } + 0.3 * rng.normal())
+        .map(|i| if (i / dim).is_multiple_of(2) { -4.0 } else { 4.0 } + 0.3 * rng.normal())
         .collect();
     num::from_rows(&rows, dim, DType::F32, &Device::Cpu).unwrap()
 }
