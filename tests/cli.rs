@@ -305,6 +305,10 @@ fn a_folder_that_is_no_run_is_refused() {
     place
         .mdn(&["plot", "foreign"])
         .refused("foreign: expected the folder of a run, or one above several");
+    place.mdn(&["plot"]).refused("<RUN>");
+    place
+        .mdn(&["plot", "foreign", "--targets"])
+        .refused("cannot be used with");
 }
 
 #[test]

@@ -30,6 +30,13 @@ const SHARE: f64 = 0.001;
 
 /// Draws them into `to`, a PNG file.
 pub fn draw_gallery(to: &Path, command: &str) -> Result<()> {
+    let canvas = gallery(CELLS, command)?;
+    let about = "every two-dimensional target: log density, modes and entropy";
+    write_atomic(to, &png_bytes(&canvas.finish()?, about, command)?)
+}
+
+/// With so many cells along a panel.
+pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
     let shown: Vec<_> = BENCHMARKS
         .iter()
         .map(|b| Ok((b.name, (b.spec)().build()?)))
@@ -51,7 +58,7 @@ pub fn draw_gallery(to: &Path, command: &str) -> Result<()> {
     for (i, (name, data)) in shown.iter().enumerate() {
         let x = MARGIN + LEFT + (i % COLUMNS) as f64 * (SIDE + GAP);
         let y = STRIP + HEAD + (i / COLUMNS) as f64 * (HEAD + SIDE + BELOW);
-        let (note, view, grid, ends) = picture(&**data)?;
+        let (note, view, grid, ends) = picture(&**data, cells)?;
         heading(&mut canvas, i, name, &note, (x, y), SIDE);
         let panel = Panel::new(x, y, SIDE, view);
         canvas.image(&panel.0.area, |v| {
@@ -60,8 +67,7 @@ pub fn draw_gallery(to: &Path, command: &str) -> Result<()> {
         });
         panel.axes(&mut canvas, true);
     }
-    let about = format!("{title}: exact log densities");
-    write_atomic(to, &png_bytes(&canvas.finish()?, &about, command)?)
+    Ok(canvas)
 }
 
 fn map_between(map: &Map, (low, high): (f64, f64), log_p: f64) -> [u8; 3] {
@@ -75,7 +81,7 @@ fn map_between(map: &Map, (low, high): (f64, f64), log_p: f64) -> [u8; 3] {
 type Shown = (String, [(f64, f64); 2], Grid, (f64, f64));
 
 /// What is said of a data set, its view, its log density there, and the ends of its colours.
-fn picture(data: &dyn DataSet) -> Result<Shown> {
+fn picture(data: &dyn DataSet, cells: usize) -> Result<Shown> {
     let missing = || Error::failed("gallery: expected data with a density in two dimensions");
     let (view, truth) = data.view().zip(data.truth()).ok_or_else(missing)?;
     let note = format!(
@@ -89,16 +95,16 @@ fn picture(data: &dyn DataSet) -> Result<Shown> {
     let top = log_densities(truth, &points, 2)
         .into_iter()
         .fold(f64::NEG_INFINITY, f64::max);
-    let centre = |(a, b): (f64, f64), i: usize| a + (b - a) * (i as f64 + 0.5) / CELLS as f64;
-    let cells: Vec<f64> = (0..CELLS * CELLS)
+    let centre = |(a, b): (f64, f64), i: usize| a + (b - a) * (i as f64 + 0.5) / cells as f64;
+    let places: Vec<f64> = (0..cells * cells)
         .into_par_iter()
-        .flat_map_iter(|k| [centre(view[0], k % CELLS), centre(view[1], k / CELLS)])
+        .flat_map_iter(|k| [centre(view[0], k % cells), centre(view[1], k / cells)])
         .collect();
-    let log_p: Vec<f32> = log_densities(truth, &cells, 2)
+    let log_p: Vec<f32> = log_densities(truth, &places, 2)
         .into_iter()
         .map(|v| v as f32)
         .collect();
-    let grid = Grid::new(CELLS, &log_p).ok_or_else(missing)?;
+    let grid = Grid::new(cells, &log_p).ok_or_else(missing)?;
     // Of a uniform law both ends are one; the highest density is bright all the same.
     let low = low.min(top - 1e-3);
     Ok((note, view, grid, (low, top - 1e-6)))

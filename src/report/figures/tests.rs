@@ -131,3 +131,19 @@ fn a_figure_says_where_it_comes_from() {
     let cloud = draw_run(&fixture.place("cloud", "rad", 0), "mdn").unwrap();
     assert_eq!(cloud, [] as [std::path::PathBuf; 0]);
 }
+
+#[test]
+fn the_gallery_is_drawn_with_signs_that_the_font_has() {
+    let canvas = gallery::gallery(40, "mdn plot --targets").unwrap();
+    assert!(canvas.lacking().is_empty(), "{:?}", canvas.lacking());
+    let image = canvas.finish().unwrap();
+    // The brightest of viridis: every law reaches the top of its own scale.
+    let bright = |p: &[u8]| p[0] > 245 && p[1] > 220 && p[2] < 60;
+    let (width, rows) = (image.width, 5);
+    let height = image.height / rows;
+    for row in 0..rows {
+        let from = 3 * width * (row * height);
+        let part = &image.rgb[from..from + 3 * width * height];
+        assert!(part.chunks_exact(3).any(bright), "row {row}");
+    }
+}
