@@ -60,7 +60,7 @@ pub const MULTIPLIER_ERROR: Metric = Metric {
     },
 };
 
-/// [`ConstraintError`] of the relaxed model.
+/// [`CONSTRAINT_ERROR`] of the relaxed model.
 pub const RELAXED_CONSTRAINT_ERROR: Metric = Metric {
     name: "relaxed_constraint_error",
     describe: "the same of the relaxed model that was trained",

@@ -34,9 +34,13 @@ pub struct Memberships {
 }
 
 impl Memberships {
-    /// Of points (n, dim), the first 20,000; `None` for a model that is no mixture.
+    /// Of points (n, dim), the first 20,000; `None` for a model that is no mixture, and
+    /// where there are no points.
     pub fn of(model: &dyn Model, points: &Tensor) -> Result<Option<Self>> {
         let n = points.dim(0)?.min(MOST);
+        if n == 0 {
+            return Ok(None);
+        }
         let at_once = num::rows_at_once(points.device());
         let mut out = Self {
             components: 0,

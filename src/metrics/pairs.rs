@@ -154,11 +154,14 @@ struct Means {
     columns: Vec<[f64; 2]>,
 }
 
+/// The means of some rows, and for every column the sums over these rows: distances and kernels.
+type Block = (Vec<[f64; 2]>, [Vec<f64>; 2]);
+
 /// `within` one set, a point is not compared with itself.
 fn means(a: &Columns, b: &Columns, within: bool, kernel: &Kernel) -> Means {
     let (n, m) = (a.len(), b.len());
     let starts: Vec<usize> = (0..n).step_by(BLOCK).collect();
-    let blocks: Vec<(Vec<[f64; 2]>, [Vec<f64>; 2])> = starts
+    let blocks: Vec<Block> = starts
         .par_iter()
         .map(|&start| {
             let mut columns = [vec![0.0; m], vec![0.0; m]];
