@@ -374,3 +374,49 @@ fn a_sweep_in_the_shell_does_every_run_and_counts_failures() {
     assert_eq!(sweep(&["none.toml"]).code, 2);
     assert_eq!(sweep(&[]).code, 2);
 }
+
+/// Models that are fitted when they are built: no steps, a record like any other, and the same
+/// densities when they are read back.
+#[test]
+fn fitted_models_take_no_steps_and_are_read_back() {
+    let place = Place::new();
+    let head = RING.split("[models.plain").next().unwrap_or_default();
+    let models = "[models.em.gaussian_mixture]\ncomponents = 4\n[models.kde.kernel_density]\n\
+                  [models.resampled.flow]\nbijection.affine_coupling = { layers = 2, hidden = [8] }\n\
+                  base.resampled = { hidden = [8] }\n";
+    let file = head.replace("\"plain\"", "\"em\"");
+    place.write("fitted.toml", &format!("{file}{models}"));
+    let table = place.mdn(&["compare", "fitted.toml"]).fine();
+    assert!(table.contains("23") && table.contains("kde"), "{table}");
+    place.write("points.csv", "x,y\n3.0,0.0\n0.5,0.5\n");
+    for (model, parameters, steps) in [("em", "23", "0"), ("kde", "", "0"), ("resampled", "", "30")]
+    {
+        let run = format!("results/fitted/ring/{model}/seed-0");
+        let metrics = place.read(&format!("{run}/metrics.csv"));
+        let value = |name: &str| {
+            let row = metrics.lines().find(|l| l.starts_with(&format!("{name},")));
+            let row = row.unwrap_or_else(|| panic!("{name}: {metrics}"));
+            row.split(',').nth(3).unwrap_or_default().to_owned()
+        };
+        assert_eq!(value("steps"), steps, "{metrics}");
+        if model != "resampled" {
+            assert_eq!(value("parameters"), parameters, "{metrics}");
+            let costs = place.read(&format!("{run}/cost.csv"));
+            assert!(costs.contains("takes no training steps"), "{costs}");
+        }
+        let said = place.mdn(&["density", &run, "points.csv"]).fine();
+        assert_eq!(said.lines().count(), 3, "{said}");
+        assert_eq!(said, place.mdn(&["density", &run, "points.csv"]).fine());
+    }
+    let said = place.mdn(&["bench", "--file", "fitted.toml"]);
+    let refused = "expected a model that is trained in steps; got one that is fitted";
+    assert!(said.code != 0 && said.err.contains(refused), "{said:#?}");
+    let problem = "[problems.u1.reverse_kl]\ntarget.energy = { potential = \"u1\" }\n";
+    for model in ["gaussian_mixture", "kernel_density"] {
+        let file = format!("{problem}[models.fitted.{model}]\n");
+        place.write("problem.toml", &file);
+        place.mdn(&["check", "problem.toml"]).refused(
+            "expected another model in a file with problems, which have no points to start from",
+        );
+    }
+}

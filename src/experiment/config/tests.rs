@@ -150,12 +150,12 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "[models.rad.rad]",
         "[models.rad.radd]",
         "e/ring.toml:10: models.rad: unknown choice `radd` (did you mean `rad`?); expected one of \
-         `flow`, `rad`, `clusters`",
+         `flow`, `rad`, `clusters`, `gaussian_mixture`, `kernel_density`",
     ),
     (
         "[models.rad.rad]",
         "[models.rad]\nhidden = [3]",
-        "e/ring.toml:10: models.rad: expected exactly one of `flow`, `rad`, `clusters`; got \
+        "e/ring.toml:10: models.rad: expected exactly one of `flow`, `rad`, `clusters`, `gaussian_mixture`, `kernel_density`; got \
          `hidden`, `layers`",
     ),
     (
@@ -280,7 +280,7 @@ fn a_bad_override_is_named() {
         (
             "models.rad.layers=3",
             "override `models.rad.layers=3`: models.rad: unknown choice `layers`; expected one \
-             of `flow`, `rad`, `clusters`",
+             of `flow`, `rad`, `clusters`, `gaussian_mixture`, `kernel_density`",
         ),
         (
             "seeds.x=3",
