@@ -98,6 +98,34 @@ impl Fixture {
         fixture
     }
 
+    /// The same models on `n` data sets called `d0`, `d1` and so on, five seeds each, no failures: the
+    /// mixture base first, RAD and the clusters by turns second, the normal base last.
+    pub fn many(n: usize) -> Self {
+        let fixture = Self {
+            dir: tempfile::tempdir().unwrap(),
+            data: (0..n).map(|d| format!("d{d}")).collect(),
+            models: RING_KL.map(|m| m.0.to_owned()).to_vec(),
+            seeds: (0..5).collect(),
+        };
+        for (d, data) in fixture.data.iter().enumerate() {
+            for model in &fixture.models {
+                let kl = match (model.as_str(), d % 3) {
+                    ("mixture_base", _) => 0.02,
+                    ("normal_base", _) => 0.3,
+                    ("rad", 0) => 0.09,
+                    ("rad", _) => 0.05,
+                    _ => 0.07,
+                };
+                for &seed in &fixture.seeds {
+                    let wobble = [0.9, 1.0, 1.05, 0.98, 1.07][(seed as usize + d) % 5];
+                    let place = fixture.place(data, model, seed);
+                    done(&place, model, seed, Some(kl * wobble));
+                }
+            }
+        }
+        fixture
+    }
+
     pub fn place(&self, data: &str, model: &str, seed: u64) -> RunDir {
         RunDir::new(self.dir.path(), "rings", data, model, seed)
     }

@@ -120,13 +120,16 @@ fn critical_difference(canvas: &mut Canvas, frame: &Frame, best: f64, width: f64
 }
 
 fn row(canvas: &mut Canvas, frame: &Frame, model: &Ranked, y: f64) {
+    let last = frame.x.1.floor();
     let colour = model_colour(model.index);
     let left = frame.area.x - 22.0;
     let name = NAME.squeeze(&model.model, left - MARGIN);
     canvas.text(&name, NAME, colour, (left, y + 2.0), Align::Right);
     let at = |rank: f64| frame.at(rank.clamp(frame.x.0, frame.x.1), 0.0).0;
     if let Some((low, high)) = model.mean.interval {
-        canvas.stroke(&[(at(low), y), (at(high), y)], 4.5, Ink::full(colour), None);
+        // No mean rank is beyond the first or the last.
+        let (low, high) = (at(low.max(1.0)), at(high.min(last)));
+        canvas.stroke(&[(low, y), (high, y)], 4.5, Ink::full(colour), None);
     }
     let mean = at(model.mean.mean);
     canvas.dot((mean, y), 7.5, Ink::full(colour), None);

@@ -147,3 +147,39 @@ fn the_gallery_is_drawn_with_signs_that_the_font_has() {
         assert!(part.chunks_exact(3).any(bright), "row {row}");
     }
 }
+
+#[test]
+fn the_critical_difference_is_drawn_where_there_is_one() {
+    let fixture = Fixture::many(6);
+    let dir = fixture.experiment();
+    let what = fixture.comparison(&dir);
+    let results = Results::read(&what).unwrap();
+    let drawn = ranks::draw(&ComparisonPage { results: &results }).unwrap();
+    let drawn = drawn.unwrap();
+    assert_eq!(drawn.title, "rings: ranks of 4 models on 6 data sets");
+    assert!(drawn.canvas.lacking().is_empty());
+    let image = drawn.canvas.finish().unwrap();
+    // Its shade begins at the best mean rank, 1, and ends 1.91 ranks further right.
+    let shade = [0xf2, 0xf4, 0xf5];
+    let row = image
+        .rgb
+        .chunks_exact(3 * image.width)
+        .nth(image.height - 120)
+        .unwrap();
+    let shaded = row
+        .chunks_exact(3)
+        .filter(|p| p.iter().zip(shade).all(|(a, b)| a.abs_diff(b) <= 2));
+    assert!(shaded.count() > 300, "no shade");
+    if let Some(to) = std::env::var_os("MDN_SHOW") {
+        let bytes = png::png_bytes(&image, "ranks", what.command).unwrap();
+        fs::write(Path::new(&to).join("ranks-of-six.png"), bytes).unwrap();
+    }
+    let what = crate::report::Comparison {
+        data: &fixture.data[..1],
+        ..what
+    };
+    let results = Results::read(&what).unwrap();
+    assert!(ranks::draw(&ComparisonPage { results: &results })
+        .unwrap()
+        .is_none());
+}
