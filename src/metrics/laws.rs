@@ -109,7 +109,7 @@ fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
             parameters: 42,
             steps: 500,
             seconds: 2.0,
-            search_seconds: None,
+            search_seconds: Some(5.0),
         },
     }
 }
@@ -150,6 +150,7 @@ fn known_values_on_solved_cases() {
         ("parameters", 42.0, 42.0),
         ("steps", 500.0, 500.0),
         ("seconds", 2.0, 2.0),
+        ("search_seconds", 5.0, 5.0),
         ("steps_per_second", 250.0, 250.0),
     ];
     let names: Vec<&str> = METRICS.iter().map(|m| m.name()).collect();
@@ -220,7 +221,13 @@ fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
     for metric in METRICS {
         let applies = matches!(
             metric.name(),
-            "nll" | "entropy" | "parameters" | "steps" | "seconds" | "steps_per_second"
+            "nll"
+                | "entropy"
+                | "parameters"
+                | "steps"
+                | "seconds"
+                | "search_seconds"
+                | "steps_per_second"
         );
         let found = matches!(metric.evaluate(&on), Outcome::Value { .. });
         assert_eq!(found, applies, "{}", metric.name());
