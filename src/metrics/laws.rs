@@ -167,7 +167,7 @@ pub(super) fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
             parameters: Some(42),
             steps: 500,
             seconds: 2.0,
-            search_seconds: None,
+            search_seconds: Some(5.0),
             multiply_adds: Some(77),
             validation_kl: Some(vec![(100, 0.2), (200, 0.05 + loss), (300, 0.01)]),
         },
@@ -248,6 +248,7 @@ fn known_values_on_solved_cases() {
         ("steps", 500.0, 500.0),
         ("steps_to_kl", 200.0, 300.0),
         ("seconds", 2.0, 2.0),
+        ("search_seconds", 5.0, 5.0),
         ("steps_per_second", 250.0, 250.0),
     ];
     let names: Vec<&str> = METRICS.iter().map(|m| m.name).collect();
@@ -329,6 +330,7 @@ fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
         "parameters",
         "steps",
         "seconds",
+        "search_seconds",
         "steps_per_second",
     ];
     for metric in METRICS {
