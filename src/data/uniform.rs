@@ -20,7 +20,7 @@ const ROOM: f64 = 1.2;
 
 /// `uniform = { shapes = [{ disc = { centre = [0.0, 0.0], radius = 1.0 } }] }`
 ///
-/// p(x) = sum_j w_j 1[x in S_j] / |S_j|, x in R^2, with |S_j| the area of shape j; every
+/// p(x) = sum_j w_j / |S_j| over the shapes S_j that hold x, x in R^2, with |S_j| the area; every
 /// [`Shape`] is a mode. Shapes may overlap; the entropy is exact where no two of their bounding boxes
 /// do, and otherwise computed. Modes with edges are what partitions of the plane can follow and
 /// continuous flows cannot (Cornish et al. 2020, arXiv:1909.13833).

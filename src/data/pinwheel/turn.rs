@@ -41,7 +41,7 @@ impl Turn {
         // NaN where rho or the rate is 0.
         (g(top).0 > 0.0).then(|| {
             [
-                root(-PI, top, |phi| g(phi)),
+                root(-PI, top, g),
                 // The other one, from the right: g falls there.
                 -root(0.0, -top, |phi| {
                     let (value, slope) = g(-phi);

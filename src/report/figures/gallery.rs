@@ -10,7 +10,7 @@ use super::grid::Grid;
 use super::panels::{Map, Panel};
 use super::png::png_bytes;
 use super::style::{count, heading, strip, HEAD, MARGIN, STRIP};
-use crate::data::{log_densities, low_density_level, DataSet, BENCHMARKS};
+use crate::data::{log_densities, low_density_level, DataSet, Support, BENCHMARKS};
 use crate::experiment::store::write_atomic;
 use crate::num;
 use crate::rng::Rng;
@@ -21,6 +21,8 @@ const SIDE: f64 = 290.0;
 const GAP: f64 = 52.0;
 const LEFT: f64 = 40.0;
 const BELOW: f64 = 38.0;
+/// Share of a view added on each side, so that no mode touches the frame.
+const RIM: f64 = 0.025;
 /// Cells along a panel, interpolated in the logarithm.
 const CELLS: usize = 480;
 /// Points whose densities give the ends of a panel's colours.
@@ -84,6 +86,10 @@ type Shown = (String, [(f64, f64); 2], Grid, (f64, f64));
 fn picture(data: &dyn DataSet, cells: usize) -> Result<Shown> {
     let missing = || Error::failed("gallery: expected data with a density in two dimensions");
     let (view, truth) = data.view().zip(data.truth()).ok_or_else(missing)?;
+    let view = view.map(|(low, high)| {
+        let rim = RIM * (high - low);
+        (low - rim, high + rim)
+    });
     let note = format!(
         "{}, H = {}",
         count(truth.weights().len(), "mode"),
@@ -105,7 +111,10 @@ fn picture(data: &dyn DataSet, cells: usize) -> Result<Shown> {
         .map(|v| v as f32)
         .collect();
     let grid = Grid::new(cells, &log_p).ok_or_else(missing)?;
-    // Of a uniform law both ends are one; the highest density is bright all the same.
-    let low = low.min(top - 1e-3);
+    // Plateaus: where there is but one both ends are the same, and the lowest of several must show.
+    let low = match truth.support() {
+        Support::Everywhere => low,
+        _ => 2.0 * low - top - 1e-3,
+    };
     Ok((note, view, grid, (low, top - 1e-6)))
 }
