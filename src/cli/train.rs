@@ -125,7 +125,7 @@ pub(super) fn train(
         let status = run::run(&job.spec, &job.place, &compute, &context.command, watch)?;
         if status.state == State::Done {
             // The run itself is fine and recorded: its figures can be drawn again.
-            if let Err(e) = report::draw_run(&job.place, &context.command) {
+            if let Err(e) = report::draw_run(&job.place, &context.command, report::Format::Png) {
                 let text = format!("{}: no figures: {e}", job.spec.label());
                 without_figures
                     .lock()

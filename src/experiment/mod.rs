@@ -7,6 +7,7 @@ use crate::error::BadValue;
 use crate::kernels;
 
 pub mod config;
+mod hash;
 pub mod plan;
 pub mod pool;
 pub mod run;
@@ -15,6 +16,7 @@ mod task;
 pub mod trained;
 pub mod weights;
 
+pub use hash::config_hash;
 pub use task::Task;
 
 /// Where and with what a run computes: nothing that its results depend on, rounding apart.

@@ -26,7 +26,7 @@ const PICTURE_POINTS: usize = 1000;
 const PICTURE_SIDE: usize = 300;
 
 /// Files that a run writes and that a new one of the same place removes first.
-const OUTPUTS: [&str; 11] = [
+const OUTPUTS: [&str; 16] = [
     "history.csv",
     "rounds.csv",
     "metrics.csv",
@@ -36,8 +36,13 @@ const OUTPUTS: [&str; 11] = [
     "picture.safetensors",
     "environment.toml",
     "density.png",
+    "density.svg",
+    "base.png",
+    "base.svg",
     "training.png",
+    "training.svg",
     "rounds.png",
+    "rounds.svg",
 ];
 
 #[derive(Serialize)]

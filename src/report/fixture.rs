@@ -115,6 +115,7 @@ impl Fixture {
             seeds: &self.seeds,
             reference: Some("normal_base"),
             command: "mdn compare experiments/rings.toml train.steps=5000",
+            config_hash: "0123456789ab",
         }
     }
 }

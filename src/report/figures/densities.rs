@@ -2,17 +2,15 @@
 //! logarithms, where bridges between modes show, and the parts of models that have them. Where
 //! the truth is unknown, held-out points on the logarithms stand for it.
 
-use super::axes::{number, power_of_ten, signs, ticks};
+use super::axes::{number, power_of_ten, ticks};
 use super::canvas::{Canvas, Ink};
 use super::density::{MOST_POINTS, MOST_SAMPLES};
 use super::grid::Grid;
 use super::panels::{colour_bar, common_top, grids, Map, Panel, DECADES, SHARES_NOTE};
 use super::parts::Parts;
+use super::shown::Shown;
 use super::style::{count, heading, strip, BLUE, HEAD, MARGIN, NOTE, ORANGE, STRIP};
 use super::{DataPage, Drawn};
-use crate::experiment::store::Picture;
-use crate::report::digits;
-use crate::report::results::Run;
 use crate::Result;
 
 const GAP: f64 = 26.0;
@@ -22,14 +20,6 @@ const BAR: f64 = 106.0;
 const BELOW: f64 = 46.0;
 /// The title needs this much, however few the models.
 const LEAST_WIDTH: f64 = 960.0;
-
-/// A model's run that stands for all its seeds.
-struct Shown {
-    title: String,
-    note: String,
-    picture: Picture,
-    grid: Grid,
-}
 
 /// A sheet with columns for the target and the models.
 struct Sheet {
@@ -57,10 +47,7 @@ impl Sheet {
 
 /// `None` where no finished run of the data set has a picture.
 pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
-    let mut shown = Vec::new();
-    for model in page.results.what.models {
-        shown.extend(representative(page, model)?);
-    }
+    let shown = &page.shown;
     let Some(first) = shown.first() else {
         return Ok(None);
     };
@@ -86,14 +73,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         (false, true) => "",
     };
     let title = format!("{}: {beside}{}", page.data, count(shown.len(), "model"));
-    let which = match page.results.what.seeds.len() {
-        1 => String::new(),
-        _ => format!(
-            "; shown is the seed with the median {}",
-            page.headline_name()
-        ),
-    };
-    let facts = format!("{}{which}; {SHARES_NOTE}", page.seeds());
+    let facts = format!("{}; {SHARES_NOTE}", page.which());
     strip(&mut sheet.canvas, &title, page.results.what.command, &facts);
 
     let map = Map::viridis();
@@ -120,53 +100,18 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         }
     }
     sheet.next_row();
-    log_row(&mut sheet, target.as_ref(), &shown, top);
+    log_row(&mut sheet, target.as_ref(), shown, top);
     if with_parts {
         sheet.next_row();
         if target.is_some() {
             draw_points(&mut sheet, view, &points);
         }
-        parts_row(&mut sheet, &shown, first);
+        parts_row(&mut sheet, shown, first);
     }
     Ok(Some(Drawn {
         stem: format!("densities-{}", page.data),
         title,
         canvas: sheet.canvas,
-    }))
-}
-
-/// The seed of the model whose headline metric is the median, the lower one of two.
-fn representative(page: &DataPage<'_>, model: &str) -> Result<Option<Shown>> {
-    let mut done: Vec<(f64, &Run)> = Vec::new();
-    for run in page.results.of(page.data, model).filter(|r| r.is_done()) {
-        let score = page.headline.and_then(|m| run.value(m));
-        done.push((score.unwrap_or(f64::INFINITY), run));
-    }
-    done.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let Some((score, run)) = done.get(done.len().saturating_sub(1) / 2) else {
-        return Ok(None);
-    };
-    let Some(picture) = run.place.read_picture()? else {
-        return Ok(None);
-    };
-    let Some(grid) = grids(&picture).1 else {
-        return Ok(None);
-    };
-    let value = page
-        .headline
-        .filter(|_| score.is_finite())
-        .map_or_else(String::new, |_| {
-            format!(
-                "{} {}, ",
-                page.headline_name(),
-                signs(&digits::plain(*score))
-            )
-        });
-    Ok(Some(Shown {
-        title: model.to_owned(),
-        note: format!("{value}seed {}", run.seed),
-        picture,
-        grid,
     }))
 }
 

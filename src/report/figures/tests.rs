@@ -12,6 +12,7 @@ fn every_figure_is_drawn_and_every_sign_in_it_is_in_the_font() {
     let dir = fixture.experiment();
     let what = fixture.comparison(&dir);
     let results = Results::read(&what).unwrap();
+    let whole = ComparisonPage { results: &results };
     let mut faults = Vec::new();
     for figure in FIGURES {
         let canvas = match figure.draw {
@@ -24,14 +25,11 @@ fn every_figure_is_drawn_and_every_sign_in_it_is_in_the_font() {
                 draw(&RunPage::read(&place, what.command).unwrap()).unwrap()
             }
             Draw::Data(draw) => {
-                let (results, data, headline) = (&results, "ring", Some("kl"));
-                let page = DataPage {
-                    results,
-                    data,
-                    headline,
-                };
+                let page = DataPage::read(&results, "ring").unwrap();
                 draw(&page).unwrap().map(|d| d.canvas)
             }
+            Draw::Comparison(draw) => draw(&whole).unwrap().map(|d| d.canvas),
+            Draw::Pages(draw) => draw(&whole).unwrap().pop().map(|d| d.canvas),
             Draw::Study(draw) => draw(&crate::report::study::fixture::study()).unwrap(),
         };
         match canvas {
@@ -70,13 +68,21 @@ fn the_same_runs_give_the_same_bytes() {
             "summary.csv",
             "summary.md",
             "figures/densities-ring.png",
+            "figures/densities-ring.svg",
             "figures/kl-ring.png",
+            "figures/kl-ring.svg",
             "figures/training-ring.png",
+            "figures/training-ring.svg",
             "figures/kl-cloud.png",
+            "figures/kl-cloud.svg",
             "figures/training-cloud.png",
+            "figures/training-cloud.svg",
             "figures/densities-table.png",
+            "figures/densities-table.svg",
             "figures/nll-table.png",
+            "figures/nll-table.svg",
             "figures/training-table.png",
+            "figures/training-table.svg",
         ]
     );
     assert!(first.iter().all(|(_, b)| b.len() > 1000));
@@ -90,7 +96,21 @@ fn the_same_runs_give_the_same_bytes() {
 fn a_figure_says_where_it_comes_from() {
     let fixture = Fixture::new();
     let place = fixture.place("ring", "rad", 0);
-    let files = draw_run(&place, "mdn train énorme.toml → x").unwrap();
+    let command = "mdn train énorme.toml → x";
+    place.write("config.toml", b"abc").unwrap();
+    let drawn = draw_run(&place, command, Format::Svg).unwrap();
+    assert_eq!(drawn[0], place.path("density.svg"));
+    let svg = fs::read_to_string(&drawn[0]).unwrap();
+    for part in [
+        concat!("Software: mdn ", env!("CARGO_PKG_VERSION"), "\n"),
+        "<title>ring: rad, seed 0: target density",
+        "Command: mdn train énorme.toml → x\n",
+        "Configuration: ba7816bf8f01\n",
+        "aria-label=\"Parts of the model\"",
+    ] {
+        assert!(svg.contains(part), "{part}");
+    }
+    let files = draw_run(&place, command, Format::Png).unwrap();
     assert_eq!(
         files,
         [place.path("density.png"), place.path("training.png")]
@@ -117,9 +137,9 @@ fn a_figure_says_where_it_comes_from() {
         assert!(text("Description")
             .unwrap()
             .starts_with("ring: rad, seed 0: "));
-        let command = info.utf8_text[0].get_text().unwrap();
-        assert_eq!(command, "mdn train énorme.toml → x");
+        assert_eq!(text("Configuration"), Some("ba7816bf8f01"));
+        assert_eq!(info.utf8_text[0].get_text().unwrap(), command);
     }
-    let cloud = draw_run(&fixture.place("cloud", "rad", 0), "mdn").unwrap();
+    let cloud = draw_run(&fixture.place("cloud", "rad", 0), "mdn", Format::Png).unwrap();
     assert_eq!(cloud, [] as [std::path::PathBuf; 0]);
 }
