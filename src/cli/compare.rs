@@ -8,7 +8,6 @@ use super::common::{FileArgs, SelectionArgs};
 use super::output::{print, warn};
 use super::train::{self, How};
 use super::{Context, Exit};
-use crate::experiment::config_hash;
 use crate::experiment::plan::Plan;
 use crate::experiment::pool::{self, Job};
 use crate::report::{self, Comparison};
@@ -86,7 +85,7 @@ fn compare(plan: &Plan, jobs: &[Job], out: PathBuf, context: &Context) -> Result
         seeds: &seeds,
         reference: reference.filter(|r| models.contains(r)).map(String::as_str),
         command: &context.command,
-        config_hash: &config_hash(&plan.config.to_toml()?),
+        config_hash: &plan.config_hash()?,
         whole: jobs.len() == plan.runs.len(),
     })
 }

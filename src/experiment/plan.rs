@@ -113,6 +113,12 @@ impl Plan {
         }
     }
 
+    /// The first 12 hexadecimal digits of the SHA-256 of the whole experiment as TOML, every default
+    /// filled in: equal plans have equal ones, whatever their files' comments and order of overrides.
+    pub fn config_hash(&self) -> Result<String> {
+        Ok(super::config_hash(&self.config.to_toml()?))
+    }
+
     /// What may be meant and is likely not, one line each.
     pub fn warnings(&self) -> Vec<String> {
         let mut all = Vec::new();

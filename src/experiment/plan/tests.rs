@@ -111,3 +111,21 @@ fn a_selection_narrows_and_refuses_what_is_not_there() {
         assert!(said.contains(message), "{said}");
     }
 }
+
+#[test]
+fn the_hash_is_of_what_a_file_means() {
+    let hash = |text: &str| {
+        let plan = Plan::parse(text, "ring").expect("a fine file");
+        plan.config_hash().expect("a hash")
+    };
+    let text = "seeds = [1]\n[data.ring]\nring = {}\n[models.plain]\nflow = {}\n";
+    let first = hash(text);
+    assert_eq!(first.len(), 12);
+    assert!(first.chars().all(|c| c.is_ascii_hexdigit()), "{first}");
+    // A comment and a default that is said change nothing; a setting does.
+    assert_eq!(
+        hash(&format!("# why\n{text}[train]\nsteps = 5000\n")),
+        first
+    );
+    assert_ne!(hash(&format!("{text}[train]\nsteps = 5001\n")), first);
+}

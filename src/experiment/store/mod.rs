@@ -9,6 +9,7 @@
 //! | `rounds.csv` | [`Round`]s, of an objective that has rounds |
 //! | `metrics.csv` | [`MetricRow`]s |
 //! | `modes.csv` | weight of every mode of the truth, and its share of the model's samples |
+//! | `levels.csv` | for density levels of the truth its own share below and the model's mass there |
 //! | `cost.csv` | [`MetricRow`]s that depend on the machine: seconds, steps per second |
 //! | `model.safetensors` | the best weights, with metadata |
 //! | `picture.safetensors` | a [`Picture`]: what the figures are drawn from |

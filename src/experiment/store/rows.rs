@@ -27,6 +27,8 @@ const ROUNDS: [&str; 12] = [
 
 const MODES: [&str; 4] = ["mode", "weight", "found", "std_err"];
 
+const LEVELS: [&str; 2] = ["share", "mass"];
+
 const METRICS: [&str; 8] = [
     "metric",
     "unit",
@@ -153,6 +155,29 @@ impl RunDir {
         self.write("modes.csv", &csv_bytes(MODES, lines)?)
     }
 
+    /// Writes the whole of `levels.csv`: for density levels of the truth the share of its own mass that
+    /// lies below, and the model's mass there.
+    pub fn write_levels(&self, levels: &[(f64, f64)]) -> Result<PathBuf> {
+        let lines = levels
+            .iter()
+            .map(|(share, mass)| [exact(*share), exact(*mass)]);
+        self.write("levels.csv", &csv_bytes(LEVELS, lines)?)
+    }
+
+    /// Reads `levels.csv`; nothing where there is no such file.
+    pub fn read_levels(&self) -> Result<Vec<(f64, f64)>> {
+        let path = self.path("levels.csv");
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        read_csv(&path, &LEVELS, |line| {
+            Ok((
+                line.parse("share", "a number")?,
+                line.parse("mass", "a number")?,
+            ))
+        })
+    }
+
     /// Writes the whole of `metrics.csv`.
     pub fn write_metrics(&self, rows: &[MetricRow]) -> Result<PathBuf> {
         self.write_metric_rows("metrics.csv", rows)
@@ -262,6 +287,11 @@ mod tests {
         assert_eq!(run.read_metrics().unwrap(), both);
         run.write_history(&[]).unwrap();
         assert_eq!(run.read_history().unwrap(), []);
+        assert_eq!(run.read_levels().unwrap(), []);
+        let path = run.write_levels(&[(0.0, 0.25), (1e-3, 0.5)]).unwrap();
+        let text = fs::read_to_string(path).unwrap();
+        assert_eq!(text, "share,mass\n0,0.25\n0.001,0.5\n");
+        assert_eq!(run.read_levels().unwrap(), [(0.0, 0.25), (1e-3, 0.5)]);
     }
 
     #[test]
