@@ -32,7 +32,7 @@ use crate::{Error, Result};
 ///   model.safetensors    the weights
 ///   environment.toml     command, version, device, threads, start and end
 ///   status               running, done, diverged or failed, with the reason
-///   density.png, training.png, and picture.safetensors, which the first is drawn from
+///   density.png, base.png, training.png, and picture.safetensors, which the first two are drawn from
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct TrainArgs {

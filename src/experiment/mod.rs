@@ -8,6 +8,7 @@ use crate::kernels;
 
 pub mod config;
 mod hash;
+mod landing;
 pub mod plan;
 pub mod pool;
 pub mod run;

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use candle_core::{DType, Tensor};
 use serde::Serialize;
 
+use super::landing::landing;
 use super::plan::RunSpec;
 use super::store::{MetricRow, Picture, RunDir, State, Status};
 use super::weights;
@@ -304,13 +305,19 @@ impl<'a> Run<'a> {
         }
         // Apart from the metrics, which are the same bytes on every repetition.
         place.write_costs(&rows(true))?;
-        if let Some(picture) = self.picture(&points, &samples)? {
+        let labels = evaluation.labels.as_deref();
+        if let Some(picture) = self.picture(&points, &samples, labels)? {
             place.write_picture(&picture)?;
         }
         Ok(())
     }
 
-    fn picture(&self, points: &[f64], samples: &[f64]) -> Result<Option<Picture>> {
+    fn picture(
+        &self,
+        points: &[f64],
+        samples: &[f64],
+        labels: Option<&[u32]>,
+    ) -> Result<Option<Picture>> {
         let view = match &self.law {
             Some(law) => law.view(),
             None if self.model.dim() == 2 => view::view_of(samples),
@@ -331,15 +338,20 @@ impl<'a> Run<'a> {
         let truth = self.law.as_ref().and_then(|law| law.truth());
         let log_p = truth.map(|truth| single(&log_densities(truth, &rows, 2)));
         let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;
-        let part = evaluation::parts(self.model.as_ref(), &x)?.map(|parts| {
-            // Numbers as small as the parts on view are many.
-            let mut seen = std::collections::BTreeMap::new();
-            for p in &parts {
-                let next = seen.len() as u32;
-                seen.entry(*p).or_insert(next);
-            }
-            parts.iter().map(|p| seen[p]).collect()
-        });
+        // Numbers as small as the parts are many.
+        let mut seen = std::collections::BTreeMap::new();
+        let mut number = |part: u64| {
+            let next = seen.len() as u32;
+            *seen.entry(part).or_insert(next)
+        };
+        let part = evaluation::parts(self.model.as_ref(), &x)?
+            .map(|parts| parts.into_iter().map(&mut number).collect());
+        let shown = &points[..points.len().min(2 * PICTURE_POINTS)];
+        let at = num::from_rows(shown, 2, self.params.dtype(), &self.params.device())?;
+        let landing = match shown {
+            [] => None,
+            _ => landing(self.model.as_ref(), &at, labels, &mut number)?,
+        };
         let pairs = |values: &[f64], n: usize| -> Vec<[f32; 2]> {
             values
                 .chunks_exact(2)
@@ -355,6 +367,7 @@ impl<'a> Run<'a> {
             part,
             samples: pairs(samples, PICTURE_SAMPLES),
             points: pairs(points, PICTURE_POINTS),
+            landing,
         }))
     }
 }
