@@ -20,7 +20,7 @@ use crate::Result;
 ///   runs.csv       a row per run and metric
 ///   summary.csv    a row per data set, model and metric
 ///   summary.md     the table
-///   figures/       one picture per data set and question
+///   figures/       pictures of all data sets and of each, as PNG and SVG
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct CompareArgs {

@@ -3,47 +3,20 @@
 //! the truth is unknown, held-out points on the logarithms stand for it.
 
 use super::axes::{number, power_of_ten, ticks};
-use super::canvas::{Canvas, Ink};
+use super::canvas::Ink;
 use super::density::{MOST_POINTS, MOST_SAMPLES};
 use super::grid::Grid;
-use super::panels::{colour_bar, common_top, grids, Map, Panel, DECADES, SHARES_NOTE};
+use super::panels::{colour_bar, common_top, grids, Map, DECADES, SHARES_NOTE};
 use super::parts::Parts;
+use super::sheet::Sheet;
 use super::shown::Shown;
-use super::style::{count, heading, strip, BLUE, HEAD, MARGIN, NOTE, ORANGE, STRIP};
+use super::style::{count, strip, BLUE, NOTE, ORANGE};
 use super::{DataPage, Drawn};
 use crate::Result;
 
 const GAP: f64 = 26.0;
-const LEFT: f64 = 46.0;
 const POINTS_ON_DARK: [u8; 3] = [0x56, 0xd4, 0xe9];
 const BAR: f64 = 106.0;
-const BELOW: f64 = 46.0;
-/// The title needs this much, however few the models.
-const LEAST_WIDTH: f64 = 960.0;
-
-/// A sheet with columns for the target and the models.
-struct Sheet {
-    canvas: Canvas,
-    side: f64,
-    letter: usize,
-    y: f64,
-}
-
-impl Sheet {
-    fn panel(&mut self, column: usize, head: (&str, &str), view: [(f64, f64); 2]) -> Panel {
-        let x = MARGIN + LEFT + column as f64 * (self.side + GAP);
-        let panel = Panel::new(x, self.y + HEAD, self.side, view);
-        let at = (x, self.y + HEAD);
-        heading(&mut self.canvas, self.letter, head.0, head.1, at, self.side);
-        self.letter += 1;
-        panel.axes(&mut self.canvas, column == 0);
-        panel
-    }
-
-    fn next_row(&mut self) {
-        self.y += HEAD + self.side + BELOW;
-    }
-}
 
 /// `None` where no finished run of the data set has a picture.
 pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
@@ -55,18 +28,8 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let target = shown.iter().find_map(|s| grids(&s.picture).0);
     let with_parts = shown.iter().any(|s| s.picture.part.is_some());
     let columns = shown.len() + usize::from(target.is_some());
-    let side = ((1900.0 - 2.0 * MARGIN - LEFT - BAR) / columns as f64 - GAP)
-        .clamp(200.0, if columns == 1 { 700.0 } else { 400.0 });
     let rows = 2 + usize::from(with_parts);
-    let panels = 2.0 * MARGIN + LEFT + BAR + columns as f64 * (side + GAP) - GAP;
-    let width = panels.max(LEAST_WIDTH);
-    let height = STRIP + rows as f64 * (HEAD + side + BELOW) + 10.0;
-    let mut sheet = Sheet {
-        canvas: Canvas::new(width, height)?,
-        side,
-        letter: 0,
-        y: STRIP,
-    };
+    let mut sheet = Sheet::new(columns, rows, GAP, BAR)?;
     let beside = match (target.is_some(), points.is_empty()) {
         (true, _) => "target and ",
         (false, false) => "data and ",

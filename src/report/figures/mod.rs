@@ -8,16 +8,23 @@ use crate::experiment::config_hash;
 use crate::experiment::store::{write_atomic, RunDir, StudyDir};
 use crate::{Error, Result};
 
+mod all_scores;
 mod axes;
+mod base;
 mod bias_variance;
+mod bridges;
 mod canvas;
+mod cost;
 mod curves;
 mod densities;
 mod density;
 mod entropy_bounds;
+mod errors;
 mod font;
 mod grid;
 mod labels;
+mod legend;
+mod marks;
 mod origin;
 mod outlines;
 mod pages;
@@ -27,10 +34,12 @@ mod png;
 mod rounds;
 mod scores;
 mod shapes;
+mod sheet;
 mod shown;
 mod stroke;
 mod style;
 mod svg;
+mod targets_by_models;
 #[cfg(test)]
 mod tests;
 mod training;
@@ -89,10 +98,45 @@ pub const FIGURES: &[Figure] = &[
         draw: Draw::Run(rounds::draw),
     },
     Figure {
+        name: "base",
+        what: "held-out points in data space and where they land at the base, of one 2-D run",
+        draw: Draw::Run(base::draw_run),
+    },
+    Figure {
+        name: "targets-by-models",
+        what: "log densities of all 2-D targets and models",
+        draw: Draw::Pages(targets_by_models::draw),
+    },
+    Figure {
+        name: "scores",
+        what: "KL (reverse KL or constraint error on problems) of every model on all data sets",
+        draw: Draw::Pages(all_scores::draw),
+    },
+    Figure {
+        name: "cost",
+        what: "training time against KL or NLL of every model, a panel for each data set",
+        draw: Draw::Comparison(cost::draw),
+    },
+    Figure {
         name: "densities-<data>",
         what:
             "target and all models on one colour scale, log densities and parts, of a 2-D data set",
         draw: Draw::Data(densities::draw),
+    },
+    Figure {
+        name: "errors-<data>",
+        what: "where the log density of every model is too high and where too low, of 2-D data",
+        draw: Draw::Data(errors::draw),
+    },
+    Figure {
+        name: "base-<data>",
+        what: "where held-out points land at the base of every model, with its components",
+        draw: Draw::Data(base::draw),
+    },
+    Figure {
+        name: "bridges-<data>",
+        what: "mass of every model below density levels of the truth, against the truth's own",
+        draw: Draw::Data(bridges::draw),
     },
     Figure {
         name: "kl-<data>",

@@ -21,7 +21,7 @@ pub fn svg_bytes(canvas: &Canvas, origin: &Origin) -> Result<Vec<u8>> {
     for item in canvas.items() {
         sheet.item(item)?;
     }
-    sheet.group("");
+    sheet.group("", "");
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" \
          width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n<title>{}</title>\n\
@@ -53,15 +53,18 @@ pub fn svg_bytes(canvas: &Canvas, origin: &Origin) -> Result<Vec<u8>> {
 struct Sheet {
     body: String,
     group: String,
+    /// Colour of an open group of discs.
+    disc: [u8; 3],
     clips: Vec<Rect>,
     letters: BTreeSet<(bool, u16)>,
 }
 
 impl Sheet {
-    /// Opens a group with these attributes unless it is open already; closes it for none.
-    fn group(&mut self, attributes: &str) {
-        if attributes == self.group {
-            return;
+    /// Opens a group with these attributes and says so, unless one of the same name is open already;
+    /// closes it for none.
+    fn group(&mut self, name: &str, attributes: &str) -> bool {
+        if name == self.group {
+            return false;
         }
         if !self.group.is_empty() {
             self.body.push_str("</g>\n");
@@ -69,7 +72,8 @@ impl Sheet {
         if !attributes.is_empty() {
             let _ = writeln!(self.body, "<g {attributes}>");
         }
-        attributes.clone_into(&mut self.group);
+        name.clone_into(&mut self.group);
+        true
     }
 
     fn clip(&mut self, within: Option<Rect>) -> String {
@@ -87,7 +91,8 @@ impl Sheet {
     fn item(&mut self, item: &Item) -> Result<()> {
         match item {
             Item::Fill { corners, ink } => {
-                self.group(&paint("fill", *ink));
+                let look = paint("fill", *ink);
+                self.group(&look, &look);
                 let _ = writeln!(self.body, "<path d=\"{}z\"/>", points(corners));
             }
             Item::Line {
@@ -99,15 +104,28 @@ impl Sheet {
                 let clip = self.clip(*within);
                 let look = paint("stroke", *ink);
                 let width = short(*width);
-                self.group(&format!(
-                    "fill=\"none\" {look} stroke-width=\"{width}\"{clip}"
-                ));
-                // A path of one point is seen as a disc if it has a length, be it nothing.
-                let end = if path.len() == 1 { "h0" } else { "" };
-                let _ = writeln!(self.body, "<path d=\"{}{end}\"/>", points(path));
+                let all = format!("fill=\"none\" {look} stroke-width=\"{width}\"{clip}");
+                let data = points(path);
+                if path.len() > 1 {
+                    self.group(&all, &all);
+                    let _ = writeln!(self.body, "<path d=\"{data}\"/>");
+                    return Ok(());
+                }
+                // Discs come by the thousand, in turns of colour. A path of one point is seen as one
+                // if it has a length, be it nothing.
+                let name = format!("disc {width} {}{clip}", ink.1);
+                if self.group(&name, &all) {
+                    self.disc = ink.0;
+                }
+                let own = if ink.0 == self.disc {
+                    String::new()
+                } else {
+                    format!(" {}", paint("stroke", Ink::full(ink.0)))
+                };
+                let _ = writeln!(self.body, "<path d=\"{data}h0\"{own}/>");
             }
             Item::Image { area, columns, rgb } => {
-                self.group("");
+                self.group("", "");
                 let png = STANDARD.encode(bare_png(*columns, rgb)?);
                 let _ = writeln!(
                     self.body,
@@ -137,7 +155,7 @@ impl Sheet {
         (align, up): (Align, bool),
     ) -> Result<()> {
         let line = outlines::set(text, face)?;
-        self.group("");
+        self.group("", "");
         let before = match align {
             Align::Left => 0.0,
             Align::Middle => 0.5 * line.width,
@@ -255,7 +273,7 @@ mod tests {
             Some(area(0.0)),
         );
         canvas.dot((7.0, 8.0), 2.0, thin, None);
-        canvas.dot((9.0, 8.0), 2.0, thin, None);
+        canvas.dot((9.0, 8.0), 2.0, Ink::full([0, 255, 0]), None);
         canvas.text_upwards("p & <q>", Type::bold(12.0), [9; 3], (60.0, 30.0));
         let origin = Origin {
             description: "a \"test\"".into(),
@@ -270,7 +288,7 @@ mod tests {
             "<g fill=\"#0102ff\" fill-opacity=\"0.25\">\n<path d=\"M0 0L9 0L9 0z\"/>",
             "<image x=\"5\" y=\"5\" width=\"40\" height=\"30\" preserveAspectRatio",
             "stroke-width=\"1.5\" clip-path=\"url(#c0)\">\n<path d=\"M1 1L4 1\"/>",
-            "stroke-width=\"4\">\n<path d=\"M7 8h0\"/>\n<path d=\"M9 8h0\"/>\n</g>",
+            "stroke-width=\"4\">\n<path d=\"M7 8h0\"/>\n<path d=\"M9 8h0\" stroke=\"#00ff00\"/>\n</g>",
             "aria-label=\"p &amp; &lt;q&gt;\" transform=\"translate(60 30)rotate(-90)scale(",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
