@@ -30,6 +30,7 @@ fn training_leaves_the_files_that_its_help_names() {
         "environment.toml",
         "status",
         "density.png",
+        "base.png",
         "training.png",
     ] {
         assert!(place.path(RAD).join(name).is_file(), "{name}");
@@ -296,6 +297,14 @@ fn figures_are_drawn_again_without_the_model() {
         assert!(said.contains("density.png"), "{said}");
         assert_eq!(&place.bytes(&figure)[1..4], b"PNG");
     }
+    let said = place.mdn(&["plot", RAD, "--format", "svg"]).fine();
+    assert!(
+        said.contains("density.svg") && !said.contains("png"),
+        "{said}"
+    );
+    assert!(place
+        .read(&format!("{RAD}/density.svg"))
+        .starts_with("<svg "));
 }
 
 #[test]

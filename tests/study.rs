@@ -24,11 +24,13 @@ batches = 100
 strategies = ["stratified", "score", { gumbel_softmax = { temperature = 0.5 } }]
 "#;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "config.toml",
     "entropy.csv",
     "figures/entropy-bounds.png",
+    "figures/entropy-bounds.svg",
     "figures/gradients.png",
+    "figures/gradients.svg",
     "gradients.csv",
     "relaxed.csv",
     "summary.md",

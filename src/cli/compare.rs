@@ -24,7 +24,7 @@ use crate::Result;
 ///   pairs.csv      every two models on every data set: difference, tests, who won
 ///   ranks.csv      ranks, wins, ties and losses
 ///   runs.csv       a row per run and metric
-///   figures/       one picture per data set and question
+///   figures/       pictures of all data sets and of each, as PNG and SVG
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct CompareArgs {

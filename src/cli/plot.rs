@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::output::print;
 use super::{Context, Exit};
 use crate::experiment::store::RunDir;
-use crate::report::{self, figures};
+use crate::report::{self, figures, Format};
 use crate::{Error, Result};
 
 /// Folders between an experiment's and a run's own: data set, model, seed.
@@ -15,9 +15,9 @@ const DEPTH: usize = 3;
 
 /// Draw a run's figures again from its files, without the model
 ///
-/// Writes density.png (two-dimensional data) and training.png into each run's folder and prints
-/// their paths. The figures of a comparison are drawn by `mdn compare FILE --no-train`. With
-/// `--targets`, draws every two-dimensional benchmark (mdn list targets) instead.
+/// Writes density and base (two-dimensional data), training and rounds (maximum entropy) into each
+/// run's folder and prints their paths. The figures of a comparison are drawn by `mdn compare FILE
+/// --no-train`. With `--targets`, draws every two-dimensional benchmark (mdn list targets) instead.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PlotArgs {
     /// Folder of a run, or one above several, such as results/ring
@@ -37,6 +37,26 @@ pub(super) struct PlotArgs {
         conflicts_with = "run"
     )]
     output: PathBuf,
+    /// Files to write: pixels, shapes with text as outlines, or one of each
+    #[arg(long, conflicts_with = "targets", value_name = "FORMAT", value_enum, default_value_t = FormatArg::Png)]
+    format: FormatArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FormatArg {
+    Png,
+    Svg,
+    Both,
+}
+
+impl From<FormatArg> for Format {
+    fn from(asked: FormatArg) -> Self {
+        match asked {
+            FormatArg::Png => Self::Png,
+            FormatArg::Svg => Self::Svg,
+            FormatArg::Both => Self::Both,
+        }
+    }
 }
 
 pub(super) fn run(args: &PlotArgs, context: &Context) -> Result<Exit> {
@@ -53,7 +73,7 @@ pub(super) fn run(args: &PlotArgs, context: &Context) -> Result<Exit> {
         )));
     }
     for place in &runs {
-        let files = report::draw_run(place, &context.command)?;
+        let files = report::draw_run(place, &context.command, args.format.into())?;
         let lines = files.iter().map(|f| format!("{}\n", f.display()));
         print(&lines.collect::<String>())?;
     }

@@ -35,7 +35,7 @@ use crate::{Error, Result};
 ///   model.safetensors    the weights
 ///   environment.toml     command, version, device, threads, start and end
 ///   status               running, done, diverged or failed, with the reason
-///   density.png, training.png, and picture.safetensors, which the first is drawn from
+///   density.png, base.png, training.png, and picture.safetensors, which the first two are drawn from
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct TrainArgs {
@@ -128,7 +128,7 @@ pub(super) fn train(
         let status = run::run(&job.spec, &job.place, &compute, &context.command, watch)?;
         if status.state == State::Done {
             // The run itself is fine and recorded: its figures can be drawn again.
-            if let Err(e) = report::draw_run(&job.place, &context.command) {
+            if let Err(e) = report::draw_run(&job.place, &context.command, report::Format::Png) {
                 let text = format!("{}: no figures: {e}", job.spec.label());
                 without_figures
                     .lock()

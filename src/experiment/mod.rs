@@ -8,6 +8,8 @@ use crate::kernels;
 
 pub mod budget;
 pub mod config;
+mod hash;
+mod landing;
 pub mod plan;
 pub mod pool;
 pub mod run;
@@ -18,6 +20,7 @@ pub mod trained;
 mod trials;
 pub mod weights;
 
+pub use hash::config_hash;
 pub use task::Task;
 
 /// Where and with what a run computes: nothing that its results depend on, rounding apart.

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::data::{DataSpec, FileRecord};
 use crate::distributions::{BaseSpec, EntropyBound, MixtureInit};
@@ -127,8 +126,7 @@ impl Plan {
     /// The first 12 hexadecimal digits of the SHA-256 of the whole experiment as TOML, every default
     /// filled in: equal plans have equal ones, whatever their files' comments and order of overrides.
     pub fn config_hash(&self) -> Result<String> {
-        let digest = Sha256::digest(self.config.to_toml()?);
-        Ok(digest.iter().take(6).map(|b| format!("{b:02x}")).collect())
+        Ok(super::config_hash(&self.config.to_toml()?))
     }
 
     /// What may be meant and is likely not, one line each.

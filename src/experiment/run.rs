@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use candle_core::{DType, Tensor};
 
+use super::landing::landing;
 use super::plan::RunSpec;
 use super::store::{Environment, MetricRow, Picture, RunDir, State, Status};
 use super::trials;
@@ -27,7 +28,7 @@ const PICTURE_POINTS: usize = 1000;
 const PICTURE_SIDE: usize = 300;
 
 /// Files that a run writes and that a new one of the same place removes first.
-const OUTPUTS: [&str; 15] = [
+const OUTPUTS: [&str; 20] = [
     "data.toml",
     "trained.toml",
     "trials.csv",
@@ -41,8 +42,13 @@ const OUTPUTS: [&str; 15] = [
     "picture.safetensors",
     "environment.toml",
     "density.png",
+    "density.svg",
+    "base.png",
+    "base.svg",
     "training.png",
+    "training.svg",
     "rounds.png",
+    "rounds.svg",
 ];
 
 /// Trains, evaluates and records one run. `command` is what the user typed, for the record;
@@ -422,13 +428,19 @@ impl Run {
             seconds.for_each(|row| row.note.clone_from(&by));
         }
         place.write_costs(&costs)?;
-        if let Some(picture) = self.picture(&points, &samples)? {
+        let labels = evaluation.labels.as_deref();
+        if let Some(picture) = self.picture(&points, &samples, labels)? {
             place.write_picture(&picture)?;
         }
         Ok(())
     }
 
-    fn picture(&self, points: &[f64], samples: &[f64]) -> Result<Option<Picture>> {
+    fn picture(
+        &self,
+        points: &[f64],
+        samples: &[f64],
+        labels: Option<&[u32]>,
+    ) -> Result<Option<Picture>> {
         let view = match &self.law {
             Some(law) => law.view(),
             None if self.model.dim() == 2 => view::view_of(samples),
@@ -449,15 +461,20 @@ impl Run {
         let truth = self.law.as_ref().and_then(|law| law.truth());
         let log_p = truth.map(|truth| single(&log_densities(truth, &rows, 2)));
         let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;
-        let part = evaluation::parts(self.model.as_ref(), &x)?.map(|parts| {
-            // Numbers as small as the parts on view are many.
-            let mut seen = std::collections::BTreeMap::new();
-            for p in &parts {
-                let next = seen.len() as u32;
-                seen.entry(*p).or_insert(next);
-            }
-            parts.iter().map(|p| seen[p]).collect()
-        });
+        // Numbers as small as the parts are many.
+        let mut seen = std::collections::BTreeMap::new();
+        let mut number = |part: u64| {
+            let next = seen.len() as u32;
+            *seen.entry(part).or_insert(next)
+        };
+        let part = evaluation::parts(self.model.as_ref(), &x)?
+            .map(|parts| parts.into_iter().map(&mut number).collect());
+        let shown = &points[..points.len().min(2 * PICTURE_POINTS)];
+        let at = num::from_rows(shown, 2, self.params.dtype(), &self.params.device())?;
+        let landing = match shown {
+            [] => None,
+            _ => landing(self.model.as_ref(), &at, labels, &mut number)?,
+        };
         let pairs = |values: &[f64], n: usize| -> Vec<[f32; 2]> {
             values
                 .chunks_exact(2)
@@ -473,6 +490,7 @@ impl Run {
             part,
             samples: pairs(samples, PICTURE_SAMPLES),
             points: pairs(points, PICTURE_POINTS),
+            landing,
         }))
     }
 }

@@ -143,8 +143,8 @@ impl Fixture {
             models: &self.models,
             seeds: &self.seeds,
             reference: Some("normal_base"),
-            config_hash: "0123456789ab",
             command: "mdn compare experiments/rings.toml train.steps=5000",
+            config_hash: "0123456789ab",
         }
     }
 }
@@ -235,6 +235,12 @@ fn done(place: &RunDir, model: &str, seed: u64, kl: Option<f64>) {
     }
     place.write_metrics(&rows).unwrap();
     place.write_history(&history(seed, nll, 5000)).unwrap();
+    if let Some(kl) = kl {
+        let share = |i: u32| 10f64.powf(-4.0 + 0.25 * f64::from(i));
+        let mass = |a: f64| (a * (1.0 + 0.1 * wobble) + 0.2 * kl * a.powf(0.3)).min(1.0);
+        let levels: Vec<(f64, f64)> = (0..=16).map(|i| (share(i), mass(share(i)))).collect();
+        place.write_levels(&levels).unwrap();
+    }
     place.write_status(&Status::of(State::Done)).unwrap();
     settings(place, model, seed);
 }

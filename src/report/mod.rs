@@ -10,6 +10,8 @@ use crate::{Error, Result};
 
 pub mod figures;
 
+pub use figures::Format;
+
 mod bootstrap;
 pub(crate) mod digits;
 mod files;
@@ -48,7 +50,7 @@ pub struct Comparison<'a> {
     pub reference: Option<&'a str>,
     /// What the user typed: every figure says it.
     pub command: &'a str,
-    /// [`Plan::config_hash`](crate::experiment::plan::Plan::config_hash) of the experiment.
+    /// [`crate::experiment::config_hash`] of the experiment: every figure records it.
     pub config_hash: &'a str,
     /// Whether this is the whole experiment. A part of it is only printed: the files are the whole
     /// one's.
@@ -139,7 +141,7 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     })
 }
 
-/// Draws `density.png` (two-dimensional runs) and `training.png` into the run's folder.
-pub fn draw_run(place: &RunDir, command: &str) -> Result<Vec<PathBuf>> {
-    figures::draw_run(place, command)
+/// Draws `density` and `base` (two-dimensional runs), `training` and `rounds` into the run's folder.
+pub fn draw_run(place: &RunDir, command: &str, format: Format) -> Result<Vec<PathBuf>> {
+    figures::draw_run(place, command, format)
 }

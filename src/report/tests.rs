@@ -6,7 +6,7 @@ use std::path::Path;
 use super::fixture::{Fixture, RING_KL};
 use super::ranks::Ranks;
 use super::results::Results;
-use super::{compare, draw_run, pairs, prose, summary};
+use super::{compare, draw_run, pairs, prose, summary, Format};
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
@@ -147,7 +147,7 @@ fn show(fixture: &Fixture, table: &str) {
         fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
     }
     let start = std::time::Instant::now();
-    draw_run(&fixture.place("ring", "rad", 0), "mdn").unwrap();
+    draw_run(&fixture.place("ring", "rad", 0), "mdn", Format::Png).unwrap();
     println!("figures of a run: {:?}", start.elapsed());
     for (data, model, seed) in [
         ("ring", "rad", 0),
@@ -155,7 +155,13 @@ fn show(fixture: &Fixture, table: &str) {
         ("ring", "mixture_base", 3),
         ("table", "rad", 0),
     ] {
-        for file in draw_run(&fixture.place(data, model, seed), "mdn train rings.toml").unwrap() {
+        for file in draw_run(
+            &fixture.place(data, model, seed),
+            "mdn train rings.toml",
+            Format::Png,
+        )
+        .unwrap()
+        {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             fs::copy(&file, to.join(format!("{data}-{model}-{seed}-{name}"))).unwrap();
         }

@@ -128,6 +128,34 @@ pub struct Picture {
     pub samples: Vec<[f32; 2]>,
     /// Held-out points.
     pub points: Vec<[f32; 2]>,
+    /// Where they land at the base; `None` for a model without one.
+    pub landing: Option<Landing>,
+}
+
+/// Where the held-out points of a [`Picture`] land at the model's base, each through its own piece.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Landing {
+    /// z of every point.
+    pub z: Vec<[f32; 2]>,
+    /// The part of every point, numbered as in [`Picture::part`].
+    pub part: Option<Vec<u32>>,
+    /// The largest responsibility for every point, of a model with responsibilities.
+    pub share: Option<Vec<f32>>,
+    /// The mode or class that every point was drawn from, where that is known.
+    pub label: Option<Vec<u32>>,
+    /// Components of a base that is a mixture of Gaussians.
+    pub components: Option<BaseComponents>,
+}
+
+/// Components of a base of two dimensions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaseComponents {
+    /// alpha_k.
+    pub weights: Vec<f32>,
+    /// mu_k.
+    pub means: Vec<[f32; 2]>,
+    /// sigma_k along each axis.
+    pub std_devs: Vec<[f32; 2]>,
 }
 
 /// One run's place.

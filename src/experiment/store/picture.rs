@@ -10,12 +10,12 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use super::{Picture, RunDir};
+use super::{BaseComponents, Landing, Picture, RunDir};
 use crate::{Error, Result};
 
 const FILE: &str = "picture.safetensors";
 
-/// Raised when the tensors or their meaning change.
+/// Raised when the meaning of a tensor changes; new ones may be absent and raise nothing.
 const VERSION: u32 = 1;
 
 /// All of it stands under one key, because the order of several would differ between writes.
@@ -75,6 +75,33 @@ fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> {
     if let Some(part) = &picture.part {
         let bytes = part.iter().flat_map(|k| k.to_le_bytes()).collect();
         tensors.push(("part", Dtype::U32, grid, bytes));
+    }
+    let column = |v: &[u32]| v.iter().flat_map(|k| k.to_le_bytes()).collect::<Vec<u8>>();
+    if let Some(landing) = &picture.landing {
+        let Landing {
+            z,
+            part,
+            share,
+            label,
+            components,
+        } = landing;
+        tensors.push(("z", Dtype::F32, vec![z.len(), 2], pairs(z)));
+        for (name, values) in [("point_part", part), ("point_label", label)] {
+            if let Some(v) = values {
+                tensors.push((name, Dtype::U32, vec![v.len(), 1], column(v)));
+            }
+        }
+        if let Some(v) = share {
+            tensors.push(("point_share", Dtype::F32, vec![v.len(), 1], floats(v)));
+        }
+        if let Some(c) = components {
+            let k = c.weights.len();
+            let weights = floats(&c.weights);
+            tensors.push(("base_weights", Dtype::F32, vec![k, 1], weights));
+            tensors.push(("base_means", Dtype::F32, vec![k, 2], pairs(&c.means)));
+            let std_devs = pairs(&c.std_devs);
+            tensors.push(("base_std_devs", Dtype::F32, vec![k, 2], std_devs));
+        }
     }
     let views = tensors
         .iter()
@@ -146,6 +173,43 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
     };
     let has = |name: &str| tensors.names().contains(&name);
     let part = |w: Vec<[u8; 4]>| w.into_iter().map(u32::from_le_bytes).collect::<Vec<_>>();
+    let points: Vec<[f32; 2]> = pairs("points")?;
+    let n = Some(points.len());
+    let of_points = |name| {
+        let found = has(name).then(|| words(name, Dtype::U32, 1, n).map(part));
+        found.transpose()
+    };
+    let landing = if has("z") {
+        let components = if has("base_weights") {
+            let weights = floats(words("base_weights", Dtype::F32, 1, None)?);
+            let k = Some(weights.len());
+            let of_components = |name| {
+                let flat = floats(words(name, Dtype::F32, 2, k)?);
+                Ok::<_, Error>(flat.as_chunks::<2>().0.to_vec())
+            };
+            Some(BaseComponents {
+                means: of_components("base_means")?,
+                std_devs: of_components("base_std_devs")?,
+                weights,
+            })
+        } else {
+            None
+        };
+        Some(Landing {
+            z: floats(words("z", Dtype::F32, 2, n)?)
+                .as_chunks::<2>()
+                .0
+                .to_vec(),
+            part: of_points("point_part")?,
+            share: has("point_share")
+                .then(|| words("point_share", Dtype::F32, 1, n).map(floats))
+                .transpose()?,
+            label: of_points("point_label")?,
+            components,
+        })
+    } else {
+        None
+    };
     Ok(Picture {
         view: header.view,
         side,
@@ -155,7 +219,8 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
             .then(|| words("part", Dtype::U32, side, Some(side)).map(part))
             .transpose()?,
         samples: pairs("samples")?,
-        points: pairs("points")?,
+        points,
+        landing,
     })
 }
 
@@ -171,7 +236,18 @@ mod tests {
             log_q: vec![1.0, 2.0, 3.0, 4.0],
             part: Some(vec![0, 1, 7, u32::MAX]),
             samples: vec![[0.5, 0.25]; 3],
-            points: vec![],
+            points: vec![[1.0, 2.0], [3.0, -4.0]],
+            landing: Some(Landing {
+                z: vec![[0.5, 0.0], [f32::INFINITY, 1.0]],
+                part: Some(vec![7, 0]),
+                share: Some(vec![0.5, 1.0]),
+                label: Some(vec![1, 1]),
+                components: Some(BaseComponents {
+                    weights: vec![0.25, 0.5, 0.25],
+                    means: vec![[0.0, 1.0]; 3],
+                    std_devs: vec![[1.0, 2.0]; 3],
+                }),
+            }),
         }
     }
 
@@ -183,9 +259,21 @@ mod tests {
         let bare = Picture {
             log_p: None,
             part: None,
+            landing: None,
             ..picture()
         };
-        for p in [picture(), bare] {
+        let landing = picture().landing.map(|l| Landing {
+            part: None,
+            share: None,
+            label: None,
+            components: None,
+            ..l
+        });
+        let landed = Picture {
+            landing,
+            ..picture()
+        };
+        for p in [picture(), bare, landed] {
             let first = fs::read(run.write_picture(&p).unwrap()).unwrap();
             assert_eq!(run.read_picture().unwrap(), Some(p.clone()));
             assert_eq!(fs::read(run.write_picture(&p).unwrap()).unwrap(), first);
@@ -203,6 +291,11 @@ mod tests {
         let mut short = picture();
         short.log_q.pop();
         assert!(run.write_picture(&short).is_err());
+        let mut astray = picture();
+        astray.points.pop();
+        run.write_picture(&astray).unwrap();
+        let text = run.read_picture().unwrap_err().to_string();
+        assert!(text.contains("`z`: expected"), "{text}");
         let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
         let other = safetensors::serialize([("x", view)], None).unwrap();
         for bytes in [

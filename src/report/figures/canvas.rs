@@ -1,4 +1,5 @@
-//! Drawing in pixels of the finished figure, three times as fine while drawing.
+//! Drawing in pixels of the finished figure, three times as fine while drawing; the shapes are kept
+//! beside the pixels, for SVG.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +9,7 @@ use plotters::style::{Color, FontTransform, RGBColor, TextStyle};
 use rayon::prelude::*;
 
 use super::font::{self, drawable, Type};
+use super::shapes::{image_cells, Item};
 pub use super::shapes::{Align, Ink, Point, Rect};
 use crate::{Error, Result};
 
@@ -22,6 +24,7 @@ pub struct Canvas {
     fine: Vec<u8>,
     fault: Option<String>,
     lacking: BTreeSet<char>,
+    items: Vec<Item>,
 }
 
 /// A finished picture, RGB row by row from the top.
@@ -51,7 +54,17 @@ impl Canvas {
             fine: vec![255; 3 * width * height * FINE * FINE],
             fault: None,
             lacking: BTreeSet::new(),
+            items: Vec::new(),
         })
+    }
+
+    /// Everything drawn so far, in order.
+    pub(super) fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    pub(super) fn keep(&mut self, item: Item) {
+        self.items.push(item);
     }
 
     /// Width and height in pixels.
@@ -90,6 +103,10 @@ impl Canvas {
 
     /// The area within `corners`.
     pub fn fill(&mut self, corners: &[Point], ink: Ink) {
+        self.keep(Item::Fill {
+            corners: corners.to_vec(),
+            ink,
+        });
         let f = FINE as f64;
         let corners = corners
             .iter()
@@ -106,11 +123,35 @@ impl Canvas {
 
     /// White again.
     pub fn blank(&mut self, area: &Rect) {
-        self.image(area, |_| |_| [255; 3]);
+        let (l, t, r, b) = (area.x, area.y, area.right(), area.bottom());
+        self.keep(Item::Fill {
+            corners: vec![(l, t), (r, t), (r, b), (l, b)],
+            ink: Ink::full([255; 3]),
+        });
+        self.colour_pixels(area, |_| |_| [255; 3]);
     }
 
     /// The colours that `colour(v)(u)` gives for 0 <= u, v < 1, u to the right and v upwards.
     pub fn image<C: Fn(f64) -> [u8; 3]>(&mut self, area: &Rect, colour: impl Fn(f64) -> C + Sync) {
+        let (columns, rows) = (image_cells(area.w), image_cells(area.h));
+        let mut rgb = Vec::with_capacity(columns * rows);
+        for j in 0..rows {
+            let along = colour(1.0 - (j as f64 + 0.5) / rows as f64);
+            rgb.extend((0..columns).map(|i| along((i as f64 + 0.5) / columns as f64)));
+        }
+        self.keep(Item::Image {
+            area: *area,
+            columns,
+            rgb,
+        });
+        self.colour_pixels(area, colour);
+    }
+
+    fn colour_pixels<C: Fn(f64) -> [u8; 3]>(
+        &mut self,
+        area: &Rect,
+        colour: impl Fn(f64) -> C + Sync,
+    ) {
         let (columns, rows) = self.span(area);
         let (w, h) = (columns.len() as f64, rows.len() as f64);
         let across = 3 * self.width * FINE;
@@ -141,6 +182,14 @@ impl Canvas {
         let drawable = drawable(text);
         let replaced = text.chars().zip(drawable.chars()).filter(|(a, b)| a != b);
         self.lacking.extend(replaced.map(|(a, _)| a));
+        self.keep(Item::Text {
+            text: drawable.clone(),
+            face,
+            rgb,
+            at,
+            align,
+            up,
+        });
         let font = face.font(f);
         let size = font.get_size();
         let h_pos = match align {

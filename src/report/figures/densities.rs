@@ -2,65 +2,25 @@
 //! logarithms, where bridges between modes show, and the parts of models that have them. Where
 //! the truth is unknown, held-out points on the logarithms stand for it.
 
-use super::axes::{number, power_of_ten, signs, ticks};
-use super::canvas::{Canvas, Ink};
+use super::axes::{number, power_of_ten, ticks};
+use super::canvas::Ink;
 use super::density::{MOST_POINTS, MOST_SAMPLES};
 use super::grid::Grid;
-use super::panels::{colour_bar, common_top, grids, Map, Panel, DECADES, SHARES_NOTE};
+use super::panels::{colour_bar, common_top, grids, Map, DECADES, SHARES_NOTE};
 use super::parts::Parts;
-use super::style::{count, heading, strip, BLUE, HEAD, MARGIN, NOTE, ORANGE, STRIP};
+use super::sheet::Sheet;
+use super::shown::Shown;
+use super::style::{count, strip, BLUE, NOTE, ORANGE};
 use super::{DataPage, Drawn};
-use crate::experiment::store::Picture;
-use crate::report::digits;
-use crate::report::results::Run;
 use crate::Result;
 
 const GAP: f64 = 26.0;
-const LEFT: f64 = 46.0;
 const POINTS_ON_DARK: [u8; 3] = [0x56, 0xd4, 0xe9];
 const BAR: f64 = 106.0;
-const BELOW: f64 = 46.0;
-/// The title needs this much, however few the models.
-const LEAST_WIDTH: f64 = 960.0;
-
-/// A model's run that stands for all its seeds.
-struct Shown {
-    title: String,
-    note: String,
-    picture: Picture,
-    grid: Grid,
-}
-
-/// A sheet with columns for the target and the models.
-struct Sheet {
-    canvas: Canvas,
-    side: f64,
-    letter: usize,
-    y: f64,
-}
-
-impl Sheet {
-    fn panel(&mut self, column: usize, head: (&str, &str), view: [(f64, f64); 2]) -> Panel {
-        let x = MARGIN + LEFT + column as f64 * (self.side + GAP);
-        let panel = Panel::new(x, self.y + HEAD, self.side, view);
-        let at = (x, self.y + HEAD);
-        heading(&mut self.canvas, self.letter, head.0, head.1, at, self.side);
-        self.letter += 1;
-        panel.axes(&mut self.canvas, column == 0);
-        panel
-    }
-
-    fn next_row(&mut self) {
-        self.y += HEAD + self.side + BELOW;
-    }
-}
 
 /// `None` where no finished run of the data set has a picture.
 pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
-    let mut shown = Vec::new();
-    for model in page.results.what.models {
-        shown.extend(representative(page, model)?);
-    }
+    let shown = &page.shown;
     let Some(first) = shown.first() else {
         return Ok(None);
     };
@@ -68,32 +28,15 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let target = shown.iter().find_map(|s| grids(&s.picture).0);
     let with_parts = shown.iter().any(|s| s.picture.part.is_some());
     let columns = shown.len() + usize::from(target.is_some());
-    let side = ((1900.0 - 2.0 * MARGIN - LEFT - BAR) / columns as f64 - GAP)
-        .clamp(200.0, if columns == 1 { 700.0 } else { 400.0 });
     let rows = 2 + usize::from(with_parts);
-    let panels = 2.0 * MARGIN + LEFT + BAR + columns as f64 * (side + GAP) - GAP;
-    let width = panels.max(LEAST_WIDTH);
-    let height = STRIP + rows as f64 * (HEAD + side + BELOW) + 10.0;
-    let mut sheet = Sheet {
-        canvas: Canvas::new(width, height)?,
-        side,
-        letter: 0,
-        y: STRIP,
-    };
+    let mut sheet = Sheet::new(columns, rows, GAP, BAR)?;
     let beside = match (target.is_some(), points.is_empty()) {
         (true, _) => "target and ",
         (false, false) => "data and ",
         (false, true) => "",
     };
     let title = format!("{}: {beside}{}", page.data, count(shown.len(), "model"));
-    let which = match page.results.what.seeds.len() {
-        1 => String::new(),
-        _ => format!(
-            "; shown is the seed with the median {}",
-            page.headline_name()
-        ),
-    };
-    let facts = format!("{}{which}; {SHARES_NOTE}", page.seeds());
+    let facts = format!("{}; {SHARES_NOTE}", page.which());
     strip(&mut sheet.canvas, &title, page.results.what.command, &facts);
 
     let map = Map::viridis();
@@ -120,53 +63,18 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         }
     }
     sheet.next_row();
-    log_row(&mut sheet, target.as_ref(), &shown, top);
+    log_row(&mut sheet, target.as_ref(), shown, top);
     if with_parts {
         sheet.next_row();
         if target.is_some() {
             draw_points(&mut sheet, view, &points);
         }
-        parts_row(&mut sheet, &shown, first);
+        parts_row(&mut sheet, shown, first);
     }
     Ok(Some(Drawn {
         stem: format!("densities-{}", page.data),
         title,
         canvas: sheet.canvas,
-    }))
-}
-
-/// The seed of the model whose headline metric is the median, the lower one of two.
-fn representative(page: &DataPage<'_>, model: &str) -> Result<Option<Shown>> {
-    let mut done: Vec<(f64, &Run)> = Vec::new();
-    for run in page.results.of(page.data, model).filter(|r| r.is_done()) {
-        let score = page.headline.and_then(|m| run.value(m));
-        done.push((score.unwrap_or(f64::INFINITY), run));
-    }
-    done.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let Some((score, run)) = done.get(done.len().saturating_sub(1) / 2) else {
-        return Ok(None);
-    };
-    let Some(picture) = run.place.read_picture()? else {
-        return Ok(None);
-    };
-    let Some(grid) = grids(&picture).1 else {
-        return Ok(None);
-    };
-    let value = page
-        .headline
-        .filter(|_| score.is_finite())
-        .map_or_else(String::new, |_| {
-            format!(
-                "{} {}, ",
-                page.headline_name(),
-                signs(&digits::plain(*score))
-            )
-        });
-    Ok(Some(Shown {
-        title: model.to_owned(),
-        note: format!("{value}seed {}", run.seed),
-        picture,
-        grid,
     }))
 }
 

@@ -7,8 +7,9 @@ use plotters::style::{register_font, FontDesc, FontFamily, FontStyle};
 
 use crate::{Error, Result};
 
-static REGULAR: &[u8] = include_bytes!("../../../assets/fonts/Inter-Regular-subset.ttf");
-static SEMI_BOLD: &[u8] = include_bytes!("../../../assets/fonts/Inter-SemiBold-subset.ttf");
+pub(super) static REGULAR: &[u8] = include_bytes!("../../../assets/fonts/Inter-Regular-subset.ttf");
+pub(super) static SEMI_BOLD: &[u8] =
+    include_bytes!("../../../assets/fonts/Inter-SemiBold-subset.ttf");
 
 /// The rasteriser's size is from ascent to descent; of Inter that is 2478 units to an em of 2048.
 const SIZE_PER_EM: f64 = 2478.0 / 2048.0;

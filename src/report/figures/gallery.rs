@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::axes::number;
 use super::canvas::Canvas;
 use super::grid::Grid;
+use super::origin::Origin;
 use super::panels::{Map, Panel};
 use super::png::png_bytes;
 use super::style::{count, heading, strip, HEAD, MARGIN, STRIP};
@@ -33,8 +34,12 @@ const SHARE: f64 = 0.001;
 /// Draws them into `to`, a PNG file.
 pub fn draw_gallery(to: &Path, command: &str) -> Result<()> {
     let canvas = gallery(CELLS, command)?;
-    let about = "every two-dimensional target: log density, modes and entropy";
-    write_atomic(to, &png_bytes(&canvas.finish()?, about, command)?)
+    let origin = Origin {
+        description: "every two-dimensional target: log density, modes and entropy".to_owned(),
+        command: command.to_owned(),
+        config_hash: None,
+    };
+    write_atomic(to, &png_bytes(&canvas.finish()?, &origin)?)
 }
 
 /// With so many cells along a panel.

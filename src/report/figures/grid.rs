@@ -42,6 +42,13 @@ impl Grid {
         Some(Self { side, log, linear })
     }
 
+    /// A function of this log-density and another's in every cell; `None` where they have not as many.
+    pub fn with(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Option<Self> {
+        let pairs = self.log.iter().zip(&other.log);
+        let values: Vec<f32> = pairs.map(|(a, b)| f(*a, *b) as f32).collect();
+        (self.side == other.side).then(|| Self::new(self.side, &values))?
+    }
+
     /// The largest density.
     pub fn max(&self) -> f64 {
         self.linear.iter().copied().fold(0.0, f64::max)

@@ -4,20 +4,30 @@ use std::path::{Path, PathBuf};
 
 use super::results::Results;
 use super::study::Study;
+use crate::experiment::config_hash;
 use crate::experiment::store::{write_atomic, RunDir, StudyDir};
 use crate::{Error, Result};
 
+mod all_scores;
 mod axes;
+mod base;
 mod bias_variance;
+mod bridges;
 mod canvas;
+mod cost;
 mod curves;
 mod densities;
 mod density;
 mod entropy_bounds;
+mod errors;
 mod font;
 mod gallery;
 mod grid;
 mod labels;
+mod legend;
+mod marks;
+mod origin;
+mod outlines;
 mod pages;
 mod panels;
 mod parts;
@@ -26,8 +36,12 @@ mod ranks;
 mod rounds;
 mod scores;
 mod shapes;
+mod sheet;
+mod shown;
 mod stroke;
 mod style;
+mod svg;
+mod targets_by_models;
 #[cfg(test)]
 mod tests;
 mod training;
@@ -35,6 +49,7 @@ mod training_by_model;
 
 use canvas::Canvas;
 pub use gallery::draw_gallery;
+use origin::Origin;
 pub use pages::{ComparisonPage, DataPage, RunPage};
 
 /// A drawn figure, its file's stem and its title.
@@ -52,6 +67,8 @@ pub enum Draw {
     Data(fn(&DataPage<'_>) -> Result<Option<Drawn>>),
     /// From all runs of a comparison, into `figures/`.
     Comparison(fn(&ComparisonPage<'_>) -> Result<Option<Drawn>>),
+    /// The same, on as many sheets as it takes; the stems begin with the figure's name.
+    Pages(fn(&ComparisonPage<'_>) -> Result<Vec<Drawn>>),
     /// From a study, into its `figures/`.
     Study(fn(&Study<'_>) -> Result<Option<Canvas>>),
 }
@@ -84,6 +101,26 @@ pub const FIGURES: &[Figure] = &[
         draw: Draw::Run(rounds::draw),
     },
     Figure {
+        name: "base",
+        what: "held-out points in data space and where they land at the base, of one 2-D run",
+        draw: Draw::Run(base::draw_run),
+    },
+    Figure {
+        name: "targets-by-models",
+        what: "log densities of all 2-D targets and models",
+        draw: Draw::Pages(targets_by_models::draw),
+    },
+    Figure {
+        name: "scores",
+        what: "KL (reverse KL or constraint error on problems) of every model on all data sets",
+        draw: Draw::Pages(all_scores::draw),
+    },
+    Figure {
+        name: "cost",
+        what: "training time against KL or NLL of every model, a panel for each data set",
+        draw: Draw::Comparison(cost::draw),
+    },
+    Figure {
         name: "ranks",
         what: "mean rank of every model over the data sets, its rank on each, wins, ties and losses",
         draw: Draw::Comparison(ranks::draw),
@@ -93,6 +130,21 @@ pub const FIGURES: &[Figure] = &[
         what:
             "target and all models on one colour scale, log densities and parts, of a 2-D data set",
         draw: Draw::Data(densities::draw),
+    },
+    Figure {
+        name: "errors-<data>",
+        what: "where the log density of every model is too high and where too low, of 2-D data",
+        draw: Draw::Data(errors::draw),
+    },
+    Figure {
+        name: "base-<data>",
+        what: "where held-out points land at the base of every model, with its components",
+        draw: Draw::Data(base::draw),
+    },
+    Figure {
+        name: "bridges-<data>",
+        what: "mass of every model below density levels of the truth, against the truth's own",
+        draw: Draw::Data(bridges::draw),
     },
     Figure {
         name: "kl-<data>",
@@ -116,6 +168,17 @@ pub const FIGURES: &[Figure] = &[
     },
 ];
 
+/// Files that a figure is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Pixels.
+    Png,
+    /// Shapes, text as outlines.
+    Svg,
+    /// One of each.
+    Both,
+}
+
 /// Removes the figures of an earlier comparison: one whose runs have since failed is not drawn
 /// again, and must not stand beside a new table.
 pub fn remove_old(dir: &Path) -> Result<()> {
@@ -125,35 +188,66 @@ pub fn remove_old(dir: &Path) -> Result<()> {
     };
     for path in entries.flatten().map(|e| e.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let ours = [
-            "densities-",
-            "kl-",
-            "nll-",
-            "reverse_kl-",
-            "constraint_error-",
-            "training-",
-            "ranks.",
-        ];
-        if name.ends_with(".png") && ours.iter().any(|start| name.starts_with(start)) {
+        let stem = name.strip_suffix(".png").or(name.strip_suffix(".svg"));
+        if stem.is_some_and(is_of_comparison) {
             std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
         }
     }
     Ok(())
 }
 
+/// Whether a comparison writes a figure of this stem.
+fn is_of_comparison(stem: &str) -> bool {
+    let headline = ["nll-", "reverse_kl-", "constraint_error-"];
+    headline.iter().any(|start| stem.starts_with(start))
+        || FIGURES.iter().any(|figure| match figure.draw {
+            Draw::Run(_) | Draw::Study(_) => false,
+            Draw::Data(_) => stem.starts_with(figure.name.trim_end_matches("<data>")),
+            Draw::Comparison(_) => stem == figure.name,
+            Draw::Pages(_) => stem.starts_with(figure.name),
+        })
+}
+
+/// Writes a figure as `<stem>.png`, `<stem>.svg` or both.
+fn write(canvas: Canvas, stem: &Path, format: Format, origin: &Origin) -> Result<Vec<PathBuf>> {
+    let path = |suffix: &str| {
+        let mut name = stem.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let svg = match format {
+        Format::Png => None,
+        Format::Svg | Format::Both => Some(svg::svg_bytes(&canvas, origin)?),
+    };
+    let mut files = Vec::new();
+    if format != Format::Svg {
+        files.push(path(".png"));
+        write_atomic(&files[0], &png::png_bytes(&canvas.finish()?, origin)?)?;
+    }
+    if let Some(bytes) = svg {
+        files.push(path(".svg"));
+        write_atomic(&path(".svg"), &bytes)?;
+    }
+    Ok(files)
+}
+
 /// Draws the figures of one run into its folder and says which files it wrote.
-pub fn draw_run(place: &RunDir, command: &str) -> Result<Vec<PathBuf>> {
+pub fn draw_run(place: &RunDir, command: &str, format: Format) -> Result<Vec<PathBuf>> {
     let page = RunPage::read(place, command)?;
+    let settings = std::fs::read_to_string(place.path("config.toml"));
+    let config_hash = settings.ok().map(|text| config_hash(&text));
     let mut files = Vec::new();
     for figure in FIGURES {
         let Draw::Run(draw) = figure.draw else {
             continue;
         };
         if let Some(canvas) = draw(&page)? {
-            let path = place.path(&format!("{}.png", figure.name));
-            let about = format!("{}: {}", page.title(), figure.what);
-            write_atomic(&path, &png::png_bytes(&canvas.finish()?, &about, command)?)?;
-            files.push(path);
+            let origin = Origin {
+                description: format!("{}: {}", page.title(), figure.what),
+                command: command.to_owned(),
+                config_hash: config_hash.clone(),
+            };
+            files.extend(write(canvas, &place.path(figure.name), format, &origin)?);
         }
     }
     Ok(files)
@@ -161,67 +255,63 @@ pub fn draw_run(place: &RunDir, command: &str) -> Result<Vec<PathBuf>> {
 
 /// Draws the figures of a study into its folder `figures/`.
 pub fn draw_study(study: &Study<'_>, place: &StudyDir) -> Result<Vec<PathBuf>> {
+    let settings = std::fs::read_to_string(place.path("config.toml"));
+    let config_hash = settings.ok().map(|text| config_hash(&text));
     let mut files = Vec::new();
     for figure in FIGURES {
         let Draw::Study(draw) = figure.draw else {
             continue;
         };
-        let path = place.path("figures").join(format!("{}.png", figure.name));
-        match draw(study)? {
-            Some(canvas) => {
-                let about = format!("{}: {}", study.name, figure.what);
-                write_atomic(
-                    &path,
-                    &png::png_bytes(&canvas.finish()?, &about, study.command)?,
-                )?;
-                files.push(path);
-            }
-            None if path.exists() => {
+        let stem = place.path("figures").join(figure.name);
+        if let Some(canvas) = draw(study)? {
+            let origin = Origin {
+                description: format!("{}: {}", study.name, figure.what),
+                command: study.command.to_owned(),
+                config_hash: config_hash.clone(),
+            };
+            files.extend(write(canvas, &stem, Format::Both, &origin)?);
+            continue;
+        }
+        for path in ["png", "svg"].map(|suffix| stem.with_extension(suffix)) {
+            if path.exists() {
                 std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
             }
-            None => {}
         }
     }
     Ok(files)
 }
 
-/// Draws the figures of a comparison and of each of its data sets into `figures/`.
+/// Draws the figures of a comparison into `figures/`: those over all data sets, then those of each.
 pub fn draw_comparison(results: &Results<'_>) -> Result<Vec<PathBuf>> {
     let what = results.what;
     let mut files = Vec::new();
-    let mut write = |drawn: Drawn, figure: &Figure| -> Result<()> {
-        let Drawn {
-            stem,
-            title,
-            canvas,
-        } = drawn;
-        let path = what.dir.join("figures").join(format!("{stem}.png"));
-        let about = format!("{title}: {}", figure.what);
-        let bytes = png::png_bytes(&canvas.finish()?, &about, what.command)?;
-        write_atomic(&path, &bytes)?;
-        files.push(path);
-        Ok(())
+    let mut keep = |drawn: Drawn, figure: &Figure| {
+        let stem = what.dir.join("figures").join(&drawn.stem);
+        let origin = Origin {
+            description: format!("{}: {}", drawn.title, figure.what),
+            command: what.command.to_owned(),
+            config_hash: Some(what.config_hash.to_owned()),
+        };
+        files.extend(write(drawn.canvas, &stem, Format::Both, &origin)?);
+        Ok::<(), Error>(())
     };
+    let page = ComparisonPage { results };
     for figure in FIGURES {
-        if let Draw::Comparison(draw) = figure.draw {
-            if let Some(drawn) = draw(&ComparisonPage { results })? {
-                write(drawn, figure)?;
+        match figure.draw {
+            Draw::Comparison(draw) => draw(&page)?.map_or(Ok(()), |d| keep(d, figure))?,
+            Draw::Pages(draw) => {
+                for drawn in draw(&page)? {
+                    keep(drawn, figure)?;
+                }
             }
+            Draw::Run(_) | Draw::Data(_) | Draw::Study(_) => {}
         }
     }
     for data in what.data {
-        let headline = results.headline(data);
-        let page = DataPage {
-            results,
-            data,
-            headline,
-        };
+        let page = DataPage::read(results, data)?;
         for figure in FIGURES {
-            let Draw::Data(draw) = figure.draw else {
-                continue;
-            };
-            if let Some(drawn) = draw(&page)? {
-                write(drawn, figure)?;
+            if let Draw::Data(draw) = figure.draw {
+                draw(&page)?.map_or(Ok(()), |d| keep(d, figure))?;
             }
         }
     }

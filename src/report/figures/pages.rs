@@ -1,7 +1,8 @@
-//! What figures are drawn from: one run, or all runs on one data set.
+//! What figures are drawn from: one run, all runs on one data set, or all runs.
 
 use std::path::Path;
 
+use super::shown::Shown;
 use crate::experiment::store::{HistoryRow, Picture, Round, RunDir, State};
 use crate::report::results::{Results, Run};
 use crate::Result;
@@ -20,11 +21,14 @@ pub struct DataPage<'a> {
     pub(super) results: &'a Results<'a>,
     pub(super) data: &'a str,
     pub(super) headline: Option<&'static str>,
+    /// A run of every model, for two-dimensional data.
+    pub(super) shown: Vec<Shown>,
 }
 
 /// What a figure of a whole comparison is drawn from.
 pub struct ComparisonPage<'a> {
-    pub(super) results: &'a Results<'a>,
+    /// Its runs.
+    pub results: &'a Results<'a>,
 }
 
 impl<'a> RunPage<'a> {
@@ -112,10 +116,32 @@ impl<'a> RunPage<'a> {
     }
 }
 
-impl DataPage<'_> {
+impl<'a> DataPage<'a> {
+    /// Reads the pictures of the runs that stand for their models.
+    pub fn read(results: &'a Results<'a>, data: &'a str) -> Result<Self> {
+        Ok(Self {
+            results,
+            data,
+            headline: results.headline(data),
+            shown: Shown::all(results, data)?,
+        })
+    }
+
     /// `5 seeds`
     pub(super) fn seeds(&self) -> String {
         super::style::count(self.results.what.seeds.len(), "seed")
+    }
+
+    /// `5 seeds; shown is the seed with the median KL`
+    pub(super) fn which(&self) -> String {
+        match self.results.what.seeds.len() {
+            1 => self.seeds(),
+            _ => format!(
+                "{}; shown is the seed with the median {}",
+                self.seeds(),
+                self.headline_name()
+            ),
+        }
     }
 
     /// What the validation loss is called.
@@ -128,11 +154,16 @@ impl DataPage<'_> {
 
     /// How the headline metric is called in a figure.
     pub(super) fn headline_name(&self) -> &'static str {
-        match self.headline {
-            Some("nll") => "NLL",
-            Some("reverse_kl") => "reverse KL",
-            Some("constraint_error") => "constraint error",
-            _ => "KL",
-        }
+        self.headline.map_or("KL", metric_name)
+    }
+}
+
+/// How a headline metric is called in a figure.
+pub(super) fn metric_name(metric: &str) -> &'static str {
+    match metric {
+        "nll" => "NLL",
+        "reverse_kl" => "reverse KL",
+        "constraint_error" => "constraint error",
+        _ => "KL",
     }
 }

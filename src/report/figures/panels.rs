@@ -19,6 +19,12 @@ pub const DECADES: i32 = 8;
 /// Nats below a model's highest density at which its parts have faded.
 const FADED: f64 = 12.0;
 
+/// Nats at which maps of errors end.
+pub const ERROR_NATS: f64 = 2.0;
+
+/// Share of the truth's highest density below which errors fade; a tenth of it has faded.
+const FAINT: f64 = 1e-3;
+
 /// Pixels across a border between parts.
 const BORDER: f64 = 1.4;
 
@@ -34,6 +40,11 @@ impl Map {
     /// For logarithms of densities.
     pub fn magma() -> Self {
         Self::of(colorous::MAGMA)
+    }
+
+    /// For log q - log p: red where q is too low, blue where it is too high.
+    pub fn errors() -> Self {
+        Self::of(colorous::RED_BLUE)
     }
 
     fn of(gradient: colorous::Gradient) -> Self {
@@ -93,14 +104,36 @@ impl Panel {
         });
     }
 
+    /// log q - log p to [`ERROR_NATS`] on either side, faded where neither density matters. A line
+    /// is around what is too low by a nat, which print without colours could not tell from too high.
+    pub fn errors(&self, canvas: &mut Canvas, target: &Grid, model: &Grid, map: &Map) {
+        let faint = target.log_max() + FAINT.ln();
+        let error = |p: f64, q: f64| {
+            let strength = (1.0 + (p.max(q) - faint) / std::f64::consts::LN_10).clamp(0.0, 1.0);
+            strength * (q - p).clamp(-ERROR_NATS, ERROR_NATS)
+        };
+        canvas.image(&self.0.area, |v| {
+            let (p, q) = (target.log_density(v), model.log_density(v));
+            move |u| map.at(0.5 + 0.5 * error(p(u), q(u)) / ERROR_NATS)
+        });
+        if let Some(field) = target.with(model, error) {
+            self.lines(canvas, &field, -1.0, 1.1, Ink([0x22; 3], 0.8));
+        }
+        self.0.border(canvas);
+    }
+
     fn contours(&self, canvas: &mut Canvas, grid: &Grid) {
-        let area = self.0.area;
         for level in grid.levels(&SHARES) {
-            for line in grid.lines(level) {
-                let at = |(u, v): &(f64, f64)| (area.x + u * area.w, area.bottom() - v * area.h);
-                let path: Vec<_> = line.iter().map(at).collect();
-                canvas.stroke(&path, 1.25, Ink([255; 3], 0.75), Some(area));
-            }
+            self.lines(canvas, grid, level, 1.25, Ink([255; 3], 0.75));
+        }
+    }
+
+    fn lines(&self, canvas: &mut Canvas, grid: &Grid, level: f64, width: f64, ink: Ink) {
+        let area = self.0.area;
+        for line in grid.lines(level) {
+            let at = |(u, v): &(f64, f64)| (area.x + u * area.w, area.bottom() - v * area.h);
+            let path: Vec<_> = line.iter().map(at).collect();
+            canvas.stroke(&path, width, ink, Some(area));
         }
     }
 

@@ -17,6 +17,11 @@ const LIGHT: [[u8; 3]; 8] = [
     [0xaa, 0xaa, 0x00],
 ];
 
+/// The colour of the `i`-th of some classes.
+pub fn class_colour(i: u32) -> [u8; 3] {
+    LIGHT[i as usize % LIGHT.len()]
+}
+
 const BORDER: [u8; 3] = [0x2b, 0x31, 0x3c];
 
 /// Colours for the parts of a grid.
@@ -25,7 +30,8 @@ pub struct Parts<'a> {
     part: &'a [u32],
     /// Of every cell.
     colours: Vec<[u8; 3]>,
-    count: usize,
+    /// Of every part.
+    by_part: BTreeMap<u32, [u8; 3]>,
 }
 
 impl<'a> Parts<'a> {
@@ -59,13 +65,19 @@ impl<'a> Parts<'a> {
             side,
             part,
             colours: part.iter().map(|p| LIGHT[chosen[p]]).collect(),
-            count: chosen.len(),
+            by_part: chosen.iter().map(|(p, k)| (*p, LIGHT[*k])).collect(),
         })
     }
 
     /// How many parts are in view.
     pub fn count(&self) -> usize {
-        self.count
+        self.by_part.len()
+    }
+
+    /// The colour of a part; of one that is not in view, one that follows from its number.
+    pub fn of(&self, part: u32) -> [u8; 3] {
+        let known = self.by_part.get(&part).copied();
+        known.unwrap_or(LIGHT[mixed(part)])
     }
 
     /// The colour at 0 <= u, v < 1, between white and full by `strength`; borders are `border` of

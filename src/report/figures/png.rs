@@ -1,16 +1,22 @@
 //! Pictures as PNG bytes that say where they came from.
 
-use png::{BitDepth, ColorType, Encoder, PixelDimensions, Unit};
+use std::collections::BTreeMap;
+
+use png::{BitDepth, ColorType, Compression, Encoder, PixelDimensions, Unit};
 
 use super::canvas::Image;
+use super::origin::Origin;
 use crate::{Error, Result};
 
 /// 200 dots an inch, in dots a metre.
 const DOTS_PER_METRE: u32 = 7874;
 
-/// The PNG, with the chunks `Software`, `Description` and `Command`.
-pub fn png_bytes(image: &Image, description: &str, command: &str) -> Result<Vec<u8>> {
-    let fault = |e: png::EncodingError| Error::failed(format!("could not encode PNG: {e}"));
+fn fault(e: png::EncodingError) -> Error {
+    Error::failed(format!("could not encode PNG: {e}"))
+}
+
+/// The PNG, with a text chunk for each of the origin's entries.
+pub fn png_bytes(image: &Image, origin: &Origin) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, image.width as u32, image.height as u32);
     encoder.set_color(ColorType::Rgb);
@@ -20,12 +26,7 @@ pub fn png_bytes(image: &Image, description: &str, command: &str) -> Result<Vec<
         yppu: DOTS_PER_METRE,
         unit: Unit::Meter,
     }));
-    let version = concat!("mdn ", env!("CARGO_PKG_VERSION"));
-    for (key, text) in [
-        ("Software", version),
-        ("Description", description),
-        ("Command", command),
-    ] {
+    for (key, text) in origin.entries() {
         let (key, text) = (key.to_owned(), text.to_owned());
         // The plain text chunk is the one most programs show; it holds Latin-1 only.
         if text.chars().all(|c| u32::from(c) < 256) {
@@ -36,6 +37,44 @@ pub fn png_bytes(image: &Image, description: &str, command: &str) -> Result<Vec<
     }
     let mut writer = encoder.write_header().map_err(fault)?;
     writer.write_image_data(&image.rgb).map_err(fault)?;
+    writer.finish().map_err(fault)?;
+    Ok(bytes)
+}
+
+/// A PNG of `columns` cells across and nothing but its colours, one byte a cell where they are few:
+/// what an SVG embeds.
+pub fn bare_png(columns: usize, cells: &[[u8; 3]]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let rows = cells.len() / columns.max(1);
+    let mut encoder = Encoder::new(&mut bytes, columns as u32, rows as u32);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::High);
+    let colours: BTreeMap<[u8; 3], u8> = {
+        let mut all: BTreeMap<[u8; 3], u8> = BTreeMap::new();
+        for cell in cells {
+            all.insert(*cell, 0);
+            if all.len() > 256 {
+                break;
+            }
+        }
+        for (i, index) in all.values_mut().enumerate() {
+            *index = i as u8;
+        }
+        all
+    };
+    let data: Vec<u8> = if colours.len() > 256 {
+        encoder.set_color(ColorType::Rgb);
+        cells.as_flattened().to_vec()
+    } else {
+        encoder.set_color(ColorType::Indexed);
+        let palette: Vec<[u8; 3]> = colours.keys().copied().collect();
+        encoder.set_palette(palette.into_flattened());
+        // Differences of palette indices mean nothing: filters only spoil them.
+        encoder.set_filter(png::Filter::NoFilter);
+        cells.iter().map(|cell| colours[cell]).collect()
+    };
+    let mut writer = encoder.write_header().map_err(fault)?;
+    writer.write_image_data(&data).map_err(fault)?;
     writer.finish().map_err(fault)?;
     Ok(bytes)
 }

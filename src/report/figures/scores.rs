@@ -2,7 +2,7 @@
 
 use super::axes::{log_ticks, signs, ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Rect};
-use super::style::{model_colour, strip, AXIS, DARK, GREY, LABEL, NAME, NOTE, STRIP};
+use super::style::{model_colour, name_colour, strip, AXIS, DARK, GREY, LABEL, NAME, NOTE, STRIP};
 use super::{DataPage, Drawn};
 use crate::report::digits;
 use crate::report::interval::Spread;
@@ -14,6 +14,7 @@ const DOT: f64 = 4.6;
 struct Score<'a> {
     model: &'a str,
     colour: [u8; 3],
+    ink: [u8; 3],
     values: Vec<f64>,
     mark: String,
 }
@@ -134,6 +135,7 @@ fn score<'a>(page: &DataPage<'a>, metric: &str, i: usize, model: &'a str) -> Sco
     Score {
         model,
         colour: model_colour(i),
+        ink: name_colour(i),
         values: values.filter(|v| v.is_finite()).collect(),
         mark,
     }
@@ -142,7 +144,7 @@ fn score<'a>(page: &DataPage<'a>, metric: &str, i: usize, model: &'a str) -> Sco
 fn draw_row(canvas: &mut Canvas, frame: &Frame, s: &Score<'_>, y: f64, scale: &dyn Fn(f64) -> f64) {
     let left = frame.area.x - 22.0;
     let name = NAME.squeeze(s.model, left - 30.0);
-    canvas.text(&name, NAME, s.colour, (left, y + 2.0), Align::Right);
+    canvas.text(&name, NAME, s.ink, (left, y + 2.0), Align::Right);
     let mark = NOTE.cut(&s.mark, left - 30.0);
     canvas.text(&mark, NOTE, GREY, (left, y + 24.0), Align::Right);
     let Some(spread) = Spread::of(&s.values) else {

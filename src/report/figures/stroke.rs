@@ -2,7 +2,7 @@
 //! blended twice; here every fine pixel knows how far from the line it is.
 
 use super::canvas::{Canvas, FINE};
-use super::shapes::{Ink, Point, Rect};
+use super::shapes::{Ink, Item, Point, Rect};
 
 /// Fine pixels along the sides of what is drawn at once.
 const TILE: usize = 64;
@@ -51,6 +51,12 @@ impl Canvas {
         if path.iter().any(|p| !p.0.is_finite() || !p.1.is_finite()) {
             return;
         }
+        self.keep(Item::Line {
+            path: path.to_vec(),
+            width,
+            ink,
+            within,
+        });
         let columns = limits(&mut path.iter().map(|p| p.0), &columns);
         let rows = limits(&mut path.iter().map(|p| p.1), &rows);
         let dot = [first, first];

@@ -38,6 +38,9 @@ pub const STRIP: f64 = 106.0;
 /// Height of a panel's title with its note.
 pub const HEAD: f64 = 58.0;
 
+/// Colours before the first comes again.
+pub const COLOURS: usize = MODELS.len();
+
 /// Colours that stay apart for colour-blind eyes (Okabe and Ito 2008), the palest left out.
 const MODELS: [[u8; 3]; 7] = [
     BLUE,
@@ -52,6 +55,21 @@ const MODELS: [[u8; 3]; 7] = [
 /// The colour of the `i`-th model of an experiment.
 pub fn model_colour(i: usize) -> [u8; 3] {
     MODELS[i % MODELS.len()]
+}
+
+/// The same as writing: as dark as white paper needs for reading (contrast 4.5, WCAG 2.2).
+pub fn name_colour(i: usize) -> [u8; 3] {
+    let linear = |c: u8| match f64::from(c) / 255.0 {
+        v if v <= 0.04045 => v / 12.92,
+        v => ((v + 0.055) / 1.055).powf(2.4),
+    };
+    let luminance =
+        |c: [u8; 3]| 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+    let mut rgb = model_colour(i);
+    while 1.05 / (luminance(rgb) + 0.05) < 4.5 {
+        rgb = rgb.map(|c| (f64::from(c) * 0.97) as u8);
+    }
+    rgb
 }
 
 /// The title in bold and below it, in grey, `facts` and what made the figure.

@@ -12,6 +12,7 @@ fn every_figure_is_drawn_and_every_sign_in_it_is_in_the_font() {
     let dir = fixture.experiment();
     let what = fixture.comparison(&dir);
     let results = Results::read(&what).unwrap();
+    let whole = ComparisonPage { results: &results };
     let mut faults = Vec::new();
     for figure in FIGURES {
         let canvas = match figure.draw {
@@ -24,18 +25,11 @@ fn every_figure_is_drawn_and_every_sign_in_it_is_in_the_font() {
                 draw(&RunPage::read(&place, what.command).unwrap()).unwrap()
             }
             Draw::Data(draw) => {
-                let (results, data, headline) = (&results, "ring", Some("kl"));
-                let page = DataPage {
-                    results,
-                    data,
-                    headline,
-                };
+                let page = DataPage::read(&results, "ring").unwrap();
                 draw(&page).unwrap().map(|d| d.canvas)
             }
-            Draw::Comparison(draw) => {
-                let results = &results;
-                draw(&ComparisonPage { results }).unwrap().map(|d| d.canvas)
-            }
+            Draw::Comparison(draw) => draw(&whole).unwrap().map(|d| d.canvas),
+            Draw::Pages(draw) => draw(&whole).unwrap().pop().map(|d| d.canvas),
             Draw::Study(draw) => draw(&crate::report::study::fixture::study()).unwrap(),
         };
         match canvas {
@@ -67,26 +61,54 @@ fn the_same_runs_give_the_same_bytes() {
         .iter()
         .map(|(f, _)| f.strip_prefix(&dir).unwrap().display().to_string())
         .collect();
-    assert_eq!(
-        names,
-        [
-            "runs.csv",
-            "summary.csv",
-            "pairs.csv",
-            "ranks.csv",
-            "summary.md",
-            "report.html",
-            "figures/ranks.png",
-            "figures/densities-ring.png",
-            "figures/kl-ring.png",
-            "figures/training-ring.png",
-            "figures/kl-cloud.png",
-            "figures/training-cloud.png",
-            "figures/densities-table.png",
-            "figures/nll-table.png",
-            "figures/training-table.png",
-        ]
-    );
+    let mut expected = vec![
+        "runs.csv".to_owned(),
+        "summary.csv".to_owned(),
+        "pairs.csv".to_owned(),
+        "ranks.csv".to_owned(),
+        "summary.md".to_owned(),
+        "report.html".to_owned(),
+    ];
+    for stem in [
+        "targets-by-models",
+        "scores",
+        "cost",
+        "ranks",
+        "densities-ring",
+        "errors-ring",
+        "base-ring",
+        "bridges-ring",
+        "kl-ring",
+        "training-ring",
+        "bridges-cloud",
+        "kl-cloud",
+        "training-cloud",
+        "densities-table",
+        "base-table",
+        "nll-table",
+        "training-table",
+    ] {
+        expected.extend(["png", "svg"].map(|suffix| format!("figures/{stem}.{suffix}")));
+    }
+    assert_eq!(names, expected);
+    for (file, bytes) in first.iter().filter(|f| !f.0.ends_with("report.html")) {
+        assert!(
+            bytes.len() < 1_500_000,
+            "{}: {}",
+            file.display(),
+            bytes.len()
+        );
+    }
+    // Of runs that are no more there is no figure, and what is not a figure stays.
+    let folder = dir.join("figures");
+    fs::write(folder.join("notes.png"), "mine").unwrap();
+    remove_old(&dir).unwrap();
+    let left: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
+    assert_eq!(left, ["notes.png"]);
     assert!(first.iter().all(|(_, b)| b.len() > 500));
     assert!(
         first == bytes(),
@@ -98,10 +120,28 @@ fn the_same_runs_give_the_same_bytes() {
 fn a_figure_says_where_it_comes_from() {
     let fixture = Fixture::new();
     let place = fixture.place("ring", "rad", 0);
-    let files = draw_run(&place, "mdn train énorme.toml → x").unwrap();
+    let command = "mdn train énorme.toml → x";
+    place.write("config.toml", b"abc").unwrap();
+    let drawn = draw_run(&place, command, Format::Svg).unwrap();
+    assert_eq!(drawn[0], place.path("density.svg"));
+    let svg = fs::read_to_string(&drawn[0]).unwrap();
+    for part in [
+        concat!("Software: mdn ", env!("CARGO_PKG_VERSION"), "\n"),
+        "<title>ring: rad, seed 0: target density",
+        "Command: mdn train énorme.toml → x\n",
+        "Configuration: ba7816bf8f01\n",
+        "aria-label=\"Parts of the model\"",
+    ] {
+        assert!(svg.contains(part), "{part}");
+    }
+    let files = draw_run(&place, command, Format::Png).unwrap();
     assert_eq!(
         files,
-        [place.path("density.png"), place.path("training.png")]
+        [
+            place.path("density.png"),
+            place.path("training.png"),
+            place.path("base.png")
+        ]
     );
     for file in files {
         let bytes = fs::read(&file).unwrap();
@@ -109,7 +149,7 @@ fn a_figure_says_where_it_comes_from() {
             .read_info()
             .unwrap();
         let info = reader.info();
-        assert!((1300..=2100).contains(&info.width), "{}", info.width);
+        assert!((900..=2100).contains(&info.width), "{}", info.width);
         assert!(info.pixel_dims.is_some());
         let texts = &info.uncompressed_latin1_text;
         let text = |key: &str| {
@@ -125,10 +165,10 @@ fn a_figure_says_where_it_comes_from() {
         assert!(text("Description")
             .unwrap()
             .starts_with("ring: rad, seed 0: "));
-        let command = info.utf8_text[0].get_text().unwrap();
-        assert_eq!(command, "mdn train énorme.toml → x");
+        assert_eq!(text("Configuration"), Some("ba7816bf8f01"));
+        assert_eq!(info.utf8_text[0].get_text().unwrap(), command);
     }
-    let cloud = draw_run(&fixture.place("cloud", "rad", 0), "mdn").unwrap();
+    let cloud = draw_run(&fixture.place("cloud", "rad", 0), "mdn", Format::Png).unwrap();
     assert_eq!(cloud, [] as [std::path::PathBuf; 0]);
 }
 
@@ -170,10 +210,6 @@ fn the_critical_difference_is_drawn_where_there_is_one() {
         .chunks_exact(3)
         .filter(|p| p.iter().zip(shade).all(|(a, b)| a.abs_diff(b) <= 2));
     assert!(shaded.count() > 300, "no shade");
-    if let Some(to) = std::env::var_os("MDN_SHOW") {
-        let bytes = png::png_bytes(&image, "ranks", what.command).unwrap();
-        fs::write(Path::new(&to).join("ranks-of-six.png"), bytes).unwrap();
-    }
     let what = crate::report::Comparison {
         data: &fixture.data[..1],
         ..what

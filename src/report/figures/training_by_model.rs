@@ -3,7 +3,8 @@
 use super::axes::Frame;
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
 use super::curves::{between, range, spread_out};
-use super::style::{count, model_colour, strip, NAME, STRIP};
+use super::marks::line;
+use super::style::{count, model_colour, name_colour, strip, NAME, STRIP};
 use super::training::draw_axes;
 use super::{DataPage, Drawn};
 use crate::experiment::store::Split;
@@ -12,7 +13,7 @@ use crate::Result;
 
 struct Curve<'a> {
     model: &'a str,
-    colour: [u8; 3],
+    index: usize,
     mean: Vec<Point>,
     low: Vec<Point>,
     high: Vec<Point>,
@@ -78,12 +79,12 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         let band: Vec<Point> = around.map(|p| frame.at(p.0, p.1)).collect();
         let band = between(&band, area.y, area.bottom());
         if band.len() > 2 {
-            canvas.fill(&band, Ink(c.colour, faint));
+            canvas.fill(&band, Ink(model_colour(c.index), faint));
         }
     }
     for c in &curves {
         let path: Vec<Point> = c.mean.iter().map(|p| frame.at(p.0, p.1)).collect();
-        canvas.stroke(&path, 2.6, Ink::full(c.colour), Some(area));
+        line(&mut canvas, c.index, &path, 2.6, Some(area));
     }
     let wanted: Vec<f64> = curves
         .iter()
@@ -95,7 +96,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         canvas.text(
             &name,
             NAME,
-            c.colour,
+            name_colour(c.index),
             (area.right() + 12.0, y + 6.0),
             Align::Left,
         );
@@ -139,7 +140,7 @@ fn curve<'a>(page: &DataPage<'a>, i: usize, model: &'a str) -> Result<Option<Cur
     }
     Ok((!mean.is_empty()).then_some(Curve {
         model,
-        colour: model_colour(i),
+        index: i,
         mean,
         low,
         high,

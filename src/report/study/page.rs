@@ -49,7 +49,10 @@ pub fn page(study: &Study<'_>, figures: &[PathBuf]) -> String {
     relaxed(&mut out, study);
     entropies(&mut out, study);
     gradients(&mut out, study);
-    for figure in figures {
+    for figure in figures
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "png"))
+    {
         let name = figure.file_name().unwrap_or_default().to_string_lossy();
         let _ = write!(out, "\n![{name}](figures/{name})\n");
     }

@@ -84,7 +84,9 @@ fn a_study_is_reported_from_its_files_with_the_same_bytes() {
         [
             "summary.md",
             "figures/entropy-bounds.png",
-            "figures/gradients.png"
+            "figures/entropy-bounds.svg",
+            "figures/gradients.png",
+            "figures/gradients.svg"
         ]
     );
     let bytes = || -> Vec<Vec<u8>> {
