@@ -181,16 +181,19 @@ impl Config {
         }
         self.check_reference()?;
         self.search.check(self).map_err(|e| e.below("search"))?;
-        self.check_trials()
+        // What is in a file is seen when it has been found.
+        let synthetic = |data: &&DataSpec| !matches!(data, DataSpec::File(_));
+        let data = self.data.values().filter(synthetic).map(DataSpec::check);
+        let problems = self.problems.values().map(ProblemSpec::check);
+        let dims = data
+            .chain(problems)
+            .collect::<std::result::Result<_, _>>()?;
+        self.check_trials(dims)
     }
 
-    /// Whether every trial of every model can start, and has a size within the budget.
-    fn check_trials(&self) -> std::result::Result<(), BadValue> {
-        let data = self.data.values().map(DataSpec::check);
-        let problems = self.problems.values().map(ProblemSpec::check);
-        let mut dims = data
-            .chain(problems)
-            .collect::<std::result::Result<Vec<_>, _>>()?;
+    /// Whether every trial of every model can start, and has a size within the budget on data of
+    /// these dimensions.
+    fn check_trials(&self, mut dims: Vec<usize>) -> std::result::Result<(), BadValue> {
         dims.sort_unstable();
         dims.dedup();
         for (name, model) in &self.models {

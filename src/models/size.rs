@@ -83,9 +83,15 @@ impl ModelSpec {
     }
 
     /// Trainable numbers of the model over `dim` coordinates, from the shapes alone; `None` where
-    /// the points decide: K by silhouette.
+    /// the points decide: K by silhouette, or a model that is fitted as it is built.
     pub fn parameters(&self, dim: usize) -> Result<Option<usize>> {
-        if matches!(self, Self::Clusters(ClustersSpec { clusters: None, .. })) {
+        let by_points = matches!(
+            self,
+            Self::Clusters(ClustersSpec { clusters: None, .. })
+                | Self::GaussianMixture(_)
+                | Self::KernelDensity(_)
+        );
+        if by_points {
             return Ok(None);
         }
         let params = Params::shapes();

@@ -32,11 +32,13 @@ impl Config {
     /// are refused.
     pub(super) fn settle_files(&mut self) -> Result<(), BadValue> {
         let mut fewest: Option<usize> = None;
+        let mut dims = Vec::new();
         for (name, data) in &mut self.data {
             let found = data
                 .settle()
                 .map_err(|e| e.below(&format!("data.{name}")))?;
             if let Some(found) = found {
+                dims.push(found.columns.len());
                 fewest = Some(fewest.map_or(found.train, |n| n.min(found.train)));
             }
         }
@@ -47,7 +49,7 @@ impl Config {
                 check_start(model, &short).map_err(|e| e.below(&format!("models.{name}")))?;
             }
         }
-        Ok(())
+        self.check_trials(dims)
     }
 
     /// A file has no fresh points.
