@@ -170,8 +170,8 @@ fn a_bad_file_is_refused_with_its_line() {
         ),
         (
             "ring = {",
-            "rings = {",
-            "bad.toml:16: data.ring: unknown choice `rings` (did you mean `ring`?)",
+            "riing = {",
+            "bad.toml:16: data.ring: unknown choice `riing` (did you mean `ring`?)",
         ),
         (
             "[models.rad.rad]",
