@@ -7,7 +7,7 @@ use super::provenance::Provenance;
 use super::ranks::Ranks;
 use super::results::{Results, Run};
 use super::summary::{best, Row};
-use super::{digits, prose, table};
+use super::{digits, figures, prose, table};
 
 /// What the page is made from.
 pub struct Contents<'a> {
@@ -46,16 +46,13 @@ pub fn page(on: &Contents<'_>) -> String {
         );
         out.push_str(&differences(on.results, data, &rows));
         out.push_str(&notes(on.results, data, &rows));
-        out.push_str(&pictures(on.figures, &|name| shows(name, data)));
+        out.push_str(&pictures(on.figures, &|name| {
+            figures::is_of_data(name, data)
+        }));
     }
     out.push_str(&failures(on));
     out.push_str(&made(on));
     out
-}
-
-/// Whether a figure's name ends with that of the data set.
-fn shows(figure: &str, data: &str) -> bool {
-    figure.ends_with(&format!("-{data}.png"))
 }
 
 fn pictures(figures: &[String], wanted: &dyn Fn(&str) -> bool) -> String {
@@ -63,7 +60,8 @@ fn pictures(figures: &[String], wanted: &dyn Fn(&str) -> bool) -> String {
         .iter()
         .filter(|f| f.ends_with(".png") && wanted(f))
         .fold(String::new(), |mut out, name| {
-            let _ = write!(out, "\n![{name}](figures/{name})\n");
+            let caption = figures::caption(name);
+            let _ = write!(out, "\n![{caption}](figures/{name})\n");
             out
         })
 }
@@ -82,7 +80,7 @@ fn overview(on: &Contents<'_>) -> String {
         }
     }
     out.push_str(&pictures(on.figures, &|name| {
-        !data.iter().any(|d| shows(name, d))
+        !data.iter().any(|d| figures::is_of_data(name, d))
     }));
     out
 }

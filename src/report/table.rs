@@ -17,11 +17,11 @@ const WIDTH: usize = 120;
 const ON_DATA: [&str; 13] = [
     "kl",
     "nll",
+    "bridge_mass",
+    "mode_tv",
     "reverse_kl",
     "tv",
-    "mode_tv",
     "modes_covered",
-    "bridge_mass",
     "forward_ess",
     "ess",
     "nmi",

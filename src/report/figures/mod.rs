@@ -196,16 +196,42 @@ pub fn remove_old(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Beginnings that stand for `kl-` where the headline is another metric.
+const HEADLINE: [&str; 3] = ["nll-", "reverse_kl-", "constraint_error-"];
+
 /// Whether a comparison writes a figure of this stem.
 fn is_of_comparison(stem: &str) -> bool {
-    let headline = ["nll-", "reverse_kl-", "constraint_error-"];
-    headline.iter().any(|start| stem.starts_with(start))
-        || FIGURES.iter().any(|figure| match figure.draw {
-            Draw::Run(_) | Draw::Study(_) => false,
-            Draw::Data(_) => stem.starts_with(figure.name.trim_end_matches("<data>")),
-            Draw::Comparison(_) => stem == figure.name,
-            Draw::Pages(_) => stem.starts_with(figure.name),
+    of_comparison(stem).is_some()
+}
+
+/// The figure of a comparison that has this stem.
+fn of_comparison(stem: &str) -> Option<&'static Figure> {
+    let is_headline = HEADLINE.iter().any(|start| stem.starts_with(start));
+    FIGURES.iter().find(|figure| match figure.draw {
+        Draw::Run(_) | Draw::Study(_) => false,
+        Draw::Data(_) if figure.name == "kl-<data>" && is_headline => true,
+        Draw::Data(_) => stem.starts_with(figure.name.trim_end_matches("<data>")),
+        Draw::Comparison(_) => stem == figure.name,
+        Draw::Pages(_) => stem.starts_with(figure.name),
+    })
+}
+
+/// Whether a comparison's figure of this file name is that of one data set.
+pub fn is_of_data(name: &str, data: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let Some(start) = stem.strip_suffix(data) else {
+        return false;
+    };
+    HEADLINE.contains(&start)
+        || FIGURES.iter().any(|figure| {
+            matches!(figure.draw, Draw::Data(_)) && figure.name.trim_end_matches("<data>") == start
         })
+}
+
+/// What a comparison's figure of this file name shows.
+pub fn caption(name: &str) -> &'static str {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    of_comparison(stem).map_or("", |figure| figure.what)
 }
 
 /// Writes a figure as `<stem>.png`, `<stem>.svg` or both.

@@ -219,3 +219,18 @@ fn the_critical_difference_is_drawn_where_there_is_one() {
         .unwrap()
         .is_none());
 }
+
+#[test]
+fn a_figure_belongs_to_the_data_set_that_its_name_ends_with() {
+    for (name, data, of) in [
+        ("kl-ring.png", "ring", true),
+        ("nll-ring.svg", "ring", true),
+        ("kl-big-ring.png", "ring", false),
+        ("kl-big-ring.png", "big-ring", true),
+        ("targets-by-models.png", "models", false),
+    ] {
+        assert_eq!(is_of_data(name, data), of, "{name} of {data}");
+    }
+    assert!(caption("base-ring.png").contains("base"));
+    assert_eq!(caption("notes.png"), "");
+}
