@@ -5,27 +5,21 @@ use std::time::{Instant, SystemTime};
 
 use candle_core::{DType, Tensor};
 
-use super::landing::landing;
 use super::plan::RunSpec;
-use super::store::{Environment, MetricRow, Picture, RunDir, State, Status};
-use super::trials;
-use super::weights;
-use super::Compute;
-use crate::data::{log_densities, DataSet, Split};
-use crate::metrics::evaluation::{self, Against, Measured};
-use crate::metrics::{view, Cost, Evaluation, Metric, Outcome, METRICS};
+use super::store::{Environment, RunDir, State, Status};
+use super::{trials, Compute};
+use crate::data::{DataSet, Split};
 use crate::models::supported::Supported;
-use crate::models::{log_q, Model};
+use crate::models::Model;
 use crate::nn::Params;
-use crate::num;
 use crate::objectives::Objective;
 use crate::rng::Rng;
-use crate::train::{self, Curves, HistoryRow, Points, Progress, Training};
+use crate::train::{Points, Progress, Training};
 use crate::{Error, Result};
+use rounding::check_single;
 
-const PICTURE_SAMPLES: usize = 4000;
-const PICTURE_POINTS: usize = 1000;
-const PICTURE_SIDE: usize = 300;
+mod record;
+mod rounding;
 
 /// Files that a run writes and that a new one of the same place removes first.
 const OUTPUTS: [&str; 20] = [
@@ -174,48 +168,6 @@ fn settled(spec: &RunSpec, params: &Params, points: Option<&Tensor>) -> Result<R
     Ok(settled)
 }
 
-/// Refuses data that single precision cannot hold: where the truth's log-density at the rounded
-/// points is another than at the points themselves (by a hundredth of a nat in the mean), the model
-/// would fit the rounding, and every metric with it.
-fn check_single(data: &dyn DataSet, points: &Tensor) -> Result<()> {
-    let exact = num::to_vec(points)?;
-    let rounded: Vec<f64> = exact.iter().map(|v| f64::from(*v as f32)).collect();
-    let Some(truth) = data.truth() else {
-        return check_single_columns(&exact, &rounded, data.dim());
-    };
-    let log_p = log_densities(truth, &exact, data.dim());
-    let log_r = log_densities(truth, &rounded, data.dim());
-    let off = log_p.iter().zip(&log_r).map(|(p, r)| (p - r).abs());
-    let off = off.sum::<f64>() / log_p.len() as f64;
-    if off < 0.01 {
-        return Ok(());
-    }
-    Err(Error::failed(format!(
-        "expected data that single precision can hold; got modes so narrow for their place that \
-         rounding changes log p by {off:.2e} nats a point (try train.precision=f64)"
-    )))
-}
-
-/// The same where no truth is known: rounding must be small beside the spread of each coordinate.
-fn check_single_columns(exact: &[f64], rounded: &[f64], dim: usize) -> Result<()> {
-    let n = (exact.len() / dim) as f64;
-    for d in 0..dim {
-        let column = || exact.iter().skip(d).step_by(dim);
-        let mean = column().sum::<f64>() / n;
-        let spread = (column().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
-        let off = column().zip(rounded.iter().skip(d).step_by(dim));
-        let off = off.map(|(v, r)| (v - r).abs()).fold(0.0, f64::max);
-        if !(off <= 1e-3 * spread) {
-            return Err(Error::failed(format!(
-                "expected data that single precision can hold; got a coordinate ({d}, from 0) of \
-                 mean {mean:.3e} and standard deviation {spread:.3e} that rounding moves by \
-                 {off:.1e} (try train.precision=f64)"
-            )));
-        }
-    }
-    Ok(())
-}
-
 impl Run {
     /// Draws the points and builds the model.
     pub fn new(spec: &RunSpec, compute: &Compute) -> Result<Self> {
@@ -328,202 +280,6 @@ impl Run {
             None => "plain".to_owned(),
         }
     }
-
-    /// Writes down how training went and, where it did not diverge, measures the model:
-    /// the one place where test points are drawn.
-    pub(super) fn record(
-        &self,
-        place: &RunDir,
-        trained: &Curves,
-        search_seconds: Option<f64>,
-    ) -> Result<Status> {
-        if let Some(found) = self.spec.task.file_record()? {
-            let text = toml::to_string(&found);
-            let text = text.map_err(|e| Error::failed(format!("data.toml: {e}")))?;
-            place.write("data.toml", text.as_bytes())?;
-        }
-        place.write_history(&trained.history)?;
-        if !trained.rounds.is_empty() {
-            place.write_rounds(&trained.rounds)?;
-        }
-        let file = weights::to_bytes(&self.params.snapshot()?, trained.best_step)?;
-        place.write("model.safetensors", &file)?;
-        if let Some(reason) = &trained.diverged {
-            return Ok(Status::because(State::Diverged, reason));
-        }
-        self.measure(place, trained, search_seconds)?;
-        Ok(Status::of(State::Done))
-    }
-
-    /// Validation loss plus the mean of log p on the same points: KL(p || q) without the noise of the
-    /// entropy. `None` where the loss is another one or p is not known.
-    fn validation_kl(&self, trained: &Curves) -> Result<Option<Vec<(usize, f64)>>> {
-        let truth = self.law.as_ref().and_then(|law| law.truth());
-        let (Some(truth), Some(points)) = (truth, &self.validation) else {
-            return Ok(None);
-        };
-        if !self.objective.is_mean_log_prob() {
-            return Ok(None);
-        }
-        let log_p = log_densities(truth, &num::to_vec(points)?, self.model.dim());
-        let mean = log_p.iter().sum::<f64>() / log_p.len() as f64;
-        let of_validation = |r: &&HistoryRow| r.split == train::Split::Validation;
-        let rows = trained.history.iter().filter(of_validation);
-        Ok(Some(rows.map(|r| (r.step, r.loss + mean)).collect()))
-    }
-
-    fn measure(&self, place: &RunDir, trained: &Curves, search_seconds: Option<f64>) -> Result<()> {
-        let rng = self.rng.fork("evaluation");
-        let cost = Cost {
-            parameters: self.model.parameters(self.params.count()),
-            steps: trained.steps,
-            // A model that takes no steps has done its work before.
-            seconds: trained.seconds
-                + match self.model.phases().is_empty() {
-                    true => self.build_seconds,
-                    false => 0.0,
-                },
-            search_seconds,
-            multiply_adds: self.params.multiply_adds(),
-            validation_kl: self.validation_kl(trained)?,
-        };
-        let constraints = self.spec.task.constraints()?;
-        let against = Against {
-            law: self.law.as_deref(),
-            has_data: self.spec.task.has_data(),
-            constraints: constraints.as_ref().map(|(t, m)| (t, m.as_slice())),
-            points: self.spec.evaluation.points,
-            side: self.spec.evaluation.grid,
-            dtype: self.params.dtype(),
-            device: self.params.device(),
-        };
-        let Measured {
-            mut evaluation,
-            points,
-            samples,
-        } = evaluation::evaluate(self.model.as_ref(), &against, cost, &rng)?;
-        if let (Some(moments), Some((_, last))) = (&mut evaluation.moments, trained.rounds.last()) {
-            moments.multipliers = last.against_exact();
-        }
-        if evaluation.own_log_p.is_none() {
-            evaluation.own_log_p = self.spec.task.solution_log_p(&samples)?;
-        }
-        let rows = |costs: bool| -> Vec<MetricRow> {
-            METRICS
-                .iter()
-                .filter(|m| m.is_cost == costs)
-                .map(|m| row(m, &evaluation))
-                .collect()
-        };
-        place.write_metrics(&rows(false))?;
-        if let Some(known) = &evaluation.known {
-            let found = &known.of_samples.all;
-            place.write_modes(&known.weights, found, evaluation.samples)?;
-            place.write_levels(&known.bridge_curve())?;
-        }
-        // Apart from the metrics, which are the same bytes on every repetition.
-        let mut costs = rows(true);
-        if let Some(by) = ended_by_the_clock(&self.spec) {
-            let seconds = costs.iter_mut().filter(|r| r.metric == "seconds");
-            seconds.for_each(|row| row.note.clone_from(&by));
-        }
-        place.write_costs(&costs)?;
-        let labels = evaluation.labels.as_deref();
-        if let Some(picture) = self.picture(&points, &samples, labels)? {
-            place.write_picture(&picture)?;
-        }
-        Ok(())
-    }
-
-    fn picture(
-        &self,
-        points: &[f64],
-        samples: &[f64],
-        labels: Option<&[u32]>,
-    ) -> Result<Option<Picture>> {
-        let view = match &self.law {
-            Some(law) => law.view(),
-            None if self.model.dim() == 2 => view::view_of(samples),
-            None => None,
-        };
-        let Some(view) = view else {
-            return Ok(None);
-        };
-        // The data's own view with a margin, whatever the model does outside: all models of a data
-        // set are shown on the same axes.
-        let view = view.map(|(low, high)| {
-            let margin = 0.05 * (high - low);
-            (low - margin, high + margin)
-        });
-        let side = self.spec.evaluation.grid.min(PICTURE_SIDE);
-        let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
-        let rows = view::grid_rows(view, side);
-        let truth = self.law.as_ref().and_then(|law| law.truth());
-        let log_p = truth.map(|truth| single(&log_densities(truth, &rows, 2)));
-        let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;
-        // Numbers as small as the parts are many.
-        let mut seen = std::collections::BTreeMap::new();
-        let mut number = |part: u64| {
-            let next = seen.len() as u32;
-            *seen.entry(part).or_insert(next)
-        };
-        let part = evaluation::parts(self.model.as_ref(), &x)?
-            .map(|parts| parts.into_iter().map(&mut number).collect());
-        let shown = &points[..points.len().min(2 * PICTURE_POINTS)];
-        let at = num::from_rows(shown, 2, self.params.dtype(), &self.params.device())?;
-        let landing = match shown {
-            [] => None,
-            _ => landing(self.model.as_ref(), &at, labels, &mut number)?,
-        };
-        let pairs = |values: &[f64], n: usize| -> Vec<[f32; 2]> {
-            values
-                .chunks_exact(2)
-                .take(n)
-                .map(|p| [p[0] as f32, p[1] as f32])
-                .collect()
-        };
-        Ok(Some(Picture {
-            view,
-            side,
-            log_p,
-            log_q: single(&log_q(self.model.as_ref(), &x)?),
-            part,
-            samples: pairs(samples, PICTURE_SAMPLES),
-            points: pairs(points, PICTURE_POINTS),
-            landing,
-        }))
-    }
-}
-
-fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
-    let mut row = MetricRow {
-        metric: metric.name.to_owned(),
-        unit: metric.unit.to_owned(),
-        better: metric.better.to_string(),
-        value: None,
-        std_err: None,
-        n: 0,
-        non_finite: 0,
-        note: String::new(),
-    };
-    match (metric.evaluate)(on) {
-        Outcome::NotApplicable { why, non_finite } => {
-            row.note = why.to_owned();
-            row.non_finite = non_finite;
-        }
-        Outcome::Value {
-            value,
-            std_err,
-            n,
-            non_finite,
-        } => {
-            row.value = Some(value);
-            row.std_err = std_err;
-            row.n = n;
-            row.non_finite = non_finite;
-        }
-    }
-    row
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use super::*;
 use crate::data::DataSpec;
 use crate::experiment::{EvaluationSpec, Task};
 use crate::models::ModelSpec;
+use crate::num;
 use crate::train::TrainSpec;
 use candle_core::Device;
 

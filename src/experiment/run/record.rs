@@ -1,0 +1,215 @@
+//! What a run leaves behind: curves, weights, metrics and the picture that figures are drawn from.
+
+use super::{ended_by_the_clock, Run};
+use crate::data::log_densities;
+use crate::experiment::landing::landing;
+use crate::experiment::store::{MetricRow, Picture, RunDir, State, Status};
+use crate::experiment::weights;
+use crate::metrics::evaluation::{self, Against, Measured};
+use crate::metrics::{view, Cost, Evaluation, Metric, Outcome, METRICS};
+use crate::models::log_q;
+use crate::num;
+use crate::train::{Curves, HistoryRow, Split};
+use crate::{Error, Result};
+
+const PICTURE_SAMPLES: usize = 4000;
+const PICTURE_POINTS: usize = 1000;
+const PICTURE_SIDE: usize = 300;
+
+impl Run {
+    /// Writes down how training went and, where it did not diverge, measures the model:
+    /// the one place where test points are drawn.
+    pub(in crate::experiment) fn record(
+        &self,
+        place: &RunDir,
+        trained: &Curves,
+        search_seconds: Option<f64>,
+    ) -> Result<Status> {
+        if let Some(found) = self.spec.task.file_record()? {
+            let text = toml::to_string(&found);
+            let text = text.map_err(|e| Error::failed(format!("data.toml: {e}")))?;
+            place.write("data.toml", text.as_bytes())?;
+        }
+        place.write_history(&trained.history)?;
+        if !trained.rounds.is_empty() {
+            place.write_rounds(&trained.rounds)?;
+        }
+        let file = weights::to_bytes(&self.params.snapshot()?, trained.best_step)?;
+        place.write("model.safetensors", &file)?;
+        if let Some(reason) = &trained.diverged {
+            return Ok(Status::because(State::Diverged, reason));
+        }
+        self.measure(place, trained, search_seconds)?;
+        Ok(Status::of(State::Done))
+    }
+
+    /// Validation loss plus the mean of log p on the same points: KL(p || q) without the noise of the
+    /// entropy. `None` where the loss is another one or p is not known.
+    fn validation_kl(&self, trained: &Curves) -> Result<Option<Vec<(usize, f64)>>> {
+        let truth = self.law.as_ref().and_then(|law| law.truth());
+        let (Some(truth), Some(points)) = (truth, &self.validation) else {
+            return Ok(None);
+        };
+        if !self.objective.is_mean_log_prob() {
+            return Ok(None);
+        }
+        let log_p = log_densities(truth, &num::to_vec(points)?, self.model.dim());
+        let mean = log_p.iter().sum::<f64>() / log_p.len() as f64;
+        let of_validation = |r: &&HistoryRow| r.split == Split::Validation;
+        let rows = trained.history.iter().filter(of_validation);
+        Ok(Some(rows.map(|r| (r.step, r.loss + mean)).collect()))
+    }
+
+    fn measure(&self, place: &RunDir, trained: &Curves, search_seconds: Option<f64>) -> Result<()> {
+        let rng = self.rng.fork("evaluation");
+        let cost = Cost {
+            parameters: self.model.parameters(self.params.count()),
+            steps: trained.steps,
+            // A model that takes no steps has done its work before.
+            seconds: trained.seconds
+                + match self.model.phases().is_empty() {
+                    true => self.build_seconds,
+                    false => 0.0,
+                },
+            search_seconds,
+            multiply_adds: self.params.multiply_adds(),
+            validation_kl: self.validation_kl(trained)?,
+        };
+        let constraints = self.spec.task.constraints()?;
+        let against = Against {
+            law: self.law.as_deref(),
+            has_data: self.spec.task.has_data(),
+            constraints: constraints.as_ref().map(|(t, m)| (t, m.as_slice())),
+            points: self.spec.evaluation.points,
+            side: self.spec.evaluation.grid,
+            dtype: self.params.dtype(),
+            device: self.params.device(),
+        };
+        let Measured {
+            mut evaluation,
+            points,
+            samples,
+        } = evaluation::evaluate(self.model.as_ref(), &against, cost, &rng)?;
+        if let (Some(moments), Some((_, last))) = (&mut evaluation.moments, trained.rounds.last()) {
+            moments.multipliers = last.against_exact();
+        }
+        if evaluation.own_log_p.is_none() {
+            evaluation.own_log_p = self.spec.task.solution_log_p(&samples)?;
+        }
+        let rows = |costs: bool| -> Vec<MetricRow> {
+            METRICS
+                .iter()
+                .filter(|m| m.is_cost == costs)
+                .map(|m| row(m, &evaluation))
+                .collect()
+        };
+        place.write_metrics(&rows(false))?;
+        if let Some(known) = &evaluation.known {
+            let found = &known.of_samples.all;
+            place.write_modes(&known.weights, found, evaluation.samples)?;
+            place.write_levels(&known.bridge_curve())?;
+        }
+        // Apart from the metrics, which are the same bytes on every repetition.
+        let mut costs = rows(true);
+        if let Some(by) = ended_by_the_clock(&self.spec) {
+            let seconds = costs.iter_mut().filter(|r| r.metric == "seconds");
+            seconds.for_each(|row| row.note.clone_from(&by));
+        }
+        place.write_costs(&costs)?;
+        let labels = evaluation.labels.as_deref();
+        if let Some(picture) = self.picture(&points, &samples, labels)? {
+            place.write_picture(&picture)?;
+        }
+        Ok(())
+    }
+
+    fn picture(
+        &self,
+        points: &[f64],
+        samples: &[f64],
+        labels: Option<&[u32]>,
+    ) -> Result<Option<Picture>> {
+        let view = match &self.law {
+            Some(law) => law.view(),
+            None if self.model.dim() == 2 => view::view_of(samples),
+            None => None,
+        };
+        let Some(view) = view else {
+            return Ok(None);
+        };
+        // The data's own view with a margin, whatever the model does outside: all models of a data
+        // set are shown on the same axes.
+        let view = view.map(|(low, high)| {
+            let margin = 0.05 * (high - low);
+            (low - margin, high + margin)
+        });
+        let side = self.spec.evaluation.grid.min(PICTURE_SIDE);
+        let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
+        let rows = view::grid_rows(view, side);
+        let truth = self.law.as_ref().and_then(|law| law.truth());
+        let log_p = truth.map(|truth| single(&log_densities(truth, &rows, 2)));
+        let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;
+        // Numbers as small as the parts are many.
+        let mut seen = std::collections::BTreeMap::new();
+        let mut number = |part: u64| {
+            let next = seen.len() as u32;
+            *seen.entry(part).or_insert(next)
+        };
+        let part = evaluation::parts(self.model.as_ref(), &x)?
+            .map(|parts| parts.into_iter().map(&mut number).collect());
+        let shown = &points[..points.len().min(2 * PICTURE_POINTS)];
+        let at = num::from_rows(shown, 2, self.params.dtype(), &self.params.device())?;
+        let landing = match shown {
+            [] => None,
+            _ => landing(self.model.as_ref(), &at, labels, &mut number)?,
+        };
+        let pairs = |values: &[f64], n: usize| -> Vec<[f32; 2]> {
+            values
+                .chunks_exact(2)
+                .take(n)
+                .map(|p| [p[0] as f32, p[1] as f32])
+                .collect()
+        };
+        Ok(Some(Picture {
+            view,
+            side,
+            log_p,
+            log_q: single(&log_q(self.model.as_ref(), &x)?),
+            part,
+            samples: pairs(samples, PICTURE_SAMPLES),
+            points: pairs(points, PICTURE_POINTS),
+            landing,
+        }))
+    }
+}
+
+fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
+    let mut row = MetricRow {
+        metric: metric.name.to_owned(),
+        unit: metric.unit.to_owned(),
+        better: metric.better.to_string(),
+        value: None,
+        std_err: None,
+        n: 0,
+        non_finite: 0,
+        note: String::new(),
+    };
+    match (metric.evaluate)(on) {
+        Outcome::NotApplicable { why, non_finite } => {
+            row.note = why.to_owned();
+            row.non_finite = non_finite;
+        }
+        Outcome::Value {
+            value,
+            std_err,
+            n,
+            non_finite,
+        } => {
+            row.value = Some(value);
+            row.std_err = std_err;
+            row.n = n;
+            row.non_finite = non_finite;
+        }
+    }
+    row
+}
