@@ -11,18 +11,21 @@ use serde_json::{json, Value};
 
 use super::results::Results;
 use super::summary::{best, Row};
-use super::{digits, table};
+use super::{digits, figures, table};
 use crate::metrics::{Better, METRICS};
 use crate::{Error, Result};
 
 const PAGE: &str = include_str!("../../assets/report/page.html");
 const STYLE: &str = include_str!("../../assets/report/style.css");
+/// Bytes of pictures that a page may hold as they are.
+const MOST: u64 = 16 << 20;
+
 const SCRIPT: &str = include_str!("../../assets/report/script.js");
 
 /// The page `text` (Markdown, as [`super::page::page`] writes it) with its pictures, which are
 /// looked up below `dir`, inside, and a table of any metric that the reader chooses.
 pub fn html(results: &Results<'_>, rows: &[Row], text: &str, dir: &Path) -> Result<String> {
-    let (body, headings) = body(text, dir)?;
+    let (body, headings) = body(text, dir, shrinking(text, dir)?)?;
     let mut contents = String::from("<ul>\n");
     let extra = ("every-metric".to_owned(), "Every metric".to_owned());
     for (id, name) in headings.iter().chain([&extra]) {
@@ -69,8 +72,26 @@ fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// Markdown as HTML, and the identifier and text of every second-level heading.
-fn body(text: &str, dir: &Path) -> Result<(String, Vec<(String, String)>)> {
+/// How many times smaller, each way, the pictures of a page must be to weigh no more than [`MOST`]: a
+/// page that is all of a large comparison would otherwise be slow to open.
+fn shrinking(text: &str, dir: &Path) -> Result<usize> {
+    let mut total = 0;
+    for event in Parser::new(text) {
+        if let Event::Start(Tag::Image { dest_url, .. }) = event {
+            let path = dir.join(&*dest_url);
+            let about = fs::metadata(&path).map_err(Error::io(&path, "could not read"))?;
+            total += about.len();
+        }
+    }
+    Ok(match total {
+        0..=MOST => 1,
+        _ => 2,
+    })
+}
+
+/// Markdown as HTML, with pictures `factor` times smaller each way, and the identifier and text of
+/// every second-level heading.
+fn body(text: &str, dir: &Path, factor: usize) -> Result<(String, Vec<(String, String)>)> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
     let mut events: Vec<Event<'_>> = Vec::new();
     let mut headings: Vec<(String, String)> = Vec::new();
@@ -80,7 +101,7 @@ fn body(text: &str, dir: &Path) -> Result<(String, Vec<(String, String)>)> {
         if let Some((path, alt)) = &mut image {
             match event {
                 Event::End(TagEnd::Image) => {
-                    let figure = figure(&dir.join(&*path), alt)?;
+                    let figure = figure(&dir.join(&*path), alt, factor)?;
                     image = None;
                     events.push(Event::InlineHtml(figure.into()));
                 }
@@ -143,8 +164,11 @@ fn body(text: &str, dir: &Path) -> Result<(String, Vec<(String, String)>)> {
     Ok((out, headings))
 }
 
-fn figure(path: &Path, alt: &str) -> Result<String> {
-    let bytes = fs::read(path).map_err(Error::io(path, "could not read"))?;
+fn figure(path: &Path, alt: &str, factor: usize) -> Result<String> {
+    let mut bytes = fs::read(path).map_err(Error::io(path, "could not read"))?;
+    if factor > 1 {
+        bytes = figures::smaller(&bytes, factor)?;
+    }
     let alt = escape(alt);
     Ok(format!(
         "<figure><img loading=\"lazy\" alt=\"{alt}\" src=\"data:image/png;base64,{}\">\
@@ -254,12 +278,12 @@ mod tests {
     #[test]
     fn text_of_a_record_is_not_markup() {
         let dir = Path::new("nowhere");
-        let (body, headings) = body("## a<b>\n\n<script>x()</script> & `<i>`\n", dir).unwrap();
+        let (body, headings) = body("## a<b>\n\n<script>x()</script> & `<i>`\n", dir, 1).unwrap();
         assert!(
             !body.contains("<script>") && !body.contains("<i>"),
             "{body}"
         );
         assert_eq!(headings.len(), 1);
-        assert!(figure(Path::new("nowhere/x.png"), "x").is_err());
+        assert!(figure(Path::new("nowhere/x.png"), "x", 1).is_err());
     }
 }

@@ -270,7 +270,7 @@ pub fn over(results: &Results<'_>) -> String {
         [] | [_] => "One seed: no interval.".to_owned(),
         seeds => format!(
             "± half the 95 % Student-t interval of the mean over the seeds that are done (of {}), each \
-             with its own points and start.",
+             with its own start\nand, of data that are not a file, its own points.",
             seeds.len()
         ),
     };

@@ -51,6 +51,7 @@ use canvas::Canvas;
 pub use gallery::draw_gallery;
 use origin::Origin;
 pub use pages::{ComparisonPage, DataPage, RunPage};
+pub use png::smaller;
 
 /// A drawn figure, its file's stem and its title.
 pub struct Drawn {

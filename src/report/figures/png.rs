@@ -1,6 +1,7 @@
 //! Pictures as PNG bytes that say where they came from.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Compression, Encoder, PixelDimensions, Unit};
 
@@ -39,6 +40,41 @@ pub fn png_bytes(image: &Image, origin: &Origin) -> Result<Vec<u8>> {
     writer.write_image_data(&image.rgb).map_err(fault)?;
     writer.finish().map_err(fault)?;
     Ok(bytes)
+}
+
+/// The picture of [`png_bytes`] at a `factor`-th of its width and height, each pixel the mean of
+/// `factor` x `factor`, without the texts.
+pub fn smaller(bytes: &[u8], factor: usize) -> Result<Vec<u8>> {
+    let fault = |e: png::DecodingError| Error::failed(format!("could not read PNG: {e}"));
+    let mut reader = png::Decoder::new(Cursor::new(bytes))
+        .read_info()
+        .map_err(fault)?;
+    let size = reader.output_buffer_size().unwrap_or_default();
+    let mut rgb = vec![0; size];
+    let info = reader.next_frame(&mut rgb).map_err(fault)?;
+    if (info.color_type, info.bit_depth) != (ColorType::Rgb, BitDepth::Eight) {
+        return Err(Error::failed(format!(
+            "expected a PNG of 8-bit RGB, as figures are; got {:?} of {:?}",
+            info.color_type, info.bit_depth
+        )));
+    }
+    let pixels = rgb.as_chunks::<3>().0;
+    let width = info.width as usize;
+    let (columns, rows) = (width / factor, info.height as usize / factor);
+    let mut cells = Vec::with_capacity(columns * rows);
+    for row in 0..rows {
+        for column in 0..columns {
+            let mut sums = [0usize; 3];
+            for k in 0..factor * factor {
+                let at = (row * factor + k / factor) * width + column * factor + k % factor;
+                for (sum, value) in sums.iter_mut().zip(pixels[at]) {
+                    *sum += usize::from(value);
+                }
+            }
+            cells.push(sums.map(|sum| (sum / (factor * factor)) as u8));
+        }
+    }
+    bare_png(columns, &cells)
 }
 
 /// A PNG of `columns` cells across and nothing but its colours, one byte a cell where they are few:

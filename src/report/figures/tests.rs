@@ -234,3 +234,22 @@ fn a_figure_belongs_to_the_data_set_that_its_name_ends_with() {
     assert!(caption("base-ring.png").contains("base"));
     assert_eq!(caption("notes.png"), "");
 }
+
+#[test]
+fn a_smaller_picture_has_the_means_of_its_pixels() {
+    let rgb = [[0, 10, 0], [100, 20, 0], [200, 30, 0], [100, 40, 255]];
+    let image = canvas::Image {
+        width: 2,
+        height: 2,
+        rgb: rgb.concat(),
+    };
+    let origin = Origin {
+        description: String::new(),
+        command: String::new(),
+        config_hash: None,
+    };
+    let bytes = png::png_bytes(&image, &origin).unwrap();
+    let small = smaller(&bytes, 2).unwrap();
+    assert_eq!(small, png::bare_png(1, &[[100, 25, 63]]).unwrap());
+    assert!(smaller(&bytes[..30], 2).is_err());
+}
