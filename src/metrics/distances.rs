@@ -144,7 +144,7 @@ pub const SLICED_WASSERSTEIN_FLOOR: Metric = Metric {
     evaluate: |on| outcome(on, |d| (plain(d.sliced_floor), d.n)),
 };
 
-/// 2 E|X - Y| - E|X - X'| - E|Y - Y'| of 4,000 points and samples, without bias, so that it can be below 0.
+/// 2 E|X - Y| - E|X - X'| - E|Y - Y'| of 2,500 points and samples, without bias, so that it can be below 0.
 pub const ENERGY_DISTANCE: Metric = Metric {
     name: "energy_distance",
     describe: "energy distance of samples to held-out points",
@@ -164,7 +164,7 @@ pub const ENERGY_DISTANCE_FLOOR: Metric = Metric {
     evaluate: |on| outcome(on, |d| (d.pairs.energy_floor, d.pairs.n)),
 };
 
-/// E k(X, X') + E k(Y, Y') - 2 E k(X, Y) of 4,000 points and samples, without bias, with the kernel
+/// E k(X, X') + E k(Y, Y') - 2 E k(X, Y) of 2,500 points and samples, without bias, with the kernel
 /// sum_a a^2 / (a^2 + |x - y|^2), a being 0.05, 0.2 and 0.9 of the median distance of held-out points
 /// (Ardizzone et al. 2019).
 pub const MAXIMUM_MEAN_DISCREPANCY: Metric = Metric {

@@ -127,14 +127,8 @@ fn one_row(
     }
     panel.0.border(canvas);
     let [(a, b), (c, d)] = first.picture.view;
-    let number = |v: f64| signs(&format!("{}", (v * 10.0).round() / 10.0));
-    let view = format!(
-        "{} to {}, {} to {}",
-        number(a),
-        number(b),
-        number(c),
-        number(d)
-    );
+    let number = |v: f64| signs(&digits::plain((v * 10.0).round() / 10.0));
+    let view = format!("{} x {}", number(b - a), number(d - c));
     let below = (x(0) + 0.5 * side, y + side + 18.0);
     canvas.text(&NOTE.cut(&view, side), NOTE, GREY, below, Align::Middle);
     for s in shown {
