@@ -56,7 +56,7 @@ impl ResampledSpec {
 /// network, Z = E_pi\[a\] and alpha = (1 - Z)^(T - 1): what is left of proposals from pi when each is
 /// accepted with probability a and the T-th in any case.
 ///
-/// Z is a mean over nodes ([`Nodes`]), not over random proposals as in the paper: the density that a
+/// Z is a mean over nodes of a quadrature rule, not over random proposals as in the paper: the density that a
 /// model is judged by has one and the same Z to at least four digits in one and two dimensions and to
 /// about a percent in more, so its mass is one. In training every step takes other, fewer nodes under
 /// a random shift; a network cannot learn where they lie, and no moving average is needed.

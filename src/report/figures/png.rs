@@ -42,7 +42,7 @@ pub fn png_bytes(image: &Image, origin: &Origin) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The picture of [`png_bytes`] at a `factor`-th of its width and height, each pixel the mean of
+/// A figure's PNG at a `factor`-th of its width and height, each pixel the mean of
 /// `factor` x `factor`, without the texts.
 pub fn smaller(bytes: &[u8], factor: usize) -> Result<Vec<u8>> {
     let fault = |e: png::DecodingError| Error::failed(format!("could not read PNG: {e}"));
