@@ -127,7 +127,10 @@ fn one_row(
     }
     panel.0.border(canvas);
     let [(a, b), (c, d)] = first.picture.view;
-    let number = |v: f64| signs(&digits::plain((v * 10.0).round() / 10.0));
+    let number = |v: f64| match v {
+        0.1..1e4 => format!("{v:.1}"),
+        _ => signs(&format!("{v:.1e}")),
+    };
     let view = format!("{} x {}", number(b - a), number(d - c));
     let below = (x(0) + 0.5 * side, y + side + 18.0);
     canvas.text(&NOTE.cut(&view, side), NOTE, GREY, below, Align::Middle);
