@@ -124,6 +124,10 @@ pub trait DataSet: Send + Sync {
     }
     /// The exact law, where it is known.
     fn truth(&self) -> Option<&dyn Truth>;
+    /// What is in the file, for data from a file.
+    fn record(&self) -> Option<&FileRecord> {
+        None
+    }
     /// What a figure should show, `[(x_min, x_max), (y_min, y_max)]`, for two-dimensional sets.
     /// The synthetic sets give a square, so that circles stay round.
     fn view(&self) -> Option<[(f64, f64); 2]>;

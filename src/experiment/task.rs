@@ -1,7 +1,7 @@
 //! What a model is trained for: points of a data set, or a problem without data.
 
 use crate::bijections::SupportSpec;
-use crate::data::{DataSet, DataSpec, FileRecord};
+use crate::data::{DataSet, DataSpec};
 use crate::objectives::maximum_likelihood::MaximumLikelihood;
 use crate::objectives::{Objective, ProblemSpec};
 use crate::statistics::Statistics;
@@ -38,15 +38,6 @@ impl Task {
             Self::Data(data) => data.build().map(Some),
             Self::Problem(problem) => problem.solution(),
         }
-    }
-
-    /// What is in the file, for data from a file.
-    pub fn file_record(&self) -> Result<Option<FileRecord>> {
-        match self {
-            Self::Data(data) => data.clone().settle(),
-            Self::Problem(_) => Ok(None),
-        }
-        .map_err(|bad| crate::Error::request(bad.to_string()))
     }
 
     /// What training minimises.

@@ -1,8 +1,8 @@
 //! A stack as Candle operations, and its training without Candle.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Shape, Storage, Tensor, Var};
+use candle_core::{CpuStorage, DType, Device, Layout, Storage, Tensor, Var};
 
 use super::base::Base;
 use super::buffer::Buffer;
@@ -13,6 +13,9 @@ use super::stack::Stack;
 use super::tiles::Weights;
 use crate::rng::Rng;
 use crate::Result;
+
+mod operations;
+use operations::{Landed, LogProb, MeanLogProb};
 
 /// A flow or RAD of f32 tensors on the CPU, fused from data to base: log q, its gradients,
 /// samples and training in one pass over tiles of points.
@@ -250,174 +253,5 @@ impl Core {
             &mut by_x,
         );
         (sum, self.dense(&pieces[0].gradient), by_x)
-    }
-}
-
-struct LogProb(Arc<Core>);
-
-impl CustomOp2 for LogProb {
-    fn name(&self) -> &'static str {
-        "fused-log-prob"
-    }
-
-    fn cpu_fwd(
-        &self,
-        flat: &CpuStorage,
-        flat_layout: &Layout,
-        x: &CpuStorage,
-        x_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (n, _) = x_layout.shape().dims2()?;
-        let ready = self.0.ready(numbers(flat, flat_layout)?);
-        let mut log_q = vec![0.0; n];
-        let wanted = Wanted {
-            log_q: &mut log_q,
-            z: &mut [],
-            parts: &mut [],
-        };
-        let x = numbers(x, x_layout)?;
-        engine::evaluate(self.0.isa, &self.0.stack, &ready, x, wanted);
-        Ok((CpuStorage::F32(log_q), Shape::from(n)))
-    }
-
-    // The forward pass again, this time with everything kept: nothing is held between the two, and
-    // evaluations that need no gradient never pay for one.
-    fn bwd(
-        &self,
-        flat: &Tensor,
-        x: &Tensor,
-        _log_q: &Tensor,
-        by_log_q: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let ready = self.0.ready(&flat.to_vec1::<f32>()?);
-        let points = x.flatten_all()?.to_vec1::<f32>()?;
-        let weights = by_log_q.to_vec1::<f32>()?;
-        let weights = (Weights::Each(&weights), &[][..]);
-        let (_, by_flat, by_x) = self.0.differentiate(&ready, &points, weights);
-        Ok((
-            Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
-            Some(Tensor::from_vec(by_x, x.shape(), &Device::Cpu)?),
-        ))
-    }
-}
-
-/// z and log q side by side: (n, dim + 1).
-struct Landed(Arc<Core>);
-
-impl CustomOp2 for Landed {
-    fn name(&self) -> &'static str {
-        "fused-to-base"
-    }
-
-    fn cpu_fwd(
-        &self,
-        flat: &CpuStorage,
-        flat_layout: &Layout,
-        x: &CpuStorage,
-        x_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (n, dim) = x_layout.shape().dims2()?;
-        let ready = self.0.ready(numbers(flat, flat_layout)?);
-        let (mut z, mut log_q) = (vec![0.0; n * dim], vec![0.0; n]);
-        let wanted = Wanted {
-            log_q: &mut log_q,
-            z: &mut z,
-            parts: &mut [],
-        };
-        let x = numbers(x, x_layout)?;
-        engine::evaluate(self.0.isa, &self.0.stack, &ready, x, wanted);
-        let mut both = Vec::with_capacity(n * (dim + 1));
-        for (z, log_q) in z.chunks_exact(dim).zip(log_q) {
-            both.extend_from_slice(z);
-            both.push(log_q);
-        }
-        Ok((CpuStorage::F32(both), Shape::from((n, dim + 1))))
-    }
-
-    fn bwd(
-        &self,
-        flat: &Tensor,
-        x: &Tensor,
-        _both: &Tensor,
-        by_both: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let (n, dim) = x.dims2()?;
-        let ready = self.0.ready(&flat.to_vec1::<f32>()?);
-        let points = x.flatten_all()?.to_vec1::<f32>()?;
-        let (mut by_z, mut weights) = (Vec::with_capacity(n * dim), Vec::with_capacity(n));
-        for row in by_both
-            .flatten_all()?
-            .to_vec1::<f32>()?
-            .chunks_exact(dim + 1)
-        {
-            by_z.extend_from_slice(&row[..dim]);
-            weights.push(row[dim]);
-        }
-        let weights = (Weights::Each(&weights), by_z.as_slice());
-        let (_, by_flat, by_x) = self.0.differentiate(&ready, &points, weights);
-        Ok((
-            Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
-            Some(Tensor::from_vec(by_x, x.shape(), &Device::Cpu)?),
-        ))
-    }
-}
-
-type Gradients = (Vec<f32>, Vec<f32>);
-
-struct MeanLogProb {
-    core: Arc<Core>,
-    gradients: Mutex<Option<Gradients>>,
-}
-
-impl CustomOp2 for MeanLogProb {
-    fn name(&self) -> &'static str {
-        "fused-mean-log-prob"
-    }
-
-    fn cpu_fwd(
-        &self,
-        flat: &CpuStorage,
-        flat_layout: &Layout,
-        x: &CpuStorage,
-        x_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (n, _) = x_layout.shape().dims2()?;
-        let ready = self.core.ready(numbers(flat, flat_layout)?);
-        let weights = (Weights::Same(1.0 / n as f32), &[][..]);
-        let (sum, by_flat, by_x) = self
-            .core
-            .differentiate(&ready, numbers(x, x_layout)?, weights);
-        let mut gradients = self
-            .gradients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *gradients = Some((by_flat, by_x));
-        Ok((
-            CpuStorage::F32(vec![(sum / n as f64) as f32]),
-            Shape::from(()),
-        ))
-    }
-
-    fn bwd(
-        &self,
-        flat: &Tensor,
-        x: &Tensor,
-        _mean: &Tensor,
-        by_mean: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let gradients = self
-            .gradients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let Some((by_flat, by_x)) = gradients else {
-            candle_core::bail!("fused kernels: expected gradients of the forward pass")
-        };
-        let by_flat = Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?;
-        let by_x = Tensor::from_vec(by_x, x.shape(), &Device::Cpu)?;
-        Ok((
-            Some(by_flat.broadcast_mul(by_mean)?),
-            Some(by_x.broadcast_mul(by_mean)?),
-        ))
     }
 }

@@ -236,6 +236,10 @@ impl DataSet for FileData {
         })
     }
 
+    fn record(&self) -> Option<&FileRecord> {
+        Some(&self.record)
+    }
+
     fn truth(&self) -> Option<&dyn Truth> {
         None
     }

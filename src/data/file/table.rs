@@ -73,6 +73,18 @@ impl std::fmt::Display for BadRows {
 }
 
 impl Table {
+    /// Without any points.
+    fn new(columns: Vec<Column>) -> Self {
+        Self {
+            columns,
+            values: Vec::new(),
+            classes: Vec::new(),
+            labels: Vec::new(),
+            bad: BadRows::default(),
+            sha256: String::new(),
+        }
+    }
+
     /// Reads the file that `spec` names.
     pub(super) fn read(spec: &FileSpec) -> Result<Self, BadValue> {
         let bytes = std::fs::read(&spec.path).map_err(|e| {
@@ -260,14 +272,7 @@ fn text(spec: &FileSpec, bytes: &[u8], delimiter: Option<u8>) -> Result<Table, B
     let names = records.names.clone();
     let selection = Selection::new(spec, names.as_deref(), records.fields)?;
     let columns = selection.named(names.as_deref());
-    let mut table = Table {
-        columns,
-        values: Vec::new(),
-        classes: Vec::new(),
-        labels: Vec::new(),
-        bad: BadRows::default(),
-        sha256: String::new(),
-    };
+    let mut table = Table::new(columns);
     let mut classes = Vec::new();
     // How often a column had no number: one that never has a number is text.
     let mut without = vec![0; table.dim()];
@@ -344,14 +349,7 @@ fn matrix(spec: &FileSpec, bytes: &[u8]) -> Result<Table, BadValue> {
     let found = npy::parse(bytes)
         .map_err(|(expected, got)| BadValue::new("path", expected, format!("{got} in {file}")))?;
     let selection = Selection::new(spec, None, found.fields)?;
-    let mut table = Table {
-        columns: selection.named(None),
-        values: Vec::new(),
-        classes: Vec::new(),
-        labels: Vec::new(),
-        bad: BadRows::default(),
-        sha256: String::new(),
-    };
+    let mut table = Table::new(selection.named(None));
     let mut classes = Vec::new();
     // A file of no columns has been refused.
     for (row, values) in found.values.chunks_exact(found.fields).enumerate() {

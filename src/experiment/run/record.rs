@@ -25,8 +25,8 @@ impl Run {
         trained: &Curves,
         search_seconds: Option<f64>,
     ) -> Result<Status> {
-        if let Some(found) = self.spec.task.file_record()? {
-            let text = toml::to_string(&found);
+        if let Some(found) = self.law.as_ref().and_then(|law| law.record()) {
+            let text = toml::to_string(found);
             let text = text.map_err(|e| Error::failed(format!("data.toml: {e}")))?;
             place.write("data.toml", text.as_bytes())?;
         }

@@ -1,23 +1,13 @@
 //! One data set: the model's mass below a density level of the truth, against the truth's own.
 
 use super::axes::{log_ticks, Frame};
-use super::canvas::{Align, Canvas, Ink, Point, Rect};
-use super::curves::{between, spread_out};
-use super::marks::line;
+use super::bands::{self, Curve};
+use super::canvas::{Align, Canvas, Ink, Rect};
 use super::style::{count, STRIP};
-use super::style::{model_colour, name_colour, strip, AXIS, DARK, GREY, LABEL, MARGIN, NAME, NOTE};
+use super::style::{strip, AXIS, DARK, GREY, LABEL, MARGIN, NOTE};
 use super::{DataPage, Drawn};
 use crate::report::interval::Spread;
 use crate::Result;
-
-/// Shares and masses as log10.
-struct Curve<'a> {
-    index: usize,
-    model: &'a str,
-    mean: Vec<Point>,
-    low: Vec<Point>,
-    high: Vec<Point>,
-}
 
 /// `None` where no finished run has density levels.
 pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
@@ -39,11 +29,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         (x.0 - 0.5).max(masses.0).min(x.0) - 0.1,
         masses.1.max(x.1).min(0.0) + 0.1,
     );
-    let widest = curves
-        .iter()
-        .map(|c| NAME.width(c.model))
-        .fold(60.0, f64::max)
-        .min(330.0);
+    let widest = bands::widest(&curves);
     let (wide, high) = (860.0, 600.0);
     let area = Rect {
         x: 118.0,
@@ -71,33 +57,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         y,
     };
     axes(&mut canvas, &frame);
-    let faint = f64::min(0.16, 0.6 / curves.len() as f64);
-    for c in &curves {
-        let around = c.low.iter().chain(c.high.iter().rev());
-        let band: Vec<Point> = around.map(|p| frame.at(p.0, p.1)).collect();
-        let band = between(&band, area.y, area.bottom());
-        if band.len() > 2 {
-            canvas.fill(&band, Ink(model_colour(c.index), faint));
-        }
-    }
-    for c in &curves {
-        let path: Vec<Point> = c.mean.iter().map(|p| frame.at(p.0, p.1)).collect();
-        line(&mut canvas, c.index, &path, 2.6, Some(area));
-    }
-    let wanted: Vec<f64> = curves
-        .iter()
-        .map(|c| {
-            c.mean
-                .last()
-                .map_or(area.y, |p| frame.at(0.0, p.1.clamp(y.0, y.1)).1)
-        })
-        .collect();
-    let heights = spread_out(&wanted, 24.0, (area.y, area.bottom()));
-    for (c, y) in curves.iter().zip(heights) {
-        let name = NAME.squeeze(c.model, widest);
-        let at = (area.right() + 12.0, y + 6.0);
-        canvas.text(&name, NAME, name_colour(c.index), at, Align::Left);
-    }
+    bands::draw(&mut canvas, &frame, &curves, widest);
     Ok(Some(Drawn {
         stem: format!("bridges-{}", page.data),
         title: format!("{title} of {}", count(curves.len(), "model")),
@@ -134,7 +94,7 @@ fn axes(canvas: &mut Canvas, frame: &Frame) {
 }
 
 /// Over the seeds that are done, at every share that all of them have. No mass at all stands at a
-/// hundredth of the share, off the sheet.
+/// hundredth of the share, off the sheet. Shares and masses as log10.
 fn curve<'a>(page: &DataPage<'a>, index: usize, model: &'a str) -> Result<Option<Curve<'a>>> {
     let mut seeds: Vec<Vec<(f64, f64)>> = Vec::new();
     for run in page.results.of(page.data, model).filter(|r| r.is_done()) {

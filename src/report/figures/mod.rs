@@ -10,6 +10,7 @@ use crate::{Error, Result};
 
 mod all_scores;
 mod axes;
+mod bands;
 mod base;
 mod bias_variance;
 mod bridges;

@@ -1,23 +1,15 @@
 //! One data set: validation loss against steps, mean and interval over seeds for every model.
 
 use super::axes::Frame;
-use super::canvas::{Align, Canvas, Ink, Point, Rect};
-use super::curves::{between, range, spread_out};
-use super::marks::line;
-use super::style::{count, model_colour, name_colour, strip, NAME, STRIP};
+use super::bands::{self, Curve};
+use super::canvas::{Canvas, Point, Rect};
+use super::curves::range;
+use super::style::{count, strip, STRIP};
 use super::training::draw_axes;
 use super::{DataPage, Drawn};
 use crate::experiment::store::Split;
 use crate::report::interval::Spread;
 use crate::Result;
-
-struct Curve<'a> {
-    model: &'a str,
-    index: usize,
-    mean: Vec<Point>,
-    low: Vec<Point>,
-    high: Vec<Point>,
-}
 
 /// `None` where no finished run of the data set has validation losses.
 pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
@@ -46,11 +38,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         .map(|p| p.0)
         .fold(1.0, f64::max);
 
-    let widest = curves
-        .iter()
-        .map(|c| NAME.width(c.model))
-        .fold(60.0, f64::max)
-        .min(330.0);
+    let widest = bands::widest(&curves);
     let mut canvas = Canvas::new(1400.0, 760.0)?;
     let title = format!("{}: validation loss", page.data);
     let lines = match page.results.what.seeds.len() {
@@ -71,36 +59,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         y,
     };
     draw_axes(&mut canvas, &frame, page.loss_name());
-    let held = |p: &Point| frame.at(p.0, p.1.clamp(y.0, y.1));
-    // Many bands on top of each other would be one dark cloud.
-    let faint = f64::min(0.16, 0.6 / curves.len() as f64);
-    for c in &curves {
-        let around = c.low.iter().chain(c.high.iter().rev());
-        let band: Vec<Point> = around.map(|p| frame.at(p.0, p.1)).collect();
-        let band = between(&band, area.y, area.bottom());
-        if band.len() > 2 {
-            canvas.fill(&band, Ink(model_colour(c.index), faint));
-        }
-    }
-    for c in &curves {
-        let path: Vec<Point> = c.mean.iter().map(|p| frame.at(p.0, p.1)).collect();
-        line(&mut canvas, c.index, &path, 2.6, Some(area));
-    }
-    let wanted: Vec<f64> = curves
-        .iter()
-        .map(|c| c.mean.last().map_or(area.y, |p| held(p).1))
-        .collect();
-    let heights = spread_out(&wanted, 24.0, (area.y, area.bottom()));
-    for (c, y) in curves.iter().zip(heights) {
-        let name = NAME.squeeze(c.model, widest);
-        canvas.text(
-            &name,
-            NAME,
-            name_colour(c.index),
-            (area.right() + 12.0, y + 6.0),
-            Align::Left,
-        );
-    }
+    bands::draw(&mut canvas, &frame, &curves, widest);
     let models = count(curves.len(), "model");
     Ok(Some(Drawn {
         stem: format!("training-{}", page.data),
