@@ -335,6 +335,15 @@ fn compare_trains_what_is_missing_and_reports() {
     let json: serde_json::Value = serde_json::from_str(&json.fine()).expect("JSON");
     assert!(json.is_array() || json.is_object());
 
+    let overview = ["compare", "ring.toml", "--no-train", "--figures=overview"];
+    assert_eq!(place.mdn(&overview).fine(), said.out);
+    let left = files(&place.path("results/ring/figures"));
+    let names: Vec<_> = left.iter().filter_map(|f| f.file_stem()).collect();
+    assert!(names.iter().any(|n| *n == "scores"), "{names:?}");
+    assert!(!names.iter().any(|n| n.to_string_lossy().ends_with("-ring")));
+    let page = place.read("results/ring/summary.md");
+    assert!(page.contains("](figures/scores.png)") && !page.contains("-ring.png"));
+
     let one = ["compare", "ring.toml", "--no-train", "--model", "rad"];
     let one = place.mdn(&one);
     assert!(one.err.contains("the reference `plain` is not"), "{one:#?}");

@@ -1,7 +1,5 @@
 //! `mdn compare`
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::common::{FileArgs, SelectionArgs};
@@ -10,7 +8,7 @@ use super::train::{self, How};
 use super::{Context, Exit};
 use crate::experiment::plan::Plan;
 use crate::experiment::pool::{self, Job};
-use crate::report::{self, Comparison};
+use crate::report::{self, Comparison, Which};
 use crate::Result;
 
 /// Train what is missing, then compare the models
@@ -37,9 +35,22 @@ pub(super) struct CompareArgs {
     /// Compare what is there, and train nothing
     #[arg(long, conflicts_with = "force")]
     no_train: bool,
+    /// Figures to draw: all, overview (those over all data sets, for experiments with many of them)
+    /// or none; those of an earlier comparison are removed
+    #[arg(long, value_name = "WHICH", default_value = "all", value_parser = which)]
+    figures: Which,
     /// Print the rows as JSON instead of the table
     #[arg(long)]
     json: bool,
+}
+
+fn which(typed: &str) -> std::result::Result<Which, String> {
+    match typed {
+        "all" => Ok(Which::All),
+        "overview" => Ok(Which::Overview),
+        "none" => Ok(Which::Nothing),
+        _ => Err("expected all, overview or none".to_owned()),
+    }
 }
 
 pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
@@ -53,7 +64,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
         let ended = train::train(&plan, &jobs, &args.how, false, context)?;
         train::exit(&jobs, &ended)
     };
-    let report = compare(&plan, &jobs, args.selection.out(), context)?;
+    let report = compare(&plan, &jobs, args, context)?;
     if args.json {
         print(&format!("{}\n", report.json))?;
     } else {
@@ -71,7 +82,12 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
     Ok(exit)
 }
 
-fn compare(plan: &Plan, jobs: &[Job], out: PathBuf, context: &Context) -> Result<report::Report> {
+fn compare(
+    plan: &Plan,
+    jobs: &[Job],
+    args: &CompareArgs,
+    context: &Context,
+) -> Result<report::Report> {
     let data = in_order(jobs.iter().map(|j| j.spec.data_name.clone()));
     let models = in_order(jobs.iter().map(|j| j.spec.model_name.clone()));
     let seeds = in_order(jobs.iter().map(|j| j.spec.seed));
@@ -83,13 +99,14 @@ fn compare(plan: &Plan, jobs: &[Job], out: PathBuf, context: &Context) -> Result
     }
     report::compare(&Comparison {
         experiment: &plan.experiment,
-        dir: &out.join(&plan.experiment),
+        dir: &args.selection.out().join(&plan.experiment),
         data: &data,
         models: &models,
         seeds: &seeds,
         reference: reference.filter(|r| models.contains(r)).map(String::as_str),
         command: &context.command,
         config_hash: &plan.config_hash()?,
+        figures: args.figures,
         whole: jobs.len() == plan.runs.len(),
     })
 }

@@ -136,6 +136,7 @@ impl Fixture {
 
     pub fn comparison<'a>(&'a self, dir: &'a Path) -> Comparison<'a> {
         Comparison {
+            figures: crate::report::Which::All,
             whole: true,
             experiment: "rings",
             dir,

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 pub mod figures;
 
-pub use figures::Format;
+pub use figures::{Format, Which};
 
 mod bootstrap;
 pub(crate) mod digits;
@@ -52,6 +52,8 @@ pub struct Comparison<'a> {
     pub command: &'a str,
     /// [`crate::experiment::config_hash`] of the experiment: every figure records it.
     pub config_hash: &'a str,
+    /// Figures to draw.
+    pub figures: Which,
     /// Whether this is the whole experiment. A part of it is only printed: the files are the whole
     /// one's.
     pub whole: bool,
@@ -96,7 +98,7 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     warnings.extend(made.warnings());
     let figures = if what.whole {
         figures::remove_old(what.dir)?;
-        figures::draw_comparison(&results)?
+        figures::draw_comparison(&results, what.figures)?
     } else {
         Vec::new()
     };

@@ -181,6 +181,18 @@ pub enum Format {
     Both,
 }
 
+/// Figures of a comparison to draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Which {
+    /// Those over all data sets, and those of each.
+    #[default]
+    All,
+    /// Those over all data sets.
+    Overview,
+    /// None.
+    Nothing,
+}
+
 /// Removes the figures of an earlier comparison: one whose runs have since failed is not drawn
 /// again, and must not stand beside a new table.
 pub fn remove_old(dir: &Path) -> Result<()> {
@@ -310,9 +322,12 @@ pub fn draw_study(study: &Study<'_>, place: &StudyDir) -> Result<Vec<PathBuf>> {
 }
 
 /// Draws the figures of a comparison into `figures/`: those over all data sets, then those of each.
-pub fn draw_comparison(results: &Results<'_>) -> Result<Vec<PathBuf>> {
+pub fn draw_comparison(results: &Results<'_>, which: Which) -> Result<Vec<PathBuf>> {
     let what = results.what;
     let mut files = Vec::new();
+    if which == Which::Nothing {
+        return Ok(files);
+    }
     let mut keep = |drawn: Drawn, figure: &Figure| {
         let stem = what.dir.join("figures").join(&drawn.stem);
         let origin = Origin {
@@ -335,7 +350,8 @@ pub fn draw_comparison(results: &Results<'_>) -> Result<Vec<PathBuf>> {
             Draw::Run(_) | Draw::Data(_) | Draw::Study(_) => {}
         }
     }
-    for data in what.data {
+    let each = what.data.iter().filter(|_| which == Which::All);
+    for data in each {
         let page = DataPage::read(results, data)?;
         for figure in FIGURES {
             if let Draw::Data(draw) = figure.draw {

@@ -43,7 +43,8 @@ pub fn png_bytes(image: &Image, origin: &Origin) -> Result<Vec<u8>> {
 }
 
 /// A figure's PNG at a `factor`-th of its width and height, each pixel the mean of
-/// `factor` x `factor`, without the texts.
+/// `factor` x `factor`, in the 256 colours that suit it best, without the texts: about a tenth of
+/// its bytes at `factor` 2.
 pub fn smaller(bytes: &[u8], factor: usize) -> Result<Vec<u8>> {
     let fault = |e: png::DecodingError| Error::failed(format!("could not read PNG: {e}"));
     let mut reader = png::Decoder::new(Cursor::new(bytes))
@@ -74,7 +75,26 @@ pub fn smaller(bytes: &[u8], factor: usize) -> Result<Vec<u8>> {
             cells.push(sums.map(|sum| (sum / (factor * factor)) as u8));
         }
     }
-    bare_png(columns, &cells)
+    bare_png(columns, &few_colours(columns, &cells)?)
+}
+
+/// The cells in at most 256 colours.
+fn few_colours(columns: usize, cells: &[[u8; 3]]) -> Result<Vec<[u8; 3]>> {
+    let fault = |e: quantizr::Error| Error::failed(format!("could not reduce colours: {e}"));
+    let rgba: Vec<u8> = cells.iter().flat_map(|&[r, g, b]| [r, g, b, 255]).collect();
+    let image =
+        quantizr::Image::new(&rgba, columns, cells.len() / columns.max(1)).map_err(fault)?;
+    let mut found = quantizr::QuantizeResult::quantize(&image, &quantizr::Options::default());
+    // Dithering would spoil areas of one colour, and compresses badly.
+    found.set_dithering_level(0.0).map_err(fault)?;
+    let mut indices = vec![0; cells.len()];
+    found.remap_image(&image, &mut indices).map_err(fault)?;
+    let palette = &found.get_palette().entries;
+    let colour = |&i: &u8| {
+        let entry = &palette[usize::from(i)];
+        [entry.r, entry.g, entry.b]
+    };
+    Ok(indices.iter().map(colour).collect())
 }
 
 /// A PNG of `columns` cells across and nothing but its colours, one byte a cell where they are few:
