@@ -191,6 +191,10 @@ pub(super) fn train(
     };
     let ended = pool::run_all(jobs, &actions, (threads, &sharing), &work, &screen)?;
     screen.finish(&ended);
+    for left in ended.iter().filter(|e| e.status.state == State::Running) {
+        let label = jobs[left.job].spec.label();
+        context.note(&format!("{label}: {}", left.status.reason));
+    }
     for text in without_figures
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
