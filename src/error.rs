@@ -12,6 +12,9 @@ pub enum Error {
     /// The request was fine and failed while running. Exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// The request was to end before all was done; what was done is kept. Exit code 75.
+    #[error("interrupted: {0}")]
+    Interrupted(String),
     /// A tensor operation failed: shapes or devices that do not fit, a fault of the program.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),
@@ -53,10 +56,12 @@ impl Error {
         }
     }
 
-    /// What the process returns: 2 for a bad request, 1 for everything else.
+    /// What the process returns: 2 for a bad request, 75 (temporary failure in `sysexits.h`: try
+    /// again) after an interruption, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Request(_) => 2,
+            Self::Interrupted(_) => 75,
             _ => 1,
         }
     }

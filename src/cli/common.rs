@@ -46,6 +46,9 @@ pub(super) struct SelectionArgs {
     /// Only the run with this index, as `mdn runs FILE` counts them (from 0)
     #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with_all = ["models", "data", "seeds"])]
     pub index: Option<usize>,
+    /// Only the I-th of N equal shares of these runs, from 1
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<(usize, usize)>,
     /// Folder of all results [default: results]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -68,6 +71,14 @@ pub(super) fn assignment(typed: &str) -> std::result::Result<String, String> {
     match typed.split_once('=') {
         Some((key, _)) if !key.trim().is_empty() => Ok(typed.to_owned()),
         _ => Err("expected KEY=VALUE, as in `train.steps=200`".to_owned()),
+    }
+}
+
+fn shard(typed: &str) -> std::result::Result<(usize, usize), String> {
+    let parts = typed.split_once('/').map(|(i, n)| (i.parse(), n.parse()));
+    match parts {
+        Some((Ok(i), Ok(n))) if (1..=n).contains(&i) => Ok((i, n)),
+        _ => Err("expected I/N with 1 <= I <= N, as in `2/5`".to_owned()),
     }
 }
 
@@ -125,6 +136,9 @@ impl SelectionArgs {
         };
         let out = self.out();
         let indices = plan.select(&wanted)?.into_iter();
+        let (share, shares) = self.shard.unwrap_or((1, 1));
+        // In turns, so that no share has all runs of one data set.
+        let indices = indices.skip(share - 1).step_by(shares);
         Ok(indices.map(|i| Job::new(i, &plan.runs[i], &out)).collect())
     }
 }

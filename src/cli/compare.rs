@@ -61,8 +61,12 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
         pool::check_settings(&jobs)?;
         Exit::FINE
     } else {
-        let ended = train::train(&plan, &jobs, &args.how, false, context)?;
-        train::exit(&jobs, &ended)
+        let ended = train::train(&plan, &jobs, &args.how, (false, true), context)?;
+        let exit = train::exit(&jobs, &ended);
+        if exit.code == 75 {
+            return Ok(exit);
+        }
+        exit
     };
     let report = compare(&plan, &jobs, args, context)?;
     if args.json {

@@ -31,6 +31,7 @@ const EXIT_CODES: &str = "Exit codes:
   2  bad request: command line, experiment file, or a file that was named
   3  some runs failed or diverged, others finished
   4  every run diverged (loss or gradient not finite)
+  75 interrupted by a signal: the same command goes on from the checkpoints
 
 Results go to stdout, progress and messages to stderr.";
 

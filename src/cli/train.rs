@@ -1,6 +1,7 @@
 //! `mdn train`
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -8,8 +9,9 @@ use super::common::{ComputeArgs, FileArgs, SelectionArgs};
 use super::output::{columns, print, warn};
 use super::{progress, Context, Exit};
 use crate::device;
+use crate::experiment::guard::{Guard, Interrupt};
 use crate::experiment::plan::{Plan, RunSpec};
-use crate::experiment::pool::{self, Action, Ended, Job};
+use crate::experiment::pool::{self, Action, Ended, Job, Sharing};
 use crate::experiment::run;
 use crate::experiment::store::State;
 use crate::experiment::Compute;
@@ -21,6 +23,10 @@ use crate::{Error, Result};
 ///
 /// Runs that are done with the same settings are skipped, so the same command again goes on
 /// where the last one stopped. One that fails or diverges does not stop the others.
+///
+/// A run that was broken off goes on from its last checkpoint and ends with the bytes that it would
+/// have had. SIGINT (Ctrl-C), SIGTERM and SIGUSR1 make a checkpoint of every run and end with exit
+/// code 75; a second one ends at once. Processes on the same experiment share its runs.
 ///
 /// Each run writes to DIR/<experiment>/<data>/<model>/seed-<n>/:
 ///   config.toml          the run as an experiment file of its own, every default filled in
@@ -34,7 +40,8 @@ use crate::{Error, Result};
 ///   cost.csv             seconds and steps per second: what differs between equal runs
 ///   model.safetensors    the weights
 ///   environment.toml     command, version, device, threads, start and end
-///   status               running, done, diverged or failed, with the reason
+///   checkpoint, lock     of a run that is not over: where it was, and who works on it
+///   status               running, interrupted, done, diverged or failed, with the reason
 ///   density.png, base.png, training.png, and picture.safetensors, which the first two are drawn from
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
@@ -62,9 +69,27 @@ pub(super) struct How {
     /// RAYON_NUM_THREADS, else the number of cores; on a GPU 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     threads: Option<u16>,
-    /// Train again what is done already, and overwrite it
+    /// Train again from the start what is done already or has a checkpoint, and overwrite it
     #[arg(long)]
     force: bool,
+    /// Begin no further run once one has failed or diverged
+    #[arg(long)]
+    fail_fast: bool,
+    /// Time between two checkpoints of a run: what is lost at most where it is killed
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    checkpoint_every: Duration,
+    /// Take runs that other processes hold (see `lock` in their folders): for file systems on which
+    /// the lock of a dead process stays
+    #[arg(long)]
+    steal_lock: bool,
+}
+
+fn seconds(typed: &str) -> std::result::Result<Duration, String> {
+    let parsed = typed.parse().ok().filter(|s| (0.0..=1e6).contains(s));
+    let parsed: Option<f64> = parsed;
+    parsed
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "expected seconds from 0 to 1000000".to_owned())
 }
 
 pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
@@ -75,7 +100,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
         print(&preview(&jobs, &actions)?)?;
         return Ok(Exit::FINE);
     }
-    let ended = train(&plan, &jobs, &args.how, args.json, context)?;
+    let ended = train(&plan, &jobs, &args.how, (args.json, false), context)?;
     if !args.json {
         let rows: Vec<_> = ended
             .iter()
@@ -89,12 +114,13 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
     Ok(exit(&jobs, &ended))
 }
 
-/// Trains what is to be trained, with progress on stderr and, with `json`, events on stdout.
+/// Trains what is to be trained, with progress on stderr and, with `json`, events on stdout. With
+/// `wait`, runs that other processes work on are waited for.
 pub(super) fn train(
     plan: &Plan,
     jobs: &[Job],
     how: &How,
-    json: bool,
+    (json, wait): (bool, bool),
     context: &Context,
 ) -> Result<Vec<Ended>> {
     let actions = pool::actions(jobs, how.force)?;
@@ -119,13 +145,24 @@ pub(super) fn train(
     if let Some(folder) = jobs.first().and_then(|j| j.place.0.ancestors().nth(3)) {
         std::fs::create_dir_all(folder).map_err(Error::io(folder, "could not make the folder"))?;
     }
+    let guard = Guard {
+        every: how.checkpoint_every,
+        interrupt: Interrupt::by_signals()?,
+        anew: how.force,
+    };
     let without_figures = Mutex::new(Vec::new());
     let work = |job: &Job, watch: &mut dyn FnMut(&Progress)| {
         let compute = Compute {
             device: device::for_this_thread(&compute.device)?,
             kernels: compute.kernels,
         };
-        let status = run::run(&job.spec, &job.place, &compute, &context.command, watch)?;
+        let status = run::run(
+            &job.spec,
+            &job.place,
+            &compute,
+            (&guard, &context.command),
+            watch,
+        )?;
         if status.state == State::Done {
             // The run itself is fine and recorded: its figures can be drawn again.
             if let Err(e) = report::draw_run(&job.place, &context.command, report::Format::Png) {
@@ -145,8 +182,19 @@ pub(super) fn train(
         asked.unwrap_or(1)
     };
     let screen = progress::Screen::new(jobs, jobs.len() - skipped, json, context.quiet);
-    let ended = pool::run_all(jobs, &actions, threads, &work, &screen)?;
+    let sharing = Sharing {
+        force: how.force,
+        steal: how.steal_lock,
+        wait,
+        fail_fast: how.fail_fast,
+        interrupt: guard.interrupt.clone(),
+    };
+    let ended = pool::run_all(jobs, &actions, (threads, &sharing), &work, &screen)?;
     screen.finish(&ended);
+    for left in ended.iter().filter(|e| e.status.state == State::Running) {
+        let label = jobs[left.job].spec.label();
+        context.note(&format!("{label}: {}", left.status.reason));
+    }
     for text in without_figures
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)
@@ -202,8 +250,21 @@ pub(super) fn sizes_of(spec: &RunSpec) -> Result<String> {
 pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
     let count = |state| ended.iter().filter(|e| e.status.state == state).count();
     let (done, diverged) = (count(State::Done), count(State::Diverged));
-    if done == ended.len() {
+    let (kept, elsewhere) = (count(State::Interrupted), count(State::Running));
+    if done + elsewhere == ended.len() {
         return Exit::FINE;
+    }
+    let not_begun = count(State::Missing);
+    if let Some(first) = ended.iter().find(|e| e.status.state == State::Interrupted) {
+        return Exit {
+            code: 75,
+            error: Some(format!(
+                "interrupted {}: of {} runs, {done} are done, {kept} have a checkpoint and \
+                 {not_begun} were not begun; the same command goes on",
+                first.status.reason,
+                ended.len()
+            )),
+        };
     }
     let code = if done > 0 {
         3
@@ -212,7 +273,8 @@ pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
     } else {
         1
     };
-    let rest = ended.iter().filter(|e| e.status.state != State::Done);
+    let ill = |e: &&Ended| matches!(e.status.state, State::Failed | State::Diverged);
+    let rest = ended.iter().filter(ill);
     let mut lines: Vec<_> = rest
         .map(|e| {
             let (label, status) = (jobs[e.job].spec.label(), &e.status);
@@ -223,13 +285,17 @@ pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
             format!("{label} {}: {}{hint}", status.state.word(), status.reason)
         })
         .collect();
-    let failed = ended.len() - done - diverged;
+    let failed = count(State::Failed);
+    let left = match not_begun {
+        0 => String::new(),
+        n => format!(", {n} were not begun"),
+    };
     if ended.len() > 1 {
         lines.truncate(1);
         lines.insert(
             0,
             format!(
-                "of {} runs, {done} are done, {diverged} diverged and {failed} failed",
+                "of {} runs, {done} are done, {diverged} diverged and {failed} failed{left}",
                 ended.len()
             ),
         );
@@ -280,5 +346,10 @@ mod tests {
         assert_eq!(code(&[Diverged]), 4);
         assert_eq!(code(&[Diverged, Failed]), 1);
         assert_eq!(code(&[Failed]), 1);
+        assert_eq!(code(&[Done, State::Running]), 0, "another process has it");
+        assert_eq!(code(&[Done, State::Interrupted, State::Missing]), 75);
+        assert_eq!(code(&[Failed, State::Interrupted]), 75);
+        assert_eq!(code(&[Failed, State::Missing]), 1, "--fail-fast");
+        assert_eq!(code(&[Done, Diverged, State::Missing]), 3);
     }
 }

@@ -7,7 +7,9 @@ use crate::error::BadValue;
 use crate::kernels;
 
 pub mod budget;
+pub mod checkpoint;
 pub mod config;
+pub mod guard;
 mod hash;
 mod landing;
 pub mod plan;

@@ -2,12 +2,13 @@
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::guard::Interrupt;
 use super::plan::{Difference, RunSpec};
-use super::store::{RunDir, State, Status};
+use super::store::{Locking, RunDir, State, Status};
 use crate::train::Progress;
 use crate::{Error, Result};
 
@@ -76,30 +77,33 @@ pub trait Watch: Sync {
 /// broken off or failed, or whose files are missing, is. A finished run with other settings is a bad request: it would be
 /// overwritten. With `force` every job is trained.
 pub fn actions(jobs: &[Job], force: bool) -> Result<Vec<Action>> {
-    jobs.iter()
-        .map(|job| {
-            if force {
-                return Ok(Action::Train);
-            }
-            let status = job.place.read_status()?;
-            if !matches!(status.state, State::Done | State::Diverged) {
-                return Ok(Action::Train);
-            }
-            if !job.place.is_complete(status.state) {
-                return Ok(Action::Train);
-            }
-            match difference(job)? {
-                None if job.spec.is_settled_in_training()
-                    && !job.place.path("trained.toml").exists() =>
-                {
-                    Ok(Action::Train)
-                }
-                None => Ok(Action::Skip(status)),
-                Some(_) if status.state == State::Diverged => Ok(Action::Train),
-                Some(d) => Err(other_settings(job, &d, "--force to redo it")),
-            }
-        })
-        .collect()
+    let each = jobs.iter();
+    each.map(|job| {
+        if force {
+            Ok(Action::Train)
+        } else {
+            action(job)
+        }
+    })
+    .collect()
+}
+
+fn action(job: &Job) -> Result<Action> {
+    let status = job.place.read_status()?;
+    if !matches!(status.state, State::Done | State::Diverged) {
+        return Ok(Action::Train);
+    }
+    if !job.place.is_complete(status.state) {
+        return Ok(Action::Train);
+    }
+    match difference(job)? {
+        None if job.spec.is_settled_in_training() && !job.place.path("trained.toml").exists() => {
+            Ok(Action::Train)
+        }
+        None => Ok(Action::Skip(status)),
+        Some(_) if status.state == State::Diverged => Ok(Action::Train),
+        Some(d) => Err(other_settings(job, &d, "--force to redo it")),
+    }
 }
 
 /// The first setting in which the run on disk is another than the job.
@@ -160,12 +164,32 @@ pub fn pool(n: usize) -> Result<rayon::ThreadPool> {
         .map_err(|e| Error::failed(format!("could not start the worker threads: {e}")))
 }
 
+/// How jobs are done beside other processes that may be doing the same.
+#[derive(Debug, Clone, Default)]
+pub struct Sharing {
+    /// Do jobs that are done.
+    pub force: bool,
+    /// Take runs from the processes that work on them.
+    pub steal: bool,
+    /// Wait for runs that others work on.
+    pub wait: bool,
+    /// Begin nothing more once a run has failed or diverged.
+    pub fail_fast: bool,
+    /// Begin nothing more once this is wished.
+    pub interrupt: Interrupt,
+}
+
+/// Between two looks at a run that another process works on.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// Does the jobs, at most `threads` at a time, in order. One that fails or diverges does not stop
-/// the others. The result has the jobs' order.
+/// the others, unless it is so wished. A run that another process works on is left to it: its status
+/// is [`State::Running`]; that of one that was not begun is [`State::Missing`]. The result has the
+/// jobs' order.
 pub fn run_all(
     jobs: &[Job],
     actions: &[Action],
-    threads: usize,
+    (threads, sharing): (usize, &Sharing),
     work: &Work<'_>,
     watch: &dyn Watch,
 ) -> Result<Vec<Ended>> {
@@ -188,21 +212,62 @@ pub fn run_all(
     }
     let next = AtomicUsize::new(0);
     let done = Mutex::new(all);
+    // Runs of other processes, to be looked at once more at the end.
+    let elsewhere = Mutex::new(Vec::new());
+    let failed = AtomicBool::new(false);
+    let stops = || {
+        sharing.interrupt.reason().is_some()
+            || (sharing.fail_fast && failed.load(Ordering::Relaxed))
+    };
+    let keep = |ended: Ended| {
+        watch.ended(&ended);
+        lock(&done).push(ended);
+    };
+    let try_one = |job: usize| -> Option<String> {
+        let start = Instant::now();
+        let (status, skipped) = match attempt(&jobs[job], job, sharing, work, watch) {
+            Attempt::Theirs(who) => return Some(who),
+            Attempt::DoneBefore(status) => (status, true),
+            Attempt::Ended(status) => (status, false),
+        };
+        if matches!(status.state, State::Failed | State::Diverged) {
+            failed.store(true, Ordering::Relaxed);
+        }
+        keep(Ended {
+            job,
+            status,
+            skipped,
+            seconds: start.elapsed().as_secs_f64(),
+        });
+        None
+    };
     let worker = || {
-        while let Some(&job) = waiting.get(next.fetch_add(1, Ordering::Relaxed)) {
-            watch.began(job);
-            let start = Instant::now();
-            let status = one(&jobs[job], work, &mut |p| watch.stepped(job, p));
-            let ended = Ended {
-                job,
-                status,
-                skipped: false,
-                seconds: start.elapsed().as_secs_f64(),
+        while !stops() {
+            let Some(&job) = waiting.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                break;
             };
-            watch.ended(&ended);
-            done.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(ended);
+            if try_one(job).is_some() {
+                lock(&elsewhere).push(job);
+            }
+        }
+        while !stops() {
+            let Some(job) = lock(&elsewhere).pop() else {
+                break;
+            };
+            while let Some(who) = try_one(job) {
+                if sharing.wait && !stops() {
+                    std::thread::sleep(LOOK_AGAIN);
+                    continue;
+                }
+                let reason = format!("another process works on it: {who}");
+                keep(Ended {
+                    job,
+                    status: Status::because(State::Running, &reason),
+                    skipped: true,
+                    seconds: 0.0,
+                });
+                break;
+            }
         }
     };
     // A pool for each worker: inside one shared pool, a run that waits for a parallel loop of its
@@ -218,8 +283,56 @@ pub fn run_all(
         }
     });
     let mut all = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for job in waiting {
+        if all.iter().all(|e| e.job != job) {
+            all.push(Ended {
+                job,
+                status: Status::because(State::Missing, "not begun"),
+                skipped: true,
+                seconds: 0.0,
+            });
+        }
+    }
     all.sort_by_key(|e| e.job);
     Ok(all)
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What came of a job.
+enum Attempt {
+    /// Another process, which is named, works on it.
+    Theirs(String),
+    /// Another process did it since it was planned.
+    DoneBefore(Status),
+    /// It was done here.
+    Ended(Status),
+}
+
+fn attempt(
+    job: &Job,
+    number: usize,
+    sharing: &Sharing,
+    work: &Work<'_>,
+    watch: &dyn Watch,
+) -> Attempt {
+    let failed = |e: &Error| Attempt::Ended(Status::because(State::Failed, &e.to_string()));
+    let _lock = match job.place.lock(sharing.steal) {
+        Ok(Locking::Ours(lock)) => lock,
+        Ok(Locking::Theirs(who)) => return Attempt::Theirs(who),
+        Err(e) => return failed(&e),
+    };
+    if !sharing.force {
+        match action(job) {
+            Ok(Action::Skip(status)) => return Attempt::DoneBefore(status),
+            Ok(Action::Train) => {}
+            Err(e) => return failed(&e),
+        }
+    }
+    watch.began(number);
+    Attempt::Ended(one(job, work, &mut |p| watch.stepped(number, p)))
 }
 
 fn one(job: &Job, work: &Work<'_>, watch: &mut dyn FnMut(&Progress)) -> Status {

@@ -5,12 +5,15 @@ use std::time::{Instant, SystemTime};
 
 use candle_core::{DType, Tensor};
 
+use super::checkpoint::{self, Saved};
+use super::guard::{Guard, Keeping};
 use super::plan::RunSpec;
-use super::store::{Environment, RunDir, State, Status};
+use super::store::{remove_unfinished, Environment, RunDir, State, Status};
 use super::{trials, Compute};
 use crate::data::{DataSet, Split};
 use crate::models::supported::Supported;
 use crate::models::Model;
+use crate::nn::params::Snapshot;
 use crate::nn::Params;
 use crate::objectives::Objective;
 use crate::rng::Rng;
@@ -20,6 +23,8 @@ use rounding::check_single;
 
 mod record;
 mod rounding;
+
+const CONFIG: &str = "config.toml";
 
 /// Files that a run writes and that a new one of the same place removes first.
 const OUTPUTS: [&str; 20] = [
@@ -46,18 +51,75 @@ const OUTPUTS: [&str; 20] = [
 ];
 
 /// Trains, evaluates and records one run. `command` is what the user typed, for the record;
-/// `watch` is told about every step. A run that diverges is recorded and returned as such; an
-/// error is recorded as `failed` before it is returned.
+/// `watch` is told about every step. A run that diverges, or that is interrupted as `guard` wishes, is
+/// recorded and returned as such; an error is recorded as `failed` before it is returned.
+///
+/// A run that was broken off goes on from its checkpoint, if its settings are the same, and leaves
+/// the bytes that it would have left.
 pub fn run(
     spec: &RunSpec,
     place: &RunDir,
     compute: &Compute,
-    command: &str,
+    (guard, command): (&Guard, &str),
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Status> {
     place.create()?;
+    remove_unfinished(&place.0)?;
+    let settings = spec.to_toml(&place.0)?;
     // First: a run that is broken off while its old files go must not be taken for done.
     place.write_status(&Status::of(State::Running))?;
+    let started = SystemTime::now();
+    match goes_on(place, &settings, guard).and_then(|from| {
+        make(
+            spec,
+            place,
+            compute,
+            (from, &mut Keeping::new(place, guard)),
+            watch,
+        )
+    }) {
+        Ok((status, kernels)) => {
+            let time = |t| humantime::format_rfc3339_seconds(t).to_string();
+            place.write_environment(&Environment {
+                command: command.to_owned(),
+                version: crate::VERSION.to_owned(),
+                device: crate::device::name(&compute.device),
+                kernels,
+                threads: rayon::current_num_threads(),
+                precision: spec.train.precision,
+                started: time(started),
+                ended: time(SystemTime::now()),
+                note: ended_by_the_clock(spec).map(|by| {
+                    format!("{by}: the same run again makes other steps and leaves other bytes")
+                }),
+            })?;
+            // Last, so that a run whose status says `done` has everything.
+            place.write_status(&status)?;
+            place.remove_checkpoint()?;
+            Ok(status)
+        }
+        Err(Error::Interrupted(at)) => {
+            let by = guard.interrupt.reason().unwrap_or_default();
+            let status = Status::because(State::Interrupted, &format!("by {by} {at}"));
+            place.write_status(&status)?;
+            Ok(status)
+        }
+        Err(error) => {
+            place.write_status(&Status::because(State::Failed, &error.to_string()))?;
+            Err(error)
+        }
+    }
+}
+
+/// What was done of the run before, or nothing in an empty folder.
+fn goes_on(place: &RunDir, settings: &str, guard: &Guard) -> Result<Saved> {
+    let same = std::fs::read_to_string(place.path(CONFIG)).is_ok_and(|there| there == settings);
+    if same && !guard.anew {
+        if let Some(saved) = place.read_checkpoint(settings)? {
+            return Ok(saved);
+        }
+    }
+    place.remove_checkpoint()?;
     for name in OUTPUTS {
         let path = place.path(name);
         match std::fs::remove_file(&path) {
@@ -67,31 +129,11 @@ pub fn run(
             _ => {}
         }
     }
-    place.write("config.toml", spec.to_toml(&place.0)?.as_bytes())?;
-    let started = SystemTime::now();
-    let (status, kernels) = match make(spec, place, compute, watch) {
-        Ok(made) => made,
-        Err(error) => {
-            place.write_status(&Status::because(State::Failed, &error.to_string()))?;
-            return Err(error);
-        }
-    };
-    let time = |t| humantime::format_rfc3339_seconds(t).to_string();
-    place.write_environment(&Environment {
-        command: command.to_owned(),
-        version: crate::VERSION.to_owned(),
-        device: crate::device::name(&compute.device),
-        kernels,
-        threads: rayon::current_num_threads(),
-        precision: spec.train.precision,
-        started: time(started),
-        ended: time(SystemTime::now()),
-        note: ended_by_the_clock(spec)
-            .map(|by| format!("{by}: the same run again makes other steps and leaves other bytes")),
-    })?;
-    // Last, so that a run whose status says `done` has everything.
-    place.write_status(&status)?;
-    Ok(status)
+    place.write(CONFIG, settings.as_bytes())?;
+    Ok(Saved {
+        settings: checkpoint::digest(settings),
+        ..Saved::default()
+    })
 }
 
 /// Trains every trial and measures the one that is chosen; also gives what evaluated the model.
@@ -99,10 +141,11 @@ fn make(
     spec: &RunSpec,
     place: &RunDir,
     compute: &Compute,
+    so_far: (Saved, &mut Keeping<'_>),
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<(Status, String)> {
     let law = spec.task.law()?.map(Law::from);
-    let best = trials::best(spec, law.as_ref(), compute, watch)?;
+    let best = trials::best(spec, law.as_ref(), compute, so_far, watch)?;
     if !spec.search.is_empty() {
         place.write_trials(&best.trials)?;
     }
@@ -225,6 +268,16 @@ impl Run {
     /// What is trained.
     pub fn model(&self) -> &dyn Model {
         self.model.as_ref()
+    }
+
+    /// Its parameters as they are.
+    pub(super) fn weights(&self) -> Result<Snapshot> {
+        self.params.snapshot()
+    }
+
+    /// Gives the model the parameters of another run of the same specification.
+    pub(super) fn set_weights(&self, weights: &Snapshot) -> Result<()> {
+        self.params.restore(weights)
     }
 
     /// Its trainable numbers.

@@ -1,5 +1,7 @@
 //! The trials of a run: each is trained, one is kept.
 
+use super::checkpoint::{Kept, Saved};
+use super::guard::{Keeping, OfTrial};
 use super::plan::RunSpec;
 use super::run::{Law, Run};
 use super::store::TrialRow;
@@ -21,21 +23,25 @@ pub(super) struct Best {
 
 /// Trains every trial of a run on the same points, with the same start and batches, and keeps the
 /// one with the least validation loss, the first of equals. One that diverges counts as a trial and
-/// loses.
+/// loses. Goes on from where `so_far` was left.
+///
+/// # Errors
+/// [`Error::Interrupted`] where an end was wished, with a checkpoint left behind.
 pub(super) fn best(
     spec: &RunSpec,
     law: Option<&Law>,
     compute: &Compute,
+    (mut so_far, keeping): (Saved, &mut Keeping<'_>),
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Best> {
     let all = spec.trials()?;
     let count = all.len();
-    let mut trials: Vec<TrialRow> = Vec::new();
-    let mut kept: Option<(usize, f64, Run, Curves)> = None;
-    let mut seconds = 0.0;
-    for (number, (trial, alone)) in all.into_iter().enumerate() {
-        let run = Run::on(&alone, law, compute)?;
-        let before = seconds;
+    let mut current = so_far.current.take();
+    // The best trial as it was trained here; after a checkpoint there are only its weights.
+    let mut trained_here: Option<Run> = None;
+    for (number, (trial, alone)) in all.iter().enumerate().skip(so_far.trials.len()) {
+        let run = Run::on(alone, law, compute)?;
+        let before = so_far.seconds;
         // Every trial as a like part of the whole: how many steps the others make is not known.
         let mut told = |p: &Progress| {
             watch(&Progress {
@@ -45,11 +51,16 @@ pub(super) fn best(
                 seconds: before + p.seconds,
             });
         };
-        let trained = run.with_training(|task| train(task, &mut told))?;
-        seconds += trained.seconds;
+        let mut keeper = OfTrial {
+            keeping: &mut *keeping,
+            before: &so_far,
+        };
+        let from = current.take();
+        let trained = run.with_training(|task| train(task, from, &mut keeper, &mut told))?;
+        so_far.seconds += trained.seconds;
         let loss = trained.validation_loss();
-        trials.push(TrialRow {
-            settings: trial.settings,
+        so_far.trials.push(TrialRow {
+            settings: trial.settings.clone(),
             validation_loss: loss,
             parameters: run.parameters(),
             best_step: trained.best_step,
@@ -61,12 +72,37 @@ pub(super) fn best(
             (None, Some(loss)) if loss.is_finite() => loss,
             _ => f64::INFINITY,
         };
-        if kept.as_ref().is_none_or(|(_, least, ..)| loss < *least) {
-            kept = Some((number, loss, run, trained));
+        if so_far.kept.as_ref().is_none_or(|kept| loss < kept.loss) {
+            so_far.kept = Some(Kept {
+                number,
+                loss,
+                weights: run.weights()?,
+                trained,
+            });
+            trained_here = Some(run);
         }
+        keeping.between(&so_far)?;
     }
-    let (number, _, run, mut trained) =
-        kept.ok_or_else(|| Error::failed("expected at least one trial; got none"))?;
+    let Saved {
+        mut trials,
+        kept,
+        seconds,
+        ..
+    } = so_far;
+    let Kept {
+        number,
+        weights,
+        mut trained,
+        ..
+    } = kept.ok_or_else(|| Error::failed("expected at least one trial; got none"))?;
+    let run = match trained_here {
+        Some(run) => run,
+        None => {
+            let run = Run::on(&all[number].1, law, compute)?;
+            run.set_weights(&weights)?;
+            run
+        }
+    };
     trials[number].chosen = true;
     if let Some(reason) = trained.diverged.as_mut().filter(|_| count > 1) {
         *reason = format!("all {count} trials diverged, the first: {reason}");

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::nn::params::Snapshot;
+use crate::nn::stored;
 use crate::{Error, Result};
 
 /// Version of the file's layout. A file of another one is refused.
@@ -14,44 +15,17 @@ const FORMAT: &str = "1";
 // One key: the library writes several in the order of a hash, and equal runs must give equal bytes.
 const KEY: &str = "mdn";
 
-fn raw(tensor: &Tensor) -> Result<(Dtype, Vec<u8>)> {
-    let flat = tensor.to_device(&Device::Cpu)?.flatten_all()?;
-    Ok(match tensor.dtype() {
-        DType::F32 => (
-            Dtype::F32,
-            flat.to_vec1::<f32>()?
-                .iter()
-                .flat_map(|v| v.to_le_bytes())
-                .collect(),
-        ),
-        DType::F64 => (
-            Dtype::F64,
-            flat.to_vec1::<f64>()?
-                .iter()
-                .flat_map(|v| v.to_le_bytes())
-                .collect(),
-        ),
-        DType::U32 => (
-            Dtype::U32,
-            flat.to_vec1::<u32>()?
-                .iter()
-                .flat_map(|v| v.to_le_bytes())
-                .collect(),
-        ),
-        other => {
-            return Err(Error::failed(format!(
-                "model.safetensors: expected f32, f64 or u32; got {other:?}"
-            )))
-        }
-    })
-}
-
 /// The file's bytes: the same for the same values.
 pub fn to_bytes(snapshot: &Snapshot, best_step: usize) -> Result<Vec<u8>> {
     let raw: Vec<(&String, Vec<usize>, Dtype, Vec<u8>)> = snapshot
         .iter()
         .map(|(name, tensor)| {
-            let (dtype, bytes) = raw(tensor)?;
+            let dtype = match tensor.dtype() {
+                DType::F64 => Dtype::F64,
+                DType::U32 => Dtype::U32,
+                _ => Dtype::F32,
+            };
+            let bytes = stored::bytes(tensor)?;
             Ok((name, tensor.dims().to_vec(), dtype, bytes))
         })
         .collect::<Result<_>>()?;
@@ -104,6 +78,8 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Tensor;
+
     use super::*;
 
     #[test]

@@ -278,6 +278,22 @@ impl Trainer {
         (-sum / n as f64, squares.sqrt())
     }
 
+    /// Both moments, in the stack's layout, and the steps that they are of.
+    pub(crate) fn moments(&self) -> ([&[f32]; 2], i32) {
+        ([&self.m, &self.v], self.step)
+    }
+
+    /// Goes on from moments that [`Trainer::moments`] gave; false if their length is another.
+    pub(crate) fn resume(&mut self, [m, v]: [&[f32]; 2], step: i32) -> bool {
+        let fits = [m.len(), v.len()] == [self.m.len(); 2];
+        if fits {
+            self.m.copy_from_slice(m);
+            self.v.copy_from_slice(v);
+            self.step = step;
+        }
+        fits
+    }
+
     /// One step of Adam along the gradient of the last loss, multiplied by `scale`.
     pub(crate) fn update(&mut self, isa: Isa, scale: f64, rate: f64) {
         self.step += 1;

@@ -185,6 +185,26 @@ impl FusedTraining {
         self.trainer.update(self.core.isa, scale, rate);
     }
 
+    /// Both moments as flat vectors, and the steps that they are of.
+    pub fn moments(&self) -> ([&[f32]; 2], i32) {
+        self.trainer.moments()
+    }
+
+    /// Goes on from the moments of another training of the same model.
+    ///
+    /// # Errors
+    /// If it was of another model.
+    pub fn resume(&mut self, moments: [&[f32]; 2], steps: i32) -> Result<()> {
+        if self.trainer.resume(moments, steps) {
+            return Ok(());
+        }
+        Err(crate::Error::request(format!(
+            "expected moments of {} numbers; got {}",
+            self.trainer.moments().0[0].len(),
+            moments[0].len()
+        )))
+    }
+
     /// Writes the parameters to the model's variables.
     pub fn store(&self) -> Result<()> {
         for (var, slot) in &self.trained {

@@ -1,7 +1,8 @@
-//! Parameters, the conditioner network and the optimizer.
+//! Parameters, the conditioner network and the optimizer; how they are stored.
 
 pub mod mlp;
 pub mod optimizer;
 pub mod params;
+pub mod stored;
 
 pub use params::Params;

@@ -3,8 +3,10 @@
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
+use serde::{Deserialize, Serialize};
+
 use crate::kernels::{BETA1, BETA2, EPSILON};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019):
 /// theta <- theta - lr (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay theta).
@@ -13,6 +15,40 @@ use crate::Result;
 pub struct Adam {
     slots: Vec<Slot>,
     weight_decay: f64,
+}
+
+/// Moments of parameters that have moved together, for a checkpoint.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Moved {
+    /// Which parameters, by their places in the optimizer; none where it has one vector of all.
+    pub members: Vec<usize>,
+    /// First moment.
+    #[serde(with = "super::stored::one")]
+    pub m: Tensor,
+    /// Second moment.
+    #[serde(with = "super::stored::one")]
+    pub v: Tensor,
+    /// Steps they are of.
+    pub steps: i32,
+}
+
+/// The moments of an optimizer: with the parameters, all that its next step depends on.
+pub type OptimizerState = Vec<Moved>;
+
+/// Refuses the moments of other parameters.
+fn fits(moved: &Moved, like: &Tensor) -> Result<()> {
+    if [moved.m.dims(), moved.v.dims()] == [like.dims(); 2]
+        && [moved.m.dtype(), moved.v.dtype()] == [like.dtype(); 2]
+    {
+        return Ok(());
+    }
+    Err(Error::request(format!(
+        "expected moments of shape {:?} in {:?}; got {:?} in {:?}",
+        like.dims(),
+        like.dtype(),
+        moved.m.dims(),
+        moved.m.dtype()
+    )))
 }
 
 struct Slot {
@@ -33,6 +69,24 @@ impl Moments {
             v: like.zeros_like()?,
             step: 0,
         })
+    }
+
+    fn of(moved: &Moved, like: &Tensor) -> Result<Self> {
+        fits(moved, like)?;
+        Ok(Self {
+            m: moved.m.to_device(like.device())?,
+            v: moved.v.to_device(like.device())?,
+            step: moved.steps,
+        })
+    }
+
+    fn state(&self, members: Vec<usize>) -> Moved {
+        Moved {
+            members,
+            m: self.m.clone(),
+            v: self.v.clone(),
+            steps: self.step,
+        }
     }
 
     /// The value after a step from `value`; no tensor here has a history of its own.
@@ -88,6 +142,26 @@ impl Adam {
         Ok(())
     }
 
+    /// Where it stands.
+    pub fn state(&self) -> OptimizerState {
+        let slots = self.slots.iter().enumerate();
+        slots.map(|(i, s)| s.moments.state(vec![i])).collect()
+    }
+
+    /// Goes on from where another one over the same parameters stood.
+    ///
+    /// # Errors
+    /// If those were others.
+    pub fn resume(&mut self, from: &[Moved]) -> Result<()> {
+        if from.len() != self.slots.len() {
+            return Err(other_parameters(self.slots.len(), from.len()));
+        }
+        for (slot, moved) in self.slots.iter_mut().zip(from) {
+            slot.moments = Moments::of(moved, &slot.var)?;
+        }
+        Ok(())
+    }
+
     /// Norm of the gradient of all parameters together.
     pub fn gradient_norm(&self, gradients: &GradStore) -> Result<f64> {
         let mut sum = 0.0;
@@ -109,6 +183,7 @@ impl Adam {
 ///
 /// What else writes to the parameters is overwritten by the next step.
 pub struct FlatAdam {
+    all: Vec<Var>,
     groups: Vec<Group>,
     weight_decay: f64,
     clip_norm: f64,
@@ -121,6 +196,12 @@ struct Group {
     vars: Vec<Var>,
     value: Tensor,
     moments: Moments,
+}
+
+fn other_parameters(expected: usize, got: usize) -> Error {
+    Error::request(format!(
+        "expected moments of {expected} parameters; got those of {got}"
+    ))
 }
 
 fn flat(tensors: &[Tensor]) -> Result<Tensor> {
@@ -203,14 +284,48 @@ impl FlatAdam {
     pub fn new(vars: Vec<Var>, weight_decay: f64, clip_norm: f64) -> Result<Self> {
         let groups = match vars.len() {
             0 => Vec::new(),
-            _ => vec![Group::new(vars)?],
+            _ => vec![Group::new(vars.clone())?],
         };
         Ok(Self {
+            all: vars,
             groups,
             weight_decay,
             clip_norm,
             fault: None,
         })
+    }
+
+    /// Where it stands. Waits for the device.
+    pub fn state(&self) -> OptimizerState {
+        let place = |var: &Var| {
+            let same = |other: &Var| other.as_tensor().id() == var.as_tensor().id();
+            self.all.iter().position(same)
+        };
+        let members = |group: &Group| group.vars.iter().filter_map(place).collect();
+        let groups = self.groups.iter();
+        groups.map(|g| g.moments.state(members(g))).collect()
+    }
+
+    /// Goes on from where another one over the same parameters stood.
+    ///
+    /// # Errors
+    /// If those were others.
+    pub fn resume(&mut self, from: &[Moved]) -> Result<()> {
+        let count = from.iter().map(|moved| moved.members.len()).sum();
+        let mut groups = Vec::new();
+        for moved in from {
+            let vars = moved.members.iter().map(|&i| self.all.get(i).cloned());
+            let vars = vars.collect::<Option<Vec<_>>>();
+            let vars = vars.ok_or_else(|| other_parameters(self.all.len(), count))?;
+            let mut group = Group::new(vars)?;
+            group.moments = Moments::of(moved, &group.value)?;
+            groups.push(group);
+        }
+        if count != self.all.len() {
+            return Err(other_parameters(self.all.len(), count));
+        }
+        self.groups = groups;
+        Ok(())
     }
 
     /// One step, and the norm of the gradient before clipping as a scalar on the device. From the

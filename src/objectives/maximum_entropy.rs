@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use candle_core::{DType, Tensor};
 
 use super::scale::{self, solve_transposed};
-use super::{At, Constraint, MaximumEntropySpec, Objective, Round, Rounds, Solution, Validation};
+use super::{
+    At, Constraint, MaximumEntropySpec, Multipliers, Objective, Round, Rounds, Solution, Validation,
+};
 use crate::distributions::Draws;
 use crate::models::Model;
 use crate::num::{self, mean_and_std_err};
 use crate::rng::Rng;
 use crate::rows::{self, RowFunction};
 use crate::statistics::Statistics;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Groups of samples that a round's test is made of.
 const GROUPS: usize = 200;
@@ -34,17 +36,7 @@ pub struct MaximumEntropy {
     statistics: Arc<Statistics>,
     targets: Vec<f64>,
     solution: Option<Solution>,
-    state: Mutex<State>,
-}
-
-/// What changes between rounds.
-struct State {
-    multipliers: Vec<f64>,
-    /// W; empty before anything is known of the model.
-    scale: Vec<f64>,
-    penalty: f64,
-    /// |W R| of the round before.
-    error: Option<f64>,
+    state: Mutex<Multipliers>,
 }
 
 /// Entropy and weighted moments of one set of draws.
@@ -61,7 +53,7 @@ impl MaximumEntropy {
         let (statistics, targets) = spec.constraints()?;
         let m = targets.len();
         Ok(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(Multipliers {
                 multipliers: vec![0.0; m],
                 scale: Vec::new(),
                 penalty: spec.penalty,
@@ -74,7 +66,7 @@ impl MaximumEntropy {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Multipliers> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -301,5 +293,22 @@ impl Rounds for MaximumEntropy {
         candidates
             .min_by(|&a, &b| score(&rounds[a]).total_cmp(&score(&rounds[b])))
             .unwrap_or(0)
+    }
+
+    fn multipliers(&self) -> Multipliers {
+        self.state().clone()
+    }
+
+    fn resume(&self, from: Multipliers) -> Result<()> {
+        let m = self.targets.len();
+        let scale = from.scale.len();
+        if from.multipliers.len() != m || (scale != 0 && scale != m * m) {
+            return Err(Error::request(format!(
+                "expected multipliers of {m} constraints; got {}",
+                from.multipliers.len()
+            )));
+        }
+        *self.state() = from;
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What training minimises.
 
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
 use crate::models::Model;
 use crate::rng::Rng;
@@ -83,10 +84,30 @@ pub trait Rounds: Send + Sync {
     fn end(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Round>;
     /// Of all rounds so far, the one whose weights to keep.
     fn best(&self, rounds: &[Round]) -> usize;
+    /// Where the objective stands.
+    fn multipliers(&self) -> Multipliers;
+    /// Goes on from there.
+    ///
+    /// # Errors
+    /// If it was the standing of another problem.
+    fn resume(&self, from: Multipliers) -> Result<()>;
+}
+
+/// What changes between the rounds of an augmented Lagrangian with m constraints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Multipliers {
+    /// lambda: m.
+    pub multipliers: Vec<f64>,
+    /// W: m x m row by row; empty before anything is known of the model.
+    pub scale: Vec<f64>,
+    /// c.
+    pub penalty: f64,
+    /// |W R| of the round before.
+    pub error: Option<f64>,
 }
 
 /// What was measured at the end of a round, and what the objective made of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Round {
     /// Entropy of the model, nats.
     pub entropy: f64,
@@ -118,7 +139,7 @@ impl Round {
 }
 
 /// One constraint E\[T\] = m as a round left it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Constraint {
     /// T by its name in the experiment file.
     pub statistic: String,

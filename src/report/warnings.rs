@@ -71,6 +71,7 @@ fn unfinished(runs: &[&Run], data: &str, model: &str) -> Vec<String> {
     for (state, words) in [
         (State::Missing, "not started"),
         (State::Running, "not ended"),
+        (State::Interrupted, "interrupted"),
     ] {
         let some = of(state).len();
         if some > 0 {

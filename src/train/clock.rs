@@ -2,9 +2,13 @@
 
 use std::time::Instant;
 
+use super::Checkpoint;
+
 /// Steps and time, whichever is further.
 pub(super) struct Clock {
     began: Instant,
+    /// Seconds of training before that.
+    before: f64,
     /// Wall time that training may take, if it is bounded.
     limit: Option<f64>,
     /// Steps at most.
@@ -14,19 +18,25 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Starts now.
-    pub(super) fn new(limit: Option<f64>, steps: usize) -> Self {
+    /// Starts now, or goes on now from where training stood.
+    pub(super) fn new(limit: Option<f64>, steps: usize, from: Option<&Checkpoint>) -> Self {
         Self {
             began: Instant::now(),
+            before: from.map_or(0.0, |from| from.curves.seconds),
             limit,
             steps,
-            validation: 0.0,
+            validation: from.map_or(0.0, |from| from.longest_validation),
         }
     }
 
-    /// Seconds since training began.
+    /// Seconds of training.
     pub(super) fn seconds(&self) -> f64 {
-        self.began.elapsed().as_secs_f64()
+        self.before + self.began.elapsed().as_secs_f64()
+    }
+
+    /// The longest validation so far, in seconds.
+    pub(super) fn longest_validation(&self) -> f64 {
+        self.validation
     }
 
     /// Share of the time that is over, in [0, 1]; 0 without a limit.

@@ -2,23 +2,27 @@
 
 use std::time::Instant;
 
+use super::checkpoint::{Checkpoint, InPhase, InRound, Keeper, Place, Wish};
 use super::clock::Clock;
 use super::steps::{Outcome, Steps};
 use super::{Curves, Epoch, HistoryRow, Progress, Split, Training};
+use crate::nn::optimizer::OptimizerState;
 use crate::nn::params::Snapshot;
 use crate::objectives::{Rounds, Validation};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Training rows of a history.
 const TRAIN_ROWS: usize = 500;
 
 pub(super) type MakeSteps<'a> = dyn Fn() -> Result<Box<dyn Steps + 'a>> + 'a;
-type Watch<'a> = dyn FnMut(&Progress) + 'a;
+/// What is asked between steps, and what is told of them.
+pub(super) type Company<'w> = (&'w mut dyn Keeper, &'w mut dyn FnMut(&Progress));
 
 /// Training as far as it is.
 struct Course<'a, 'w> {
     task: &'a Training<'a>,
-    watch: &'w mut Watch<'w>,
+    keeper: &'w mut dyn Keeper,
+    watch: &'w mut dyn FnMut(&Progress),
     clock: Clock,
     /// Share of training that was over before the last step.
     progress: f64,
@@ -27,29 +31,43 @@ struct Course<'a, 'w> {
 }
 
 /// [`super::train`] with steps made by `make_steps` for every phase.
-pub(super) fn run<'a, 'w>(
+pub(super) fn run<'a>(
     task: &'a Training<'a>,
+    from: Option<Checkpoint>,
     make_steps: &MakeSteps<'a>,
-    watch: &'w mut Watch<'w>,
+    (keeper, watch): Company<'_>,
 ) -> Result<Curves> {
     let mut course = Course {
         task,
+        keeper,
         watch,
-        clock: Clock::new(task.seconds, task.spec.steps),
+        clock: Clock::new(task.seconds, task.spec.steps, from.as_ref()),
         progress: 0.0,
         epoch: None,
-        out: Curves {
-            history: Vec::new(),
-            steps: 0,
-            best_step: 0,
-            seconds: 0.0,
-            rounds: Vec::new(),
-            diverged: None,
-        },
+        out: Curves::default(),
     };
-    let best = match task.objective.rounds() {
-        None => course.by_validation(make_steps)?,
-        Some(rounds) => course.by_rounds(rounds, make_steps)?,
+    let from = match from {
+        Some(from) => {
+            task.params.restore(&from.weights)?;
+            course.out = from.curves;
+            Some((from.place, from.moments))
+        }
+        None => None,
+    };
+    let best = match (task.objective.rounds(), from) {
+        (None, None) => course.by_validation(None, make_steps)?,
+        (None, Some((Place::Phase(at), moments))) => {
+            course.by_validation(Some((at, moments)), make_steps)?
+        }
+        (Some(rounds), None) => course.by_rounds(rounds, None, make_steps)?,
+        (Some(rounds), Some((Place::Round(at), moments))) => {
+            course.by_rounds(rounds, Some((at, moments)), make_steps)?
+        }
+        _ => {
+            return Err(Error::request(
+                "expected the checkpoint of an objective of the same kind; got one of another",
+            ))
+        }
     };
     task.params.restore(&best)?;
     let mut out = course.out;
@@ -59,43 +77,78 @@ pub(super) fn run<'a, 'w>(
 
 impl Course<'_, '_> {
     /// Phase after phase, each from the best weights so far, until validation no longer improves.
-    fn by_validation<'b>(&mut self, make_steps: &MakeSteps<'b>) -> Result<Snapshot> {
+    fn by_validation<'b>(
+        &mut self,
+        from: Option<(InPhase, OptimizerState)>,
+        make_steps: &MakeSteps<'b>,
+    ) -> Result<Snapshot> {
         let Training {
             model,
             params,
             spec,
             ..
         } = *self.task;
-        let first = self.validate()?;
-        let mut best = (finite_or_worst(first.loss), params.snapshot()?);
-        'phases: for (phase, share) in model.phases().into_iter().enumerate() {
-            let done = self.out.steps;
-            let end = (done + (share * spec.steps as f64).round() as usize).min(spec.steps);
-            let until = self.clock.time() + share;
-            if phase > 0 {
-                params.restore(&best.1)?;
+        let (first, mut best, mut from) = match from {
+            Some((at, moments)) => {
+                let best = (at.best_loss, at.best);
+                (
+                    at.phase,
+                    best,
+                    Some((at.end, at.until, at.without_progress, moments)),
+                )
             }
+            None => {
+                let now = self.validate()?;
+                (0, (finite_or_worst(now.loss), params.snapshot()?), None)
+            }
+        };
+        'phases: for (phase, share) in model.phases().into_iter().enumerate().skip(first) {
+            let (end, until, mut without_progress, moments) = match from.take() {
+                Some((end, until, without, moments)) => (end, until, without, Some(moments)),
+                None => {
+                    let done = self.out.steps;
+                    let last = done + (share * spec.steps as f64).round() as usize;
+                    if phase > 0 {
+                        params.restore(&best.1)?;
+                    }
+                    (last.min(spec.steps), self.clock.time() + share, 0, None)
+                }
+            };
             let mut steps = make_steps()?;
-            let mut without_progress = 0;
-            for step in done + 1..=end {
+            if let Some(moments) = moments {
+                steps.resume(&moments)?;
+            }
+            for step in self.out.steps + 1..=end {
                 let last = step == end || self.clock.is_up(until);
                 let validates = step % spec.validate_every == 0 || last;
                 if !self.step(steps.as_mut(), (step, phase), validates)? {
                     break 'phases;
                 }
-                if !validates {
-                    continue;
+                if validates {
+                    let now = self.validate()?;
+                    if now.loss < best.0 {
+                        best = (now.loss, params.snapshot()?);
+                        self.out.best_step = step;
+                        without_progress = 0;
+                    } else {
+                        without_progress += 1;
+                    }
+                    if last || (spec.patience > 0 && without_progress >= spec.patience) {
+                        break;
+                    }
                 }
-                let now = self.validate()?;
-                if now.loss < best.0 {
-                    best = (now.loss, params.snapshot()?);
-                    self.out.best_step = step;
-                    without_progress = 0;
-                } else {
-                    without_progress += 1;
-                }
-                if last || (spec.patience > 0 && without_progress >= spec.patience) {
-                    break;
+                let place = || {
+                    Place::Phase(InPhase {
+                        phase,
+                        end,
+                        until,
+                        without_progress,
+                        best_loss: best.0,
+                        best: best.1.clone(),
+                    })
+                };
+                if !self.keep(steps.as_mut(), phase, &place)? {
+                    break 'phases;
                 }
             }
         }
@@ -112,6 +165,7 @@ impl Course<'_, '_> {
     fn by_rounds<'b>(
         &mut self,
         rounds: &dyn Rounds,
+        from: Option<(InRound, OptimizerState)>,
         make_steps: &MakeSteps<'b>,
     ) -> Result<Snapshot> {
         let Training {
@@ -121,15 +175,22 @@ impl Course<'_, '_> {
             rng,
             ..
         } = *self.task;
-        let mut weights = Vec::new();
-        let mut ended: Vec<crate::objectives::Round> = Vec::new();
-        let start = params.snapshot()?;
+        let (first, start, mut weights, mut moments) = match from {
+            Some((at, moments)) => {
+                rounds.resume(at.multipliers)?;
+                (at.round, at.start, at.weights, Some(moments))
+            }
+            None => (0, params.snapshot()?, Vec::new(), None),
+        };
         let count = rounds.count().min(spec.steps);
-        for round in 0..count {
+        for round in first..count {
             let end = spec.steps * (round + 1) / count;
             let until = (round + 1) as f64 / count as f64;
             // Moments that belong to the last round's multipliers would carry it on.
             let mut steps = make_steps()?;
+            if let Some(moments) = moments.take() {
+                steps.resume(&moments)?;
+            }
             for step in self.out.steps + 1..=end {
                 let last = step == end || self.clock.is_up(until);
                 if !self.step(steps.as_mut(), (step, 0), last)? {
@@ -137,6 +198,17 @@ impl Course<'_, '_> {
                 }
                 if last {
                     break;
+                }
+                let place = || {
+                    Place::Round(InRound {
+                        round,
+                        start: start.clone(),
+                        weights: weights.clone(),
+                        multipliers: rounds.multipliers(),
+                    })
+                };
+                if !self.keep(steps.as_mut(), 0, &place)? {
+                    return Ok(weights.pop().unwrap_or(start));
                 }
             }
             let done = self.out.steps;
@@ -146,13 +218,65 @@ impl Course<'_, '_> {
                 self.out.diverged = Some(format!("{fault} after step {done}"));
                 return Ok(weights.pop().unwrap_or(start));
             }
-            self.out.rounds.push((done, measured.clone()));
-            ended.push(measured);
+            self.out.rounds.push((done, measured));
             weights.push(params.snapshot()?);
         }
+        let ended: Vec<_> = self.out.rounds.iter().map(|(_, r)| r.clone()).collect();
         let best = rounds.best(&ended);
         self.out.best_step = self.out.rounds[best].0;
         Ok(weights.swap_remove(best))
+    }
+
+    /// Does what the keeper wishes between two steps; false if training cannot go on.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if the keeper wishes an end.
+    fn keep(
+        &mut self,
+        steps: &mut dyn Steps,
+        phase: usize,
+        place: &dyn Fn() -> Place,
+    ) -> Result<bool> {
+        let wish = self.keeper.wish();
+        if wish == Wish::GoOn {
+            return Ok(true);
+        }
+        if !self.settle(steps, phase)? {
+            return Ok(false);
+        }
+        self.out.seconds = self.clock.seconds();
+        self.keeper.keep(Checkpoint {
+            weights: self.task.params.snapshot()?,
+            moments: steps.state()?,
+            curves: self.out.clone(),
+            longest_validation: self.clock.longest_validation(),
+            place: place(),
+        })?;
+        match wish {
+            Wish::Stop => Err(Error::Interrupted(format!("after step {}", self.out.steps))),
+            _ => Ok(true),
+        }
+    }
+
+    /// Waits for the outcomes that are still out; false if training cannot go on.
+    fn settle(&mut self, steps: &mut dyn Steps, phase: usize) -> Result<bool> {
+        let outcomes = steps.settle()?;
+        self.write_all_down(steps, outcomes, phase)
+    }
+
+    fn write_all_down(
+        &mut self,
+        steps: &mut dyn Steps,
+        outcomes: Vec<Outcome>,
+        phase: usize,
+    ) -> Result<bool> {
+        for outcome in outcomes {
+            self.out.steps += 1;
+            if !self.write_down(steps, outcome, phase)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Measures the model on what it is not trained on, and writes that down.
@@ -188,19 +312,11 @@ impl Course<'_, '_> {
         settle: bool,
     ) -> Result<bool> {
         self.progress = self.clock.share(step - 1);
-        let mut outcomes =
-            self.task
-                .make_step(steps, (step, phase), self.progress, &mut self.epoch)?;
-        if settle {
-            outcomes.extend(steps.settle()?);
-        }
-        for outcome in outcomes {
-            self.out.steps += 1;
-            if !self.write_down(steps, outcome, phase)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let outcomes = self
+            .task
+            .make_step(steps, (step, phase), self.progress, &mut self.epoch)?;
+        Ok(self.write_all_down(steps, outcomes, phase)?
+            && (!settle || self.settle(steps, phase)?))
     }
 
     /// The next step's outcome; false if it was not finite.

@@ -1,6 +1,7 @@
 //! The training loop: one objective, one model, one source of points, one random stream.
 
 use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::data::DataSet;
 use crate::models::Model;
@@ -10,16 +11,20 @@ use crate::rng::Rng;
 use crate::Result;
 
 mod bare;
+mod checkpoint;
 mod clock;
 mod course;
 #[cfg(test)]
 mod problem_tests;
+#[cfg(test)]
+mod resume_tests;
 mod spec;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 pub use bare::BareSteps;
+pub use checkpoint::{Checkpoint, InPhase, InRound, KeepNothing, Keeper, Place, Wish};
 pub use spec::{Precision, Schedule, TrainSpec};
 use steps::{Outcome, Steps};
 
@@ -37,7 +42,7 @@ pub struct Progress {
 }
 
 /// Which points a loss was computed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Split {
     /// The step's batch.
     Train,
@@ -46,7 +51,7 @@ pub enum Split {
 }
 
 /// A point of the learning curves.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryRow {
     /// Optimizer steps done.
     pub step: usize,
@@ -116,6 +121,7 @@ impl Points<'_> {
 }
 
 /// How training went and ended.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Curves {
     /// The learning curves.
     pub history: Vec<HistoryRow>,
@@ -167,8 +173,19 @@ pub struct Training<'a> {
 ///
 /// A loss or gradient that is not finite ends training: the model keeps the best weights so far
 /// and [`Curves::diverged`] says where it happened.
-pub fn train(task: &Training<'_>, watch: &mut dyn FnMut(&Progress)) -> Result<Curves> {
-    course::run(task, &|| steps::for_device(task), watch)
+///
+/// Between any two steps `keeper` may have a checkpoint, or an end. Training that goes on `from` one
+/// makes the steps that it would have made.
+///
+/// # Errors
+/// [`crate::Error::Interrupted`] where the keeper wished an end.
+pub fn train(
+    task: &Training<'_>,
+    from: Option<Checkpoint>,
+    keeper: &mut dyn Keeper,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Curves> {
+    course::run(task, from, &|| steps::for_device(task), (keeper, watch))
 }
 
 impl Training<'_> {

@@ -49,7 +49,7 @@ fn run_problem(objective: &dyn Objective, steps: usize) -> (Curves, Snapshot) {
         seconds: None,
         rng: &rng,
     };
-    let out = train(&task, &mut |_| {}).unwrap();
+    let out = train(&task, None, &mut KeepNothing, &mut |_| {}).unwrap();
     (out, params.snapshot().unwrap())
 }
 
@@ -119,7 +119,7 @@ fn statistics_that_are_not_finite_end_training_with_a_reason() {
         seconds: None,
         rng: &rng,
     };
-    let out = train(&task, &mut |_| {}).unwrap();
+    let out = train(&task, None, &mut KeepNothing, &mut |_| {}).unwrap();
     let why = out.diverged.unwrap();
     assert!(why.contains("not finite"), "{why}");
     for (name, values) in bytes(&params.snapshot().unwrap()) {

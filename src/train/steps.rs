@@ -1,11 +1,11 @@
 //! Ways to make training steps. One is made anew for every phase of training: the moments of one
 //! phase say nothing of the weights that the next begins from.
 
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 
 use super::Training;
 use crate::kernels::FusedTraining;
-use crate::nn::optimizer::{Adam, FlatAdam};
+use crate::nn::optimizer::{Adam, FlatAdam, Moved, OptimizerState};
 use crate::num;
 use crate::objectives::At;
 use crate::rng::Rng;
@@ -36,6 +36,12 @@ pub(super) trait Steps {
 
     /// The outcomes that were kept back. Afterwards the model has the parameters of the last step.
     fn settle(&mut self) -> Result<Vec<Outcome>>;
+
+    /// Moments of the parameters, once all is settled.
+    fn state(&self) -> Result<OptimizerState>;
+
+    /// Goes on from the moments of other steps over the same parameters, which the model has by now.
+    fn resume(&mut self, from: &[Moved]) -> Result<()>;
 }
 
 /// The way for the kernels and the device that the model has.
@@ -91,6 +97,29 @@ impl Steps for FusedSteps<'_> {
         self.training.store()?;
         Ok(Vec::new())
     }
+
+    fn state(&self) -> Result<OptimizerState> {
+        let ([m, v], steps) = self.training.moments();
+        let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
+        Ok(vec![Moved {
+            members: Vec::new(),
+            m: tensor(m)?,
+            v: tensor(v)?,
+            steps,
+        }])
+    }
+
+    fn resume(&mut self, from: &[Moved]) -> Result<()> {
+        let [moved] = from else {
+            return Err(Error::request(format!(
+                "expected the moments of fused kernels; got those of {} plain tensors (try \
+                 --kernels plain, as before)",
+                from.len()
+            )));
+        };
+        let (m, v) = (moved.m.to_vec1()?, moved.v.to_vec1()?);
+        self.training.resume([&m, &v], moved.steps)
+    }
 }
 
 /// Candle's automatic differentiation; every outcome is known at once.
@@ -130,6 +159,14 @@ impl Steps for PlainSteps<'_> {
 
     fn settle(&mut self) -> Result<Vec<Outcome>> {
         Ok(Vec::new())
+    }
+
+    fn state(&self) -> Result<OptimizerState> {
+        Ok(self.adam.state())
+    }
+
+    fn resume(&mut self, from: &[Moved]) -> Result<()> {
+        self.adam.resume(from)
     }
 }
 
@@ -184,5 +221,13 @@ impl Steps for QueuedSteps<'_> {
         Ok(outcomes
             .map(|(loss, grad_norm)| Outcome { loss, grad_norm })
             .collect())
+    }
+
+    fn state(&self) -> Result<OptimizerState> {
+        Ok(self.adam.state())
+    }
+
+    fn resume(&mut self, from: &[Moved]) -> Result<()> {
+        self.adam.resume(from)
     }
 }

@@ -78,7 +78,8 @@ fn run_for(
         assert_eq!(p.step, heard + 1);
         heard = p.step;
     };
-    let out = course::run(&task, &make, &mut watch).unwrap();
+    let company: course::Company<'_> = (&mut KeepNothing, &mut watch);
+    let out = course::run(&task, None, &make, company).unwrap();
     assert!(out.diverged.is_some() || heard == out.steps);
     (out, params.snapshot().unwrap())
 }

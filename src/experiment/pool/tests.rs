@@ -55,7 +55,7 @@ fn one_that_fails_diverges_or_panics_does_not_stop_the_others() {
     let first = actions(&jobs, false).expect("nothing there yet");
     assert_eq!(first, vec![Action::Train; 4]);
     let watch = Count(AtomicUsize::new(0));
-    let ended = run_all(&jobs, &first, 2, &work, &watch).expect("it runs");
+    let ended = run_all(&jobs, &first, (2, &Sharing::default()), &work, &watch).expect("it runs");
     assert_eq!(watch.0.load(Ordering::Relaxed), 4);
     let states: Vec<_> = ended.iter().map(|e| e.status.state).collect();
     use State::{Diverged, Done, Failed};

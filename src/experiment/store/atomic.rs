@@ -6,6 +6,21 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
+/// How the names of files begin that are being written.
+const UNFINISHED: &str = ".mdn-";
+
+/// Removes what processes that died left half written in `folder`. No other may be writing there.
+pub fn remove_unfinished(folder: &Path) -> Result<()> {
+    let entries = fs::read_dir(folder).map_err(Error::io(folder, "could not read"))?;
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let path = entry.path();
+            fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes `bytes` to a new file beside `path` and moves it there, so that a reader or a crash
 /// never meets half a file. Folders on the way are made.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -15,7 +30,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     fs::create_dir_all(folder).map_err(Error::io(folder, "could not make the folder"))?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".mdn-");
+    builder.prefix(UNFINISHED);
     if let Some(open) = as_umask_allows() {
         builder.permissions(open);
     }

@@ -17,6 +17,8 @@
 //! | `model.safetensors` | the best weights, with metadata |
 //! | `picture.safetensors` | a [`Picture`]: what the figures are drawn from |
 //! | `environment.toml` | [`Environment`] |
+//! | `checkpoint` | where training was, of a run that is not over |
+//! | `lock` | which process works on the run, while one does |
 //! | `status` | a [`Status`]: its word, then the reason |
 //!
 //! CSV files have one header line, unknown values are empty cells, and numbers are written with
@@ -25,12 +27,15 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 pub use crate::objectives::{Constraint, Round};
 pub use crate::train::{HistoryRow, Split};
 use crate::{Error, Result};
 
 mod atomic;
 mod environment;
+mod lock;
 mod number;
 mod picture;
 mod rows;
@@ -39,8 +44,9 @@ mod study;
 mod table;
 mod trials;
 
-pub use atomic::write_atomic;
+pub use atomic::{remove_unfinished, write_atomic};
 pub use environment::Environment;
+pub use lock::{Lock, Locking};
 pub use number::{exact, exact_or_empty};
 pub use study::StudyDir;
 pub use table::csv_bytes;
@@ -58,6 +64,8 @@ pub enum State {
     Diverged,
     /// Ended by an error.
     Failed,
+    /// Ended on request, with a checkpoint: training goes on from there.
+    Interrupted,
 }
 
 /// The file `status`: a state and, for `Diverged` and `Failed`, the reason.
@@ -91,7 +99,7 @@ pub struct MetricRow {
 }
 
 /// A line of `trials.csv`: settings that were tried, and how they did on the validation set.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrialRow {
     /// As overrides of the experiment file: `train.learning_rate=0.001`.
     pub settings: Vec<String>,

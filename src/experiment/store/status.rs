@@ -11,9 +11,10 @@ const FILE: &str = "status";
 
 impl State {
     /// Every state, in the order of a run's life.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Missing,
         Self::Running,
+        Self::Interrupted,
         Self::Done,
         Self::Diverged,
         Self::Failed,
@@ -27,6 +28,7 @@ impl State {
             Self::Done => "done",
             Self::Diverged => "diverged",
             Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
         }
     }
 }

@@ -6,6 +6,7 @@ use candle_core::Device;
 
 use super::*;
 use crate::data::{DataSet, DataSpec, LabelledPoints, Split, Truth};
+use crate::experiment::guard::Guard;
 use crate::experiment::plan::Plan;
 use crate::experiment::store::{RunDir, State};
 use crate::num;
@@ -70,9 +71,16 @@ fn spy() -> Arc<Spy> {
     })
 }
 
+fn best(spec: &RunSpec, law: &Law) -> Best {
+    let place = RunDir(std::path::PathBuf::new());
+    let guard = Guard::default();
+    let from = (Saved::default(), &mut Keeping::new(&place, &guard));
+    super::best(spec, Some(law), &compute(), from, &mut |_| {}).unwrap()
+}
+
 fn tried(more: &str) -> Best {
     let law: Law = spy();
-    best(&spec(more), Some(&law), &compute(), &mut |_| {}).unwrap()
+    best(&spec(more), &law)
 }
 
 /// No test point is drawn while models are built, trained and chosen, with fixed points and with a
@@ -86,7 +94,7 @@ fn the_test_set_is_touched_once_and_by_the_chosen_trial() {
                     [search.train]\nlearning_rate = [1e-3, 3e-3, 1e-2]\n";
         let mut spec = spec(text);
         spec.train.points = points.parse().unwrap();
-        let best = best(&spec, Some(&law), &compute(), &mut |_| {}).unwrap();
+        let best = best(&spec, &law);
         assert_eq!(best.trials.len(), 3);
         assert_eq!(spy.count(Split::Test), 0, "points = {points}");
         assert!(spy.count(Split::Train) >= 3 && spy.count(Split::Validation) >= 3);
@@ -121,7 +129,7 @@ fn the_least_validation_loss_is_kept_and_a_trial_that_diverges_loses() {
     let mut single = spec("");
     single.train.learning_rate = 1e-2;
     let law: Law = spy();
-    let single = super::best(&single, Some(&law), &compute(), &mut |_| {}).unwrap();
+    let single = super::tests::best(&single, &law);
     assert_eq!(single.trained.history, best.trained.history);
 }
 

@@ -228,12 +228,13 @@ fn failures(results: &Results<'_>, data: &str) -> Option<String> {
             (State::Failed, "failed"),
             (State::Missing, "not started"),
             (State::Running, "not ended"),
+            (State::Interrupted, "been interrupted"),
         ] {
             let n = runs.iter().filter(|r| r.status.state == state).count();
             if n > 0 {
                 let verb = match (state, n) {
-                    (State::Missing | State::Running, 1) => "has ",
-                    (State::Missing | State::Running, _) => "have ",
+                    (State::Missing | State::Running | State::Interrupted, 1) => "has ",
+                    (State::Missing | State::Running | State::Interrupted, _) => "have ",
                     _ => "",
                 };
                 parts.push(format!(

@@ -1,0 +1,168 @@
+//! The file `checkpoint`: a run that is not over, between two steps.
+//!
+//! A line that names the format, the SHA-256 of all that follows, then [`Saved`] as
+//! [postcard](https://postcard.jamesmunns.com) writes it. It is made anew in full every time and moved
+//! over the last one, so that there is never less than one good checkpoint.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::store::{RunDir, TrialRow};
+use crate::nn::params::Snapshot;
+use crate::nn::stored;
+use crate::train::{Checkpoint, Curves};
+use crate::{Error, Result};
+
+const FILE: &str = "checkpoint";
+const FORMAT: &[u8] = b"mdn checkpoint 1\n";
+const SUM: usize = 32;
+
+/// A run that is not over.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Saved {
+    /// SHA-256 of the run's `config.toml`.
+    pub settings: Vec<u8>,
+    /// What evaluated the model, and the version of the program.
+    pub made_by: Vec<String>,
+    /// The trials that are over.
+    pub trials: Vec<TrialRow>,
+    /// Wall time of their training.
+    pub seconds: f64,
+    /// The best of them.
+    pub kept: Option<Kept>,
+    /// The trial that is under way; `None` between two of them.
+    pub current: Option<Checkpoint>,
+}
+
+/// A trial that is over and the best so far.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Kept {
+    /// Which, from 0.
+    pub number: usize,
+    /// Its validation loss; infinite where it diverged.
+    pub loss: f64,
+    /// Its weights.
+    #[serde(with = "stored::map")]
+    pub weights: Snapshot,
+    /// How its training went.
+    pub trained: Curves,
+}
+
+impl RunDir {
+    /// Where the checkpoint lies.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.path(FILE)
+    }
+
+    /// Keeps `saved` as the checkpoint of the run with these settings (its `config.toml`).
+    pub fn write_checkpoint(&self, saved: &Saved) -> Result<PathBuf> {
+        let body = postcard::to_stdvec(saved)
+            .map_err(|e| Error::failed(format!("{FILE}: could not be encoded: {e}")))?;
+        let mut bytes = FORMAT.to_vec();
+        bytes.extend_from_slice(&Sha256::digest(&body));
+        bytes.extend_from_slice(&body);
+        self.write(FILE, &bytes)
+    }
+
+    /// The checkpoint; `None` where there is none.
+    ///
+    /// # Errors
+    /// For a damaged file, that of another format, and that of a run with other `settings`.
+    pub fn read_checkpoint(&self, settings: &str) -> Result<Option<Saved>> {
+        let path = self.checkpoint();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io(&path, "could not read")(e)),
+        };
+        let refused = |expected: &str, got: &str| {
+            Error::request(format!(
+                "{}: expected {expected}; got {got} (`mdn train` with --force trains the run from \
+                 its start)",
+                path.display()
+            ))
+        };
+        let format = String::from_utf8_lossy(FORMAT);
+        let Some(rest) = bytes.strip_prefix(FORMAT) else {
+            return Err(refused(
+                &format!("a file that begins with `{}`", format.trim()),
+                "another",
+            ));
+        };
+        let body = match rest.split_at_checked(SUM) {
+            Some((sum, body)) if Sha256::digest(body).as_slice() == sum => body,
+            _ => return Err(refused("a whole file", "one whose checksum is another")),
+        };
+        let saved: Saved = postcard::from_bytes(body)
+            .map_err(|e| refused("the checkpoint of a run", &format!("something else ({e})")))?;
+        if saved.settings != digest(settings) {
+            return Err(refused(
+                "the checkpoint of this run",
+                "that of a run with other settings",
+            ));
+        }
+        Ok(Some(saved))
+    }
+
+    /// Removes the checkpoint, if there is one.
+    pub fn remove_checkpoint(&self) -> Result<()> {
+        let path = self.checkpoint();
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(Error::io(&path, "could not remove")(e))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What [`Saved::settings`] holds for a `config.toml`.
+pub fn digest(settings: &str) -> Vec<u8> {
+    Sha256::digest(settings.as_bytes()).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saved() -> Saved {
+        Saved {
+            settings: digest("seeds = [1]"),
+            made_by: vec!["plain".into()],
+            trials: Vec::new(),
+            seconds: 1.5,
+            kept: None,
+            current: None,
+        }
+    }
+
+    #[test]
+    fn damage_of_any_byte_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir(dir.path().to_path_buf());
+        assert!(run.read_checkpoint("seeds = [1]").unwrap().is_none());
+        let path = run.write_checkpoint(&saved()).unwrap();
+        let back = run.read_checkpoint("seeds = [1]").unwrap().unwrap();
+        assert_eq!(back.seconds, 1.5);
+        let good = std::fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 4;
+            std::fs::write(&path, &bad).unwrap();
+            let why = run.read_checkpoint("seeds = [1]").unwrap_err().to_string();
+            assert!(why.contains("checkpoint: expected"), "byte {at}: {why}");
+            std::fs::write(&path, &good[..at]).unwrap();
+            let why = run.read_checkpoint("seeds = [1]").unwrap_err().to_string();
+            assert!(why.contains("checkpoint: expected"), "{at} bytes: {why}");
+        }
+        std::fs::write(&path, &good).unwrap();
+        let why = run.read_checkpoint("seeds = [2]").unwrap_err().to_string();
+        assert!(why.contains("other settings"), "{why}");
+        run.remove_checkpoint().unwrap();
+        run.remove_checkpoint().unwrap();
+        assert!(run.read_checkpoint("seeds = [1]").unwrap().is_none());
+    }
+}

@@ -1,0 +1,101 @@
+//! Training between two steps.
+
+use serde::{Deserialize, Serialize};
+
+use super::Curves;
+use crate::nn::optimizer::OptimizerState;
+use crate::nn::params::Snapshot;
+use crate::nn::stored;
+use crate::objectives::Multipliers;
+use crate::Result;
+
+/// Training between two steps: beside the task, all that the next step depends on. Random streams
+/// are functions of the seed and the step, so they are not part of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The parameters.
+    #[serde(with = "stored::map")]
+    pub weights: Snapshot,
+    /// The optimizer's moments.
+    pub moments: OptimizerState,
+    /// What was written down so far.
+    pub curves: Curves,
+    /// Wall time of the longest validation so far.
+    pub longest_validation: f64,
+    /// Where in its course training is.
+    pub place: Place,
+}
+
+/// Where in its course training is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Place {
+    /// In a phase of a model whose weights are chosen by validation.
+    Phase(InPhase),
+    /// In a round of an objective that has rounds.
+    Round(InRound),
+}
+
+/// A phase between two steps.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InPhase {
+    /// Which, from 0.
+    pub phase: usize,
+    /// Its last step.
+    pub end: usize,
+    /// The share of the time at which it ends.
+    pub until: f64,
+    /// Validations since the best.
+    pub without_progress: usize,
+    /// The best validation loss.
+    pub best_loss: f64,
+    /// The weights it is of.
+    #[serde(with = "stored::map")]
+    pub best: Snapshot,
+}
+
+/// A round between two steps.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InRound {
+    /// Which, from 0.
+    pub round: usize,
+    /// The weights before the first.
+    #[serde(with = "stored::map")]
+    pub start: Snapshot,
+    /// The weights at the end of each that is over.
+    #[serde(with = "stored::maps")]
+    pub weights: Vec<Snapshot>,
+    /// Where the objective stands.
+    pub multipliers: Multipliers,
+}
+
+/// What is to be done between two steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// The next step.
+    GoOn,
+    /// A checkpoint, then the next step.
+    Keep,
+    /// A checkpoint, and no further step.
+    Stop,
+}
+
+/// Is asked between any two steps what to do, and keeps checkpoints.
+pub trait Keeper {
+    /// What is to be done.
+    fn wish(&mut self) -> Wish;
+    /// Keeps a checkpoint in the place of the last one.
+    fn keep(&mut self, checkpoint: Checkpoint) -> Result<()>;
+}
+
+/// Keeps nothing and never stops.
+pub struct KeepNothing;
+
+impl Keeper for KeepNothing {
+    fn wish(&mut self) -> Wish {
+        Wish::GoOn
+    }
+
+    fn keep(&mut self, _: Checkpoint) -> Result<()> {
+        Ok(())
+    }
+}
