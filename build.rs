@@ -29,7 +29,21 @@ fn commit() -> Option<String> {
             println!("cargo:rerun-if-changed={}", log.display());
         }
     }
-    git(&["rev-parse", "--short=10", "HEAD"])
+    let commit = git(&["rev-parse", "--short=10", "HEAD"])?;
+    // Sources that differ from the commit make another program. Cargo runs this again for those files
+    // alone, so that a commit of just these changes leaves the mark until the next build.
+    let sources = ["src", "assets", "build.rs", "Cargo.toml", "Cargo.lock"];
+    for source in sources {
+        println!("cargo:rerun-if-changed={}", root.join(source).display());
+    }
+    let asked: Vec<_> = ["status", "--porcelain", "--"]
+        .into_iter()
+        .chain(sources)
+        .collect();
+    Some(match git(&asked) {
+        Some(_) => format!("{commit}, changed"),
+        None => commit,
+    })
 }
 
 fn git(arguments: &[&str]) -> Option<String> {

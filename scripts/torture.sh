@@ -70,7 +70,7 @@ wait "$second" || { cat "$work/err" >&2; exit 1; }
 (cd "$work/undisturbed" && find . -type f ! -name cost.csv ! -name environment.toml ! -name '*.png' | sort) \
     >"$work/files"
 (cd "$work/disturbed" && find . -type f ! -name cost.csv ! -name environment.toml ! -name '*.png' | sort) |
-    cmp "$work/files" - >&2
+    diff "$work/files" - >&2
 while IFS= read -r name; do
     cmp "$work/undisturbed/$name" "$work/disturbed/$name" >&2
 done <"$work/files"

@@ -145,6 +145,32 @@ fn a_run_that_another_process_holds_is_left_to_it() {
     assert!(place.path(RUN).join("lock").exists());
     place.mdn(&["train", "ring.toml"]).fine();
     assert!(!place.path(RUN).join("lock").exists());
+    // So is what one left that was killed between the end of its run and its own.
+    for left in ["lock", "checkpoint", ".mdn-half"] {
+        place.write(&format!("{RUN}/{left}"), "");
+    }
+    place.mdn(&["train", "ring.toml"]).fine();
+    for left in ["lock", "checkpoint", ".mdn-half"] {
+        assert!(!place.path(RUN).join(left).exists(), "{left}");
+    }
+}
+
+#[test]
+fn a_comparison_waits_for_the_runs_of_others() {
+    let place = Place::new();
+    let mut child = start(&place, &LONG);
+    wait_for(&place, &mut child, "lock");
+    let compare = [
+        "compare",
+        "ring.toml",
+        "train.steps=3000",
+        "--seed=0",
+        "--model=rad",
+    ];
+    let out = place.mdn(&compare).fine();
+    assert!(out.contains("rad"), "{out}");
+    assert_eq!(said(child).code, 0);
+    assert!(place.read(&format!("{RUN}/status")).starts_with("done"));
 }
 
 #[test]

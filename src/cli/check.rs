@@ -1,7 +1,5 @@
 //! `mdn check`
 
-use std::path::Path;
-
 use clap::Args;
 
 use super::common::FileArgs;
@@ -30,12 +28,11 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(args: &CheckArgs) -> Result<Exit> {
     let plan = args.file.plan()?;
-    for text in plan.warnings() {
+    for text in plan.warnings(&|_| true) {
         warn(&text);
     }
     let text = if args.resolved {
-        let folder = args.file.file.parent().unwrap_or(Path::new(""));
-        plan.config.clone().from_folder(folder).to_toml()?
+        plan.resolved()?
     } else {
         summary(&plan)?
     };

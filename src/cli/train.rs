@@ -37,12 +37,14 @@ use crate::{Error, Result};
 ///   rounds.csv           constraints and multipliers by round (maximum entropy)
 ///   metrics.csv          what was measured, with standard errors
 ///   modes.csv            weight of every mode of the truth, and what the model gives it
+///   levels.csv           the model's mass below density levels of the truth
 ///   cost.csv             seconds and steps per second: what differs between equal runs
 ///   model.safetensors    the weights
 ///   environment.toml     command, version, device, threads, start and end
 ///   checkpoint, lock     of a run that is not over: where it was, and who works on it
 ///   status               running, interrupted, done, diverged or failed, with the reason
-///   density.png, base.png, training.png, and picture.safetensors, which the first two are drawn from
+///   density.png, base.png, training.png, rounds.png (maximum entropy), and picture.safetensors,
+///                        which the first two are drawn from
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct TrainArgs {
@@ -125,7 +127,8 @@ pub(super) fn train(
 ) -> Result<Vec<Ended>> {
     let actions = pool::actions(jobs, how.force)?;
     if actions.contains(&Action::Train) {
-        for text in plan.warnings() {
+        let about = |name: &str| jobs.iter().any(|j| j.spec.data_name == name);
+        for text in plan.warnings(&about) {
             warn(&text);
         }
     }

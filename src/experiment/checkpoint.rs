@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::store::{RunDir, TrialRow};
+use super::store::{remove_unfinished, RunDir, TrialRow};
 use crate::nn::params::Snapshot;
 use crate::nn::stored;
 use crate::train::{Checkpoint, Curves};
@@ -105,6 +105,17 @@ impl RunDir {
             ));
         }
         Ok(Some(saved))
+    }
+
+    /// Whether there is something that only runs have which are not over.
+    pub fn has_leftovers(&self) -> bool {
+        self.checkpoint().exists() || self.has_lock()
+    }
+
+    /// Removes the checkpoint and files half written. The run must be ours.
+    pub fn remove_leftovers(&self) -> Result<()> {
+        remove_unfinished(&self.0)?;
+        self.remove_checkpoint()
     }
 
     /// Removes the checkpoint, if there is one.

@@ -1,6 +1,6 @@
 //! The checked experiment: data x model x seed, in a fixed order.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,8 @@ pub struct Plan {
     pub experiment: String,
     /// The runs; a run's index is its place here.
     pub runs: Vec<RunSpec>,
+    /// The folder of the experiment file.
+    folder: PathBuf,
 }
 
 /// Which runs of a plan are wanted: every field that is not empty narrows the choice.
@@ -83,16 +85,17 @@ pub struct Selection {
 impl Plan {
     /// Reads an experiment file, with overrides (`dotted.key=value`) applied to it.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
-        Ok(Self::new(Config::load(path, overrides)?))
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Ok(Self::new(Config::load(path, overrides)?, folder))
     }
 
     /// An experiment file's text; `name` is the experiment's, and the file's in messages.
     pub fn parse(text: &str, name: &str) -> Result<Self> {
-        Ok(Self::new(Config::parse(text, name)?))
+        Ok(Self::new(Config::parse(text, name)?, Path::new("")))
     }
 
-    /// The runs of a checked file.
-    pub fn new(config: Config) -> Self {
+    /// The runs of a checked file that lies in `folder`.
+    pub fn new(config: Config, folder: &Path) -> Self {
         let experiment = config.name.clone().unwrap_or_default();
         let mut runs = Vec::new();
         let data = config.data.iter().map(|(n, d)| (n, Task::Data(d.clone())));
@@ -120,25 +123,31 @@ impl Plan {
             config,
             experiment,
             runs,
+            folder: folder.to_path_buf(),
         }
     }
 
-    /// The first 12 hexadecimal digits of the SHA-256 of the whole experiment as TOML, every default
-    /// filled in: equal plans have equal ones, whatever their files' comments and order of overrides.
-    pub fn config_hash(&self) -> Result<String> {
-        Ok(super::config_hash(&self.config.to_toml()?))
+    /// The experiment as a file in the same folder that says everything, every default filled in.
+    pub fn resolved(&self) -> Result<String> {
+        self.config.clone().from_folder(&self.folder).to_toml()
     }
 
-    /// What may be meant and is likely not, one line each.
-    pub fn warnings(&self) -> Vec<String> {
+    /// The first 12 hexadecimal digits of the SHA-256 of [`Plan::resolved`]: equal plans have equal
+    /// ones, whatever their files' comments and order of overrides, and wherever they lie.
+    pub fn config_hash(&self) -> Result<String> {
+        Ok(super::config_hash(&self.resolved()?))
+    }
+
+    /// What may be meant and is likely not, one line each; of data and problems, those called `about`.
+    pub fn warnings(&self, about: &dyn Fn(&str) -> bool) -> Vec<String> {
         let mut all = Vec::new();
-        for (name, data) in &self.config.data {
+        for (name, data) in self.config.data.iter().filter(|d| about(d.0)) {
             // A file that has gone meanwhile is the run's own fault.
             let found = data.clone().settle().unwrap_or_default();
             let lines = found.iter().flat_map(FileRecord::warnings);
             all.extend(lines.map(|text| format!("data.{name}: {text}")));
         }
-        for (name, problem) in &self.config.problems {
+        for (name, problem) in self.config.problems.iter().filter(|p| about(p.0)) {
             let lines = problem.warnings().into_iter();
             all.extend(lines.map(|text| format!("problems.{name}: {text}")));
         }
@@ -340,7 +349,7 @@ impl TryFrom<Config> for RunSpec {
             config.models.len(),
             config.seeds.len(),
         );
-        let mut runs = Plan::new(config).runs;
+        let mut runs = Plan::new(config, Path::new("")).runs;
         match runs.pop() {
             Some(run) if runs.is_empty() => Ok(run),
             _ => Err(format!(

@@ -199,6 +199,7 @@ pub fn run_all(
         match action {
             Action::Train => waiting.push(job),
             Action::Skip(status) => {
+                tidy(&jobs[job].place)?;
                 let ended = Ended {
                     job,
                     status: status.clone(),
@@ -297,6 +298,16 @@ pub fn run_all(
     Ok(all)
 }
 
+/// Removes what a process left that was killed between the end of its run and its own.
+fn tidy(place: &RunDir) -> Result<()> {
+    if place.has_leftovers() {
+        if let Locking::Ours(_lock) = place.lock(false)? {
+            place.remove_leftovers()?;
+        }
+    }
+    Ok(())
+}
+
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -326,7 +337,12 @@ fn attempt(
     };
     if !sharing.force {
         match action(job) {
-            Ok(Action::Skip(status)) => return Attempt::DoneBefore(status),
+            Ok(Action::Skip(status)) => {
+                return match job.place.remove_leftovers() {
+                    Ok(()) => Attempt::DoneBefore(status),
+                    Err(e) => failed(&e),
+                }
+            }
             Ok(Action::Train) => {}
             Err(e) => return failed(&e),
         }

@@ -69,6 +69,11 @@ pub trait Objective: Send + Sync {
     fn is_mean_log_prob(&self) -> bool {
         false
     }
+    /// Whether the loss at `progress`, the share of training that is over, is that of the end: a
+    /// validation without progress counts towards the end of training only from then on.
+    fn is_settled(&self, _progress: f64) -> bool {
+        true
+    }
     /// The rounds of an objective that changes between rounds of training.
     fn rounds(&self) -> Option<&dyn Rounds> {
         None

@@ -142,6 +142,10 @@ impl Objective for ReverseKl {
         "reverse_kl"
     }
 
+    fn is_settled(&self, progress: f64) -> bool {
+        self.anneal.is_none_or(|anneal| progress >= anneal.over)
+    }
+
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
         let draws = model.draws(at.size, at.progress, rng)?;
         let b = self

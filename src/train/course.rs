@@ -130,7 +130,7 @@ impl Course<'_, '_> {
                         best = (now.loss, params.snapshot()?);
                         self.out.best_step = step;
                         without_progress = 0;
-                    } else {
+                    } else if self.task.objective.is_settled(self.progress) {
                         without_progress += 1;
                     }
                     if last || (spec.patience > 0 && without_progress >= spec.patience) {

@@ -21,14 +21,6 @@ fn normal_problem(statistics: &str, moments: &str) -> Box<dyn Objective> {
 }
 
 fn run_problem(objective: &dyn Objective, steps: usize) -> (Curves, Snapshot) {
-    let rng = Rng::new(3);
-    let params = Params::seeded(rng.fork("init"), DType::F32, &Device::Cpu);
-    let model: ModelSpec = toml::from_str(
-        "[flow]\nbijection.chain = [{ linear = {} }, { elementwise = {} }]\n\
-         base.mixture = { components = 2, init = 'random', spread = 0.3, std = 1.0 }",
-    )
-    .unwrap();
-    let model = model.build(&params, 2, None).unwrap();
     let spec = TrainSpec {
         steps,
         batch_size: 128,
@@ -39,18 +31,53 @@ fn run_problem(objective: &dyn Objective, steps: usize) -> (Curves, Snapshot) {
         },
         ..TrainSpec::default()
     };
+    run_by(objective, &spec)
+}
+
+fn run_by(objective: &dyn Objective, spec: &TrainSpec) -> (Curves, Snapshot) {
+    let rng = Rng::new(3);
+    let params = Params::seeded(rng.fork("init"), DType::F32, &Device::Cpu);
+    let model: ModelSpec = toml::from_str(
+        "[flow]\nbijection.chain = [{ linear = {} }, { elementwise = {} }]\n\
+         base.mixture = { components = 2, init = 'random', spread = 0.3, std = 1.0 }",
+    )
+    .unwrap();
+    let model = model.build(&params, 2, None).unwrap();
     let task = Training {
         model: model.as_ref(),
         params: &params,
         objective,
         points: &Points::Nothing,
         validation: None,
-        spec: &spec,
+        spec,
         seconds: None,
         rng: &rng,
     };
     let out = train(&task, None, &mut KeepNothing, &mut |_| {}).unwrap();
     (out, params.snapshot().unwrap())
+}
+
+/// A validation is that of the end; where nothing is learnt, training ends at the first one that counts.
+#[test]
+fn early_stopping_waits_for_the_end_of_annealing() {
+    let spec = TrainSpec {
+        steps: 60,
+        batch_size: 32,
+        learning_rate: 1e-12,
+        validate_every: 1,
+        validation_points: 50,
+        patience: 3,
+        ..TrainSpec::default()
+    };
+    for (anneal, over) in [("", 0.0), ("anneal = { from = 0.1, over = 0.5 }", 0.5)] {
+        let text = format!("[reverse_kl]\ntarget.energy = {{ potential = 'u1' }}\n{anneal}\n");
+        let problem: crate::objectives::ProblemSpec = toml::from_str(&text).unwrap();
+        assert_eq!(problem.check(), Ok(2));
+        let (out, _) = run_by(problem.build().unwrap().as_ref(), &spec);
+        let waited = (over * 60.0) as usize;
+        let wanted = waited + 2..=waited + 12;
+        assert!(wanted.contains(&out.steps), "{anneal}: {}", out.steps);
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Case {
         let draw = |n: usize, label| {
             let rows: Vec<f64> = {
                 let rng = &mut rng.fork(label);
-                let side = |i: usize| if (i / 2) % 2 == 0 { -2.0 } else { 2.0 };
+                let side = |i: usize| if (i / 2).is_multiple_of(2) { -2.0 } else { 2.0 };
                 (0..2 * n).map(|i| side(i) + rng.uniform()).collect()
             };
             num::from_rows(&rows, 2, dtype, &Device::Cpu).unwrap()

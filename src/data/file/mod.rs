@@ -187,9 +187,11 @@ impl FileSpec {
     /// The same file, with a path that is given from `folder` on.
     pub fn from_folder(&self, folder: &Path) -> Self {
         let place = |path: &Path| {
+            // Of a name alone, the folder is an empty path.
+            let path = Path::new(".").join(path);
             // Links are followed: `..` of a linked folder leads elsewhere.
             let real = path.canonicalize();
-            real.or_else(|_| std::path::absolute(path))
+            real.or_else(|_| std::path::absolute(&path))
         };
         let path = match (place(&self.path), place(folder)) {
             (Ok(path), Ok(folder)) => pathdiff::diff_paths(&path, folder).unwrap_or(path),

@@ -130,6 +130,29 @@ fn the_hash_is_of_what_a_file_means() {
     assert_ne!(hash(&format!("{text}[train]\nsteps = 5001\n")), first);
 }
 
+/// The same files in another place, and named from another folder.
+#[test]
+fn the_hash_does_not_depend_on_where_files_lie() {
+    let hash_in = |folder: &std::path::Path| {
+        std::fs::create_dir_all(folder.join("data")).expect("a folder");
+        let rows: String = (0..200).map(|i| format!("{i},{}\n", i * i)).collect();
+        std::fs::write(folder.join("data/x.csv"), format!("a,b\n{rows}")).expect("writable");
+        let file = folder.join("x.toml");
+        let text = "[data.x.file]\npath = \"data/x.csv\"\n[train]\npoints = 100\n\
+                    validation_points = 20\n[models.plain]\nflow = {}\n";
+        std::fs::write(&file, text).expect("writable");
+        let plan = Plan::load(&file, &[]).expect("a fine file");
+        let resolved = plan.resolved().expect("text");
+        assert!(resolved.contains("path = \"data/x.csv\""), "{resolved}");
+        plan.config_hash().expect("a hash")
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    assert_eq!(
+        hash_in(&dir.path().join("here")),
+        hash_in(&dir.path().join("there/and/there"))
+    );
+}
+
 #[test]
 fn settings_are_found_by_their_keys() {
     let run = &plan().runs[0];

@@ -41,6 +41,11 @@ impl Drop for Lock {
 }
 
 impl RunDir {
+    /// Whether a process holds the run, or died with it.
+    pub fn has_lock(&self) -> bool {
+        self.path(FILE).exists()
+    }
+
     /// Asks for the right to work on the run; with `steal`, takes it from whoever has it.
     pub fn lock(&self, steal: bool) -> Result<Locking> {
         let path = self.path(FILE);

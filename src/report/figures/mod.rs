@@ -210,8 +210,16 @@ pub fn remove_old(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Beginnings that stand for `kl-` where the headline is another metric.
-const HEADLINE: [&str; 3] = ["nll-", "reverse_kl-", "constraint_error-"];
+/// How the stems of [`scores`] begin, by the metric they show, and what they show.
+const HEADLINE: [(&str, &str); 4] = [
+    ("kl-", "KL(p‖q) of every model, seed by seed"),
+    ("nll-", "NLL of every model, seed by seed"),
+    ("reverse_kl-", "KL(q‖p) of every model, seed by seed"),
+    (
+        "constraint_error-",
+        "constraint error of every model, seed by seed",
+    ),
+];
 
 /// Whether a comparison writes a figure of this stem.
 fn is_of_comparison(stem: &str) -> bool {
@@ -220,7 +228,7 @@ fn is_of_comparison(stem: &str) -> bool {
 
 /// The figure of a comparison that has this stem.
 fn of_comparison(stem: &str) -> Option<&'static Figure> {
-    let is_headline = HEADLINE.iter().any(|start| stem.starts_with(start));
+    let is_headline = HEADLINE.iter().any(|(start, _)| stem.starts_with(start));
     FIGURES.iter().find(|figure| match figure.draw {
         Draw::Run(_) | Draw::Study(_) => false,
         Draw::Data(_) if figure.name == "kl-<data>" && is_headline => true,
@@ -236,7 +244,7 @@ pub fn is_of_data(name: &str, data: &str) -> bool {
     let Some(start) = stem.strip_suffix(data) else {
         return false;
     };
-    HEADLINE.contains(&start)
+    HEADLINE.iter().any(|(known, _)| *known == start)
         || FIGURES.iter().any(|figure| {
             matches!(figure.draw, Draw::Data(_)) && figure.name.trim_end_matches("<data>") == start
         })
@@ -245,7 +253,11 @@ pub fn is_of_data(name: &str, data: &str) -> bool {
 /// What a comparison's figure of this file name shows.
 pub fn caption(name: &str) -> &'static str {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    of_comparison(stem).map_or("", |figure| figure.what)
+    let headline = HEADLINE.iter().find(|(start, _)| stem.starts_with(start));
+    headline
+        .map(|(_, what)| *what)
+        .or_else(|| of_comparison(stem).map(|figure| figure.what))
+        .unwrap_or_default()
 }
 
 /// Writes a figure as `<stem>.png`, `<stem>.svg` or both.
