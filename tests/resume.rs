@@ -11,10 +11,11 @@ mod common;
 
 const RUN: &str = "results/ring/ring/rad/seed-0";
 /// Long enough to be broken off, with a checkpoint every few steps.
-const LONG: [&str; 6] = [
+const LONG: [&str; 7] = [
     "train",
     "ring.toml",
-    "train.steps=3000",
+    "train.steps=12000",
+    "train.patience=0",
     "--index",
     "2",
     "--checkpoint-every=0.05",
@@ -78,7 +79,9 @@ fn a_signal_leaves_a_checkpoint_and_the_same_command_goes_on() {
         // The curves so far can be looked at.
         let history = place.read(&format!("{RUN}/history.csv"));
         assert!(history.lines().count() > 2);
-        let listed = place.mdn(&["runs", "ring.toml", "train.steps=3000"]).fine();
+        let listed = place
+            .mdn(&["runs", "ring.toml", "train.steps=12000", "train.patience=0"])
+            .fine();
         assert!(listed.contains("interrupted"), "{listed}");
         place.mdn(&LONG).fine();
         assert_same(&place, &whole);
@@ -105,7 +108,7 @@ fn a_damaged_or_foreign_checkpoint_is_refused_by_name() {
     std::fs::write(&path, &good).expect("writable");
     let other = Place::new();
     let mut more = LONG;
-    more[2] = "train.steps=3001";
+    more[2] = "train.steps=12001";
     let mut child = start(&other, &more);
     wait_for(&other, &mut child, "checkpoint");
     child.kill().expect("kill -9");
@@ -126,6 +129,7 @@ fn a_run_that_another_process_holds_is_left_to_it() {
             "train",
             "ring.toml",
             "train.steps=100000000",
+            "train.patience=0",
             "--index",
             "2",
         ],
@@ -163,7 +167,8 @@ fn a_comparison_waits_for_the_runs_of_others() {
     let compare = [
         "compare",
         "ring.toml",
-        "train.steps=3000",
+        "train.steps=12000",
+        "train.patience=0",
         "--seed=0",
         "--model=rad",
     ];
