@@ -77,6 +77,15 @@ pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -
         .map_or_else(String::new, |(_, k)| format!(" (did you mean `{k}`?)"))
 }
 
+/// The beginning of a text, where it is too long for a message.
+pub fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
+    const MOST: usize = 400;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
 /// A value that cannot be, found in a specification before anything was built from it.
 /// The experiment file's reader turns it into "file:line: table: expected ...; got ...".
 #[derive(Debug, Clone, PartialEq)]
@@ -99,7 +108,7 @@ impl BadValue {
         Self {
             key: key.into(),
             expected: expected.into(),
-            got: got.to_string(),
+            got: shortened(&got.to_string()).into_owned(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Masked autoregressive layers: every coordinate is transformed as those before it decide.
 
 use candle_core::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::affine::Affine;
@@ -15,7 +16,7 @@ use crate::nn::Params;
 use crate::{num, Result};
 
 /// `masked_autoregressive = { layers = 6, hidden = [64, 64] }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MaskedAutoregressiveSpec {
     /// Number of layers.
@@ -43,7 +44,7 @@ impl Default for MaskedAutoregressiveSpec {
 }
 
 /// `masked_autoregressive_spline = { layers = 3, bins = 8 }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MaskedAutoregressiveSplineSpec {
     /// Number of layers.

@@ -1,6 +1,7 @@
 //! How a bijection is chosen in an experiment file, and how it is built from that.
 
 use candle_core::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +15,7 @@ use crate::{Error, Result};
 
 /// Which bijection, with its settings. `forward` maps base to data; a chain's first member is
 /// nearest the base.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum BijectionSpec {
     /// A stack of affine couplings (Real NVP).
@@ -40,7 +41,7 @@ pub enum BijectionSpec {
 }
 
 /// What stands between two couplings of a stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mixing {
     /// Nothing: the couplings take turns in which half they keep.
@@ -51,7 +52,7 @@ pub enum Mixing {
 }
 
 /// `affine_coupling = { layers = 8, hidden = [64, 64] }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AffineCouplingSpec {
     /// Number of couplings.
@@ -79,7 +80,7 @@ impl Default for AffineCouplingSpec {
 }
 
 /// `spline_coupling = { layers = 4, bins = 8 }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplineCouplingSpec {
     /// Number of couplings.
@@ -110,7 +111,7 @@ impl Default for SplineCouplingSpec {
 }
 
 /// How an elementwise layer starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ElementwiseInit {
     /// Scale 1, shift 0.
@@ -122,7 +123,7 @@ pub enum ElementwiseInit {
 }
 
 /// `elementwise = { init = "data" }`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ElementwiseSpec {
     /// How it starts.
@@ -130,12 +131,12 @@ pub struct ElementwiseSpec {
 }
 
 /// `linear = {}`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinearSpec {}
 
 /// `permutation = { order = "reverse" }`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PermutationSpec {
     /// Which order.
@@ -143,7 +144,7 @@ pub struct PermutationSpec {
 }
 
 /// The order of a fixed permutation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Last coordinate first.
@@ -154,7 +155,7 @@ pub enum Order {
 }
 
 /// `planar = { layers = 32 }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlanarSpec {
     /// Number of layers.
@@ -168,7 +169,7 @@ impl Default for PlanarSpec {
 }
 
 /// `radial = { layers = 16 }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RadialSpec {
     /// Number of layers.

@@ -1,6 +1,7 @@
 //! Maps from R^D onto a part of it, for densities that live there.
 
 use candle_core::{DType, Tensor};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{pull_back, Bijection};
@@ -20,7 +21,7 @@ pub trait Support: Bijection {
 }
 
 /// Where a density lives: `support = "positive"`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SupportSpec {
     /// An open box.
@@ -32,7 +33,7 @@ pub enum SupportSpec {
 }
 
 /// `support.box = { low = [-4.0, 0.0], high = 4.0 }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BoxSpec {
     /// Lower edges.

@@ -20,6 +20,7 @@ mod points;
 mod progress;
 mod runs;
 mod sample;
+mod schema;
 mod study;
 mod train;
 
@@ -61,6 +62,7 @@ enum Verb {
     Devices(devices::DevicesArgs),
     Bench(bench::BenchArgs),
     Study(study::StudyArgs),
+    Schema(schema::SchemaArgs),
 }
 
 /// What a verb needs to know beside its arguments.
@@ -132,6 +134,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit> {
         Verb::Devices(a) => devices::run(a),
         Verb::Bench(a) => bench::run(a, context),
         Verb::Study(a) => study::run(a, context),
+        Verb::Schema(a) => schema::run(a),
     })
 }
 

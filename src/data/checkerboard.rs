@@ -1,5 +1,6 @@
 //! Uniform on the dark squares of a checkerboard.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks;
@@ -16,7 +17,7 @@ const MAX_SQUARES: usize = 200;
 /// [-h, h]^2: log p(x) = -log(M (2 h / n)^2) on these M = ceil(n^2 / 2) squares, -inf elsewhere.
 /// The defaults are the "checkerboard" of Grathwohl et al. 2019 (FFJORD, arXiv:1810.01367): 8
 /// squares of side 2.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckerboardSpec {
     /// n, the number of squares along each side of the board. Every dark square is a mode; they

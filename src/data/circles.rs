@@ -3,6 +3,7 @@
 use std::f64::consts::{PI, TAU};
 use std::sync::OnceLock;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bessel::{i0e, log_i0e_slope};
@@ -23,7 +24,7 @@ const MAX_CIRCLES: usize = 1000;
 /// w_j: log p_j(x) = -(r - R_j)^2 / (2 s^2) + log(exp(-k) I0(k)) - log(2 pi s^2) with r = |x - c_j|
 /// and k = r R_j / s^2. The defaults are the "circles" of Grathwohl et al. 2019 (FFJORD,
 /// arXiv:1810.01367).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CirclesSpec {
     /// R_j, the radius of each circle.

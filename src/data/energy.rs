@@ -5,6 +5,7 @@ mod potential;
 use std::f64::consts::TAU;
 use std::sync::OnceLock;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::function::erf::erf;
 
@@ -31,7 +32,7 @@ const NO_LIMIT: Budget = Budget {
 /// p(z) = exp(-U(z)) / Z on the domain; see [`Potential`] and [`Domain`]. Modes: the sides z1 < 0
 /// and z1 >= 0 of U1 and the dual moon; U2 is one mode; U3 and U4 are mixtures of two ridges, of equal weights and of
 /// weights 0.4 : 0.35 unless the box cuts them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnergySpec {
     /// U.

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cells::Cells;
@@ -17,10 +18,11 @@ use crate::rng::Rng;
 /// [`Problem`]: `double_well_symmetric`, `double_well_tilted`, `four_wells_coupled`,
 /// `dirichlet_1_2_3` or `gaussian`. Modes are the wells, cut at the saddle or along the axes; see
 /// [`Problem::mode_of`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExponentialFamilySpec {
     /// One of [`Problem::names`].
+    #[schemars(extend("enum" = Problem::names()))]
     pub problem: String,
 }
 

@@ -1,5 +1,6 @@
 //! Gaussians of one width on a square lattice.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks;
@@ -15,7 +16,7 @@ const MAX_SIDE: usize = 300;
 /// R^2: at the defaults the 25 Gaussians, ten standard deviations apart, with which mode
 /// dropping is commonly shown (Srivastava et al. 2017, VEEGAN, arXiv:1705.07761). Their
 /// published spacing is 40 standard deviations: `spacing = 2.0, std = 0.05`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GridSpec {
     /// K, the number of Gaussians along each side. Mode i K + j stands in column i, row j.

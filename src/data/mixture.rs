@@ -1,7 +1,9 @@
 //! Gaussians given one by one, in any dimension.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,7 @@ const MAX_DIM: usize = 10_000;
 ///
 /// p(x) = sum_k w_k N(x; m_k, C_k), x in R^D for any D >= 1. Either `std_devs` or `covariances`
 /// says how wide the components are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MixtureSpec {
     /// w_k > 0, one per component; they sum to one.
@@ -75,6 +77,19 @@ impl<'de> Deserialize<'de> for StdDev {
         }
 
         from.deserialize_any(NumberOrList)
+    }
+}
+
+impl JsonSchema for StdDev {
+    fn schema_name() -> Cow<'static, str> {
+        "StdDev".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A number, or a list of numbers with one per coordinate",
+            "anyOf": [{ "type": "number" }, { "type": "array", "items": { "type": "number" } }],
+        })
     }
 }
 

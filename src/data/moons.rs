@@ -1,5 +1,6 @@
 //! Two interleaved half circles, or a row of them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::arcs::{Arcs, Place};
@@ -14,7 +15,7 @@ const MAX_MOONS: usize = 1000;
 /// often: m_0 = (2 cos t - 1, 2 sin t - 0.2), m_1 = (1 - 2 cos t, 0.8 - 2 sin t). These are the
 /// "moons" of Grathwohl et al. 2019 (FFJORD, arXiv:1810.01367): scikit-learn's `make_moons` with
 /// noise 0.1, times 2, minus (1, 0.2).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MoonsSpec {
     /// s, the standard deviation of the blur.
@@ -46,7 +47,7 @@ impl MoonsSpec {
 /// equally often, with t uniform on (0, pi), e standard normal, m_j = (j + cos t, sin t) for even j
 /// and (j + cos t, 1/2 - sin t) for odd j. After the "many moons" of Dinh et al. 2019
 /// (arXiv:1903.07714), whose numbers are not published.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ManyMoonsSpec {
     /// K, the number of half circles.

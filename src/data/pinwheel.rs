@@ -5,6 +5,7 @@ mod turn;
 use std::f64::consts::TAU;
 use std::sync::OnceLock;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::quadrature::{trapezoid, Estimate};
@@ -26,7 +27,7 @@ use turn::{Turn, MOST_ROOTS};
 /// p_c(x) = sum_f N(f_1; 1, s_r^2) N(f_2; 0, s_t^2) / (4 |1 + rate f_2 exp(f_1)|), and p is infinite
 /// on the thin lines where it folds. The defaults are the "pinwheel" of Johnson et al. 2016
 /// (arXiv:1603.06277) as in Grathwohl et al. 2019 (FFJORD, arXiv:1810.01367).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PinwheelSpec {
     /// K, the number of arms.

@@ -2,6 +2,7 @@
 
 use std::f64::consts::TAU;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{self, MAX_MODES};
@@ -14,7 +15,7 @@ use crate::error::BadValue;
 /// p(x) = sum_k w_k N(x; r (cos(2 pi k / K), sin(2 pi k / K)), s^2 I), x in R^2. The defaults are
 /// the "8gaussians" of Grathwohl et al. 2019 (FFJORD, arXiv:1810.01367) as released: 4 and 0.5
 /// divided by 1.414.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RingSpec {
     /// K, the number of Gaussians. Mode k stands at the angle 2 pi k / K.

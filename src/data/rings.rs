@@ -3,6 +3,7 @@
 use std::f64::consts::TAU;
 use std::sync::OnceLock;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::function::erf::erfc;
 
@@ -22,7 +23,7 @@ const MAX_RINGS: usize = 1000;
 /// ring, so that a ring weighs about R_j / sum_i R_i. Unlike `circles`, whose points are blurred in
 /// the plane, it has no closed form but its normaliser. The defaults are the "two rings" of Stimper
 /// et al. 2022 (arXiv:2110.15828), Z = 5.9061.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RingsSpec {
     /// R_j, the radius of each ring; every ring is a mode.

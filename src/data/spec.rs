@@ -1,5 +1,6 @@
 //! Which data set: the table `[data.NAME]` of an experiment file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,11 +12,11 @@ use crate::error::BadValue;
 use crate::{Error, Result};
 
 /// Which data set, with its settings: a table `[data.NAME]` of an experiment file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DataSpec {
     /// One of [`BENCHMARKS`] by its name.
-    Benchmark(String),
+    Benchmark(#[schemars(extend("enum" = names()))] String),
     /// Gaussians of one width, evenly placed on a circle.
     Ring(RingSpec),
     /// Gaussians of one width on a square lattice.
@@ -46,6 +47,10 @@ pub enum DataSpec {
     ExponentialFamily(ExponentialFamilySpec),
     /// Points from a file.
     File(FileSpec),
+}
+
+fn names() -> Vec<&'static str> {
+    BENCHMARKS.iter().map(|b| b.name).collect()
 }
 
 /// A kind of data set, as `mdn list data` shows it.

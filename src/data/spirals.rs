@@ -5,6 +5,7 @@ mod band;
 use std::f64::consts::PI;
 use std::sync::OnceLock;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lattice::{mean_surprise, normal_quantile};
@@ -38,7 +39,7 @@ const FALL: f64 = 30.0;
 /// g(u) = 6 (Phi(u / s) - Phi((u - 1/6) / s)), is computed with nodes that are s / 2 apart or less,
 /// to 1e-7. The
 /// default is "2spirals" of Grathwohl et al. 2019 (FFJORD, arXiv:1810.01367).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpiralsSpec {
     /// s, the standard deviation of the blur.

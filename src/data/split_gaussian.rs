@@ -1,5 +1,6 @@
 //! A Gaussian cut along a line, its halves moved apart along the cut.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks;
@@ -13,7 +14,7 @@ use crate::rng::Rng;
 /// X1 ~ N(0, 1), X2 ~ N(d sgn X1, 1): log p(x) = -x1^2 / 2 - (x2 - d sgn x1)^2 / 2 - log 2 pi, which
 /// jumps along the line x1 = 0. The default is "split-gaussian" of Cornish et al. 2020
 /// (arXiv:1909.13833). Modes: the halves x1 < 0 and x1 >= 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitGaussianSpec {
     /// d, how far each half is moved along x2.

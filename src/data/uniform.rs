@@ -4,6 +4,7 @@ mod shape;
 
 use std::sync::OnceLock;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{self, MAX_MODES};
@@ -24,7 +25,7 @@ const ROOM: f64 = 1.2;
 /// [`Shape`] is a mode. Shapes may overlap; the entropy is exact where no two of their bounding boxes
 /// do, and otherwise computed. Modes with edges are what partitions of the plane can follow and
 /// continuous flows cannot (Cornish et al. 2020, arXiv:1909.13833).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UniformSpec {
     /// S_j.

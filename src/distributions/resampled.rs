@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::nodes::{Fineness, Nodes};
@@ -19,7 +20,7 @@ use crate::Result;
 mod tests;
 
 /// `base.resampled = { hidden = [128, 128], truncation = 100 }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResampledSpec {
     /// Widths of the acceptance network's hidden layers.

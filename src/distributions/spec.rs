@@ -1,6 +1,7 @@
 //! How a base distribution is chosen in an experiment file, and how it is built from that.
 
 use candle_core::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,7 +14,7 @@ use crate::nn::Params;
 use crate::Result;
 
 /// Which base distribution, with its settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum BaseSpec {
     /// N(0, I).
@@ -31,12 +32,12 @@ impl Default for BaseSpec {
 }
 
 /// `base.normal = {}`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NormalSpec {}
 
 /// How a mixture's components start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MixtureInit {
     /// Means from N(0, `spread`^2), standard deviations `std`, equal weights.
@@ -48,7 +49,7 @@ pub enum MixtureInit {
 }
 
 /// Parameters that keep their starting value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MixturePart {
     /// The mixture weights.
@@ -60,7 +61,7 @@ pub enum MixturePart {
 }
 
 /// `base.mixture = { components = 8, init = "data" }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MixtureSpec {
     /// K.

@@ -1,5 +1,6 @@
 //! How a mixture's samples for training are drawn, as it stands in an experiment file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
@@ -18,7 +19,7 @@ use crate::error::BadValue;
 /// | `gumbel_softmax`, temperature 0.1 | 0.14, 10 | 0.10, 1.3 | 0.13, 5.0 |
 /// | `gumbel_softmax`, temperature 0.5 | 0.53, 4.0 | 0.48, 1.2 | 0.43, 4.4 |
 /// | `straight_through`, temperature 0.5 | 1.7, 6.3 | 0, 1.4 | 0, 5.1 |
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum MixtureDraws {
     /// A fixed number of samples from every component, weighted alpha_k / n_k. Unbiased.
@@ -44,7 +45,7 @@ pub enum MixtureDraws {
 /// c ~ Concrete(alpha, temperature) (Jang et al. 2017, Maddison et al. 2017), then
 /// z ~ N(c.mu, diag (c.sigma)^2). The density of z has no closed form; `density` chooses what takes
 /// its place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GumbelSoftmaxSpec {
     /// The temperature; at the end, if it falls. The relaxed mixture is about 0.7 times this from
@@ -79,7 +80,7 @@ impl Default for GumbelSoftmaxSpec {
 ///
 /// z = mu_k + sigma_k w with k the largest of the perturbed logits, a true sample of the mixture
 /// with the mixture's own density; the gradient of the logits is that of relaxed weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StraightThroughSpec {
     /// The temperature of the backward pass; at the end, if it falls.
@@ -104,7 +105,7 @@ impl Default for StraightThroughSpec {
 /// What stands for the density of a relaxed sample z, drawn with the weights c_0. With H the entropy
 /// of z, and the mean of -log density over M nested terms written H_incl(M) and H_excl(M):
 /// H(z | c) = H_incl(1) <= H_incl(M) <= H <= H_excl(M).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RelaxedDensity {
     /// log (1/M) sum_j N(z; c_j.mu, c_j.sigma) over c_0 and M - 1 fresh c_j for every sample:
@@ -134,7 +135,7 @@ impl Default for RelaxedDensity {
 }
 
 /// `density.nested_including_own = { inner = 32 }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NestedSpec {
     /// M, the number of terms that are averaged, the own one among them where it is included.

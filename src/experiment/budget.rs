@@ -1,12 +1,13 @@
 //! The table `[budget]`: what every model is given alike.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
 use crate::models::ModelSpec;
 
 /// The table `[budget]` of an experiment file.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Budget {
     /// Trainable numbers of every model, within 3 %: all its widths (the lists `hidden`) are

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
@@ -65,11 +66,13 @@ impl Typed for Config {
 }
 
 /// An experiment file. The maps keep the order of the file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["models"]))]
 pub struct Config {
     /// Name of the experiment and of its folder below the results; the file's stem if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = NAME))]
     pub name: Option<String>,
     /// One run is made per data set, model and seed.
     #[serde(default = "default_seeds")]
@@ -91,13 +94,23 @@ pub struct Config {
     pub evaluation: EvaluationSpec,
     /// Data sets by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(extend("propertyNames" = named()))]
     pub data: IndexMap<String, DataSpec>,
     /// Problems without data by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(extend("propertyNames" = named()))]
     pub problems: IndexMap<String, ProblemSpec>,
     /// Models by name.
     #[serde(default)]
+    #[schemars(extend("propertyNames" = named(), "minProperties" = 1))]
     pub models: IndexMap<String, ModelSpec>,
+}
+
+/// What [`check_name`] lets pass, as a regular expression.
+const NAME: &str = "^[a-z0-9_][a-z0-9_-]{0,63}$";
+
+fn named() -> serde_json::Value {
+    serde_json::json!({ "pattern": NAME })
 }
 
 fn default_seeds() -> Vec<u64> {

@@ -1,6 +1,7 @@
 //! The experiment file, the runs it describes, and the results folder.
 
 use candle_core::Device;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
@@ -35,7 +36,7 @@ pub struct Compute {
 }
 
 /// The table `[evaluation]` of an experiment file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationSpec {
     /// Held-out points, and as many samples of the model, that the metrics are computed on.

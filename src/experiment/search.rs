@@ -2,6 +2,7 @@
 //! many trials for each.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -16,19 +17,25 @@ use crate::train::TrainSpec;
 /// (points, steps) or how it is judged, and must be the same for all.
 const TRAIN: [&str; 4] = ["learning_rate", "schedule", "weight_decay", "clip_norm"];
 
+mod axes;
+
+use axes::{Axes, TrainAxes};
+
 /// Trials of one run at most.
 const MOST: usize = 10_000;
 
 /// The table `[search]` of an experiment file: the file's own keys, with a list of values in place
 /// of each value. Every combination is a trial.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Search {
     /// Settings of `[train]`, for every model.
     #[serde(skip_serializing_if = "Table::is_empty")]
+    #[schemars(with = "TrainAxes")]
     pub train: Table,
     /// Settings of single models, by name.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "IndexMap<String, Axes>")]
     pub models: IndexMap<String, Table>,
 }
 
@@ -74,7 +81,9 @@ impl Search {
         if let Some(own) = self.models.get(name) {
             walk(own, &["models", name], &mut axes)?;
         }
-        let count = axes.iter().map(|a| a.1.len()).product::<usize>();
+        // Seventy lists of two are more than a number holds.
+        let lengths = axes.iter().map(|a| a.1.len());
+        let count = lengths.fold(1, usize::saturating_mul);
         let expected = format!("at most {MOST} trials of `{name}`");
         BadValue::unless(count <= MOST, "", &expected, count)?;
         (0..count)

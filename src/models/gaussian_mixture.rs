@@ -2,6 +2,7 @@
 //! be, at its best.
 
 use candle_core::{DType, Device, Tensor};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Model;
@@ -20,7 +21,7 @@ mod tests;
 use density::Gaussians;
 
 /// Which covariances the components have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Covariance {
     /// Any.
@@ -31,7 +32,7 @@ pub enum Covariance {
 }
 
 /// `[models.NAME.gaussian_mixture]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GaussianMixtureSpec {
     /// K; chosen by BIC between 1 and `max_components` if absent.

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Model;
@@ -20,7 +21,7 @@ use tree::Tree;
 
 /// How wide the kernels are, in units of each coordinate's standard deviation over the training
 /// points.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Bandwidth {
     /// The h of greatest leave-one-out likelihood, (1/n) sum_i ln q_-i(x_i), to within 1 %.
@@ -35,7 +36,7 @@ pub enum Bandwidth {
 }
 
 /// `[models.NAME.kernel_density]`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KernelDensitySpec {
     /// How wide the kernels are.

@@ -1,6 +1,7 @@
 //! How a model is chosen in an experiment file, and how it is built from that.
 
 use candle_core::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gaussian_mixture::{GaussianMixture, GaussianMixtureSpec};
@@ -14,7 +15,7 @@ use crate::nn::Params;
 use crate::Result;
 
 /// Which model, with its settings: a table `[models.NAME]` of an experiment file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ModelSpec {
     /// A base distribution carried to the data by a bijection.
@@ -30,7 +31,7 @@ pub enum ModelSpec {
 }
 
 /// `[models.NAME.flow]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlowSpec {
     /// The map from base to data.
@@ -54,7 +55,7 @@ fn default_bijection() -> BijectionSpec {
 }
 
 /// How RAD's probability of each branch is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gates {
     /// By the slopes alone.
@@ -67,7 +68,7 @@ pub enum Gates {
 }
 
 /// What may stand between two folded layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Interleave {
     /// Two affine couplings with the layers' conditioner widths, one on each half: a single one
@@ -78,7 +79,7 @@ pub enum Interleave {
 }
 
 /// `[models.NAME.rad]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RadSpec {
     /// Number of folded layers.
@@ -120,7 +121,7 @@ impl Default for RadSpec {
 }
 
 /// `[models.NAME.clusters]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClustersSpec {
     /// K; chosen by the best silhouette between 2 and `max_clusters` if absent.

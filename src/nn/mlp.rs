@@ -1,6 +1,7 @@
 //! The conditioner: a multilayer perceptron.
 
 use candle_core::{DType, Device, Tensor};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Params;
@@ -13,7 +14,7 @@ mod masked;
 pub use masked::MaskedMlp;
 
 /// Nonlinearity between two layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// max(0, v)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{At, Objective, Validation};
@@ -16,7 +17,7 @@ use crate::rows::{self, RowFunction};
 use crate::{Error, Result};
 
 /// `[problems.NAME.reverse_kl]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReverseKlSpec {
     /// p: any data set with a smooth density.
@@ -31,7 +32,7 @@ pub struct ReverseKlSpec {
 
 /// `anneal = { from = 0.1, over = 0.5 }`: b rises linearly from `from` to 1 over the first `over`
 /// share of the steps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnnealSpec {
     /// b at the start, in (0, 1\].

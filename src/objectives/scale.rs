@@ -1,9 +1,10 @@
 //! In which units constraint errors are measured.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The matrix W that makes errors W R of statistics with covariance S comparable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scaling {
     /// W = L^-1 with S = L L^T. Multipliers then move by c S^-1 R, a Newton step of the dual times c,

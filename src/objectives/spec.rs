@@ -1,5 +1,6 @@
 //! What is to be fitted without data: the table `[problems.NAME]` of an experiment file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::maximum_entropy::MaximumEntropy;
@@ -13,7 +14,7 @@ use crate::statistics::Statistics;
 use crate::{Error, Result};
 
 /// What is to be fitted without data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ProblemSpec {
     /// A density that is known up to a constant.
@@ -43,11 +44,12 @@ pub const KINDS: &[(&str, &str, &str)] = &[
 
 /// `[problems.NAME.maximum_entropy]`: either `problem`, the name of one whose solution is known, or
 /// `statistics` and `moments`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaximumEntropySpec {
     /// A built-in problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = Problem::names()))]
     pub problem: Option<String>,
     /// T, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,5 +1,6 @@
 //! What a study is of, as it stands in its file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::distributions::{GumbelSoftmaxSpec, MixtureDraws, StraightThroughSpec};
@@ -8,7 +9,7 @@ use crate::error::BadValue;
 type Checked = Result<(), BadValue>;
 
 /// A study file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StudySpec {
     /// Name of the study and of its folder below the results; the file's stem if absent.
@@ -31,7 +32,7 @@ pub struct StudySpec {
 }
 
 /// A mixture of two or three Gaussians in one dimension.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StudyMixture {
     /// alpha, which sum to one.
@@ -43,7 +44,7 @@ pub struct StudyMixture {
 }
 
 /// The table `[entropy]` of a study file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EntropySpec {
     /// Temperatures, out of those that are integrated; all of them if empty.
@@ -69,7 +70,7 @@ impl Default for EntropySpec {
 }
 
 /// The table `[gradients]` of a study file: gradients of E sin(1.5 z) + 0.15 z^2.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GradientSpec {
     /// Samples that are asked for in one estimate of the gradient.

@@ -1,12 +1,13 @@
 //! How a model is trained: the table `[train]` of an experiment file.
 
 use candle_core::DType;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
 
 /// How the learning rate moves over the steps.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
     /// It does not.
@@ -25,7 +26,7 @@ pub enum Schedule {
 }
 
 /// Floating-point format of parameters and points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// 32-bit floats.
@@ -46,7 +47,7 @@ impl Precision {
 }
 
 /// The table `[train]` of an experiment file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainSpec {
     /// Optimizer steps at most.

@@ -1,7 +1,9 @@
 //! A number for all coordinates, or one for each.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -84,5 +86,18 @@ impl<'de> Deserialize<'de> for PerCoordinate {
         }
 
         from.deserialize_any(NumberOrList)
+    }
+}
+
+impl JsonSchema for PerCoordinate {
+    fn schema_name() -> Cow<'static, str> {
+        "PerCoordinate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A number, or a list of numbers with one per coordinate",
+            "anyOf": [{ "type": "number" }, { "type": "array", "items": { "type": "number" } }],
+        })
     }
 }

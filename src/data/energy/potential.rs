@@ -2,6 +2,7 @@
 
 use std::f64::consts::{FRAC_PI_2, TAU};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::num::log_sum_exp_slice;
@@ -16,7 +17,7 @@ pub(super) const RING: f64 = 2.0;
 /// An energy U(z), z in R^2, of Rezende and Mohamed 2015 (Variational inference with normalizing
 /// flows, arXiv:1505.05770, table 1), or U1 with narrower moons; the density is exp(-U(z)) / Z. With
 /// w1 = sin(2 pi z1 / 4), w2 = 3 exp(-((z1 - 1) / 0.6)^2 / 2), w3 = 3 / (1 + exp(-(z1 - 1) / 0.3)):
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Potential {
     /// ((|z| - 2) / 0.4)^2 / 2 - log(exp(-((z1 - 2) / 0.6)^2 / 2) + exp(-((z1 + 2) / 0.6)^2 / 2))
@@ -34,7 +35,7 @@ pub enum Potential {
 
 /// Where an energy is considered. U2, U3 and U4 do not grow along z1, so that exp(-U) has infinite
 /// mass on the plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Domain {
     /// All of R^2.

@@ -1,7 +1,9 @@
 //! A column by its name or its number.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -56,5 +58,18 @@ impl<'de> Deserialize<'de> for Column {
         }
 
         from.deserialize_any(NameOrNumber)
+    }
+}
+
+impl JsonSchema for Column {
+    fn schema_name() -> Cow<'static, str> {
+        "Column".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The name of a column, or its number from 0",
+            "anyOf": [{ "type": "string" }, { "type": "integer", "minimum": 0 }],
+        })
     }
 }

@@ -11,6 +11,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
@@ -27,7 +28,7 @@ use table::{Format, Table};
 /// order). Its law is unknown, so metrics that need one do not apply; the NLL does, and it is in the
 /// data's own units whatever a model does inside: models shift and scale by the training points
 /// themselves, and their log-densities count that scale.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSpec {
     /// Where it is. In an experiment file, relative to that file's folder.
@@ -58,7 +59,7 @@ pub struct FileSpec {
 }
 
 /// What becomes of rows with NaN, infinity, text or the wrong number of cells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnBadRows {
     /// The file is refused.
@@ -73,7 +74,7 @@ pub enum OnBadRows {
 /// The rows are shuffled by `seed` and cut. This seed is not the run's: all models and seeds of an
 /// experiment train, choose and measure on the same points, so that an interval over seeds shows the
 /// spread of training and not that of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitSpec {
     /// Share of the points that parameters are fitted to.

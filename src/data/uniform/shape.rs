@@ -2,13 +2,14 @@
 
 use std::f64::consts::{PI, TAU};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::data::checks;
 use crate::error::BadValue;
 
 /// A set of points of the plane with an area.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Shape {
     /// `{ rectangle = { low = [-1.0, -1.0], high = [1.0, 1.0] } }`

@@ -8,8 +8,11 @@ use toml::de::{DeTable, DeValue, Deserializer};
 use super::entries::{entries, nearest, Entry};
 use super::words::{self, quoted};
 use super::Typed;
-use crate::error::{did_you_mean, BadValue};
+use crate::error::{did_you_mean, shortened, BadValue};
 use crate::Error;
+
+/// Characters of a line that a message shows, around the fault.
+const SHOWN: usize = 120;
 
 /// One fault of an experiment file or of an override.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,11 +145,20 @@ impl Fault {
         let column = String::from_utf8_lossy(&before[line_start..])
             .chars()
             .count();
-        let shown = text.lines().nth(line - 1).unwrap_or_default();
+        let whole = text.lines().nth(line - 1).unwrap_or_default();
+        let skipped = column.saturating_sub(SHOWN / 2);
+        let visible = |c: char| if c.is_control() { ' ' } else { c };
+        let shown: String = whole
+            .chars()
+            .skip(skipped)
+            .take(SHOWN)
+            .map(visible)
+            .collect();
+        let space = " ".repeat(column - skipped);
         format!(
-            "{path}:{line}:{}: {self}\n  {shown}\n  {:column$}^",
+            "{path}:{line}:{}: {self}\n  {}\n  {space}^",
             column + 1,
-            ""
+            shown.trim_end(),
         )
     }
 
@@ -163,7 +175,7 @@ impl Fault {
     fn syntax(text: &str, e: &toml::de::Error) -> Self {
         let source = e.span().and_then(|s| text.get(s)).unwrap_or_default();
         let message = if e.message().starts_with("duplicate key") {
-            format!("`{}` is given twice; keep one", source.trim())
+            format!("`{}` is given twice; keep one", shortened(source.trim()))
         } else {
             format!("not valid TOML: {}", e.message())
         };
