@@ -9,6 +9,7 @@ pub mod affine;
 pub mod autoregressive;
 pub mod chain;
 pub mod coupling;
+mod extent;
 pub mod linear;
 pub mod permutation;
 pub mod planar;

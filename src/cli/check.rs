@@ -7,6 +7,7 @@ use super::output::{columns, print, warn};
 use super::train::sizes_of;
 use super::Exit;
 use crate::data::{DataSet, DataSpec};
+use crate::experiment::memory::{size, Memory};
 use crate::experiment::plan::{Plan, RunSpec};
 use crate::objectives::ProblemSpec;
 use crate::{Error, Result};
@@ -15,8 +16,9 @@ use crate::{Error, Result};
 ///
 /// Prints the data sets and problems (with dimension, modes and entropy where they are known; of
 /// files of data the columns, classes and splits), the models (with their trainable numbers and
-/// widths, as a budget of parameters sets them), the number of runs and of the trials of each, and
-/// with --resolved the whole file with every default filled in.
+/// widths, as a budget of parameters sets them), the number of runs and of the trials of each, about
+/// how much memory the largest run will need (of plain tensors; fused kernels need less), and with
+/// --resolved the whole file with every default filled in.
 #[derive(Debug, Clone, Args)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
@@ -88,8 +90,9 @@ fn summary(plan: &Plan) -> Result<String> {
         Some(s) => format!(" or {s} seconds"),
     };
     let seeds: Vec<_> = config.seeds.iter().map(u64::to_string).collect();
+    let memory = memory(plan)?;
     Ok(format!(
-        "{}{files}\n{}\n{} runs of `{}`: {} data or problems x {} models x {} seeds ({}){each}, {} steps{time} of {} points each\n",
+        "{}{files}\n{}\n{} runs of `{}`: {} data or problems x {} models x {} seeds ({}){each}, {} steps{time} of {} points each\n{memory}\n",
         columns(&data),
         columns(&models),
         plan.runs.len(),
@@ -100,6 +103,24 @@ fn summary(plan: &Plan) -> Result<String> {
         seeds.join(", "),
         config.train.steps,
         config.train.batch_size,
+    ))
+}
+
+/// What the largest run will need.
+fn memory(plan: &Plan) -> Result<String> {
+    let first = plan.config.seeds.first();
+    let mut most = (0.0, "");
+    for run in plan.runs.iter().filter(|r| Some(&r.seed) == first) {
+        let (model, _) = run.sized()?;
+        let total = Memory::of(&plan.config, &model, run.task.dim()?).total();
+        if total > most.0 {
+            most = (total, &run.model_name);
+        }
+    }
+    let (total, name) = most;
+    let told = size(total);
+    Ok(format!(
+        "memory: a run of `{name}` needs the most, about {told}"
     ))
 }
 

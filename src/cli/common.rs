@@ -9,6 +9,7 @@ use super::Context;
 use crate::device::Choice;
 use crate::experiment::plan::{Plan, Selection};
 use crate::experiment::pool::Job;
+use crate::experiment::store::check_within;
 use crate::experiment::Compute;
 use crate::kernels;
 use crate::{Error, Result};
@@ -126,7 +127,7 @@ impl SelectionArgs {
         self.out.clone().unwrap_or_else(|| PathBuf::from(RESULTS))
     }
 
-    /// The wanted runs with their places.
+    /// The wanted runs with their places, none of which lies outside the folder of all results.
     pub(super) fn jobs(&self, plan: &Plan) -> Result<Vec<Job>> {
         let wanted = Selection {
             data: self.data.clone(),
@@ -139,7 +140,9 @@ impl SelectionArgs {
         let (share, shares) = self.shard.unwrap_or((1, 1));
         // In turns, so that no share has all runs of one data set.
         let indices = indices.skip(share - 1).step_by(shares);
-        Ok(indices.map(|i| Job::new(i, &plan.runs[i], &out)).collect())
+        let jobs = indices.map(|i| Job::new(i, &plan.runs[i], &out));
+        jobs.map(|job| check_within(&out, &job.place.0).map(|()| job))
+            .collect()
     }
 }
 

@@ -8,6 +8,7 @@ use super::train::{self, How};
 use super::{Context, Exit};
 use crate::experiment::plan::Plan;
 use crate::experiment::pool::{self, Job};
+use crate::experiment::store::check_within;
 use crate::report::{self, Comparison, Which};
 use crate::Result;
 
@@ -56,6 +57,8 @@ fn which(typed: &str) -> std::result::Result<Which, String> {
 pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
     let plan = args.file.plan()?;
     let jobs = args.selection.jobs(&plan)?;
+    let out = args.selection.out();
+    check_within(&out, &out.join(&plan.experiment).join("figures"))?;
     let exit = if args.no_train {
         // Results of other settings must not be shown under this file's name.
         pool::check_settings(&jobs)?;

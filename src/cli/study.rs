@@ -11,7 +11,7 @@ use super::common::{assignment, RESULTS};
 use super::output::print;
 use super::{Context, Exit};
 use crate::experiment::config::study::{load, to_toml};
-use crate::experiment::store::StudyDir;
+use crate::experiment::store::{check_within, StudyDir};
 use crate::study::{entropies, gradients, RelaxedLaw, StudySpec};
 use crate::{report, Error, Result};
 
@@ -54,6 +54,7 @@ pub(super) fn run(args: &StudyArgs, context: &Context) -> Result<Exit> {
     let name = spec.name.clone().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(RESULTS));
     let place = StudyDir::new(&out, &name);
+    check_within(&out, &place.path("figures"))?;
     if args.no_run {
         expect_same(&spec, &place)?;
     } else {

@@ -6,6 +6,7 @@ use crate::kernels;
 use crate::rng::Rng;
 use crate::Result;
 
+mod extent;
 pub mod mixture;
 mod nodes;
 pub mod normal;

@@ -16,6 +16,7 @@ use crate::train::TrainSpec;
 use crate::{Error, Result};
 
 use super::budget::Budget;
+use super::memory::Memory;
 use super::plan::check_start;
 use super::search::Search;
 use super::EvaluationSpec;
@@ -193,6 +194,7 @@ impl Config {
             problem.check().map_err(|e| e.below(&place))?;
         }
         self.check_reference()?;
+        self.check_runs()?;
         self.search.check(self).map_err(|e| e.below("search"))?;
         // What is in a file is seen when it has been found.
         let synthetic = |data: &&DataSpec| !matches!(data, DataSpec::File(_));
@@ -204,8 +206,8 @@ impl Config {
         self.check_trials(dims)
     }
 
-    /// Whether every trial of every model can start, and has a size within the budget on data of
-    /// these dimensions.
+    /// Whether every trial of every model can start, and on data of these dimensions has a size within
+    /// the budget and within what a machine may hold.
     fn check_trials(&self, mut dims: Vec<usize>) -> std::result::Result<(), BadValue> {
         dims.sort_unstable();
         dims.dedup();
@@ -217,8 +219,11 @@ impl Config {
                     continue;
                 }
                 let fits = |dim: &usize| match self.budget.parameters {
-                    Some(_) => self.budget.apply(&trial.model, *dim).map(|_| ()),
-                    None => Ok(()),
+                    Some(_) => {
+                        let (sized, _) = self.budget.apply(&trial.model, *dim)?;
+                        Memory::of(self, &sized, *dim).check()
+                    }
+                    None => Memory::of(self, &trial.model, *dim).check(),
                 };
                 check_start(&trial.model, self)
                     .and_then(|()| dims.iter().try_for_each(fits))
@@ -246,6 +251,13 @@ impl Config {
             )),
             None => Ok(()),
         }
+    }
+
+    fn check_runs(&self) -> std::result::Result<(), BadValue> {
+        let places = self.data.len() + self.problems.len();
+        let runs = places as f64 * self.models.len() as f64 * self.seeds.len() as f64;
+        let expected = "at most 100000 runs (data sets x models x seeds)";
+        BadValue::unless(runs <= 1e5, "seeds", expected, runs)
     }
 
     fn check_reference(&self) -> std::result::Result<(), BadValue> {

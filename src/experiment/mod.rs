@@ -13,6 +13,7 @@ pub mod config;
 pub mod guard;
 mod hash;
 mod landing;
+pub mod memory;
 pub mod plan;
 pub mod pool;
 pub mod run;

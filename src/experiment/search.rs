@@ -161,6 +161,8 @@ fn walk(table: &Table, above: &[&str], axes: &mut Vec<Axis>) -> Result<(), BadVa
             Value::Table(inner) => walk(inner, &path, axes)?,
             Value::Array(values) => {
                 BadValue::unless(!values.is_empty(), &place, "at least one value", "[]")?;
+                let (expected, n) = (format!("at most {MOST} values"), values.len());
+                BadValue::unless(n <= MOST, &place, &expected, n)?;
                 let twice = values
                     .iter()
                     .enumerate()

@@ -5,15 +5,20 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{DType, Device};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::nn::params::Snapshot;
 use crate::nn::stored;
 use crate::{Error, Result};
 
-/// Version of the file's layout. A file of another one is refused.
-const FORMAT: &str = "1";
+/// Version of the file's layout: tensors by name, metadata, and the sum of both.
+const FORMAT: &str = "2";
+/// The same without a sum. What was made then is still read; damage of its numbers goes unseen.
+const WITHOUT_SUM: &str = "1";
 // One key: the library writes several in the order of a hash, and equal runs must give equal bytes.
 const KEY: &str = "mdn";
+const SUM: &str = "sha256";
 
 /// The file's bytes: the same for the same values.
 pub fn to_bytes(snapshot: &Snapshot, best_step: usize) -> Result<Vec<u8>> {
@@ -38,13 +43,33 @@ pub fn to_bytes(snapshot: &Snapshot, best_step: usize) -> Result<Vec<u8>> {
         })
         .collect::<std::result::Result<BTreeMap<_, _>, _>>()
         .map_err(damaged)?;
-    let about = serde_json::json!({
+    let mut about = serde_json::json!({
         "format": FORMAT,
         "version": env!("CARGO_PKG_VERSION"),
         "best_step": best_step,
     });
+    about[SUM] = sum(&about, &views).into();
     let metadata = HashMap::from([(KEY.to_owned(), about.to_string())]);
     safetensors::serialize(views, Some(metadata)).map_err(damaged)
+}
+
+/// SHA-256, in hexadecimal, of what is said about the tensors, then of each in the order of the
+/// names: name, format, shape and numbers. The place in the file plays no part.
+fn sum(about: &Value, tensors: &BTreeMap<impl AsRef<str>, TensorView<'_>>) -> String {
+    let mut hash = Sha256::new();
+    // A length in front of each part keeps two parts from being taken for others.
+    let mut add = |part: &[u8]| {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    };
+    add(about.to_string().as_bytes());
+    for (name, tensor) in tensors {
+        add(name.as_ref().as_bytes());
+        add(format!("{:?} {:?}", tensor.dtype(), tensor.shape()).as_bytes());
+        add(tensor.data());
+    }
+    let digits = hash.finalize();
+    digits.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The parameters of a file that [`to_bytes`] made.
@@ -58,18 +83,31 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
         ))
     };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let format = header
-        .metadata()
-        .as_ref()
-        .and_then(|m| m.get(KEY))
-        .and_then(|about| serde_json::from_str::<serde_json::Value>(about).ok())
-        .and_then(|about| about["format"].as_str().map(str::to_owned));
-    if format.as_deref() != Some(FORMAT) {
-        return Err(Error::request(format!(
-            "expected weights of layout version {FORMAT}; got {} (train the run again with \
-             `--force`)",
-            format.map_or_else(|| "another program's file".to_owned(), |f| format!("{f:?}"))
-        )));
+    let about = header.metadata().as_ref().and_then(|m| m.get(KEY));
+    let mut about: Value = about
+        .and_then(|about| serde_json::from_str(about).ok())
+        .unwrap_or_default();
+    let again = "(train the run again with `--force`)";
+    match about["format"].as_str() {
+        Some(WITHOUT_SUM) => {}
+        Some(FORMAT) => {
+            let said = about.as_object_mut().and_then(|o| o.remove(SUM));
+            let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+            let tensors: BTreeMap<_, _> = tensors.tensors().into_iter().collect();
+            let found = sum(&about, &tensors);
+            if said.as_ref().and_then(Value::as_str) != Some(&found) {
+                return Err(Error::request(format!(
+                    "expected a whole file; got a damaged one, whose checksum is another {again}"
+                )));
+            }
+        }
+        other => {
+            let got =
+                other.map_or_else(|| "another program's file".to_owned(), |f| format!("{f:?}"));
+            return Err(Error::request(format!(
+                "expected weights of layout version {FORMAT}; got {got} {again}"
+            )));
+        }
     }
     Ok(candle_core::safetensors::load_buffer(bytes, &Device::Cpu)?
         .into_iter()
@@ -82,9 +120,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn weights_come_back_and_damage_is_refused() {
-        let tensors: Snapshot = [
+    fn three() -> Snapshot {
+        [
             (
                 "a.weight",
                 Tensor::new(&[[1f32, 2.5], [-3.0, 4.0]], &Device::Cpu),
@@ -94,7 +131,47 @@ mod tests {
         ]
         .into_iter()
         .map(|(n, t)| (n.to_owned(), t.unwrap()))
-        .collect();
+        .collect()
+    }
+
+    #[test]
+    fn any_bit_that_is_turned_over_is_seen() {
+        let good = to_bytes(&three(), 7).unwrap();
+        for at in 0..good.len() {
+            for bit in 0..8 {
+                let mut bad = good.clone();
+                bad[at] ^= 1 << bit;
+                assert!(from_bytes(&bad).is_err(), "bit {bit} of byte {at}");
+            }
+            assert!(from_bytes(&good[..at]).is_err(), "{at} bytes");
+        }
+    }
+
+    #[test]
+    fn weights_that_were_made_without_a_sum_are_read() {
+        let number = 2.5f32.to_le_bytes();
+        let view = TensorView::new(Dtype::F32, vec![1], &number).unwrap();
+        let about = |format| {
+            Some(HashMap::from([(
+                KEY.to_owned(),
+                format!("{{\"format\":\"{format}\"}}"),
+            )]))
+        };
+        let old = safetensors::serialize([("a", &view)], about("1")).unwrap();
+        assert_eq!(
+            from_bytes(&old).unwrap()["a"].to_vec1::<f32>().unwrap(),
+            [2.5]
+        );
+        for (format, message) in [("2", "checksum"), ("3", "got \"3\"")] {
+            let bytes = safetensors::serialize([("a", &view)], about(format)).unwrap();
+            let said = from_bytes(&bytes).unwrap_err().to_string();
+            assert!(said.contains(message), "{said}");
+        }
+    }
+
+    #[test]
+    fn weights_come_back_and_damage_is_refused() {
+        let tensors = three();
         let bytes = to_bytes(&tensors, 7).unwrap();
         assert_eq!(bytes, to_bytes(&tensors, 7).unwrap());
         let back = from_bytes(&bytes).unwrap();

@@ -10,6 +10,7 @@ use crate::{num, Result};
 
 pub mod clusters;
 mod dispatch;
+mod extent;
 pub mod flow;
 pub mod fold;
 pub mod gaussian_mixture;

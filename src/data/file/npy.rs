@@ -78,6 +78,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Matrix, (String, String)> {
             &format!("{} bytes", data.len()),
         ));
     }
+    // Of no rows there may be as many columns as one likes to say.
+    if rows == 0 {
+        return Err(wrong(
+            "points",
+            &format!("an array of shape {:?}", header.shape),
+        ));
+    }
     let stored: Vec<f64> = data
         .chunks_exact(number.bytes)
         .map(|b| number.read(b))

@@ -50,6 +50,13 @@ impl RunDir {
     pub fn lock(&self, steal: bool) -> Result<Locking> {
         let path = self.path(FILE);
         self.create()?;
+        // Its holder is written into it: a link would have that done to another file.
+        if path.is_symlink() {
+            return Err(Error::request(format!(
+                "{}: expected a file; got a symbolic link (remove it)",
+                path.display()
+            )));
+        }
         if steal {
             // Whoever holds it holds a file without a name from now on.
             match fs::remove_file(&path) {
@@ -173,6 +180,19 @@ mod tests {
         assert!(matches!(run.lock(false).unwrap(), Locking::Theirs(_)));
         drop(thief);
         assert!(!run.path(FILE).exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_that_is_a_link_is_refused_and_what_it_leads_to_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (run, other) = (RunDir(dir.path().join("run")), dir.path().join("other"));
+        fs::write(&other, "kept").unwrap();
+        run.create().unwrap();
+        std::os::unix::fs::symlink(&other, run.path(FILE)).unwrap();
+        let said = run.lock(false).unwrap_err().to_string();
+        assert!(said.contains("got a symbolic link"), "{said}");
+        assert_eq!(fs::read_to_string(&other).unwrap(), "kept");
     }
 
     #[test]

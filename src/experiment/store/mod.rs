@@ -43,6 +43,7 @@ mod status;
 mod study;
 mod table;
 mod trials;
+mod within;
 
 pub use atomic::{remove_unfinished, write_atomic};
 pub use environment::Environment;
@@ -50,6 +51,7 @@ pub use lock::{Lock, Locking};
 pub use number::{exact, exact_or_empty};
 pub use study::StudyDir;
 pub use table::csv_bytes;
+pub use within::check_within;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -73,6 +73,9 @@ impl Frame {
     }
 }
 
+/// More than anybody can read.
+const MOST: i64 = 1000;
+
 /// Round values between `low` and `high`, about `wanted` of them, with labels of equal decimals.
 pub fn ticks((low, high): (f64, f64), wanted: usize) -> Vec<(f64, String)> {
     let range = high - low;
@@ -90,6 +93,10 @@ pub fn ticks((low, high): (f64, f64), wanted: usize) -> Vec<(f64, String)> {
     let slack = 1e-9 * step;
     let first = ((low - slack) / step).ceil() as i64;
     let last = ((high + slack) / step).floor() as i64;
+    // A step beyond the range of floats, or values so large that a step changes nothing.
+    if last.saturating_sub(first) > MOST {
+        return Vec::new();
+    }
     (first..=last)
         .map(|i| i as f64 * step)
         .map(|v| (v, number(v, decimals)))
@@ -102,6 +109,9 @@ pub fn log_ticks((low, high): (f64, f64)) -> Vec<(f64, String)> {
         r if r < 2.5 => &[1.0, 2.0, 5.0],
         _ => &[1.0],
     };
+    if !(high - low <= MOST as f64) {
+        return Vec::new();
+    }
     let plain = low >= -3.0 && high <= 4.0;
     let mut out = Vec::new();
     for power in low.floor() as i32..=high.ceil() as i32 {
@@ -184,6 +194,10 @@ mod tests {
         assert_eq!(labels(log_ticks((-7.0, -4.0))), "10⁻⁷ 10⁻⁶ 10⁻⁵ 10⁻⁴");
         assert_eq!(ticks((1.0, 1.0), 4), []);
         assert_eq!(ticks((f64::NAN, 1.0), 4), []);
+        assert_eq!(ticks((0.0, 5e-324), 4), []);
+        assert_eq!(ticks((-1e308, 1e308), 4), []);
+        assert!(ticks((1e16, 1e16 + 2.0), 4).len() < 10);
+        assert_eq!(log_ticks((f64::NEG_INFINITY, 0.0)), []);
         assert_eq!(number(-0.001, 1), "0.0");
     }
 }

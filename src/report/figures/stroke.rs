@@ -7,6 +7,9 @@ use super::shapes::{Ink, Item, Point, Rect};
 /// Fine pixels along the sides of what is drawn at once.
 const TILE: usize = 64;
 
+/// Longer than any sheet, in pixels.
+const FARTHEST: f64 = 10_000.0;
+
 /// How much of the fine pixel `(column, row)` the line between two points covers that reaches
 /// `radius` fine pixels to either side.
 fn cover(ends: &[Point], radius: f64) -> impl Fn(usize, usize) -> f32 {
@@ -106,9 +109,11 @@ impl Canvas {
     /// A line of short pieces.
     pub fn dashes(&mut self, (ax, ay): Point, (bx, by): Point, width: f64, ink: Ink) {
         let length = (bx - ax).hypot(by - ay);
+        // What leads out of every sheet is not followed to its end.
+        let end = length.min(FARTHEST);
         let (mut from, dash) = (0.0, 6.0);
-        while from < length {
-            let (s, t) = (from / length, (from + dash).min(length) / length);
+        while from < end {
+            let (s, t) = (from / length, (from + dash).min(end) / length);
             let at = |t: f64| (ax + t * (bx - ax), ay + t * (by - ay));
             self.stroke(&[at(s), at(t)], width, ink, None);
             from += 2.0 * dash;

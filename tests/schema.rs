@@ -1,0 +1,163 @@
+//! The schema that `mdn schema` prints: every shipped file is valid under it, wrong ones are not.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::Place;
+use jsonschema::Validator;
+use mdn::experiment::plan::Plan;
+use serde_json::Value;
+
+fn schema(kind: &[&str]) -> Value {
+    let said = Place::new().mdn(&[&["schema"], kind].concat()).fine();
+    serde_json::from_str(&said).expect("JSON")
+}
+
+fn validator(schema: &Value) -> Validator {
+    let draft = schema["$schema"].as_str().expect("a draft");
+    assert!(draft.contains("2020-12"), "{draft}");
+    jsonschema::draft202012::new(schema).expect("a valid schema")
+}
+
+fn shipped(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = std::fs::read_dir(folder).expect("shipped files");
+    let files = files.map(|f| f.expect("a readable folder").path());
+    let mut files: Vec<_> = files
+        .filter(|f| f.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// As an editor sees it.
+fn json(text: &str) -> Value {
+    let table: toml::Table = text.parse().expect("TOML");
+    serde_json::to_value(table).expect("JSON")
+}
+
+#[track_caller]
+fn valid(validator: &Validator, what: &str, text: &str) {
+    let file = json(text);
+    let faults: Vec<_> = validator
+        .iter_errors(&file)
+        .map(|e| format!("{}: {e}", e.instance_path()))
+        .collect();
+    assert!(faults.is_empty(), "{what}:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn every_shipped_file_is_valid_as_it_stands_and_with_every_default() {
+    let experiment = validator(&schema(&[]));
+    let files = shipped("experiments");
+    assert!(files.len() >= 10, "{}", files.len());
+    for path in &files {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).expect("a shipped file");
+        valid(&experiment, &name, &text);
+        let plan = Plan::load(path, &[]).expect("a shipped file");
+        let resolved = plan.resolved().expect("TOML");
+        valid(&experiment, &format!("{name} --resolved"), &resolved);
+    }
+    let study = validator(&schema(&["study"]));
+    for path in shipped("experiments/studies") {
+        let text = std::fs::read_to_string(&path).expect("a shipped file");
+        valid(&study, &path.display().to_string(), &text);
+    }
+}
+
+const GOOD: &str = r#"name = "good"
+seeds = [0, 1]
+
+[train]
+steps = 100
+schedule.cosine = { warmup = 0.1 }
+
+[search.train]
+learning_rate = [1e-3, 3e-3]
+
+[data.ring]
+ring = { modes = 8 }
+
+[data.known]
+benchmark = "pinwheel"
+
+[data.own.mixture]
+weights = [0.5, 0.5]
+means = [[0.0, 0.0], [1.0, 1.0]]
+std_devs = [0.5, [0.5, 0.25]]
+
+[data.mine.file]
+path = "points.csv"
+columns = ["x", 2]
+
+[models.flow.flow]
+bijection.chain = [{ linear = {} }, { affine_coupling = { hidden = [8] } }]
+base.mixture = { components = 2, draws = "score" }
+
+[models.rad.rad]
+gates = "edge"
+"#;
+
+#[test]
+fn what_is_wrong_is_not_valid() {
+    let validator = validator(&schema(&[]));
+    valid(&validator, "the good file", GOOD);
+    let wrong = [
+        ("steps = 100", "stepz = 100"),
+        ("steps = 100", "steps = \"many\""),
+        ("steps = 100", "steps = -5"),
+        ("steps = 100", "steps = 0.5"),
+        ("[train]", "[trian]"),
+        ("schedule.cosine = { warmup = 0.1 }", "schedule = \"cosin\""),
+        ("learning_rate = [1e-3, 3e-3]", "learning_rate = 1e-3"),
+        ("learning_rate = [1e-3, 3e-3]", "steps = [1, 2]"),
+        ("ring = { modes = 8 }", "rings_of = { modes = 8 }"),
+        ("ring = { modes = 8 }", "ring = { modes = 8, depth = 1 }"),
+        ("ring = { modes = 8 }", ""),
+        ("\"pinwheel\"", "\"pinweel\""),
+        ("weights = [0.5, 0.5]\n", ""),
+        ("[0.5, 0.25]]", "\"wide\"]"),
+        ("[\"x\", 2]", "[\"x\", -2]"),
+        ("[models.rad.rad]\ngates = \"edge\"", "[models.rad]"),
+        ("[models.rad.rad]", "[models.rad.radd]"),
+        ("[models.rad.rad]", "[models.\"../rad\".rad]"),
+        ("\"edge\"", "\"edges\""),
+        ("components = 2, ", ""),
+        ("draws = \"score\"", "draws = \"scores\""),
+        ("{ linear = {} }", "{ linear = {}, planar = {} }"),
+        ("hidden = [8]", "hidden = 8"),
+    ];
+    for (good, bad) in wrong {
+        assert_eq!(GOOD.matches(good).count(), 1, "{good}");
+        let text = GOOD.replace(good, bad);
+        assert!(!validator.is_valid(&json(&text)), "{bad}");
+    }
+    assert!(!validator.is_valid(&json("seeds = [0]")), "no models");
+}
+
+#[test]
+fn the_schema_goes_to_a_file_and_every_key_says_what_it_means() {
+    let place = Place::new();
+    let out = place.mdn(&["schema", "-o", "mdn.schema.json"]).fine();
+    assert_eq!(out, "");
+    let schema: Value = serde_json::from_str(&place.read("mdn.schema.json")).expect("JSON");
+    let types = schema["$defs"].as_object().expect("types");
+    let mut silent = Vec::new();
+    for (name, of) in types {
+        let Some(keys) = of["properties"].as_object() else {
+            continue;
+        };
+        for (key, value) in keys {
+            let said = value["description"].as_str().unwrap_or_default();
+            if said.is_empty() && name != "TrainAxes" {
+                silent.push(format!("{name}.{key}"));
+            }
+        }
+    }
+    assert!(silent.is_empty(), "no description: {}", silent.join(", "));
+    place
+        .mdn(&["schema", "other"])
+        .refused("invalid value 'other'");
+}
