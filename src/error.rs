@@ -77,10 +77,9 @@ pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -
         .map_or_else(String::new, |(_, k)| format!(" (did you mean `{k}`?)"))
 }
 
-/// The beginning of a text, where it is too long for a message.
-pub fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
-    const MOST: usize = 400;
-    match text.char_indices().nth(MOST) {
+/// The first `most` characters of a text, where it is too long for a message.
+pub fn shortened(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}...", &text[..end]).into(),
         None => text.into(),
     }
@@ -108,7 +107,7 @@ impl BadValue {
         Self {
             key: key.into(),
             expected: expected.into(),
-            got: shortened(&got.to_string()).into_owned(),
+            got: shortened(&got.to_string(), 400).into_owned(),
         }
     }
 

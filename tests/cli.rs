@@ -10,7 +10,7 @@ fn help_and_version_are_results() {
     let help = place.mdn(&["--help"]).fine();
     for verb in [
         "train", "compare", "check", "runs", "list", "sample", "density", "plot", "devices",
-        "bench", "study",
+        "bench", "study", "schema",
     ] {
         assert!(help.contains(&format!("\n  {verb}")), "{help}");
     }
@@ -462,4 +462,16 @@ fn a_reader_that_goes_away_is_no_fault() {
     drop(child.stdout.take());
     let said = common::Said::of(&child.wait_with_output().expect("it ends"));
     assert_eq!((said.code, said.err.as_str()), (0, ""));
+}
+
+#[test]
+fn a_check_says_what_memory_and_time_it_will_take() {
+    let place = Place::new();
+    let plain = place.mdn(&["check", "ring.toml"]).fine();
+    assert!(plain.contains("memory: a run of `"), "{plain}");
+    assert!(!plain.contains("time: "), "{plain}");
+    let timed = place.mdn(&["check", "ring.toml", "--time"]).fine();
+    assert!(timed.starts_with(&plain), "{timed}");
+    assert!(timed.contains("\ntime: 4 runs train for about "), "{timed}");
+    assert!(!place.path("results").exists());
 }

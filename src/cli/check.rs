@@ -2,13 +2,15 @@
 
 use clap::Args;
 
-use super::common::FileArgs;
+use super::common::{ComputeArgs, FileArgs};
+use super::forecast::forecast;
 use super::output::{columns, print, warn};
 use super::train::sizes_of;
-use super::Exit;
+use super::{Context, Exit};
 use crate::data::{DataSet, DataSpec};
 use crate::experiment::memory::{size, Memory};
 use crate::experiment::plan::{Plan, RunSpec};
+use crate::experiment::pool;
 use crate::objectives::ProblemSpec;
 use crate::{Error, Result};
 
@@ -26,9 +28,14 @@ pub(super) struct CheckArgs {
     /// Print the file with every default filled in, and nothing else
     #[arg(long)]
     resolved: bool,
+    /// Make a few steps of every model, half a second each, and say how long all training will take
+    #[arg(long, conflicts_with = "resolved")]
+    time: bool,
+    #[command(flatten)]
+    compute: ComputeArgs,
 }
 
-pub(super) fn run(args: &CheckArgs) -> Result<Exit> {
+pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
     let plan = args.file.plan()?;
     for text in plan.warnings(&|_| true) {
         warn(&text);
@@ -39,6 +46,13 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit> {
         summary(&plan)?
     };
     print(&text)?;
+    if args.time {
+        let compute = args
+            .compute
+            .open(plan.config.train.precision.dtype(), context)?;
+        let threads = pool::threads(None, context.threads);
+        print(&format!("\n{}", forecast(&plan, &compute, threads)?))?;
+    }
     Ok(Exit::FINE)
 }
 

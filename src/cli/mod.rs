@@ -13,6 +13,7 @@ mod common;
 mod compare;
 mod density;
 mod devices;
+mod forecast;
 mod list;
 mod output;
 mod plot;
@@ -125,7 +126,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit> {
     pool.install(|| match &args.verb {
         Verb::Train(a) => train::run(a, context),
         Verb::Compare(a) => compare::run(a, context),
-        Verb::Check(a) => check::run(a),
+        Verb::Check(a) => check::run(a, context),
         Verb::Runs(a) => runs::run(a),
         Verb::List(a) => list::run(a),
         Verb::Sample(a) => sample::run(a, context),

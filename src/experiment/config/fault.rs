@@ -165,8 +165,8 @@ impl Fault {
     fn new(span: Option<Range<usize>>, table: &[String], message: String) -> Self {
         Self {
             span,
-            table: table.join("."),
-            message,
+            table: shortened(&table.join("."), 200).into_owned(),
+            message: shortened(&message, 2000).into_owned(),
             syntax: false,
             ambiguous: None,
         }
@@ -175,7 +175,7 @@ impl Fault {
     fn syntax(text: &str, e: &toml::de::Error) -> Self {
         let source = e.span().and_then(|s| text.get(s)).unwrap_or_default();
         let message = if e.message().starts_with("duplicate key") {
-            format!("`{}` is given twice; keep one", shortened(source.trim()))
+            format!("`{}` is given twice; keep one", source.trim())
         } else {
             format!("not valid TOML: {}", e.message())
         };
