@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use tempfile::TempDir;
 
+pub mod damage;
+
 /// Two small models on a ring, two seeds.
 pub const RING: &str = r#"seeds = [0, 1]
 reference = "plain"

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::{RunDir, State, Status};
+use crate::error::shortened;
 use crate::{Error, Result};
 
 const FILE: &str = "status";
@@ -58,8 +59,9 @@ impl RunDir {
     /// Where the run stands: [`State::Missing`] where there is no folder or no status yet.
     pub fn read_status(&self) -> Result<Status> {
         let path = self.path(FILE);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
+        let text = match fs::read(&path) {
+            // What is not text is no state either.
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Ok(Status::of(State::Missing))
             }
@@ -71,10 +73,11 @@ impl RunDir {
         state.map_or_else(
             || {
                 Err(Error::request(format!(
-                    "{}:1: expected one of {}; got `{word}` (`mdn train` with --force makes the \
+                    "{}:1: expected one of {}; got `{}` (`mdn train` with --force makes the \
                      run anew)",
                     path.display(),
                     State::ALL.map(|s| format!("`{}`", s.word())).join(", "),
+                    shortened(word, 100),
                 )))
             },
             |state| Ok(Status::because(state, lines.next().unwrap_or_default())),
