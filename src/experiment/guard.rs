@@ -127,17 +127,24 @@ impl<'a> Keeping<'a> {
         Ok(())
     }
 
-    /// Does what is wished between two pieces of work.
+    /// Does what is wished after a trial.
     ///
     /// # Errors
     /// [`Error::Interrupted`] if that is to end.
-    pub(super) fn between(&mut self, saved: &Saved) -> Result<()> {
-        let wish = self.wish();
-        if wish != Wish::GoOn {
+    pub(super) fn after_trial(&mut self, saved: &Saved) -> Result<()> {
+        if self.wish() != Wish::GoOn {
             self.write(saved)?;
         }
-        match wish {
-            Wish::Stop => Err(Error::Interrupted("between two trials".to_owned())),
+        self.go_on("after a trial")
+    }
+
+    /// Whether the work goes on.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if it is to end; `at` says where that is.
+    pub(super) fn go_on(&self, at: &str) -> Result<()> {
+        match self.wish() {
+            Wish::Stop => Err(Error::Interrupted(at.to_owned())),
             _ => Ok(()),
         }
     }

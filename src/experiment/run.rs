@@ -141,11 +141,11 @@ fn make(
     spec: &RunSpec,
     place: &RunDir,
     compute: &Compute,
-    so_far: (Saved, &mut Keeping<'_>),
+    (from, keeping): (Saved, &mut Keeping<'_>),
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<(Status, String)> {
     let law = spec.task.law()?.map(Law::from);
-    let best = trials::best(spec, law.as_ref(), compute, so_far, watch)?;
+    let best = trials::best(spec, law.as_ref(), compute, (from, &mut *keeping), watch)?;
     if !spec.search.is_empty() {
         place.write_trials(&best.trials)?;
     }
@@ -155,7 +155,10 @@ fn make(
             best.run.spec().to_toml(&place.0)?.as_bytes(),
         )?;
     }
-    let status = best.run.record(place, &best.trained, best.search_seconds)?;
+    let go_on = || keeping.go_on("while it was measured");
+    let status = best
+        .run
+        .record(place, &best.trained, best.search_seconds, &go_on)?;
     Ok((status, best.run.kernels()))
 }
 
