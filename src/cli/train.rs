@@ -38,6 +38,7 @@ use crate::{Error, Result};
 ///   metrics.csv          what was measured, with standard errors
 ///   modes.csv            weight of every mode of the truth, and what the model gives it
 ///   levels.csv           the model's mass below density levels of the truth
+///   bridges.csv          the model's mass below the 0.1 % level, by the two modes it lies between
 ///   cost.csv             seconds and steps per second: what differs between equal runs
 ///   model.safetensors    the weights
 ///   environment.toml     command, version, device, threads, start and end

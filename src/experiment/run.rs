@@ -27,7 +27,7 @@ mod rounding;
 const CONFIG: &str = "config.toml";
 
 /// Files that a run writes and that a new one of the same place removes first.
-const OUTPUTS: [&str; 20] = [
+const OUTPUTS: [&str; 21] = [
     "data.toml",
     "trained.toml",
     "trials.csv",
@@ -36,6 +36,7 @@ const OUTPUTS: [&str; 20] = [
     "metrics.csv",
     "modes.csv",
     "levels.csv",
+    "bridges.csv",
     "cost.csv",
     "model.safetensors",
     "picture.safetensors",

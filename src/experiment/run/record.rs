@@ -116,6 +116,9 @@ impl Run {
             let found = &known.of_samples.all;
             place.write_modes(&known.weights, found, evaluation.samples)?;
             place.write_levels(&known.bridge_curve())?;
+            if known.weights.len() > 1 {
+                place.write_bridges(&known.bridges)?;
+            }
         }
         // Apart from the metrics, which are the same bytes on every repetition.
         let mut costs = rows(true);

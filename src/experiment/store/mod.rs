@@ -12,6 +12,7 @@
 //! | `rounds.csv` | [`Round`]s, of an objective that has rounds |
 //! | `metrics.csv` | [`MetricRow`]s |
 //! | `modes.csv` | weight of every mode of the truth, and its share of the model's samples |
+//! | `bridges.csv` | by pair of modes, what lies between them of the truth and of the model |
 //! | `levels.csv` | for density levels of the truth its own share below and the model's mass there |
 //! | `cost.csv` | [`MetricRow`]s that depend on the machine: seconds, steps per second |
 //! | `model.safetensors` | the best weights, with metadata |
