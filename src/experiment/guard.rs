@@ -48,8 +48,9 @@ const SIGNALS: [(i32, &str); 2] = [
 ];
 
 impl Interrupt {
-    /// From now on a signal to the process is the wish that its runs end. A second one ends the process at
-    /// once, with 128 plus its number, as the shell says it of a killed process.
+    /// From now on a signal to the process is the wish that its runs end. SIGINT after that ends the
+    /// process at once, with 130, as the shell says it of a process that was killed so. Other signals are no
+    /// more than the wish however often they come: `timeout` and schedulers send them twice.
     ///
     /// # Errors
     /// If the system refuses.
@@ -57,14 +58,11 @@ impl Interrupt {
         let wish = Self::default();
         let second = Arc::new(AtomicBool::new(false));
         let refused = |e| Error::failed(format!("could not listen to signals: {e}"));
-        for (signal, _) in SIGNALS {
-            // In this order: the first signal finds the second's flag unset.
-            signal_hook::flag::register_conditional_shutdown(
-                signal,
-                128 + signal,
-                Arc::clone(&second),
-            )
+        let interrupt = signal_hook::consts::SIGINT;
+        // Before what sets the flag: the first signal finds it unset.
+        signal_hook::flag::register_conditional_shutdown(interrupt, 130, Arc::clone(&second))
             .map_err(refused)?;
+        for (signal, _) in SIGNALS {
             signal_hook::flag::register(signal, Arc::clone(&second)).map_err(refused)?;
             signal_hook::flag::register_usize(signal, Arc::clone(&wish.0), signal as usize)
                 .map_err(refused)?;
