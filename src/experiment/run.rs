@@ -26,31 +26,6 @@ mod rounding;
 
 const CONFIG: &str = "config.toml";
 
-/// Files that a run writes and that a new one of the same place removes first.
-const OUTPUTS: [&str; 21] = [
-    "data.toml",
-    "trained.toml",
-    "trials.csv",
-    "history.csv",
-    "rounds.csv",
-    "metrics.csv",
-    "modes.csv",
-    "levels.csv",
-    "bridges.csv",
-    "cost.csv",
-    "model.safetensors",
-    "picture.safetensors",
-    "environment.toml",
-    "density.png",
-    "density.svg",
-    "base.png",
-    "base.svg",
-    "training.png",
-    "training.svg",
-    "rounds.png",
-    "rounds.svg",
-];
-
 /// Trains, evaluates and records one run. `command` is what the user typed, for the record;
 /// `watch` is told about every step. A run that diverges, or that is interrupted as `guard` wishes, is
 /// recorded and returned as such; an error is recorded as `failed` before it is returned.
@@ -121,15 +96,7 @@ fn goes_on(place: &RunDir, settings: &str, guard: &Guard) -> Result<Saved> {
         }
     }
     place.remove_checkpoint()?;
-    for name in OUTPUTS {
-        let path = place.path(name);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io(&path, "could not remove")(e));
-            }
-            _ => {}
-        }
-    }
+    place.remove_outputs()?;
     place.write(CONFIG, settings.as_bytes())?;
     Ok(Saved {
         settings: checkpoint::digest(settings),

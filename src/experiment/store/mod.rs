@@ -36,9 +36,11 @@ use crate::{Error, Result};
 
 mod atomic;
 mod environment;
+mod find;
 mod lock;
 mod number;
 mod picture;
+mod removal;
 mod rows;
 mod status;
 mod study;
@@ -47,8 +49,10 @@ mod trials;
 
 pub use atomic::{remove_unfinished, write_atomic};
 pub use environment::Environment;
+pub use find::{runs_below, Found};
 pub use lock::{Lock, Locking};
 pub use number::{exact, exact_or_empty};
+pub use removal::Removal;
 pub use study::StudyDir;
 pub use table::csv_bytes;
 
