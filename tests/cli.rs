@@ -9,8 +9,26 @@ fn help_and_version_are_results() {
     let place = Place::new();
     let help = place.mdn(&["--help"]).fine();
     for verb in [
-        "train", "compare", "check", "runs", "list", "sample", "density", "plot", "devices",
-        "bench", "study", "schema",
+        "new",
+        "check",
+        "train",
+        "compare",
+        "runs",
+        "ls",
+        "show",
+        "diff",
+        "rm",
+        "sample",
+        "density",
+        "plot",
+        "export",
+        "list",
+        "study",
+        "bench",
+        "devices",
+        "schema",
+        "completions",
+        "man",
     ] {
         assert!(help.contains(&format!("\n  {verb}")), "{help}");
     }

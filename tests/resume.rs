@@ -83,8 +83,25 @@ fn a_signal_leaves_a_checkpoint_and_the_same_command_goes_on() {
             .mdn(&["runs", "ring.toml", "train.steps=12000", "train.patience=0"])
             .fine();
         assert!(listed.contains("interrupted"), "{listed}");
+        let preview = place.mdn(&[&LONG[..], &["--dry-run"]].concat()).fine();
+        assert!(preview.starts_with("go on  2 "), "{preview}");
         place.mdn(&LONG).fine();
         assert_same(&place, &whole);
+    }
+}
+
+/// Schedulers and `timeout` send a signal twice; a second Ctrl-C means it.
+#[test]
+fn only_ctrl_c_twice_ends_at_once() {
+    for (name, codes) in [("TERM", &[75][..]), ("INT", &[75, 130])] {
+        let place = Place::new();
+        let mut child = start(&place, &LONG);
+        wait_for(&place, &mut child, "checkpoint");
+        signal(&child, name);
+        signal(&child, name);
+        let code = said(child).code;
+        assert!(codes.contains(&code), "{name}: {code}");
+        assert!(place.path(RUN).join("checkpoint").exists());
     }
 }
 

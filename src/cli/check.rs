@@ -1,6 +1,7 @@
 //! `mdn check`
 
 use clap::Args;
+use serde_json::{json, Value};
 
 use super::common::{ComputeArgs, FileArgs};
 use super::forecast::forecast;
@@ -28,8 +29,11 @@ pub(super) struct CheckArgs {
     /// Print the file with every default filled in, and nothing else
     #[arg(long)]
     resolved: bool,
-    /// Make a few steps of every model, half a second each, and say how long all training will take
+    /// Print one JSON object; numbers that are not known are null
     #[arg(long, conflicts_with = "resolved")]
+    json: bool,
+    /// Make a few steps of every model, half a second each, and say how long all training will take
+    #[arg(long, conflicts_with_all = ["resolved", "json"])]
     time: bool,
     #[command(flatten)]
     compute: ComputeArgs,
@@ -42,6 +46,8 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
     }
     let text = if args.resolved {
         plan.resolved()?
+    } else if args.json {
+        format!("{}\n", as_json(&plan)?)
     } else {
         summary(&plan)?
     };
@@ -56,6 +62,57 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
     Ok(Exit::FINE)
 }
 
+fn as_json(plan: &Plan) -> Result<Value> {
+    let config = &plan.config;
+    let mut data = Vec::new();
+    for (name, spec) in &config.data {
+        data.push(about_data(name, spec)?);
+    }
+    for (name, spec) in &config.problems {
+        data.push(about_problem(name, spec)?);
+    }
+    let data = data.iter().map(|law| {
+        json!({
+            "name": law.name,
+            "kind": law.kind,
+            "dim": law.dim,
+            "modes": law.modes,
+            "entropy": law.entropy,
+        })
+    });
+    let data: Vec<_> = data.collect();
+    let mut models = Vec::new();
+    for (name, spec) in &config.models {
+        let mut sizes = Vec::new();
+        for (dim, run) in once_per_dim(plan, name)? {
+            let (model, parameters) = run.sized()?;
+            let widths = model.widths()?;
+            sizes.push(json!({ "dim": dim, "parameters": parameters, "hidden": widths }));
+        }
+        models.push(json!({ "name": name, "kind": kind_of(spec)?, "sizes": sizes }));
+    }
+    Ok(json!({
+        "experiment": plan.experiment,
+        "config_hash": plan.config_hash()?,
+        "reference": config.reference,
+        "data": data,
+        "models": models,
+        "seeds": config.seeds,
+        "runs": plan.runs.len(),
+        "trials": trials(plan)?,
+        "steps": config.train.steps,
+        "seconds": config.budget.seconds,
+        "batch_size": config.train.batch_size,
+        "memory_bytes": memory(plan)?.0.ceil(),
+    }))
+}
+
+/// Trainings in every run.
+fn trials(plan: &Plan) -> Result<usize> {
+    let trials = plan.runs.first().map(RunSpec::trials).transpose()?;
+    Ok(trials.map_or(1, |t| t.len()))
+}
+
 fn summary(plan: &Plan) -> Result<String> {
     let config = &plan.config;
     let header = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
@@ -67,10 +124,10 @@ fn summary(plan: &Plan) -> Result<String> {
         "entropy [nats]",
     ])];
     for (name, spec) in &config.data {
-        data.push(data_row(name, spec)?);
+        data.push(about_data(name, spec)?.row());
     }
     for (name, spec) in &config.problems {
-        data.push(problem_row(name, spec)?);
+        data.push(about_problem(name, spec)?.row());
     }
     let mut models = vec![header(&["model", "kind", "size"])];
     for (name, spec) in &config.models {
@@ -93,9 +150,7 @@ fn summary(plan: &Plan) -> Result<String> {
     if !files.is_empty() {
         files = format!("\n{files}");
     }
-    let trials = plan.runs.first().map(RunSpec::trials).transpose()?;
-    let trials = trials.map_or(1, |t| t.len());
-    let each = match trials {
+    let each = match trials(plan)? {
         1 => String::new(),
         n => format!(", {n} trials each, chosen by validation loss"),
     };
@@ -104,7 +159,11 @@ fn summary(plan: &Plan) -> Result<String> {
         Some(s) => format!(" or {s} seconds"),
     };
     let seeds: Vec<_> = config.seeds.iter().map(u64::to_string).collect();
-    let memory = memory(plan)?;
+    let (most, largest) = memory(plan)?;
+    let memory = format!(
+        "memory: a run of `{largest}` needs the most, about {}",
+        size(most)
+    );
     Ok(format!(
         "{}{files}\n{}\n{} runs of `{}`: {} data or problems x {} models x {} seeds ({}){each}, {} steps{time} of {} points each\n{memory}\n",
         columns(&data),
@@ -120,8 +179,8 @@ fn summary(plan: &Plan) -> Result<String> {
     ))
 }
 
-/// What the largest run will need.
-fn memory(plan: &Plan) -> Result<String> {
+/// Bytes that the largest run will need, and its model.
+fn memory(plan: &Plan) -> Result<(f64, &str)> {
     let first = plan.config.seeds.first();
     let mut most = (0.0, "");
     for run in plan.runs.iter().filter(|r| Some(&r.seed) == first) {
@@ -131,51 +190,82 @@ fn memory(plan: &Plan) -> Result<String> {
             most = (total, &run.model_name);
         }
     }
-    let (total, name) = most;
-    let told = size(total);
-    Ok(format!(
-        "memory: a run of `{name}` needs the most, about {told}"
-    ))
+    Ok(most)
 }
 
 /// What a model's widths and parameters are, once per number of dimensions.
 fn sizes(plan: &Plan, model: &str) -> Result<Vec<String>> {
-    let mut told: Vec<(usize, String)> = Vec::new();
+    let told = once_per_dim(plan, model)?;
+    let several = told.len() > 1;
+    let words = |(dim, run): (usize, &RunSpec)| {
+        let text = sizes_of(run)?;
+        Ok(match several {
+            true => format!("dim {dim}: {text}"),
+            false => text,
+        })
+    };
+    told.into_iter().map(words).collect()
+}
+
+/// A run of the model for every number of dimensions.
+fn once_per_dim<'p>(plan: &'p Plan, model: &str) -> Result<Vec<(usize, &'p RunSpec)>> {
+    let mut told: Vec<(usize, &RunSpec)> = Vec::new();
     for run in plan.runs.iter().filter(|r| r.model_name == model) {
         let dim = run.task.dim()?;
         if told.iter().all(|(d, _)| *d != dim) {
-            told.push((dim, sizes_of(run)?));
+            told.push((dim, run));
         }
     }
-    let several = told.len() > 1;
-    let words = |(dim, text): (usize, String)| match several {
-        true => format!("dim {dim}: {text}"),
-        false => text,
-    };
-    Ok(told.into_iter().map(words).collect())
+    Ok(told)
 }
 
-fn data_row(name: &str, spec: &DataSpec) -> Result<Vec<String>> {
+/// A data set or problem; `None` where its law is not known.
+struct Law {
+    name: String,
+    kind: String,
+    dim: usize,
+    modes: Option<usize>,
+    entropy: Option<f64>,
+}
+
+impl Law {
+    fn new(name: &str, kind: String, dim: usize, law: Option<&dyn DataSet>) -> Self {
+        let truth = law.and_then(DataSet::truth);
+        Self {
+            name: name.to_owned(),
+            kind,
+            dim,
+            modes: truth.map(|t| t.weights().len()),
+            entropy: truth.map(|t| t.entropy().value),
+        }
+    }
+
+    fn row(self) -> Vec<String> {
+        let unknown = || "-".to_owned();
+        vec![
+            self.name,
+            self.kind,
+            self.dim.to_string(),
+            self.modes.map_or_else(unknown, |n| n.to_string()),
+            self.entropy.map_or_else(unknown, |h| format!("{h:.4}")),
+        ]
+    }
+}
+
+fn about_data(name: &str, spec: &DataSpec) -> Result<Law> {
     let set = spec.build()?;
-    law_row(name, kind_of(spec)?, set.dim(), Some(set.as_ref()))
+    Ok(Law::new(
+        name,
+        kind_of(spec)?,
+        set.dim(),
+        Some(set.as_ref()),
+    ))
 }
 
-fn problem_row(name: &str, spec: &ProblemSpec) -> Result<Vec<String>> {
+fn about_problem(name: &str, spec: &ProblemSpec) -> Result<Law> {
     let dim = spec.check().map_err(|e| Error::request(e.to_string()))?;
     let law = spec.solution()?;
-    law_row(name, kind_of(spec)?, dim, law.as_deref())
-}
-
-fn law_row(name: &str, kind: String, dim: usize, law: Option<&dyn DataSet>) -> Result<Vec<String>> {
-    let truth = law.and_then(DataSet::truth);
-    let unknown = || "-".to_owned();
-    Ok(vec![
-        name.to_owned(),
-        kind,
-        dim.to_string(),
-        truth.map_or_else(unknown, |t| t.weights().len().to_string()),
-        truth.map_or_else(unknown, |t| format!("{:.4}", t.entropy().value)),
-    ])
+    Ok(Law::new(name, kind_of(spec)?, dim, law.as_deref()))
 }
 
 /// The member's name in the file: specs are tables with one key, or strings.
@@ -183,7 +273,7 @@ fn kind_of(spec: &impl serde::Serialize) -> Result<String> {
     let value = serde_json::to_value(spec)
         .map_err(|e| Error::failed(format!("could not read a specification: {e}")))?;
     let kind = match &value {
-        serde_json::Value::Object(table) => table.keys().next().cloned(),
+        Value::Object(table) => table.keys().next().cloned(),
         other => other.as_str().map(str::to_owned),
     };
     Ok(kind.unwrap_or_default())

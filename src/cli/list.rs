@@ -1,8 +1,10 @@
 //! `mdn list`
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde_json::json;
 
 use super::output::{columns, print};
 use super::Exit;
@@ -24,6 +26,9 @@ pub(super) struct ListArgs {
     /// What to list
     #[arg(value_name = "KIND")]
     kind: Option<Kind>,
+    /// Print one JSON object per line of the list: name, what, settings
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -262,20 +267,30 @@ fn target(benchmark: &Benchmark) -> Result<[String; 3]> {
     Ok([benchmark.name.to_owned(), benchmark.what.to_owned(), facts])
 }
 
-pub(super) fn run(args: &ListArgs) -> Result<Exit> {
-    let Some(kind) = args.kind else {
-        let rows: Vec<_> = Kind::value_variants()
-            .iter()
-            .filter_map(Kind::to_possible_value)
-            .map(|v| {
-                let help = v.get_help().map(ToString::to_string);
-                vec![v.get_name().to_owned(), help.unwrap_or_default()]
-            })
-            .collect();
-        print(&columns(&rows))?;
-        return Ok(Exit::FINE);
+/// The kinds themselves.
+fn kinds() -> Vec<[String; 3]> {
+    let all = Kind::value_variants().iter();
+    let line = |v: PossibleValue| {
+        let help = v.get_help().map(ToString::to_string);
+        [
+            v.get_name().to_owned(),
+            help.unwrap_or_default(),
+            String::new(),
+        ]
     };
-    let lines = kind.lines()?;
+    all.filter_map(Kind::to_possible_value).map(line).collect()
+}
+
+pub(super) fn run(args: &ListArgs) -> Result<Exit> {
+    let lines = args.kind.map_or_else(|| Ok(kinds()), Kind::lines)?;
+    if args.json {
+        let object = |[name, what, settings]: &[String; 3]| {
+            let object = json!({ "name": name, "what": what, "settings": settings });
+            format!("{object}\n")
+        };
+        print(&lines.iter().map(object).collect::<String>())?;
+        return Ok(Exit::FINE);
+    }
     let rows: Vec<_> = lines
         .iter()
         .map(|[a, b, _]| vec![a.clone(), b.clone()])

@@ -11,17 +11,26 @@ mod bench;
 mod check;
 mod common;
 mod compare;
+mod completions;
 mod density;
 mod devices;
+mod diff;
+mod export;
+mod facts;
 mod forecast;
 mod list;
+mod ls;
+mod man;
+mod new;
 mod output;
 mod plot;
 mod points;
 mod progress;
+mod rm;
 mod runs;
 mod sample;
 mod schema;
+mod show;
 mod study;
 mod train;
 
@@ -52,18 +61,26 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    New(new::NewArgs),
+    Check(check::CheckArgs),
     Train(train::TrainArgs),
     Compare(compare::CompareArgs),
-    Check(check::CheckArgs),
     Runs(runs::RunsArgs),
-    List(list::ListArgs),
+    Ls(ls::LsArgs),
+    Show(show::ShowArgs),
+    Diff(diff::DiffArgs),
+    Rm(rm::RmArgs),
     Sample(sample::SampleArgs),
     Density(density::DensityArgs),
     Plot(plot::PlotArgs),
-    Devices(devices::DevicesArgs),
-    Bench(bench::BenchArgs),
+    Export(export::ExportArgs),
+    List(list::ListArgs),
     Study(study::StudyArgs),
+    Bench(bench::BenchArgs),
+    Devices(devices::DevicesArgs),
     Schema(schema::SchemaArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// What a verb needs to know beside its arguments.
@@ -124,18 +141,26 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit> {
     // Parallel loops outside of runs, which have threads of their own.
     let pool = pool::pool(pool::threads(None, context.threads))?;
     pool.install(|| match &args.verb {
+        Verb::New(a) => new::run(a, context),
+        Verb::Check(a) => check::run(a, context),
         Verb::Train(a) => train::run(a, context),
         Verb::Compare(a) => compare::run(a, context),
-        Verb::Check(a) => check::run(a, context),
         Verb::Runs(a) => runs::run(a),
-        Verb::List(a) => list::run(a),
+        Verb::Ls(a) => ls::run(a, context),
+        Verb::Show(a) => show::run(a),
+        Verb::Diff(a) => diff::run(a),
+        Verb::Rm(a) => rm::run(a, context),
         Verb::Sample(a) => sample::run(a, context),
         Verb::Density(a) => density::run(a, context),
         Verb::Plot(a) => plot::run(a, context),
-        Verb::Devices(a) => devices::run(a),
-        Verb::Bench(a) => bench::run(a, context),
+        Verb::Export(a) => export::run(a),
+        Verb::List(a) => list::run(a),
         Verb::Study(a) => study::run(a, context),
+        Verb::Bench(a) => bench::run(a, context),
+        Verb::Devices(a) => devices::run(a),
         Verb::Schema(a) => schema::run(a),
+        Verb::Completions(a) => completions::run(a),
+        Verb::Man(a) => man::run(a),
     })
 }
 

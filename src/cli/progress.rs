@@ -77,6 +77,8 @@ impl<'a> Screen<'a> {
             "done": count(State::Done),
             "diverged": count(State::Diverged),
             "failed": count(State::Failed),
+            "interrupted": count(State::Interrupted),
+            "elsewhere": count(State::Running),
             "skipped": ended.iter().filter(|e| e.skipped).count(),
         }));
     }

@@ -38,6 +38,7 @@ use crate::{Error, Result};
 ///   metrics.csv          what was measured, with standard errors
 ///   modes.csv            weight of every mode of the truth, and what the model gives it
 ///   levels.csv           the model's mass below density levels of the truth
+///   bridges.csv          the model's mass below the 0.1 % level, by the two modes it lies between
 ///   cost.csv             seconds and steps per second: what differs between equal runs
 ///   model.safetensors    the weights
 ///   environment.toml     command, version, device, threads, start and end
@@ -99,7 +100,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
     let jobs = args.selection.jobs(&plan)?;
     if args.dry_run {
         let actions = pool::actions(&jobs, args.how.force)?;
-        print(&preview(&jobs, &actions)?)?;
+        print(&preview(&jobs, &actions, args.how.force)?)?;
         return Ok(Exit::FINE);
     }
     let ended = train(&plan, &jobs, &args.how, (args.json, false), context)?;
@@ -207,7 +208,7 @@ pub(super) fn train(
     Ok(ended)
 }
 
-fn preview(jobs: &[Job], actions: &[Action]) -> Result<String> {
+fn preview(jobs: &[Job], actions: &[Action], force: bool) -> Result<String> {
     let searches = jobs.iter().any(|j| !j.spec.search.is_empty());
     let sizes = jobs.iter().any(|j| j.spec.budget.parameters.is_some());
     let rows = jobs
@@ -215,6 +216,7 @@ fn preview(jobs: &[Job], actions: &[Action]) -> Result<String> {
         .zip(actions)
         .map(|(job, action)| {
             let what = match action {
+                Action::Train if !force && job.place.checkpoint().exists() => "go on".to_owned(),
                 Action::Train => "train".to_owned(),
                 Action::Skip(status) => format!("skip ({})", status.state.word()),
             };

@@ -132,6 +132,10 @@ pub trait Distribution: Send + Sync {
         let _ = x;
         Ok(None)
     }
+    /// Whether it is N(0, I).
+    fn is_standard_normal(&self) -> bool {
+        false
+    }
     /// The components of a mixture of Gaussians; for a flow those of its base. `None` where there
     /// are none.
     fn components(&self) -> Result<Option<Components>> {

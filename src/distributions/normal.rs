@@ -31,6 +31,10 @@ impl Distribution for Normal {
         self.dim
     }
 
+    fn is_standard_normal(&self) -> bool {
+        true
+    }
+
     fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
         num::expect_points("normal", x, self.dim)?;
         let constant = -0.5 * LN_2PI * self.dim as f64;

@@ -20,7 +20,7 @@ use super::memory::Memory;
 use super::plan::check_start;
 use super::search::Search;
 use super::EvaluationSpec;
-pub(super) use difference::{first_difference, setting};
+pub(super) use difference::{differences, setting};
 pub(super) use words::quoted;
 
 mod difference;
@@ -296,7 +296,8 @@ fn check_folder(place: &str, name: &str) -> std::result::Result<(), BadValue> {
     )
 }
 
-fn name_of(path: &Path) -> Result<String> {
+/// The name of the experiment in the file at `path`, which gives none itself.
+pub(crate) fn name_of(path: &Path) -> Result<String> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     check_name("name", &stem).map_err(|bad| {
         Error::request(format!(

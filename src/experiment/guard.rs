@@ -48,8 +48,9 @@ const SIGNALS: [(i32, &str); 2] = [
 ];
 
 impl Interrupt {
-    /// From now on a signal to the process is the wish that its runs end. A second one ends the process at
-    /// once, with 128 plus its number, as the shell says it of a killed process.
+    /// From now on a signal to the process is the wish that its runs end. SIGINT after that ends the
+    /// process at once, with 130, as the shell says it of a process that was killed so. Other signals are no
+    /// more than the wish however often they come: `timeout` and schedulers send them twice.
     ///
     /// # Errors
     /// If the system refuses.
@@ -57,14 +58,11 @@ impl Interrupt {
         let wish = Self::default();
         let second = Arc::new(AtomicBool::new(false));
         let refused = |e| Error::failed(format!("could not listen to signals: {e}"));
-        for (signal, _) in SIGNALS {
-            // In this order: the first signal finds the second's flag unset.
-            signal_hook::flag::register_conditional_shutdown(
-                signal,
-                128 + signal,
-                Arc::clone(&second),
-            )
+        let interrupt = signal_hook::consts::SIGINT;
+        // Before what sets the flag: the first signal finds it unset.
+        signal_hook::flag::register_conditional_shutdown(interrupt, 130, Arc::clone(&second))
             .map_err(refused)?;
+        for (signal, _) in SIGNALS {
             signal_hook::flag::register(signal, Arc::clone(&second)).map_err(refused)?;
             signal_hook::flag::register_usize(signal, Arc::clone(&wish.0), signal as usize)
                 .map_err(refused)?;
@@ -127,17 +125,24 @@ impl<'a> Keeping<'a> {
         Ok(())
     }
 
-    /// Does what is wished between two pieces of work.
+    /// Does what is wished after a trial.
     ///
     /// # Errors
     /// [`Error::Interrupted`] if that is to end.
-    pub(super) fn between(&mut self, saved: &Saved) -> Result<()> {
-        let wish = self.wish();
-        if wish != Wish::GoOn {
+    pub(super) fn after_trial(&mut self, saved: &Saved) -> Result<()> {
+        if self.wish() != Wish::GoOn {
             self.write(saved)?;
         }
-        match wish {
-            Wish::Stop => Err(Error::Interrupted("between two trials".to_owned())),
+        self.go_on("after a trial")
+    }
+
+    /// Whether the work goes on.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if it is to end; `at` says where that is.
+    pub(super) fn go_on(&self, at: &str) -> Result<()> {
+        match self.wish() {
+            Wish::Stop => Err(Error::Interrupted(at.to_owned())),
             _ => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::data::{DataSpec, FileRecord};
+use crate::data::FileRecord;
 use crate::distributions::{BaseSpec, EntropyBound, MixtureInit};
 use crate::error::{did_you_mean, BadValue};
 use crate::models::ModelSpec;
@@ -17,6 +17,10 @@ use super::config::{self, Config};
 use super::search::{Search, Trial};
 use super::store::RunDir;
 use super::{EvaluationSpec, Task};
+
+pub use settings::Difference;
+
+mod settings;
 
 /// Everything that one run is: enough to do it again, bit for bit. It is written (by any serde
 /// format) as the experiment file that has this run alone.
@@ -43,17 +47,6 @@ pub struct RunSpec {
     pub search: Search,
     /// How it is measured.
     pub evaluation: EvaluationSpec,
-}
-
-/// A setting that differs between two runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// Its path, such as `train.steps`.
-    pub key: String,
-    /// What the first run has.
-    pub was: String,
-    /// What the second run has.
-    pub now: String,
 }
 
 /// All runs of an experiment, data sets and then problems outermost and seeds innermost.
@@ -294,26 +287,6 @@ impl RunSpec {
     /// `<data>/<model>/seed-<n>`: the run's folder below the experiment's.
     pub fn label(&self) -> String {
         format!("{}/{}/seed-{}", self.data_name, self.model_name, self.seed)
-    }
-
-    /// A setting by its dotted key, such as `train.steps`, as TOML: `None` where the run's file has no
-    /// such key.
-    pub fn setting(&self, key: &str) -> Option<String> {
-        config::setting(&self.clone().into(), key)
-    }
-
-    /// The first setting, in the order of the file, that is not the same in both runs. Files of data
-    /// are the same where their content is, wherever they are.
-    pub fn first_difference(&self, now: &Self) -> Option<Difference> {
-        let (mut was, mut now) = (self.clone(), now.clone());
-        if let (Task::Data(DataSpec::File(was)), Task::Data(DataSpec::File(now))) =
-            (&mut was.task, &mut now.task)
-        {
-            if was.sha256.is_some() && now.sha256.is_some() {
-                was.path.clone_from(&now.path);
-            }
-        }
-        config::first_difference(&was.into(), &now.into())
     }
 }
 

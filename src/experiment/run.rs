@@ -26,30 +26,6 @@ mod rounding;
 
 const CONFIG: &str = "config.toml";
 
-/// Files that a run writes and that a new one of the same place removes first.
-const OUTPUTS: [&str; 20] = [
-    "data.toml",
-    "trained.toml",
-    "trials.csv",
-    "history.csv",
-    "rounds.csv",
-    "metrics.csv",
-    "modes.csv",
-    "levels.csv",
-    "cost.csv",
-    "model.safetensors",
-    "picture.safetensors",
-    "environment.toml",
-    "density.png",
-    "density.svg",
-    "base.png",
-    "base.svg",
-    "training.png",
-    "training.svg",
-    "rounds.png",
-    "rounds.svg",
-];
-
 /// Trains, evaluates and records one run. `command` is what the user typed, for the record;
 /// `watch` is told about every step. A run that diverges, or that is interrupted as `guard` wishes, is
 /// recorded and returned as such; an error is recorded as `failed` before it is returned.
@@ -120,15 +96,7 @@ fn goes_on(place: &RunDir, settings: &str, guard: &Guard) -> Result<Saved> {
         }
     }
     place.remove_checkpoint()?;
-    for name in OUTPUTS {
-        let path = place.path(name);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io(&path, "could not remove")(e));
-            }
-            _ => {}
-        }
-    }
+    place.remove_outputs()?;
     place.write(CONFIG, settings.as_bytes())?;
     Ok(Saved {
         settings: checkpoint::digest(settings),
@@ -141,11 +109,11 @@ fn make(
     spec: &RunSpec,
     place: &RunDir,
     compute: &Compute,
-    so_far: (Saved, &mut Keeping<'_>),
+    (from, keeping): (Saved, &mut Keeping<'_>),
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<(Status, String)> {
     let law = spec.task.law()?.map(Law::from);
-    let best = trials::best(spec, law.as_ref(), compute, so_far, watch)?;
+    let best = trials::best(spec, law.as_ref(), compute, (from, &mut *keeping), watch)?;
     if !spec.search.is_empty() {
         place.write_trials(&best.trials)?;
     }
@@ -155,7 +123,10 @@ fn make(
             best.run.spec().to_toml(&place.0)?.as_bytes(),
         )?;
     }
-    let status = best.run.record(place, &best.trained, best.search_seconds)?;
+    let go_on = || keeping.go_on("while it was measured");
+    let status = best
+        .run
+        .record(place, &best.trained, best.search_seconds, &go_on)?;
     Ok((status, best.run.kernels()))
 }
 

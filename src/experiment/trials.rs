@@ -81,7 +81,7 @@ pub(super) fn best(
             });
             trained_here = Some(run);
         }
-        keeping.between(&so_far)?;
+        keeping.after_trial(&so_far)?;
     }
     let Saved {
         mut trials,

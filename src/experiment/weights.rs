@@ -82,11 +82,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
             "expected a safetensors file; got a damaged one ({e})"
         ))
     };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let about = header.metadata().as_ref().and_then(|m| m.get(KEY));
-    let mut about: Value = about
-        .and_then(|about| serde_json::from_str(about).ok())
-        .unwrap_or_default();
+    let mut about = about(bytes).map_err(damaged)?.unwrap_or_default();
     let again = "(train the run again with `--force`)";
     match about["format"].as_str() {
         Some(WITHOUT_SUM) => {}
@@ -112,6 +108,18 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
     Ok(candle_core::safetensors::load_buffer(bytes, &Device::Cpu)?
         .into_iter()
         .collect())
+}
+
+/// The step that the weights of such a file are of; `None` where it does not say so.
+pub fn best_step(bytes: &[u8]) -> Option<u64> {
+    about(bytes).ok()??["best_step"].as_u64()
+}
+
+/// What [`to_bytes`] says about the weights.
+fn about(bytes: &[u8]) -> std::result::Result<Option<Value>, safetensors::SafeTensorError> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    let said = header.metadata().as_ref().and_then(|m| m.get(KEY));
+    Ok(said.and_then(|about| serde_json::from_str(about).ok()))
 }
 
 #[cfg(test)]
@@ -174,6 +182,8 @@ mod tests {
         let tensors = three();
         let bytes = to_bytes(&tensors, 7).unwrap();
         assert_eq!(bytes, to_bytes(&tensors, 7).unwrap());
+        assert_eq!(best_step(&bytes), Some(7));
+        assert_eq!(best_step(b"hello world"), None);
         let back = from_bytes(&bytes).unwrap();
         assert_eq!(back.len(), 3);
         assert_eq!(back["b"].to_vec1::<f64>().unwrap(), [0.1, 0.2]);

@@ -13,6 +13,7 @@ use crate::Result;
 use super::borders;
 use super::conditioning::Conditioning;
 use super::distances::Distances;
+use super::isoperimetry::Isoperimetry;
 use super::known::Known;
 use super::memberships::Memberships;
 use super::moments::Moments;
@@ -100,6 +101,8 @@ pub struct Evaluation {
     pub neighbours: Option<Neighbours>,
     /// How much the map to the base stretches, for a model with a base.
     pub conditioning: Option<Conditioning>,
+    /// Of a model that is one map from a base.
+    pub isoperimetry: Option<Isoperimetry>,
     /// Jumps of log q at borders of the model's parts.
     pub border_jumps: Option<Vec<f64>>,
     /// Responsibilities of held-out points, for a model that is a mixture.
@@ -232,6 +235,11 @@ pub fn evaluate(
             _ => None,
         },
         conditioning: Conditioning::of(model, &sets)?,
+        isoperimetry: {
+            let seen = truth.zip(known.as_ref());
+            let seen = seen.map(|((_, truth), known)| (truth, known, &points[..], &samples[..]));
+            Isoperimetry::of(model, &sets, seen)?
+        },
         border_jumps: borders::jumps(
             model,
             &points,

@@ -1,6 +1,8 @@
 //! The truth about one data set beside what the model's samples make of it.
 
-use crate::data::{judge, low_density_levels, DataSet, Level, Support, Truth};
+use std::collections::BTreeMap;
+
+use crate::data::{judge, low_density_levels, DataSet, Judgement, Level, Support, Truth};
 use crate::rng::Rng;
 use crate::Result;
 
@@ -31,8 +33,14 @@ pub struct ModeShares {
 }
 
 impl ModeShares {
-    /// Of points given as rows, and log p of each.
-    pub fn new(truth: &dyn Truth, log_level: f64, rows: &[f64], dim: usize) -> (Self, Vec<f64>) {
+    /// Of points given as rows, and log p of each. `told` hears of every point.
+    pub fn new(
+        truth: &dyn Truth,
+        log_level: f64,
+        rows: &[f64],
+        dim: usize,
+        mut told: impl FnMut(&Judgement<'_>),
+    ) -> (Self, Vec<f64>) {
         let weights = truth.weights();
         let n = rows.len() / dim;
         let keep = n * weights.len() <= KEPT;
@@ -45,6 +53,7 @@ impl ModeShares {
         };
         let mut log_p = Vec::with_capacity(rows.len() / dim);
         judge(truth, rows, dim, |j| {
+            told(j);
             log_p.push(j.log_p);
             let dense = j.log_p >= log_level;
             for (k, r) in j.responsibilities.iter().enumerate() {
@@ -112,6 +121,22 @@ pub struct Known {
     pub dense: Vec<f64>,
     /// How the model's samples share themselves out.
     pub of_samples: ModeShares,
+    /// For pairs of modes, the smaller first: the held-out points and the samples below the level of
+    /// [`LOW_SHARE`] whose two likeliest modes they are, as shares of all. Where p is 0 there is no likeliest.
+    pub bridges: BTreeMap<(u32, u32), [f64; 2]>,
+}
+
+/// The two likeliest modes, the smaller number first; `None` where two have no probability.
+fn likeliest_two(responsibilities: &[f64]) -> Option<(u32, u32)> {
+    let (mut first, mut second) = ((0.0, 0), (0.0, 0));
+    for (k, &r) in (0u32..).zip(responsibilities) {
+        if r > first.0 {
+            (first, second) = ((r, k), first);
+        } else if r > second.0 {
+            second = (r, k);
+        }
+    }
+    (second.0 > 0.0).then(|| (first.1.min(second.1), first.1.max(second.1)))
 }
 
 impl Known {
@@ -130,6 +155,13 @@ impl Known {
         let levels = low_density_levels(data, &shares, LEVEL_POINTS, &mut rng.fork("level"))?;
         let log_level = levels[0].log_level;
         let n = (points.len() / dim) as f64;
+        let mut bridges: BTreeMap<(u32, u32), [f64; 2]> = BTreeMap::new();
+        let mut bridge = |j: &Judgement<'_>, of: usize, one: f64| {
+            let pair = likeliest_two(j.responsibilities).filter(|_| j.log_p < log_level);
+            if let Some(pair) = pair {
+                bridges.entry(pair).or_default()[of] += one;
+            }
+        };
         let (mut log_p, mut mode, mut log_label) = (Vec::new(), Vec::new(), Vec::new());
         let mut dense = vec![0.0; truth.weights().len()];
         judge(truth, points, dim, |j| {
@@ -137,6 +169,7 @@ impl Known {
                 let own = labels[log_p.len()] as usize;
                 log_label.push(j.responsibilities.get(own).map_or(f64::NAN, |r| r.ln()));
             }
+            bridge(j, 0, 1.0 / n);
             log_p.push(j.log_p);
             mode.push(j.mode);
             if j.log_p >= log_level {
@@ -145,7 +178,9 @@ impl Known {
                 }
             }
         });
-        let (of_samples, own_log_p) = ModeShares::new(truth, log_level, samples, dim);
+        let one = dim as f64 / samples.len() as f64;
+        let (of_samples, own_log_p) =
+            ModeShares::new(truth, log_level, samples, dim, |j| bridge(j, 1, one));
         let mut sorted = own_log_p.clone();
         sorted.sort_unstable_by(f64::total_cmp);
         let share_where = |below: &dyn Fn(f64) -> bool| {
@@ -171,6 +206,7 @@ impl Known {
             log_label: labels.map(|_| log_label),
             dense,
             of_samples,
+            bridges,
         };
         Ok((known, own_log_p))
     }

@@ -4,6 +4,7 @@
 use super::conditioning::Conditioning;
 use super::distances::Distances;
 use super::evaluation::{Grid, Relaxed};
+use super::isoperimetry::Isoperimetry;
 use super::known::{Known, LowDensity, ModeShares};
 use super::memberships::Memberships;
 use super::moments::Moments;
@@ -64,7 +65,7 @@ pub(super) fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
     let count = |share: f64| (share * N as f64).round() as usize;
     // One held-out point in a thousand lies below the level, as the level's definition wants.
     let points = rows(250, 0, 1);
-    let shares = |rows: &[f64]| ModeShares::new(&Steps, -10.0, rows, 1).0;
+    let shares = |rows: &[f64]| ModeShares::new(&Steps, -10.0, rows, 1, |_| {}).0;
     let log_p = crate::data::log_densities(&Steps, &points, 1);
     let mode: Vec<Option<u32>> = points.iter().map(|x| Some(u32::from(*x > 1.0))).collect();
     let own = rows(count(q_share), 0, 0);
@@ -119,6 +120,11 @@ pub(super) fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
             round_trip: Some(loss),
             non_finite: 0,
         }),
+        isoperimetry: Some(Isoperimetry {
+            slope: 0.5 + 2.0 * loss,
+            pairs: 100,
+            modes: Some(vec![(0.25, 1.0), (0.5, 2.0)]),
+        }),
         border_jumps: Some(vec![loss; 10]),
         // Certain of the right mode, up to `loss`.
         memberships: Some(Memberships {
@@ -153,6 +159,7 @@ pub(super) fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
             leak: Some(between),
             log_label: Some(vec![0.0; N]),
             dense: shares(&points).dense,
+            bridges: Default::default(),
             of_samples: shares(&rows(count(q_share), count(between), 0)),
             log_p,
             mode,
@@ -241,6 +248,9 @@ fn known_values_on_solved_cases() {
         ("log_kappa_max", 0.0, 30.0),
         ("lipschitz", 1.0, 1.3),
         ("inverse_lipschitz", 1.0, 1.6),
+        ("pair_slope", 0.5, 1.1),
+        // Phi(2 / L) - 1/2, L being 1 and 1.3.
+        ("bridge_bound", 0.4772498680518208, 0.43803209716362873),
         ("round_trip_error", 0.0, 0.3),
         ("border_jump", 0.0, 0.3),
         ("multiply_adds", 77.0, 77.0),
@@ -321,6 +331,7 @@ fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
     on.distances = None;
     on.neighbours = None;
     on.conditioning = None;
+    on.isoperimetry = None;
     on.border_jumps = None;
     on.memberships = None;
     on.cost.multiply_adds = None;

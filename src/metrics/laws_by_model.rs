@@ -75,16 +75,8 @@ fn measured(model: Box<dyn DataSet>, truth: &dyn DataSet) -> Evaluation {
         dtype: DType::F64,
         device: Device::Cpu,
     };
-    let cost = Cost {
-        parameters: Some(0),
-        steps: 0,
-        seconds: 1.0,
-        search_seconds: None,
-        multiply_adds: None,
-        validation_kl: None,
-    };
     let model = Exact(model);
-    evaluate(&model, &against, cost, &Rng::new(5))
+    evaluate(&model, &against, no_cost(), &Rng::new(5))
         .unwrap()
         .evaluation
 }
@@ -330,6 +322,55 @@ fn neighbours_on_a_line_by_hand() {
     broken[0] = f64::INFINITY;
     assert_eq!(Neighbours::of(&points, &broken, 1).unwrap().non_finite, 1);
     assert!(Neighbours::of(&points[..5], &near, 1).is_none());
+}
+
+/// N(0, s^2) beside two modes: the map is x = s z, so the bound has L = s, and the model is one of those
+/// that it holds for.
+#[test]
+fn a_normal_base_leaves_at_least_what_isoperimetry_wants() {
+    let text = "mixture = { weights = [0.5, 0.5], means = [[-3.0], [3.0]], std_devs = [0.5, 0.5] }";
+    let law = toml::from_str::<DataSpec>(text).unwrap().build().unwrap();
+    let rng = Rng::new(4);
+    let start = law.sample(4000, &mut rng.fork("start")).unwrap();
+    let spec: ModelSpec = toml::from_str("flow = { bijection = { elementwise = {} } }").unwrap();
+    let params = Params::seeded(rng.fork("init"), DType::F64, &Device::Cpu);
+    let model = spec.build(&params, 1, Some(start)).unwrap();
+    let against = Against {
+        law: Some(law.as_ref()),
+        has_data: true,
+        constraints: None,
+        points: 20_000,
+        side: 16,
+        dtype: DType::F64,
+        device: Device::Cpu,
+    };
+    let found = evaluate(model.as_ref(), &against, no_cost(), &rng).unwrap();
+    let on = found.evaluation;
+    let scale = (9.0f64 + 0.25).sqrt();
+    for name in ["lipschitz", "pair_slope"] {
+        let off = number(name, &on) / scale - 1.0;
+        assert!(off.abs() < 0.02, "{name}: {off}");
+    }
+    // A = (1.5, 4.5) or so, q(A) = Phi(4.5 / s) - Phi(1.5 / s) = 0.24, d = 3 / L.
+    let bound = number("bridge_bound", &on);
+    let low = number("bridge_mass", &on) + 1e-3;
+    assert!(0.2 < bound && bound < low, "{bound} {low}");
+    // One pair of modes, and all of what lies low is between them.
+    let bridges = on.known.unwrap().bridges;
+    let [share, mass] = bridges[&(0, 1)];
+    assert!(bridges.len() == 1 && share < 3e-3, "{share}");
+    assert!((mass - low).abs() < 2e-3, "{mass} {low}");
+}
+
+fn no_cost() -> Cost {
+    Cost {
+        parameters: Some(0),
+        steps: 0,
+        seconds: 1.0,
+        search_seconds: None,
+        multiply_adds: None,
+        validation_kl: None,
+    }
 }
 
 /// A flow that only standardises points of standard deviations 3 and 0.1.

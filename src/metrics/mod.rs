@@ -11,6 +11,7 @@ pub mod coverage;
 pub mod distances;
 pub mod divergences;
 pub mod evaluation;
+pub mod isoperimetry;
 pub mod known;
 pub mod likelihood;
 pub mod mass;
@@ -146,6 +147,8 @@ pub const METRICS: &[Metric] = &[
     conditioning::CONDITION_MAX,
     conditioning::LIPSCHITZ,
     conditioning::INVERSE_LIPSCHITZ,
+    isoperimetry::PAIR_SLOPE,
+    isoperimetry::BRIDGE_BOUND,
     conditioning::ROUND_TRIP,
     borders::BORDER_JUMP,
     cost::MULTIPLY_ADDS,

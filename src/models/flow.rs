@@ -145,6 +145,10 @@ impl Model for Flow {
         Ok((self.base.estimate_log_prob(&z, rng)? + log_det)?)
     }
 
+    fn base(&self) -> Option<&dyn Distribution> {
+        Some(self.base.as_ref())
+    }
+
     fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(self.bijection.inverse_and_log_det(x)?.0))
     }

@@ -83,6 +83,12 @@ pub trait Model: Distribution {
         Ok(None)
     }
 
+    /// The base, where one bijection carries it to all of the data; `None` for a model without a base
+    /// and for one whose parts have maps of their own.
+    fn base(&self) -> Option<&dyn Distribution> {
+        None
+    }
+
     /// Points (n, dim) carried to the base and back through the same piece, by plain tensors, without
     /// gradients: the points themselves but for rounding. `None` for a model without a base.
     fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {

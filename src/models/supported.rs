@@ -103,6 +103,10 @@ impl Distribution for Supported {
 }
 
 impl Model for Supported {
+    fn base(&self) -> Option<&dyn Distribution> {
+        self.model.base()
+    }
+
     fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
         self.model.to_base(&self.carry_back(x)?.1)
     }

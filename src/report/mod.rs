@@ -11,6 +11,7 @@ use crate::{Error, Result};
 pub mod figures;
 
 pub use figures::{Format, Which};
+pub(crate) use results::headline;
 
 mod bootstrap;
 pub(crate) mod digits;
@@ -29,6 +30,7 @@ mod significance;
 pub mod study;
 mod summary;
 mod table;
+pub mod tensorboard;
 #[cfg(test)]
 mod tests;
 mod warnings;

@@ -112,17 +112,20 @@ impl<'a> Results<'a> {
             .collect()
     }
 
-    /// The metric that models are ranked by: on a data set `kl` where the truth is known, else `nll`;
-    /// on a problem without data `reverse_kl` where the solution is known, else `constraint_error`.
-    /// `None` where none of them was measured.
+    /// The metric that models are ranked by on a data set.
     pub fn headline(&self, data: &str) -> Option<&'static str> {
-        let measured = |m: &&str| self.on(data).any(|r| r.value(m).is_some());
-        let on_data = measured(&"nll");
-        let order = if on_data {
-            ["kl", "nll"]
-        } else {
-            ["reverse_kl", "constraint_error"]
-        };
-        order.into_iter().find(measured)
+        headline(|metric| self.on(data).any(|r| r.value(metric).is_some()))
     }
+}
+
+/// The metric that models are ranked by: on a data set `kl` where the truth is known, else `nll`;
+/// on a problem without data `reverse_kl` where the solution is known, else `constraint_error`.
+/// `None` where none of them was measured.
+pub(crate) fn headline(measured: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let order = if measured("nll") {
+        ["kl", "nll"]
+    } else {
+        ["reverse_kl", "constraint_error"]
+    };
+    order.into_iter().find(|metric| measured(metric))
 }

@@ -80,6 +80,28 @@ impl Place {
     }
 }
 
+/// A run by the name of its model, with a status: enough to be found.
+pub fn stub(place: &Place, folder: &str, model: &str, status: &str) {
+    let config = format!(
+        "name = \"made\"\nseeds = [7]\n[data.ring]\nring = {{ modes = 4 }}\n[models.{model}.rad]\n"
+    );
+    place.write(&format!("{folder}/config.toml"), &config);
+    place.write(&format!("{folder}/status"), status);
+}
+
+/// The objects of a text that has one a line.
+pub fn objects(text: &str) -> Vec<serde_json::Value> {
+    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+    text.lines().map(parse).collect()
+}
+
+/// The words of the row of a table that begins with this one.
+pub fn row<'t>(table: &'t str, first: &str) -> Vec<&'t str> {
+    let mut rows = table.lines().map(|l| l.split_whitespace().collect());
+    let found = rows.find(|r: &Vec<&str>| r.first() == Some(&first));
+    found.unwrap_or_else(|| panic!("no row `{first}` in\n{table}"))
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Said {

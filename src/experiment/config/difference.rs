@@ -1,15 +1,18 @@
-//! The first key in which two experiment files differ.
+//! The keys in which two experiment files differ.
 
 use toml::{Table, Value};
 
 use super::Config;
 use crate::experiment::plan::Difference;
 
-/// In the order of the file; `None` if they say the same.
-pub(in crate::experiment) fn first_difference(was: &Config, now: &Config) -> Option<Difference> {
+/// All of them, in the order of the file; a table that only one has is one key.
+pub(in crate::experiment) fn differences(was: &Config, now: &Config) -> Vec<Difference> {
+    let mut found = Vec::new();
     // A file that cannot be written as TOML cannot have been read from it.
-    let (was, now) = (Table::try_from(was).ok()?, Table::try_from(now).ok()?);
-    in_tables("", &was, &now)
+    if let (Ok(was), Ok(now)) = (Table::try_from(was), Table::try_from(now)) {
+        in_tables("", &was, &now, &mut found);
+    }
+    found
 }
 
 /// What a file says at a dotted key, as TOML; `None` where it says nothing.
@@ -19,24 +22,24 @@ pub(in crate::experiment) fn setting(config: &Config, key: &str) -> Option<Strin
     Some(found.to_string())
 }
 
-fn in_tables(place: &str, was: &Table, now: &Table) -> Option<Difference> {
+fn in_tables(place: &str, was: &Table, now: &Table, found: &mut Vec<Difference>) {
     let added = now.keys().filter(|k| !was.contains_key(*k));
-    was.keys().chain(added).find_map(|key| {
+    for key in was.keys().chain(added) {
         let place = if place.is_empty() {
             key.clone()
         } else {
             format!("{place}.{key}")
         };
         match (was.get(key), now.get(key)) {
-            (Some(Value::Table(a)), Some(Value::Table(b))) => in_tables(&place, a, b),
-            (a, b) if a == b => None,
-            (a, b) => Some(Difference {
+            (Some(Value::Table(a)), Some(Value::Table(b))) => in_tables(&place, a, b, found),
+            (a, b) if a == b => {}
+            (a, b) => found.push(Difference {
                 key: place,
                 was: shown(a),
                 now: shown(b),
             }),
         }
-    })
+    }
 }
 
 fn shown(value: Option<&Value>) -> String {

@@ -69,6 +69,16 @@ fn the_first_difference_is_named() {
     );
     let other = was.first_difference(&plan.runs[2]).expect("they differ");
     assert_eq!(other.key, "models.rad");
+    now.seed += 1;
+    now.evaluation.grid = 17;
+    let all = was.differences(&now);
+    let keys: Vec<_> = all.iter().map(|d| d.key.as_str()).collect();
+    assert_eq!(keys, ["seeds", "train.steps", "evaluation.grid"]);
+    let changed = now.changed();
+    assert!(changed.iter().all(|d| d.key != "seeds"), "{changed:?}");
+    let grid = changed.iter().find(|d| d.key == "evaluation.grid");
+    let grid = grid.map(|d| (d.was.as_str(), d.now.as_str()));
+    assert_eq!(grid, Some(("400", "17")));
 }
 
 #[test]

@@ -18,12 +18,13 @@ const PICTURE_SIDE: usize = 300;
 
 impl Run {
     /// Writes down how training went and, where it did not diverge, measures the model:
-    /// the one place where test points are drawn.
+    /// the one place where test points are drawn. `go_on` is asked between pieces of work.
     pub(in crate::experiment) fn record(
         &self,
         place: &RunDir,
         trained: &Curves,
         search_seconds: Option<f64>,
+        go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Status> {
         if let Some(found) = self.law.as_ref().and_then(|law| law.record()) {
             let text = toml::to_string(found);
@@ -39,7 +40,7 @@ impl Run {
         if let Some(reason) = &trained.diverged {
             return Ok(Status::because(State::Diverged, reason));
         }
-        self.measure(place, trained, search_seconds)?;
+        self.measure(place, trained, search_seconds, go_on)?;
         Ok(Status::of(State::Done))
     }
 
@@ -60,7 +61,14 @@ impl Run {
         Ok(Some(rows.map(|r| (r.step, r.loss + mean)).collect()))
     }
 
-    fn measure(&self, place: &RunDir, trained: &Curves, search_seconds: Option<f64>) -> Result<()> {
+    fn measure(
+        &self,
+        place: &RunDir,
+        trained: &Curves,
+        search_seconds: Option<f64>,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<()> {
+        go_on()?;
         let rng = self.rng.fork("evaluation");
         let cost = Cost {
             parameters: self.model.parameters(self.params.count()),
@@ -108,6 +116,9 @@ impl Run {
             let found = &known.of_samples.all;
             place.write_modes(&known.weights, found, evaluation.samples)?;
             place.write_levels(&known.bridge_curve())?;
+            if known.weights.len() > 1 {
+                place.write_bridges(&known.bridges)?;
+            }
         }
         // Apart from the metrics, which are the same bytes on every repetition.
         let mut costs = rows(true);
@@ -116,6 +127,7 @@ impl Run {
             seconds.for_each(|row| row.note.clone_from(&by));
         }
         place.write_costs(&costs)?;
+        go_on()?;
         let labels = evaluation.labels.as_deref();
         if let Some(picture) = self.picture(&points, &samples, labels)? {
             place.write_picture(&picture)?;

@@ -9,11 +9,17 @@ use crate::{Error, Result};
 /// How the names of files begin that are being written.
 const UNFINISHED: &str = ".mdn-";
 
+/// Whether a file of this name was never finished.
+pub(super) fn is_unfinished(name: &str) -> bool {
+    name.starts_with(UNFINISHED)
+}
+
 /// Removes what processes that died left half written in `folder`. No other may be writing there.
 pub fn remove_unfinished(folder: &Path) -> Result<()> {
     let entries = fs::read_dir(folder).map_err(Error::io(folder, "could not read"))?;
     for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+        let is_file = entry.file_type().is_ok_and(|t| t.is_file());
+        if is_file && is_unfinished(&entry.file_name().to_string_lossy()) {
             let path = entry.path();
             fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
         }

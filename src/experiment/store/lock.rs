@@ -7,12 +7,15 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::RunDir;
 use crate::{Error, Result};
 
 const FILE: &str = "lock";
+
+/// Longer than [`RunDir::holder`] has the lock.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The right to work on a run, until it is dropped or the process ends.
 #[derive(Debug)]
@@ -46,6 +49,32 @@ impl RunDir {
         self.path(FILE).exists()
     }
 
+    /// Which process holds the run now, and since when; `None` if none does. Nothing is written, and
+    /// nobody is kept from the run.
+    pub fn holder(&self) -> Result<Option<String>> {
+        let path = self.path(FILE);
+        // Whatever else has this name is not what [`RunDir::lock`] made.
+        if !fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) {
+            return Ok(None);
+        }
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io(&path, "could not open")(e)),
+        };
+        let mut holder = String::new();
+        let _ = file.read_to_string(&mut holder);
+        let holder = holder.trim().to_owned();
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(holder)),
+            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
+                Ok(Some(holder).filter(|h| !h.is_empty() && !is_gone(h)))
+            }
+            Err(TryLockError::Error(e)) => Err(Error::io(&path, "could not look at")(e)),
+        }
+    }
+
     /// Asks for the right to work on the run; with `steal`, takes it from whoever has it.
     pub fn lock(&self, steal: bool) -> Result<Locking> {
         let path = self.path(FILE);
@@ -66,6 +95,7 @@ impl RunDir {
                 _ => {}
             }
         }
+        let mut again = true;
         loop {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false);
@@ -78,6 +108,12 @@ impl RunDir {
             let holder = holder.trim().to_owned();
             match file.try_lock() {
                 Ok(()) => {}
+                Err(TryLockError::WouldBlock) if again => {
+                    // It may be one who only looks.
+                    again = false;
+                    std::thread::sleep(LOOK);
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => return Ok(Locking::Theirs(holder)),
                 Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
                     if !holder.is_empty() && !is_gone(&holder) {
@@ -167,7 +203,9 @@ mod tests {
         };
         let me = format!("process {} on ", std::process::id());
         assert!(who.starts_with(&me) && who.contains(" since 2"), "{who}");
+        assert_eq!(run.holder().unwrap(), Some(who));
         drop(first);
+        assert_eq!(run.holder().unwrap(), None);
         assert!(!run.path(FILE).exists());
         let Locking::Ours(second) = run.lock(false).unwrap() else {
             panic!("it is free");
@@ -201,6 +239,8 @@ mod tests {
         let run = RunDir(dir.path().to_path_buf());
         for left in ["process 1 on elsewhere since then\n", "", "\u{0}\u{1}"] {
             fs::write(run.path(FILE), left).unwrap();
+            assert_eq!(run.holder().unwrap(), None);
+            assert_eq!(fs::read_to_string(run.path(FILE)).unwrap(), left);
             assert!(matches!(run.lock(false).unwrap(), Locking::Ours(_)));
         }
     }

@@ -12,6 +12,7 @@
 //! | `rounds.csv` | [`Round`]s, of an objective that has rounds |
 //! | `metrics.csv` | [`MetricRow`]s |
 //! | `modes.csv` | weight of every mode of the truth, and its share of the model's samples |
+//! | `bridges.csv` | by pair of modes, what lies between them of the truth and of the model |
 //! | `levels.csv` | for density levels of the truth its own share below and the model's mass there |
 //! | `cost.csv` | [`MetricRow`]s that depend on the machine: seconds, steps per second |
 //! | `model.safetensors` | the best weights, with metadata |
@@ -35,9 +36,11 @@ use crate::{Error, Result};
 
 mod atomic;
 mod environment;
+mod find;
 mod lock;
 mod number;
 mod picture;
+mod removal;
 mod rows;
 mod status;
 mod study;
@@ -47,8 +50,10 @@ mod within;
 
 pub use atomic::{remove_unfinished, write_atomic};
 pub use environment::Environment;
+pub use find::{runs_below, Found};
 pub use lock::{Lock, Locking};
 pub use number::{exact, exact_or_empty};
+pub use removal::Removal;
 pub use study::StudyDir;
 pub use table::csv_bytes;
 pub use within::check_within;

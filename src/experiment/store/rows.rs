@@ -1,6 +1,7 @@
 //! `history.csv`, `metrics.csv` and `cost.csv`. What depends on the machine's speed stands in the
 //! last alone: the other two are the same bytes whenever the same run is repeated.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::number::{exact, exact_or_empty};
@@ -162,6 +163,16 @@ impl RunDir {
             .iter()
             .map(|(share, mass)| [exact(*share), exact(*mass)]);
         self.write("levels.csv", &csv_bytes(LEVELS, lines)?)
+    }
+
+    /// Writes the whole of `bridges.csv`: for pairs of modes the truth's own share of points below its
+    /// 0.1 % density level that lie between them, and the model's.
+    pub fn write_bridges(&self, bridges: &BTreeMap<(u32, u32), [f64; 2]>) -> Result<PathBuf> {
+        let lines = bridges.iter().map(|((a, b), [truth, model])| {
+            [a.to_string(), b.to_string(), exact(*truth), exact(*model)]
+        });
+        let header = ["mode", "other", "share", "mass"];
+        self.write("bridges.csv", &csv_bytes(header, lines)?)
     }
 
     /// Reads `levels.csv`; nothing where there is no such file.

@@ -100,7 +100,10 @@ fn the_test_set_is_touched_once_and_by_the_chosen_trial() {
         assert!(spy.count(Split::Train) >= 3 && spy.count(Split::Validation) >= 3);
         let dir = tempfile::tempdir().unwrap();
         let place = RunDir(dir.path().to_path_buf());
-        let status = best.run.record(&place, &best.trained, None).unwrap();
+        let status = best
+            .run
+            .record(&place, &best.trained, None, &|| Ok(()))
+            .unwrap();
         assert_eq!(status.state, State::Done);
         assert_eq!(spy.count(Split::Test), 1, "points = {points}");
         // Every trial had the same points to be chosen by.

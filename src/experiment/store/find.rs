@@ -1,0 +1,109 @@
+//! The runs below a folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::RunDir;
+use crate::{Error, Result};
+
+/// What is below a folder.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The runs, in the order of their paths, seeds by number.
+    pub runs: Vec<RunDir>,
+    /// Folders that could not be looked into.
+    pub unreadable: Vec<Error>,
+}
+
+impl RunDir {
+    /// Whether the folder has the two files that every run has: `status` and `config.toml`.
+    pub fn is_run(&self) -> bool {
+        ["status", "config.toml"].iter().all(|name| {
+            // Not by way of a link, which would be somebody else's.
+            fs::symlink_metadata(self.path(name)).is_ok_and(|m| m.is_file())
+        })
+    }
+}
+
+/// All runs at and below `folder`. Links below it are not followed.
+///
+/// # Errors
+/// If `folder` itself is none.
+pub fn runs_below(folder: &Path) -> Result<Found> {
+    if !folder.is_dir() {
+        return Err(Error::request(format!(
+            "{}: expected a folder with runs; there is no such folder",
+            folder.display()
+        )));
+    }
+    let mut found = Found::default();
+    look(folder, &mut found);
+    let by_seed = |run: &RunDir| {
+        let name = run.0.file_name().unwrap_or_default().to_string_lossy();
+        let seed = name.rsplit('-').next().and_then(|n| n.parse::<u64>().ok());
+        (run.0.parent().map(Path::to_path_buf), seed, run.0.clone())
+    };
+    found.runs.sort_by_cached_key(by_seed);
+    Ok(found)
+}
+
+fn look(folder: &Path, found: &mut Found) {
+    let run = RunDir(folder.to_path_buf());
+    if run.is_run() {
+        found.runs.push(run);
+        return;
+    }
+    match folders_in(folder) {
+        Ok(below) => below.iter().for_each(|path| look(path, found)),
+        Err(e) => found
+            .unreadable
+            .push(Error::io(folder, "could not read")(e)),
+    }
+}
+
+fn folders_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut below = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // Of a link this is the link's own type.
+        if entry.file_type()?.is_dir() {
+            below.push(entry.path());
+        }
+    }
+    Ok(below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_found_at_any_depth_and_links_are_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let make = |name: &str, files: &[&str]| {
+            let run = RunDir(dir.path().join(name));
+            for file in files {
+                run.write(file, b"").unwrap();
+            }
+            run
+        };
+        let both = ["status", "config.toml"];
+        let runs = [
+            make("in/a/seed-2", &both),
+            make("in/a/seed-10", &both),
+            make("in/b/c/d/e/seed-0", &both),
+        ];
+        make("in/half", &["status"]);
+        make("in/figures", &["x.png"]);
+        make("in/a/seed-2/below", &both);
+        let outside = make("outside/seed-0", &both);
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(&outside.0, dir.path().join("in/link")).unwrap();
+        let found = runs_below(&dir.path().join("in")).unwrap();
+        assert_eq!(found.runs, runs);
+        assert!(found.unreadable.is_empty());
+        assert_eq!(runs_below(&outside.0).unwrap().runs, [outside]);
+        let why = runs_below(&dir.path().join("none")).unwrap_err();
+        assert!(why.to_string().contains("there is no such folder"), "{why}");
+    }
+}
