@@ -288,7 +288,7 @@ fn hostile_arrays_are_refused() {
         (npy("<f8", "False", "()", &data[..8]), "got one of shape []"),
         (
             npy("<f8", "False", "(0, 2)", &[]),
-            "expected points in p.npy; got none",
+            "expected points; got an array of shape [0, 2] in p.npy",
         ),
         (
             npy("<f8", "False", "(2, 0)", &[]),
