@@ -339,10 +339,10 @@ fn compare_trains_what_is_missing_and_reports() {
     assert_eq!(place.mdn(&overview).fine(), said.out);
     let left = files(&place.path("results/ring/figures"));
     let names: Vec<_> = left.iter().filter_map(|f| f.file_stem()).collect();
-    assert!(names.iter().any(|n| *n == "scores"), "{names:?}");
+    assert!(names.iter().any(|n| *n == "cost"), "{names:?}");
     assert!(!names.iter().any(|n| n.to_string_lossy().ends_with("-ring")));
     let page = place.read("results/ring/summary.md");
-    assert!(page.contains("](figures/scores.png)") && !page.contains("-ring.png"));
+    assert!(page.contains("](figures/cost.png)") && !page.contains("-ring.png"));
 
     let one = ["compare", "ring.toml", "--no-train", "--model", "rad"];
     let one = place.mdn(&one);
