@@ -9,7 +9,7 @@ use crate::bijections::affine::{standardise, Elementwise};
 use crate::bijections::Bijection;
 use crate::distributions::{BaseSpec, Distribution, Draws};
 use crate::kernels::Isa;
-use crate::kmeans::{best_silhouette, kmeans, nearest};
+use crate::kmeans::{self, best_silhouette, nearest};
 use crate::nn::Params;
 use crate::num;
 use crate::rng::Rng;
@@ -34,10 +34,28 @@ pub fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<u
     match spec.clusters {
         Some(k) => Ok(k),
         None => {
-            let rng = params.stream("centres")?;
-            Ok(best_silhouette(&num::to_vec(points)?, dim, spec.max_clusters, &rng).len())
+            // The model makes these parameters for itself.
+            let own = Params::seeded(Rng::new(0), params.dtype(), &params.device());
+            let scale = standardise(&own, dim, Some(points))?;
+            Ok(clustering(spec, params, &scale, points)?.len())
         }
     }
+}
+
+/// The clusters of the standardised points: they depend on no unit.
+fn clustering(
+    spec: &ClustersSpec,
+    params: &Params,
+    scale: &dyn Bijection,
+    points: &Tensor,
+) -> Result<kmeans::Clusters> {
+    let (_, dim) = points.dims2()?;
+    let rng = params.stream("centres")?;
+    let scaled = num::to_vec(&scale.inverse_and_log_det(points)?.0)?;
+    Ok(match spec.clusters {
+        Some(k) => kmeans::kmeans(&scaled, dim, k, 10, &rng),
+        None => best_silhouette(&scaled, dim, spec.max_clusters, &rng),
+    })
 }
 
 impl Clusters {
@@ -53,13 +71,8 @@ impl Clusters {
         let mut sizes = Vec::new();
         let start = match &points {
             Some(points) if !params.is_loading() => {
-                let rng = params.stream("centres")?;
                 let rows = num::to_vec(points)?;
-                let scaled = num::to_vec(&scale.inverse_and_log_det(points)?.0)?;
-                let found = match spec.clusters {
-                    Some(k) => kmeans(&scaled, dim, k, 10, &rng),
-                    None => best_silhouette(&scaled, dim, spec.max_clusters, &rng),
-                };
+                let found = clustering(spec, params, &scale, points)?;
                 sizes = found.sizes();
                 for k in 0..found.len() {
                     let own: Vec<f64> = rows
@@ -270,5 +283,35 @@ impl Model for Clusters {
             values.push(self.flows[k].log_prob(&own)?.broadcast_add(&weight)?);
         }
         Ok(Tensor::cat(&values, 0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four clusters in a square: were it stretched along x, two would do.
+    #[test]
+    fn their_number_depends_on_no_unit_with_or_without_a_budget() {
+        let rng = &mut Rng::new(2);
+        let mut rows = Vec::new();
+        for i in 0..200 {
+            let corner = [f64::from(i % 2), f64::from(i / 2 % 2)];
+            rows.extend(corner.map(|c| 10.0 * c + 0.3 * rng.normal()));
+        }
+        let spec = ClustersSpec {
+            max_clusters: 6,
+            ..ClustersSpec::default()
+        };
+        for unit in [1.0, 1e3, 1e-3] {
+            let scaled: Vec<f64> = (rows.chunks_exact(2))
+                .flat_map(|row| [row[0] * unit, row[1]])
+                .collect();
+            let points = num::from_rows(&scaled, 2, DType::F64, &Device::Cpu).unwrap();
+            let params = Params::seeded(Rng::new(1), DType::F64, &Device::Cpu);
+            assert_eq!(number(&spec, &params, &points).unwrap(), 4, "unit {unit}");
+            let built = Clusters::build(&spec, &params, 2, Some(points)).unwrap();
+            assert_eq!(built.flows.len(), 4, "unit {unit}");
+        }
     }
 }
