@@ -43,7 +43,7 @@ pub fn png_bytes(image: &Image, origin: &Origin) -> Result<Vec<u8>> {
 }
 
 /// A figure's PNG at a `factor`-th of its width and height, each pixel the mean of
-/// `factor` x `factor`, in the 256 colours that suit it best, without the texts: about a tenth of
+/// `factor` x `factor`, in the 256 colours that suit it best, without the texts: about an eighth of
 /// its bytes at `factor` 2.
 pub fn smaller(bytes: &[u8], factor: usize) -> Result<Vec<u8>> {
     let fault = |e: png::DecodingError| Error::failed(format!("could not read PNG: {e}"));
