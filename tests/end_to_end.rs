@@ -2,10 +2,7 @@
 
 mod common;
 
-use common::{files, Place, Said, RING};
-
-const RAD: &str = "results/ring/ring/rad/seed-0";
-const PLAIN: &str = "results/ring/ring/plain/seed-0";
+use common::{files, Place, Said, PLAIN, RAD, RING};
 
 /// One run of RAD.
 fn trained() -> Place {

@@ -5,18 +5,8 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{files, objects, row, stub, Place, Said};
+use common::{all_trained as trained, files, objects, row, stub, Place, Said, PLAIN, RAD};
 use serde_json::Value;
-
-const PLAIN: &str = "results/ring/ring/plain/seed-0";
-const RAD: &str = "results/ring/ring/rad/seed-0";
-
-/// With four runs that are done.
-fn trained() -> Place {
-    let place = Place::new();
-    place.mdn(&["train", "ring.toml", "--threads", "1"]).fine();
-    place
-}
 
 #[test]
 fn ls_finds_every_run_and_passes_over_all_else() {

@@ -6,27 +6,16 @@
 
 mod common;
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use common::damage::{cases, damage};
-use common::RING;
+use common::{shipped, RING};
 use mdn::experiment::plan::Plan;
 use mdn::experiment::store::RunDir;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use toml::{Table, Value};
-
-fn shipped() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-    let files = std::fs::read_dir(root).expect("shipped files");
-    let files = files.map(|f| f.expect("a readable folder").path());
-    let mut files: Vec<_> = files
-        .filter(|f| f.extension().is_some_and(|e| e == "toml"))
-        .collect();
-    files.sort();
-    files
-}
 
 /// Values that no setting wants.
 fn hostile_values() -> Vec<Value> {
@@ -211,14 +200,14 @@ proptest! {
 
     #[test]
     fn damaged_experiments_are_read_or_refused(file: Index, damage in damage()) {
-        let files = shipped();
+        let files = shipped("experiments");
         let bytes = std::fs::read(&files[file.index(files.len())]).expect("a shipped file");
         read(&String::from_utf8_lossy(&damage.done_to(&bytes)))?;
     }
 
     #[test]
     fn known_keys_with_hostile_values_are_read_or_refused(file: Index, edits in vec(edit(), 1..4)) {
-        let files = shipped();
+        let files = shipped("experiments");
         let tables: Vec<Table> = files
             .iter()
             .map(|f| std::fs::read_to_string(f).expect("a shipped file").parse().expect("TOML"))
@@ -235,7 +224,7 @@ proptest! {
 
     #[test]
     fn hostile_overrides_are_applied_or_refused(file: Index, place: Index, value: Index, cut: Index) {
-        let files = shipped();
+        let files = shipped("experiments");
         let file = &files[file.index(files.len())];
         let table: Table = std::fs::read_to_string(file).expect("a file").parse().expect("TOML");
         let mut all = Vec::new();

@@ -2,18 +2,8 @@
 
 mod common;
 
-use common::{files, objects, row, stub, Place};
+use common::{all_trained as trained, files, objects, row, stub, Place, PLAIN, RAD};
 use mdn::experiment::store::{Locking, RunDir};
-
-const PLAIN: &str = "results/ring/ring/plain/seed-0";
-const RAD: &str = "results/ring/ring/rad/seed-0";
-
-/// With four runs that are done.
-fn trained() -> Place {
-    let place = Place::new();
-    place.mdn(&["train", "ring.toml", "--threads", "1"]).fine();
-    place
-}
 
 #[test]
 fn a_run_that_a_process_holds_is_seen_and_never_removed() {

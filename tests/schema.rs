@@ -2,9 +2,7 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-
-use common::Place;
+use common::{shipped, Place};
 use jsonschema::Validator;
 use mdn::experiment::plan::Plan;
 use serde_json::Value;
@@ -18,17 +16,6 @@ fn validator(schema: &Value) -> Validator {
     let draft = schema["$schema"].as_str().expect("a draft");
     assert!(draft.contains("2020-12"), "{draft}");
     jsonschema::draft202012::new(schema).expect("a valid schema")
-}
-
-fn shipped(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let files = std::fs::read_dir(folder).expect("shipped files");
-    let files = files.map(|f| f.expect("a readable folder").path());
-    let mut files: Vec<_> = files
-        .filter(|f| f.extension().is_some_and(|e| e == "toml"))
-        .collect();
-    files.sort();
-    files
 }
 
 /// As an editor sees it.

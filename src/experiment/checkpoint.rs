@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::store::{remove_unfinished, RunDir, TrialRow};
+use super::store::{remove_if_there, remove_unfinished, RunDir, TrialRow};
 use crate::nn::params::Snapshot;
 use crate::nn::stored;
 use crate::train::{Checkpoint, Curves};
@@ -25,8 +25,6 @@ const SUM: usize = 32;
 pub struct Saved {
     /// SHA-256 of the run's `config.toml`.
     pub settings: Vec<u8>,
-    /// What evaluated the model, and the version of the program.
-    pub made_by: Vec<String>,
     /// The trials that are over.
     pub trials: Vec<TrialRow>,
     /// Wall time of their training.
@@ -120,13 +118,7 @@ impl RunDir {
 
     /// Removes the checkpoint, if there is one.
     pub fn remove_checkpoint(&self) -> Result<()> {
-        let path = self.checkpoint();
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != ErrorKind::NotFound => {
-                Err(Error::io(&path, "could not remove")(e))
-            }
-            _ => Ok(()),
-        }
+        remove_if_there(&self.checkpoint())
     }
 }
 
@@ -142,7 +134,6 @@ mod tests {
     fn saved() -> Saved {
         Saved {
             settings: digest("seeds = [1]"),
-            made_by: vec!["plain".into()],
             trials: Vec::new(),
             seconds: 1.5,
             kept: None,

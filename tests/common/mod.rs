@@ -35,6 +35,26 @@ layers = 2
 hidden = [8]
 "#;
 
+/// Two of its runs.
+pub const PLAIN: &str = "results/ring/ring/plain/seed-0";
+pub const RAD: &str = "results/ring/ring/rad/seed-0";
+
+/// A place with all four of them done.
+pub fn all_trained() -> Place {
+    let place = Place::new();
+    place.mdn(&["train", "ring.toml", "--threads", "1"]).fine();
+    place
+}
+
+/// The experiment files in a folder of the project, sorted.
+pub fn shipped(folder: &str) -> Vec<PathBuf> {
+    let mut found = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+    found.retain(|f| f.parent().is_some_and(|p| p.ends_with(folder)));
+    found.retain(|f| f.extension().is_some_and(|e| e == "toml"));
+    assert!(!found.is_empty(), "no experiment file in {folder}");
+    found
+}
+
 /// A folder of its own, removed at the end.
 pub struct Place(TempDir);
 

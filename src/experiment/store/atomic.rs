@@ -1,7 +1,7 @@
 //! Files that are there in full or not at all.
 
 use std::fs::{self, File, Permissions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use crate::{Error, Result};
@@ -25,6 +25,14 @@ pub fn remove_unfinished(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes the file, if there is one.
+pub fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io(path, "could not remove")(e)),
+        _ => Ok(()),
+    }
 }
 
 /// Writes `bytes` to a new file beside `path` and moves it there, so that a reader or a crash

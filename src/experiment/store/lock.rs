@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::RunDir;
+use super::{remove_if_there, RunDir};
 use crate::{Error, Result};
 
 const FILE: &str = "lock";
@@ -88,12 +88,7 @@ impl RunDir {
         }
         if steal {
             // Whoever holds it holds a file without a name from now on.
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != ErrorKind::NotFound => {
-                    return Err(Error::io(&path, "could not remove")(e))
-                }
-                _ => {}
-            }
+            remove_if_there(&path)?;
         }
         let mut again = true;
         loop {

@@ -48,7 +48,7 @@ mod table;
 mod trials;
 mod within;
 
-pub use atomic::{remove_unfinished, write_atomic};
+pub use atomic::{remove_if_there, remove_unfinished, write_atomic};
 pub use environment::Environment;
 pub use find::{runs_below, Found};
 pub use lock::{Lock, Locking};

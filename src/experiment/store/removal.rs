@@ -1,10 +1,9 @@
 //! The files of a run, and how they go.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::atomic::is_unfinished;
+use super::atomic::{is_unfinished, remove_if_there};
 use super::{Locking, RunDir, State};
 use crate::{Error, Result};
 
@@ -113,16 +112,11 @@ fn is_ours(name: &str) -> bool {
     OUTPUTS.contains(&name) || RECORD.contains(&name) || name == "lock" || is_unfinished(name)
 }
 
-fn remove_if_there(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io(path, "could not remove")(e)),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Status;
+    use std::path::Path;
+
     use super::*;
 
     fn run_in(folder: &Path, state: State) -> RunDir {
