@@ -20,10 +20,10 @@ const ROWS: usize = 512;
 pub struct Conditioning {
     /// log10(sigma_max / sigma_min), from low to high.
     pub log_kappa: Vec<f64>,
-    /// max 1 / sigma_min: the most that the map from base to data expands.
-    pub expansion: f64,
-    /// max sigma_max: the most that the map from data to base expands.
-    pub inverse_expansion: f64,
+    /// 1 / sigma_min, from low to high: the most that the map from base to data expands there.
+    pub expansion: Vec<f64>,
+    /// sigma_max, from low to high: the most that the map from data to base expands there.
+    pub inverse_expansion: Vec<f64>,
     /// max |x - g(f(x))| over coordinates, f leading to the base and g back by the same piece.
     pub round_trip: Option<f64>,
     /// Points where something is not finite, left out.
@@ -36,8 +36,8 @@ impl Conditioning {
         let dim = model.dim();
         let mut out = Self {
             log_kappa: Vec::new(),
-            expansion: 0.0,
-            inverse_expansion: 0.0,
+            expansion: Vec::new(),
+            inverse_expansion: Vec::new(),
             round_trip: None,
             non_finite: 0,
         };
@@ -60,7 +60,13 @@ impl Conditioning {
                 }
             }
         }
-        out.log_kappa.sort_unstable_by(f64::total_cmp);
+        for values in [
+            &mut out.log_kappa,
+            &mut out.expansion,
+            &mut out.inverse_expansion,
+        ] {
+            values.sort_unstable_by(f64::total_cmp);
+        }
         Ok(Some(out))
     }
 
@@ -73,13 +79,14 @@ impl Conditioning {
             return;
         }
         self.log_kappa.push(log_kappa);
-        self.expansion = self.expansion.max(1.0 / least);
-        self.inverse_expansion = self.inverse_expansion.max(most);
+        self.expansion.push(1.0 / least);
+        self.inverse_expansion.push(most);
     }
+}
 
-    fn quantile(&self, share: f64) -> f64 {
-        self.log_kappa[((self.log_kappa.len() - 1) as f64 * share).round() as usize]
-    }
+/// The order statistic nearest to this share of `sorted`, which holds something.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
 }
 
 /// dz/dx of every row of `x` (n, dim), dim^2 numbers each, by a backward pass per coordinate of z.
@@ -166,7 +173,7 @@ pub const CONDITION_MEDIAN: Metric = Metric {
     unit: "log10",
     better: Better::Lower,
     is_cost: false,
-    evaluate: |on| outcome(on, |c| Some(c.quantile(0.5))),
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.log_kappa, 0.5))),
 };
 
 /// 99 % quantile of the same.
@@ -176,7 +183,7 @@ pub const CONDITION_HIGH: Metric = Metric {
     unit: "log10",
     better: Better::Lower,
     is_cost: false,
-    evaluate: |on| outcome(on, |c| Some(c.quantile(0.99))),
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.log_kappa, 0.99))),
 };
 
 /// The largest of the same. In single precision nothing above about 7 can be told apart.
@@ -186,7 +193,48 @@ pub const CONDITION_MAX: Metric = Metric {
     unit: "log10",
     better: Better::Lower,
     is_cost: false,
-    evaluate: |on| outcome(on, |c| Some(c.quantile(1.0))),
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.log_kappa, 1.0))),
+};
+
+/// Median of -log10 sigma_min(dz/dx) over the same points: how much the map from base to data expands
+/// where it expands the most.
+pub const EXPANSION_MEDIAN: Metric = Metric {
+    name: "log_expansion_median",
+    describe: "largest expansion from base to data at a point: median over points and samples",
+    unit: "log10 data units",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 0.5).log10())),
+};
+
+/// 99 % quantile of the same.
+pub const EXPANSION_HIGH: Metric = Metric {
+    name: "log_expansion_99pc",
+    describe: "largest expansion from base to data at a point: 99 % quantile",
+    unit: "log10 data units",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 0.99).log10())),
+};
+
+/// Median of log10 sigma_max(dz/dx): the same from data to base.
+pub const INVERSE_EXPANSION_MEDIAN: Metric = Metric {
+    name: "log_inverse_expansion_median",
+    describe: "largest expansion from data to base at a point: median over points and samples",
+    unit: "log10 1/data units",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 0.5).log10())),
+};
+
+/// 99 % quantile of the same.
+pub const INVERSE_EXPANSION_HIGH: Metric = Metric {
+    name: "log_inverse_expansion_99pc",
+    describe: "largest expansion from data to base at a point: 99 % quantile",
+    unit: "log10 1/data units",
+    better: Better::Neither,
+    is_cost: false,
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 0.99).log10())),
 };
 
 /// max 1 / sigma_min(dz/dx): a lower bound of the Lipschitz constant of the map from base to data, which
@@ -197,7 +245,7 @@ pub const LIPSCHITZ: Metric = Metric {
     unit: "data units",
     better: Better::Neither,
     is_cost: false,
-    evaluate: |on| outcome(on, |c| Some(c.expansion)),
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 1.0))),
 };
 
 /// max sigma_max(dz/dx): the same from data to base.
@@ -207,7 +255,7 @@ pub const INVERSE_LIPSCHITZ: Metric = Metric {
     unit: "1/data units",
     better: Better::Neither,
     is_cost: false,
-    evaluate: |on| outcome(on, |c| Some(c.inverse_expansion)),
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 1.0))),
 };
 
 /// max |x - g(f(x))| in the model's precision, over the same points and all coordinates.

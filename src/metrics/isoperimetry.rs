@@ -139,7 +139,11 @@ pub const PAIR_SLOPE: Metric = Metric {
 
 fn bound(on: &Evaluation) -> Outcome {
     let modes = on.isoperimetry.as_ref().and_then(|i| {
-        let local = on.conditioning.as_ref().map_or(0.0, |c| c.expansion);
+        let local = on
+            .conditioning
+            .as_ref()
+            .and_then(|c| c.expansion.last().copied())
+            .unwrap_or(0.0);
         Some((i.modes.as_ref()?, i.slope.max(local)))
     });
     let Some((modes, lipschitz)) = modes else {

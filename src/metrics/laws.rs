@@ -115,8 +115,8 @@ pub(super) fn case(q_share: f64, between: f64, loss: f64) -> Evaluation {
         }),
         conditioning: Some(Conditioning {
             log_kappa: (0..=100).map(|i| f64::from(i) * loss).collect(),
-            expansion: 1.0 + loss,
-            inverse_expansion: 1.0 + 2.0 * loss,
+            expansion: (0..=100).map(|i| 1.0 + f64::from(i) * loss).collect(),
+            inverse_expansion: (0..=100).map(|i| 1.0 + f64::from(2 * i) * loss).collect(),
             round_trip: Some(loss),
             non_finite: 0,
         }),
@@ -202,6 +202,11 @@ fn known_values_on_solved_cases() {
         ("nll", 0.02, 0.32),
         ("kl", 0.0, 0.3),
         ("mode_tv", 0.001, 0.5 * (0.15 + 0.201 + 0.051)),
+        (
+            "mode_worst_ratio",
+            (0.75f64 / 0.749).ln(),
+            (0.4f64 / 0.25).ln(),
+        ),
         ("modes_covered", 2.0, 2.0),
         ("bridge_mass", 0.0, 0.05),
         ("nmi", 1.0, 1.0),
@@ -246,11 +251,15 @@ fn known_values_on_solved_cases() {
         ("log_kappa_median", 0.0, 15.0),
         ("log_kappa_99pc", 0.0, 29.7),
         ("log_kappa_max", 0.0, 30.0),
-        ("lipschitz", 1.0, 1.3),
-        ("inverse_lipschitz", 1.0, 1.6),
+        ("log_expansion_median", 0.0, 16f64.log10()),
+        ("log_expansion_99pc", 0.0, 30.7f64.log10()),
+        ("lipschitz", 1.0, 31.0),
+        ("log_inverse_expansion_median", 0.0, 31f64.log10()),
+        ("log_inverse_expansion_99pc", 0.0, 60.4f64.log10()),
+        ("inverse_lipschitz", 1.0, 61.0),
         ("pair_slope", 0.5, 1.1),
-        // Phi(2 / L) - 1/2, L being 1 and 1.3.
-        ("bridge_bound", 0.4772498680518208, 0.43803209716362873),
+        // Phi(2 / L) - 1/2, L being 1 and 31.
+        ("bridge_bound", 0.4772498680518208, 0.025_720_367_622_183_77),
         ("round_trip_error", 0.0, 0.3),
         ("border_jump", 0.0, 0.3),
         ("multiply_adds", 77.0, 77.0),
@@ -275,6 +284,13 @@ fn known_values_on_solved_cases() {
 fn lost_modes_and_wrong_parts_show() {
     let lost = case(0.02, 0.0, 0.0);
     assert_eq!(number("modes_covered", &lost), 1.0);
+    assert_eq!(
+        value("mode_worst_ratio", &case(0.0, 0.0, 0.0)),
+        Outcome::NotApplicable {
+            why: "infinite: modes without any sample",
+            non_finite: 1,
+        }
+    );
     let mut mixed = case(0.25, 0.0, 0.0);
     mixed.part = Some((0..N as u64).map(|i| i % 2).collect());
     assert!(number("nmi", &mixed) < 0.01);
@@ -383,10 +399,14 @@ fn points_that_the_model_cannot_make_are_not_dropped() {
 fn the_error_of_mode_weights_by_hand() {
     let on = case(0.40, 0.051, 0.0);
     let mean = 0.5 * (0.4 + 0.051 - 0.549);
-    let expected = ((0.25 - mean * mean) / N as f64).sqrt();
-    match value("mode_tv", &on) {
-        Outcome::Value { std_err, .. } => assert!((std_err.unwrap() - expected).abs() < 1e-12),
-        Outcome::NotApplicable { why, .. } => panic!("{why}"),
+    let total = ((0.25 - mean * mean) / N as f64).sqrt();
+    // log of a share of 0.4: sqrt(0.6 / 0.4 / n).
+    let ratio = (1.5 / N as f64).sqrt();
+    for (name, expected) in [("mode_tv", total), ("mode_worst_ratio", ratio)] {
+        match value(name, &on) {
+            Outcome::Value { std_err, .. } => assert!((std_err.unwrap() - expected).abs() < 1e-12),
+            Outcome::NotApplicable { why, .. } => panic!("{why}"),
+        }
     }
 }
 

@@ -32,6 +32,43 @@ pub const MODE_TOTAL_VARIATION: Metric = Metric {
     },
 };
 
+/// max over modes of |ln(w^_j / w_j)|: one that is wrong by half and one that holds twice its share are as
+/// far off, and a faint mode counts as much as a heavy one. Infinite where the samples have nothing of a
+/// mode. The standard error, sqrt((1 - w^_j) / (n w^_j)) of the worst mode, is exact for separate modes and too large
+/// where they overlap.
+pub const MODE_WORST_RATIO: Metric = Metric {
+    name: "mode_worst_ratio",
+    describe: "largest |log| ratio of the model's weight of a mode to its true weight",
+    unit: "nats",
+    better: Better::Lower,
+    is_cost: false,
+    evaluate: |on| {
+        let Some(known) = &on.known else {
+            return Outcome::none(NO_TRUTH);
+        };
+        let found = &known.of_samples.all;
+        let ratios = found.iter().zip(&known.weights);
+        let log_ratios = ratios.map(|(f, w)| (f / w).ln().abs());
+        let (worst, value) = log_ratios
+            .enumerate()
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .expect("a truth has modes");
+        if !value.is_finite() {
+            return Outcome::NotApplicable {
+                why: "infinite: modes without any sample",
+                non_finite: found.iter().filter(|f| !(**f > 0.0)).count(),
+            };
+        }
+        let n = on.samples as f64;
+        Outcome::Value {
+            value,
+            std_err: Some(((1.0 - found[worst]).max(0.0) / (n * found[worst])).sqrt()),
+            n: on.samples,
+            non_finite: 0,
+        }
+    },
+};
+
 /// Modes that hold at least a tenth of what the truth's own points give them, counting only points
 /// where the truth is not below its own 0.1 % level (of a mode that never is, all points count).
 pub const MODES_COVERED: Metric = Metric {
