@@ -19,7 +19,7 @@ pub enum Error {
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),
     /// A file or folder could not be read or written.
-    #[error("{path}: {action}: {source}")]
+    #[error("{path}: {action}: {source}{}", what_to_try(source))]
     Io {
         /// Where.
         path: PathBuf,
@@ -64,6 +64,18 @@ impl Error {
             Self::Interrupted(_) => 75,
             _ => 1,
         }
+    }
+}
+
+fn what_to_try(source: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; free some space, and the same command goes on"
+        }
+        ErrorKind::FileTooLarge => "; raise the limit (`ulimit -f`), and the same command goes on",
+        ErrorKind::ReadOnlyFilesystem => "; choose another place, such as with --out",
+        _ => "",
     }
 }
 

@@ -2,7 +2,7 @@
 //! events for programs.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
@@ -12,11 +12,16 @@ use crate::experiment::pool::{Ended, Job, Watch};
 use crate::experiment::store::State;
 use crate::train::Progress;
 use bars::Bars;
+use left::Left;
 
 mod bars;
+mod left;
 
 /// Between two lines on a stderr that is no terminal, and two events of one run.
 const PERIOD: Duration = Duration::from_secs(10);
+
+/// Between two looks, on a terminal, at how long all runs together will take.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// All that is shown of the jobs.
 pub(super) struct Screen<'a> {
@@ -37,14 +42,21 @@ struct Told {
     /// Runs to be trained.
     all: usize,
     ended: usize,
+    left: Left,
+    last_look: Instant,
     last_line: Instant,
     /// Per job.
     last_event: Vec<Instant>,
 }
 
 impl<'a> Screen<'a> {
-    /// For `jobs`, of which `to_train` are to be trained.
-    pub(super) fn new(jobs: &'a [Job], to_train: usize, json: bool, quiet: bool) -> Self {
+    /// For `jobs`, of which `to_train` are to be trained, `workers` at a time.
+    pub(super) fn new(
+        jobs: &'a [Job],
+        (to_train, workers): (usize, usize),
+        json: bool,
+        quiet: bool,
+    ) -> Self {
         let stderr = if quiet || to_train == 0 {
             Stderr::Silent
         } else if std::io::stderr().is_terminal() {
@@ -60,6 +72,8 @@ impl<'a> Screen<'a> {
             told: Mutex::new(Told {
                 all: to_train,
                 ended: 0,
+                left: Left::new(jobs.iter().map(|j| j.spec.model_name.clone()), workers),
+                last_look: now,
                 last_line: now,
                 last_event: vec![now; jobs.len()],
             }),
@@ -91,6 +105,10 @@ impl<'a> Screen<'a> {
         }
     }
 
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn about(&self, job: usize, event: &str) -> Value {
         let job = &self.jobs[job];
         json!({
@@ -110,6 +128,7 @@ impl Watch for Screen<'_> {
         if let Stderr::Bars(bars) = &self.stderr {
             bars.began(job, &spec.label(), spec.train.steps);
         }
+        self.told().left.began(job);
         self.event(&self.about(job, "began"));
     }
 
@@ -117,7 +136,8 @@ impl Watch for Screen<'_> {
         if let Stderr::Bars(bars) = &self.stderr {
             bars.stepped(job, p);
         }
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told();
+        told.left.stepped(job, p);
         if self.json && told.last_event[job].elapsed() >= PERIOD {
             told.last_event[job] = Instant::now();
             let mut event = self.about(job, "stepped");
@@ -125,18 +145,26 @@ impl Watch for Screen<'_> {
             event["steps"] = p.steps.into();
             event["loss"] = p.loss.into();
             event["seconds"] = p.seconds.into();
+            event["sweep_seconds_left"] = told.left.seconds().into();
             self.event(&event);
+        }
+        if let Stderr::Bars(bars) = &self.stderr {
+            if told.last_look.elapsed() >= LOOK {
+                told.last_look = Instant::now();
+                bars.left(&of_all(&told));
+            }
         }
         if matches!(self.stderr, Stderr::Lines) && told.last_line.elapsed() >= PERIOD {
             told.last_line = Instant::now();
             let label = self.jobs[job].spec.label();
             to_stderr(&format!(
-                "[{}/{}] {label}: step {} of {}, {}",
+                "[{}/{}] {label}: step {} of {}, {}{}",
                 told.ended,
                 told.all,
                 p.step,
                 p.steps,
-                pace(p)
+                pace(p),
+                of_all(&told)
             ));
         }
     }
@@ -147,11 +175,14 @@ impl Watch for Screen<'_> {
         event["reason"] = ended.status.reason.as_str().into();
         event["seconds"] = ended.seconds.into();
         event["skipped"] = ended.skipped.into();
+        let mut told = self.told();
+        let whole = !ended.skipped && ended.status.state == State::Done;
+        told.left.ended(ended.job, whole.then_some(ended.seconds));
+        event["sweep_seconds_left"] = told.left.seconds().into();
         self.event(&event);
         if ended.skipped {
             return;
         }
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.ended += 1;
         let label = self.jobs[ended.job].spec.label();
         let what = match ended.status.state {
@@ -161,19 +192,31 @@ impl Watch for Screen<'_> {
         let line = format!("[{}/{}] {label}: {what}", told.ended, told.all);
         match &self.stderr {
             Stderr::Silent => {}
-            Stderr::Lines => to_stderr(&line),
-            Stderr::Bars(bars) => bars.ended(ended.job, &line),
+            Stderr::Lines => to_stderr(&format!("{line}{}", of_all(&told))),
+            Stderr::Bars(bars) => {
+                bars.ended(ended.job, &line);
+                bars.left(&of_all(&told));
+            }
         }
+    }
+}
+
+/// "; all runs: about 2 min 5 s left", where that is more than one run and known.
+fn of_all(told: &Told) -> String {
+    match told.left.seconds() {
+        Some(left) if told.all > 1 && told.ended < told.all => {
+            format!("; all runs: about {} left", span(left))
+        }
+        _ => String::new(),
     }
 }
 
 /// "loss 2.310, 950 steps/s, 4 s left"
 fn pace(p: &Progress) -> String {
-    let rate = p.step as f64 / p.seconds;
-    if !rate.is_finite() || rate <= 0.0 {
+    let Some(left) = left::left(p) else {
         return format!("loss {:.3}", p.loss);
-    }
-    let left = p.steps.saturating_sub(p.step) as f64 / rate;
+    };
+    let rate = p.step as f64 / p.seconds;
     format!("loss {:.3}, {rate:.0} steps/s, {} left", p.loss, span(left))
 }
 

@@ -185,7 +185,7 @@ pub(super) fn train(
     } else {
         asked.unwrap_or(1)
     };
-    let screen = progress::Screen::new(jobs, jobs.len() - skipped, json, context.quiet);
+    let screen = progress::Screen::new(jobs, (jobs.len() - skipped, threads), json, context.quiet);
     let sharing = Sharing {
         force: how.force,
         steal: how.steal_lock,

@@ -25,7 +25,7 @@ impl Bars {
         let screen = MultiProgress::new();
         let all = screen.add(ProgressBar::new(to_train as u64));
         all.set_style(style(
-            "{bar:30} {pos}/{len} runs, {elapsed} since the start",
+            "{bar:30} {pos}/{len} runs, {elapsed} since the start{msg}",
         ));
         all.enable_steady_tick(Duration::from_secs(1));
         Self {
@@ -72,6 +72,11 @@ impl Bars {
         }
         let _ = self.screen.println(line);
         self.all.inc(1);
+    }
+
+    /// How long all runs will take.
+    pub(super) fn left(&self, text: &str) {
+        self.all.set_message(text.to_owned());
     }
 
     /// All is over.

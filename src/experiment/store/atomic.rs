@@ -1,7 +1,7 @@
 //! Files that are there in full or not at all.
 
 use std::fs::{self, File, Permissions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use crate::{Error, Result};
@@ -50,8 +50,10 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     }
     let mut file = builder
         .tempfile_in(folder)
-        .map_err(Error::io(path, "could not write"))?;
-    file.write_all(bytes)
+        .map_err(|e| Error::io(path, "could not write")(unnamed(e)))?;
+    // Not through `file` itself, whose errors name a file that nobody asked for.
+    file.as_file_mut()
+        .write_all(bytes)
         .and_then(|()| file.as_file().sync_all())
         .map_err(Error::io(path, "could not write"))?;
     file.persist(path)
@@ -60,6 +62,13 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     // system can sync a folder, and the file is already whole.
     let _ = File::open(folder).and_then(|f| f.sync_all());
     Ok(())
+}
+
+/// What the system said, without the name of the temporary file.
+fn unnamed(e: io::Error) -> io::Error {
+    let inner = e.get_ref().and_then(|inner| inner.source());
+    let code = inner.and_then(|i| i.downcast_ref::<io::Error>()?.raw_os_error());
+    code.map_or(e, io::Error::from_raw_os_error)
 }
 
 /// Temporary files are private by default, which hides results from colleagues on a shared disk.
@@ -108,5 +117,16 @@ mod tests {
         fs::write(&file, b"x").unwrap();
         let error = write_atomic(&file.join("below"), b"x").unwrap_err();
         assert!(error.to_string().contains("file"), "{error}");
+        // A folder that takes no files: the message is of the file that was asked for alone.
+        #[cfg(target_os = "linux")]
+        {
+            let error = write_atomic(Path::new("/proc/status"), b"x").unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.starts_with("/proc/status: could not write: "),
+                "{text}"
+            );
+            assert!(!text.contains(UNFINISHED), "{text}");
+        }
     }
 }
