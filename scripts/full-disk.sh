@@ -29,7 +29,7 @@ mkdir "$work/disk"
 cd "$work"
 cat >full.toml <<'TOML'
 seeds = [0]
-train = { steps = 400, batch_size = 128, points = 2000, validation_points = 500, validate_every = 20 }
+train = { steps = 200, batch_size = 128, points = 2000, validation_points = 500, validate_every = 10 }
 evaluation = { points = 1000, grid = 50 }
 data.ring.ring = {}
 models.rad.rad = {}

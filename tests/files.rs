@@ -229,3 +229,16 @@ fn numbers_that_single_precision_cannot_hold_are_refused() {
         .mdn(&[&train[..], &["train.precision=f64"]].concat())
         .fine();
 }
+
+/// A pipe would be empty for the second run, and one that nobody writes to would be waited for.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_before_it_is_opened() {
+    let place = place();
+    let pipe = place.path("experiments/animals/pets.csv");
+    std::fs::remove_file(&pipe).expect("it was there");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let said = place.mdn(&["check", "experiments/pets.toml"]);
+    said.refused("expected a file that can be read more than once");
+}

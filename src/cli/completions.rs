@@ -18,11 +18,20 @@ pub(super) struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
+    /// Print {"shell": ..., "script": ...}
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &CompletionsArgs) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Args::command(), "mdn", &mut script);
-    print(&String::from_utf8_lossy(&script))?;
+    let script = String::from_utf8_lossy(&script);
+    if args.json {
+        let object = serde_json::json!({ "shell": args.shell.to_string(), "script": script });
+        print(&format!("{object}\n"))?;
+    } else {
+        print(&script)?;
+    }
     Ok(Exit::FINE)
 }

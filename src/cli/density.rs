@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use super::common::ComputeArgs;
 use super::output::print_or_write;
@@ -36,6 +37,10 @@ pub(super) struct DensityArgs {
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE.csv")]
     output: Option<PathBuf>,
+    /// Write a JSON object {"x": [...], "log_density": ...} per point in place of CSV, null where a
+    /// number is not finite; with --parts also "part"
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &DensityArgs, context: &Context) -> Result<Exit> {
@@ -55,9 +60,20 @@ pub(super) fn run(args: &DensityArgs, context: &Context) -> Result<Exit> {
     } else {
         Vec::new()
     };
-    let mut text = header(trained.dim()) + ",log_density";
-    text += if args.parts { ",part\n" } else { "\n" };
+    let mut text = String::new();
+    if !args.json {
+        text = header(trained.dim()) + ",log_density";
+        text += if args.parts { ",part\n" } else { "\n" };
+    }
     for (i, (row, log_q)) in points.rows.iter().zip(log_density).enumerate() {
+        if args.json {
+            let mut object = json!({ "x": row, "log_density": log_q });
+            if let Some(part) = parts.get(i) {
+                object["part"] = (*part).into();
+            }
+            let _ = writeln!(text, "{object}");
+            continue;
+        }
         for x in row {
             let _ = write!(text, "{x},");
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::facts::Facts;
-use super::output::print;
+use super::output::written;
 use super::Exit;
 use crate::experiment::store::{runs_below, write_atomic};
 use crate::report::tensorboard;
@@ -25,6 +25,9 @@ pub(super) struct ExportArgs {
     /// Write TensorBoard event files below this folder
     #[arg(long, value_name = "DIR")]
     tensorboard: PathBuf,
+    /// Print an object {"file": ...} per file
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit> {
@@ -50,8 +53,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit> {
     for (file, facts) in files.iter().zip(&all) {
         write_atomic(file, &tensorboard::event_file(&facts.place)?)?;
     }
-    let lines = files.iter().map(|f| format!("{}\n", f.display()));
-    print(&lines.collect::<String>())?;
+    written(&files, args.json)?;
     Ok(Exit::FINE)
 }
 

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Command, CommandFactory};
 use clap_mangen::Man;
+use serde_json::json;
 
-use super::output::print;
+use super::output::{print, written};
 use super::Exit;
 use crate::experiment::store::write_atomic;
 use crate::{Error, Result};
@@ -21,6 +22,9 @@ pub(super) struct ManArgs {
     /// goes to stdout
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Print an object {"file": ...} per page, or {"page": ...} without a folder
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &ManArgs) -> Result<Exit> {
@@ -31,17 +35,18 @@ pub(super) fn run(args: &ManArgs) -> Result<Exit> {
         Some(dir) => {
             let verbs = root.get_subcommands();
             let paths = std::iter::once(&root).chain(verbs).map(|c| write(c, dir));
-            print(&paths.collect::<Result<String>>()?)?;
+            written(&paths.collect::<Result<Vec<_>>>()?, args.json)?;
         }
+        None if args.json => print(&format!("{}\n", json!({ "page": page(&root)? })))?,
         None => print(&page(&root)?)?,
     }
     Ok(Exit::FINE)
 }
 
-fn write(command: &Command, dir: &Path) -> Result<String> {
+fn write(command: &Command, dir: &Path) -> Result<PathBuf> {
     let path = dir.join(Man::new(command.clone()).get_filename());
     write_atomic(&path, page(command)?.as_bytes())?;
-    Ok(format!("{}\n", path.display()))
+    Ok(path)
 }
 
 fn page(command: &Command) -> Result<String> {

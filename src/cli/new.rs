@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use super::common::shell_quote;
-use super::output::print_or_write;
+use super::output::{print, print_or_write, written};
 use super::{Context, Exit};
 use crate::experiment::config;
 use crate::{Error, Result};
@@ -24,6 +25,9 @@ pub(super) struct NewArgs {
     /// Overwrite the file
     #[arg(long, requires = "file")]
     force: bool,
+    /// Print {"file": ...} once it is written, or {"text": ...} without a file
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &NewArgs, context: &Context) -> Result<Exit> {
@@ -37,8 +41,14 @@ pub(super) fn run(args: &NewArgs, context: &Context) -> Result<Exit> {
             )));
         }
     }
-    print_or_write(TEMPLATE, args.file.as_deref())?;
+    match &args.file {
+        None if args.json => print(&format!("{}\n", json!({ "text": TEMPLATE })))?,
+        to => print_or_write(TEMPLATE, to.as_deref())?,
+    }
     if let Some(file) = &args.file {
+        if args.json {
+            written(std::slice::from_ref(file), true)?;
+        }
         let file = shell_quote(&file.display().to_string());
         context.note(&format!("wrote {file}: change it, then `mdn check {file}`"));
     }

@@ -1,7 +1,7 @@
 //! Writing to stdout and stderr so that a closed pipe is no panic.
 
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::experiment::store::write_atomic;
 use crate::{Error, Result};
@@ -28,6 +28,18 @@ pub(super) fn print_or_write(text: &str, to: Option<&Path>) -> Result<()> {
         Some(path) => write_atomic(path, text.as_bytes()),
         None => print(text),
     }
+}
+
+/// Files that were written, one a line, as objects for programs.
+pub(super) fn written(files: &[PathBuf], json: bool) -> Result<()> {
+    let line = |file: &PathBuf| match json {
+        true => format!(
+            "{}\n",
+            serde_json::json!({ "file": file.display().to_string() })
+        ),
+        false => format!("{}\n", file.display()),
+    };
+    print(&files.iter().map(line).collect::<String>())
 }
 
 /// One message. There is nobody to tell if this fails.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::BinaryBytes;
+use serde_json::json;
 
 use super::common::RESULTS;
 use super::facts;
@@ -36,6 +37,10 @@ pub(super) struct RmArgs {
     /// machine holds them, and those whose status cannot be read
     #[arg(long, conflicts_with_all = ["failed", "interrupted"])]
     force: bool,
+    /// Print an object {"folder": ..., "removed": ..., "bytes": ..., "why_not": ...} per folder; with
+    /// --dry-run `removed` says what would be
+    #[arg(long)]
+    json: bool,
 }
 
 impl RmArgs {
@@ -60,7 +65,7 @@ pub(super) fn run(args: &RmArgs, context: &Context) -> Result<Exit> {
     } else {
         (name(args)?, 0)
     };
-    let (mut gone, mut bytes) = (Vec::new(), 0);
+    let (mut lines, mut gone, mut bytes) = (Vec::new(), 0, 0);
     for place in &runs {
         let size = size(place).unwrap_or_default();
         let removed = if args.dry_run {
@@ -70,21 +75,28 @@ pub(super) fn run(args: &RmArgs, context: &Context) -> Result<Exit> {
         };
         match removed {
             Ok(Removal::Gone) => {
-                gone.push(format!("{}\n", place.0.display()));
+                gone += 1;
                 bytes += size;
+                lines.push(match args.json {
+                    true => object(place, size, None),
+                    false => format!("{}\n", place.0.display()),
+                });
             }
             other => {
                 left += 1;
-                warn(&why_left(place, other));
+                let why = why_left(place, other);
+                warn(&why);
+                if args.json {
+                    lines.push(object(place, size, Some(&why)));
+                }
             }
         }
     }
     let would = if args.dry_run { "would be " } else { "" };
     // At the end, so that a reader who goes away leaves no work undone.
-    print(&gone.concat())?;
+    print(&lines.concat())?;
     context.note(&format!(
-        "{} runs {would}removed, {}",
-        gone.len(),
+        "{gone} runs {would}removed, {}",
         BinaryBytes(bytes)
     ));
     Ok(match left {
@@ -94,6 +106,16 @@ pub(super) fn run(args: &RmArgs, context: &Context) -> Result<Exit> {
             error: Some(format!("{n} folders {would}left")),
         },
     })
+}
+
+fn object(place: &RunDir, bytes: u64, why_not: Option<&str>) -> String {
+    let object = json!({
+        "folder": place.0.display().to_string(),
+        "removed": why_not.is_none(),
+        "bytes": bytes,
+        "why_not": why_not,
+    });
+    format!("{object}\n")
 }
 
 /// The runs below the folders that are in the states wanted, and how many folders could not be read.

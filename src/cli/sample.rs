@@ -48,6 +48,9 @@ pub(super) struct SampleArgs {
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE.csv")]
     output: Option<PathBuf>,
+    /// Write a JSON object {"x": [...]} per sample in place of CSV
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &SampleArgs, context: &Context) -> Result<Exit> {
@@ -55,11 +58,18 @@ pub(super) fn run(args: &SampleArgs, context: &Context) -> Result<Exit> {
         args.compute.open(dtype, context)
     })?;
     let mut rng = Rng::new(args.seed).fork("sample");
-    let mut text = header(trained.dim()) + "\n";
+    let mut text = String::new();
+    if !args.json {
+        text = header(trained.dim()) + "\n";
+    }
     let mut left = args.count;
     while left > 0 {
         let n = left.min(CHUNK);
         for row in trained.sample(n as usize, &mut rng)? {
+            if args.json {
+                let _ = writeln!(text, "{}", serde_json::json!({ "x": row }));
+                continue;
+            }
             for (i, x) in row.iter().enumerate() {
                 let comma = if i > 0 { "," } else { "" };
                 let _ = write!(text, "{comma}{x}");

@@ -8,7 +8,7 @@ use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use super::output::print_or_write;
+use super::output::{print_or_write, written};
 use super::Exit;
 use crate::experiment::config::Config;
 use crate::study::StudySpec;
@@ -29,6 +29,9 @@ pub(super) struct SchemaArgs {
     /// Write it to this file [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Print {"file": ...} once it is written; the schema itself is JSON anyway
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,6 +48,9 @@ pub(super) fn run(args: &SchemaArgs) -> Result<Exit> {
     let text = serde_json::to_string_pretty(&schema)
         .map_err(|e| Error::failed(format!("could not write the schema: {e}")))?;
     print_or_write(&(text + "\n"), args.output.as_deref())?;
+    if let (Some(file), true) = (&args.output, args.json) {
+        written(std::slice::from_ref(file), true)?;
+    }
     Ok(Exit::FINE)
 }
 

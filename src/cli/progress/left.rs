@@ -51,7 +51,7 @@ impl Left {
         self.runs[run].at = At::Over(seconds);
     }
 
-    /// Seconds until all are over; `None` while nothing is known of any.
+    /// Seconds until all are over; `None` while nothing is known of how long any takes.
     pub(super) fn seconds(&self) -> Option<f64> {
         // Of each model: from runs that ended, else from the pace of those that train.
         let (mut ended, mut paced) = (Means::default(), Means::default());
@@ -72,6 +72,9 @@ impl Left {
             .iter()
             .filter_map(|r| of_model(&r.model))
             .collect();
+        if known.is_empty() {
+            return None;
+        }
         let mean = known.iter().sum::<f64>() / known.len() as f64;
         let (mut sum, mut longest) = (0.0, 0.0f64);
         for run in &self.runs {
@@ -84,8 +87,7 @@ impl Left {
             sum += seconds;
             longest = longest.max(seconds);
         }
-        let all = longest.max(sum / self.workers as f64);
-        all.is_finite().then_some(all)
+        Some(longest.max(sum / self.workers as f64))
     }
 }
 

@@ -87,6 +87,15 @@ impl Table {
 
     /// Reads the file that `spec` names.
     pub(super) fn read(spec: &FileSpec) -> Result<Self, BadValue> {
+        // A pipe would be empty for the second run, and waits for ever if nobody writes.
+        let about = std::fs::metadata(&spec.path);
+        if about.is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+            return Err(BadValue::new(
+                "path",
+                "a file that can be read more than once (write what comes through a pipe to one)",
+                format!("`{}`, a pipe or device", spec.path.display()),
+            ));
+        }
         let bytes = std::fs::read(&spec.path).map_err(|e| {
             let got = format!("`{}` ({e})", spec.path.display());
             BadValue::new("path", "a file that can be read", got)
