@@ -39,6 +39,13 @@ hidden = [8]
 pub const PLAIN: &str = "results/ring/ring/plain/seed-0";
 pub const RAD: &str = "results/ring/ring/rad/seed-0";
 
+/// A place with that of RAD done.
+pub fn one_trained() -> Place {
+    let place = Place::new();
+    place.mdn(&["train", "ring.toml", "--index", "2"]).fine();
+    place
+}
+
 /// A place with all four of them done.
 pub fn all_trained() -> Place {
     let place = Place::new();
