@@ -155,6 +155,15 @@ fn every_kind_is_listed() {
     }
     let models = place.mdn(&["list", "models"]).fine();
     assert!(models.starts_with("flow "), "{models}");
+    let k =
+        "\n    optional components: K; chosen by BIC between 1 and `max_components` if absent.\n";
+    assert!(models.contains(k), "{models}");
+    let constrained = place.mdn(&["list", "objectives"]).fine();
+    assert!(
+        constrained.contains("\n    optional support: "),
+        "{constrained}"
+    );
+    assert!(constrained.contains("\n    penalty = "), "{constrained}");
 }
 
 #[cfg(unix)]

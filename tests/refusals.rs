@@ -255,7 +255,7 @@ fn a_folder_that_is_no_run_is_refused() {
     }
     place
         .mdn(&["plot", "nowhere"])
-        .refused("nowhere: could not read the folder");
+        .refused("nowhere: expected a folder with runs; there is no such folder");
     place
         .mdn(&["plot", "foreign"])
         .refused("foreign: expected the folder of a run, or one above several");

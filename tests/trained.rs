@@ -83,9 +83,20 @@ fn figures_are_drawn_again_without_the_model() {
     let figure = format!("{RAD}/density.png");
     std::fs::remove_file(place.path(&figure)).expect("it was drawn");
     std::fs::remove_file(place.path(RAD).join("model.safetensors")).expect("it was there");
-    for folder in [RAD, "results/ring"] {
+    // Not by way of a link.
+    #[cfg(unix)]
+    {
+        let (own, other) = (place.path("results/ring"), place.path("elsewhere"));
+        std::fs::create_dir_all(&other).expect("writable");
+        for name in ["status", "config.toml"] {
+            std::fs::copy(place.path(RAD).join(name), other.join(name)).expect("a copy");
+        }
+        std::os::unix::fs::symlink(&other, own.join("link")).expect("a link");
+    }
+    for folder in [RAD, "results/ring", "results"] {
         let said = place.mdn(&["plot", folder]).fine();
         assert!(said.contains("density.png"), "{said}");
+        assert!(said.lines().all(|l| l.starts_with(RAD)), "{said}");
         assert_eq!(&place.bytes(&figure)[1..4], b"PNG");
     }
     let said = place.mdn(&["plot", RAD, "--format", "svg"]).fine();
