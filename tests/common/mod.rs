@@ -8,6 +8,7 @@ use assert_cmd::Command;
 use tempfile::TempDir;
 
 pub mod damage;
+pub mod markdown;
 
 /// Two small models on a ring, two seeds.
 pub const RING: &str = r#"seeds = [0, 1]
