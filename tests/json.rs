@@ -11,8 +11,7 @@ fn verbs(place: &Place) -> Vec<String> {
     let below = help.split("Commands:\n").nth(1).expect("a list of verbs");
     let lines = below.lines().take_while(|l| l.starts_with("  "));
     let names = lines.filter_map(|l| l.split_whitespace().next());
-    let all = names.map(str::to_owned).filter(|v| v != "help").collect();
-    all
+    names.map(str::to_owned).filter(|v| v != "help").collect()
 }
 
 /// One value, or one a line.

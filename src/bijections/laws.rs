@@ -1,39 +1,64 @@
 //! What every bijection owes, in f64, each member by name; the support maps among them.
 
+#[path = "../../docs/members/leaky.rs"]
+mod leaky;
+
+use std::rc::Rc;
+
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::{Bijection, BijectionSpec, BoxSpec, PerCoordinate, SupportSpec};
 use crate::nn::Params;
 use crate::num::to_vec;
 use crate::rng::Rng;
+use crate::Result;
 
 const DIMS: [usize; 4] = [1, 2, 3, 5];
+
+/// A member over so many coordinates.
+type Build = Rc<dyn Fn(&Params, usize) -> Result<Box<dyn Bijection>>>;
+
+/// Every example, and the member that docs/extending.md adds.
+fn members() -> Vec<(&'static str, Build)> {
+    let examples = BijectionSpec::examples().into_iter();
+    let mut all: Vec<(_, Build)> = examples
+        .map(|(name, spec)| {
+            let build = move |params: &Params, dim| Ok(spec.build(params, dim, None)?.0);
+            (name, Rc::new(build) as Build)
+        })
+        .collect();
+    let leaky = |params: &Params, dim| -> Result<Box<dyn Bijection>> {
+        Ok(Box::new(leaky::Leaky::new(params, dim, 3.0)?))
+    };
+    all.push(("leaky", Rc::new(leaky)));
+    all
+}
 
 struct Case {
     name: String,
     params: Params,
     bijection: Box<dyn Bijection>,
     /// `None` for a support map, which has no parameters and whose inverse takes only its points.
-    spec: Option<BijectionSpec>,
+    build: Option<Build>,
     dim: usize,
     rng: Rng,
 }
 
-/// Every example in every dimension; perturbed away from its start if `std` is not 0.
+/// Every member in every dimension; perturbed away from its start if `std` is not 0.
 fn cases(std: f64) -> Vec<Case> {
     let mut all = Vec::new();
-    for (name, spec) in BijectionSpec::examples() {
+    for (name, build) in members() {
         for dim in DIMS {
             let name = format!("{name}, D = {dim}");
             let rng = Rng::new(5).fork(&name);
             let params = Params::seeded(rng.fork("init"), DType::F64, &Device::Cpu);
-            let (bijection, _) = spec.build(&params, dim, None).unwrap();
+            let bijection = build(&params, dim).unwrap();
             params.perturb(std, &mut rng.fork("perturb"));
             all.push(Case {
                 name,
                 params,
                 bijection,
-                spec: Some(spec.clone()),
+                build: Some(Rc::clone(&build)),
                 dim,
                 rng: rng.fork("points"),
             });
@@ -52,7 +77,7 @@ fn cases(std: f64) -> Vec<Case> {
                 name,
                 params: Params::seeded(Rng::new(0), DType::F64, &Device::Cpu),
                 bijection: spec.build(dim).unwrap(),
-                spec: None,
+                build: None,
                 dim,
             });
         }
@@ -72,7 +97,7 @@ fn points(case: &Case, n: usize, scale: f64) -> Tensor {
 /// Points that the map of this direction takes.
 fn points_for(direction: &str, case: &Case, n: usize, scale: f64) -> Tensor {
     let z = points(case, n, scale);
-    match (direction, &case.spec) {
+    match (direction, &case.build) {
         ("inverse", None) => case.bijection.forward_and_log_det(&z).unwrap().0,
         _ => z,
     }
@@ -205,7 +230,7 @@ fn starts_as_the_identity() {
     let mut faults = Vec::new();
     for case in cases(0.0) {
         // A reordering is never the identity, and nor is a map onto less than the whole space.
-        if case.name.contains("permutation") || case.spec.is_none() {
+        if case.name.contains("permutation") || case.build.is_none() {
             continue;
         }
         let z = points(&case, 50, 2.0);
@@ -296,10 +321,10 @@ fn gradients_are_those_of_finite_differences() {
 #[test]
 fn parameters_read_back_give_the_same_map() {
     for case in cases(0.4) {
-        let Some(spec) = &case.spec else { continue };
+        let Some(build) = &case.build else { continue };
         let loaded =
             Params::from_tensors(case.params.snapshot().unwrap(), DType::F64, &Device::Cpu);
-        let (again, _) = spec.build(&loaded, case.dim, None).unwrap();
+        let again = build(&loaded, case.dim).unwrap();
         let v = points(&case, 10, 1.0);
         let gap = largest_gap(
             &case.bijection.forward_and_log_det(&v).unwrap().0,

@@ -7,7 +7,7 @@ use clap::Args;
 use super::facts::Facts;
 use super::output::written;
 use super::Exit;
-use crate::experiment::store::{runs_below, write_atomic};
+use crate::experiment::store::{some_runs_below, write_atomic};
 use crate::report::tensorboard;
 use crate::{Error, Result};
 
@@ -33,17 +33,7 @@ pub(super) struct ExportArgs {
 pub(super) fn run(args: &ExportArgs) -> Result<Exit> {
     let mut all: Vec<Facts> = Vec::new();
     for folder in &args.runs {
-        let found = runs_below(folder)?;
-        if let Some(unreadable) = found.unreadable.into_iter().next() {
-            return Err(unreadable);
-        }
-        if found.runs.is_empty() {
-            return Err(Error::request(format!(
-                "{}: expected the folder of a run, or one above several; found none",
-                folder.display()
-            )));
-        }
-        for place in found.runs {
+        for place in some_runs_below(folder)? {
             if all.iter().all(|f| f.place != place) {
                 all.push(Facts::read(place)?);
             }

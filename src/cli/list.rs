@@ -1,5 +1,7 @@
 //! `mdn list`
 
+mod optional;
+
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
@@ -9,24 +11,27 @@ use serde_json::json;
 use super::output::{columns, print};
 use super::Exit;
 use crate::bijections::BijectionSpec;
-use crate::data::{Benchmark, Problem, BENCHMARKS, KINDS};
+use crate::data::{Benchmark, DataSpec, Problem, BENCHMARKS, KINDS};
 use crate::distributions::{BaseSpec, MixtureDraws};
 use crate::metrics::METRICS;
 use crate::models::ModelSpec;
-use crate::objectives;
+use crate::objectives::{self, ProblemSpec};
 use crate::report::figures::FIGURES;
 use crate::statistics;
 use crate::Result;
 
 /// List what an experiment file can name: data sets, models, metrics, ...
 ///
-/// Without KIND the kinds themselves are listed.
+/// Without KIND the kinds themselves are listed. Below each member stand its settings as they are
+/// written, with their defaults, then the keys that these do not show: `KEY = DEFAULT`, or `optional
+/// KEY` where leaving it out is no value but has a meaning of its own.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ListArgs {
     /// What to list
     #[arg(value_name = "KIND")]
     kind: Option<Kind>,
-    /// Print one JSON object per line of the list: name, what, settings
+    /// Print one JSON object per line of the list: name, what, settings, and `optional`: the keys
+    /// that these do not show, with what they say and their default or null
     #[arg(long)]
     json: bool,
 }
@@ -247,6 +252,27 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The keys of a member that `settings` do not show.
+    fn optional(self, name: &str, settings: &str) -> Vec<optional::Key> {
+        let keys = match self {
+            Self::Data => optional::keys::<DataSpec>,
+            Self::Models => optional::keys::<ModelSpec>,
+            Self::Bijections => optional::keys::<BijectionSpec>,
+            Self::Bases => optional::keys::<BaseSpec>,
+            Self::Draws => optional::keys::<MixtureDraws>,
+            Self::Objectives => optional::keys::<ProblemSpec>,
+            Self::Targets
+            | Self::Metrics
+            | Self::Figures
+            | Self::Problems
+            | Self::Statistics
+            | Self::Fairness => return Vec::new(),
+        };
+        keys(name, settings)
+    }
+}
+
 /// A benchmark with its dimension, modes, entropy and source.
 fn target(benchmark: &Benchmark) -> Result<[String; 3]> {
     let data = (benchmark.spec)().build()?;
@@ -283,9 +309,16 @@ fn kinds() -> Vec<[String; 3]> {
 
 pub(super) fn run(args: &ListArgs) -> Result<Exit> {
     let lines = args.kind.map_or_else(|| Ok(kinds()), Kind::lines)?;
+    let optional = |name: &str, settings: &str| {
+        let of = |kind: Kind| kind.optional(name, settings);
+        args.kind.map(of).unwrap_or_default()
+    };
     if args.json {
         let object = |[name, what, settings]: &[String; 3]| {
-            let object = json!({ "name": name, "what": what, "settings": settings });
+            let optional = optional(name, settings);
+            let object = json!({
+                "name": name, "what": what, "settings": settings, "optional": optional,
+            });
             format!("{object}\n")
         };
         print(&lines.iter().map(object).collect::<String>())?;
@@ -296,11 +329,14 @@ pub(super) fn run(args: &ListArgs) -> Result<Exit> {
         .map(|[a, b, _]| vec![a.clone(), b.clone()])
         .collect();
     let mut text = String::new();
-    for (row, [.., settings]) in columns(&rows).lines().zip(&lines) {
+    for (row, [name, _, settings]) in columns(&rows).lines().zip(&lines) {
         text += row;
         text += "\n";
         if !settings.is_empty() {
             text += &format!("    {settings}\n");
+        }
+        for key in optional(name, settings) {
+            text += &format!("    {key}\n");
         }
     }
     print(&text)?;
@@ -310,7 +346,7 @@ pub(super) fn run(args: &ListArgs) -> Result<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{DataSpec, FileSpec};
+    use crate::data::FileSpec;
 
     /// The members of an externally tagged enum: serde lists them when it meets none of them.
     fn members<T: DeserializeOwned>() -> Vec<String> {

@@ -55,7 +55,7 @@ pub(super) fn run(args: &SchemaArgs) -> Result<Exit> {
 }
 
 /// The schema (draft 2020-12) of the type that serde reads.
-fn schema_of<T: JsonSchema>(title: &str) -> Schema {
+pub(super) fn schema_of<T: JsonSchema>(title: &str) -> Schema {
     let settings = SchemaSettings::draft2020_12();
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     RecursiveTransform(plain).transform(&mut schema);

@@ -1,6 +1,8 @@
 //! Laws that every data set obeys, over [`DataSpec::examples`] by name.
 
 mod bad_values;
+#[path = "../../docs/members/blob.rs"]
+mod blob;
 mod energies;
 mod golden;
 mod gradients;
@@ -13,15 +15,21 @@ use statrs::distribution::{ChiSquared, ContinuousCDF};
 use super::{judge, log_densities, log_density, DataSet, DataSpec, Split, Support, Truth};
 use crate::rng::Rng;
 
-/// Runs `law` on every example and fails once, with all faults.
+/// Runs `law` on every example and on the set that docs/extending_models.md adds, and fails once, with
+/// all faults.
 fn for_every_example(law: impl Fn(&dyn DataSet) -> Result<(), String>) {
     let mut faults = Vec::new();
-    for (name, spec) in DataSpec::examples() {
-        let data = spec.build().expect("an example is fine");
-        if let Err(fault) = law(&*data) {
+    let mut judge = |name: &str, data: &dyn DataSet| {
+        if let Err(fault) = law(data) {
             faults.push(format!("{name}: {fault}"));
         }
+    };
+    for (name, spec) in DataSpec::examples() {
+        judge(name, &*spec.build().expect("an example is fine"));
     }
+    let blob = blob::BlobSpec::default();
+    assert_eq!(blob.check(), Ok(2));
+    judge("blob", &blob.build());
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 

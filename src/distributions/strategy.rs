@@ -59,7 +59,7 @@ pub struct GumbelSoftmaxSpec {
     /// Share of training over which it falls.
     pub anneal_over: f64,
     /// Share of training after which draws are stratified and exact, so that what is trained last
-    /// is the mixture that [`super::Distribution::sample`] draws from; never if absent.
+    /// is the mixture that is sampled later; never if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exact_from: Option<f64>,
 }

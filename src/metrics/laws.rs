@@ -1,6 +1,9 @@
 //! What every metric owes: its known value on a solved case, its null value on a perfect model,
 //! and a count of what is not finite.
 
+#[path = "../../docs/members/worst.rs"]
+mod worst;
+
 use super::conditioning::Conditioning;
 use super::distances::Distances;
 use super::evaluation::{Grid, Relaxed};
@@ -278,6 +281,25 @@ fn known_values_on_solved_cases() {
         let got = number(name, &off);
         assert!((got - known).abs() < 1e-9, "{name}: {got} against {known}");
     }
+}
+
+/// The metric that docs/extending_measures.md adds, as the tests here hold the others.
+#[test]
+fn the_metric_of_the_guide_owes_the_same() {
+    let worst = |on: &Evaluation| (worst::WORST_LOG_RATIO.evaluate)(on);
+    let known = |value: f64, non_finite: usize| Outcome::Value {
+        value,
+        std_err: None,
+        n: N - non_finite,
+        non_finite,
+    };
+    assert_eq!(worst(&case(0.25, 0.001, 0.0)), known(0.0, 0));
+    let mut on = case(0.25, 0.0, 0.25);
+    assert_eq!(worst(&on), known(0.25, 0));
+    on.log_q.as_mut().unwrap()[0] = f64::NAN;
+    assert_eq!(worst(&on), known(0.25, 1));
+    on.known = None;
+    assert!(matches!(worst(&on), Outcome::NotApplicable { .. }));
 }
 
 #[test]

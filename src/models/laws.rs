@@ -1,10 +1,12 @@
 //! Every model obeys the distribution laws unchanged, and reads back as it was saved.
 
+#[path = "../../docs/members/gaussian.rs"]
+mod gaussian;
+mod supported;
+
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::supported::Supported;
 use super::{Model, ModelSpec};
-use crate::bijections::SupportSpec;
 use crate::distributions::laws::{faults, Case};
 use crate::distributions::{BaseSpec, Distribution, Draws};
 use crate::nn::Params;
@@ -27,31 +29,33 @@ fn blobs(n: usize, dim: usize, rng: &mut Rng) -> Tensor {
     from_rows(&rows, dim, DType::F64, &Device::Cpu).unwrap()
 }
 
-fn build(name: &str, spec: &ModelSpec, dim: usize) -> (Params, Box<dyn Model>) {
+/// A model over so many coordinates, from points or from what was stored.
+type Build = Box<dyn Fn(&Params, usize, Option<Tensor>) -> Result<Box<dyn Model>>>;
+
+/// Every example, and the model that docs/extending_models.md adds.
+fn members() -> Vec<(&'static str, Build)> {
+    let examples = ModelSpec::examples().into_iter();
+    let mut all: Vec<(_, Build)> = examples
+        .map(|(name, spec)| {
+            let build = move |params: &Params, dim, points| spec.build(params, dim, points);
+            (name, Box::new(build) as Build)
+        })
+        .collect();
+    let gaussian = |params: &Params, dim, points| -> Result<Box<dyn Model>> {
+        Ok(Box::new(gaussian::Gaussian::build(params, dim, points)?))
+    };
+    all.push(("gaussian", Box::new(gaussian)));
+    all
+}
+
+/// One that started from two blobs, perturbed.
+fn made(name: &str, build: &Build, dim: usize) -> (Params, Box<dyn Model>) {
     let rng = Rng::new(21).fork(name);
     let params = Params::seeded(rng.fork("init"), DType::F64, &Device::Cpu);
     let points = blobs(400, dim, &mut rng.fork("points"));
-    let model = spec.build(&params, dim, Some(points)).unwrap();
+    let model = build(&params, dim, Some(points)).unwrap();
     params.perturb(0.2, &mut rng.fork("perturb"));
     (params, model)
-}
-
-/// The model of `spec` carried onto `support`, started from two small blobs there.
-fn build_on(
-    support: &SupportSpec,
-    name: &str,
-    spec: &ModelSpec,
-    dim: usize,
-) -> (Params, Supported) {
-    let rng = Rng::new(22).fork(name);
-    let params = Params::seeded(rng.fork("init"), DType::F64, &Device::Cpu);
-    let points = (blobs(400, dim, &mut rng.fork("points")) * 0.3).unwrap();
-    let map = support.build(dim).unwrap();
-    let points = map.forward_and_log_det(&points).unwrap().0;
-    let points = support.pull_back(&points).unwrap();
-    let model = spec.build(&params, dim, Some(points)).unwrap();
-    params.perturb(0.1, &mut rng.fork("perturb"));
-    (params, Supported::new(model, support).unwrap())
 }
 
 struct AsDistribution(Box<dyn Model>);
@@ -74,10 +78,10 @@ impl Distribution for AsDistribution {
 #[test]
 fn every_model_obeys_the_distribution_laws() {
     let mut all = Vec::new();
-    for (name, spec) in ModelSpec::examples() {
+    for (name, build) in members() {
         for dim in [1, 2, 3] {
             let name = format!("{name}, D = {dim}");
-            let (params, model) = build(&name, &spec, dim);
+            let (params, model) = made(&name, &build, dim);
             all.extend(faults(&Case {
                 name,
                 params,
@@ -89,152 +93,14 @@ fn every_model_obeys_the_distribution_laws() {
 }
 
 #[test]
-fn supported_models_obey_the_distribution_laws() {
-    let mut all = Vec::new();
-    for (kind, support) in SupportSpec::examples() {
-        for (inner, spec) in ModelSpec::examples() {
-            if !["flow (mixture base)", "rad (edge gates)"].contains(&inner) {
-                continue;
-            }
-            for dim in [1, 2, 3] {
-                // In 1-D the law's quadrature has 250 nodes in (0, 1), too few for RAD's kinks there:
-                // with nodes 15 times as dense it holds on every support.
-                if inner == "rad (edge gates)" && kind != "box" && dim == 1 {
-                    continue;
-                }
-                let name = format!("{inner} on {kind}, D = {dim}");
-                let (params, model) = build_on(&support, &name, &spec, dim);
-                all.extend(faults(&Case {
-                    name,
-                    params,
-                    distribution: Box::new(model),
-                }));
-            }
-        }
-    }
-    assert!(all.is_empty(), "{}", all.join("\n"));
-}
-
-/// What a model says of itself beside its density must come through the support.
-#[test]
-fn supported_models_pass_on_what_the_model_has() {
-    for (kind, support) in SupportSpec::examples() {
-        for (inner, spec) in ModelSpec::examples() {
-            let name = format!("{inner} on {kind}");
-            let (params, model) = build_on(&support, &name, &spec, 2);
-            let bare = Params::from_tensors(params.snapshot().unwrap(), DType::F64, &Device::Cpu);
-            let bare = spec.build(&bare, 2, None).unwrap();
-            let map = support.build(2).unwrap();
-            let z = blobs(100, 2, &mut Rng::new(1));
-            let (x, log_det) = map.forward_and_log_det(&z).unwrap();
-            assert_eq!(model.part(&x).unwrap(), bare.part(&z).unwrap(), "{name}");
-            assert_eq!(model.phases(), bare.phases(), "{name}");
-            let landed =
-                |m: &dyn Model, x: &Tensor| m.to_base(x).unwrap().map(|z| to_vec(&z).unwrap());
-            let (own, of_bare) = (landed(&model, &x), landed(bare.as_ref(), &z));
-            assert_eq!(own.is_some(), of_bare.is_some(), "{name}");
-            for (a, b) in own.iter().flatten().zip(of_bare.iter().flatten()) {
-                assert!((a - b).abs() < 1e-7, "{name}: {a}, {b}");
-            }
-            if let Some(back) = model.round_trip(&x).unwrap() {
-                for (a, b) in to_vec(&back).unwrap().iter().zip(to_vec(&x).unwrap()) {
-                    assert!((a - b).abs() < 1e-7, "{name}: {a}, {b}");
-                }
-            }
-            let mean = |t: Tensor| to_vec(&t.mean_all().unwrap()).unwrap()[0];
-            let seeded = || Rng::new(4);
-            for phase in 0..model.phases().len() {
-                let expected = mean(bare.training_log_prob(phase, &z, &mut seeded()).unwrap())
-                    - mean(log_det.clone());
-                for got in [
-                    mean(model.training_log_prob(phase, &x, &mut seeded()).unwrap()),
-                    mean(
-                        model
-                            .mean_training_log_prob(phase, &x, &mut seeded())
-                            .unwrap(),
-                    ),
-                ] {
-                    assert!((got - expected).abs() < 1e-9, "{name}: {got}, {expected}");
-                }
-            }
-            let (own, of_bare) = (
-                model.draws(50, 1.0, &mut seeded()).unwrap(),
-                bare.draws(50, 1.0, &mut seeded()).unwrap(),
-            );
-            assert_eq!(own.strata, of_bare.strata, "{name}");
-            let weights = |d: &Draws| to_vec(&d.log_weight).unwrap();
-            assert_eq!(weights(&own), weights(&of_bare), "{name}");
-            let relaxed = model.relaxed_samples(20, &mut seeded()).unwrap();
-            let of_bare = bare.relaxed_samples(20, &mut seeded()).unwrap();
-            assert_eq!(relaxed.is_some(), of_bare.is_some(), "{name}");
-        }
-    }
-}
-
-/// Standard normal z: x = e^z is log-normal, the simplex of two parts and the unit box carry the
-/// logit-normal. log phi(z) - log|dx/dz| with z by hand.
-#[test]
-fn supported_densities_are_known_and_nothing_is_outside() {
-    let spec: ModelSpec =
-        toml::from_str("flow = { bijection = { elementwise = {} }, standardise = false }").unwrap();
-    let logit = |x: f64| ((x / (1.0 - x)).ln(), (x * (1.0 - x)).ln());
-    let unit: SupportSpec = toml::from_str("box = { low = 0.0, high = 1.0 }").unwrap();
-    for (support, x, (z, log_slope)) in [
-        (SupportSpec::Positive, 2.5, (2.5f64.ln(), 2.5f64.ln())),
-        (SupportSpec::Simplex, 0.2, logit(0.2)),
-        (unit, 0.9, logit(0.9)),
-    ] {
-        let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
-        let model = spec.build(&params, 1, None).unwrap();
-        let model = Supported::new(model, &support).unwrap();
-        let column = |rows: &[f64]| from_rows(rows, 1, DType::F64, &Device::Cpu).unwrap();
-        let points = column(&[x, -0.5, 0.0, f64::NAN, f64::NEG_INFINITY]);
-        let got = to_vec(&model.log_prob(&points).unwrap()).unwrap();
-        let expected = -0.5 * (z * z + crate::num::LN_2PI) - log_slope;
-        assert!((got[0] - expected).abs() < 1e-13, "{got:?}");
-        let nothing = f64::NEG_INFINITY;
-        assert_eq!([got[1], got[2], got[4]], [nothing; 3], "{support:?}");
-        assert!(got[3].is_nan(), "{support:?}: {got:?}");
-
-        let clean = column(&[x, -0.5]);
-        let gradient_of_log_q = |points: &Tensor| -> Vec<f64> {
-            let inside = model.log_prob(points).unwrap().narrow(0, 0, 1).unwrap();
-            let gradients = inside.sum_all().unwrap().backward().unwrap();
-            let of = |var: &Var| to_vec(gradients.get(var.as_tensor()).unwrap()).unwrap();
-            params.trainable().iter().flat_map(|(_, v)| of(v)).collect()
-        };
-        let (with, without) = (gradient_of_log_q(&clean), gradient_of_log_q(&column(&[x])));
-        assert_eq!(with, without, "{support:?}");
-        assert!(with[0].abs() > 1e-3, "{support:?}: {with:?}");
-        let mean = model
-            .mean_training_log_prob(0, &clean, &mut Rng::new(0))
-            .unwrap();
-        assert_eq!(to_vec(&mean).unwrap(), [nothing], "{support:?}");
-    }
-}
-
-#[test]
-fn a_support_of_another_dimension_is_refused() {
-    let spec: ModelSpec = toml::from_str("flow = { standardise = false }").unwrap();
-    let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
-    let model = spec.build(&params, 2, None).unwrap();
-    let support = toml::from_str("box = { low = [0.0, 0.0, 0.0], high = 1.0 }").unwrap();
-    let why = Supported::new(model, &support).err().unwrap().to_string();
-    assert!(
-        why.contains("box.low") && why.contains("a list of 3"),
-        "{why}"
-    );
-}
-
-#[test]
 fn every_model_reads_back_bit_for_bit_and_every_parameter_learns() {
     let mut all = Vec::new();
-    for (name, spec) in ModelSpec::examples() {
+    for (name, build) in members() {
         for dim in [1, 2, 5] {
-            let (params, model) = build(name, &spec, dim);
+            let (params, model) = made(name, &build, dim);
             let x = blobs(200, dim, &mut Rng::new(1));
             let loaded = Params::from_tensors(params.snapshot().unwrap(), DType::F64, &Device::Cpu);
-            let again = spec.build(&loaded, dim, None).unwrap();
+            let again = build(&loaded, dim, None).unwrap();
             let values = |m: &dyn Model| to_vec(&m.log_prob(&x).unwrap()).unwrap();
             if values(model.as_ref()) != values(again.as_ref()) {
                 all.push(format!(
@@ -266,8 +132,8 @@ fn every_model_reads_back_bit_for_bit_and_every_parameter_learns() {
 
 #[test]
 fn training_bounds_never_exceed_the_density() {
-    for (name, spec) in ModelSpec::examples() {
-        let (_, model) = build(name, &spec, 2);
+    for (name, build) in members() {
+        let (_, model) = made(name, &build, 2);
         let x = blobs(300, 2, &mut Rng::new(1));
         let sum = |t: Tensor| to_vec(&t).unwrap().iter().sum::<f64>();
         let bound = sum(model.training_log_prob(0, &x, &mut Rng::new(2)).unwrap());
@@ -286,13 +152,13 @@ fn a_change_of_units_shifts_the_log_density_by_its_volume() {
         let scaled = x.broadcast_mul(&row(&scale)).unwrap();
         scaled.broadcast_add(&row(&shift)).unwrap()
     };
-    for (name, spec) in ModelSpec::examples() {
+    for (name, build) in members() {
         let rng = Rng::new(23).fork(name);
         let points = blobs(300, 2, &mut rng.fork("points"));
         let held_out = blobs(50, 2, &mut rng.fork("held out"));
         let log_q = |points: Tensor, held_out: &Tensor| {
             let params = Params::seeded(rng.fork("init"), DType::F64, &Device::Cpu);
-            let model = spec.build(&params, 2, Some(points)).unwrap();
+            let model = build(&params, 2, Some(points)).unwrap();
             to_vec(&model.log_prob(held_out).unwrap()).unwrap()
         };
         let plain = log_q(points.clone(), &held_out);
@@ -360,15 +226,18 @@ fn log_base(model: &dyn Model, z: &[f64]) -> f64 {
 #[test]
 fn where_points_land_agrees_with_the_density() {
     let mut all = Vec::new();
-    for (name, spec) in ModelSpec::examples() {
+    let specs = ModelSpec::examples()
+        .into_iter()
+        .map(|(_, spec)| Some(spec));
+    for ((name, build), spec) in members().into_iter().zip(specs.chain([None])) {
         for dim in [1, 2, 3] {
-            let (_, model) = build(name, &spec, dim);
+            let (_, model) = made(name, &build, dim);
             let name = format!("{name}, D = {dim}");
             let x = blobs(200, dim, &mut Rng::new(1));
             let Some((z, log_det)) = base_and_log_det(model.as_ref(), &x) else {
                 if matches!(
                     spec,
-                    ModelSpec::Flow(_) | ModelSpec::Rad(_) | ModelSpec::Clusters(_)
+                    None | Some(ModelSpec::Flow(_) | ModelSpec::Rad(_) | ModelSpec::Clusters(_))
                 ) {
                     all.push(format!("{name}: no base"));
                 }
@@ -380,11 +249,12 @@ fn where_points_land_agrees_with_the_density() {
             let part = model.part(&x).unwrap();
             let left: Vec<f64> = log_q.iter().zip(&landed).map(|(q, l)| q - l).collect();
             let wrong = match &spec {
+                None => left.iter().any(|l| !(l.abs() < 1e-9)),
                 // Its base is neither normal nor a mixture.
-                ModelSpec::Flow(s) if matches!(s.base, BaseSpec::Resampled(_)) => false,
-                ModelSpec::Flow(_) => left.iter().any(|l| !(l.abs() < 1e-9)),
-                ModelSpec::Rad(_) => left.iter().any(|l| !(*l < 1e-9 && *l > -30.0)),
-                ModelSpec::Clusters(_) => {
+                Some(ModelSpec::Flow(s)) if matches!(s.base, BaseSpec::Resampled(_)) => false,
+                Some(ModelSpec::Flow(_)) => left.iter().any(|l| !(l.abs() < 1e-9)),
+                Some(ModelSpec::Rad(_)) => left.iter().any(|l| !(*l < 1e-9 && *l > -30.0)),
+                Some(ModelSpec::Clusters(_)) => {
                     let r = model.responsibilities(&x).unwrap().unwrap();
                     let part = part.unwrap();
                     let r = to_vec(&r.max(1).unwrap()).unwrap();

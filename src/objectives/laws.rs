@@ -1,10 +1,16 @@
 //! What every objective owes: it falls when minimised, gives every parameter a finite gradient,
 //! and has its known value at the truth.
 
+#[path = "../../docs/members/log_variance.rs"]
+mod log_variance;
+
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::maximum_likelihood::MaximumLikelihood;
 use super::{At, Objective, ProblemSpec};
+use crate::data::{DataSet, DataSpec};
 use crate::models::ModelSpec;
 use crate::nn::optimizer::Adam;
 use crate::nn::Params;
@@ -18,7 +24,7 @@ fn points(n: usize) -> Tensor {
     (normal * 2.0).unwrap()
 }
 
-/// Every objective, in a setting of two coordinates.
+/// Every objective, and the one that docs/extending_measures.md adds, in a setting of two coordinates.
 fn objectives() -> Vec<(&'static str, Box<dyn Objective>)> {
     let problem = |text: &str| {
         let spec: ProblemSpec = toml::from_str(text).unwrap();
@@ -39,7 +45,45 @@ fn objectives() -> Vec<(&'static str, Box<dyn Objective>)> {
     ));
     let kinds: Vec<_> = super::KINDS.iter().map(|k| k.0).collect();
     assert_eq!(all.iter().map(|o| o.0).collect::<Vec<_>>(), kinds);
+    all.push(("log_variance", Box::new(log_variance())));
     all
+}
+
+fn log_variance() -> log_variance::LogVariance {
+    let target: DataSpec = toml::from_str("ring = { modes = 3, std = 0.8 }").unwrap();
+    let target: Arc<dyn DataSet> = Arc::from(target.build().unwrap());
+    log_variance::LogVariance::new(target).unwrap()
+}
+
+/// The variance over samples of N(0, I) of the log of its ratio to N(m, s^2 I): a quadratic form.
+#[test]
+fn log_variance_of_normals_is_the_formula() {
+    let target: DataSpec =
+        toml::from_str("mixture = { weights = [1.0], means = [[0.5, -1.0]], std_devs = [2.0] }")
+            .unwrap();
+    let target: Arc<dyn DataSet> = Arc::from(target.build().unwrap());
+    let objective = log_variance::LogVariance::new(target).unwrap();
+    let model: ModelSpec = toml::from_str("flow.bijection.elementwise = {}").unwrap();
+    let params = Params::seeded(Rng::new(2), DType::F64, &Device::Cpu);
+    let model = model.build(&params, 2, None).unwrap();
+    let at = At {
+        phase: 0,
+        progress: 1.0,
+        size: 100_000,
+        points: None,
+    };
+    let loss = objective.loss(model.as_ref(), &at, &mut Rng::new(1));
+    let loss = loss.unwrap().to_scalar::<f64>().unwrap();
+    // log q - log p = a |x|^2 - m.x / s^2 + const with a = (1 / s^2 - 1) / 2: variance 2 D a^2 + |m|^2 / s^4.
+    let a: f64 = (0.25 - 1.0) / 2.0;
+    let expected = 4.0 * a * a + 1.25 / 16.0;
+    assert!((loss - expected).abs() < 0.02, "{loss} against {expected}");
+    let kl = objective.validate(model.as_ref(), None, 100_000, &mut Rng::new(7));
+    let kl = kl.unwrap();
+    let expected = 2.0 * (2f64.ln() - 0.5 + 0.125) + 1.25 / 8.0;
+    assert!((kl.loss - expected).abs() < 1e-2, "{kl:?}");
+    let finite = objective.non_finite(model.as_ref(), &at, &mut Rng::new(1));
+    assert_eq!(finite.unwrap(), 0);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use assert_cmd::Command;
 use tempfile::TempDir;
 
 pub mod damage;
+pub mod markdown;
 
 /// Two small models on a ring, two seeds.
 pub const RING: &str = r#"seeds = [0, 1]
@@ -38,6 +39,13 @@ hidden = [8]
 /// Two of its runs.
 pub const PLAIN: &str = "results/ring/ring/plain/seed-0";
 pub const RAD: &str = "results/ring/ring/rad/seed-0";
+
+/// A place with that of RAD done.
+pub fn one_trained() -> Place {
+    let place = Place::new();
+    place.mdn(&["train", "ring.toml", "--index", "2"]).fine();
+    place
+}
 
 /// A place with all four of them done.
 pub fn all_trained() -> Place {

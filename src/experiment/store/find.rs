@@ -47,6 +47,24 @@ pub fn runs_below(folder: &Path) -> Result<Found> {
     Ok(found)
 }
 
+/// All runs at and below `folder`, of which there must be one.
+///
+/// # Errors
+/// If there is none, or a folder could not be looked into.
+pub fn some_runs_below(folder: &Path) -> Result<Vec<RunDir>> {
+    let found = runs_below(folder)?;
+    if let Some(unreadable) = found.unreadable.into_iter().next() {
+        return Err(unreadable);
+    }
+    if found.runs.is_empty() {
+        return Err(Error::request(format!(
+            "{}: expected the folder of a run, or one above several; found none",
+            folder.display()
+        )));
+    }
+    Ok(found.runs)
+}
+
 fn look(folder: &Path, found: &mut Found) {
     let run = RunDir(folder.to_path_buf());
     if run.is_run() {

@@ -50,7 +50,7 @@ mod within;
 
 pub use atomic::{remove_if_there, remove_unfinished, write_atomic};
 pub use environment::Environment;
-pub use find::{runs_below, Found};
+pub use find::{runs_below, some_runs_below, Found};
 pub use lock::{Lock, Locking};
 pub use number::{exact, exact_or_empty};
 pub use removal::Removal;

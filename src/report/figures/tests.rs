@@ -1,5 +1,8 @@
 //! Every figure from a results folder made without a model.
 
+#[path = "../../../docs/members/gradient_norm.rs"]
+mod gradient_norm;
+
 use std::fs;
 
 use super::*;
@@ -41,6 +44,25 @@ fn every_figure_is_drawn_and_every_sign_in_it_is_in_the_font() {
         }
     }
     assert_eq!(faults, [] as [String; 0]);
+}
+
+/// The figure that docs/extending_measures.md adds.
+#[test]
+fn the_figure_of_the_guide_is_drawn_alike_with_signs_that_the_font_has() {
+    let fixture = Fixture::new();
+    let dir = fixture.experiment();
+    let what = fixture.comparison(&dir);
+    let place = fixture.place("ring", "rad", 0);
+    let page = RunPage::read(&place, what.command).unwrap();
+    let drawn = || gradient_norm::draw(&page).unwrap().unwrap();
+    assert!(drawn().lacking().is_empty(), "{:?}", drawn().lacking());
+    let origin = Origin {
+        description: "gradient norm".to_owned(),
+        command: what.command.to_owned(),
+        config_hash: None,
+    };
+    let bytes = || svg::svg_bytes(&drawn(), &origin).unwrap();
+    assert_eq!(bytes(), bytes());
 }
 
 #[test]
