@@ -108,6 +108,24 @@ pub fn mean_and_std_err(values: impl Iterator<Item = f64> + Clone) -> (f64, f64)
     (mean, (variance / n).sqrt())
 }
 
+/// Mean and standard deviation (the root of the mean square) of every coordinate of points given as
+/// rows. A coordinate that is the same in all of them has that mean and the deviation 0 exactly:
+/// rounding would leave it one of its own, a spike for whoever divides by it.
+pub fn moments(rows: &[f64], dim: usize) -> Vec<(f64, f64)> {
+    let n = (rows.len() / dim.max(1)) as f64;
+    let of = |d: usize| {
+        let column = || rows.iter().skip(d).step_by(dim);
+        let first = column().next().copied().unwrap_or(0.0);
+        if column().all(|v| *v == first) {
+            return (first, 0.0);
+        }
+        let mean = column().sum::<f64>() / n;
+        let square = column().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+        (mean, square.sqrt())
+    };
+    (0..dim).map(of).collect()
+}
+
 /// log sum_i exp(v_i) of plain numbers; -inf for none or nothing but -inf.
 pub fn log_sum_exp_slice(values: &[f64]) -> f64 {
     let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -152,6 +170,17 @@ mod tests {
         let got = to_vec(&bounded(&f64s(&[1e-9, 1e9]), 2.0).unwrap()).unwrap();
         assert!((got[0] - 1e-9).abs() < 1e-18);
         assert_eq!(got[1], 2.0);
+    }
+
+    #[test]
+    fn moments_of_a_constant_are_exact() {
+        // Three times 0.1 are not 0.3 in floating point.
+        let rows = [0.1, 1.0, 0.1, 2.0, 0.1, 6.0];
+        assert_eq!(
+            moments(&rows, 2),
+            [(0.1, 0.0), (3.0, (14.0f64 / 3.0).sqrt())]
+        );
+        assert_eq!(moments(&[], 1), [(0.0, 0.0)]);
     }
 
     #[test]

@@ -29,26 +29,28 @@ impl Elementwise {
         })
     }
 
-    /// Starts so that `points` (n, dim) have mean 0 and variance 1 on the base side. A constant
-    /// coordinate is only shifted.
-    pub fn from_points(params: &Params, points: &Tensor, trainable: bool) -> Result<Self> {
-        let (n, dim) = points.dims2()?;
-        let values = num::to_vec(points)?;
-        let column = |d: usize| values.iter().skip(d).step_by(dim);
-        let means: Vec<f64> = (0..dim)
-            .map(|d| column(d).sum::<f64>() / n as f64)
-            .collect();
-        let log_stds = (0..dim)
-            .map(|d| {
-                let squares: f64 = column(d).map(|v| (v - means[d]).powi(2)).sum();
-                let std = (squares / n as f64).sqrt();
-                if std > 0.0 && std.is_finite() {
-                    std.ln()
-                } else {
-                    0.0
-                }
-            })
-            .collect();
+    /// Starts so that `points` (n, dim) have mean 0 and variance 1 on the base side. A coordinate
+    /// that is the same in all of them says nothing of a scale: it gets the one that it has in
+    /// `whole`, points (m, dim) which these are some of, and is only shifted if it has none there.
+    pub fn from_points(
+        params: &Params,
+        points: &Tensor,
+        whole: Option<&Tensor>,
+        trainable: bool,
+    ) -> Result<Self> {
+        let (_, dim) = points.dims2()?;
+        let moments = num::moments(&num::to_vec(points)?, dim);
+        let usable = |std: &f64| *std > 0.0 && std.is_finite();
+        let mut stds: Vec<f64> = moments.iter().map(|(_, std)| *std).collect();
+        if let (Some(whole), false) = (whole, stds.iter().all(usable)) {
+            let around = num::moments(&num::to_vec(whole)?, dim);
+            for (std, (_, around)) in stds.iter_mut().zip(around) {
+                *std = if usable(std) { *std } else { around };
+            }
+        }
+        let log_scale = |std: &f64| if usable(std) { std.ln() } else { 0.0 };
+        let log_stds = stds.iter().map(log_scale).collect();
+        let means = moments.into_iter().map(|(mean, _)| mean).collect();
         Self::start_at(params, dim, trainable, log_stds, means)
     }
 
@@ -147,11 +149,16 @@ impl Transformer for Affine {
     }
 }
 
-/// A fixed layer that gives `points` mean 0 and variance 1 on the base side; with no points, the
-/// layer that a file holds.
-pub fn standardise(params: &Params, dim: usize, points: Option<&Tensor>) -> Result<Elementwise> {
+/// A fixed layer that gives `points`, some of `whole` or all, mean 0 and variance 1 on the base
+/// side; with no points, the layer that a file holds.
+pub fn standardise(
+    params: &Params,
+    dim: usize,
+    points: Option<&Tensor>,
+    whole: Option<&Tensor>,
+) -> Result<Elementwise> {
     match points {
-        Some(points) => Elementwise::from_points(params, points, false),
+        Some(points) => Elementwise::from_points(params, points, whole, false),
         None => Elementwise::start_at(params, dim, false, vec![0.0; dim], vec![0.0; dim]),
     }
 }

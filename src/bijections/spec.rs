@@ -211,9 +211,9 @@ impl BijectionSpec {
             }
             Self::Chain(members) => return chain::build(members, params, dim, points),
             Self::Elementwise(s) => match (s.init, &points) {
-                (ElementwiseInit::Data, Some(points)) => {
-                    Box::new(affine::Elementwise::from_points(params, points, true)?)
-                }
+                (ElementwiseInit::Data, Some(points)) => Box::new(
+                    affine::Elementwise::from_points(params, points, None, true)?,
+                ),
                 (ElementwiseInit::Data, None) if !params.is_loading() => {
                     return Err(Error::request(
                         "elementwise: expected training points for `init = \"data\"`; got none",

@@ -284,7 +284,9 @@ pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
         .map(|e| {
             let (label, status) = (jobs[e.job].spec.label(), &e.status);
             let hint = match status.state {
-                State::Diverged => "; try a lower train.learning_rate",
+                State::Diverged if !status.reason.contains("(try ") => {
+                    "; try a lower train.learning_rate"
+                }
                 _ => "",
             };
             format!("{label} {}: {}{hint}", status.state.word(), status.reason)

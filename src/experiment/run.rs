@@ -20,9 +20,11 @@ use crate::rng::Rng;
 use crate::train::{Points, Progress, Training};
 use crate::{Error, Result};
 use rounding::check_single;
+use spread::check_varies;
 
 mod record;
 mod rounding;
+mod spread;
 
 const CONFIG: &str = "config.toml";
 
@@ -208,6 +210,9 @@ impl Run {
         };
         let fixed = spec.train.points > 0;
         let start = points("train", Split::Train, spec.train.start_points())?;
+        if let Some(start) = &start {
+            check_varies(start)?;
+        }
         let validation = points(
             "validation",
             Split::Validation,
@@ -306,5 +311,9 @@ impl Run {
     }
 }
 
+#[cfg(test)]
+mod guard_tests;
+#[cfg(test)]
+mod registry_tests;
 #[cfg(test)]
 mod tests;

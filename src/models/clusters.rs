@@ -36,7 +36,7 @@ pub fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<u
         None => {
             // The model makes these parameters for itself.
             let own = Params::seeded(Rng::new(0), params.dtype(), &params.device());
-            let scale = standardise(&own, dim, Some(points))?;
+            let scale = standardise(&own, dim, Some(points), None)?;
             Ok(clustering(spec, params, &scale, points)?.len())
         }
     }
@@ -66,7 +66,7 @@ impl Clusters {
         dim: usize,
         points: Option<Tensor>,
     ) -> Result<Self> {
-        let scale = standardise(&params.at("standardise"), dim, points.as_ref())?;
+        let scale = standardise(&params.at("standardise"), dim, points.as_ref(), None)?;
         let mut of_cluster: Vec<Option<Tensor>> = Vec::new();
         let mut sizes = Vec::new();
         let start = match &points {
@@ -110,7 +110,7 @@ impl Clusters {
         let flows = of_cluster
             .into_iter()
             .enumerate()
-            .map(|(k, own)| Flow::build(&flow, &params.at(k), dim, own))
+            .map(|(k, own)| Flow::build_within(&flow, &params.at(k), dim, own, points.as_ref()))
             .collect::<Result<_>>()?;
         Ok(Self {
             scale,

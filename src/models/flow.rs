@@ -28,11 +28,22 @@ impl Flow {
         spec: &FlowSpec,
         params: &Params,
         dim: usize,
+        points: Option<Tensor>,
+    ) -> Result<Self> {
+        Self::build_within(spec, params, dim, points, None)
+    }
+
+    /// The same of points that are some of `whole`, whose spread stands in where they have none.
+    pub(super) fn build_within(
+        spec: &FlowSpec,
+        params: &Params,
+        dim: usize,
         mut points: Option<Tensor>,
+        whole: Option<&Tensor>,
     ) -> Result<Self> {
         let mut outer: Option<Box<dyn Bijection>> = None;
         if spec.standardise {
-            let layer = standardise(&params.at("standardise"), dim, points.as_ref())?;
+            let layer = standardise(&params.at("standardise"), dim, points.as_ref(), whole)?;
             points = crate::bijections::pull_back(&layer, points)?;
             outer = Some(Box::new(layer));
         }

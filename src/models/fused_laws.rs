@@ -3,9 +3,9 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 
+use super::registered::double;
 use super::{Model, ModelSpec};
 use crate::kernels::{Choice, Isa};
-use crate::nn::params::Snapshot;
 use crate::nn::Params;
 use crate::num::to_vec;
 use crate::rng::Rng;
@@ -33,14 +33,6 @@ fn points(n: usize, dim: usize, seed: u64) -> Tensor {
         .unwrap()
         * 1.5)
         .unwrap()
-}
-
-fn double(snapshot: &Snapshot) -> Snapshot {
-    let cast = |t: &Tensor| match t.dtype() {
-        DType::F32 => t.to_dtype(DType::F64).unwrap(),
-        _ => t.clone(),
-    };
-    snapshot.iter().map(|(n, t)| (n.clone(), cast(t))).collect()
 }
 
 impl Twins {

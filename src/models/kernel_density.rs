@@ -123,18 +123,10 @@ impl KernelDensity {
 
 /// Standard deviation of every coordinate, 1 for a constant one.
 fn deviations(rows: &[f64], dim: usize) -> Vec<f64> {
-    let n = (rows.len() / dim) as f64;
-    let of = |d: usize| {
-        let column = || rows.iter().skip(d).step_by(dim);
-        let mean = column().sum::<f64>() / n;
-        let std = (column().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
-        if std > 0.0 {
-            std
-        } else {
-            1.0
-        }
-    };
-    (0..dim).map(of).collect()
+    let moments = num::moments(rows, dim).into_iter();
+    moments
+        .map(|(_, std)| if std > 0.0 { std } else { 1.0 })
+        .collect()
 }
 
 fn bandwidth(rule: Bandwidth, tree: &Tree, dim: usize) -> f64 {

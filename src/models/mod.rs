@@ -25,9 +25,13 @@ mod fused_laws;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod precision_laws;
+#[cfg(test)]
 mod rad_boundary;
 #[cfg(test)]
 mod rad_proofs;
+#[cfg(test)]
+pub(crate) mod registered;
 
 pub use gaussian_mixture::{Covariance, GaussianMixtureSpec};
 pub use kernel_density::{Bandwidth, KernelDensitySpec};

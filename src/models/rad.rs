@@ -53,7 +53,7 @@ impl Rad {
     ) -> Result<Self> {
         let mut layers = Vec::new();
         if spec.standardise {
-            let layer = standardise(&params.at("standardise"), dim, points.as_ref())?;
+            let layer = standardise(&params.at("standardise"), dim, points.as_ref(), None)?;
             points = pull_back(&layer, points)?;
             layers.push(Layer::Bijection(Box::new(layer)));
         }

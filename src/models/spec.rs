@@ -169,6 +169,15 @@ impl ModelSpec {
         })
     }
 
+    /// Whether the model is the same in every unit of the data: points are shifted and scaled first.
+    pub fn standardises(&self) -> bool {
+        match self {
+            Self::Flow(s) => s.standardise,
+            Self::Rad(s) => s.standardise,
+            Self::Clusters(_) | Self::GaussianMixture(_) | Self::KernelDensity(_) => true,
+        }
+    }
+
     /// Some of each kind, with the name under which tests show it.
     pub fn examples() -> Vec<(&'static str, Self)> {
         let affine = BijectionSpec::AffineCoupling(AffineCouplingSpec {

@@ -54,10 +54,14 @@ fn unfinished(runs: &[&Run], data: &str, model: &str) -> Vec<String> {
     let mut out = Vec::new();
     let diverged = of(State::Diverged);
     if !diverged.is_empty() {
+        let reason = reason(&diverged);
+        let advice = match reason.contains("(try ") {
+            true => "",
+            false => " Try a lower train.learning_rate.",
+        };
         out.push(format!(
-            "{} {on} diverged{}; counted, not averaged. Try a lower train.learning_rate.",
+            "{} {on} diverged{reason}; counted, not averaged.{advice}",
             diverged.len(),
-            reason(&diverged),
         ));
     }
     let failed = of(State::Failed);

@@ -4,12 +4,15 @@ use candle_core::{Device, Tensor};
 use serde::Serialize;
 
 use super::column::Column;
-use super::table::{file_name, Table};
+use super::table::{file_name, Table, SHOWN};
 use super::FileSpec;
 use crate::data::{DataSet, LabelledPoints, Split, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
 use crate::Result;
+
+/// A point is an outlier where it lies so many times farther out than the middle half is wide.
+const FAR: f64 = 1e3;
 
 /// A split with fewer points has no spread.
 const FEWEST: usize = 2;
@@ -29,6 +32,8 @@ pub struct FileRecord {
     pub first_bad_rows: Vec<String>,
     /// Points that are equal to an earlier one.
     pub duplicates: usize,
+    /// Columns with a point that lies a thousand times farther out than half of the points do.
+    pub outliers: Vec<String>,
     /// Points to train on.
     pub train: usize,
     /// Points to choose weights by.
@@ -67,6 +72,17 @@ impl FileRecord {
                  on such points, and may stand in training and test alike",
                 self.duplicates, self.rows, self.file
             ));
+        }
+        for column in self.outliers.iter().take(SHOWN) {
+            all.push(format!(
+                "{}: {column}; models standardise by the standard deviation, in which the others may \
+                 be as good as one point (if it is an error, leave its row out)",
+                self.file
+            ));
+        }
+        if self.outliers.len() > SHOWN {
+            let more = self.outliers.len() - SHOWN;
+            all.push(format!("{}: {more} more columns with outliers", self.file));
         }
         all
     }
@@ -184,6 +200,7 @@ fn record(spec: &FileSpec, table: &Table, sizes: [usize; 3]) -> FileRecord {
         bad_rows: table.bad.count,
         first_bad_rows: table.bad.first.clone(),
         duplicates: table.duplicates(),
+        outliers: outliers(table),
         train: sizes[0],
         validation: sizes[1],
         test: sizes[2],
@@ -191,6 +208,29 @@ fn record(spec: &FileSpec, table: &Table, sizes: [usize; 3]) -> FileRecord {
         classes: table.classes.clone(),
         class_sizes,
     }
+}
+
+/// A line for every column that has a point a thousand times farther out than half of the points do.
+fn outliers(table: &Table) -> Vec<String> {
+    let dim = table.dim();
+    let of = |(d, column): (usize, &Column)| {
+        let mut values: Vec<f64> = table.values.iter().skip(d).step_by(dim).copied().collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let last = values.len() - 1;
+        let (low, high) = (values[last / 4], values[last - last / 4]);
+        let far = match (low - values[0], values[last] - high) {
+            (below, above) if below > above => (below, values[0]),
+            (_, above) => (above, values[last]),
+        };
+        let outside = low < high && far.0 > FAR * (high - low);
+        outside.then(|| {
+            format!(
+                "half of the points have {column} between {low:e} and {high:e}, and one has {:e}",
+                far.1
+            )
+        })
+    };
+    table.columns.iter().enumerate().filter_map(of).collect()
 }
 
 /// The box around all points with a margin. Axes may have different units, so it is no square.

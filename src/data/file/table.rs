@@ -11,8 +11,8 @@ use super::npy;
 use super::{FileSpec, OnBadRows};
 use crate::error::{did_you_mean, BadValue};
 
-/// Bad rows that a message shows.
-const SHOWN: usize = 3;
+/// Faults of a kind that a message shows.
+pub(super) const SHOWN: usize = 3;
 
 /// More classes than this are measurements.
 const MOST_CLASSES: usize = 1000;

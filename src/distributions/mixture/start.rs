@@ -1,6 +1,7 @@
 //! Where a mixture starts from the data.
 
 use crate::kmeans::kmeans;
+use crate::num;
 use crate::rng::Rng;
 
 /// Starting values, flat, (K,) and (K, D).
@@ -24,7 +25,16 @@ impl Start {
         }
         let mut noise = rng.fork("twins");
         let sizes = clusters.sizes();
-        let overall = (clusters.inertia / (n * dim as f64)).sqrt().max(1e-3);
+        let overall = (clusters.inertia / (n * dim as f64)).sqrt();
+        // Of as many clusters as distinct points none has a spread: then that of all, in any unit.
+        let moments = num::moments(points, dim).into_iter();
+        let spreads: Vec<f64> = moments
+            .map(|(_, std)| match std {
+                std if overall > 1e-3 * std => overall,
+                std if std > 0.0 && std.is_finite() => std,
+                _ => 1.0,
+            })
+            .collect();
         let mut start = Self {
             logits: Vec::with_capacity(k),
             means: Some(Vec::with_capacity(k * dim)),
@@ -35,11 +45,11 @@ impl Start {
             let of = if found > 0 { c % found } else { 0 };
             let size = sizes.get(of).copied().unwrap_or(0) as f64;
             start.logits.push(((size + 1.0) / (n + k as f64)).ln());
-            for d in 0..dim {
+            for (d, spread) in spreads.iter().enumerate() {
                 let i = of * dim + d;
                 let centre = clusters.centres.get(i).copied().unwrap_or(0.0);
                 // A cluster of one or two points must not start as a spike.
-                let std = (squares[i] / size.max(1.0)).sqrt().max(0.1 * overall);
+                let std = (squares[i] / size.max(1.0)).sqrt().max(0.1 * spread);
                 // Twins in the same place would have the same gradient and never part.
                 let apart = if c < found {
                     0.0

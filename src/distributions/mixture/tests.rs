@@ -120,6 +120,21 @@ fn data_initialisation_finds_the_modes() {
     assert!(Mixture::new(&none, 1, &spec(3), None).is_err());
 }
 
+/// As many components as points have no spread of their own: a tenth of that of all points, in
+/// whatever unit. Two points are as far from their mean as their standard deviation.
+#[test]
+fn a_component_on_every_point_is_no_spike() {
+    for unit in [1.0, 1e-12, 1e12] {
+        let points = Tensor::new(&[[-unit], [3.0 * unit]], &Device::Cpu).unwrap();
+        let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
+        let mixture = Mixture::new(&params, 1, &spec(2), Some(&points)).unwrap();
+        let stds = num::to_vec(&mixture.log_stds.exp().unwrap()).unwrap();
+        for std in stds {
+            assert!((std / (0.2 * unit) - 1.0).abs() < 1e-9, "{unit}: {std}");
+        }
+    }
+}
+
 #[test]
 fn frozen_parts_are_not_trained() {
     let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);

@@ -1,6 +1,6 @@
 //! What a run leaves behind: curves, weights, metrics and the picture that figures are drawn from.
 
-use super::{ended_by_the_clock, Run};
+use super::{ended_by_the_clock, spread, Run};
 use crate::data::log_densities;
 use crate::experiment::landing::landing;
 use crate::experiment::store::{MetricRow, Picture, RunDir, State, Status};
@@ -26,6 +26,23 @@ impl Run {
         search_seconds: Option<f64>,
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Status> {
+        self.save(place, trained)?;
+        if let Some(reason) = &trained.diverged {
+            let hint = match &self.law {
+                Some(law) if self.spec.task.has_data() => {
+                    let points = law.sample(1000, &mut self.rng.fork("hint"))?;
+                    spread::hint(&self.spec.model, &points)?.unwrap_or_default()
+                }
+                _ => String::new(),
+            };
+            return Ok(Status::because(State::Diverged, &(reason.clone() + &hint)));
+        }
+        self.measure(place, trained, search_seconds, go_on)?;
+        Ok(Status::of(State::Done))
+    }
+
+    /// What training left: curves and weights.
+    pub(super) fn save(&self, place: &RunDir, trained: &Curves) -> Result<()> {
         if let Some(found) = self.law.as_ref().and_then(|law| law.record()) {
             let text = toml::to_string(found);
             let text = text.map_err(|e| Error::failed(format!("data.toml: {e}")))?;
@@ -37,11 +54,7 @@ impl Run {
         }
         let file = weights::to_bytes(&self.params.snapshot()?, trained.best_step)?;
         place.write("model.safetensors", &file)?;
-        if let Some(reason) = &trained.diverged {
-            return Ok(Status::because(State::Diverged, reason));
-        }
-        self.measure(place, trained, search_seconds, go_on)?;
-        Ok(Status::of(State::Done))
+        Ok(())
     }
 
     /// Validation loss plus the mean of log p on the same points: KL(p || q) without the noise of the

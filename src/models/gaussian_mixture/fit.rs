@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::density::{cholesky, largest, Gaussians, BLOCK, NOTHING};
 use super::{Covariance, GaussianMixtureSpec};
 use crate::kmeans::kmeans;
+use crate::num;
 use crate::rng::Rng;
 
 /// Points whose sums are added up by one thread: the same for any number of threads.
@@ -227,11 +228,13 @@ impl Points<'_> {
         free as f64 * (self.len() as f64).ln() - 2.0 * fit.log_likelihood
     }
 
-    /// The fit with the K of least BIC.
+    /// The fit with the K of least BIC, which is derived for many more points than numbers: beyond
+    /// as many numbers as points it has components of one point each, as narrow as the floor.
     fn scan(&self, max: usize, rng: &Rng) -> Option<Fit> {
         let mut best: Option<(f64, Fit)> = None;
         let mut worse = 0;
-        for k in 1..=max {
+        let few = |k: &usize| *k == 1 || free_numbers(*k, self.dim, self.covariance) <= self.len();
+        for k in (1..=max).take_while(few) {
             let Some(fit) = self.best_of(SCAN_STARTS, k, rng) else {
                 break;
             };
@@ -276,7 +279,14 @@ pub(super) fn fit(
     spec: &GaussianMixtureSpec,
     rng: &Rng,
 ) -> Option<Gaussians> {
-    let (centre, scale) = moments(rows, dim)?;
+    if rows.is_empty() {
+        return None;
+    }
+    let moments = num::moments(rows, dim).into_iter();
+    // A constant coordinate keeps its unit.
+    let (centre, scale): (Vec<_>, Vec<_>) = moments
+        .map(|(mean, std)| (mean, if std > 0.0 { std } else { 1.0 }))
+        .unzip();
     let standard: Vec<f64> = rows
         .iter()
         .enumerate()
@@ -308,20 +318,4 @@ pub(super) fn fit(
     // Row d of a factor is in the unit of coordinate d.
     let factors = factors.map(|(i, v)| back(i / dim, v, false)).collect();
     Some(Gaussians::new(dim, found.log_weights, means, factors))
-}
-
-/// Mean and standard deviation of every coordinate; a constant one has the deviation 1.
-fn moments(rows: &[f64], dim: usize) -> Option<(Vec<f64>, Vec<f64>)> {
-    let n = rows.len() / dim.max(1);
-    if n == 0 {
-        return None;
-    }
-    let column = |d: usize| rows.iter().skip(d).step_by(dim);
-    let of = |d: usize| {
-        let mean = column(d).sum::<f64>() / n as f64;
-        let variance = column(d).map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64;
-        let std = variance.sqrt();
-        (mean, if std > 0.0 { std } else { 1.0 })
-    };
-    Some((0..dim).map(of).unzip())
 }

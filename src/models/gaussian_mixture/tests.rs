@@ -114,6 +114,23 @@ fn ties_and_constant_coordinates_leave_finite_densities() {
     }
 }
 
+/// In the plane K Gaussians have 6 K - 1 numbers, 5 K - 1 with diagonal covariances.
+#[test]
+fn bic_chooses_no_more_numbers_than_there_are_points() {
+    for (covariance, most) in [(Covariance::Full, 2), (Covariance::Diagonal, 3)] {
+        let rows = ring(7, 14, &mut Rng::new(8));
+        let spec = GaussianMixtureSpec {
+            covariance,
+            ..GaussianMixtureSpec::default()
+        };
+        let model = build(&spec, &rows, 2);
+        let k = model.mixture.len();
+        assert!((1..=most).contains(&k), "{covariance:?}: {k}");
+        let one = build(&spec, &rows[..2], 2);
+        assert_eq!(one.mixture.len(), 1);
+    }
+}
+
 #[test]
 fn points_far_away_and_broken_ones_have_the_densities_they_should() {
     let rows = ring(3, 300, &mut Rng::new(4));

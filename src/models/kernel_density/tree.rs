@@ -113,13 +113,15 @@ impl Tree {
         if !near.is_finite() {
             return -0.5 * near / (h * h);
         }
+        // Far away the width is nothing beside the distance, and the nearest is all that is not
+        // farther than `beyond`.
         let (scale, beyond) = (-0.5 / (h * h), near + 2.0 * NOTHING * h * h);
         let mut sum = 0.0;
         self.sum(
             0,
             &query,
             &mut |d2| {
-                if d2 < beyond {
+                if d2 <= beyond {
                     sum += ((d2 - near) * scale).exp();
                 }
             },
@@ -163,9 +165,9 @@ impl Tree {
         }
     }
 
-    /// `add` of the squared distances to all points that may be nearer than `beyond`.
+    /// `add` of the squared distances to all points that may be no farther than `beyond`.
     fn sum(&self, node: usize, query: &Query<'_>, add: &mut impl FnMut(f64), beyond: f64) {
-        if self.to_box(node, query.x) >= beyond {
+        if self.to_box(node, query.x) > beyond {
             return;
         }
         match self.nodes[node] {

@@ -1,0 +1,250 @@
+//! Data of extreme scales and shapes: every model trains on them as it does on data of scale 1, or
+//! ends with a reason.
+
+use std::fmt::Write;
+
+use candle_core::Device;
+
+use super::*;
+use crate::bijections::BijectionSpec;
+use crate::data::{DataSpec, FileSpec};
+use crate::experiment::{EvaluationSpec, Task};
+use crate::models::{log_q, FlowSpec, ModelSpec};
+use crate::num;
+use crate::train::{train, KeepNothing, Precision, TrainSpec};
+
+/// Nats that the same data in other units may be off: rounding, grown by a few steps.
+const OFF: f64 = 0.02;
+
+/// Points of two blobs.
+fn blobs(n: usize) -> Vec<[f64; 2]> {
+    let rng = &mut Rng::new(3);
+    let centre = |i: usize| if i.is_multiple_of(2) { 1.5 } else { -1.0 };
+    let mut near = |i: usize| centre(i) + 0.5 * rng.normal();
+    (0..n).map(|i| [near(i), near(i)]).collect()
+}
+
+/// Kinds of data at scale 1.
+fn kinds() -> Vec<(&'static str, Vec<[f64; 2]>)> {
+    let all = blobs(120);
+    let with = |f: &dyn Fn(usize, [f64; 2]) -> [f64; 2]| {
+        all.iter().enumerate().map(|(i, p)| f(i, *p)).collect()
+    };
+    vec![
+        ("blobs", all.clone()),
+        // 0.1 is a number whose sums are rounded.
+        (
+            "a pile",
+            with(&|i, p| if i.is_multiple_of(2) { [0.1, 0.7] } else { p }),
+        ),
+        ("three places", with(&|i, _| all[i % 3])),
+        ("a lattice", with(&|i, _| [(i % 3) as f64, (i % 4) as f64])),
+        ("a line", with(&|_, p| [p[0], 2.0 * p[0]])),
+        ("twenty points", blobs(20)),
+    ]
+}
+
+/// Other units: a factor and an offset for each coordinate.
+const UNITS: [(&str, [f64; 2], f64); 3] = [
+    ("small", [1e-12, 1e-12], 0.0),
+    ("large", [1e12, 1e12], 0.0),
+    ("small and large", [1e-12, 1e12], 0.0),
+];
+
+/// 24 bits do not hold it, 53 do.
+const FAR: (&str, [f64; 2], f64) = ("far", [1.0, 1.0], 1e8);
+
+fn models() -> Vec<(String, ModelSpec)> {
+    let examples = ModelSpec::examples().into_iter();
+    let mut all: Vec<_> = examples.map(|(n, s)| (n.to_owned(), s)).collect();
+    for (name, bijection) in BijectionSpec::examples() {
+        let flow = FlowSpec {
+            bijection,
+            base: Default::default(),
+            standardise: true,
+        };
+        all.push((format!("flow of {name}"), ModelSpec::Flow(flow)));
+    }
+    all
+}
+
+/// The file's points as a data set.
+fn file(folder: &std::path::Path, rows: &[[f64; 2]]) -> DataSpec {
+    let mut text = "x,y\n".to_owned();
+    for row in rows {
+        let _ = writeln!(text, "{:e},{:e}", row[0], row[1]);
+    }
+    let path = folder.join("points.csv");
+    std::fs::write(&path, text).unwrap();
+    DataSpec::File(FileSpec::new(path))
+}
+
+fn spec(data: DataSpec, model: &ModelSpec, precision: Precision) -> RunSpec {
+    RunSpec {
+        experiment: "e".to_owned(),
+        data_name: "d".to_owned(),
+        task: Task::Data(data),
+        model_name: "m".to_owned(),
+        model: model.clone(),
+        seed: 1,
+        train: TrainSpec {
+            steps: 10,
+            batch_size: 32,
+            validate_every: 5,
+            precision,
+            ..TrainSpec::default()
+        },
+        budget: Default::default(),
+        search: Default::default(),
+        evaluation: EvaluationSpec::default(),
+    }
+}
+
+fn new(spec: &RunSpec) -> Result<Run> {
+    let compute = Compute {
+        device: Device::Cpu,
+        kernels: Default::default(),
+    };
+    Run::new(spec, &compute)
+}
+
+/// Mean negative log-density of the test points after training.
+fn nll(spec: &RunSpec) -> std::result::Result<f64, String> {
+    let run = new(spec).map_err(|e| e.to_string())?;
+    let curves = run
+        .with_training(|task| train(task, None, &mut KeepNothing, &mut |_| {}))
+        .map_err(|e| e.to_string())?;
+    if let Some(why) = curves.diverged {
+        return Err(why);
+    }
+    let law = run.law.as_ref().unwrap();
+    let x = law.points(Split::Test, 1000, &mut Rng::new(0)).unwrap().x;
+    let q = log_q(run.model(), &x.to_dtype(run.params.dtype()).unwrap()).unwrap();
+    Ok(-q.iter().sum::<f64>() / q.len() as f64)
+}
+
+/// The density in other units is that of the data at scale 1 over the volume of the units.
+#[test]
+fn every_model_trains_alike_in_every_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = Vec::new();
+    for (kind, rows) in kinds() {
+        for (name, model) in models() {
+            let here = |unit: [f64; 2], offset: f64, precision| {
+                let there = |p: &[f64; 2]| [p[0] * unit[0] + offset, p[1] * unit[1] + offset];
+                let rows: Vec<_> = rows.iter().map(there).collect();
+                let found = nll(&spec(file(folder.path(), &rows), &model, precision))?;
+                Ok::<_, String>(found - unit.iter().map(|u| u.ln()).sum::<f64>())
+            };
+            let plain = here([1.0, 1.0], 0.0, Precision::F32).unwrap_or(f64::NAN);
+            // The floor of a density on a handful of places is the model's own business.
+            if !(-40.0..50.0).contains(&plain) {
+                all.push(format!("{name} on {kind}: {plain}"));
+            }
+            let units = UNITS.map(|u| (u, Precision::F32));
+            for ((unit, factor, offset), precision) in
+                units.into_iter().chain([(FAR, Precision::F64)])
+            {
+                match here(factor, offset, precision) {
+                    Ok(there) if (there - plain).abs() <= OFF => {}
+                    other => all.push(format!(
+                        "{name} on {kind} in {unit} units: {other:?}, not {plain}"
+                    )),
+                }
+            }
+        }
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn what_cannot_be_learned_is_refused_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = blobs(120);
+    let map = |f: &dyn Fn(usize, [f64; 2]) -> [f64; 2]| -> Vec<[f64; 2]> {
+        all.iter().enumerate().map(|(i, p)| f(i, *p)).collect()
+    };
+    let (f32, f64) = (Precision::F32, Precision::F64);
+    for (rows, precision, why) in [
+        (map(&|_, _| all[0]), f32, "columns that vary"),
+        (map(&|_, p| [p[0], 3.0]), f64, "columns that vary"),
+        (all[..1].to_vec(), f32, "at least 2 points in each split"),
+        (all[..6].to_vec(), f64, "at least 2 points in each split"),
+        (
+            map(&|_, p| p.map(|v| v + 1e8)),
+            f32,
+            "try train.precision=f64",
+        ),
+        (
+            map(&|_, p| p.map(|v| v * 1e-310)),
+            f32,
+            "try train.precision=f64",
+        ),
+        (
+            map(&|_, p| p.map(|v| v * 1e-200)),
+            f64,
+            "standard deviation is below 1e-150",
+        ),
+        (
+            map(&|_, p| p.map(|v| v * 1e-33)),
+            f32,
+            "standard deviation is below 1e-30",
+        ),
+        (map(&|_, p| p.map(|v| v * 1e20)), f64, "is beyond 1e18"),
+    ] {
+        for (name, model) in ModelSpec::examples() {
+            let spec = spec(file(folder.path(), &rows), &model, precision);
+            let said = match new(&spec) {
+                Ok(_) => "nothing".to_owned(),
+                Err(e) => e.to_string(),
+            };
+            assert!(said.contains(why), "{name}: {why}: {said}");
+        }
+    }
+    // Of a law, as few as are asked for.
+    for (name, model) in ModelSpec::examples() {
+        let moons = toml::from_str::<DataSpec>("moons = {}").unwrap();
+        let mut spec = spec(moons, &model, f32);
+        spec.train.points = 1;
+        let said = new(&spec).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(
+            said.contains("got a single one (see train.points)"),
+            "{name}: {said}"
+        );
+    }
+}
+
+/// A cluster of equal points has no spread of its own.
+#[test]
+fn equal_points_of_a_cluster_are_no_spike() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = [[0.1, 0.7], [5.0, 5.3], [9.1, -3.3]];
+    let rows: Vec<_> = (0..90).map(|i| places[i % 3]).collect();
+    let model: ModelSpec = toml::from_str("clusters = { clusters = 3 }").unwrap();
+    for precision in [Precision::F32, Precision::F64] {
+        let found = nll(&spec(file(folder.path(), &rows), &model, precision)).unwrap();
+        // ln 3 and a Gaussian as wide as the whole at its own centre: more than 4 nats.
+        assert!((3.0..6.0).contains(&found), "{precision:?}: {found}");
+    }
+}
+
+/// The reason says what is wrong with the unit.
+#[test]
+fn a_model_that_does_not_standardise_says_so() {
+    let far = blobs(50)
+        .concat()
+        .iter()
+        .map(|v| v * 1e9)
+        .collect::<Vec<_>>();
+    let far = num::from_rows(&far, 2, DType::F64, &Device::Cpu).unwrap();
+    let near = num::from_rows(&blobs(50).concat(), 2, DType::F64, &Device::Cpu).unwrap();
+    let model = |text: &str| toml::from_str::<ModelSpec>(text).unwrap();
+    for kind in ["flow", "rad"] {
+        let bare = model(&format!("{kind} = {{ standardise = false }}"));
+        let said = spread::hint(&bare, &far).unwrap().unwrap();
+        assert!(said.contains("(try `standardise = true`)"), "{said}");
+        assert_eq!(spread::hint(&bare, &near).unwrap(), None);
+        let whole = model(&format!("{kind} = {{}}"));
+        assert_eq!(spread::hint(&whole, &far).unwrap(), None);
+    }
+}
