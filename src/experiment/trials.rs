@@ -36,6 +36,13 @@ pub(super) fn best(
 ) -> Result<Best> {
     let all = spec.trials()?;
     let count = all.len();
+    let done = so_far.trials.len();
+    if done > count || so_far.kept.as_ref().is_some_and(|k| k.number >= done) {
+        return Err(Error::request(format!(
+            "checkpoint: expected the best of at most {count} trials; got that of others, after {done} \
+             (`mdn train` with --force trains the run from its start)"
+        )));
+    }
     let mut current = so_far.current.take();
     // The best trial as it was trained here; after a checkpoint there are only its weights.
     let mut trained_here: Option<Run> = None;

@@ -83,13 +83,13 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
         ))
     };
     let mut about = about(bytes).map_err(damaged)?.unwrap_or_default();
+    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let tensors: BTreeMap<_, _> = tensors.tensors().into_iter().collect();
     let again = "(train the run again with `--force`)";
     match about["format"].as_str() {
         Some(WITHOUT_SUM) => {}
         Some(FORMAT) => {
             let said = about.as_object_mut().and_then(|o| o.remove(SUM));
-            let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
-            let tensors: BTreeMap<_, _> = tensors.tensors().into_iter().collect();
             let found = sum(&about, &tensors);
             if said.as_ref().and_then(Value::as_str) != Some(&found) {
                 return Err(Error::request(format!(
@@ -104,6 +104,13 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
                 "expected weights of layout version {FORMAT}; got {got} {again}"
             )));
         }
+    }
+    let endless = |t: &TensorView<'_>| stored::bytes_of(t.shape(), 1).is_none();
+    if let Some((name, tensor)) = tensors.iter().find(|(_, t)| endless(t)) {
+        return Err(Error::request(format!(
+            "`{name}`: expected a shape that can be counted; got {:?} {again}",
+            tensor.shape()
+        )));
     }
     Ok(candle_core::safetensors::load_buffer(bytes, &Device::Cpu)?
         .into_iter()
@@ -175,6 +182,15 @@ mod tests {
             let said = from_bytes(&bytes).unwrap_err().to_string();
             assert!(said.contains(message), "{said}");
         }
+    }
+
+    #[test]
+    fn a_shape_that_cannot_be_counted_is_refused_though_no_number_is_there() {
+        let view = TensorView::new(Dtype::F32, vec![0, 1 << 62, 8], &[]).unwrap();
+        let about = HashMap::from([(KEY.to_owned(), "{\"format\":\"1\"}".to_owned())]);
+        let bytes = safetensors::serialize([("a", &view)], Some(about)).unwrap();
+        let said = from_bytes(&bytes).unwrap_err().to_string();
+        assert!(said.contains("`a`: expected a shape"), "{said}");
     }
 
     #[test]

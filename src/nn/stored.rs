@@ -53,6 +53,14 @@ pub fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
     })
 }
 
+/// Bytes of a tensor of this shape with numbers of `size` bytes; `None` where they cannot be counted. Nor
+/// can they where an axis of length 0 makes them none: the others still decide its strides.
+pub fn bytes_of(shape: &[usize], size: usize) -> Option<usize> {
+    let axes = shape.iter().map(|n| *n.max(&1));
+    let most = axes.fold(Some(size), |all, n| all?.checked_mul(n));
+    most.map(|most| if shape.contains(&0) { 0 } else { most })
+}
+
 impl Stored {
     fn of(tensor: &Tensor) -> Result<Self> {
         let format = match tensor.dtype() {
@@ -73,8 +81,7 @@ impl Stored {
             Format::F64 => (DType::F64, 8),
             Format::U32 => (DType::U32, 4),
         };
-        let count = self.shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s));
-        if count.and_then(|n| n.checked_mul(size)) != Some(self.bytes.len()) {
+        if bytes_of(&self.shape, size) != Some(self.bytes.len()) {
             return Err(Error::request(format!(
                 "expected the numbers of a tensor of shape {:?}; got {} bytes",
                 self.shape,

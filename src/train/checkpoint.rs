@@ -7,7 +7,7 @@ use crate::nn::optimizer::OptimizerState;
 use crate::nn::params::Snapshot;
 use crate::nn::stored;
 use crate::objectives::Multipliers;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Training between two steps: beside the task, all that the next step depends on. Random streams
 /// are functions of the seed and the step, so they are not part of it.
@@ -24,6 +24,40 @@ pub struct Checkpoint {
     pub longest_validation: f64,
     /// Where in its course training is.
     pub place: Place,
+}
+
+impl Checkpoint {
+    /// Whether training of at most `steps` steps in so many phases, or in rounds, can have been there. A
+    /// file whose checksum is right may still be of another version.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub(super) fn check(&self, steps: usize, phases: usize, rounds: Option<usize>) -> Result<()> {
+        let done = self.curves.steps;
+        let within = match (&self.place, rounds) {
+            (Place::Phase(at), None) => {
+                at.phase < phases
+                    && done <= at.end
+                    && at.end <= steps
+                    && at.without_progress <= done
+            }
+            (Place::Round(at), Some(rounds)) => {
+                at.round < rounds
+                    && done <= steps
+                    && [at.weights.len(), self.curves.rounds.len()] == [at.round; 2]
+            }
+            // Of an objective of another kind, which says so itself.
+            _ => true,
+        };
+        let made = |steps| usize::try_from(steps).is_ok_and(|steps| steps <= done);
+        if within && self.moments.iter().all(|moved| made(moved.steps)) {
+            return Ok(());
+        }
+        Err(Error::request(format!(
+            "checkpoint: expected a place between the {steps} steps of this run; got another, after \
+             step {done} (`mdn train` with --force trains the run from its start)"
+        )))
+    }
 }
 
 /// Where in its course training is.

@@ -48,6 +48,9 @@ pub(super) fn run<'a>(
     };
     let from = match from {
         Some(from) => {
+            let steps = task.spec.steps;
+            let rounds = task.objective.rounds().map(|r| r.count().min(steps));
+            from.check(steps, task.model.phases().len(), rounds)?;
             task.params.restore(&from.weights)?;
             course.out = from.curves;
             Some((from.place, from.moments))

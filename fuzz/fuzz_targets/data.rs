@@ -1,0 +1,11 @@
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+thread_local! {
+    static TARGET: mdn_fuzz::Target = mdn_fuzz::data::target();
+}
+
+fuzz_target!(init: mdn_fuzz::sow("data"), |bytes: &[u8]| {
+    TARGET.with(|target| target(bytes));
+});

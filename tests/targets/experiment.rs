@@ -1,0 +1,109 @@
+//! Experiment files: text to a plan.
+
+use std::path::{Component, Path};
+
+use mdn::experiment::memory::Memory;
+use mdn::experiment::plan::Plan;
+use mdn::experiment::store::RunDir;
+
+use super::{short, Target};
+
+/// The name that messages have to give.
+const NAME: &str = "hostile";
+
+/// An accepted model of more bytes is not built to be counted.
+const SMALL: f64 = 1e8;
+
+/// Text of an experiment file.
+pub fn target() -> Target {
+    Box::new(|bytes| read(&String::from_utf8_lossy(bytes)))
+}
+
+/// The shipped experiments, shortened to what is read.
+pub fn seeds() -> Vec<(String, Vec<u8>)> {
+    shipped()
+        .into_iter()
+        .map(|(name, text)| (name, without_comments(&text).into_bytes()))
+        .collect()
+}
+
+/// The shipped experiments by name.
+pub fn shipped() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = [folder.join("experiments"), folder.join("../experiments")];
+    let folder = folder.iter().find(|f| f.is_dir()).expect("experiments/");
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a readable folder") {
+        let path = entry.expect("a readable folder").path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let text = std::fs::read_to_string(&path).expect("an experiment file");
+            all.push((name.into_owned(), text));
+        }
+    }
+    all.sort();
+    all
+}
+
+/// Lines without what follows `#`: no shipped string has one.
+pub fn without_comments(text: &str) -> String {
+    let lines = text
+        .lines()
+        .map(|l| l.split('#').next().unwrap_or_default().trim_end());
+    let lines: Vec<_> = lines.filter(|l| !l.is_empty()).collect();
+    lines.join("\n") + "\n"
+}
+
+/// Reads a file's text.
+pub fn read(text: &str) -> bool {
+    match Plan::parse(text, NAME) {
+        Ok(plan) => {
+            sound(&plan);
+            true
+        }
+        Err(e) => {
+            let said = e.to_string();
+            short(&said);
+            assert!(said.contains(NAME), "{said}");
+            false
+        }
+    }
+}
+
+/// What is accepted leads to no folder outside, can be told about as `mdn check` does, and can be written
+/// down and read again.
+pub fn sound(plan: &Plan) {
+    let out = Path::new("out");
+    for run in plan.runs.iter().take(100) {
+        let place = RunDir::new(
+            out,
+            &run.experiment,
+            &run.data_name,
+            &run.model_name,
+            run.seed,
+        );
+        let parts: Vec<_> = place.0.components().collect();
+        assert_eq!(parts.len(), 5, "{place:?}");
+        let plain = |part: &Component<'_>| matches!(part, Component::Normal(_));
+        assert!(parts.iter().all(plain), "{place:?}");
+    }
+    let text = plan.resolved().expect("what was read can be written");
+    match Plan::parse(&text, &plan.experiment) {
+        Ok(again) => {
+            let again = again.resolved().expect("what was read can be written");
+            assert_eq!(text, again, "the second time it is written");
+        }
+        Err(e) => panic!("{e}\n{text}"),
+    }
+    for line in plan.warnings(&|_| true) {
+        short(&line);
+    }
+    for run in plan.runs.iter().take(3) {
+        // A file of data has a number of columns only if it is there.
+        let Ok(dim) = run.task.dim() else { continue };
+        if Memory::of(&plan.config, &run.model, dim).total() < SMALL {
+            let _ = run.trials();
+            let _ = run.sized();
+        }
+    }
+}
