@@ -22,7 +22,9 @@ impl Gaussian {
     pub fn build(params: &Params, dim: usize, points: Option<Tensor>) -> Result<Self> {
         let at = params.at("scale");
         let scale = match points {
-            Some(points) if !params.is_loading() => Elementwise::from_points(&at, &points, true)?,
+            Some(points) if !params.is_loading() => {
+                Elementwise::from_points(&at, &points, None, true)?
+            }
             _ => Elementwise::identity(&at, dim)?,
         };
         let base = Normal::new(dim, params.dtype(), &params.device());
