@@ -56,8 +56,8 @@ pub fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
 /// Bytes of a tensor of this shape with numbers of `size` bytes; `None` where they cannot be counted. Nor
 /// can they where an axis of length 0 makes them none: the others still decide its strides.
 pub fn bytes_of(shape: &[usize], size: usize) -> Option<usize> {
-    let axes = shape.iter().map(|n| *n.max(&1));
-    let most = axes.fold(Some(size), |all, n| all?.checked_mul(n));
+    let mut axes = shape.iter().map(|n| *n.max(&1));
+    let most = axes.try_fold(size, usize::checked_mul);
     most.map(|most| if shape.contains(&0) { 0 } else { most })
 }
 
