@@ -79,7 +79,7 @@ for target in "$@"; do
     # shellcheck disable=SC2012
     ls -tr "$small" | head -n 120 | (cd "$small" && xargs cp -t "$OLDPWD/$kept" --)
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
-    covered=$(sed -n 's/^#[0-9]*[[:space:]]*DONE *cov: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
+    covered=$(sed -n 's/^#[0-9]*[[:space:]]*DONE *cov: \([0-9]*\).*/\1/p' "$log" | head -n 1)
     files=$(find "$kept" -type f | wc -l)
     bytes=$(cat "$kept"/* | wc -c)
     echo "| \`$target\` | $seconds | $runs | $covered | $files ($bytes bytes) |"

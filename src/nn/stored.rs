@@ -57,7 +57,7 @@ pub fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
 /// can they where an axis of length 0 makes them none: the others still decide its strides.
 pub fn bytes_of(shape: &[usize], size: usize) -> Option<usize> {
     let mut axes = shape.iter().map(|n| *n.max(&1));
-    let most = axes.try_fold(size, |all, n| all.checked_mul(n));
+    let most = axes.try_fold(size, usize::checked_mul);
     most.map(|most| if shape.contains(&0) { 0 } else { most })
 }
 

@@ -1,7 +1,7 @@
 //! Files that are there in full or not at all.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use crate::{Error, Result};
@@ -43,15 +43,12 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     fs::create_dir_all(folder).map_err(Error::io(folder, "could not make the folder"))?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED);
-    if let Some(open) = as_umask_allows() {
-        builder.permissions(open);
-    }
-    let mut file = builder
-        .tempfile_in(folder)
-        .map_err(|e| Error::io(path, "could not write")(unnamed(e)))?;
-    // Not through `file` itself, whose errors name a file that nobody asked for.
+    // Made here, since the temporary files of the crate are private, which hides results from colleagues on
+    // a shared disk, and its errors name a file that nobody asked for.
+    let mut file = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .make_in(folder, |path| File::create_new(path))
+        .map_err(Error::io(path, "could not write"))?;
     file.as_file_mut()
         .write_all(bytes)
         .and_then(|()| file.as_file().sync_all())
@@ -62,25 +59,6 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     // system can sync a folder, and the file is already whole.
     let _ = File::open(folder).and_then(|f| f.sync_all());
     Ok(())
-}
-
-/// What the system said, without the name of the temporary file.
-fn unnamed(e: io::Error) -> io::Error {
-    let inner = e.get_ref().and_then(|inner| inner.source());
-    let code = inner.and_then(|i| i.downcast_ref::<io::Error>()?.raw_os_error());
-    code.map_or(e, io::Error::from_raw_os_error)
-}
-
-/// Temporary files are private by default, which hides results from colleagues on a shared disk.
-#[cfg(unix)]
-fn as_umask_allows() -> Option<Permissions> {
-    use std::os::unix::fs::PermissionsExt;
-    Some(Permissions::from_mode(0o666))
-}
-
-#[cfg(not(unix))]
-fn as_umask_allows() -> Option<Permissions> {
-    None
 }
 
 #[cfg(test)]
