@@ -34,6 +34,14 @@ length() {
     esac
 }
 
+# How slowly longer inputs are tried than there are: where all seeds are short, at once.
+patience() {
+    case $1 in
+        overrides) echo 0 ;;
+        *) echo 100 ;;
+    esac
+}
+
 dictionary() {
     case $1 in
         experiment | overrides | study) echo toml ;;
@@ -62,7 +70,7 @@ for target in "$@"; do
     MDN_FUZZ_SEEDS=$seeds "${fuzz[@]}" -runs=0 2>/dev/null
     if [ "$seconds" -gt 0 ] && ! "${fuzz[@]}" "$work" "$kept" "$seeds" -print_final_stats=1 \
         -max_total_time="$seconds" -max_len="$(length "$target")" -artifact_prefix="$artifacts" \
-        -dict="fuzz/dictionaries/$(dictionary "$target").dict" 2>"$log"; then
+        -len_control="$(patience "$target")" -dict="fuzz/dictionaries/$(dictionary "$target").dict" 2>"$log"; then
         echo "$target: a finding, in $artifacts (see $log)" >&2
         tail -n 20 "$log" >&2
         found=1
