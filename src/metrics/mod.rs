@@ -28,6 +28,8 @@ pub mod view;
 mod laws;
 #[cfg(test)]
 mod laws_by_model;
+#[cfg(test)]
+mod laws_by_sample;
 
 pub use evaluation::{Cost, Evaluation};
 
