@@ -134,6 +134,9 @@ fn what_this_precision_or_unit_cannot_hold_ends_with_a_reason() {
         status.starts_with("failed") && status.contains(words),
         "{status}"
     );
+    // Whose version it was is told of a run that failed, too.
+    let environment = far.read(&format!("{RUN}/flow/seed-0/environment.toml"));
+    assert!(environment.contains("version = ") && !environment.contains("kernels"));
     far.mdn(&["train", "guards.toml", "train.precision=f64"])
         .fine();
     let near = place_of([1.0, 1.0], 0.0, FLOW);

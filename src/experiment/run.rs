@@ -47,6 +47,22 @@ pub fn run(
     // First: a run that is broken off while its old files go must not be taken for done.
     place.write_status(&Status::of(State::Running))?;
     let started = SystemTime::now();
+    let environment = |kernels: String| {
+        let time = |t| humantime::format_rfc3339_seconds(t).to_string();
+        Environment {
+            command: command.to_owned(),
+            version: crate::VERSION.to_owned(),
+            device: crate::device::name(&compute.device),
+            kernels,
+            threads: rayon::current_num_threads(),
+            precision: spec.train.precision,
+            started: time(started),
+            ended: time(SystemTime::now()),
+            note: ended_by_the_clock(spec).map(|by| {
+                format!("{by}: the same run again makes other steps and leaves other bytes")
+            }),
+        }
+    };
     match goes_on(place, &settings, guard).and_then(|from| {
         make(
             spec,
@@ -57,20 +73,7 @@ pub fn run(
         )
     }) {
         Ok((status, kernels)) => {
-            let time = |t| humantime::format_rfc3339_seconds(t).to_string();
-            place.write_environment(&Environment {
-                command: command.to_owned(),
-                version: crate::VERSION.to_owned(),
-                device: crate::device::name(&compute.device),
-                kernels,
-                threads: rayon::current_num_threads(),
-                precision: spec.train.precision,
-                started: time(started),
-                ended: time(SystemTime::now()),
-                note: ended_by_the_clock(spec).map(|by| {
-                    format!("{by}: the same run again makes other steps and leaves other bytes")
-                }),
-            })?;
+            place.write_environment(&environment(kernels))?;
             // Last, so that a run whose status says `done` has everything.
             place.write_status(&status)?;
             place.remove_checkpoint()?;
@@ -84,6 +87,8 @@ pub fn run(
         }
         Err(error) => {
             place.write_status(&Status::because(State::Failed, &error.to_string()))?;
+            // What failed is worth more than this record, which a full disk may not take.
+            let _ = place.write_environment(&environment(String::new()));
             Err(error)
         }
     }

@@ -20,7 +20,8 @@ pub struct Environment {
     pub version: String,
     /// Where its tensors were.
     pub device: String,
-    /// What evaluated the model, such as `fused (avx512)`.
+    /// What evaluated the model, such as `fused (avx512)`; nothing where a run failed.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub kernels: String,
     /// Threads of this run.
     pub threads: usize,
