@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash
 # Fuzzes what mdn reads, one target after the other on one core, and keeps what it learned.
 #
 #   scripts/fuzz.sh [SECONDS] [TARGET...]     600 seconds each, all targets of fuzz/Cargo.toml;
