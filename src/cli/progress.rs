@@ -151,7 +151,7 @@ impl Watch for Screen<'_> {
         if let Stderr::Bars(bars) = &self.stderr {
             if told.last_look.elapsed() >= LOOK {
                 told.last_look = Instant::now();
-                bars.left(&of_all(&told));
+                bars.left(&of_all(&told, told.left.seconds()));
             }
         }
         if matches!(self.stderr, Stderr::Lines) && told.last_line.elapsed() >= PERIOD {
@@ -164,7 +164,7 @@ impl Watch for Screen<'_> {
                 p.step,
                 p.steps,
                 pace(p),
-                of_all(&told)
+                of_all(&told, told.left.seconds())
             ));
         }
     }
@@ -178,7 +178,8 @@ impl Watch for Screen<'_> {
         let mut told = self.told();
         let whole = !ended.skipped && ended.status.state == State::Done;
         told.left.ended(ended.job, whole.then_some(ended.seconds));
-        event["sweep_seconds_left"] = told.left.seconds().into();
+        let left = told.left.seconds();
+        event["sweep_seconds_left"] = left.into();
         self.event(&event);
         if ended.skipped {
             return;
@@ -192,18 +193,18 @@ impl Watch for Screen<'_> {
         let line = format!("[{}/{}] {label}: {what}", told.ended, told.all);
         match &self.stderr {
             Stderr::Silent => {}
-            Stderr::Lines => to_stderr(&format!("{line}{}", of_all(&told))),
+            Stderr::Lines => to_stderr(&format!("{line}{}", of_all(&told, left))),
             Stderr::Bars(bars) => {
                 bars.ended(ended.job, &line);
-                bars.left(&of_all(&told));
+                bars.left(&of_all(&told, left));
             }
         }
     }
 }
 
 /// "; all runs: about 2 min 5 s left", where that is more than one run and known.
-fn of_all(told: &Told) -> String {
-    match told.left.seconds() {
+fn of_all(told: &Told, left: Option<f64>) -> String {
+    match left {
         Some(left) if told.all > 1 && told.ended < told.all => {
             format!("; all runs: about {} left", span(left))
         }

@@ -58,10 +58,10 @@ pub(super) fn run(args: &SampleArgs, context: &Context) -> Result<Exit> {
         args.compute.open(dtype, context)
     })?;
     let mut rng = Rng::new(args.seed).fork("sample");
-    let mut text = String::new();
-    if !args.json {
-        text = header(trained.dim()) + "\n";
-    }
+    let mut text = match args.json {
+        true => String::new(),
+        false => header(trained.dim()) + "\n",
+    };
     let mut left = args.count;
     while left > 0 {
         let n = left.min(CHUNK);

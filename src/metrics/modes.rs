@@ -49,10 +49,10 @@ pub const MODE_WORST_RATIO: Metric = Metric {
         let found = &known.of_samples.all;
         let ratios = found.iter().zip(&known.weights);
         let log_ratios = ratios.map(|(f, w)| (f / w).ln().abs());
-        let (worst, value) = log_ratios
-            .enumerate()
-            .max_by(|a, b| a.1.total_cmp(&b.1))
-            .expect("a truth has modes");
+        let largest = log_ratios.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+        let Some((worst, value)) = largest else {
+            return Outcome::none(NO_TRUTH);
+        };
         if !value.is_finite() {
             return Outcome::NotApplicable {
                 why: "infinite: modes without any sample",

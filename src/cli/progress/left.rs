@@ -10,6 +10,9 @@ pub(super) struct Left {
     /// Runs at a time.
     workers: usize,
     runs: Vec<Run>,
+    /// Whether anything was heard that tells how long a run takes. Until then nobody need look through
+    /// all runs, as often as there are runs where they ended before.
+    heard: bool,
 }
 
 struct Run {
@@ -35,6 +38,7 @@ impl Left {
         Self {
             workers: workers.max(1),
             runs: models.map(waiting).collect(),
+            heard: false,
         }
     }
 
@@ -44,15 +48,20 @@ impl Left {
 
     pub(super) fn stepped(&mut self, run: usize, progress: &Progress) {
         self.runs[run].at = At::Running(Some(*progress));
+        self.heard = true;
     }
 
     /// It is over, after `seconds` where that says what one like it takes.
     pub(super) fn ended(&mut self, run: usize, seconds: Option<f64>) {
         self.runs[run].at = At::Over(seconds);
+        self.heard |= seconds.is_some();
     }
 
     /// Seconds until all are over; `None` while nothing is known of how long any takes.
     pub(super) fn seconds(&self) -> Option<f64> {
+        if !self.heard {
+            return None;
+        }
         // Of each model: from runs that ended, else from the pace of those that train.
         let (mut ended, mut paced) = (Means::default(), Means::default());
         for run in &self.runs {
