@@ -59,6 +59,7 @@ fn a_measurement_is_one_json_object() {
     }
     if cfg!(unix) {
         assert_positive(row, "/limit_gflops");
+        assert_positive(row, "/limit_alone_gflops");
         assert_positive(row, "/peak_memory_bytes");
         for what in ["train", "density", "samples"] {
             assert_positive(row, &format!("/{what}/per_cpu_second/median"));

@@ -19,8 +19,12 @@ use crate::{device, num, Error, Result};
 
 /// Segments of a measurement.
 const SEGMENTS: u32 = 9;
-/// Time of one burst of multiply-and-add between two segments.
-const BURST: Duration = Duration::from_millis(20);
+/// Time of one burst of multiply-and-add between two segments. Short: a processor that lowers its
+/// clock where products also load and store raises it again, some milliseconds into a burst, to one
+/// that no such work has.
+const BURST: Duration = Duration::from_micros(500);
+/// Time of nothing but bursts after which the clock is that of multiply-and-add alone.
+const ALONE: Duration = Duration::from_millis(60);
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
@@ -58,9 +62,10 @@ pub struct Rates {
     /// Billions of floating-point operations of products with weights, per second of processor
     /// time.
     pub gflops_per_cpu_second: Option<f64>,
-    /// That as a share of what one core can multiply and add: the median over the segments of each
-    /// one's share of the mean of the bursts right before and right after it, since a core's clock
-    /// moves by more than what is to be told apart. Of one run at a time.
+    /// That as a share of what one core can multiply and add at the clock that the work leaves it:
+    /// the median over the segments of each one's share of the mean of the bursts right before and
+    /// right after it, since a core's clock moves by more than what is to be told apart. Of one run
+    /// at a time.
     pub share_of_limit: Option<f64>,
 }
 
@@ -74,8 +79,10 @@ pub struct Measured {
     /// The instruction set that the limit was measured with; none on a GPU.
     pub limit_of: Option<String>,
     /// Billions of f32 multiplications and additions per second of one core: the median of all
-    /// bursts.
+    /// bursts, at the clock that the work leaves it.
     pub limit_gflops: Option<f64>,
+    /// The same where the core has done nothing else for a while: the fastest burst before the work.
+    pub limit_alone_gflops: Option<f64>,
     /// Floating-point format.
     pub precision: Precision,
     /// Trainable numbers of the model.
@@ -102,7 +109,7 @@ pub struct Measured {
 struct One {
     kernels: String,
     parameters: usize,
-    limit: Option<(Isa, f64)>,
+    limit: Option<(Isa, [f64; 2])>,
     products: Option<usize>,
     train: Segments,
     density: Segments,
@@ -157,7 +164,8 @@ pub fn measure(work: &Work, compute: &Compute) -> Result<Measured> {
         device: device::name(&compute.device),
         kernels: first.kernels.clone(),
         limit_of: limit.map(|(isa, _)| isa.name().to_owned()),
-        limit_gflops: limit.map(|(_, gflops)| gflops),
+        limit_gflops: limit.map(|(_, [beside, _])| beside),
+        limit_alone_gflops: limit.map(|(_, [_, alone])| alone),
         precision: work.spec.train.precision,
         parameters: first.parameters,
         batch,
@@ -228,7 +236,8 @@ fn one(work: &Work, compute: &Compute) -> Result<One> {
         },
     )?;
 
-    let limit = limit.median().map(|gflops| (isa, gflops));
+    let limit = limit.median().zip(limit.alone);
+    let limit = limit.map(|(beside, alone)| (isa, [beside, alone]));
     let kernels = run.kernels();
     let parameters = run.parameters();
     let products = match model.fused() {
@@ -261,6 +270,7 @@ fn products(spec: &RunSpec) -> Result<Option<usize>> {
 struct Limit {
     isa: Option<Isa>,
     rounds: usize,
+    alone: Option<f64>,
     bursts: Vec<f64>,
 }
 
@@ -269,11 +279,15 @@ impl Limit {
         let mut limit = Self {
             isa,
             rounds: 1 << 12,
+            alone: None,
             bursts: Vec::new(),
         };
         while limit.timed().is_some_and(|(_, time)| time < BURST) {
             limit.rounds *= 2;
         }
+        let begin = Instant::now();
+        while limit.isa.is_some() && begin.elapsed() < ALONE && limit.now().is_some() {}
+        limit.alone = spread(std::mem::take(&mut limit.bursts)).map(|s| s.max);
         limit
     }
 
@@ -398,8 +412,10 @@ mod tests {
         assert!(made.rates[0].unwrap().min > 0.0);
         // A burst after the warm-up and after every segment.
         assert_eq!(limit.bursts.len(), 10);
+        assert!(limit.alone.unwrap() > 0.0);
         let none = &mut Limit::new(None);
         let made = segments((0.0, 3), none, &mut state, unit, settle).unwrap();
         assert_eq!((made.per_limit, none.median()), (None, None));
+        assert_eq!(none.alone, None);
     }
 }

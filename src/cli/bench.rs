@@ -244,11 +244,13 @@ fn text(all: &[(Row, Measured, f64)]) -> String {
     let Some((_, first, _)) = all.first() else {
         return String::new();
     };
-    let limit = match (&first.limit_of, first.limit_gflops) {
-        (Some(isa), Some(gflops)) => {
+    let limits = first.limit_gflops.zip(first.limit_alone_gflops);
+    let limit = match (&first.limit_of, limits) {
+        (Some(isa), Some((beside, alone))) => {
             format!(
-                "; limit of a core {} GFLOP/s ({isa})",
-                digits::plain(gflops)
+                "; limit of a core {} GFLOP/s ({isa}; {} alone)",
+                digits::plain(beside),
+                digits::plain(alone)
             )
         }
         _ => String::new(),
