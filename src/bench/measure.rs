@@ -2,29 +2,20 @@
 
 use std::hint::black_box;
 use std::panic::resume_unwind;
-use std::time::{Duration, Instant};
 
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
-use super::machine::{peak_memory, Clock};
+use super::machine::peak_memory;
+use super::segments::{segments, Limit, Segments, Spread};
 use crate::experiment::plan::RunSpec;
 use crate::experiment::run::Run;
 use crate::experiment::{pool, Compute};
-use crate::kernels::{limit, Choice, Isa};
+use crate::kernels::{Choice, Isa};
 use crate::models::log_q;
 use crate::rng::Rng;
 use crate::train::{BareSteps, Precision};
 use crate::{device, num, Error, Result};
-
-/// Segments of a measurement.
-const SEGMENTS: u32 = 9;
-/// Time of one burst of multiply-and-add between two segments. Short: a processor that lowers its
-/// clock where products also load and store raises it again, some milliseconds into a burst, to one
-/// that no such work has.
-const BURST: Duration = Duration::from_micros(500);
-/// Time of nothing but bursts after which the clock is that of multiply-and-add alone.
-const ALONE: Duration = Duration::from_millis(60);
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
@@ -39,17 +30,6 @@ pub struct Work {
     pub points: usize,
     /// Time of each measurement.
     pub seconds: f64,
-}
-
-/// Median and range over the segments of a measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
-    /// The median.
-    pub median: f64,
-    /// The smallest.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
 }
 
 /// How fast one thing was done: by all copies together.
@@ -114,15 +94,6 @@ struct One {
     train: Segments,
     density: Segments,
     samples: Segments,
-}
-
-/// What the segments of one measurement made.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Segments {
-    /// Units per second of wall and of processor time.
-    rates: [Option<Spread>; 2],
-    /// Units per billion multiplications and additions that the core could make in their time.
-    per_limit: Option<f64>,
 }
 
 /// Builds and measures the model.
@@ -266,102 +237,6 @@ fn products(spec: &RunSpec) -> Result<Option<usize>> {
     Ok(twin.model().fused().map(crate::kernels::Fused::products))
 }
 
-/// What one core can multiply and add in a second of its own time, in billions, burst by burst.
-struct Limit {
-    isa: Option<Isa>,
-    rounds: usize,
-    alone: Option<f64>,
-    bursts: Vec<f64>,
-}
-
-impl Limit {
-    fn new(isa: Option<Isa>) -> Self {
-        let mut limit = Self {
-            isa,
-            rounds: 1 << 12,
-            alone: None,
-            bursts: Vec::new(),
-        };
-        while limit.timed().is_some_and(|(_, time)| time < BURST) {
-            limit.rounds *= 2;
-        }
-        let begin = Instant::now();
-        while limit.isa.is_some() && begin.elapsed() < ALONE && limit.now().is_some() {}
-        limit.alone = spread(std::mem::take(&mut limit.bursts)).map(|s| s.max);
-        limit
-    }
-
-    fn timed(&self) -> Option<(f64, Duration)> {
-        let begin = Clock::Thread.now()?;
-        let flops = limit::multiply_adds(self.isa?, self.rounds);
-        Some((flops, Clock::Thread.now()?.checked_sub(begin)?))
-    }
-
-    /// Of a burst now.
-    fn now(&mut self) -> Option<f64> {
-        let (flops, time) = self.timed()?;
-        let gflops = flops / time.as_secs_f64() * 1e-9;
-        self.bursts.push(gflops);
-        Some(gflops)
-    }
-
-    fn median(&self) -> Option<f64> {
-        Some(spread(self.bursts.clone())?.median)
-    }
-}
-
-/// Does `unit`, which is worth `size`, again and again for `seconds`, in segments that end with
-/// `settle`, with a burst before and after each, after a warm-up of a segment's length.
-fn segments<S>(
-    (seconds, size): (f64, usize),
-    limit: &mut Limit,
-    state: &mut S,
-    unit: impl Fn(&mut S) -> Result<()>,
-    settle: impl Fn(&mut S) -> Result<()>,
-) -> Result<Segments> {
-    let length = Duration::from_secs_f64(seconds) / SEGMENTS;
-    let mut rates = [Vec::new(), Vec::new()];
-    let mut per_limit = Vec::new();
-    let mut before = None;
-    for segment in 0..=SEGMENTS {
-        let (begin, cpu) = (Instant::now(), Clock::Process.now());
-        let mut done = 0;
-        while done == 0 || begin.elapsed() < length {
-            unit(state)?;
-            done += size;
-        }
-        settle(state)?;
-        let (wall, cpu_now) = (begin.elapsed(), Clock::Process.now());
-        let after = limit.now();
-        let around = before.zip(after).map(|(a, b): (f64, f64)| 0.5 * (a + b));
-        before = after;
-        if segment == 0 {
-            continue;
-        }
-        let cpu = cpu.zip(cpu_now).map(|(from, to)| to.saturating_sub(from));
-        let per = |time: Option<Duration>| {
-            let time = time.map(|t| t.as_secs_f64()).filter(|t| *t > 0.0);
-            time.map(|t| done as f64 / t)
-        };
-        rates[0].extend(per(Some(wall)));
-        rates[1].extend(per(cpu));
-        per_limit.extend(per(cpu).zip(around).map(|(rate, limit)| rate / limit));
-    }
-    Ok(Segments {
-        rates: rates.map(spread),
-        per_limit: spread(per_limit).map(|s| s.median),
-    })
-}
-
-fn spread(mut values: Vec<f64>) -> Option<Spread> {
-    values.sort_by(f64::total_cmp);
-    Some(Spread {
-        median: *values.get(values.len() / 2)?,
-        min: *values.first()?,
-        max: *values.last()?,
-    })
-}
-
 /// Of several copies together, if all have a rate.
 fn total(all: impl Iterator<Item = Option<Spread>>) -> Option<Spread> {
     let all: Option<Vec<Spread>> = all.collect();
@@ -377,45 +252,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spread_is_median_and_range() {
-        let of = |values: &[f64]| spread(values.to_vec());
-        let (median, min, max) = (2.0, 1.0, 9.0);
-        assert_eq!(of(&[9.0, 1.0, 2.0]), Some(Spread { median, min, max }));
-        assert_eq!(of(&[]), None);
-    }
-
-    #[test]
     fn copies_are_added_up() {
-        let one = spread(vec![1.0, 2.0, 4.0]);
-        let (median, min, max) = (4.0, 2.0, 8.0);
-        assert_eq!(
-            total([one, one].into_iter()),
-            Some(Spread { median, min, max })
-        );
+        let of = |median, min, max| Some(Spread { median, min, max });
+        let one = of(2.0, 1.0, 4.0);
+        assert_eq!(total([one, one].into_iter()), of(4.0, 2.0, 8.0));
         assert_eq!(total([one, None].into_iter()), None);
-    }
-
-    #[test]
-    fn units_are_counted_and_settled() {
-        let mut state = (0usize, 0u32);
-        let unit = |s: &mut (usize, u32)| {
-            s.0 += 1;
-            Ok(())
-        };
-        let settle = |s: &mut (usize, u32)| {
-            s.1 += 1;
-            Ok(())
-        };
-        let mut limit = Limit::new(Some(Isa::Portable));
-        let made = segments((0.0, 3), &mut limit, &mut state, unit, settle).unwrap();
-        assert_eq!(state, (10, 10));
-        assert!(made.rates[0].unwrap().min > 0.0);
-        // A burst after the warm-up and after every segment.
-        assert_eq!(limit.bursts.len(), 10);
-        assert!(limit.alone.unwrap() > 0.0);
-        let none = &mut Limit::new(None);
-        let made = segments((0.0, 3), none, &mut state, unit, settle).unwrap();
-        assert_eq!((made.per_limit, none.median()), (None, None));
-        assert_eq!(none.alone, None);
     }
 }

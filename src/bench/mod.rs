@@ -9,8 +9,10 @@ use crate::{Error, Result};
 
 pub mod machine;
 mod measure;
+mod segments;
 
-pub use measure::{measure, Measured, Rates, Spread, Work};
+pub use measure::{measure, Measured, Rates, Work};
+pub use segments::Spread;
 
 /// A model that speed is compared on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
