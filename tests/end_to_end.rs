@@ -186,7 +186,7 @@ fn a_run_that_diverges_does_not_stop_the_others() {
     );
     let said = place.mdn(&["train", "wild.toml", "--index", "0"]);
     said.failed(4, "ring/plain/seed-0 diverged: ");
-    said.failed(4, "; try a lower train.learning_rate");
+    said.failed(4, " (try a lower train.learning_rate)");
     assert_eq!(said.out, "diverged  results/wild/ring/plain/seed-0\n");
     // The same again says the same without training.
     let again = place.mdn(&["train", "wild.toml", "--index", "0"]);

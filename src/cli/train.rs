@@ -283,13 +283,7 @@ pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
     let mut lines: Vec<_> = rest
         .map(|e| {
             let (label, status) = (jobs[e.job].spec.label(), &e.status);
-            let hint = match status.state {
-                State::Diverged if !status.reason.contains("(try ") => {
-                    "; try a lower train.learning_rate"
-                }
-                _ => "",
-            };
-            format!("{label} {}: {}{hint}", status.state.word(), status.reason)
+            format!("{label} {}: {}", status.state.word(), status.reason)
         })
         .collect();
     let failed = count(State::Failed);

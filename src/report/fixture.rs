@@ -178,7 +178,8 @@ fn rounds(place: &RunDir) {
 }
 
 fn diverged(place: &RunDir) {
-    let status = Status::because(State::Diverged, "loss not finite at step 310");
+    let reason = "loss not finite at step 310 (try a lower train.learning_rate)";
+    let status = Status::because(State::Diverged, reason);
     place.write_status(&status).unwrap();
     let mut rows = history(1, 3.0, 300);
     rows.push(HistoryRow {

@@ -47,7 +47,7 @@ fn a_report_counts_failures_and_averages_the_rest() {
         ),
         "{runs}"
     );
-    assert!(runs.contains("ring,mixture_base,3,diverged,,,,,,,loss not finite at step 310\n"));
+    assert!(runs.contains("ring,mixture_base,3,diverged,,,,,,,loss not finite at step 310 (try a lower train.learning_rate)\n"));
     assert!(runs.contains("ring,clusters,4,missing,,,,,,,\n"));
     assert!(runs.contains("table,rad,0,done,kl,nats,,,10000,0,true density unknown\n"));
 
@@ -100,10 +100,10 @@ fn a_report_counts_failures_and_averages_the_rest() {
 
     let warnings = report.warnings.join("\n");
     for expected in [
-        "1 of 5 runs of `mixture_base` on `ring` diverged (loss not finite at step 310); counted, \
-         not averaged. Try a lower train.learning_rate.",
+        "1 of 5 runs of `mixture_base` on `ring` diverged: loss not finite at step 310 (try a \
+         lower train.learning_rate); counted, not averaged.",
         "2 of 5 runs of `clusters` on `ring` not started; in no mean.",
-        "5 of 5 runs of `rad` on `cloud` failed (out of memory); counted, not averaged.",
+        "5 of 5 runs of `rad` on `cloud` failed: out of memory; counted, not averaged.",
         "1 of 5 runs of `clusters` on `cloud` not ended; in no mean.",
         "points of `rad` on `ring` were left out because their value is not finite (nll: 12 of \
          50012).",
@@ -120,7 +120,7 @@ fn a_report_counts_failures_and_averages_the_rest() {
     for expected in [
         "## table",
         "**0.0210 ± 0.0034**",
-        "- `mixture_base` on `ring`, seed 3: diverged: loss not finite at step 310",
+        "- `mixture_base` on `ring`, seed 3: diverged: loss not finite at step 310 (try a lower train.learning_rate)",
         "- no kl: true density unknown",
         "(12 not finite)",
         "](figures/kl-ring.png)",

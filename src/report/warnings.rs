@@ -49,28 +49,19 @@ fn unfinished(runs: &[&Run], data: &str, model: &str) -> Vec<String> {
         some.iter()
             .map(|r| r.status.reason.as_str())
             .find(|r| !r.is_empty())
-            .map_or_else(String::new, |r| format!(" ({r})"))
+            .map_or_else(String::new, |r| format!(": {r}"))
     };
     let mut out = Vec::new();
-    let diverged = of(State::Diverged);
-    if !diverged.is_empty() {
-        let reason = reason(&diverged);
-        let advice = match reason.contains("(try ") {
-            true => "",
-            false => " Try a lower train.learning_rate.",
-        };
-        out.push(format!(
-            "{} {on} diverged{reason}; counted, not averaged.{advice}",
-            diverged.len(),
-        ));
-    }
-    let failed = of(State::Failed);
-    if !failed.is_empty() {
-        out.push(format!(
-            "{} {on} failed{}; counted, not averaged.",
-            failed.len(),
-            reason(&failed),
-        ));
+    for state in [State::Diverged, State::Failed] {
+        let some = of(state);
+        if !some.is_empty() {
+            out.push(format!(
+                "{} {on} {}{}; counted, not averaged.",
+                some.len(),
+                state.word(),
+                reason(&some),
+            ));
+        }
     }
     for (state, words) in [
         (State::Missing, "not started"),

@@ -28,13 +28,14 @@ impl Run {
     ) -> Result<Status> {
         self.save(place, trained)?;
         if let Some(reason) = &trained.diverged {
-            let hint = match &self.law {
+            let unit = match &self.law {
                 Some(law) if self.spec.task.has_data() => {
                     let points = law.sample(1000, &mut self.rng.fork("hint"))?;
-                    spread::hint(&self.spec.model, &points)?.unwrap_or_default()
+                    spread::hint(&self.spec.model, &points)?
                 }
-                _ => String::new(),
+                _ => None,
             };
+            let hint = unit.unwrap_or_else(|| " (try a lower train.learning_rate)".to_owned());
             return Ok(Status::because(State::Diverged, &(reason.clone() + &hint)));
         }
         self.measure(place, trained, search_seconds, go_on)?;
