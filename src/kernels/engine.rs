@@ -7,7 +7,7 @@ use super::flat::{Adam, AddUp, Squares, BETA1, BETA2};
 use super::product::TILE;
 use super::simd::Isa;
 use super::stack::Stack;
-use super::tiles::{Differentiate, Evaluate, ToData, Weights};
+use super::tiles::{Differentiate, Evaluate, ToData, ToDataAndLogDet, Upstream, Weights};
 
 /// Points of a piece that is evaluated at once.
 const PIECE: usize = 8 * TILE;
@@ -118,22 +118,52 @@ pub(crate) fn to_data(
     });
 }
 
+/// Points (n, dim) at the base side to the data side, with log|det dx/dz| (n,).
+pub(crate) fn send(
+    isa: Isa,
+    stack: &Stack,
+    ready: &Ready,
+    z: &[f32],
+    x: &mut [f32],
+    log_det: &mut [f32],
+) {
+    let dim = stack.dim;
+    let pieces = z
+        .par_chunks(PIECE * dim)
+        .zip(x.par_chunks_mut(PIECE * dim))
+        .zip(log_det.par_chunks_mut(PIECE));
+    each(
+        rayon::current_num_threads() > 1,
+        pieces,
+        |((z, x), log_det)| {
+            isa.dispatch(ToDataAndLogDet {
+                stack,
+                params: &ready.params,
+                derived: &ready.derived,
+                z,
+                x,
+                log_det,
+            });
+        },
+    );
+}
+
 /// The gradient of one piece of a batch, and its sum of log q.
 pub(crate) struct Piece {
     pub gradient: Buffer,
     sum: f64,
 }
 
-/// Gradients of sum weight log q + sum by_z z over points (n, dim), piece by piece, added up in the
-/// first of `pieces` (made as needed); an empty `by_z` is 0. Returns the sum of log q.
+/// Gradients over points (n, dim), piece by piece, those by the parameters added up in the first of
+/// `pieces` (made as needed). Returns the sum of log q.
 pub(crate) fn differentiate(
     isa: Isa,
     stack: &Stack,
     ready: &Ready,
     x: &[f32],
-    (weights, by_z): (Weights<'_>, &[f32]),
+    upstream: Upstream<'_>,
     pieces: &mut Vec<Piece>,
-    x_gradient: &mut [f32],
+    points_gradient: &mut [f32],
 ) -> f64 {
     let dim = stack.dim;
     let n = x.len() / dim;
@@ -146,31 +176,26 @@ pub(crate) fn differentiate(
         });
     }
     let pieces = &mut pieces[..count];
-    let go = |i: usize, piece: &mut Piece, x_gradient: &mut [f32]| {
-        let own = i * size * dim..n.min((i + 1) * size) * dim;
-        let x = &x[own.clone()];
+    let go = |i: usize, piece: &mut Piece, points_gradient: &mut [f32]| {
+        let own = i * size..n.min((i + 1) * size);
         piece.sum = isa.dispatch(Differentiate {
             stack,
             params: &ready.params,
             derived: &ready.derived,
-            x,
-            weights: match weights {
-                Weights::Same(weight) => Weights::Same(weight),
-                Weights::Each(all) => Weights::Each(&all[i * size..i * size + x.len() / dim]),
-            },
-            by_z: if by_z.is_empty() { by_z } else { &by_z[own] },
+            x: &x[own.start * dim..own.end * dim],
+            upstream: upstream.of(own, dim),
             gradient: &mut piece.gradient,
-            x_gradient,
+            points_gradient,
         });
     };
-    if x_gradient.is_empty() {
+    if points_gradient.is_empty() {
         let alone = rayon::current_num_threads() == 1 || count == 1;
         let pieces = pieces.par_iter_mut().enumerate();
         each(!alone, pieces, |(i, piece)| go(i, piece, &mut []));
     } else {
-        let by_x = x_gradient.par_chunks_mut(size * dim);
-        let pieces = pieces.par_iter_mut().zip(by_x).enumerate();
-        pieces.for_each(|(i, (piece, by_x))| go(i, piece, by_x));
+        let by = points_gradient.par_chunks_mut(size * dim);
+        let pieces = pieces.par_iter_mut().zip(by).enumerate();
+        pieces.for_each(|(i, (piece, by))| go(i, piece, by));
     }
     let sum = pieces.iter().map(|piece| piece.sum).sum();
     if let Some((first, rest)) = pieces.split_first_mut() {
@@ -260,7 +285,7 @@ impl Trainer {
             stack,
             &self.ready,
             x,
-            (weights, &[]),
+            Upstream::Landing(weights, &[]),
             &mut self.pieces,
             &mut [],
         );

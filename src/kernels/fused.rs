@@ -10,12 +10,12 @@ use super::engine::{self, Ready, Trainer, Wanted};
 use super::layer::Layer;
 use super::simd::Isa;
 use super::stack::Stack;
-use super::tiles::Weights;
+use super::tiles::Upstream;
 use crate::rng::Rng;
 use crate::Result;
 
 mod operations;
-use operations::{Landed, LogProb, MeanLogProb};
+use operations::{Landed, LogProb, MeanLogProb, Sent};
 
 /// A flow or RAD of f32 tensors on the CPU, fused from data to base: log q, its gradients,
 /// samples and training in one pass over tiles of points.
@@ -142,6 +142,19 @@ impl Fused {
         Ok(Tensor::from_vec(x, (n, dim), &Device::Cpu)?)
     }
 
+    /// z (n, dim) -> x (n, dim) and log|det dx/dz| (n,), with gradients by the parameters and by z;
+    /// `None` if some layer has no such way back (folds, autoregressive layers).
+    pub fn to_data_and_log_det(&self, z: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
+        if !self.0.stack.unwinds() {
+            return Ok(None);
+        }
+        let dim = z.dim(1)?;
+        let op = Sent(Arc::clone(&self.0));
+        let both = self.flat()?.apply_op2(&z.contiguous()?, op)?;
+        let log_det = both.narrow(1, dim, 1)?.squeeze(1)?;
+        Ok(Some((both.narrow(1, 0, dim)?.contiguous()?, log_det)))
+    }
+
     /// Training on the mean of -log q, of those of `vars` that are parameters here.
     pub fn training(&self, vars: &[Var], weight_decay: f64) -> Result<FusedTraining> {
         let core = &self.0;
@@ -253,25 +266,24 @@ impl Core {
         slots.flat_map(|slot| slot.of(gradient)).copied().collect()
     }
 
-    /// The sum of log q and the gradients of sum weight log q + sum by_z z, by the flat parameters
-    /// and by x.
+    /// The sum of log q and the gradients by the flat parameters and by x (of samples by z).
     fn differentiate(
         &self,
         ready: &Ready,
         x: &[f32],
-        weights: (Weights<'_>, &[f32]),
+        upstream: Upstream<'_>,
     ) -> (f64, Vec<f32>, Vec<f32>) {
         let mut pieces = Vec::new();
-        let mut by_x = vec![0.0; x.len()];
+        let mut by_points = vec![0.0; x.len()];
         let sum = engine::differentiate(
             self.isa,
             &self.stack,
             ready,
             x,
-            weights,
+            upstream,
             &mut pieces,
-            &mut by_x,
+            &mut by_points,
         );
-        (sum, self.dense(&pieces[0].gradient), by_x)
+        (sum, self.dense(&pieces[0].gradient), by_points)
     }
 }

@@ -149,7 +149,7 @@ pub(crate) struct Pass<'a> {
     pub parts: &'a mut [f32],
 }
 
-/// A tile on its way back through a layer.
+/// A tile on its way back through a layer, as it went to the base or (unwinding) as it came from there.
 pub(crate) struct PassBack<'a> {
     pub params: &'a [f32],
     pub derived: &'a [f32],
@@ -158,7 +158,7 @@ pub(crate) struct PassBack<'a> {
     pub z: &'a [f32],
     pub saved: &'a [f32],
     pub weight: &'a [f32],
-    /// By z, to be replaced by that by x.
+    /// By z, to be replaced by that by x; unwinding, the other way round.
     pub gradient: &'a mut [f32],
     pub params_gradient: &'a mut [f32],
     /// Whether a conditioner's gradients replace what is in `params_gradient`.
@@ -295,7 +295,8 @@ impl Layer<Slot> {
             Known::Coupling(l) => l.scratch(),
             Known::Autoregressive(l) => l.scratch(),
             Known::Linear(l) => l.log_diagonal.len * TILE,
-            _ => 0,
+            Known::Permutation(order) => order.len() * TILE,
+            Known::Elementwise(_) => 0,
         }
     }
 
@@ -350,6 +351,41 @@ impl Layer<Slot> {
             Known::Elementwise(l) => l.back(pass),
             Known::Linear(l) => l.back(s, pass),
             Known::Permutation(order) => permutation::back(pass.gradient, order),
+        }
+    }
+
+    /// Whether it has [`Layer::unwind`].
+    pub(crate) fn unwinds(&self) -> bool {
+        self.folds() == 0 && !matches!(self, Self::Autoregressive { .. })
+    }
+
+    /// From base to data with minus the log-determinant, keeping what [`Layer::unwind`] needs.
+    pub(crate) fn send<S: Simd>(&self, s: S, pass: Pass<'_>, scratch: &mut [f32]) {
+        match self.known() {
+            Known::Coupling(l) => l.send(s, pass, scratch),
+            Known::Autoregressive(_) => unreachable!("checked by Stack::unwinds"),
+            Known::Elementwise(_) | Known::Linear(_) => {
+                // The last of their derived numbers is their log-determinant.
+                let log_det = pass.derived[pass.derived.len() - 1];
+                add_constant(pass.log_det, log_det);
+                self.to_data(s, pass);
+            }
+            Known::Permutation(_) => self.to_data(s, pass),
+        }
+    }
+
+    /// Gradients of the way to the data, whose log-determinant is minus that to the base.
+    pub(crate) fn unwind<S: Simd>(&self, s: S, pass: PassBack<'_>) {
+        match self.known() {
+            Known::Coupling(l) => l.unwind(s, pass),
+            Known::Autoregressive(_) => unreachable!("checked by Stack::unwinds"),
+            Known::Elementwise(l) => l.unwind(pass),
+            Known::Linear(l) => l.unwind(s, pass),
+            Known::Permutation(order) => {
+                let by_x = &mut pass.scratch[..pass.gradient.len()];
+                by_x.copy_from_slice(pass.gradient);
+                permutation::to_base(order, by_x, pass.gradient);
+            }
         }
     }
 }

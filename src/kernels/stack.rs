@@ -208,6 +208,48 @@ impl Stack {
         here
     }
 
+    /// The last rows of `work.values`, where a tile at the base is.
+    pub(super) fn at_base<'w>(&self, work: &'w mut Work) -> &'w mut [f32] {
+        let rows = self.dim * TILE;
+        &mut work.values[self.layers.len() * rows..]
+    }
+
+    /// Takes the tile at [`Stack::at_base`] to the data, in the first rows of `work.values`, and leaves
+    /// minus its log-determinant in `work.log_q`; keeps what [`Stack::unwind`] needs.
+    pub(super) fn send<S: Simd>(
+        &self,
+        s: S,
+        (params, derived): (&[f32], &[f32]),
+        samples: usize,
+        work: &mut Work,
+    ) {
+        let rows = self.dim * TILE;
+        work.log_q.fill(0.0);
+        let mut at = self.derived - self.base.derived(self.dim);
+        let mut saved = work.saved.len();
+        for (l, layer) in self.layers.iter().enumerate().rev() {
+            let n = layer.derived();
+            at -= n;
+            let kept = saved - layer.saved()..saved;
+            saved = kept.start;
+            let (to, from) = work.values[l * rows..(l + 2) * rows].split_at_mut(rows);
+            layer.send(
+                s,
+                Pass {
+                    params,
+                    derived: &derived[at..at + n],
+                    samples,
+                    from,
+                    to,
+                    saved: &mut work.saved[kept],
+                    log_det: &mut work.log_q,
+                    parts: &mut [],
+                },
+                &mut work.scratch,
+            );
+        }
+    }
+
     /// Takes the tile in the first rows of `work.values`, with the uniform numbers in `work.parts`,
     /// to the data; returns where in `work.values` it is.
     pub(super) fn to_data<S: Simd>(
@@ -263,13 +305,7 @@ impl Stack {
         fresh: bool,
     ) {
         let rows = self.dim * TILE;
-        let (gradient, derived_gradient) = gradient.split_at_mut(self.len);
-        if fresh {
-            derived_gradient.fill(0.0);
-            for slot in &self.added {
-                slot.of_mut(gradient).fill(0.0);
-            }
-        }
+        let (gradient, derived_gradient) = self.begin(gradient, fresh);
         let mut at = self.derived - self.base.derived(self.dim);
         let count = self.layers.len();
         s.run(Gradient {
@@ -309,5 +345,61 @@ impl Stack {
                 },
             );
         }
+    }
+    /// Whether samples have a way back: not through folds, which a part is drawn for, nor through
+    /// autoregressive layers, which make one coordinate after the other.
+    pub(crate) fn unwinds(&self) -> bool {
+        self.layers.iter().all(Layer::unwinds)
+    }
+
+    /// The way back of samples that [`Stack::send`] has sent: gradients of what those by x, in `work.gradient`, stand for, plus sum weight log-det (towards the base). Those by z are
+    /// left in `work.gradient`; those by the parameters as in [`Stack::back`].
+    pub(super) fn unwind<S: Simd>(
+        &self,
+        s: S,
+        (params, derived): (&[f32], &[f32]),
+        samples: usize,
+        work: &mut Work,
+        gradient: &mut [f32],
+        fresh: bool,
+    ) {
+        let rows = self.dim * TILE;
+        let (gradient, derived_gradient) = self.begin(gradient, fresh);
+        let (mut at, mut saved) = (0, 0);
+        for (l, layer) in self.layers.iter().enumerate() {
+            let (n, kept) = (layer.derived(), layer.saved());
+            layer.unwind(
+                s,
+                PassBack {
+                    params,
+                    derived: &derived[at..at + n],
+                    samples,
+                    x: &work.values[l * rows..(l + 1) * rows],
+                    z: &work.values[(l + 1) * rows..(l + 2) * rows],
+                    saved: &work.saved[saved..saved + kept],
+                    weight: &work.weight,
+                    gradient: &mut work.gradient,
+                    params_gradient: &mut *gradient,
+                    fresh,
+                    derived_gradient: &mut derived_gradient[at..at + n],
+                    scratch: &mut work.scratch,
+                },
+            );
+            at += n;
+            saved += kept;
+        }
+    }
+
+    /// The gradients of the parameters and of the derived numbers; if `fresh`, zeros where every
+    /// tile adds.
+    fn begin<'g>(&self, gradient: &'g mut [f32], fresh: bool) -> (&'g mut [f32], &'g mut [f32]) {
+        let (gradient, derived_gradient) = gradient.split_at_mut(self.len);
+        if fresh {
+            derived_gradient.fill(0.0);
+            for slot in &self.added {
+                slot.of_mut(gradient).fill(0.0);
+            }
+        }
+        (gradient, derived_gradient)
     }
 }

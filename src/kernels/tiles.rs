@@ -16,6 +16,14 @@ fn load(points: &[f32], dim: usize, rows: &mut [f32]) {
     }
 }
 
+/// The same of gradients: what stands in for samples beyond the last one has no weight.
+fn load_weighted(points: &[f32], dim: usize, rows: &mut [f32]) {
+    load(points, dim, rows);
+    for row in rows.chunks_exact_mut(TILE) {
+        row[points.len() / dim..].fill(0.0);
+    }
+}
+
 /// A tile's rows to points (n, dim).
 fn unload(rows: &[f32], dim: usize, points: &mut [f32]) {
     for (n, point) in points.chunks_exact_mut(dim).enumerate() {
@@ -86,20 +94,45 @@ pub(crate) enum Weights<'a> {
     Each(&'a [f32]),
 }
 
-/// Leaves the gradient of sum weight log q + sum by_z z in `gradient`; returns the sum of log q.
+/// What gradients come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Upstream<'a> {
+    /// sum weight log q + sum by_z z: weights, and by_z (n, dim) or empty for zeros.
+    Landing(Weights<'a>, &'a [f32]),
+    /// Of samples: what by_x (n, dim) stands for, + sum weight log-det (towards the base).
+    Samples(&'a [f32], &'a [f32]),
+}
+
+impl Upstream<'_> {
+    /// Of these points alone.
+    pub(crate) fn of(self, points: std::ops::Range<usize>, dim: usize) -> Self {
+        let rows = points.start * dim..points.end * dim;
+        match self {
+            Self::Landing(weights, by) => Self::Landing(
+                match weights {
+                    Weights::Same(weight) => Weights::Same(weight),
+                    Weights::Each(all) => Weights::Each(&all[points]),
+                },
+                if by.is_empty() { by } else { &by[rows] },
+            ),
+            Self::Samples(weights, by) => Self::Samples(&weights[points], &by[rows]),
+        }
+    }
+}
+
+/// Leaves the gradient by the parameters in `gradient`; returns the sum of log q, 0 of samples.
+/// Points are at the data side, samples at the base side.
 pub(crate) struct Differentiate<'a> {
     pub stack: &'a Stack,
     pub params: &'a [f32],
     pub derived: &'a [f32],
     /// (n, dim)
     pub x: &'a [f32],
-    pub weights: Weights<'a>,
-    /// (n, dim), or empty for zeros
-    pub by_z: &'a [f32],
+    pub upstream: Upstream<'a>,
     /// As [`Stack::gradient_buffer`].
     pub gradient: &'a mut [f32],
-    /// (n, dim), or empty
-    pub x_gradient: &'a mut [f32],
+    /// By x, of samples by z: (n, dim), or empty.
+    pub points_gradient: &'a mut [f32],
 }
 
 impl Dispatch for Differentiate<'_> {
@@ -116,38 +149,75 @@ impl Dispatch for Differentiate<'_> {
         for (t, x) in self.x.chunks(TILE * dim).enumerate() {
             let samples = x.len() / dim;
             let first = t * TILE;
-            load(x, dim, &mut work.values);
             work.weight.fill(0.0);
-            match self.weights {
-                Weights::Same(weight) => work.weight[..samples].fill(weight),
-                Weights::Each(all) => {
-                    work.weight[..samples].copy_from_slice(&all[first..first + samples]);
-                }
-            }
-            if !self.by_z.is_empty() {
-                let by_z = &self.by_z[first * dim..(first + samples) * dim];
-                load(by_z, dim, &mut work.by_z);
-                // What stands in for samples beyond the last one has no weight here either.
-                for row in work.by_z.chunks_exact_mut(TILE) {
-                    row[samples..].fill(0.0);
-                }
-            }
             let numbers = (self.params, self.derived);
-            self.stack
-                .to_base(s, numbers, samples, &mut work, true, false);
-            sum += work.log_q[..samples]
-                .iter()
-                .map(|v| f64::from(*v))
-                .sum::<f64>();
-            self.stack
-                .back(s, numbers, samples, &mut work, self.gradient, t == 0);
-            if !self.x_gradient.is_empty() {
-                let to = &mut self.x_gradient[first * dim..(first + samples) * dim];
+            match self.upstream.of(first..first + samples, dim) {
+                Upstream::Landing(weights, by_z) => {
+                    load(x, dim, &mut work.values);
+                    let to = &mut work.weight[..samples];
+                    match weights {
+                        Weights::Same(weight) => to.fill(weight),
+                        Weights::Each(all) => to.copy_from_slice(all),
+                    }
+                    if !by_z.is_empty() {
+                        load_weighted(by_z, dim, &mut work.by_z);
+                    }
+                    self.stack
+                        .to_base(s, numbers, samples, &mut work, true, false);
+                    let log_q = work.log_q[..samples].iter();
+                    sum += log_q.map(|v| f64::from(*v)).sum::<f64>();
+                    self.stack
+                        .back(s, numbers, samples, &mut work, self.gradient, t == 0);
+                }
+                Upstream::Samples(weights, by_x) => {
+                    load(x, dim, self.stack.at_base(&mut work));
+                    work.weight[..samples].copy_from_slice(weights);
+                    self.stack.send(s, numbers, samples, &mut work);
+                    load_weighted(by_x, dim, &mut work.gradient);
+                    self.stack
+                        .unwind(s, numbers, samples, &mut work, self.gradient, t == 0);
+                }
+            }
+            if !self.points_gradient.is_empty() {
+                let to = &mut self.points_gradient[first * dim..(first + samples) * dim];
                 unload(&work.gradient, dim, to);
             }
         }
         self.stack.return_work(work);
         sum
+    }
+}
+
+/// Points at the base side to the data side, with log|det dx/dz|, through layers that unwind.
+pub(crate) struct ToDataAndLogDet<'a> {
+    pub stack: &'a Stack,
+    pub params: &'a [f32],
+    pub derived: &'a [f32],
+    /// (n, dim)
+    pub z: &'a [f32],
+    /// (n, dim)
+    pub x: &'a mut [f32],
+    /// (n,)
+    pub log_det: &'a mut [f32],
+}
+
+impl Dispatch for ToDataAndLogDet<'_> {
+    type Out = ();
+
+    fn with<S: Simd>(self, s: S) {
+        let stack = self.stack;
+        let dim = stack.dim;
+        let mut work = stack.take_work();
+        let points = self.z.chunks(TILE * dim).zip(self.x.chunks_mut(TILE * dim));
+        for ((z, x), log_det) in points.zip(self.log_det.chunks_mut(TILE)) {
+            load(z, dim, stack.at_base(&mut work));
+            stack.send(s, (self.params, self.derived), log_det.len(), &mut work);
+            unload(&work.values, dim, x);
+            for (to, log_det) in log_det.iter_mut().zip(work.log_q.iter()) {
+                *to = -log_det;
+            }
+        }
+        stack.return_work(work);
     }
 }
 

@@ -93,7 +93,7 @@ impl Distribution for Flow {
 
     fn draws(&self, n: usize, progress: f64, rng: &mut Rng) -> Result<Draws> {
         let base = self.base.draws(n, progress, rng)?;
-        let (x, log_det) = self.bijection.forward_and_log_det(&base.x)?;
+        let (x, log_det) = self.forward_and_log_det(&base.x)?;
         Ok(Draws {
             x,
             log_prob: (base.log_prob - log_det)?,
@@ -106,7 +106,7 @@ impl Distribution for Flow {
         let Some(base) = self.base.relaxed_samples(n, rng)? else {
             return Ok(None);
         };
-        let (x, log_det) = self.bijection.forward_and_log_det(&base.x)?;
+        let (x, log_det) = self.forward_and_log_det(&base.x)?;
         let log_det = log_det.detach();
         Ok(Some(RelaxedSamples {
             x: x.detach(),
@@ -135,6 +135,16 @@ impl Flow {
             Some(layers) => layers.to_base_and_log_prob(x),
             None => self.bijection.inverse_and_log_det(x),
         }
+    }
+
+    /// x of every z and log|det dx/dz|, with gradients.
+    fn forward_and_log_det(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
+        if let Some(fused) = self.fused.as_ref().or(self.layers.as_ref()) {
+            if let Some(sent) = fused.to_data_and_log_det(z)? {
+                return Ok(sent);
+            }
+        }
+        self.bijection.forward_and_log_det(z)
     }
 
     /// z of every point, without gradients.

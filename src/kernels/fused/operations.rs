@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Shape, Tensor};
 
 use super::super::engine::{self, Wanted};
-use super::super::tiles::Weights;
+use super::super::tiles::{Upstream, Weights};
 use super::{numbers, Core};
 
 /// By the flat parameters and by x.
@@ -19,23 +19,21 @@ impl Core {
         engine::evaluate(self.isa, &self.stack, &self.ready(flat), x, wanted);
     }
 
-    /// The gradients of sum weight log q + sum by_z z. The forward pass again, this time with
-    /// everything kept: nothing is held between the two, and evaluations that need no gradient never
-    /// pay for one.
+    /// The gradients of what `upstream` says, at points or samples (n, dim). The forward pass
+    /// again, this time with everything kept: nothing is held between the two, and evaluations that
+    /// need no gradient never pay for one.
     fn back(
         &self,
         flat: &Tensor,
-        x: &Tensor,
-        weights: &[f32],
-        by_z: &[f32],
+        x: &[f32],
+        upstream: Upstream<'_>,
     ) -> candle_core::Result<ByInputs> {
         let ready = self.ready(&flat.to_vec1::<f32>()?);
-        let points = x.flatten_all()?.to_vec1::<f32>()?;
-        let weights = (Weights::Each(weights), by_z);
-        let (_, by_flat, by_x) = self.differentiate(&ready, &points, weights);
+        let (_, by_flat, by_points) = self.differentiate(&ready, x, upstream);
+        let shape = (x.len() / self.stack.dim, self.stack.dim);
         Ok((
             Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
-            Some(Tensor::from_vec(by_x, x.shape(), &Device::Cpu)?),
+            Some(Tensor::from_vec(by_points, shape, &Device::Cpu)?),
         ))
     }
 }
@@ -69,8 +67,35 @@ impl CustomOp2 for LogProb {
         _log_q: &Tensor,
         by_log_q: &Tensor,
     ) -> candle_core::Result<ByInputs> {
-        self.0.back(flat, x, &by_log_q.to_vec1::<f32>()?, &[])
+        let weights = by_log_q.to_vec1::<f32>()?;
+        let upstream = Upstream::Landing(Weights::Each(&weights), &[]);
+        self.0.back(flat, &all(x)?, upstream)
     }
+}
+
+fn all(points: &Tensor) -> candle_core::Result<Vec<f32>> {
+    points.flatten_all()?.to_vec1()
+}
+
+/// Points (n, dim) and a number of each side by side: (n, dim + 1).
+fn join(points: &[f32], numbers: &[f32], dim: usize) -> (CpuStorage, Shape) {
+    let mut both = Vec::with_capacity(points.len() + numbers.len());
+    for (point, number) in points.chunks_exact(dim).zip(numbers) {
+        both.extend_from_slice(point);
+        both.push(*number);
+    }
+    (CpuStorage::F32(both), Shape::from((numbers.len(), dim + 1)))
+}
+
+/// What [`join`] has joined.
+fn part(both: &Tensor) -> candle_core::Result<(Vec<f32>, Vec<f32>)> {
+    let (n, width) = both.dims2()?;
+    let (mut points, mut numbers) = (Vec::with_capacity(n * (width - 1)), Vec::with_capacity(n));
+    for row in all(both)?.chunks_exact(width) {
+        points.extend_from_slice(&row[..width - 1]);
+        numbers.push(row[width - 1]);
+    }
+    Ok((points, numbers))
 }
 
 /// z and log q side by side: (n, dim + 1).
@@ -92,12 +117,7 @@ impl CustomOp2 for Landed {
         let (mut z, mut log_q) = (vec![0.0; n * dim], vec![0.0; n]);
         let (flat, x) = (numbers(flat, flat_layout)?, numbers(x, x_layout)?);
         self.0.evaluate(flat, x, &mut log_q, &mut z);
-        let mut both = Vec::with_capacity(n * (dim + 1));
-        for (z, log_q) in z.chunks_exact(dim).zip(log_q) {
-            both.extend_from_slice(z);
-            both.push(log_q);
-        }
-        Ok((CpuStorage::F32(both), Shape::from((n, dim + 1))))
+        Ok(join(&z, &log_q, dim))
     }
 
     fn bwd(
@@ -107,17 +127,47 @@ impl CustomOp2 for Landed {
         _both: &Tensor,
         by_both: &Tensor,
     ) -> candle_core::Result<ByInputs> {
-        let (n, dim) = x.dims2()?;
-        let (mut by_z, mut weights) = (Vec::with_capacity(n * dim), Vec::with_capacity(n));
-        for row in by_both
-            .flatten_all()?
-            .to_vec1::<f32>()?
-            .chunks_exact(dim + 1)
-        {
-            by_z.extend_from_slice(&row[..dim]);
-            weights.push(row[dim]);
-        }
-        self.0.back(flat, x, &weights, &by_z)
+        let (by_z, weights) = part(by_both)?;
+        let upstream = Upstream::Landing(Weights::Each(&weights), &by_z);
+        self.0.back(flat, &all(x)?, upstream)
+    }
+}
+
+/// x and log|det dx/dz| of z side by side: (n, dim + 1).
+pub(super) struct Sent(pub(super) Arc<Core>);
+
+impl CustomOp2 for Sent {
+    fn name(&self) -> &'static str {
+        "fused-to-data"
+    }
+
+    fn cpu_fwd(
+        &self,
+        flat: &CpuStorage,
+        flat_layout: &Layout,
+        z: &CpuStorage,
+        z_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (n, dim) = z_layout.shape().dims2()?;
+        let core = &self.0;
+        let ready = core.ready(numbers(flat, flat_layout)?);
+        let (mut x, mut log_det) = (vec![0.0; n * dim], vec![0.0; n]);
+        let z = numbers(z, z_layout)?;
+        engine::send(core.isa, &core.stack, &ready, z, &mut x, &mut log_det);
+        Ok(join(&x, &log_det, dim))
+    }
+
+    fn bwd(
+        &self,
+        flat: &Tensor,
+        z: &Tensor,
+        _both: &Tensor,
+        by_both: &Tensor,
+    ) -> candle_core::Result<ByInputs> {
+        let (by_x, mut weights) = part(by_both)?;
+        weights.iter_mut().for_each(|v| *v = -*v);
+        let upstream = Upstream::Samples(&weights, &by_x);
+        self.0.back(flat, &all(z)?, upstream)
     }
 }
 
@@ -143,10 +193,10 @@ impl CustomOp2 for MeanLogProb {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (n, _) = x_layout.shape().dims2()?;
         let ready = self.core.ready(numbers(flat, flat_layout)?);
-        let weights = (Weights::Same(1.0 / n as f32), &[][..]);
+        let upstream = Upstream::Landing(Weights::Same(1.0 / n as f32), &[]);
         let (sum, by_flat, by_x) = self
             .core
-            .differentiate(&ready, numbers(x, x_layout)?, weights);
+            .differentiate(&ready, numbers(x, x_layout)?, upstream);
         let mut gradients = self
             .gradients
             .lock()

@@ -48,9 +48,9 @@ impl Coupling<'_> {
         (self.conditioner.hidden() + self.conditioner.outputs()) * TILE
     }
 
-    /// Scratch of the way back.
+    /// Scratch of the way back: the conditioner's, and what [`Coupling::unwind`] needs.
     pub(super) fn scratch(&self) -> usize {
-        conditioner::scratch(self.conditioner)
+        conditioner::scratch(self.conditioner) + (2 * self.moved.len() + 1) * TILE
     }
 
     pub(super) fn to_base<S: Simd>(&self, s: S, pass: Pass<'_>) {
@@ -77,10 +77,15 @@ impl Coupling<'_> {
             theta_gradient: &mut pass.scratch[..net.outputs() * TILE],
         };
         self.transformer.back(s, back);
-        let rows = self::rows(&self.kept);
+        self.back_through_conditioner(s, pass, hidden);
+    }
+
+    /// From the gradients of theta, at the beginning of the scratch.
+    fn back_through_conditioner<S: Simd>(&self, s: S, pass: PassBack<'_>, hidden: &[f32]) {
+        let rows = rows(&self.kept);
         conditioner::backward(
             s,
-            net,
+            self.conditioner,
             pass.params,
             pass.samples,
             &pass.x[rows.clone()],
@@ -90,6 +95,66 @@ impl Coupling<'_> {
             pass.fresh,
             pass.scratch,
         );
+    }
+
+    /// To the data, and from there back for the log-determinant and what the way back of f needs.
+    pub(super) fn send<S: Simd>(&self, s: S, pass: Pass<'_>, scratch: &mut [f32]) {
+        let (theta, rest) = scratch.split_at_mut(conditioner::scratch(self.conditioner));
+        let way = self.way(s, pass);
+        let theta = &mut theta[..way.theta.len()];
+        theta.copy_from_slice(way.theta);
+        let there = Way {
+            samples: way.samples,
+            theta,
+            from: way.from,
+            to: &mut *way.to,
+            log_det: &mut [],
+            parts: &mut [],
+        };
+        self.transformer.to_data(s, there);
+        let back = Way {
+            from: way.to,
+            to: &mut rest[..way.from.len()],
+            ..way
+        };
+        self.transformer.to_base(s, back);
+    }
+
+    /// Every moved x solves f(x) = z, so with the slope f' and d(x) = d log f' / dx the gradient by z
+    /// is (by x + weight d(x)) / f', and those by theta are f's own where z has minus that gradient.
+    /// All of it comes from the way back of f, three times.
+    pub(super) fn unwind<S: Simd>(&self, s: S, pass: PassBack<'_>) {
+        let net = self.conditioner;
+        let (hidden, theta) = pass.saved.split_at(net.hidden() * TILE);
+        let rows = rows(&self.moved);
+        let (scratch, own) = pass.scratch.split_at_mut(conditioner::scratch(net));
+        let (slope, own) = own.split_at_mut(rows.len());
+        let (other, own) = own.split_at_mut(rows.len());
+        let none = &mut own[..TILE];
+        let mut back = |weight: &[f32], gradient: &mut [f32]| {
+            let back = Back {
+                samples: pass.samples,
+                theta,
+                x: &pass.x[rows.clone()],
+                z: &pass.z[rows.clone()],
+                weight,
+                gradient,
+                theta_gradient: &mut scratch[..net.outputs() * TILE],
+            };
+            self.transformer.back(s, back);
+        };
+        none.fill(0.0);
+        slope.fill(1.0);
+        back(none, slope);
+        other.fill(0.0);
+        back(pass.weight, other);
+        let by = &mut pass.gradient[rows.clone()];
+        for ((by, other), slope) in by.iter_mut().zip(other.iter_mut()).zip(slope) {
+            *by = (*by + *other) / *slope;
+            *other = -*by;
+        }
+        back(pass.weight, other);
+        self.back_through_conditioner(s, pass, hidden);
     }
 
     /// Copies what is kept, runs the conditioner, and leaves the rest to a transformer.

@@ -70,6 +70,24 @@ impl Elementwise {
     }
 }
 
+impl Elementwise {
+    pub(super) fn unwind(self, pass: PassBack<'_>) {
+        let total: f32 = pass.weight[..pass.samples].iter().sum();
+        for d in 0..self.shift.len {
+            let scale = pass.derived[d];
+            let row = d * TILE..d * TILE + pass.samples;
+            let (mut by_scale, mut by_shift) = (0.0, 0.0);
+            for (g, z) in pass.gradient[row.clone()].iter_mut().zip(&pass.z[row]) {
+                by_shift += *g;
+                *g *= scale;
+                by_scale += *g * z;
+            }
+            self.log_scale.of_mut(pass.params_gradient)[d] += by_scale - total;
+            self.shift.of_mut(pass.params_gradient)[d] += by_shift;
+        }
+    }
+}
+
 /// (from - before) * scale + after, row by row.
 struct Scale<'a> {
     samples: usize,

@@ -126,6 +126,41 @@ impl Linear {
     }
 }
 
+impl Linear {
+    /// The gradient by z solves W^T by_z = by_x; that by W is -by_z x^T.
+    pub(super) fn unwind<S: Simd>(self, s: S, pass: PassBack<'_>) {
+        let dim = self.log_diagonal.len;
+        for i in 0..dim {
+            for j in 0..i {
+                subtract(pass.gradient, i, j, self.u(pass.params, j, i));
+            }
+            let pivot = self.u(pass.params, i, i);
+            let row = &mut pass.gradient[i * TILE..(i + 1) * TILE];
+            row.iter_mut().for_each(|v| *v /= pivot);
+        }
+        for i in (0..dim).rev() {
+            for j in i + 1..dim {
+                subtract(pass.gradient, i, j, self.l(pass.params, j, i));
+            }
+        }
+        let down = &mut pass.scratch[..dim * TILE];
+        for (to, by_z) in down.iter_mut().zip(pass.gradient.iter()) {
+            *to = -by_z;
+        }
+        let (by_w, by_log_det) = pass.derived_gradient.split_at_mut(dim * dim);
+        by_log_det[0] += pass.weight[..pass.samples].iter().sum::<f32>();
+        s.run(Dots {
+            a: down,
+            a_rows: dim,
+            b: pass.x,
+            b_rows: dim,
+            samples: pass.samples,
+            to: by_w,
+            fresh: false,
+        });
+    }
+}
+
 /// Row i -= factor * row j.
 fn subtract(rows: &mut [f32], i: usize, j: usize, factor: f32) {
     for n in 0..TILE {

@@ -4,6 +4,7 @@ use proptest::prelude::{any, prop_oneof, Just, TestCaseError};
 use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
+use crate::distributions::Draws;
 
 /// What is wrong with the fused kernels in this case, if anything.
 fn faults(
@@ -108,6 +109,74 @@ fn faults(
     Ok(())
 }
 
+/// The same of samples with their densities, on which models without data are trained.
+fn faults_of_samples(
+    text: &str,
+    dim: usize,
+    n: usize,
+    seed: u64,
+    isa: Isa,
+    spread: f64,
+) -> Result<(), String> {
+    let twins = Twins::new(text, dim, seed, isa, spread);
+    let z = points(n, dim, seed + 3);
+    let fused = twins.fused.fused().unwrap();
+    let expected = !text.contains("masked") && !text.starts_with("rad");
+    if fused.to_data_and_log_det(&z).unwrap().is_some() != expected {
+        return Err(format!("samples by the kernels: not {expected}"));
+    }
+    if !expected {
+        return Ok(());
+    }
+    let draws = |model: &dyn Model| model.draws(n, 0.5, &mut Rng::new(seed)).unwrap();
+    // Unequal weights, so that a mix-up of points or coordinates would show.
+    let weigh = |draws: &Draws| {
+        // As many of every component may be a few more.
+        let n = draws.x.dim(0).unwrap();
+        let of = |count: usize, shape: &[usize]| {
+            let all: Vec<f64> = (0..count).map(|i| ((i * 7) % 11) as f64 - 4.0).collect();
+            let all = Tensor::from_vec(all, shape, &Device::Cpu).unwrap();
+            all.to_dtype(draws.x.dtype()).unwrap()
+        };
+        let by_x = (&draws.x * of(n * dim, &[n, dim])).unwrap().sum(1).unwrap();
+        let by_log_prob = (&draws.log_prob * of(n, &[n])).unwrap();
+        (by_x + by_log_prob).unwrap().mean_all().unwrap()
+    };
+    let (got, exact) = (draws(twins.fused.as_ref()), draws(twins.exact.as_ref()));
+    let plain = draws(twins.plain.as_ref());
+    let numbers = |t: &Tensor| to_vec(t).unwrap();
+    for (what, got, exact, plain) in [
+        ("x", &got.x, &exact.x, &plain.x),
+        ("log q", &got.log_prob, &exact.log_prob, &plain.log_prob),
+    ] {
+        let exact = numbers(exact);
+        let worst = |of: &Tensor| {
+            let each = numbers(of).into_iter().zip(&exact);
+            let off = each.map(|(v, e)| (v - e).abs() / e.abs().max(1.0));
+            off.fold(0.0, |a: f64, b| if a >= b || a.is_nan() { a } else { b })
+        };
+        let (off, plain) = (worst(got), worst(plain));
+        if !(off <= 2e-4 || off <= 4.0 * plain) {
+            return Err(format!(
+                "{what} of samples: {off:.1e} apart, that of plain f32 {plain:.1e}"
+            ));
+        }
+    }
+    let expected = gradients(&trained(&twins.exact_params), &weigh(&exact));
+    let off = apart(&gradients(&trained(&twins.params), &weigh(&got)), &expected);
+    if !(off <= 1e-4) {
+        // As above.
+        let plain = gradients(&trained(&twins.plain_params), &weigh(&plain));
+        let plain = apart(&plain, &expected);
+        if !(off <= 3.0 * plain) {
+            return Err(format!(
+                "gradients of samples: {off:.1e} apart, those of plain f32 {plain:.1e}"
+            ));
+        }
+    }
+    Ok(())
+}
+
 const KINDS_OF_STACK: usize = 9;
 
 /// An experiment file's model table for these choices.
@@ -181,9 +250,11 @@ fn any_shape_agrees_with_plain_double_precision() {
             |(kind, hidden, layers, tanh, bins, base, (dim, n, seed))| {
                 let text = text(kind, &hidden, layers, tanh, bins, base);
                 for &isa in &isas {
-                    faults(&text, dim, n, u64::from(seed), isa, 0.15).map_err(|why| {
-                        TestCaseError::fail(format!("{isa}, D = {dim}, n = {n}: {text}: {why}"))
-                    })?;
+                    for faults in [faults, faults_of_samples] {
+                        faults(&text, dim, n, u64::from(seed), isa, 0.15).map_err(|why| {
+                            TestCaseError::fail(format!("{isa}, D = {dim}, n = {n}: {text}: {why}"))
+                        })?;
+                    }
                 }
                 Ok(())
             },
@@ -210,8 +281,10 @@ fn large_shapes_agree_with_plain_double_precision() {
             (8, vec![64, 64], 5, 1),
         ] {
             let text = text(kind, &hidden, 2, false, 8, 8);
-            if let Err(why) = faults(&text, dim, n, 5, isa, 0.02) {
-                wrong.push(format!("{isa}, D = {dim}, n = {n}: {text}: {why}"));
+            for faults in [faults, faults_of_samples] {
+                if let Err(why) = faults(&text, dim, n, 5, isa, 0.02) {
+                    wrong.push(format!("{isa}, D = {dim}, n = {n}: {text}: {why}"));
+                }
             }
         }
     }
