@@ -18,7 +18,7 @@ mod operations;
 use operations::{Landed, LogProb, MeanLogProb, Sent};
 
 /// A flow or RAD of f32 tensors on the CPU, fused from data to base: log q, its gradients,
-/// samples and training in one pass over tiles of points.
+/// samples, those of a flow with gradients, and training in one pass over tiles of points.
 #[derive(Clone)]
 pub struct Fused(Arc<Core>);
 

@@ -157,6 +157,11 @@ fn any_number_of_threads_gives_the_same_bytes() {
                         .mean_training_log_prob(0, &x, &mut Rng::new(0))
                         .unwrap();
                     seen.extend(gradients(&vars, &mean));
+                    let z = points(1500, 2, 7);
+                    if let Some((x, log_det)) = fused.to_data_and_log_det(&z).unwrap() {
+                        let loss = (x.sum(1).unwrap() - log_det).unwrap().mean_all().unwrap();
+                        seen.extend(gradients(&vars, &loss));
+                    }
                     seen.into_iter().map(f64::to_bits).collect::<Vec<_>>()
                 })
             };
@@ -194,6 +199,13 @@ fn a_broken_number_shows() {
                 assert!(
                     dead || log_q.iter().all(|v| v.is_nan()),
                     "{isa} {text}: {name}"
+                );
+                let draws = twins.fused.draws(64, 0.5, &mut Rng::new(7)).unwrap();
+                let mut seen = to_vec(&draws.log_prob).unwrap();
+                seen.extend(to_vec(&draws.x).unwrap());
+                assert!(
+                    dead || seen.iter().any(|v| v.is_nan()),
+                    "{isa} {text}: {name}, of samples"
                 );
                 let fused = twins.fused.fused().unwrap();
                 let (loss, norm) = fused.training(&vars, 0.0).unwrap().loss(&x).unwrap();
