@@ -308,8 +308,10 @@ impl Run {
 
     /// What evaluates the model, for the record.
     pub fn kernels(&self) -> String {
+        let trained =
+            self.objective.is_mean_log_prob() || self.model.kernels_of_samples().is_some();
         match self.model.kernels() {
-            Some(isa) if self.objective.is_mean_log_prob() => format!("fused ({isa})"),
+            Some(isa) if trained => format!("fused ({isa})"),
             Some(isa) => format!("plain in training, fused ({isa}) in evaluation"),
             None => "plain".to_owned(),
         }

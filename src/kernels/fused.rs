@@ -50,6 +50,11 @@ impl Fused {
         self.0.stack.products()
     }
 
+    /// Whether it has [`Fused::to_data_and_log_det`].
+    pub fn unwinds(&self) -> bool {
+        self.0.stack.unwinds()
+    }
+
     /// All parameters in one tensor, with gradients.
     fn flat(&self) -> Result<Tensor> {
         let all = self.0.tensors.iter().map(Tensor::flatten_all);
@@ -145,7 +150,7 @@ impl Fused {
     /// z (n, dim) -> x (n, dim) and log|det dx/dz| (n,), with gradients by the parameters and by z;
     /// `None` if some layer has no such way back (folds, autoregressive layers).
     pub fn to_data_and_log_det(&self, z: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
-        if !self.0.stack.unwinds() {
+        if !self.unwinds() {
             return Ok(None);
         }
         let dim = z.dim(1)?;

@@ -187,4 +187,9 @@ impl Model for Flow {
         let some = self.fused.as_ref().or(self.layers.as_ref());
         some.map(Fused::isa)
     }
+
+    fn kernels_of_samples(&self) -> Option<Isa> {
+        let some = self.fused.as_ref().or(self.layers.as_ref());
+        some.filter(|fused| fused.unwinds()).map(Fused::isa)
+    }
 }

@@ -109,4 +109,9 @@ pub trait Model: Distribution {
     fn kernels(&self) -> Option<Isa> {
         self.fused().map(Fused::isa)
     }
+
+    /// The same of samples with gradients, on which a model is trained where there are no data.
+    fn kernels_of_samples(&self) -> Option<Isa> {
+        None
+    }
 }

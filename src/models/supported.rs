@@ -142,4 +142,8 @@ impl Model for Supported {
     fn kernels(&self) -> Option<Isa> {
         self.model.kernels()
     }
+
+    fn kernels_of_samples(&self) -> Option<Isa> {
+        self.model.kernels_of_samples()
+    }
 }
