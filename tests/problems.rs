@@ -110,9 +110,15 @@ fn problems_are_compared_as_data_sets_are() {
     assert_eq!(metric(&place, "u1/plain/seed-0", "constraint_error"), None);
     let modes = place.read("results/problems/well/plain/seed-0/modes.csv");
     assert!(modes.contains("\n1,0.727185966"), "{modes}");
-    for run in ["u1/relaxed", "simplex/plain"] {
+    for (run, kernels) in [
+        ("u1/plain", "plain\""),
+        ("u1/relaxed", "fused ("),
+        ("simplex/relaxed", "fused ("),
+        ("u1/rad", "plain in training, fused ("),
+    ] {
         let environment = place.read(&format!("results/problems/{run}/seed-0/environment.toml"));
-        assert!(environment.contains("kernels = \"fused ("), "{environment}");
+        let expected = format!("kernels = \"{kernels}");
+        assert!(environment.contains(&expected), "{run}: {environment}");
     }
 }
 
