@@ -58,7 +58,7 @@ impl Limit {
             limit.rounds *= 2;
         }
         let begin = Instant::now();
-        while limit.isa.is_some() && begin.elapsed() < ALONE && limit.now().is_some() {}
+        while begin.elapsed() < ALONE && limit.now().is_some() {}
         limit.alone = spread(std::mem::take(&mut limit.bursts)).map(|s| s.max);
         limit
     }

@@ -160,13 +160,13 @@ pub(crate) fn differentiate(
     isa: Isa,
     stack: &Stack,
     ready: &Ready,
-    x: &[f32],
+    points: &[f32],
     upstream: Upstream<'_>,
     pieces: &mut Vec<Piece>,
     points_gradient: &mut [f32],
 ) -> f64 {
     let dim = stack.dim;
-    let n = x.len() / dim;
+    let n = points.len() / dim;
     let size = piece(stack, n);
     let count = n.div_ceil(size).max(1);
     while pieces.len() < count {
@@ -182,7 +182,7 @@ pub(crate) fn differentiate(
             stack,
             params: &ready.params,
             derived: &ready.derived,
-            x: &x[own.start * dim..own.end * dim],
+            points: &points[own.start * dim..own.end * dim],
             upstream: upstream.of(own, dim),
             gradient: &mut piece.gradient,
             points_gradient,

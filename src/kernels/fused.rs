@@ -89,9 +89,7 @@ impl Fused {
     pub fn to_base_and_log_prob(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let dim = x.dim(1)?;
         let op = Landed(Arc::clone(&self.0));
-        let both = self.flat()?.apply_op2(&x.contiguous()?, op)?;
-        let log_q = both.narrow(1, dim, 1)?.squeeze(1)?;
-        Ok((both.narrow(1, 0, dim)?.contiguous()?, log_q))
+        part(&self.flat()?.apply_op2(&x.contiguous()?, op)?, dim)
     }
 
     /// x (n, dim) -> the mean of log q, a scalar with gradients, which are computed in the same
@@ -156,8 +154,7 @@ impl Fused {
         let dim = z.dim(1)?;
         let op = Sent(Arc::clone(&self.0));
         let both = self.flat()?.apply_op2(&z.contiguous()?, op)?;
-        let log_det = both.narrow(1, dim, 1)?.squeeze(1)?;
-        Ok(Some((both.narrow(1, 0, dim)?.contiguous()?, log_det)))
+        part(&both, dim).map(Some)
     }
 
     /// Training on the mean of -log q, of those of `vars` that are parameters here.
@@ -233,6 +230,12 @@ impl FusedTraining {
     }
 }
 
+/// Points (n, dim) and the number of each that stands behind it.
+fn part(both: &Tensor, dim: usize) -> Result<(Tensor, Tensor)> {
+    let numbers = both.narrow(1, dim, 1)?.squeeze(1)?;
+    Ok((both.narrow(1, 0, dim)?.contiguous()?, numbers))
+}
+
 /// `f` of a contiguous CPU tensor's numbers.
 fn with_numbers<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
@@ -275,16 +278,16 @@ impl Core {
     fn differentiate(
         &self,
         ready: &Ready,
-        x: &[f32],
+        points: &[f32],
         upstream: Upstream<'_>,
     ) -> (f64, Vec<f32>, Vec<f32>) {
         let mut pieces = Vec::new();
-        let mut by_points = vec![0.0; x.len()];
+        let mut by_points = vec![0.0; points.len()];
         let sum = engine::differentiate(
             self.isa,
             &self.stack,
             ready,
-            x,
+            points,
             upstream,
             &mut pieces,
             &mut by_points,

@@ -1,5 +1,6 @@
 //! A whole flow, from data to base, on one tile after the other.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::base::{Base, Gradient, LogProb};
@@ -9,10 +10,12 @@ use super::layer::{Layer, Pass, PassBack};
 use super::product::TILE;
 use super::simd::Simd;
 
+mod samples;
+
 /// Layers from data to base, and the base, with their parameters' places in one flat vector.
 pub(crate) struct Stack {
     pub dim: usize,
-    layers: Vec<Layer<Slot>>,
+    layers: Vec<Placed>,
     base: Base<Slot>,
     /// Every parameter's place, in the order in which they were met.
     pub slots: Vec<Slot>,
@@ -23,6 +26,20 @@ pub(crate) struct Stack {
     /// Places of gradients that every tile adds to; those of the others the first tile replaces.
     added: Vec<Slot>,
     works: Mutex<Vec<Work>>,
+}
+
+/// A layer, and where its numbers are among those of all layers.
+struct Placed {
+    layer: Layer<Slot>,
+    derived: Range<usize>,
+    saved: Range<usize>,
+}
+
+/// Where gradients go; if `fresh`, what is there counts as 0.
+struct Gradients<'g> {
+    params: &'g mut [f32],
+    derived: &'g mut [f32],
+    fresh: bool,
 }
 
 /// What one thread needs to take a tile through the stack and back.
@@ -60,9 +77,21 @@ impl Stack {
         };
         let layers: Vec<_> = layers.into_iter().map(|l| l.map(&mut place)).collect();
         let base = base.map(&mut place);
-        let derived = layers.iter().map(Layer::derived).sum::<usize>() + base.derived(dim);
         let added = layers.iter().flat_map(Layer::added).chain(base.slots());
         let added = added.collect();
+        let (mut derived, mut saved) = (0, 0);
+        let placed = layers.into_iter().map(|layer| {
+            let from = (derived, saved);
+            derived += layer.derived();
+            saved += layer.saved();
+            Placed {
+                layer,
+                derived: from.0..derived,
+                saved: from.1..saved,
+            }
+        });
+        let layers = placed.collect();
+        derived += base.derived(dim);
         let stack = Self {
             dim,
             layers,
@@ -78,17 +107,17 @@ impl Stack {
 
     /// Folds of all layers, from data to base.
     pub(crate) fn folds(&self) -> usize {
-        self.layers.iter().map(Layer::folds).sum()
+        self.layers.iter().map(|l| l.layer.folds()).sum()
     }
 
     /// Multiplications with a weight for one sample, on one way.
     pub(crate) fn products(&self) -> usize {
-        self.layers.iter().map(Layer::products).sum()
+        self.layers.iter().map(|l| l.layer.products()).sum()
     }
 
     /// Folds of every layer that has some, from base to data.
     pub(crate) fn folds_from_base(&self) -> Vec<usize> {
-        let all = self.layers.iter().rev().map(Layer::folds);
+        let all = self.layers.iter().rev().map(|l| l.layer.folds());
         all.filter(|f| *f > 0).collect()
     }
 
@@ -104,23 +133,24 @@ impl Stack {
 
     /// The derived numbers of these parameters.
     pub(crate) fn derive(&self, params: &[f32], derived: &mut [f32]) {
-        let mut at = 0;
-        for layer in &self.layers {
-            let n = layer.derived();
-            layer.derive(params, &mut derived[at..at + n]);
-            at += n;
+        for own in &self.layers {
+            own.layer.derive(params, &mut derived[own.derived.clone()]);
         }
-        self.base.derive(self.dim, params, &mut derived[at..]);
+        let base = &mut derived[self.of_base()];
+        self.base.derive(self.dim, params, base);
+    }
+
+    /// The base's place among the derived numbers: the last.
+    fn of_base(&self) -> Range<usize> {
+        self.derived - self.base.derived(self.dim)..self.derived
     }
 
     /// Turns the gradients of derived numbers into those of parameters.
     pub(crate) fn finish(&self, params: &[f32], gradient: &mut [f32]) {
         let (gradient, derived) = gradient.split_at_mut(self.len);
-        let mut at = 0;
-        for layer in &self.layers {
-            let n = layer.derived();
-            layer.finish(params, &derived[at..at + n], gradient);
-            at += n;
+        for own in &self.layers {
+            own.layer
+                .finish(params, &derived[own.derived.clone()], gradient);
         }
     }
 
@@ -129,8 +159,8 @@ impl Stack {
         let spare = works.pop();
         drop(works);
         spare.unwrap_or_else(|| {
-            let saved = self.layers.iter().map(Layer::saved).sum();
-            let scratch = self.layers.iter().map(Layer::scratch).max().unwrap_or(0);
+            let saved = self.layers.last().map_or(0, |l| l.saved.end);
+            let scratch = self.layers.iter().map(|l| l.layer.scratch()).max();
             Work {
                 values: Buffer::new((self.layers.len() + 1) * self.dim * TILE),
                 saved: Buffer::new(saved),
@@ -138,7 +168,7 @@ impl Stack {
                 weight: Buffer::new(TILE),
                 by_z: Buffer::new(self.dim * TILE),
                 gradient: Buffer::new(self.dim * TILE),
-                scratch: Buffer::new(scratch),
+                scratch: Buffer::new(scratch.unwrap_or(0)),
                 joint: Buffer::new(self.base.components() * TILE),
                 parts: Buffer::new(self.folds() * TILE),
             }
@@ -164,9 +194,13 @@ impl Stack {
     ) -> usize {
         let rows = self.dim * TILE;
         work.log_q.fill(0.0);
-        let (mut at, mut saved, mut fold, mut here) = (0, 0, 0, 0);
-        for layer in &self.layers {
-            let n = layer.derived();
+        let (mut fold, mut here) = (0, 0);
+        for own in &self.layers {
+            let layer = &own.layer;
+            let saved = match keep {
+                true => own.saved.clone(),
+                false => 0..own.saved.len(),
+            };
             let folds = if parts { layer.folds() * TILE } else { 0 };
             let (from, to, next) = if keep || here == 0 {
                 let (before, after) = work.values.split_at_mut((here + 1) * rows);
@@ -179,26 +213,22 @@ impl Stack {
                 s,
                 Pass {
                     params,
-                    derived: &derived[at..at + n],
+                    derived: &derived[own.derived.clone()],
                     samples,
                     from,
                     to,
-                    saved: &mut work.saved[saved..saved + layer.saved()],
+                    saved: &mut work.saved[saved],
                     log_det: &mut work.log_q,
                     parts: &mut work.parts[fold..fold + folds],
                 },
             );
-            at += n;
             fold += folds;
             here = next;
-            if keep {
-                saved += layer.saved();
-            }
         }
         s.run(LogProb {
             base: &self.base,
             params,
-            derived: &derived[at..],
+            derived: &derived[self.of_base()],
             samples,
             z: &work.values[here * rows..(here + 1) * rows],
             log_q: &mut work.log_q,
@@ -206,48 +236,6 @@ impl Stack {
             keep,
         });
         here
-    }
-
-    /// The last rows of `work.values`, where a tile at the base is.
-    pub(super) fn at_base<'w>(&self, work: &'w mut Work) -> &'w mut [f32] {
-        let rows = self.dim * TILE;
-        &mut work.values[self.layers.len() * rows..]
-    }
-
-    /// Takes the tile at [`Stack::at_base`] to the data, in the first rows of `work.values`, and leaves
-    /// minus its log-determinant in `work.log_q`; keeps what [`Stack::unwind`] needs.
-    pub(super) fn send<S: Simd>(
-        &self,
-        s: S,
-        (params, derived): (&[f32], &[f32]),
-        samples: usize,
-        work: &mut Work,
-    ) {
-        let rows = self.dim * TILE;
-        work.log_q.fill(0.0);
-        let mut at = self.derived - self.base.derived(self.dim);
-        let mut saved = work.saved.len();
-        for (l, layer) in self.layers.iter().enumerate().rev() {
-            let n = layer.derived();
-            at -= n;
-            let kept = saved - layer.saved()..saved;
-            saved = kept.start;
-            let (to, from) = work.values[l * rows..(l + 2) * rows].split_at_mut(rows);
-            layer.send(
-                s,
-                Pass {
-                    params,
-                    derived: &derived[at..at + n],
-                    samples,
-                    from,
-                    to,
-                    saved: &mut work.saved[kept],
-                    log_det: &mut work.log_q,
-                    parts: &mut [],
-                },
-                &mut work.scratch,
-            );
-        }
     }
 
     /// Takes the tile in the first rows of `work.values`, with the uniform numbers in `work.parts`,
@@ -260,11 +248,9 @@ impl Stack {
         work: &mut Work,
     ) -> usize {
         let rows = self.dim * TILE;
-        let mut at = self.derived - self.base.derived(self.dim);
         let (mut fold, mut here) = (0, 0);
-        for layer in self.layers.iter().rev() {
-            let n = layer.derived();
-            at -= n;
+        for own in self.layers.iter().rev() {
+            let layer = &own.layer;
             let (first, second) = work.values.split_at_mut(rows);
             let (from, to) = if here == 0 {
                 (&*first, &mut second[..rows])
@@ -277,11 +263,11 @@ impl Stack {
                 s,
                 Pass {
                     params,
-                    derived: &derived[at..at + n],
+                    derived: &derived[own.derived.clone()],
                     samples,
                     from,
                     to,
-                    saved: &mut work.saved[..layer.saved()],
+                    saved: &mut work.saved[..own.saved.len()],
                     log_det: &mut work.log_q,
                     parts: &mut work.parts[parts],
                 },
@@ -292,114 +278,81 @@ impl Stack {
     }
 
     /// The way back of what [`Stack::to_base`] kept: gradients of sum weight log q, plus sum by_z z
-    /// (0 unless it was set). Those by x are
-    /// left in `work.gradient`; those by the parameters are added to `gradient` or, if `fresh`,
-    /// replace what is there.
+    /// (0 unless it was set). Those by x are left in `work.gradient`; those by the parameters are
+    /// added to `gradient` or, if `fresh`, replace what is there.
     pub(super) fn back<S: Simd>(
         &self,
         s: S,
-        (params, derived): (&[f32], &[f32]),
+        numbers: (&[f32], &[f32]),
         samples: usize,
         work: &mut Work,
         gradient: &mut [f32],
         fresh: bool,
     ) {
         let rows = self.dim * TILE;
-        let (gradient, derived_gradient) = self.begin(gradient, fresh);
-        let mut at = self.derived - self.base.derived(self.dim);
-        let count = self.layers.len();
+        let mut to = self.begin(gradient, fresh);
         s.run(Gradient {
             base: &self.base,
-            params,
-            derived: &derived[at..],
+            params: numbers.0,
+            derived: &numbers.1[self.of_base()],
             samples,
-            z: &work.values[count * rows..],
+            z: &work.values[self.layers.len() * rows..],
             joint: &work.joint,
             weight: &work.weight,
             gradient: &mut work.gradient,
-            params_gradient: &mut *gradient,
+            params_gradient: &mut *to.params,
         });
         for (to, by_z) in work.gradient.iter_mut().zip(work.by_z.iter()) {
             *to += by_z;
         }
-        let mut saved = work.saved.len();
-        for (l, layer) in self.layers.iter().enumerate().rev() {
-            let n = layer.derived();
-            at -= n;
-            saved -= layer.saved();
-            layer.back(
-                s,
-                PassBack {
-                    params,
-                    derived: &derived[at..at + n],
-                    samples,
-                    x: &work.values[l * rows..(l + 1) * rows],
-                    z: &work.values[(l + 1) * rows..(l + 2) * rows],
-                    saved: &work.saved[saved..saved + layer.saved()],
-                    weight: &work.weight,
-                    gradient: &mut work.gradient,
-                    params_gradient: &mut *gradient,
-                    fresh,
-                    derived_gradient: &mut derived_gradient[at..at + n],
-                    scratch: &mut work.scratch,
-                },
-            );
+        for (l, own) in self.layers.iter().enumerate().rev() {
+            let pass = self.pass_back(l, numbers, samples, work, &mut to);
+            own.layer.back(s, pass);
         }
     }
-    /// Whether samples have a way back: not through folds, which a part is drawn for, nor through
-    /// autoregressive layers, which make one coordinate after the other.
-    pub(crate) fn unwinds(&self) -> bool {
-        self.layers.iter().all(Layer::unwinds)
-    }
 
-    /// The way back of samples that [`Stack::send`] has sent: gradients of what those by x, in `work.gradient`, stand for, plus sum weight log-det (towards the base). Those by z are
-    /// left in `work.gradient`; those by the parameters as in [`Stack::back`].
-    pub(super) fn unwind<S: Simd>(
+    /// What layer `l` needs on either way back.
+    fn pass_back<'p>(
         &self,
-        s: S,
-        (params, derived): (&[f32], &[f32]),
+        l: usize,
+        (params, derived): (&'p [f32], &'p [f32]),
         samples: usize,
-        work: &mut Work,
-        gradient: &mut [f32],
-        fresh: bool,
-    ) {
+        work: &'p mut Work,
+        to: &'p mut Gradients<'_>,
+    ) -> PassBack<'p> {
         let rows = self.dim * TILE;
-        let (gradient, derived_gradient) = self.begin(gradient, fresh);
-        let (mut at, mut saved) = (0, 0);
-        for (l, layer) in self.layers.iter().enumerate() {
-            let (n, kept) = (layer.derived(), layer.saved());
-            layer.unwind(
-                s,
-                PassBack {
-                    params,
-                    derived: &derived[at..at + n],
-                    samples,
-                    x: &work.values[l * rows..(l + 1) * rows],
-                    z: &work.values[(l + 1) * rows..(l + 2) * rows],
-                    saved: &work.saved[saved..saved + kept],
-                    weight: &work.weight,
-                    gradient: &mut work.gradient,
-                    params_gradient: &mut *gradient,
-                    fresh,
-                    derived_gradient: &mut derived_gradient[at..at + n],
-                    scratch: &mut work.scratch,
-                },
-            );
-            at += n;
-            saved += kept;
+        let own = &self.layers[l];
+        let (x, z) = work.values[l * rows..(l + 2) * rows].split_at(rows);
+        PassBack {
+            params,
+            derived: &derived[own.derived.clone()],
+            samples,
+            x,
+            z,
+            saved: &work.saved[own.saved.clone()],
+            weight: &work.weight,
+            gradient: &mut work.gradient,
+            params_gradient: &mut *to.params,
+            fresh: to.fresh,
+            derived_gradient: &mut to.derived[own.derived.clone()],
+            scratch: &mut work.scratch,
         }
     }
 
     /// The gradients of the parameters and of the derived numbers; if `fresh`, zeros where every
     /// tile adds.
-    fn begin<'g>(&self, gradient: &'g mut [f32], fresh: bool) -> (&'g mut [f32], &'g mut [f32]) {
-        let (gradient, derived_gradient) = gradient.split_at_mut(self.len);
+    fn begin<'g>(&self, gradient: &'g mut [f32], fresh: bool) -> Gradients<'g> {
+        let (params, derived) = gradient.split_at_mut(self.len);
         if fresh {
-            derived_gradient.fill(0.0);
+            derived.fill(0.0);
             for slot in &self.added {
-                slot.of_mut(gradient).fill(0.0);
+                slot.of_mut(params).fill(0.0);
             }
         }
-        (gradient, derived_gradient)
+        Gradients {
+            params,
+            derived,
+            fresh,
+        }
     }
 }

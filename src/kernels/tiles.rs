@@ -127,7 +127,7 @@ pub(crate) struct Differentiate<'a> {
     pub params: &'a [f32],
     pub derived: &'a [f32],
     /// (n, dim)
-    pub x: &'a [f32],
+    pub points: &'a [f32],
     pub upstream: Upstream<'a>,
     /// As [`Stack::gradient_buffer`].
     pub gradient: &'a mut [f32],
@@ -143,17 +143,17 @@ impl Dispatch for Differentiate<'_> {
         let mut work = self.stack.take_work();
         let mut sum = 0.0;
         work.by_z.fill(0.0);
-        if self.x.is_empty() {
+        if self.points.is_empty() {
             self.gradient.fill(0.0);
         }
-        for (t, x) in self.x.chunks(TILE * dim).enumerate() {
-            let samples = x.len() / dim;
+        for (t, points) in self.points.chunks(TILE * dim).enumerate() {
+            let samples = points.len() / dim;
             let first = t * TILE;
             work.weight.fill(0.0);
             let numbers = (self.params, self.derived);
             match self.upstream.of(first..first + samples, dim) {
                 Upstream::Landing(weights, by_z) => {
-                    load(x, dim, &mut work.values);
+                    load(points, dim, &mut work.values);
                     let to = &mut work.weight[..samples];
                     match weights {
                         Weights::Same(weight) => to.fill(weight),
@@ -170,7 +170,7 @@ impl Dispatch for Differentiate<'_> {
                         .back(s, numbers, samples, &mut work, self.gradient, t == 0);
                 }
                 Upstream::Samples(weights, by_x) => {
-                    load(x, dim, self.stack.at_base(&mut work));
+                    load(points, dim, self.stack.at_base(&mut work));
                     work.weight[..samples].copy_from_slice(weights);
                     self.stack.send(s, numbers, samples, &mut work);
                     load_weighted(by_x, dim, &mut work.gradient);

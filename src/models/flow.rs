@@ -83,7 +83,7 @@ impl Distribution for Flow {
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         let z = self.base.sample(n, rng)?;
-        if let Some(fused) = self.fused.as_ref().or(self.layers.as_ref()) {
+        if let Some(fused) = self.through() {
             return fused.to_data(&z, rng);
         }
         num::in_chunks(&z, num::rows_at_once(z.device()), |z| {
@@ -129,6 +129,11 @@ impl Distribution for Flow {
 }
 
 impl Flow {
+    /// What takes points through the bijection, if the kernels have it.
+    fn through(&self) -> Option<&Fused> {
+        self.fused.as_ref().or(self.layers.as_ref())
+    }
+
     /// z of every point and the log-det, with gradients.
     fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         match &self.layers {
@@ -139,7 +144,7 @@ impl Flow {
 
     /// x of every z and log|det dx/dz|, with gradients.
     fn forward_and_log_det(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
-        if let Some(fused) = self.fused.as_ref().or(self.layers.as_ref()) {
+        if let Some(fused) = self.through() {
             if let Some(sent) = fused.to_data_and_log_det(z)? {
                 return Ok(sent);
             }
@@ -149,7 +154,7 @@ impl Flow {
 
     /// z of every point, without gradients.
     fn land(&self, x: &Tensor) -> Result<Tensor> {
-        match self.fused.as_ref().or(self.layers.as_ref()) {
+        match self.through() {
             Some(fused) => Ok(fused.to_base(x)?.0),
             None => Ok(self.bijection.inverse_and_log_det(x)?.0.detach()),
         }
@@ -184,12 +189,11 @@ impl Model for Flow {
     }
 
     fn kernels(&self) -> Option<Isa> {
-        let some = self.fused.as_ref().or(self.layers.as_ref());
-        some.map(Fused::isa)
+        self.through().map(Fused::isa)
     }
 
     fn kernels_of_samples(&self) -> Option<Isa> {
-        let some = self.fused.as_ref().or(self.layers.as_ref());
-        some.filter(|fused| fused.unwinds()).map(Fused::isa)
+        let some = self.through().filter(|fused| fused.unwinds());
+        some.map(Fused::isa)
     }
 }

@@ -25,12 +25,12 @@ impl Core {
     fn back(
         &self,
         flat: &Tensor,
-        x: &[f32],
+        points: &[f32],
         upstream: Upstream<'_>,
     ) -> candle_core::Result<ByInputs> {
         let ready = self.ready(&flat.to_vec1::<f32>()?);
-        let (_, by_flat, by_points) = self.differentiate(&ready, x, upstream);
-        let shape = (x.len() / self.stack.dim, self.stack.dim);
+        let (_, by_flat, by_points) = self.differentiate(&ready, points, upstream);
+        let shape = (points.len() / self.stack.dim, self.stack.dim);
         Ok((
             Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
             Some(Tensor::from_vec(by_points, shape, &Device::Cpu)?),

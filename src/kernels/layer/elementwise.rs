@@ -68,9 +68,7 @@ impl Elementwise {
             self.shift.of_mut(pass.params_gradient)[d] -= by_shift;
         }
     }
-}
 
-impl Elementwise {
     pub(super) fn unwind(self, pass: PassBack<'_>) {
         let total: f32 = pass.weight[..pass.samples].iter().sum();
         for d in 0..self.shift.len {

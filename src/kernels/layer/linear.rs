@@ -103,19 +103,10 @@ impl Linear {
 
     pub(super) fn back<S: Simd>(self, s: S, pass: PassBack<'_>) {
         let dim = self.log_diagonal.len;
-        let (by_w, by_log_det) = pass.derived_gradient.split_at_mut(dim * dim);
-        by_log_det[0] += pass.weight[..pass.samples].iter().sum::<f32>();
-        s.run(Dots {
-            a: pass.gradient,
-            a_rows: dim,
-            b: pass.x,
-            b_rows: dim,
-            samples: pass.samples,
-            to: by_w,
-            fresh: false,
-        });
         let by_z = &mut pass.scratch[..dim * TILE];
         by_z.copy_from_slice(pass.gradient);
+        let weight = &pass.weight[..pass.samples];
+        add_gradients(s, by_z, pass.x, weight, pass.derived_gradient);
         s.run(Multiply {
             samples: pass.samples,
             matrix: &pass.derived[..dim * dim],
@@ -124,9 +115,7 @@ impl Linear {
             to: pass.gradient,
         });
     }
-}
 
-impl Linear {
     /// The gradient by z solves W^T by_z = by_x; that by W is -by_z x^T.
     pub(super) fn unwind<S: Simd>(self, s: S, pass: PassBack<'_>) {
         let dim = self.log_diagonal.len;
@@ -147,18 +136,25 @@ impl Linear {
         for (to, by_z) in down.iter_mut().zip(pass.gradient.iter()) {
             *to = -by_z;
         }
-        let (by_w, by_log_det) = pass.derived_gradient.split_at_mut(dim * dim);
-        by_log_det[0] += pass.weight[..pass.samples].iter().sum::<f32>();
-        s.run(Dots {
-            a: down,
-            a_rows: dim,
-            b: pass.x,
-            b_rows: dim,
-            samples: pass.samples,
-            to: by_w,
-            fresh: false,
-        });
+        let weight = &pass.weight[..pass.samples];
+        add_gradients(s, down, pass.x, weight, pass.derived_gradient);
     }
+}
+
+/// Those of W, by_z x^T, and of the log-determinant; `weight` is of the samples alone.
+fn add_gradients<S: Simd>(s: S, by_z: &[f32], x: &[f32], weight: &[f32], to: &mut [f32]) {
+    let dim = by_z.len() / TILE;
+    let (by_w, by_log_det) = to.split_at_mut(dim * dim);
+    by_log_det[0] += weight.iter().sum::<f32>();
+    s.run(Dots {
+        a: by_z,
+        a_rows: dim,
+        b: x,
+        b_rows: dim,
+        samples: weight.len(),
+        to: by_w,
+        fresh: false,
+    });
 }
 
 /// Row i -= factor * row j.
