@@ -7,7 +7,7 @@
 # Needs cargo-fuzz (`cargo install cargo-fuzz --locked`) and the stable toolchain. A finding (panic, 20 s for
 # one input, 4 GB of memory) ends its target: the input lies in fuzz/artifacts/TARGET/ and the exit code
 # is 1. Once the fault is mended, move the input to fuzz/regressions/TARGET/, which
-# `cargo test --test corpus` replays with the corpus.
+# `cargo test --test it corpus` replays with the corpus.
 #
 # A target without a finding leaves its corpus minimised in fuzz/corpus/TARGET/, at most 120 inputs, and one
 # line on stdout, a row of the table in fuzz/README.md. All inputs, for the next campaign, and what is

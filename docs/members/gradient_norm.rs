@@ -5,7 +5,7 @@ use crate::report::figures::canvas::{Canvas, Ink, Point, Rect};
 use crate::report::figures::curves::range;
 use crate::report::figures::style::{strip, BLUE, STRIP};
 use crate::report::figures::RunPage;
-use crate::Result;
+use mdn_core::Result;
 
 /// `None` where the run has no gradients.
 pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {

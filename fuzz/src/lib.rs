@@ -1,6 +1,6 @@
-//! The fuzz targets as functions of bytes: those that `tests/corpus.rs` replays.
+//! The fuzz targets as functions of bytes: those that `tests/it/corpus.rs` replays.
 
-#[path = "../../tests/targets/mod.rs"]
+#[path = "../../tests/it/targets/mod.rs"]
 mod targets;
 
 pub use targets::*;

@@ -11,11 +11,11 @@ use super::segments::{segments, Limit, Segments, Spread};
 use crate::experiment::plan::RunSpec;
 use crate::experiment::run::Run;
 use crate::experiment::{pool, Compute};
-use crate::kernels::{Choice, Isa};
-use crate::models::log_q;
-use crate::rng::Rng;
-use crate::train::{BareSteps, Precision};
-use crate::{device, num, Error, Result};
+use mdn_core::models::log_q;
+use mdn_core::rng::Rng;
+use mdn_core::train::{BareSteps, Precision};
+use mdn_core::{device, num, Error, Result};
+use mdn_kernels::{Choice, Isa};
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
@@ -234,7 +234,7 @@ fn products(spec: &RunSpec) -> Result<Option<usize>> {
         kernels: Choice::Auto,
     };
     let twin = Run::new(spec, &fused)?;
-    Ok(twin.model().fused().map(crate::kernels::Fused::products))
+    Ok(twin.model().fused().map(mdn_kernels::Fused::products))
 }
 
 /// Of several copies together, if all have a rate.

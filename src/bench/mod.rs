@@ -1,11 +1,11 @@
 //! How fast models are trained and evaluated here: the reference models, and what measures them.
 //!
-//! Everything is measured as the program itself does it: steps of [`crate::train`] with their
+//! Everything is measured as the program itself does it: steps of [`mdn_core::train`] with their
 //! batches, the log-densities that metrics are computed from, samples of the model.
 
-use crate::error::did_you_mean;
 use crate::experiment::plan::{Plan, RunSpec};
-use crate::{Error, Result};
+use mdn_core::error::did_you_mean;
+use mdn_core::{Error, Result};
 
 pub mod machine;
 mod measure;
@@ -77,11 +77,11 @@ pub fn first_run(plan: Plan) -> Result<RunSpec> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::Choice;
-    use crate::models::ModelSpec;
-    use crate::nn::Params;
-    use crate::rng::Rng;
     use candle_core::{DType, Device};
+    use mdn_core::models::ModelSpec;
+    use mdn_core::nn::Params;
+    use mdn_core::rng::Rng;
+    use mdn_kernels::Choice;
 
     #[test]
     fn the_references_are_what_their_names_promise() {

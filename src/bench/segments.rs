@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::machine::Clock;
-use crate::kernels::{limit, Isa};
-use crate::Result;
+use mdn_core::Result;
+use mdn_kernels::{limit, Isa};
 
 /// Segments of a measurement.
 const SEGMENTS: u32 = 9;

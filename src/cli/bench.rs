@@ -14,7 +14,7 @@ use crate::bench::machine::{cores, processor};
 use crate::bench::{first_run, measure, Measured, Rates, Reference, Spread, Work, REFERENCES};
 use crate::experiment::plan::{Plan, RunSpec};
 use crate::report::digits;
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// Measure how fast models are trained and evaluated here
 ///

@@ -8,12 +8,12 @@ use super::forecast::forecast;
 use super::output::{columns, print, warn};
 use super::train::sizes_of;
 use super::{Context, Exit};
-use crate::data::{DataSet, DataSpec};
 use crate::experiment::memory::{size, Memory};
 use crate::experiment::plan::{Plan, RunSpec};
 use crate::experiment::pool;
-use crate::objectives::ProblemSpec;
-use crate::{Error, Result};
+use mdn_core::data::{DataSet, DataSpec};
+use mdn_core::objectives::ProblemSpec;
+use mdn_core::{Error, Result};
 
 /// Check an experiment file and show what it means
 ///

@@ -6,13 +6,12 @@ use candle_core::DType;
 use clap::Args;
 
 use super::Context;
-use crate::device::Choice;
 use crate::experiment::plan::{Plan, Selection};
 use crate::experiment::pool::Job;
 use crate::experiment::store::check_within;
 use crate::experiment::Compute;
-use crate::kernels;
-use crate::{Error, Result};
+use mdn_core::device::Choice;
+use mdn_core::{Error, Result};
 
 /// Where results go unless the user says otherwise.
 pub(super) const RESULTS: &str = "results";
@@ -64,8 +63,8 @@ pub(super) struct ComputeArgs {
     pub device: Choice,
     /// What evaluates models: fused kernels (single precision, on the CPU), plain tensors, or auto,
     /// fused where they can be; fused:ISA names an instruction set (see `mdn devices`)
-    #[arg(long, value_name = "KERNELS", default_value = "auto", value_parser = kernels::Choice::parse)]
-    pub kernels: kernels::Choice,
+    #[arg(long, value_name = "KERNELS", default_value = "auto", value_parser = mdn_kernels::Choice::parse)]
+    pub kernels: mdn_kernels::Choice,
 }
 
 pub(super) fn assignment(typed: &str) -> std::result::Result<String, String> {
@@ -98,7 +97,7 @@ impl FileArgs {
 impl ComputeArgs {
     /// The place to compute with numbers of this format.
     pub(super) fn open(&self, dtype: DType, context: &Context) -> Result<Compute> {
-        let fused = matches!(self.kernels, kernels::Choice::Fused(_));
+        let fused = matches!(self.kernels, mdn_kernels::Choice::Fused(_));
         if fused && dtype != DType::F32 {
             return Err(Error::request(
                 "--kernels fused: expected train.precision=f32; got f64 (try --kernels plain)",
@@ -108,7 +107,7 @@ impl ComputeArgs {
         if fused && !opened.device.is_cpu() {
             return Err(Error::request(format!(
                 "--kernels fused: expected --device cpu; got {} (try --kernels plain)",
-                crate::device::name(&opened.device)
+                mdn_core::device::name(&opened.device)
             )));
         }
         if let Some(notice) = opened.notice {

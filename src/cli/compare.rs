@@ -10,7 +10,7 @@ use crate::experiment::plan::Plan;
 use crate::experiment::pool::{self, Job};
 use crate::experiment::store::check_within;
 use crate::report::{self, Comparison, Which};
-use crate::Result;
+use mdn_core::Result;
 
 /// Train what is missing, then compare the models
 ///

@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use super::output::print;
 use super::Exit;
-use crate::Result;
+use mdn_core::Result;
 
 /// Print what makes a shell complete the command line of `mdn`
 ///

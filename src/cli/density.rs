@@ -12,7 +12,7 @@ use super::points::{self, header};
 use super::{Context, Exit};
 use crate::experiment::store::RunDir;
 use crate::experiment::trained::Trained;
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// Evaluate a trained run's log-density at given points
 ///

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::output::{columns, print};
 use super::Exit;
-use crate::device::Choice;
-use crate::kernels::Isa;
-use crate::Result;
+use mdn_core::device::Choice;
+use mdn_core::Result;
+use mdn_kernels::Isa;
 
 /// Show where this build can compute, here
 ///

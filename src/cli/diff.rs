@@ -12,7 +12,7 @@ use super::Exit;
 use crate::experiment::plan::RunSpec;
 use crate::experiment::store::{MetricRow, State};
 use crate::report::digits::{dash, plain};
-use crate::Result;
+use mdn_core::Result;
 
 /// Show in which settings two runs differ, and how their metrics compare
 ///

@@ -9,7 +9,7 @@ use super::output::written;
 use super::Exit;
 use crate::experiment::store::{some_runs_below, write_atomic};
 use crate::report::tensorboard;
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// Write runs in the format of another program
 ///

@@ -6,7 +6,7 @@ use serde_json::{json, Value};
 
 use crate::experiment::plan::RunSpec;
 use crate::experiment::store::{MetricRow, RunDir, State, Status};
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// What a run is and where it stands.
 pub(super) struct Facts {

@@ -6,8 +6,8 @@ use super::output::columns;
 use crate::experiment::plan::{Plan, RunSpec};
 use crate::experiment::run::Run;
 use crate::experiment::{pool, Compute};
-use crate::train::BareSteps;
-use crate::Result;
+use mdn_core::train::BareSteps;
+use mdn_core::Result;
 
 /// The first steps fill caches and buffers.
 const WARM_UP: usize = 3;
@@ -31,7 +31,7 @@ pub(super) fn forecast(plan: &Plan, compute: &Compute, threads: usize) -> Result
     let mut known: Vec<(&str, usize, bool)> = Vec::new();
     for run in &plan.runs {
         // Steps cost the same on all data of one dimension.
-        let of = |run: &RunSpec| Ok::<_, crate::Error>((run.task.dim()?, run.task.has_data()));
+        let of = |run: &RunSpec| Ok::<_, mdn_core::Error>((run.task.dim()?, run.task.has_data()));
         let (dim, has_data) = of(run)?;
         if known.contains(&(run.model_name.as_str(), dim, has_data)) {
             continue;

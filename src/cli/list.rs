@@ -10,15 +10,15 @@ use serde_json::json;
 
 use super::output::{columns, print};
 use super::Exit;
-use crate::bijections::BijectionSpec;
-use crate::data::{Benchmark, DataSpec, Problem, BENCHMARKS, KINDS};
-use crate::distributions::{BaseSpec, MixtureDraws};
-use crate::metrics::METRICS;
-use crate::models::ModelSpec;
-use crate::objectives::{self, ProblemSpec};
 use crate::report::figures::FIGURES;
-use crate::statistics;
-use crate::Result;
+use mdn_core::bijections::BijectionSpec;
+use mdn_core::data::{Benchmark, DataSpec, Problem, BENCHMARKS, KINDS};
+use mdn_core::distributions::{BaseSpec, MixtureDraws};
+use mdn_core::metrics::METRICS;
+use mdn_core::models::ModelSpec;
+use mdn_core::objectives::{self, ProblemSpec};
+use mdn_core::statistics;
+use mdn_core::Result;
 
 /// List what an experiment file can name: data sets, models, metrics, ...
 ///
@@ -346,7 +346,7 @@ pub(super) fn run(args: &ListArgs) -> Result<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::FileSpec;
+    use mdn_core::data::FileSpec;
 
     /// The members of an externally tagged enum: serde lists them when it meets none of them.
     fn members<T: DeserializeOwned>() -> Vec<String> {

@@ -13,7 +13,7 @@ use super::facts::Facts;
 use super::output::{columns, print, warn};
 use super::{Context, Exit};
 use crate::experiment::store::{runs_below, RunDir, State};
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// List the runs below a folder, of whatever experiment
 ///

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::output::{print, written};
 use super::Exit;
 use crate::experiment::store::write_atomic;
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// Print the manual page of `mdn`, or write one page per verb
 ///

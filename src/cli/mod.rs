@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 use crate::experiment::pool;
-use crate::Result;
+use mdn_core::Result;
 
 mod bench;
 mod check;

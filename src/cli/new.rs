@@ -9,7 +9,7 @@ use super::common::shell_quote;
 use super::output::{print, print_or_write, written};
 use super::{Context, Exit};
 use crate::experiment::config;
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 const TEMPLATE: &str = include_str!("../../assets/experiment.toml");
 

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::experiment::store::write_atomic;
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 const STDOUT: &str = "<stdout>";
 

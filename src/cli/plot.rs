@@ -8,7 +8,7 @@ use super::output::written;
 use super::{Context, Exit};
 use crate::experiment::store::some_runs_below;
 use crate::report::{self, figures, Format};
-use crate::Result;
+use mdn_core::Result;
 
 /// Draw a run's figures again from its files, without the model
 ///

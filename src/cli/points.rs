@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// Points as read.
 #[derive(Debug, Clone, PartialEq)]

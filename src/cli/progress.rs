@@ -10,9 +10,9 @@ use serde_json::{json, Value};
 use super::output::to_stderr;
 use crate::experiment::pool::{Ended, Job, Watch};
 use crate::experiment::store::State;
-use crate::train::Progress;
 use bars::Bars;
 use left::Left;
+use mdn_core::train::Progress;
 
 mod bars;
 mod left;

@@ -12,7 +12,7 @@ use super::ls::size;
 use super::output::{print, warn};
 use super::{Context, Exit};
 use crate::experiment::store::{runs_below, Removal, RunDir, State};
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// Remove run folders
 ///

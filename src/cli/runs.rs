@@ -6,10 +6,9 @@ use serde_json::json;
 use super::common::{shell_quote, FileArgs, SelectionArgs};
 use super::output::{columns, print};
 use super::Exit;
-use crate::device::Choice;
 use crate::experiment::pool::Job;
-use crate::kernels;
-use crate::Result;
+use mdn_core::device::Choice;
+use mdn_core::Result;
 
 /// List the runs of an experiment and where they stand
 ///
@@ -46,7 +45,7 @@ fn device(typed: &str) -> std::result::Result<String, String> {
 }
 
 fn kernels(typed: &str) -> std::result::Result<String, String> {
-    kernels::Choice::parse(typed).map(|_| typed.to_owned())
+    mdn_kernels::Choice::parse(typed).map(|_| typed.to_owned())
 }
 
 pub(super) fn run(args: &RunsArgs) -> Result<Exit> {

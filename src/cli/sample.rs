@@ -11,8 +11,8 @@ use super::points::header;
 use super::{Context, Exit};
 use crate::experiment::store::RunDir;
 use crate::experiment::trained::Trained;
-use crate::rng::Rng;
-use crate::Result;
+use mdn_core::rng::Rng;
+use mdn_core::Result;
 
 /// Draws in one go at most this many points, so that memory stays small.
 const CHUNK: u64 = 65_536;

@@ -13,7 +13,7 @@ use crate::experiment::store::MetricRow;
 use crate::experiment::weights;
 use crate::report::digits::{dash, plain};
 use crate::report::headline;
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// Show what a run is, how it ended and what was measured
 ///

@@ -12,8 +12,9 @@ use super::output::print;
 use super::{Context, Exit};
 use crate::experiment::config::study::{load, to_toml};
 use crate::experiment::store::{check_within, StudyDir};
-use crate::study::{entropies, gradients, RelaxedLaw, StudySpec};
-use crate::{report, Error, Result};
+use crate::report;
+use mdn_core::study::{entropies, gradients, RelaxedLaw, StudySpec};
+use mdn_core::{Error, Result};
 
 /// Measure the estimators of a mixture base against the truth
 ///

@@ -8,7 +8,6 @@ use clap::Args;
 use super::common::{ComputeArgs, FileArgs, SelectionArgs};
 use super::output::{columns, print, warn};
 use super::{progress, Context, Exit};
-use crate::device;
 use crate::experiment::guard::{Guard, Interrupt};
 use crate::experiment::plan::{Plan, RunSpec};
 use crate::experiment::pool::{self, Action, Ended, Job, Sharing};
@@ -16,8 +15,9 @@ use crate::experiment::run;
 use crate::experiment::store::State;
 use crate::experiment::Compute;
 use crate::report;
-use crate::train::Progress;
-use crate::{Error, Result};
+use mdn_core::device;
+use mdn_core::train::Progress;
+use mdn_core::{Error, Result};
 
 /// Train the runs of an experiment (data set or problem x model x seed)
 ///
@@ -319,13 +319,13 @@ mod tests {
             skipped: false,
             seconds: 0.0,
         });
-        let spec = crate::data::DataSpec::examples().remove(0).1;
+        let spec = mdn_core::data::DataSpec::examples().remove(0).1;
         let spec = crate::experiment::plan::RunSpec {
             experiment: "e".into(),
             data_name: "d".into(),
             task: crate::experiment::Task::Data(spec),
             model_name: "m".into(),
-            model: crate::models::ModelSpec::Rad(Default::default()),
+            model: mdn_core::models::ModelSpec::Rad(Default::default()),
             seed: 0,
             train: Default::default(),
             budget: Default::default(),

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::BadValue;
-use crate::models::ModelSpec;
+use mdn_core::error::BadValue;
+use mdn_core::models::ModelSpec;
 
 /// The table `[budget]` of an experiment file.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

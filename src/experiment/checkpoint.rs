@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::store::{remove_if_there, remove_unfinished, RunDir, TrialRow};
-use crate::nn::params::Snapshot;
-use crate::nn::stored;
-use crate::train::{Checkpoint, Curves};
-use crate::{Error, Result};
+use mdn_core::nn::params::Snapshot;
+use mdn_core::nn::stored;
+use mdn_core::train::{Checkpoint, Curves};
+use mdn_core::{Error, Result};
 
 const FILE: &str = "checkpoint";
 const FORMAT: &[u8] = b"mdn checkpoint 1\n";

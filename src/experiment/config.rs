@@ -8,12 +8,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
-use crate::data::DataSpec;
-use crate::error::{did_you_mean, BadValue};
-use crate::models::ModelSpec;
-use crate::objectives::ProblemSpec;
-use crate::train::TrainSpec;
-use crate::{Error, Result};
+use mdn_core::data::DataSpec;
+use mdn_core::error::{did_you_mean, BadValue};
+use mdn_core::models::ModelSpec;
+use mdn_core::objectives::ProblemSpec;
+use mdn_core::train::TrainSpec;
+use mdn_core::{Error, Result};
 
 use super::budget::Budget;
 use super::memory::Memory;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint::Saved;
 use super::store::RunDir;
-use crate::train::{Checkpoint, Keeper, Wish};
-use crate::{Error, Result};
+use mdn_core::train::{Checkpoint, Keeper, Wish};
+use mdn_core::{Error, Result};
 
 /// How the work of runs is kept.
 #[derive(Debug, Clone)]

@@ -3,10 +3,10 @@
 use candle_core::Tensor;
 
 use super::store::{BaseComponents, Landing};
-use crate::metrics::evaluation;
-use crate::models::Model;
-use crate::num;
-use crate::Result;
+use mdn_core::metrics::evaluation;
+use mdn_core::models::Model;
+use mdn_core::num;
+use mdn_core::Result;
 
 /// Of the points x (n, 2); `number` gives the parts of the grid the same small numbers. `None` for a
 /// model without a base.

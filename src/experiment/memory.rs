@@ -1,10 +1,10 @@
 //! What memory a run will need, from its settings, before anything is made.
 
 use super::config::Config;
-use crate::error::BadValue;
-use crate::models::ModelSpec;
-use crate::objectives::ProblemSpec;
-use crate::train::Precision;
+use mdn_core::error::BadValue;
+use mdn_core::models::ModelSpec;
+use mdn_core::objectives::ProblemSpec;
+use mdn_core::train::Precision;
 
 /// Bytes that no run may need: more than machines have that one trains small flows on.
 const MOST: f64 = 128.0 * GIB;

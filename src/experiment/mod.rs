@@ -4,8 +4,7 @@ use candle_core::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::BadValue;
-use crate::kernels;
+use mdn_core::error::BadValue;
 
 pub mod budget;
 pub mod checkpoint;
@@ -17,6 +16,7 @@ pub mod memory;
 pub mod plan;
 pub mod pool;
 pub mod run;
+pub mod schema;
 pub mod search;
 pub mod store;
 mod task;
@@ -33,7 +33,7 @@ pub struct Compute {
     /// Where its tensors are.
     pub device: Device,
     /// What evaluates its model.
-    pub kernels: kernels::Choice,
+    pub kernels: mdn_kernels::Choice,
 }
 
 /// The table `[evaluation]` of an experiment file.

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::data::FileRecord;
-use crate::distributions::{BaseSpec, EntropyBound, MixtureInit};
-use crate::error::{did_you_mean, BadValue};
-use crate::models::ModelSpec;
-use crate::train::TrainSpec;
-use crate::{Error, Result};
+use mdn_core::data::FileRecord;
+use mdn_core::distributions::{BaseSpec, EntropyBound, MixtureInit};
+use mdn_core::error::{did_you_mean, BadValue};
+use mdn_core::models::ModelSpec;
+use mdn_core::train::TrainSpec;
+use mdn_core::{Error, Result};
 
 use super::budget::Budget;
 use super::config::{self, Config};

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::guard::Interrupt;
 use super::plan::{Difference, RunSpec};
 use super::store::{Locking, RunDir, State, Status};
-use crate::train::Progress;
-use crate::{Error, Result};
+use mdn_core::train::Progress;
+use mdn_core::{Error, Result};
 
 /// A run and its place.
 #[derive(Debug, Clone, PartialEq)]

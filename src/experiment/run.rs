@@ -10,15 +10,15 @@ use super::guard::{Guard, Keeping};
 use super::plan::RunSpec;
 use super::store::{remove_unfinished, Environment, RunDir, State, Status};
 use super::{trials, Compute};
-use crate::data::{DataSet, Split};
-use crate::models::supported::Supported;
-use crate::models::Model;
-use crate::nn::params::Snapshot;
-use crate::nn::Params;
-use crate::objectives::Objective;
-use crate::rng::Rng;
-use crate::train::{Points, Progress, Training};
-use crate::{Error, Result};
+use mdn_core::data::{DataSet, Split};
+use mdn_core::models::supported::Supported;
+use mdn_core::models::Model;
+use mdn_core::nn::params::Snapshot;
+use mdn_core::nn::Params;
+use mdn_core::objectives::Objective;
+use mdn_core::rng::Rng;
+use mdn_core::train::{Points, Progress, Training};
+use mdn_core::{Error, Result};
 use rounding::check_single;
 use spread::check_varies;
 
@@ -52,7 +52,7 @@ pub fn run(
         Environment {
             command: command.to_owned(),
             version: crate::VERSION.to_owned(),
-            device: crate::device::name(&compute.device),
+            device: mdn_core::device::name(&compute.device),
             kernels,
             threads: rayon::current_num_threads(),
             precision: spec.train.precision,

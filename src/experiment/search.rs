@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::config::Config;
-use crate::error::{did_you_mean, BadValue};
-use crate::models::ModelSpec;
-use crate::objectives::ProblemSpec;
-use crate::train::TrainSpec;
+use mdn_core::error::{did_you_mean, BadValue};
+use mdn_core::models::ModelSpec;
+use mdn_core::objectives::ProblemSpec;
+use mdn_core::train::TrainSpec;
 
 /// Settings of training that may differ between trials. The others say how much a model is given
 /// (points, steps) or how it is judged, and must be the same for all.

@@ -1,11 +1,11 @@
 //! What a model is trained for: points of a data set, or a problem without data.
 
-use crate::bijections::SupportSpec;
-use crate::data::{DataSet, DataSpec};
-use crate::objectives::maximum_likelihood::MaximumLikelihood;
-use crate::objectives::{Objective, ProblemSpec};
-use crate::statistics::Statistics;
-use crate::Result;
+use mdn_core::bijections::SupportSpec;
+use mdn_core::data::{DataSet, DataSpec};
+use mdn_core::objectives::maximum_likelihood::MaximumLikelihood;
+use mdn_core::objectives::{Objective, ProblemSpec};
+use mdn_core::statistics::Statistics;
+use mdn_core::Result;
 
 /// What a model is trained for.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +23,7 @@ impl Task {
             Self::Data(data) => data.check(),
             Self::Problem(problem) => problem.check(),
         };
-        dim.map_err(|bad| crate::Error::request(bad.to_string()))
+        dim.map_err(|bad| mdn_core::Error::request(bad.to_string()))
     }
 
     /// Whether there are points to train on.

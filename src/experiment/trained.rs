@@ -7,12 +7,12 @@ use super::run::build_model;
 use super::store::{RunDir, State};
 use super::weights;
 use super::Compute;
-use crate::metrics::evaluation;
-use crate::models::{log_q, Model};
-use crate::nn::Params;
-use crate::num;
-use crate::rng::Rng;
-use crate::{Error, Result};
+use mdn_core::metrics::evaluation;
+use mdn_core::models::{log_q, Model};
+use mdn_core::nn::Params;
+use mdn_core::num;
+use mdn_core::rng::Rng;
+use mdn_core::{Error, Result};
 
 /// A trained run read back from its folder.
 pub struct Trained {

@@ -6,8 +6,8 @@ use super::plan::RunSpec;
 use super::run::{Law, Run};
 use super::store::TrialRow;
 use super::Compute;
-use crate::train::{train, Curves, Progress};
-use crate::{Error, Result};
+use mdn_core::train::{train, Curves, Progress};
+use mdn_core::{Error, Result};
 
 /// The trial that is kept.
 pub(super) struct Best {

@@ -8,9 +8,9 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::nn::params::Snapshot;
-use crate::nn::stored;
-use crate::{Error, Result};
+use mdn_core::nn::params::Snapshot;
+use mdn_core::nn::stored;
+use mdn_core::{Error, Result};
 
 /// Version of the file's layout: tensors by name, metadata, and the sum of both.
 const FORMAT: &str = "2";

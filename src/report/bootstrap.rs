@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use crate::rng::Rng;
+use mdn_core::rng::Rng;
 
 /// Up to this many values every resample is counted; `2 n - 1` over `n` of them differ.
 const EXACT: usize = 8;

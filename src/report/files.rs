@@ -9,7 +9,7 @@ use super::results::Results;
 use super::significance::Test;
 use super::summary::Row;
 use crate::experiment::store::{csv_bytes, exact, exact_or_empty};
-use crate::Result;
+use mdn_core::Result;
 
 const RUNS: [&str; 11] = [
     "data",

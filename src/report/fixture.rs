@@ -3,15 +3,12 @@
 
 use std::path::Path;
 
-use rand::{Rng as _, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rand_distr::StandardNormal;
-
 use super::Comparison;
 use crate::experiment::plan::Plan;
 use crate::experiment::store::{
     Constraint, Environment, HistoryRow, MetricRow, Picture, Round, RunDir, Split, State, Status,
 };
+use mdn_core::rng::Rng;
 
 mod ring;
 
@@ -272,11 +269,10 @@ fn settings(place: &RunDir, model: &str, seed: u64) {
 }
 
 fn history(seed: u64, floor: f64, steps: usize) -> Vec<HistoryRow> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut rng = Rng::new(seed);
     let mut rows = Vec::new();
     for step in (10..=steps).step_by(10) {
         let clean = floor + 2.2 * (-(step as f64) / (500.0 + 20.0 * seed as f64)).exp();
-        let noise = |rng: &mut ChaCha8Rng, scale: f64| scale * rng.sample::<f64, _>(StandardNormal);
         let row = |split, loss| HistoryRow {
             step,
             split,
@@ -284,13 +280,10 @@ fn history(seed: u64, floor: f64, steps: usize) -> Vec<HistoryRow> {
             grad_norm: (split == Split::Train).then_some(1.0),
             non_finite: 0,
         };
-        rows.push(row(Split::Train, clean + noise(&mut rng, 0.05)));
+        rows.push(row(Split::Train, clean + 0.05 * rng.normal()));
         if step % 100 == 0 {
             let late = 0.02 * (step as f64 / 5000.0).powi(2);
-            rows.push(row(
-                Split::Validation,
-                clean + late + noise(&mut rng, 0.006),
-            ));
+            rows.push(row(Split::Validation, clean + late + 0.006 * rng.normal()));
         }
     }
     rows

@@ -12,8 +12,8 @@ use serde_json::{json, Value};
 use super::results::Results;
 use super::summary::{best, Row};
 use super::{digits, figures, table};
-use crate::metrics::{Better, METRICS};
-use crate::{Error, Result};
+use mdn_core::metrics::{Better, METRICS};
+use mdn_core::{Error, Result};
 
 const PAGE: &str = include_str!("../../assets/report/page.html");
 const STYLE: &str = include_str!("../../assets/report/style.css");

@@ -6,7 +6,7 @@ use provenance::Provenance;
 use ranks::Ranks;
 
 use crate::experiment::store::{write_atomic, RunDir, State};
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 pub mod figures;
 

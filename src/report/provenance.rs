@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::results::Results;
 use crate::experiment::plan::RunSpec;
 use crate::experiment::store::Environment;
-use crate::Result;
+use mdn_core::Result;
 
 /// What made the runs, from their `config.toml` and `environment.toml`.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 
 use super::Comparison;
 use crate::experiment::store::{MetricRow, RunDir, State, Status};
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// One run as its folder tells it.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use serde_json::{json, Value};
 
 use super::figures;
 use crate::experiment::store::{exact, StudyDir};
-use crate::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
-use crate::Result;
+use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
+use mdn_core::Result;
 
 mod claims;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::bootstrap::Bootstrap;
 use super::interval::Spread;
 use super::results::Results;
 use super::significance::{self, Test};
-use crate::metrics::Better;
+use mdn_core::metrics::Better;
 
 /// What the seeds of one model on one data set say about one metric.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,7 @@ use super::pairs::{Pair, Tally};
 use super::ranks::Ranks;
 use super::results::Results;
 use super::summary::Row;
-use crate::metrics::Better;
+use mdn_core::metrics::Better;
 
 /// Characters across.
 const WIDTH: usize = 120;

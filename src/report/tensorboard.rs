@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 use crc::{Crc, CRC_32_ISCSI};
 
 use crate::experiment::store::RunDir;
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// TensorBoard takes files for its own that have `tfevents` in their names.
 pub const FILE: &str = "events.out.tfevents.0.mdn";

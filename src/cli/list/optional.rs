@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::cli::schema::schema_of;
+use crate::experiment::schema::schema_of;
 
 /// A key that may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -76,9 +76,9 @@ fn first_paragraph(about: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distributions::BaseSpec;
-    use crate::models::ModelSpec;
-    use crate::objectives::ProblemSpec;
+    use mdn_core::distributions::BaseSpec;
+    use mdn_core::models::ModelSpec;
+    use mdn_core::objectives::ProblemSpec;
 
     #[test]
     fn keys_without_a_default_are_told_and_those_that_are_shown_or_needed_are_not() {

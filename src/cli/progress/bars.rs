@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::pace;
-use crate::train::Progress;
+use mdn_core::train::Progress;
 
 /// Between two updates of a bar: a step may take microseconds.
 const PERIOD: Duration = Duration::from_millis(100);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::train::Progress;
+use mdn_core::train::Progress;
 
 /// What is known of every run. Runs of one model are taken to last alike: the model decides more than the
 /// data and the seed do.

@@ -8,8 +8,8 @@ use toml::de::{DeTable, DeValue, Deserializer};
 use super::entries::{entries, nearest, Entry};
 use super::words::{self, quoted};
 use super::Typed;
-use crate::error::{did_you_mean, shortened, BadValue};
-use crate::Error;
+use mdn_core::error::{did_you_mean, shortened, BadValue};
+use mdn_core::Error;
 
 /// Characters of a line that a message shows, around the fault.
 const SHOWN: usize = 120;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::Config;
-use crate::data::DataSpec;
-use crate::error::BadValue;
 use crate::experiment::plan::check_start;
+use mdn_core::data::DataSpec;
+use mdn_core::error::BadValue;
 
 impl Config {
     /// Makes paths that are given from `folder` on into paths from the root of the file system.

@@ -7,8 +7,8 @@ use toml::{Table, Value};
 use super::fault::{parse, Fault};
 use super::words::quoted;
 use super::Typed;
-use crate::error::did_you_mean;
-use crate::{Error, Result};
+use mdn_core::error::did_you_mean;
+use mdn_core::{Error, Result};
 
 /// Applies `overrides` to the file `text`, which is valid alone, and checks after each.
 pub(super) fn apply<T: Typed>(text: &str, overrides: &[String]) -> Result<T> {

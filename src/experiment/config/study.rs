@@ -6,9 +6,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::entries::entries;
 use super::{check_name, name_of, read, Typed};
-use crate::error::BadValue;
-use crate::study::StudySpec;
-use crate::{Error, Result};
+use mdn_core::error::BadValue;
+use mdn_core::study::StudySpec;
+use mdn_core::{Error, Result};
 
 /// Keys whose value is an array.
 const ARRAYS: [&str; 6] = [

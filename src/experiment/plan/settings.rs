@@ -1,12 +1,12 @@
 //! Single settings of a run, and those in which two runs differ.
 
 use super::RunSpec;
-use crate::data::DataSpec;
 use crate::experiment::budget::Budget;
 use crate::experiment::config;
 use crate::experiment::search::Search;
 use crate::experiment::{EvaluationSpec, Task};
-use crate::train::TrainSpec;
+use mdn_core::data::DataSpec;
+use mdn_core::train::TrainSpec;
 
 /// A setting that differs between two runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,12 +6,12 @@ use std::fmt::Write;
 use candle_core::Device;
 
 use super::*;
-use crate::bijections::BijectionSpec;
-use crate::data::{DataSpec, FileSpec};
 use crate::experiment::{EvaluationSpec, Task};
-use crate::models::{log_q, FlowSpec, ModelSpec};
-use crate::num;
-use crate::train::{train, KeepNothing, Precision, TrainSpec};
+use mdn_core::bijections::BijectionSpec;
+use mdn_core::data::{DataSpec, FileSpec};
+use mdn_core::models::{log_q, FlowSpec, ModelSpec};
+use mdn_core::num;
+use mdn_core::train::{train, KeepNothing, Precision, TrainSpec};
 
 /// Nats that the same data in other units may be off: rounding, grown by a few steps.
 const OFF: f64 = 0.02;

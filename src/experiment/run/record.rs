@@ -1,16 +1,16 @@
 //! What a run leaves behind: curves, weights, metrics and the picture that figures are drawn from.
 
 use super::{ended_by_the_clock, spread, Run};
-use crate::data::log_densities;
 use crate::experiment::landing::landing;
 use crate::experiment::store::{MetricRow, Picture, RunDir, State, Status};
 use crate::experiment::weights;
-use crate::metrics::evaluation::{self, Against, Measured};
-use crate::metrics::{view, Cost, Evaluation, Metric, Outcome, METRICS};
-use crate::models::log_q;
-use crate::num;
-use crate::train::{Curves, HistoryRow, Split};
-use crate::{Error, Result};
+use mdn_core::data::log_densities;
+use mdn_core::metrics::evaluation::{self, Against, Measured};
+use mdn_core::metrics::{view, Cost, Evaluation, Metric, Outcome, METRICS};
+use mdn_core::models::log_q;
+use mdn_core::num;
+use mdn_core::train::{Curves, HistoryRow, Split};
+use mdn_core::{Error, Result};
 
 const PICTURE_SAMPLES: usize = 4000;
 const PICTURE_POINTS: usize = 1000;

@@ -3,15 +3,15 @@
 use candle_core::Device;
 
 use super::*;
-use crate::data::DataSpec;
 use crate::experiment::trained::Trained;
 use crate::experiment::{EvaluationSpec, Task};
-use crate::kernels::Choice;
-use crate::models::registered::registered;
-use crate::models::{log_q, ModelSpec};
-use crate::num;
-use crate::objectives::ProblemSpec;
-use crate::train::{train, Curves, KeepNothing, Precision, TrainSpec};
+use mdn_core::data::DataSpec;
+use mdn_core::models::registered::registered;
+use mdn_core::models::{log_q, ModelSpec};
+use mdn_core::num;
+use mdn_core::objectives::ProblemSpec;
+use mdn_core::train::{train, Curves, KeepNothing, Precision, TrainSpec};
+use mdn_kernels::Choice;
 
 /// Nats that training may end apart after the same few steps in another precision, which differ by
 /// rounding alone: 8e-5 were seen.

@@ -2,8 +2,8 @@
 
 use candle_core::Tensor;
 
-use crate::data::{log_densities, DataSet};
-use crate::{num, Error, Result};
+use mdn_core::data::{log_densities, DataSet};
+use mdn_core::{num, Error, Result};
 
 /// Refuses data that single precision cannot hold: where the truth's log-density at the rounded
 /// points is another than at the points themselves (by a hundredth of a nat in the mean), the model

@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Tensor};
 
-use crate::models::ModelSpec;
-use crate::{num, Error, Result};
+use mdn_core::models::ModelSpec;
+use mdn_core::{num, Error, Result};
 
 /// Spreads and offsets, in units of 1 and of the spread, beyond which a model that does not
 /// standardise its points is likely to fail for that.

@@ -1,10 +1,10 @@
 use super::*;
-use crate::data::DataSpec;
 use crate::experiment::{EvaluationSpec, Task};
-use crate::models::ModelSpec;
-use crate::num;
-use crate::train::TrainSpec;
 use candle_core::Device;
+use mdn_core::data::DataSpec;
+use mdn_core::models::ModelSpec;
+use mdn_core::num;
+use mdn_core::train::TrainSpec;
 
 fn spec(model: &str, seed: u64) -> RunSpec {
     RunSpec {

@@ -20,7 +20,7 @@ bijection.affine_coupling = { layers = 4 }
 layers = 3
 "#;
 
-fn plan(text: &str) -> crate::Result<Plan> {
+fn plan(text: &str) -> mdn_core::Result<Plan> {
     Plan::parse(text, "fair")
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// How the names of files begin that are being written.
 const UNFINISHED: &str = ".mdn-";

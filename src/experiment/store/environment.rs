@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::RunDir;
-use crate::train::Precision;
-use crate::{Error, Result};
+use mdn_core::train::Precision;
+use mdn_core::{Error, Result};
 
 const FILE: &str = "environment.toml";
 

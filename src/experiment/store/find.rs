@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::RunDir;
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// What is below a folder.
 #[derive(Debug, Default)]

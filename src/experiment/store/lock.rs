@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{remove_if_there, RunDir};
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 const FILE: &str = "lock";
 

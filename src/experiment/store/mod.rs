@@ -30,9 +30,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::objectives::{Constraint, Round};
-pub use crate::train::{HistoryRow, Split};
-use crate::{Error, Result};
+pub use mdn_core::objectives::{Constraint, Round};
+pub use mdn_core::train::{HistoryRow, Split};
+use mdn_core::{Error, Result};
 
 mod atomic;
 mod environment;

@@ -11,7 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use super::{BaseComponents, Landing, Picture, RunDir};
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 const FILE: &str = "picture.safetensors";
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::atomic::{is_unfinished, remove_if_there};
 use super::{Locking, RunDir, State};
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// Files that a run leaves and that a new one of the same place removes first.
 const OUTPUTS: [&str; 21] = [

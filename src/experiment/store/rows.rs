@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::number::{exact, exact_or_empty};
 use super::table::{csv_bytes, read_csv};
 use super::{Constraint, HistoryRow, MetricRow, Round, RunDir, Split};
-use crate::Result;
+use mdn_core::Result;
 
 const HISTORY: [&str; 5] = ["step", "split", "loss", "grad_norm", "non_finite"];
 
@@ -40,16 +40,6 @@ const METRICS: [&str; 8] = [
     "non_finite",
     "note",
 ];
-
-impl Split {
-    /// The word that stands in files.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-        }
-    }
-}
 
 impl RunDir {
     /// Writes the whole of `history.csv`.

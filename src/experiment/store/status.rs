@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::{RunDir, State, Status};
-use crate::error::shortened;
-use crate::{Error, Result};
+use mdn_core::error::shortened;
+use mdn_core::{Error, Result};
 
 const FILE: &str = "status";
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::number::{exact, exact_or_empty};
 use super::table::{csv_bytes, read_csv, Line};
 use super::write_atomic;
-use crate::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
-use crate::Result;
+use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
+use mdn_core::Result;
 
 const RELAXED: [&str; 11] = [
     "temperature",

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// The bytes of a CSV file with this header and these rows.
 pub fn csv_bytes<const N: usize>(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::number::exact_or_empty;
 use super::table::csv_bytes;
 use super::{RunDir, TrialRow};
-use crate::Result;
+use mdn_core::Result;
 
 const TRIALS: [&str; 8] = [
     "trial",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// Refuses to write to `place`, which is `out` or below it, where a symbolic link on the way from
 /// `out` leads somewhere else. That `out` is or stands behind a link is the user's own choice; so are links to

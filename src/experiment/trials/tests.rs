@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use candle_core::Device;
 
 use super::*;
-use crate::data::{DataSet, DataSpec, LabelledPoints, Split, Truth};
 use crate::experiment::guard::Guard;
 use crate::experiment::plan::Plan;
 use crate::experiment::store::{RunDir, State};
-use crate::num;
-use crate::rng::Rng;
+use mdn_core::data::{DataSet, DataSpec, LabelledPoints, Split, Truth};
+use mdn_core::num;
+use mdn_core::rng::Rng;
 
 /// A data set that remembers what it was asked for.
 struct Spy {
@@ -29,7 +29,7 @@ impl DataSet for Spy {
     fn dim(&self) -> usize {
         self.law.dim()
     }
-    fn points(&self, split: Split, n: usize, rng: &mut Rng) -> crate::Result<LabelledPoints> {
+    fn points(&self, split: Split, n: usize, rng: &mut Rng) -> mdn_core::Result<LabelledPoints> {
         let points = self.law.points(split, n, rng)?;
         let rows = num::to_vec(&points.x)?;
         self.asked.lock().unwrap().push((split, rows));

@@ -10,7 +10,7 @@ use super::style::{
 };
 use super::{ComparisonPage, Drawn};
 use crate::report::interval::Spread;
-use crate::Result;
+use mdn_core::Result;
 
 const WIDTH: f64 = 1400.0;
 /// Height of a model's line in a data set's band.

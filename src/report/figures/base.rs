@@ -9,7 +9,7 @@ use super::sheet::Sheet;
 use super::style::{count, strip, BLUE, DARK, GREY};
 use super::{DataPage, Drawn, RunPage};
 use crate::experiment::store::{BaseComponents, Landing, Picture};
-use crate::Result;
+use mdn_core::Result;
 
 const MOST_COLUMNS: usize = 5;
 /// Every panel of base space has numbers of its own.

@@ -9,8 +9,8 @@ use super::style::{
 };
 use crate::report::digits;
 use crate::report::study::Study;
-use crate::study::{GradientRow, Parameter};
-use crate::Result;
+use mdn_core::study::{GradientRow, Parameter};
+use mdn_core::Result;
 
 const WIDTH: f64 = 1800.0;
 const HEIGHT: f64 = 470.0;

@@ -7,7 +7,7 @@ use super::style::{count, STRIP};
 use super::style::{strip, AXIS, DARK, GREY, LABEL, MARGIN, NOTE};
 use super::{DataPage, Drawn};
 use crate::report::interval::Spread;
-use crate::Result;
+use mdn_core::Result;
 
 /// `None` where no finished run has density levels.
 pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {

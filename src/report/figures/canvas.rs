@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::font::{self, drawable, Type};
 use super::shapes::{image_cells, Item};
 pub use super::shapes::{Align, Ink, Point, Rect};
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// Fine pixels to a pixel, each way. Plotters draws on whole pixels: averaging 3 x 3 of them is
 /// what makes curves and letters smooth.

@@ -8,7 +8,7 @@ use super::pages::metric_name;
 use super::style::{count, heading, model_colour, strip, AXIS, DARK, HEAD, LABEL, MARGIN, STRIP};
 use super::{ComparisonPage, Drawn};
 use crate::report::interval::Spread;
-use crate::Result;
+use mdn_core::Result;
 
 const MOST_COLUMNS: usize = 4;
 const LEFT: f64 = 62.0;

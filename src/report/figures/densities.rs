@@ -12,7 +12,7 @@ use super::sheet::Sheet;
 use super::shown::Shown;
 use super::style::{count, strip, BLUE, NOTE, ORANGE};
 use super::{DataPage, Drawn};
-use crate::Result;
+use mdn_core::Result;
 
 const GAP: f64 = 26.0;
 const POINTS_ON_DARK: [u8; 3] = [0x56, 0xd4, 0xe9];

@@ -6,7 +6,7 @@ use super::panels::{colour_bar, common_top, grids, Map, Panel, SHARES_NOTE};
 use super::parts::Parts;
 use super::style::{count, heading, strip, BLUE, HEAD, MARGIN, ORANGE, STRIP};
 use super::RunPage;
-use crate::Result;
+use mdn_core::Result;
 
 /// Dots beyond these numbers only hide each other.
 pub const MOST_SAMPLES: usize = 4000;

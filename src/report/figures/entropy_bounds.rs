@@ -8,8 +8,8 @@ use super::style::{
 };
 use crate::report::digits;
 use crate::report::study::Study;
-use crate::study::{Density, EntropyRow};
-use crate::Result;
+use mdn_core::study::{Density, EntropyRow};
+use mdn_core::Result;
 
 const WIDTH: f64 = 1800.0;
 /// Panels beside each other at most.

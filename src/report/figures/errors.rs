@@ -5,7 +5,7 @@ use super::panels::{colour_bar, grids, Map, ERROR_NATS};
 use super::sheet::Sheet;
 use super::style::{count, strip};
 use super::{DataPage, Drawn};
-use crate::Result;
+use mdn_core::Result;
 
 const MOST_COLUMNS: usize = 5;
 const GAP: f64 = 26.0;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use plotters::style::{register_font, FontDesc, FontFamily, FontStyle};
 
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 pub(super) static REGULAR: &[u8] = include_bytes!("../../../assets/fonts/Inter-Regular-subset.ttf");
 pub(super) static SEMI_BOLD: &[u8] =

@@ -11,11 +11,11 @@ use super::origin::Origin;
 use super::panels::{Map, Panel};
 use super::png::png_bytes;
 use super::style::{count, heading, strip, HEAD, MARGIN, STRIP};
-use crate::data::{log_densities, low_density_level, DataSet, Support, BENCHMARKS};
 use crate::experiment::store::write_atomic;
-use crate::num;
-use crate::rng::Rng;
-use crate::{Error, Result};
+use mdn_core::data::{log_densities, low_density_level, DataSet, Support, BENCHMARKS};
+use mdn_core::num;
+use mdn_core::rng::Rng;
+use mdn_core::{Error, Result};
 
 const COLUMNS: usize = 5;
 const SIDE: f64 = 290.0;

@@ -6,7 +6,7 @@ use super::results::Results;
 use super::study::Study;
 use crate::experiment::config_hash;
 use crate::experiment::store::{write_atomic, RunDir, StudyDir};
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 mod all_scores;
 mod axes;

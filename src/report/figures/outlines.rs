@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use ab_glyph::{Font as _, FontRef, GlyphId, OutlineCurve};
 
 use super::font::{self, Type};
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// A letter and how far from the text's beginning it stands, in units of the font.
 #[derive(Debug, Clone, Copy, PartialEq)]

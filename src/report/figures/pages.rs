@@ -5,7 +5,7 @@ use std::path::Path;
 use super::shown::Shown;
 use crate::experiment::store::{HistoryRow, Picture, Round, RunDir, State};
 use crate::report::results::{Results, Run};
-use crate::Result;
+use mdn_core::Result;
 
 /// What a figure of one run is drawn from.
 pub struct RunPage<'a> {

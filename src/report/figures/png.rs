@@ -7,7 +7,7 @@ use png::{BitDepth, ColorType, Compression, Encoder, PixelDimensions, Unit};
 
 use super::canvas::Image;
 use super::origin::Origin;
-use crate::{Error, Result};
+use mdn_core::{Error, Result};
 
 /// 200 dots an inch, in dots a metre.
 const DOTS_PER_METRE: u32 = 7874;

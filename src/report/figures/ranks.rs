@@ -8,7 +8,7 @@ use super::{ComparisonPage, Drawn};
 use crate::report::digits::{p_value, spread};
 use crate::report::pairs::{pairs, Pair, Tally};
 use crate::report::ranks::{Ranked, Ranks};
-use crate::Result;
+use mdn_core::Result;
 
 const WIDTH: f64 = 1400.0;
 const ROW: f64 = 84.0;

@@ -6,7 +6,7 @@ use super::curves::{range, spread_out};
 use super::style::{heading, model_colour, strip, AXIS, DARK, GREY, HEAD, LABEL, NAME, STRIP};
 use super::RunPage;
 use crate::experiment::store::{Constraint, Round};
-use crate::Result;
+use mdn_core::Result;
 
 const GAP: f64 = 118.0;
 const RIGHT: f64 = 150.0;

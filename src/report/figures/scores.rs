@@ -6,7 +6,7 @@ use super::style::{model_colour, name_colour, strip, AXIS, DARK, GREY, LABEL, NA
 use super::{DataPage, Drawn};
 use crate::report::digits;
 use crate::report::interval::Spread;
-use crate::Result;
+use mdn_core::Result;
 
 const ROW: f64 = 100.0;
 const DOT: f64 = 4.6;

@@ -3,7 +3,7 @@
 use super::canvas::Canvas;
 use super::panels::Panel;
 use super::style::{heading, HEAD, MARGIN, STRIP};
-use crate::Result;
+use mdn_core::Result;
 
 /// Space below a row of panels.
 const BELOW: f64 = 46.0;

@@ -7,7 +7,7 @@ use super::panels::grids;
 use crate::experiment::store::Picture;
 use crate::report::digits;
 use crate::report::results::{Results, Run};
-use crate::Result;
+use mdn_core::Result;
 
 /// The run of a model whose headline metric is the median of its seeds', the lower one of two.
 pub struct Shown {

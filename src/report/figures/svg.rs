@@ -12,7 +12,7 @@ use super::origin::Origin;
 use super::outlines;
 use super::png::bare_png;
 use super::shapes::{Align, Ink, Item, Point, Rect};
-use crate::Result;
+use mdn_core::Result;
 
 /// The figure, with its origin in `<title>` and `<metadata>`.
 pub fn svg_bytes(canvas: &Canvas, origin: &Origin) -> Result<Vec<u8>> {

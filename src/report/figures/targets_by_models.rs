@@ -8,7 +8,7 @@ use super::shown::Shown;
 use super::style::{count, name_colour, strip, DARK, GREY, MARGIN, NAME, NOTE, STRIP};
 use super::{ComparisonPage, Drawn};
 use crate::report::digits;
-use crate::Result;
+use mdn_core::Result;
 
 /// Rows on a sheet.
 const MOST_ROWS: usize = 10;

@@ -6,7 +6,7 @@ use super::curves::{range, smooth, spread_out};
 use super::style::{strip, BLUE, DARK, GREY, LABEL, MARGIN, NAME, NOTE, ORANGE, STRIP};
 use super::RunPage;
 use crate::experiment::store::{HistoryRow, Split};
-use crate::Result;
+use mdn_core::Result;
 
 /// `None` where the run has no history.
 pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {

@@ -9,7 +9,7 @@ use super::training::draw_axes;
 use super::{DataPage, Drawn};
 use crate::experiment::store::Split;
 use crate::report::interval::Spread;
-use crate::Result;
+use mdn_core::Result;
 
 /// `None` where no finished run of the data set has validation losses.
 pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {

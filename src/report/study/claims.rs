@@ -2,7 +2,7 @@
 
 use super::super::digits::{plain, with_half};
 use super::{label, Study};
-use crate::study::{Density, EntropyRow, GradientRow, Parameter};
+use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter};
 
 /// Standard errors that chance is given.
 const CHANCE: f64 = 3.5;

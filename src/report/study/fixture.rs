@@ -1,7 +1,7 @@
 //! A study without computing one: the numbers of a table, or near them.
 
 use super::Study;
-use crate::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
+use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
 
 fn entropy(temperature: f64, density: Density, inner: Option<usize>, bias: f64) -> EntropyRow {
     let error = 2e-4 * (1.0 + bias.abs());

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::super::digits::{dash, plain, with_half};
 use super::claims::claims;
 use super::{label, Study};
-use crate::study::{Density, GradientRow, Parameter};
+use mdn_core::study::{Density, GradientRow, Parameter};
 
 fn line(out: &mut String, cells: impl IntoIterator<Item = String>) {
     let cells: Vec<_> = cells.into_iter().collect();

@@ -2,7 +2,7 @@
 
 use super::claims::claims;
 use super::*;
-use crate::study::Parameter;
+use mdn_core::study::Parameter;
 
 fn verdicts(study: &Study<'_>) -> Vec<Option<bool>> {
     claims(study).into_iter().map(|c| c.holds).collect()

@@ -1,0 +1,1 @@
+//! The checks are in `benches/` and `tests/`.

@@ -1,0 +1,393 @@
+//! What every bijection owes, in f64, each member by name; the support maps among them.
+
+#[path = "../../../../docs/members/leaky.rs"]
+mod leaky;
+
+use std::rc::Rc;
+
+use candle_core::{DType, Device, Tensor, Var};
+
+use super::{Bijection, BijectionSpec, BoxSpec, PerCoordinate, SupportSpec};
+use crate::nn::Params;
+use crate::num::to_vec;
+use crate::rng::Rng;
+use crate::Result;
+
+const DIMS: [usize; 4] = [1, 2, 3, 5];
+
+/// A member over so many coordinates.
+type Build = Rc<dyn Fn(&Params, usize) -> Result<Box<dyn Bijection>>>;
+
+/// Every example, and the member that docs/extending.md adds.
+fn members() -> Vec<(&'static str, Build)> {
+    let examples = BijectionSpec::examples().into_iter();
+    let mut all: Vec<(_, Build)> = examples
+        .map(|(name, spec)| {
+            let build = move |params: &Params, dim| Ok(spec.build(params, dim, None)?.0);
+            (name, Rc::new(build) as Build)
+        })
+        .collect();
+    let leaky = |params: &Params, dim| -> Result<Box<dyn Bijection>> {
+        Ok(Box::new(leaky::Leaky::new(params, dim, 3.0)?))
+    };
+    all.push(("leaky", Rc::new(leaky)));
+    all
+}
+
+struct Case {
+    name: String,
+    params: Params,
+    bijection: Box<dyn Bijection>,
+    /// `None` for a support map, which has no parameters and whose inverse takes only its points.
+    build: Option<Build>,
+    dim: usize,
+    rng: Rng,
+}
+
+/// Every member in every dimension; perturbed away from its start if `std` is not 0.
+fn cases(std: f64) -> Vec<Case> {
+    let mut all = Vec::new();
+    for (name, build) in members() {
+        for dim in DIMS {
+            let name = format!("{name}, D = {dim}");
+            let rng = Rng::new(5).fork(&name);
+            let params = Params::seeded(rng.fork("init"), DType::F64, &Device::Cpu);
+            let bijection = build(&params, dim).unwrap();
+            params.perturb(std, &mut rng.fork("perturb"));
+            all.push(Case {
+                name,
+                params,
+                bijection,
+                build: Some(Rc::clone(&build)),
+                dim,
+                rng: rng.fork("points"),
+            });
+        }
+    }
+    for dim in DIMS {
+        let uneven = BoxSpec {
+            low: PerCoordinate::Each((0..dim).map(|d| d as f64 - 2.0).collect()),
+            high: PerCoordinate::Each((0..dim).map(|d| 2.0 * d as f64 - 1.0).collect()),
+        };
+        let uneven = ("box (uneven)", SupportSpec::Box(uneven));
+        for (name, spec) in SupportSpec::examples().into_iter().chain([uneven]) {
+            let name = format!("{name}, D = {dim}");
+            all.push(Case {
+                rng: Rng::new(5).fork(&name),
+                name,
+                params: Params::seeded(Rng::new(0), DType::F64, &Device::Cpu),
+                bijection: spec.build(dim).unwrap(),
+                build: None,
+                dim,
+            });
+        }
+    }
+    all
+}
+
+/// Points of the base side.
+fn points(case: &Case, n: usize, scale: f64) -> Tensor {
+    let mut rng = case.rng.clone();
+    (rng.normal_tensor((n, case.dim), DType::F64, &Device::Cpu)
+        .unwrap()
+        * scale)
+        .unwrap()
+}
+
+/// Points that the map of this direction takes.
+fn points_for(direction: &str, case: &Case, n: usize, scale: f64) -> Tensor {
+    let z = points(case, n, scale);
+    match (direction, &case.build) {
+        ("inverse", None) => case.bijection.forward_and_log_det(&z).unwrap().0,
+        _ => z,
+    }
+}
+
+fn apply(direction: &str, case: &Case, v: &Tensor) -> (Tensor, Tensor) {
+    match direction {
+        "forward" => case.bijection.forward_and_log_det(v),
+        _ => case.bijection.inverse_and_log_det(v),
+    }
+    .unwrap()
+}
+
+const BOTH: [&str; 2] = ["forward", "inverse"];
+
+fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
+    to_vec(&(a - b).unwrap()).unwrap().iter().fold(0.0, |m, v| {
+        if v.is_nan() {
+            f64::NAN
+        } else {
+            v.abs().max(m)
+        }
+    })
+}
+
+fn all_pass(faults: &[String]) {
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn round_trips_both_ways_and_log_dets_cancel() {
+    let mut faults = Vec::new();
+    for case in cases(0.4) {
+        for (direction, back) in BOTH.iter().zip(["inverse", "forward"]) {
+            let v = points_for(direction, &case, 200, 1.5);
+            let there = apply(direction, &case, &v);
+            let again = apply(back, &case, &there.0);
+            let gap = largest_gap(&again.0, &v);
+            let log_det_gap = largest_gap(&there.1.neg().unwrap(), &again.1);
+            // Negated so that NaN is a fault too.
+            if !(gap < 1e-8 && log_det_gap < 1e-7) {
+                faults.push(format!(
+                    "{} {direction} and back: {gap:e}, {log_det_gap:e}",
+                    case.name
+                ));
+            }
+        }
+    }
+    all_pass(&faults);
+}
+
+/// log|det| by Gaussian elimination with pivoting.
+fn log_abs_det(mut a: Vec<Vec<f64>>) -> f64 {
+    let n = a.len();
+    let mut total = 0.0;
+    for c in 0..n {
+        let pivot = (c..n)
+            .max_by(|&i, &j| a[i][c].abs().total_cmp(&a[j][c].abs()))
+            .unwrap();
+        a.swap(c, pivot);
+        total += a[c][c].abs().ln();
+        for r in c + 1..n {
+            let factor = a[r][c] / a[c][c];
+            let above = a[c].clone();
+            for (v, u) in a[r].iter_mut().zip(&above) {
+                *v -= factor * u;
+            }
+        }
+    }
+    total
+}
+
+#[test]
+fn log_dets_are_those_of_the_autodiff_jacobian() {
+    let mut faults = Vec::new();
+    for case in cases(0.4) {
+        for direction in BOTH {
+            let v = Var::from_tensor(&points_for(direction, &case, 20, 1.5)).unwrap();
+            let (u, log_det) = apply(direction, &case, v.as_tensor());
+            // Points do not see each other, so the gradient of a column's sum holds that column's
+            // row of every point's Jacobian.
+            let rows: Vec<Vec<Vec<f64>>> = (0..case.dim)
+                .map(|d| {
+                    let column = u.narrow(1, d, 1).unwrap().sum_all().unwrap();
+                    match column.backward().unwrap().get(v.as_tensor()) {
+                        Some(g) => g.to_vec2().unwrap(),
+                        None => vec![vec![0.0; case.dim]; 20],
+                    }
+                })
+                .collect();
+            for (i, got) in to_vec(&log_det).unwrap().into_iter().enumerate() {
+                let jacobian = rows.iter().map(|r| r[i].clone()).collect();
+                let expected = log_abs_det(jacobian);
+                if !((got - expected).abs() < 1e-8) {
+                    faults.push(format!(
+                        "{} {direction}, point {i}: {got} against {expected}",
+                        case.name
+                    ));
+                }
+            }
+        }
+    }
+    all_pass(&faults);
+}
+
+#[test]
+fn stacks_transform_every_coordinate() {
+    let mut faults = Vec::new();
+    for case in cases(0.4) {
+        if !["coupling", "autoregressive"]
+            .iter()
+            .any(|kind| case.name.contains(kind))
+        {
+            continue;
+        }
+        let z = points(&case, 50, 1.0);
+        let (x, _) = case.bijection.forward_and_log_det(&z).unwrap();
+        for d in 0..case.dim {
+            let column = |t: &Tensor| t.narrow(1, d, 1).unwrap();
+            if largest_gap(&column(&x), &column(&z)) < 1e-3 {
+                faults.push(format!("{}: coordinate {d}", case.name));
+            }
+        }
+    }
+    all_pass(&faults);
+}
+
+#[test]
+fn starts_as_the_identity() {
+    let mut faults = Vec::new();
+    for case in cases(0.0) {
+        // A reordering is never the identity, and nor is a map onto less than the whole space.
+        if case.name.contains("permutation") || case.build.is_none() {
+            continue;
+        }
+        let z = points(&case, 50, 2.0);
+        let (x, log_det) = case.bijection.forward_and_log_det(&z).unwrap();
+        let gap = largest_gap(&x, &z);
+        let log_det = largest_gap(&log_det, &log_det.zeros_like().unwrap());
+        if !(gap < 1e-12 && log_det < 1e-12) {
+            faults.push(format!("{}: {gap:e}, {log_det:e}", case.name));
+        }
+    }
+    all_pass(&faults);
+}
+
+#[test]
+fn every_parameter_has_a_gradient_in_both_directions() {
+    let mut faults = Vec::new();
+    for case in cases(0.4) {
+        for direction in BOTH {
+            let (u, log_det) = apply(direction, &case, &points_for(direction, &case, 100, 1.0));
+            let sum = (u.sqr().unwrap().sum_all().unwrap() + log_det.sum_all().unwrap()).unwrap();
+            let gradients = sum.backward().unwrap();
+            for (name, var) in case.params.trainable() {
+                let size = gradients
+                    .get(var.as_tensor())
+                    .map(|g| to_vec(g).unwrap().iter().map(|v| v * v).sum::<f64>());
+                // One coordinate has nothing above or below a matrix's diagonal.
+                let nothing_to_learn =
+                    case.dim == 1 && (name.ends_with("lower") || name.ends_with("upper"));
+                match size {
+                    Some(s) if s.is_finite() && (s > 0.0 || nothing_to_learn) => {}
+                    other => faults.push(format!("{} {direction}, {name}: {other:?}", case.name)),
+                }
+            }
+        }
+    }
+    all_pass(&faults);
+}
+
+/// Along a random direction through parameters and points together: autodiff against a central
+/// difference.
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let mut faults = Vec::new();
+    for case in cases(0.4) {
+        for direction in BOTH {
+            let v = Var::from_tensor(&points_for(direction, &case, 20, 1.0)).unwrap();
+            let mut rng = case.rng.fork("direction");
+            let mut normal = |t: &Tensor| {
+                rng.normal_tensor(t.shape().clone(), DType::F64, &Device::Cpu)
+                    .unwrap()
+            };
+            let cotangents = (normal(&v), normal(&v.sum(1).unwrap()));
+            let mut moved: Vec<Var> = case.params.trainable().into_iter().map(|p| p.1).collect();
+            moved.push(v.clone());
+            let steps: Vec<Tensor> = moved.iter().map(|var| normal(var)).collect();
+            let starts: Vec<Tensor> = moved.iter().map(|var| var.copy().unwrap()).collect();
+            let value = || {
+                let (u, log_det) = apply(direction, &case, v.as_tensor());
+                let along = (u * &cotangents.0).unwrap().sum_all().unwrap();
+                (along + (log_det * &cotangents.1).unwrap().sum_all().unwrap()).unwrap()
+            };
+            let gradients = value().backward().unwrap();
+            let slope: f64 = moved
+                .iter()
+                .zip(&steps)
+                .filter_map(|(var, step)| Some((gradients.get(var.as_tensor())? * step).unwrap()))
+                .map(|product| to_vec(&product).unwrap().iter().sum::<f64>())
+                .sum();
+            let at = |by: f64| {
+                for ((var, start), step) in moved.iter().zip(&starts).zip(&steps) {
+                    var.set(&(start + (step * by).unwrap()).unwrap()).unwrap();
+                }
+                value().to_scalar::<f64>().unwrap()
+            };
+            let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
+            if !((slope - expected).abs() < 1e-5 * expected.abs().max(1.0)) {
+                faults.push(format!(
+                    "{} {direction}: {slope} against {expected}",
+                    case.name
+                ));
+            }
+            at(0.0);
+        }
+    }
+    all_pass(&faults);
+}
+
+#[test]
+fn parameters_read_back_give_the_same_map() {
+    for case in cases(0.4) {
+        let Some(build) = &case.build else { continue };
+        let loaded =
+            Params::from_tensors(case.params.snapshot().unwrap(), DType::F64, &Device::Cpu);
+        let again = build(&loaded, case.dim).unwrap();
+        let v = points(&case, 10, 1.0);
+        let gap = largest_gap(
+            &case.bijection.forward_and_log_det(&v).unwrap().0,
+            &again.forward_and_log_det(&v).unwrap().0,
+        );
+        assert_eq!(gap, 0.0, "{}", case.name);
+    }
+}
+
+#[test]
+fn nan_weights_stay_visible() {
+    let mut faults = Vec::new();
+    for case in cases(0.0) {
+        for (_, var) in case.params.trainable() {
+            let nan = (var.as_tensor() * f64::NAN).unwrap();
+            var.set(&nan).unwrap();
+        }
+        if case.params.count() == 0 {
+            continue;
+        }
+        let (u, log_det) = case
+            .bijection
+            .inverse_and_log_det(&points(&case, 5, 1.0))
+            .unwrap();
+        let values = [to_vec(&u).unwrap(), to_vec(&log_det).unwrap()].concat();
+        if values.iter().all(|v| v.is_finite()) {
+            faults.push(case.name);
+        }
+    }
+    all_pass(&faults);
+}
+
+#[test]
+fn data_initialisation_standardises() {
+    let spec: BijectionSpec = toml::from_str("elementwise = { init = 'data' }").unwrap();
+    let mut rng = Rng::new(9);
+    let x = rng
+        .normal_tensor((500, 3), DType::F64, &Device::Cpu)
+        .unwrap()
+        .affine(7.0, -40.0)
+        .unwrap();
+    let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
+    let (_, z) = spec.build(&params, 3, Some(x)).unwrap();
+    let z = z.unwrap();
+    let mean = to_vec(&z.mean(0).unwrap()).unwrap();
+    let var = to_vec(&z.sqr().unwrap().mean(0).unwrap()).unwrap();
+    assert!(mean.iter().all(|m| m.abs() < 1e-12), "{mean:?}");
+    assert!(var.iter().all(|v| (v - 1.0).abs() < 1e-12), "{var:?}");
+    let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
+    assert!(spec.build(&params, 3, None).is_err());
+}
+
+#[test]
+fn stacks_without_layers_and_unknown_keys_are_refused() {
+    for kind in ["planar", "radial"] {
+        let parse = |text: &str| toml::from_str::<BijectionSpec>(&format!("{kind} = {text}"));
+        for layers in [0, 1001] {
+            let spec = parse(&format!("{{ layers = {layers} }}")).unwrap();
+            let bad = spec.check().unwrap_err();
+            assert_eq!(bad.key, format!("{kind}.layers"));
+            assert_eq!(bad.got, layers.to_string());
+        }
+        parse("{}").unwrap().check().unwrap();
+        assert!(parse("{ layer = 3 }").is_err(), "{kind}");
+    }
+}

@@ -1,0 +1,186 @@
+//! Data sets: what a model is trained on. Synthetic ones carry their exact law ([`Truth`]).
+//!
+//! | kind | settings | law |
+//! |---|---|---|
+//! | `benchmark` | a name of [`BENCHMARKS`] | that of the kind it belongs to |
+//! | `ring` | [`RingSpec`] | equal Gaussians on a circle |
+//! | `grid` | [`GridSpec`] | equal Gaussians on a square lattice |
+//! | `moons` | [`MoonsSpec`] | two interleaved half circles, blurred |
+//! | `many_moons` | [`ManyMoonsSpec`] | a row of interleaved half circles, blurred |
+//! | `circles` | [`CirclesSpec`] | circles, blurred |
+//! | `rings` | [`RingsSpec`] | concentric rings, Gaussian in the radius |
+//! | `pinwheel` | [`PinwheelSpec`] | Gaussian petals, twisted |
+//! | `spirals` | [`SpiralsSpec`] | two spirals, blurred |
+//! | `checkerboard` | [`CheckerboardSpec`] | uniform on the dark squares |
+//! | `uniform` | [`UniformSpec`] | uniform on rectangles, discs, annuli and triangles |
+//! | `split_gaussian` | [`SplitGaussianSpec`] | a Gaussian cut in two |
+//! | `mixture` | [`MixtureSpec`] | Gaussians given one by one, any D |
+//! | `energy` | [`EnergySpec`] | exp(-U) / Z for the energies U1 to U4 and the dual moon |
+//! | `exponential_family` | [`ExponentialFamilySpec`] | the solution of a maximum-entropy [`Problem`] |
+//! | `file` | [`FileSpec`] | unknown: the points of a file |
+//!
+//! ```
+//! use mdn_core::data::{judge, DataSpec, RingSpec};
+//! use mdn_core::rng::Rng;
+//!
+//! let spec = DataSpec::Ring(RingSpec::default());
+//! assert_eq!(spec.check(), Ok(2));
+//! let data = spec.build()?;
+//! let points = data.sample(100, &mut Rng::new(0))?; // (100, 2)
+//! let truth = data.truth().expect("a ring is synthetic");
+//! assert_eq!(truth.weights().len(), 8);
+//! let rows = points.flatten_all()?.to_vec1::<f64>()?;
+//! judge(truth, &rows, 2, |point| assert!(point.log_p.is_finite()));
+//! # Ok::<(), mdn_core::Error>(())
+//! ```
+
+mod arc;
+mod arcs;
+mod benchmark;
+mod bessel;
+mod cells;
+mod checkerboard;
+mod checks;
+mod circles;
+mod energy;
+mod exponential_family;
+mod file;
+mod gaussians;
+mod grid;
+mod lattice;
+mod mixture;
+mod moons;
+mod pinwheel;
+mod problem;
+pub(crate) mod quadrature;
+mod ring;
+mod rings;
+mod sampling;
+mod spec;
+mod spirals;
+mod split_gaussian;
+mod truth;
+mod uniform;
+
+#[cfg(test)]
+mod laws;
+
+use candle_core::Tensor;
+
+use crate::rng::Rng;
+use crate::Result;
+
+pub use benchmark::{Benchmark, BENCHMARKS};
+pub use checkerboard::CheckerboardSpec;
+pub use circles::CirclesSpec;
+pub use energy::{Domain, EnergySpec, Potential};
+pub use exponential_family::ExponentialFamilySpec;
+pub use file::{Column, FileRecord, FileSpec, OnBadRows, SplitSpec};
+pub use grid::GridSpec;
+pub use mixture::{MixtureSpec, StdDev};
+pub use moons::{ManyMoonsSpec, MoonsSpec};
+pub use pinwheel::PinwheelSpec;
+pub use problem::Problem;
+pub use ring::RingSpec;
+pub use rings::RingsSpec;
+pub use spec::{DataSpec, Kind, KINDS};
+pub use spirals::SpiralsSpec;
+pub use split_gaussian::SplitGaussianSpec;
+pub use truth::{
+    judge, log_densities, log_density, low_density_level, low_density_levels, Judgement, Level,
+    LogDensity,
+};
+pub use uniform::{Shape, UniformSpec};
+
+/// What points are for. No point of a finite set serves two purposes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// Parameters are fitted to them.
+    Train,
+    /// Weights and settings are chosen by them.
+    Validation,
+    /// Metrics are computed on them, once.
+    Test,
+}
+
+/// Points, and where each comes from.
+#[derive(Debug, Clone)]
+pub struct LabelledPoints {
+    /// `(n, dim)`, f64, on the CPU.
+    pub x: Tensor,
+    /// The number of the mode (or class) that each point comes from, where that is known.
+    pub labels: Option<Vec<u32>>,
+}
+
+/// A source of points.
+pub trait DataSet: Send + Sync {
+    /// D, the number of coordinates of a point.
+    fn dim(&self) -> usize;
+    /// `n` fresh points of a synthetic set, whatever they are for; at most `n` of a finite one.
+    fn points(&self, split: Split, n: usize, rng: &mut Rng) -> Result<LabelledPoints>;
+    /// `n` points for training, without their labels: `(n, dim)`, f64, on the CPU.
+    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+        Ok(self.points(Split::Train, n, rng)?.x)
+    }
+    /// The exact law, where it is known.
+    fn truth(&self) -> Option<&dyn Truth>;
+    /// What is in the file, for data from a file.
+    fn record(&self) -> Option<&FileRecord> {
+        None
+    }
+    /// What a figure should show, `[(x_min, x_max), (y_min, y_max)]`, for two-dimensional sets.
+    /// The synthetic sets give a square, so that circles stay round.
+    fn view(&self) -> Option<[(f64, f64); 2]>;
+}
+
+/// The exact law of a data set, p(x) = sum_j w_j p_j(x) over its modes j. Everything in f64.
+pub trait Truth: Send + Sync {
+    /// w_j > 0, one per mode; they sum to one.
+    fn weights(&self) -> &[f64];
+    /// Writes log(w_j p_j(x)) for every mode j to `out` (nats; -inf outside a mode's support).
+    /// `x` has D coordinates and `out` one place per mode. A point with a coordinate that is not
+    /// finite gets -inf for every mode, so no NaN comes out.
+    fn log_joint(&self, x: &[f64], out: &mut [f64]);
+    /// Writes d log p(x) / dx to `out`, D places; 0 where log p is not finite or has no derivative.
+    fn gradient(&self, x: &[f64], out: &mut [f64]);
+    /// Where the density is above 0.
+    fn support(&self) -> Support;
+    /// log Z where the law is given by an unnormalised density, p = exp(-U) / Z or
+    /// exp(eta.T) / Z: the largest value that `E_q[-U(X)] + H(q)` can take over densities q.
+    fn log_z(&self) -> Option<f64> {
+        None
+    }
+    /// Differential entropy. Where it has no closed form it is computed at the first call and
+    /// kept.
+    fn entropy(&self) -> Entropy;
+}
+
+/// Where a density is above 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// All of R^D.
+    Everywhere,
+    /// x_d > 0 and sum_d x_d < 1.
+    Simplex,
+    /// A part of R^D, in words.
+    Part(&'static str),
+}
+
+impl std::fmt::Display for Support {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Everywhere => "everywhere",
+            Self::Simplex => "the simplex",
+            Self::Part(words) => words,
+        })
+    }
+}
+
+/// Differential entropy in nats, and how well it is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Entropy {
+    /// H = -E log p(X).
+    pub value: f64,
+    /// Bound on (or standard error of) the numerical error: 0 for a closed form.
+    pub error: f64,
+}

@@ -1,0 +1,226 @@
+//! Densities, labels and responsibilities from a [`Truth`], for one point or many.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::{DataSet, Truth};
+use crate::num::{self, log_sum_exp_slice};
+use crate::rng::Rng;
+use crate::rows::RowFunction;
+use crate::{Error, Result};
+
+/// Replaces log(w_j p_j(x)) by the probability of mode j given x; all zero where p(x) = 0. Returns
+/// log p(x).
+pub(super) fn normalise(joint: &mut [f64]) -> f64 {
+    let max = joint.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if max == f64::NEG_INFINITY {
+        joint.fill(0.0);
+        return max;
+    }
+    // Not through log p(x): far out it is too large a number to hold the log of the sum.
+    joint.iter_mut().for_each(|v| *v = (*v - max).exp());
+    let sum: f64 = joint.iter().sum();
+    joint.iter_mut().for_each(|v| *v /= sum);
+    max + sum.ln()
+}
+
+/// Index of the largest value, the first of equals; `None` if all are -inf.
+fn largest(joint: &[f64]) -> Option<u32> {
+    let mut best = (None, f64::NEG_INFINITY);
+    for (j, &v) in joint.iter().enumerate() {
+        if v > best.1 {
+            best = (Some(j as u32), v);
+        }
+    }
+    best.0
+}
+
+/// log p(x) in nats; -inf outside every mode's support and at points that are not finite.
+pub fn log_density(truth: &dyn Truth, x: &[f64]) -> f64 {
+    let mut joint = vec![0.0; truth.weights().len()];
+    truth.log_joint(x, &mut joint);
+    log_sum_exp_slice(&joint)
+}
+
+/// log p as a differentiable function of points.
+///
+/// ```
+/// use std::sync::Arc;
+/// use candle_core::{Device, Var};
+/// use mdn_core::data::{DataSet, DataSpec, LogDensity, RingSpec};
+///
+/// let data: Arc<dyn DataSet> = DataSpec::Ring(RingSpec::default()).build()?.into();
+/// let log_p = Arc::new(LogDensity::new(data).expect("a ring is synthetic"));
+/// let x = Var::new(&[[0.5f64, 1.0], [2.0, -1.0]], &Device::Cpu)?;
+/// let values = mdn_core::rows::apply(x.as_tensor(), log_p)?; // (2, 1)
+/// let gradients = values.sum_all()?.backward()?;
+/// assert_eq!(gradients.get(&x).expect("a gradient").dims(), [2, 2]);
+/// # Ok::<(), mdn_core::Error>(())
+/// ```
+pub struct LogDensity(Arc<dyn DataSet>);
+
+impl LogDensity {
+    /// `None` where the density of the data is not known.
+    pub fn new(data: Arc<dyn DataSet>) -> Option<Self> {
+        data.truth()?;
+        Some(Self(data))
+    }
+}
+
+impl RowFunction for LogDensity {
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    fn value(&self, x: &[f64], out: &mut [f64]) {
+        out[0] = self.0.truth().map_or(f64::NAN, |t| log_density(t, x));
+    }
+
+    fn vjp(&self, x: &[f64], cotangent: &[f64], out: &mut [f64]) {
+        out.fill(f64::NAN);
+        if let Some(truth) = self.0.truth() {
+            truth.gradient(x, out);
+            out.iter_mut().for_each(|v| *v *= cotangent[0]);
+        }
+    }
+}
+
+/// What a truth says of one point.
+#[derive(Debug, Clone, Copy)]
+pub struct Judgement<'a> {
+    /// log p(x) in nats; -inf outside every mode's support and at points that are not finite.
+    pub log_p: f64,
+    /// The mode to which the point most likely belongs, argmax_j w_j p_j(x), the first of equals;
+    /// `None` where p(x) = 0.
+    pub mode: Option<u32>,
+    /// P(mode j | x) = w_j p_j(x) / p(x), one per mode. They sum to one, or are all 0 where
+    /// p(x) = 0.
+    pub responsibilities: &'a [f64],
+}
+
+/// Judges points given as rows of `dim` coordinates and calls `each` in their order.
+pub fn judge(truth: &dyn Truth, rows: &[f64], dim: usize, mut each: impl FnMut(&Judgement<'_>)) {
+    let settle = |joint: &mut [f64]| {
+        let mode = largest(joint);
+        (normalise(joint), mode)
+    };
+    each_joint(truth, rows, dim, settle, |(log_p, mode), joint| {
+        each(&Judgement {
+            log_p,
+            mode,
+            responsibilities: joint,
+        });
+    });
+}
+
+/// log p(x) of points given as rows of `dim` coordinates.
+pub fn log_densities(truth: &dyn Truth, rows: &[f64], dim: usize) -> Vec<f64> {
+    let mut out = Vec::with_capacity(rows.len() / dim.max(1));
+    let settle = |joint: &mut [f64]| log_sum_exp_slice(joint);
+    each_joint(truth, rows, dim, settle, |log_p, _| out.push(log_p));
+    out
+}
+
+/// Numbers held at once: those of all points and modes would not fit into memory.
+const HELD: usize = 1 << 16;
+
+/// `settle` is called on many points' log(w_j p_j(x)) at once, `each` on what came of it in the
+/// order of the points.
+fn each_joint<T: Send>(
+    truth: &dyn Truth,
+    rows: &[f64],
+    dim: usize,
+    settle: impl Fn(&mut [f64]) -> T + Sync,
+    mut each: impl FnMut(T, &[f64]),
+) {
+    let (dim, modes) = (dim.max(1), truth.weights().len());
+    let block = (HELD / modes).clamp(1, rows.len().max(1));
+    let mut joint = vec![0.0; modes * block];
+    let mut settled = Vec::with_capacity(block);
+    for rows in rows.chunks(dim * block) {
+        rows.par_chunks_exact(dim)
+            .zip(joint.par_chunks_exact_mut(modes))
+            .with_min_len(64)
+            .map(|(x, joint)| {
+                truth.log_joint(x, joint);
+                settle(joint)
+            })
+            .collect_into_vec(&mut settled);
+        for (settled, joint) in settled.drain(..).zip(joint.chunks_exact(modes)) {
+            each(settled, joint);
+        }
+    }
+}
+
+/// A density level of a data set's own law.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    /// log lambda, in nats.
+    pub log_level: f64,
+    /// Share of the data's samples whose density is below lambda.
+    pub below: f64,
+    /// Samples that it was estimated from.
+    pub points: usize,
+}
+
+/// The log of the density level lambda with P(p(X) < lambda) = `share` under the data's own law
+/// (nats): points with a lower density than that are met in the data with probability `share`.
+///
+/// It is the order statistic of log p on `n` fresh samples below which floor(`share` n) of them
+/// lie, so its share is right to about sqrt(share (1 - share) / n). A uniform law has the same
+/// density everywhere, and then nothing lies below the level for any share: [`Level::below`] says
+/// how many of the samples do.
+pub fn low_density_level(data: &dyn DataSet, share: f64, n: usize, rng: &mut Rng) -> Result<Level> {
+    Ok(low_density_levels(data, &[share], n, rng)?.swap_remove(0))
+}
+
+/// [`low_density_level`] of every share, from the same samples.
+pub fn low_density_levels(
+    data: &dyn DataSet,
+    shares: &[f64],
+    n: usize,
+    rng: &mut Rng,
+) -> Result<Vec<Level>> {
+    let Some(truth) = data.truth() else {
+        return Err(Error::failed(
+            "low density level: expected data with a known density; got a data set without one",
+        ));
+    };
+    let wrong = shares.iter().find(|share| !(0.0..=1.0).contains(*share));
+    if wrong.is_some() || n == 0 {
+        return Err(Error::failed(format!(
+            "low density level: expected a share in [0, 1] of at least one sample; \
+             got {shares:?} of {n}"
+        )));
+    }
+    let points = num::to_vec(&data.sample(n, rng)?)?;
+    let mut log_p = log_densities(truth, &points, data.dim());
+    log_p.sort_unstable_by(f64::total_cmp);
+    let n = log_p.len();
+    let level = |share: &f64| {
+        let log_level = log_p[((share * n as f64) as usize).min(n - 1)];
+        let below = log_p.partition_point(|l| *l < log_level);
+        Level {
+            log_level,
+            below: below as f64 / n as f64,
+            points: n,
+        }
+    };
+    Ok(shares.iter().map(level).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{largest, normalise};
+
+    #[test]
+    fn nothing_but_impossible_modes_is_not_nan() {
+        let none = f64::NEG_INFINITY;
+        let mut joint = [none, none];
+        assert_eq!(largest(&joint), None);
+        normalise(&mut joint);
+        assert_eq!(joint, [0.0, 0.0]);
+        assert_eq!(largest(&[-3.0, -1.0, -1.0]), Some(1));
+    }
+}

@@ -1,0 +1,320 @@
+//! What every distribution owes, in f64, each member by name. The models are held to the same
+//! laws through [`faults`].
+
+#[path = "../../../../docs/members/laplace.rs"]
+mod laplace;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::{BaseSpec, Distribution, MixtureDraws};
+use crate::nn::Params;
+use crate::num::{from_rows, in_chunks, to_vec, LN_2PI};
+use crate::rng::Rng;
+
+/// A distribution under test.
+pub struct Case {
+    /// Name in the messages.
+    pub name: String,
+    /// Its parameters, which the laws may move and must put back.
+    pub params: Params,
+    /// Itself.
+    pub distribution: Box<dyn Distribution>,
+}
+
+/// What draws of a biased strategy do not owe; their own tests say what they owe instead.
+#[derive(Default)]
+pub struct Excused {
+    /// The log_prob of draws stands for the density of a relaxed distribution.
+    own_log_prob: bool,
+    /// Parameters whose gradient of a weighted mean is biased.
+    gradients: &'static [&'static str],
+}
+
+impl Excused {
+    fn of(spec: &BaseSpec) -> Self {
+        let BaseSpec::Mixture(mixture) = spec else {
+            return Self::default();
+        };
+        match &mixture.draws {
+            MixtureDraws::GumbelSoftmax(s) if !s.is_exact_at(1.0) => Self {
+                own_log_prob: true,
+                gradients: &["logits", "means", "log_stds"],
+            },
+            MixtureDraws::StraightThrough(_) => Self {
+                own_log_prob: false,
+                gradients: &["logits"],
+            },
+            _ => Self::default(),
+        }
+    }
+}
+
+/// The laws that `case` breaks, each with its name.
+pub fn faults(case: &Case) -> Vec<String> {
+    faults_but(case, &Excused::default())
+}
+
+/// The same without the laws that are not owed.
+fn faults_but(case: &Case, excused: &Excused) -> Vec<String> {
+    let rng = Rng::new(11).fork(&case.name);
+    let mut faults = Vec::new();
+    let mut say = |law: &str, what: String| faults.push(format!("{}: {law}: {what}", case.name));
+    let q = case.distribution.as_ref();
+
+    let draws = q.draws(500, 1.0, &mut rng.fork("draws")).unwrap();
+    let again = q.log_prob(&draws.x).unwrap();
+    let gap = largest(&(draws.log_prob - &again).unwrap());
+    if !(gap < 1e-8) && !excused.own_log_prob {
+        say("draws carry their own log_prob", format!("{gap:e}"));
+    }
+    let mass: f64 = to_vec(&draws.log_weight)
+        .unwrap()
+        .iter()
+        .map(|w| w.exp())
+        .sum();
+    if !((mass - 1.0).abs() < 1e-9) || draws.x.dim(0).unwrap() < 500 {
+        say(
+            "draws are as many as asked and their weights sum to one",
+            format!("{mass}"),
+        );
+    }
+
+    if q.dim() <= 2 {
+        let (mass, excess) = mass_and_chi_squared(q, &mut rng.fork("samples"));
+        if !((mass - 1.0).abs() < 2e-3) {
+            say("mass one", format!("{mass}"));
+        }
+        if !(excess < 7.0) {
+            say(
+                "samples match the density",
+                format!("chi-squared {excess} standard deviations above its mean"),
+            );
+        }
+    }
+    if q.dim() > 2 {
+        let deviations = importance_deviations(q, &mut rng.fork("samples"));
+        if !(deviations.abs() < 5.0) {
+            say(
+                "samples match the density",
+                format!("E[phi / q] is {deviations} standard errors off 1"),
+            );
+        }
+    }
+    if q.dim() == 1 {
+        for fault in weighted_gradient_faults(case, excused, &rng) {
+            say("gradient of a weighted mean", fault);
+        }
+    }
+    faults
+}
+
+/// How many standard errors the mean of phi(x) / q(x) over samples of q is from 1, for a normal
+/// density phi with half the samples' spread around their mean.
+fn importance_deviations(q: &dyn Distribution, rng: &mut Rng) -> f64 {
+    let (n, dim) = (50_000, q.dim());
+    let x = q.sample(n, rng).unwrap();
+    let log_q = to_vec(&q.log_prob(&x).unwrap()).unwrap();
+    let rows = to_vec(&x).unwrap();
+    let column = |d: usize| rows.iter().skip(d).step_by(dim);
+    let scales: Vec<(f64, f64)> = (0..dim)
+        .map(|d| {
+            let mean = column(d).sum::<f64>() / n as f64;
+            let var = column(d).map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64;
+            (mean, 0.5 * var.sqrt())
+        })
+        .collect();
+    let ratios: Vec<f64> = rows
+        .chunks(dim)
+        .zip(&log_q)
+        .map(|(row, log_q)| {
+            let log_phi: f64 = row
+                .iter()
+                .zip(&scales)
+                .map(|(v, (m, s))| -0.5 * ((v - m) / s).powi(2) - s.ln() - 0.5 * LN_2PI)
+                .sum();
+            (log_phi - log_q).exp()
+        })
+        .collect();
+    let mean = ratios.iter().sum::<f64>() / n as f64;
+    let var = ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / n as f64;
+    (mean - 1.0) / (var / n as f64).sqrt()
+}
+
+fn largest(t: &Tensor) -> f64 {
+    to_vec(t).unwrap().iter().fold(
+        0.0,
+        |m, v| if v.is_nan() { f64::NAN } else { v.abs().max(m) },
+    )
+}
+
+fn axis(low: f64, high: f64, cells: usize) -> Vec<f64> {
+    let step = (high - low) / cells as f64;
+    (0..cells).map(|i| low + (i as f64 + 0.5) * step).collect()
+}
+
+/// Integral over a box that holds most samples plus the share of samples outside, and the
+/// chi-squared of a histogram, in standard deviations above what its bins make one expect.
+fn mass_and_chi_squared(q: &dyn Distribution, rng: &mut Rng) -> (f64, f64) {
+    let (n, bins) = (200_000, 12);
+    let dim = q.dim();
+    let samples = to_vec(&q.sample(n, rng).unwrap()).unwrap();
+    let mut sizes: Vec<f64> = samples.iter().map(|v| v.abs()).collect();
+    sizes.sort_by(f64::total_cmp);
+    let r = sizes[(sizes.len() as f64 * 0.9995) as usize] + 1.0;
+    let cells = if dim == 1 { 12_000 } else { 396 };
+    let per_bin = cells / bins;
+    let centres = axis(-r, r, cells);
+    let rows: Vec<f64> = if dim == 1 {
+        centres.clone()
+    } else {
+        centres
+            .iter()
+            .flat_map(|&y| centres.iter().flat_map(move |&x| [x, y]))
+            .collect()
+    };
+    let grid = from_rows(&rows, dim, DType::F64, &Device::Cpu).unwrap();
+    let log_q = to_vec(&in_chunks(&grid, 20_000, |c| q.log_prob(c)).unwrap()).unwrap();
+    let cell = (2.0 * r / cells as f64).powi(dim as i32);
+    let total = bins.pow(dim as u32);
+    let (mut expected, mut seen) = (vec![0.0; total], vec![0.0; total]);
+    for (i, l) in log_q.iter().enumerate() {
+        let bin = if dim == 1 {
+            i / per_bin
+        } else {
+            (i / cells / per_bin) * bins + (i % cells) / per_bin
+        };
+        expected[bin] += l.exp() * cell;
+    }
+    let mut outside = 0.0;
+    for point in samples.chunks(dim) {
+        if point.iter().any(|v| v.abs() >= r) {
+            outside += 1.0;
+            continue;
+        }
+        let index = |v: f64| (((v + r) / (2.0 * r) * bins as f64) as usize).min(bins - 1);
+        let bin = if dim == 1 {
+            index(point[0])
+        } else {
+            index(point[1]) * bins + index(point[0])
+        };
+        seen[bin] += 1.0;
+    }
+    let mass = expected.iter().sum::<f64>() + outside / n as f64;
+    let mut chi2 = 0.0;
+    let mut used = 0.0;
+    for (e, s) in expected.iter().zip(&seen) {
+        let e = e * n as f64;
+        if e >= 5.0 {
+            chi2 += (s - e).powi(2) / e;
+            used += 1.0;
+        } else if *s > e + 30.0 {
+            chi2 = f64::INFINITY;
+        }
+    }
+    (mass, (chi2 - used) / (2.0 * f64::max(used, 1.0)).sqrt())
+}
+
+/// h(x) = sin(1.3 x) + x^2 / 10
+fn test_function(x: &Tensor) -> Tensor {
+    let sine = (x * 1.3).unwrap().sin().unwrap();
+    (sine + (x.sqr().unwrap() * 0.1).unwrap())
+        .unwrap()
+        .squeeze(1)
+        .unwrap()
+}
+
+/// d/dtheta of E_q\[h\] by the draws' weights, against finite differences of its quadrature, in 1-D.
+fn weighted_gradient_faults(case: &Case, excused: &Excused, rng: &Rng) -> Vec<String> {
+    let q = case.distribution.as_ref();
+    let grid = from_rows(&axis(-40.0, 40.0, 20_000), 1, DType::F64, &Device::Cpu).unwrap();
+    let h = test_function(&grid);
+    let expectation = || {
+        let density = q.log_prob(&grid).unwrap().exp().unwrap();
+        let sum = (density * &h).unwrap().sum_all().unwrap();
+        sum.to_scalar::<f64>().unwrap() * 4e-3
+    };
+    let mut parameters = case.params.trainable();
+    parameters.retain(|(name, _)| !excused.gradients.contains(&name.as_str()));
+    let batches = 20;
+    let mut estimates: Vec<Vec<Vec<f64>>> = vec![Vec::new(); parameters.len()];
+    for b in 0..batches {
+        let draws = q.draws(4000, 1.0, &mut rng.fork_at("gradient", b)).unwrap();
+        let weighted = (draws.log_weight.exp().unwrap() * test_function(&draws.x)).unwrap();
+        let gradients = weighted.sum_all().unwrap().backward().unwrap();
+        for (slot, (_, var)) in estimates.iter_mut().zip(&parameters) {
+            slot.push(match gradients.get(var.as_tensor()) {
+                Some(g) => to_vec(g).unwrap(),
+                None => vec![0.0; var.elem_count()],
+            });
+        }
+    }
+    let mut faults = Vec::new();
+    for (slot, (name, var)) in estimates.iter().zip(&parameters) {
+        let start = to_vec(var.as_tensor()).unwrap();
+        for i in 0..start.len() {
+            let shifted = |by: f64| {
+                let mut values = start.clone();
+                values[i] += by;
+                let t = Tensor::from_vec(values, var.shape().clone(), &Device::Cpu).unwrap();
+                var.set(&t).unwrap();
+                let e = expectation();
+                let t = Tensor::from_vec(start.clone(), var.shape().clone(), &Device::Cpu).unwrap();
+                var.set(&t).unwrap();
+                e
+            };
+            let expected = (shifted(1e-4) - shifted(-1e-4)) / 2e-4;
+            let values: Vec<f64> = slot.iter().map(|g| g[i]).collect();
+            let mean = values.iter().sum::<f64>() / batches as f64;
+            let var_: f64 = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+            let se = (var_ / (batches - 1) as f64 / batches as f64).sqrt();
+            if !((mean - expected).abs() < 5.0 * se + 1e-4) {
+                faults.push(format!("{name}[{i}]: {mean} +- {se} against {expected}"));
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn every_base_distribution_obeys_the_laws() {
+    let mut all = Vec::new();
+    let examples = BaseSpec::examples().into_iter();
+    let examples = examples.map(|(name, spec)| (name, Some(spec)));
+    // The last is that of docs/extending.md.
+    for (name, spec) in examples.chain([("laplace", None)]) {
+        for dim in [1, 2, 3] {
+            let name = format!("{name}, D = {dim}");
+            let rng = Rng::new(3).fork(&name);
+            let params = Params::seeded(rng.fork("init"), DType::F64, &Device::Cpu);
+            let distribution = match &spec {
+                Some(spec) => spec.build(&params, dim, None).unwrap(),
+                None => Box::new(laplace::Laplace::new(&params, dim, 0.5).unwrap()),
+            };
+            params.perturb(0.4, &mut rng.fork("perturb"));
+            let case = Case {
+                name,
+                params,
+                distribution,
+            };
+            let excused = spec.as_ref().map(Excused::of).unwrap_or_default();
+            all.extend(faults_but(&case, &excused));
+        }
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+/// A strategy that is not among the examples would escape every law.
+#[test]
+fn every_strategy_has_an_example() {
+    for draws in MixtureDraws::examples() {
+        let name = draws.name();
+        let kind = std::mem::discriminant(&draws);
+        let seen = BaseSpec::examples()
+            .into_iter()
+            .any(|(_, spec)| match spec {
+                BaseSpec::Mixture(m) => std::mem::discriminant(&m.draws) == kind,
+                _ => false,
+            });
+        assert!(seen, "{name}");
+    }
+}

@@ -1,0 +1,56 @@
+//! The standard normal distribution.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::{Distribution, Draws};
+use crate::num::{self, LN_2PI};
+use crate::rng::Rng;
+use crate::Result;
+
+/// N(0, I): log p(z) = -|z|^2 / 2 - (D/2) ln 2 pi.
+pub struct Normal {
+    dim: usize,
+    dtype: DType,
+    device: Device,
+}
+
+impl Normal {
+    /// Over `dim` coordinates.
+    pub fn new(dim: usize, dtype: DType, device: &Device) -> Self {
+        Self {
+            dim,
+            dtype,
+            device: device.clone(),
+        }
+    }
+}
+
+impl Distribution for Normal {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn is_standard_normal(&self) -> bool {
+        true
+    }
+
+    fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        num::expect_points("normal", x, self.dim)?;
+        let constant = -0.5 * LN_2PI * self.dim as f64;
+        Ok(num::row_sum(&x.sqr()?)?.affine(-0.5, constant)?)
+    }
+
+    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+        rng.normal_tensor((n, self.dim), self.dtype, &self.device)
+    }
+
+    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
+        let x = self.sample(n, rng)?;
+        let log_prob = self.log_prob(&x)?;
+        Draws::alike(x, log_prob)
+    }
+
+    fn kernel(&self) -> Option<mdn_kernels::Base<Tensor>> {
+        Some(mdn_kernels::Base::Normal)
+    }
+}

@@ -1,0 +1,314 @@
+//! What every metric owes: its known value on a solved case, its null value on a perfect model,
+//! and a count of what is not finite.
+
+#[path = "../../../../docs/members/worst.rs"]
+mod worst;
+
+mod solved;
+
+use super::moments::Moments;
+use super::{Evaluation, Outcome, METRICS};
+use crate::statistics::Statistics;
+pub(super) use solved::{case, number, value, N};
+
+#[test]
+fn known_values_on_solved_cases() {
+    let entropy = |p: f64| -p * p.ln() - (1.0 - p) * (1.0 - p).ln();
+    let perfect = case(0.25, 0.001, 0.0);
+    let off = case(0.40, 0.051, 0.3);
+    let cases = [
+        ("nll", 0.02, 0.32),
+        ("kl", 0.0, 0.3),
+        ("mode_tv", 0.001, 0.5 * (0.15 + 0.201 + 0.051)),
+        (
+            "mode_worst_ratio",
+            (0.75f64 / 0.749).ln(),
+            (0.4f64 / 0.25).ln(),
+        ),
+        ("modes_covered", 2.0, 2.0),
+        ("bridge_mass", 0.0, 0.05),
+        ("nmi", 1.0, 1.0),
+        ("reverse_kl", 0.0, 0.3),
+        ("ess", 1.0, 1.0),
+        ("entropy", 0.0, -0.3),
+        ("entropy_error", 0.0, -0.3),
+        ("relaxed_entropy_low", 1.0, 0.7),
+        ("relaxed_entropy_high", 1.0, 1.3),
+        ("constraint_error", 0.0, 0.75),
+        ("relaxed_constraint_error", 0.0, 1.5),
+        ("multiplier_error", 0.0, 0.12),
+        ("mass", 1.0, 1.0),
+        ("forward_ess", 1.0, (-0.3f64).exp()),
+        ("tv", 0.0, 0.15f64.tanh()),
+        ("js", 0.0, 2f64.ln() - (1.0 + (-0.3f64).exp()).ln()),
+        ("missed_mass", 0.0, 0.0),
+        ("bridge_mass_1pc", 0.0, 0.05),
+        ("leak", 0.001, 0.051),
+        ("precision", 0.99, 0.94),
+        // All of the model is denser than its own level only where log q is that of its samples.
+        ("recall", 0.999, 0.0),
+        ("knn_precision", 1.0, 0.7),
+        ("knn_recall", 1.0, 0.4),
+        ("sliced_w2", 0.1, 0.4),
+        ("sliced_w2_floor", 0.1, 0.1),
+        ("energy_distance", 0.0, 0.3),
+        ("energy_distance_floor", 0.0, 0.0),
+        ("mmd2", 0.0, 0.6),
+        ("mmd2_floor", 0.0, 0.0),
+        ("ari", 1.0, 1.0),
+        ("accuracy", 1.0, 1.0),
+        ("accuracy_ceiling", 1.0, 1.0),
+        (
+            "usage_perplexity",
+            entropy(0.25).exp(),
+            entropy(0.25 * 0.7 + 0.75 * 0.3).exp(),
+        ),
+        ("dead_components", 0.0, 0.0),
+        ("ece", 0.0, 0.3),
+        ("label_regret", 0.0, -(0.7f64.ln())),
+        ("log_kappa_median", 0.0, 15.0),
+        ("log_kappa_99pc", 0.0, 29.7),
+        ("log_kappa_max", 0.0, 30.0),
+        ("log_expansion_median", 0.0, 16f64.log10()),
+        ("log_expansion_99pc", 0.0, 30.7f64.log10()),
+        ("lipschitz", 1.0, 31.0),
+        ("log_inverse_expansion_median", 0.0, 31f64.log10()),
+        ("log_inverse_expansion_99pc", 0.0, 60.4f64.log10()),
+        ("inverse_lipschitz", 1.0, 61.0),
+        ("pair_slope", 0.5, 1.1),
+        // Phi(2 / L) - 1/2, L being 1 and 31.
+        ("bridge_bound", 0.4772498680518208, 0.025_720_367_622_183_77),
+        ("round_trip_error", 0.0, 0.3),
+        ("border_jump", 0.0, 0.3),
+        ("multiply_adds", 77.0, 77.0),
+        ("parameters", 42.0, 42.0),
+        ("steps", 500.0, 500.0),
+        ("steps_to_kl", 200.0, 300.0),
+        ("seconds", 2.0, 2.0),
+        ("search_seconds", 5.0, 5.0),
+        ("steps_per_second", 250.0, 250.0),
+    ];
+    let names: Vec<&str> = METRICS.iter().map(|m| m.name).collect();
+    assert_eq!(names, cases.map(|c| c.0), "every metric has a solved case");
+    for (name, null, known) in cases {
+        let got = number(name, &perfect);
+        assert!((got - null).abs() < 1e-9, "{name}: {got} against {null}");
+        let got = number(name, &off);
+        assert!((got - known).abs() < 1e-9, "{name}: {got} against {known}");
+    }
+}
+
+/// The metric that docs/extending_measures.md adds, as the tests here hold the others.
+#[test]
+fn the_metric_of_the_guide_owes_the_same() {
+    let worst = |on: &Evaluation| (worst::WORST_LOG_RATIO.evaluate)(on);
+    let known = |value: f64, non_finite: usize| Outcome::Value {
+        value,
+        std_err: None,
+        n: N - non_finite,
+        non_finite,
+    };
+    assert_eq!(worst(&case(0.25, 0.001, 0.0)), known(0.0, 0));
+    let mut on = case(0.25, 0.0, 0.25);
+    assert_eq!(worst(&on), known(0.25, 0));
+    on.log_q.as_mut().unwrap()[0] = f64::NAN;
+    assert_eq!(worst(&on), known(0.25, 1));
+    on.known = None;
+    assert!(matches!(worst(&on), Outcome::NotApplicable { .. }));
+}
+
+#[test]
+fn lost_modes_and_wrong_parts_show() {
+    let lost = case(0.02, 0.0, 0.0);
+    assert_eq!(number("modes_covered", &lost), 1.0);
+    assert_eq!(
+        value("mode_worst_ratio", &case(0.0, 0.0, 0.0)),
+        Outcome::NotApplicable {
+            why: "infinite: modes without any sample",
+            non_finite: 1,
+        }
+    );
+    let mut mixed = case(0.25, 0.0, 0.0);
+    mixed.part = Some((0..N as u64).map(|i| i % 2).collect());
+    assert!(number("nmi", &mixed) < 0.01);
+    // Every mode split in two: I = H(mode), H(part) = H(mode) + ln 2.
+    mixed.part = Some(
+        (0..N as u64)
+            .map(|i| u64::from(i >= 250) * 2 + i % 2)
+            .collect(),
+    );
+    let h: f64 = [0.25f64, 0.75].iter().map(|p| -p * p.ln()).sum();
+    let expected = h / (h + 0.5 * std::f64::consts::LN_2);
+    assert!((number("nmi", &mixed) - expected).abs() < 1e-9);
+}
+
+#[test]
+fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
+    let mut on = case(0.25, 0.0, 0.1);
+    if let Some(log_q) = &mut on.log_q {
+        log_q[0] = f64::NAN;
+        log_q[1] = f64::NAN;
+    }
+    for name in ["nll", "kl", "forward_ess", "missed_mass"] {
+        match value(name, &on) {
+            Outcome::Value {
+                value,
+                std_err,
+                n,
+                non_finite,
+            } => {
+                assert!(value.is_finite() && std_err.unwrap().is_finite());
+                assert_eq!((n, non_finite), (N - 2, 2), "{name}");
+            }
+            Outcome::NotApplicable { why, .. } => panic!("{name}: {why}"),
+        }
+    }
+    on.log_q = Some(vec![f64::NAN; N]);
+    for name in ["nll", "kl"] {
+        let lost = Outcome::NotApplicable {
+            why: "no point has a finite value",
+            non_finite: N,
+        };
+        assert_eq!(value(name, &on), lost, "{name}");
+    }
+    // Of a model that is not trained on data, about which nothing else is known.
+    on.log_q = None;
+    on.own_log_p = None;
+    on.entropy = None;
+    on.moments = None;
+    on.relaxed = None;
+    on.known = None;
+    on.labels = None;
+    on.grid = None;
+    on.part = None;
+    on.distances = None;
+    on.neighbours = None;
+    on.conditioning = None;
+    on.isoperimetry = None;
+    on.border_jumps = None;
+    on.memberships = None;
+    on.cost.multiply_adds = None;
+    on.cost.validation_kl = None;
+    let left = [
+        "entropy",
+        "parameters",
+        "steps",
+        "seconds",
+        "search_seconds",
+        "steps_per_second",
+    ];
+    for metric in METRICS {
+        let found = matches!((metric.evaluate)(&on), Outcome::Value { .. });
+        assert_eq!(found, left.contains(&metric.name), "{}", metric.name);
+    }
+}
+
+/// Points where the model has no density are an answer, not a failure: they make KL infinite, count in
+/// full for the divergences that are bounded, and are never left out of a mean.
+#[test]
+fn points_that_the_model_cannot_make_are_not_dropped() {
+    let mut on = case(0.25, 0.0, 0.0);
+    if let Some(log_q) = &mut on.log_q {
+        log_q[..250].fill(f64::NEG_INFINITY);
+    }
+    for name in ["nll", "kl"] {
+        let infinite = Outcome::NotApplicable {
+            why: "infinite: held-out points where the model's density is 0",
+            non_finite: 250,
+        };
+        assert_eq!(value(name, &on), infinite, "{name}");
+    }
+    for (name, want) in [
+        ("missed_mass", 0.25),
+        ("forward_ess", 0.0),
+        ("tv", 0.125),
+        ("js", 0.125 * 2f64.ln()),
+        ("recall", 0.749),
+    ] {
+        let got = number(name, &on);
+        assert!((got - want).abs() < 1e-12, "{name}: {got}, {want}");
+    }
+}
+
+/// The variance of the linearised sum against its direct value: with shares 0.4 and 0.549 and 0.051
+/// outside, the terms are 1/2, -1/2 and 1/2.
+#[test]
+fn the_error_of_mode_weights_by_hand() {
+    let on = case(0.40, 0.051, 0.0);
+    let mean = 0.5 * (0.4 + 0.051 - 0.549);
+    let total = ((0.25 - mean * mean) / N as f64).sqrt();
+    // log of a share of 0.4: sqrt(0.6 / 0.4 / n).
+    let ratio = (1.5 / N as f64).sqrt();
+    for (name, expected) in [("mode_tv", total), ("mode_worst_ratio", ratio)] {
+        match value(name, &on) {
+            Outcome::Value { std_err, .. } => assert!((std_err.unwrap() - expected).abs() < 1e-12),
+            Outcome::NotApplicable { why, .. } => panic!("{why}"),
+        }
+    }
+}
+
+#[test]
+fn a_constant_label_agrees_with_nothing() {
+    let mut on = case(0.25, 0.0, 0.0);
+    on.part = Some(vec![3; N]);
+    assert_eq!(number("nmi", &on), 0.0);
+    assert_eq!(number("ari", &on), 0.0);
+    assert_eq!(number("accuracy", &on), 0.75);
+    on.labels = Some(vec![1; N]);
+    assert!(matches!(value("nmi", &on), Outcome::NotApplicable { .. }));
+}
+
+/// A mode as faint as the density level is covered by a model that is the truth.
+#[test]
+fn a_mode_below_the_level_can_be_covered() {
+    let mut on = case(0.25, 0.0, 0.0);
+    if let Some(known) = &mut on.known {
+        known.dense[0] = 0.0;
+        known.of_samples.dense[0] = 0.0;
+    }
+    assert_eq!(number("modes_covered", &on), 2.0);
+}
+
+/// Weights 1 and 3 on half of the samples each: (4 / 2)^2 / ((1 + 9) / 2) = 0.8.
+#[test]
+fn the_effective_sample_size_by_hand() {
+    let mut on = case(0.25, 0.0, 0.0);
+    if let Some(log_p) = &mut on.own_log_p {
+        for (i, l) in log_p.iter_mut().enumerate() {
+            *l = on.own_log_q[i] + if i % 2 == 0 { 0.0 } else { 3f64.ln() };
+        }
+    }
+    assert!((number("ess", &on) - 0.8).abs() < 1e-12);
+}
+
+/// Mass where the truth has none makes the reverse KL infinite; it is no mean over the rest.
+#[test]
+fn samples_outside_the_truth_are_not_dropped() {
+    let mut on = case(0.25, 0.0, 0.0);
+    if let Some(log_p) = &mut on.own_log_p {
+        log_p[0] = f64::NEG_INFINITY;
+    }
+    match value("reverse_kl", &on) {
+        Outcome::NotApplicable { why, non_finite } => {
+            assert!(why.contains("infinite") && non_finite == 1, "{why}");
+        }
+        Outcome::Value { value, .. } => panic!("{value}"),
+    }
+    // Its weight is 0, not unknown.
+    let expected = (N - 1) as f64 / N as f64;
+    assert!((number("ess", &on) - expected).abs() < 1e-12);
+}
+
+#[test]
+fn moments_by_hand() {
+    let statistics = Statistics::parse(&["x".to_owned(), "x^2".to_owned()], 1).unwrap();
+    let rows = [1.0, 2.0, 3.0, f64::NAN, 6.0];
+    let moments = Moments::of(&statistics, &[3.0, 10.0], &rows, 1);
+    assert_eq!(moments.non_finite, 1);
+    assert_eq!(moments.mean, [3.0, 12.5]);
+    let var = (4.0 + 1.0 + 0.0 + 9.0) / 3.0f64;
+    assert!((moments.std_dev[0] - var.sqrt()).abs() < 1e-12);
+    assert!((moments.std_err[0] - (var / 4.0).sqrt()).abs() < 1e-12);
+    let (worst, _) = moments.worst().unwrap();
+    assert!((worst - 2.5 / moments.std_dev[1]).abs() < 1e-12);
+}

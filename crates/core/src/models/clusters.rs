@@ -1,0 +1,317 @@
+//! A flow per cluster: the simpler relative of RAD (piecewise normalizing flows, Bevins et al.
+//! 2023), whose parts are fixed before training and overlap.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::flow::Flow;
+use super::{ClustersSpec, FlowSpec, Model};
+use crate::bijections::affine::{standardise, Elementwise};
+use crate::bijections::Bijection;
+use crate::distributions::{BaseSpec, Distribution, Draws};
+use crate::kmeans::{self, best_silhouette, nearest};
+use crate::nn::Params;
+use crate::num;
+use crate::rng::Rng;
+use crate::{Error, Result};
+use mdn_kernels::Isa;
+
+/// q(x) = sum_k w_k q_k(x): a flow q_k per k-means cluster of the standardised training points, the weights
+/// being the clusters' shares.
+pub struct Clusters {
+    /// From the coordinates that the centres have to those of the data: of unit variance, so that
+    /// clusters do not depend on the units of the data.
+    scale: Elementwise,
+    centres: Vec<f64>,
+    logits: Tensor,
+    flows: Vec<Flow>,
+    dim: usize,
+    fine_tune: f64,
+}
+
+/// K, as [`Clusters::build`] has it with these parameters and points (n, dim).
+pub fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<usize> {
+    let (_, dim) = points.dims2()?;
+    match spec.clusters {
+        Some(k) => Ok(k),
+        None => {
+            // The model makes these parameters for itself.
+            let own = Params::seeded(Rng::new(0), params.dtype(), &params.device());
+            let scale = standardise(&own, dim, Some(points), None)?;
+            Ok(clustering(spec, params, &scale, points)?.len())
+        }
+    }
+}
+
+/// The clusters of the standardised points: they depend on no unit.
+fn clustering(
+    spec: &ClustersSpec,
+    params: &Params,
+    scale: &dyn Bijection,
+    points: &Tensor,
+) -> Result<kmeans::Clusters> {
+    let (_, dim) = points.dims2()?;
+    let rng = params.stream("centres")?;
+    let scaled = num::to_vec(&scale.inverse_and_log_det(points)?.0)?;
+    Ok(match spec.clusters {
+        Some(k) => kmeans::kmeans(&scaled, dim, k, 10, &rng),
+        None => best_silhouette(&scaled, dim, spec.max_clusters, &rng),
+    })
+}
+
+impl Clusters {
+    /// Clusters the points and builds a standardised flow on each cluster's own.
+    pub fn build(
+        spec: &ClustersSpec,
+        params: &Params,
+        dim: usize,
+        points: Option<Tensor>,
+    ) -> Result<Self> {
+        let scale = standardise(&params.at("standardise"), dim, points.as_ref(), None)?;
+        let mut of_cluster: Vec<Option<Tensor>> = Vec::new();
+        let mut sizes = Vec::new();
+        let start = match &points {
+            Some(points) if !params.is_loading() => {
+                let rows = num::to_vec(points)?;
+                let found = clustering(spec, params, &scale, points)?;
+                sizes = found.sizes();
+                for k in 0..found.len() {
+                    let own: Vec<f64> = rows
+                        .chunks_exact(dim)
+                        .zip(&found.labels)
+                        .filter(|(_, label)| **label == k)
+                        .flat_map(|(row, _)| row.iter().copied())
+                        .collect();
+                    let own = num::from_rows(&own, dim, points.dtype(), points.device())?;
+                    of_cluster.push(Some(own));
+                }
+                found.centres
+            }
+            None if !params.is_loading() => {
+                return Err(Error::request(
+                    "clusters: expected training points; got none",
+                ))
+            }
+            _ => vec![0.0; spec.clusters.unwrap_or(0) * dim],
+        };
+        let centres = params.any_shape("centres", false, |_| {
+            num::from_rows(&start, dim, DType::F64, &Device::Cpu)
+        })?;
+        let k = centres.dim(0)?;
+        of_cluster.resize_with(k, || None);
+        let logits = params.get("logits", (1, k), spec.fine_tune > 0.0, |_| {
+            let logs = sizes.iter().map(|&s| (s as f64).ln()).collect::<Vec<_>>();
+            Ok(Tensor::from_vec(logs, (1, k), &Device::Cpu)?)
+        })?;
+        let flow = FlowSpec {
+            bijection: spec.bijection.clone(),
+            base: BaseSpec::default(),
+            standardise: true,
+        };
+        let flows = of_cluster
+            .into_iter()
+            .enumerate()
+            .map(|(k, own)| Flow::build_within(&flow, &params.at(k), dim, own, points.as_ref()))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            scale,
+            centres: num::to_vec(&centres)?,
+            logits,
+            flows,
+            dim,
+            fine_tune: spec.fine_tune,
+        })
+    }
+
+    /// log(w_k q_k(x)) of every cluster: (n, K).
+    fn log_joint(&self, x: &Tensor) -> Result<Tensor> {
+        num::expect_points("clusters", x, self.dim)?;
+        let columns = self
+            .flows
+            .iter()
+            .map(|flow| Ok(flow.log_prob(x)?.unsqueeze(1)?))
+            .collect::<Result<Vec<_>>>()?;
+        let weights = num::log_softmax(&self.logits)?;
+        Ok(Tensor::cat(&columns, 1)?.broadcast_add(&weights)?)
+    }
+
+    fn weights(&self) -> Result<Vec<f64>> {
+        Ok(num::to_vec(&num::log_softmax(&self.logits)?)?
+            .into_iter()
+            .map(f64::exp)
+            .collect())
+    }
+
+    /// Rows of `x` (n, dim) by nearest centre.
+    fn assign(&self, x: &Tensor) -> Result<Vec<Vec<u32>>> {
+        let rows = num::to_vec(&self.scale.inverse_and_log_det(x)?.0)?;
+        let mut members = vec![Vec::new(); self.flows.len()];
+        for (i, row) in rows.chunks_exact(self.dim).enumerate() {
+            members[nearest(row, &self.centres).0].push(i as u32);
+        }
+        Ok(members)
+    }
+}
+
+impl Clusters {
+    /// `f` of every point (n, dim) with the flow of the cluster that it most likely belongs to.
+    fn through_likeliest(
+        &self,
+        x: &Tensor,
+        f: impl Fn(&Flow, &Tensor) -> Result<Option<Tensor>>,
+    ) -> Result<Option<Tensor>> {
+        let of = self.log_joint(x)?.argmax(1)?.to_vec1::<u32>()?;
+        let mut carried = Vec::new();
+        let mut order = Vec::new();
+        for (k, flow) in self.flows.iter().enumerate() {
+            let own: Vec<u32> = (0..of.len() as u32)
+                .filter(|&i| of[i as usize] == k as u32)
+                .collect();
+            if own.is_empty() {
+                continue;
+            }
+            let rows = Tensor::from_slice(&own, own.len(), x.device())?;
+            carried.extend(f(flow, &x.index_select(&rows, 0)?)?);
+            order.extend(own);
+        }
+        let mut place = vec![0u32; order.len()];
+        for (at, i) in order.into_iter().enumerate() {
+            place[i as usize] = at as u32;
+        }
+        let n = place.len();
+        let place = Tensor::from_vec(place, n, x.device())?;
+        Ok(Some(Tensor::cat(&carried, 0)?.index_select(&place, 0)?))
+    }
+}
+
+impl Distribution for Clusters {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        num::log_sum_exp(&self.log_joint(x)?, 1)
+    }
+
+    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
+        let weights = self.weights()?;
+        let chosen: Vec<usize> = (0..n).map(|_| rng.categorical(&weights)).collect();
+        let mut rows: Vec<Option<Vec<f64>>> = vec![None; n];
+        for (k, flow) in self.flows.iter().enumerate() {
+            let members: Vec<usize> = (0..n).filter(|&i| chosen[i] == k).collect();
+            if members.is_empty() {
+                continue;
+            }
+            let own = num::to_vec(&flow.sample(members.len(), rng)?)?;
+            for (i, row) in members.into_iter().zip(own.chunks_exact(self.dim)) {
+                rows[i] = Some(row.to_vec());
+            }
+        }
+        let rows: Vec<f64> = rows.into_iter().flatten().flatten().collect();
+        num::from_rows(&rows, self.dim, self.logits.dtype(), self.logits.device())
+    }
+
+    /// Stratified over the clusters: n_k samples of each flow, weighted w_k / n_k.
+    fn draws(&self, n: usize, progress: f64, rng: &mut Rng) -> Result<Draws> {
+        let log_weights = num::log_softmax(&self.logits)?.squeeze(0)?;
+        let mut x = Vec::new();
+        let mut log_weight = Vec::new();
+        let mut strata = Some(Vec::new());
+        for (k, (flow, weight)) in self.flows.iter().zip(self.weights()?).enumerate() {
+            let count = ((weight * n as f64).ceil() as usize).max(1);
+            let own = flow.draws(count, progress, rng)?;
+            strata = strata.zip(own.strata).map(|(all, own)| [all, own].concat());
+            let share = log_weights.narrow(0, k, 1)?;
+            log_weight.push(own.log_weight.broadcast_add(&share)?);
+            x.push(own.x);
+        }
+        let x = Tensor::cat(&x, 0)?;
+        Ok(Draws {
+            log_prob: self.log_prob(&x)?,
+            log_weight: Tensor::cat(&log_weight, 0)?,
+            x,
+            strata,
+        })
+    }
+
+    /// P(cluster k | x).
+    fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(num::log_softmax(&self.log_joint(x)?)?.exp()?))
+    }
+
+    fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
+        let best = self.log_joint(x)?.argmax(1)?.to_vec1::<u32>()?;
+        Ok(Some(best.into_iter().map(u64::from).collect()))
+    }
+}
+
+impl Model for Clusters {
+    fn phases(&self) -> Vec<f64> {
+        match self.fine_tune {
+            f if f <= 0.0 => vec![1.0],
+            f => vec![1.0 - f, f],
+        }
+    }
+
+    /// Through the flow of the cluster that the point most likely belongs to.
+    fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        self.through_likeliest(x, |flow, own| flow.to_base(own))
+    }
+
+    fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        self.through_likeliest(x, |flow, own| flow.round_trip(own))
+    }
+
+    fn kernels(&self) -> Option<Isa> {
+        self.flows.first().and_then(Flow::kernels)
+    }
+
+    /// In the first phase log(w_k q_k(x)) for the cluster k whose centre is nearest to x, so that
+    /// each flow learns from its own points: a lower bound of log q(x). In the second, log q(x).
+    fn training_log_prob(&self, phase: usize, x: &Tensor, _rng: &mut Rng) -> Result<Tensor> {
+        if phase > 0 {
+            return self.log_prob(x);
+        }
+        let log_weights = num::log_softmax(&self.logits)?.detach().squeeze(0)?;
+        let mut values = Vec::new();
+        for (k, members) in self.assign(x)?.into_iter().enumerate() {
+            if members.is_empty() {
+                continue;
+            }
+            let n = members.len();
+            let own = x.index_select(&Tensor::from_vec(members, n, x.device())?, 0)?;
+            let weight = log_weights.narrow(0, k, 1)?;
+            values.push(self.flows[k].log_prob(&own)?.broadcast_add(&weight)?);
+        }
+        Ok(Tensor::cat(&values, 0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four clusters in a square: were it stretched along x, two would do.
+    #[test]
+    fn their_number_depends_on_no_unit_with_or_without_a_budget() {
+        let rng = &mut Rng::new(2);
+        let mut rows = Vec::new();
+        for i in 0..200 {
+            let corner = [f64::from(i % 2), f64::from(i / 2 % 2)];
+            rows.extend(corner.map(|c| 10.0 * c + 0.3 * rng.normal()));
+        }
+        let spec = ClustersSpec {
+            max_clusters: 6,
+            ..ClustersSpec::default()
+        };
+        for unit in [1.0, 1e3, 1e-3] {
+            let scaled: Vec<f64> = (rows.chunks_exact(2))
+                .flat_map(|row| [row[0] * unit, row[1]])
+                .collect();
+            let points = num::from_rows(&scaled, 2, DType::F64, &Device::Cpu).unwrap();
+            let params = Params::seeded(Rng::new(1), DType::F64, &Device::Cpu);
+            assert_eq!(number(&spec, &params, &points).unwrap(), 4, "unit {unit}");
+            let built = Clusters::build(&spec, &params, 2, Some(points)).unwrap();
+            assert_eq!(built.flows.len(), 4, "unit {unit}");
+        }
+    }
+}

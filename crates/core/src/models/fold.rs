@@ -1,0 +1,329 @@
+//! One folded layer of RAD: a coupling whose transformer folds the line onto itself.
+
+use std::ops::Range;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::{Gates, RadSpec};
+use crate::bijections::coupling::{halves, join};
+use crate::nn::mlp::{LastLayer, Mlp};
+use crate::nn::Params;
+use crate::num;
+use crate::rng::Rng;
+use crate::Result;
+
+const LOG_SLOPE_BOUND: f64 = 2.0;
+const LOG_WIDTH_BOUND: f64 = 4.0;
+const LOG_SCALE_BOUND: f64 = 3.0;
+const GATE_BOUND: f64 = 3.0;
+
+/// N-fold coupling layer after Dinh et al. 2019. The kept coordinates c = x_a give every other
+/// coordinate its own fold: a zig-zag of three parts (left, middle, right) that is continuous and
+/// onto the line, with slopes e^a1, -1, e^a3 between the folds and e^A1, e^A3 outside:
+///
+/// | where, u = (x - m) e^-b | v | part |
+/// |---|---|---|
+/// | u < u_L = -1 - 2 e^-a1 | -1 + e^A1 (u - u_L) | left |
+/// | u_L <= u < -1 | 1 + e^a1 (u + 1) | left |
+/// | -1 <= u <= 1 | -u | middle |
+/// | 1 < u <= u_R = 1 + 2 e^-a3 | -1 + e^a3 (u - 1) | right |
+/// | u > u_R | 1 + e^A3 (u - u_R) | right |
+///
+/// and z = v e^g + d. A value v in \[-1, 1\] has three pre-images, which the gates share out:
+/// with t = (v + 1) / 2, s_left = -a1 + (1 - t) h1, s_middle = 0, s_right = -a3 + t h3 and
+/// l = log softmax(s), log p(part | z) = l_part there and 0 outside. With A1 = a1 + l_left(0) and
+/// A3 = a3 + l_right(1) the density is continuous across every fold for any gates, so gradient
+/// descent sees what moving a fold does.
+pub struct Fold {
+    conditioner: Mlp,
+    gates: GateNets,
+    kept: Range<usize>,
+    transformed: Range<usize>,
+}
+
+enum GateNets {
+    Flat,
+    Edge,
+    // One network per transformed coordinate, of (c, 2 t - 1).
+    Net(Vec<Mlp>),
+}
+
+/// The parameters of the folds, each (n, folds).
+struct Shape {
+    centre: Tensor,
+    log_width: Tensor,
+    slope_left: Tensor,
+    slope_right: Tensor,
+    log_scale: Tensor,
+    shift: Tensor,
+    gates: Option<(Tensor, Tensor)>,
+}
+
+/// Left, middle, right as they stand in a code.
+pub const PARTS: u8 = 3;
+
+impl Fold {
+    /// Folded layer number `layer` of a stack over `dim` coordinates.
+    pub fn new(params: &Params, dim: usize, layer: usize, spec: &RadSpec) -> Result<Self> {
+        let (kept, transformed) = halves(dim, layer);
+        let folds = transformed.len();
+        let outputs = if spec.gates == Gates::Edge { 8 } else { 6 };
+        // Folds that all start at the same place would stay together.
+        let mut bias = vec![0.0; outputs * folds];
+        if !params.is_loading() {
+            let mut rng = params.stream("centres")?;
+            for centre in &mut bias[..folds] {
+                *centre = spec.fold_spread * rng.normal();
+            }
+        }
+        for log_width in &mut bias[folds..2 * folds] {
+            *log_width = inverse_bounded(spec.fold_width.ln(), LOG_WIDTH_BOUND);
+        }
+        let width = spec.hidden.last().copied().unwrap_or(1) as f64;
+        let last = LastLayer {
+            std: 0.05 / width.sqrt(),
+            bias,
+        };
+        let conditioner = Mlp::new(
+            &params.at("conditioner"),
+            kept.len(),
+            &spec.hidden,
+            spec.activation,
+            last,
+        )?;
+        let gates = match spec.gates {
+            Gates::Flat => GateNets::Flat,
+            Gates::Edge => GateNets::Edge,
+            Gates::Net => GateNets::Net(
+                (0..folds)
+                    .map(|j| {
+                        let last = LastLayer {
+                            std: 0.05 / width.sqrt(),
+                            bias: vec![0.0; 2],
+                        };
+                        Mlp::new(
+                            &params.at("gate").at(j),
+                            kept.len() + 1,
+                            &spec.hidden,
+                            spec.activation,
+                            last,
+                        )
+                    })
+                    .collect::<Result<_>>()?,
+            ),
+        };
+        Ok(Self {
+            conditioner,
+            gates,
+            kept,
+            transformed,
+        })
+    }
+
+    /// The layer as the fused kernels know it; `None` with gate networks.
+    pub fn kernel(&self) -> Option<mdn_kernels::Layer<Tensor>> {
+        let gates = match self.gates {
+            GateNets::Flat => false,
+            GateNets::Edge => true,
+            GateNets::Net(_) => return None,
+        };
+        Some(mdn_kernels::Layer::Coupling {
+            transformer: mdn_kernels::Transformer::Fold { gates },
+            kept: self.kept.clone(),
+            moved: self.transformed.clone(),
+            conditioner: self.conditioner.kernel()?,
+        })
+    }
+
+    /// Number of folds: one for each transformed coordinate.
+    pub fn folds(&self) -> usize {
+        self.transformed.len()
+    }
+
+    fn split(&self, v: &Tensor) -> Result<(Tensor, Tensor)> {
+        let kept = v.narrow(1, self.kept.start, self.kept.len())?;
+        let moved = v.narrow(1, self.transformed.start, self.transformed.len())?;
+        Ok((kept.contiguous()?, moved.contiguous()?))
+    }
+
+    fn shape(&self, kept: &Tensor) -> Result<Shape> {
+        let raw = self.conditioner.forward(kept)?;
+        let folds = self.folds();
+        let part = |i: usize| raw.narrow(1, i * folds, folds)?.contiguous();
+        let log_width = num::bounded(&part(1)?, LOG_WIDTH_BOUND)?;
+        let slope_left = num::bounded(&part(2)?, LOG_SLOPE_BOUND)?;
+        let slope_right = num::bounded(&part(3)?, LOG_SLOPE_BOUND)?;
+        // Scaled so that flat gates at the start leave the density as it is.
+        let pieces = ((slope_left.neg()?.exp()? + slope_right.neg()?.exp()?)? + 1.0)?.log()?;
+        let free = num::bounded(&part(4)?, LOG_SCALE_BOUND)?;
+        let gates = match &self.gates {
+            GateNets::Edge => Some((
+                num::bounded(&part(6)?, GATE_BOUND)?,
+                num::bounded(&part(7)?, GATE_BOUND)?,
+            )),
+            _ => None,
+        };
+        Ok(Shape {
+            centre: part(0)?,
+            log_scale: ((&log_width + pieces)? + free)?,
+            log_width,
+            slope_left,
+            slope_right,
+            shift: part(5)?,
+            gates,
+        })
+    }
+
+    /// log p(part | place t) for left, middle and right, each (n, folds), at t (n, folds) in [0, 1].
+    fn log_gates(&self, kept: &Tensor, shape: &Shape, t: &Tensor) -> Result<[Tensor; 3]> {
+        let gates = match (&self.gates, &shape.gates) {
+            (GateNets::Net(nets), _) => {
+                let mut columns = (Vec::new(), Vec::new());
+                for (j, net) in nets.iter().enumerate() {
+                    let place = t.narrow(1, j, 1)?.affine(2.0, -1.0)?;
+                    let input = match self.kept.len() {
+                        0 => place,
+                        _ => Tensor::cat(&[kept, &place], 1)?,
+                    };
+                    let h = num::bounded(&net.forward(&input)?, GATE_BOUND)?;
+                    columns.0.push(h.narrow(1, 0, 1)?);
+                    columns.1.push(h.narrow(1, 1, 1)?);
+                }
+                Some((Tensor::cat(&columns.0, 1)?, Tensor::cat(&columns.1, 1)?))
+            }
+            (_, gates) => gates.clone(),
+        };
+        let mut left = shape.slope_left.neg()?;
+        let mut right = shape.slope_right.neg()?;
+        if let Some((h1, h3)) = gates {
+            left = (left + (t.affine(-1.0, 1.0)? * h1)?)?;
+            right = (right + (t * h3)?)?;
+        }
+        let max = left.maximum(&right)?.relu()?;
+        let sum = (((&left - &max)?.exp()? + (&right - &max)?.exp()?)? + max.neg()?.exp()?)?;
+        let norm = (sum.log()? + max)?;
+        Ok([(left - &norm)?, norm.neg()?, (right - &norm)?])
+    }
+
+    /// log slopes outside the folds: A1 = a1 + l_left(0), A3 = a3 + l_right(1).
+    fn outer_slopes(&self, kept: &Tensor, shape: &Shape) -> Result<(Tensor, Tensor)> {
+        let zero = shape.centre.zeros_like()?;
+        let one = shape.centre.ones_like()?;
+        let [left, ..] = self.log_gates(kept, shape, &zero)?;
+        let [.., right] = self.log_gates(kept, shape, &one)?;
+        Ok(((&shape.slope_left + left)?, (&shape.slope_right + right)?))
+    }
+
+    /// x (n, dim) -> z, lambda = log|det dz/dx| + log p(parts | z) (n,), and the part of every
+    /// fold (n, folds) u8: 0 left, 1 middle, 2 right.
+    pub fn fold(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+        let (kept, moved) = self.split(x)?;
+        let s = self.shape(&kept)?;
+        let (outer_left, outer_right) = self.outer_slopes(&kept, &s)?;
+        let u = ((&moved - &s.centre)? * s.log_width.neg()?.exp()?)?;
+        let knot_left = s.slope_left.neg()?.exp()?.affine(-2.0, -1.0)?;
+        let knot_right = s.slope_right.neg()?.exp()?.affine(2.0, 1.0)?;
+        let minus = s.centre.ones_like()?.neg()?;
+        let one = s.centre.ones_like()?;
+        // Every branch is linear in u, so the ones not taken stay finite.
+        let far_left = (outer_left.exp()? * (&u - &knot_left)?)?.affine(1.0, -1.0)?;
+        let left = (s.slope_left.exp()? * (&u + 1.0)?)?.affine(1.0, 1.0)?;
+        let middle = u.neg()?;
+        let right = (s.slope_right.exp()? * (&u - 1.0)?)?.affine(1.0, -1.0)?;
+        let far_right = (outer_right.exp()? * (&u - &knot_right)?)?.affine(1.0, 1.0)?;
+        let is_left = u.lt(&minus)?;
+        let is_right = u.gt(&one)?;
+        let v = u.lt(&knot_left)?.where_cond(
+            &far_left,
+            &is_left.where_cond(
+                &left,
+                &u.gt(&knot_right)?
+                    .where_cond(&far_right, &is_right.where_cond(&right, &middle)?)?,
+            )?,
+        )?;
+        let t = v.affine(0.5, 0.5)?.clamp(0.0, 1.0)?;
+        let [gate_left, gate_middle, gate_right] = self.log_gates(&kept, &s, &t)?;
+        // One formula for all five pieces: beyond the folds t is 0 or 1, where the gate supplies
+        // what the outer slope has too little.
+        let own = is_left.where_cond(
+            &(&s.slope_left + gate_left)?,
+            &is_right.where_cond(&(&s.slope_right + gate_right)?, &gate_middle)?,
+        )?;
+        let lambda = ((own - &s.log_width)? + &s.log_scale)?;
+        let z = ((v * s.log_scale.exp()?)? + &s.shift)?;
+        let part =
+            (is_right.to_dtype(DType::U8)?.affine(1.0, 1.0)? - is_left.to_dtype(DType::U8)?)?;
+        Ok((join(&kept, &z, &self.kept)?, num::row_sum(&lambda)?, part))
+    }
+
+    /// The place on the fold, and for each part log p(part | z), -inf where z has no such
+    /// pre-image.
+    fn places(&self, kept: &Tensor, moved: &Tensor, s: &Shape) -> Result<(Tensor, [Tensor; 3])> {
+        let v = ((moved - &s.shift)? * s.log_scale.neg()?.exp()?)?;
+        let t = v.affine(0.5, 0.5)?.clamp(0.0, 1.0)?;
+        let gates = self.log_gates(kept, s, &t)?;
+        let one = v.ones_like()?;
+        let below = v.lt(&one.neg()?)?;
+        let above = v.gt(&one)?;
+        let certain = v.zeros_like()?;
+        let never = certain.affine(1.0, f64::NEG_INFINITY)?;
+        let [left, middle, right] = gates;
+        let left = below.where_cond(&certain, &above.where_cond(&never, &left)?)?;
+        let right = above.where_cond(&certain, &below.where_cond(&never, &right)?)?;
+        let middle = below.where_cond(&never, &above.where_cond(&never, &middle)?)?;
+        Ok((v, [left, middle, right]))
+    }
+
+    fn unfold_part(&self, kept: &Tensor, s: &Shape, v: &Tensor, part: &Tensor) -> Result<Tensor> {
+        let (outer_left, outer_right) = self.outer_slopes(kept, s)?;
+        let one = v.ones_like()?;
+        let knot_left = s.slope_left.neg()?.exp()?.affine(-2.0, -1.0)?;
+        let knot_right = s.slope_right.neg()?.exp()?.affine(2.0, 1.0)?;
+        let far_left = (((v + 1.0)? * outer_left.neg()?.exp()?)? + knot_left)?;
+        let left = ((v - 1.0)? * s.slope_left.neg()?.exp()?)?.affine(1.0, -1.0)?;
+        let right = ((v + 1.0)? * s.slope_right.neg()?.exp()?)?.affine(1.0, 1.0)?;
+        let far_right = (((v - 1.0)? * outer_right.neg()?.exp()?)? + knot_right)?;
+        let left = v.lt(&one.neg()?)?.where_cond(&far_left, &left)?;
+        let right = v.gt(&one)?.where_cond(&far_right, &right)?;
+        let u = part
+            .eq(0u8)?
+            .where_cond(&left, &part.eq(1u8)?.where_cond(&v.neg()?, &right)?)?;
+        Ok(((u * s.log_width.exp()?)? + &s.centre)?)
+    }
+
+    /// z (n, dim) and the part of every fold (n, folds) u8 -> x. Where z has no pre-image in that
+    /// part the result is not one: fold it again to see.
+    pub fn unfold(&self, z: &Tensor, part: &Tensor) -> Result<Tensor> {
+        let (kept, moved) = self.split(z)?;
+        let s = self.shape(&kept)?;
+        let v = ((&moved - &s.shift)? * s.log_scale.neg()?.exp()?)?;
+        let x = self.unfold_part(&kept, &s, &v, part)?;
+        join(&kept, &x, &self.kept)
+    }
+
+    /// z (n, dim) -> x with every part drawn from its gate.
+    pub fn sample(&self, z: &Tensor, rng: &mut Rng) -> Result<Tensor> {
+        let (kept, moved) = self.split(z)?;
+        let s = self.shape(&kept)?;
+        let (v, gates) = self.places(&kept, &moved, &s)?;
+        let host = [
+            num::to_vec(&gates[0])?,
+            num::to_vec(&gates[1])?,
+            num::to_vec(&gates[2])?,
+        ];
+        let parts: Vec<u8> = (0..host[0].len())
+            .map(|i| {
+                let weights = [host[0][i].exp(), host[1][i].exp(), host[2][i].exp()];
+                rng.categorical(&weights) as u8
+            })
+            .collect();
+        let part =
+            Tensor::from_vec(parts, moved.shape(), &Device::Cpu)?.to_device(moved.device())?;
+        let x = self.unfold_part(&kept, &s, &v, &part)?;
+        join(&kept, &x, &self.kept)
+    }
+}
+
+fn inverse_bounded(value: f64, bound: f64) -> f64 {
+    bound * (value / bound).atanh()
+}

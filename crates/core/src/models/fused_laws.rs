@@ -1,0 +1,313 @@
+//! Fused kernels against plain tensors: the same densities, gradients, parts and samples, for any
+//! shape and on every instruction set that this machine has.
+
+use candle_core::{DType, Device, Tensor, Var};
+
+use super::{Model, ModelSpec};
+use crate::nn::params::Snapshot;
+use crate::nn::Params;
+use crate::num::to_vec;
+use crate::rng::Rng;
+use mdn_kernels::{Choice, Isa};
+
+mod shapes;
+
+/// A model of f32 in fused kernels and its twins of f32 and f64 in plain tensors, away from the
+/// start.
+struct Twins {
+    params: Params,
+    fused: Box<dyn Model>,
+    plain_params: Params,
+    plain: Box<dyn Model>,
+    exact_params: Params,
+    exact: Box<dyn Model>,
+}
+
+fn spec(text: &str) -> ModelSpec {
+    toml::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"))
+}
+
+fn points(n: usize, dim: usize, seed: u64) -> Tensor {
+    let rng = &mut Rng::new(seed).fork("points");
+    (rng.normal_tensor((n, dim), DType::F32, &Device::Cpu)
+        .unwrap()
+        * 1.5)
+        .unwrap()
+}
+
+impl Twins {
+    fn new(text: &str, dim: usize, seed: u64, isa: Isa, spread: f64) -> Self {
+        let spec = spec(text);
+        let params = Params::seeded(Rng::new(seed), DType::F32, &Device::Cpu)
+            .with_kernels(Choice::Fused(Some(isa)));
+        let start = points(50, dim, seed + 1);
+        let fused = spec.build(&params, dim, Some(start)).unwrap();
+        params.perturb(spread, &mut Rng::new(seed).fork("perturb"));
+        let values = params.snapshot().unwrap();
+        let plain_params = Params::from_tensors(values.clone(), DType::F32, &Device::Cpu)
+            .with_kernels(Choice::Plain);
+        let plain = spec.build(&plain_params, dim, None).unwrap();
+        let values = double(&values);
+        let exact_params = Params::from_tensors(values, DType::F64, &Device::Cpu);
+        let exact = spec.build(&exact_params, dim, None).unwrap();
+        assert_eq!(fused.kernels(), Some(isa));
+        assert_eq!((plain.kernels(), exact.kernels()), (None, None));
+        Self {
+            params,
+            fused,
+            plain_params,
+            plain,
+            exact_params,
+            exact,
+        }
+    }
+}
+
+fn trained(params: &Params) -> Vec<Var> {
+    params.trainable().into_iter().map(|(_, v)| v).collect()
+}
+
+/// Gradients by every one of `vars`, one after the other.
+fn gradients(vars: &[Var], loss: &Tensor) -> Vec<f64> {
+    let all = loss.backward().unwrap();
+    let of = |v: &Var| match all.get(v.as_tensor()) {
+        Some(g) => to_vec(g).unwrap(),
+        None => vec![0.0; v.elem_count()],
+    };
+    vars.iter().flat_map(of).collect()
+}
+
+fn apart(got: &[f64], expected: &[f64]) -> f64 {
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    let off = norm(&mut got.iter().zip(expected).map(|(g, e)| g - e));
+    off / norm(&mut expected.iter().copied()).max(1e-3)
+}
+
+const KINDS: [&str; 7] = [
+    "flow = { bijection.affine_coupling = { layers = 3, hidden = [20, 20] }, base.mixture = { components = 4, init = \"random\" } }",
+    "flow = { bijection.spline_coupling = { layers = 2, hidden = [20], bins = 5 } }",
+    "flow = { bijection.masked_autoregressive = { layers = 3, hidden = [20, 20] }, base.mixture = { components = 4, init = \"random\" } }",
+    "flow = { bijection.masked_autoregressive_spline = { layers = 2, hidden = [20], bins = 5, order = \"shuffle\" } }",
+    "flow = { bijection.chain = [{ linear = {} }, { permutation = {} }, { elementwise = {} }] }",
+    "rad = { layers = 3, hidden = [20], interleave = [\"linear\"] }",
+    "rad = { layers = 3, hidden = [20], gates = \"flat\" }",
+];
+
+/// The same random numbers give the same samples and the same parts, but for the rare point that
+/// rounding carries over an edge.
+#[test]
+fn samples_and_parts_agree_with_plain_tensors() {
+    let mut wrong = Vec::new();
+    for isa in Isa::available() {
+        for (text, dim) in KINDS.into_iter().flat_map(|t| [(t, 2), (t, 5)]) {
+            let twins = Twins::new(text, dim, 3, isa, 0.1);
+            let n = 300;
+            let sample = |m: &dyn Model| to_vec(&m.sample(n, &mut Rng::new(9)).unwrap()).unwrap();
+            let (got, expected) = (sample(twins.fused.as_ref()), sample(twins.plain.as_ref()));
+            let near = |(g, e): (&f64, &f64)| (g - e).abs() <= 1e-3 * e.abs().max(1.0);
+            let off = got.iter().zip(&expected).filter(|p| !near(*p)).count();
+            if off > dim * n / 100 {
+                wrong.push(format!(
+                    "{isa} {text}, D = {dim}: {off} numbers of samples apart"
+                ));
+            }
+            let x = points(n, dim, 8);
+            let (got, expected) = (twins.fused.part(&x).unwrap(), twins.plain.part(&x).unwrap());
+            let off = match (&got, &expected) {
+                (Some(g), Some(e)) => g.iter().zip(e).filter(|(g, e)| g != e).count(),
+                (None, None) => 0,
+                _ => n,
+            };
+            if off > n / 100 {
+                wrong.push(format!("{isa} {text}, D = {dim}: {off} parts apart"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A batch is cut by its size alone and summed in a fixed order; a point's density does not depend
+/// on its neighbours.
+#[test]
+fn any_number_of_threads_gives_the_same_bytes() {
+    for isa in Isa::available() {
+        for text in KINDS {
+            let twins = Twins::new(text, 2, 4, isa, 0.1);
+            let x = points(1500, 2, 5);
+            let vars = trained(&twins.params);
+            let model = twins.fused.as_ref();
+            let with = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .unwrap();
+                pool.install(|| {
+                    let fused = model.fused().unwrap();
+                    let mut training = fused.training(&vars, 0.0).unwrap();
+                    let mut seen = Vec::new();
+                    for _ in 0..3 {
+                        let (loss, norm) = training.loss(&x).unwrap();
+                        training.update(1.0, 1e-2);
+                        seen.extend([loss, norm]);
+                    }
+                    seen.extend(to_vec(&model.log_prob(&x).unwrap()).unwrap());
+                    let samples = model.sample(1500, &mut Rng::new(6)).unwrap();
+                    seen.extend(to_vec(&samples).unwrap());
+                    let mean = model
+                        .mean_training_log_prob(0, &x, &mut Rng::new(0))
+                        .unwrap();
+                    seen.extend(gradients(&vars, &mean));
+                    let z = points(1500, 2, 7);
+                    if let Some((x, log_det)) = fused.to_data_and_log_det(&z).unwrap() {
+                        let loss = (x.sum(1).unwrap() - log_det).unwrap().mean_all().unwrap();
+                        seen.extend(gradients(&vars, &loss));
+                    }
+                    seen.into_iter().map(f64::to_bits).collect::<Vec<_>>()
+                })
+            };
+            let one = with(1);
+            assert_eq!(one, with(2), "{isa} {text}");
+            assert_eq!(one, with(5), "{isa} {text}");
+            let all = to_vec(&model.log_prob(&x).unwrap()).unwrap();
+            for i in [0, 700, 1499] {
+                let alone = twins.fused.log_prob(&x.narrow(0, i, 1).unwrap()).unwrap();
+                assert_eq!(
+                    to_vec(&alone).unwrap()[0].to_bits(),
+                    all[i].to_bits(),
+                    "{isa} {text}"
+                );
+            }
+        }
+    }
+}
+
+/// Whichever number is broken, the loss and the norm of the gradient show it.
+#[test]
+fn a_broken_number_shows() {
+    for isa in Isa::available() {
+        for text in KINDS {
+            let twins = Twins::new(text, 2, 4, isa, 0.1);
+            let all = twins.params.trainable();
+            let vars: Vec<_> = all.iter().map(|(_, v)| v.clone()).collect();
+            let x = points(100, 2, 5);
+            for (name, var) in &all {
+                let saved = var.as_tensor().copy().unwrap();
+                var.set(&(var.as_tensor() * f64::NAN).unwrap()).unwrap();
+                let log_q = to_vec(&twins.fused.log_prob(&x).unwrap()).unwrap();
+                // The triangles of a linear layer have halves that do not count.
+                let dead = ["lower", "upper"].iter().any(|t| name.ends_with(t));
+                assert!(
+                    dead || log_q.iter().all(|v| v.is_nan()),
+                    "{isa} {text}: {name}"
+                );
+                let draws = twins.fused.draws(64, 0.5, &mut Rng::new(7)).unwrap();
+                let mut seen = to_vec(&draws.log_prob).unwrap();
+                seen.extend(to_vec(&draws.x).unwrap());
+                assert!(
+                    dead || seen.iter().any(|v| v.is_nan()),
+                    "{isa} {text}: {name}, of samples"
+                );
+                let fused = twins.fused.fused().unwrap();
+                let (loss, norm) = fused.training(&vars, 0.0).unwrap().loss(&x).unwrap();
+                assert!(
+                    dead || (loss.is_nan() && norm.is_nan()),
+                    "{isa} {text}: {name}"
+                );
+                var.set(&saved).unwrap();
+            }
+            for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let x = Tensor::new(&[[0.5f32, broken], [0.5, 0.5]], &Device::Cpu).unwrap();
+                let log_q = to_vec(&twins.fused.log_prob(&x).unwrap()).unwrap();
+                assert!(
+                    !log_q[0].is_finite(),
+                    "{isa} {text}: {broken} has {}",
+                    log_q[0]
+                );
+                assert!(log_q[1].is_finite(), "{isa} {text}");
+            }
+        }
+    }
+}
+
+/// With a base that the kernels lack the bijection is fused, with the gradients that plain tensors
+/// have for the same noise.
+#[test]
+fn a_base_outside_the_kernels_has_the_same_gradients() {
+    let text = "flow = { bijection.affine_coupling = { layers = 3, hidden = [20] }, \
+                base.resampled = { hidden = [12], activation = \"tanh\" } }";
+    for isa in Isa::available() {
+        for dim in [1, 2] {
+            let twins = Twins::new(text, dim, 3, isa, 0.2);
+            // More than one piece, and a tile that is not full.
+            let x = points(333, dim, 8);
+            let wide = x.to_dtype(DType::F64).unwrap();
+            assert!(twins.fused.fused().is_none());
+            let loss = |model: &dyn Model, x: &Tensor| {
+                model
+                    .mean_training_log_prob(0, x, &mut Rng::new(5))
+                    .unwrap()
+            };
+            let got = loss(twins.fused.as_ref(), &x);
+            let expected = loss(twins.exact.as_ref(), &wide);
+            let (value, exact) = (to_vec(&got).unwrap()[0], to_vec(&expected).unwrap()[0]);
+            assert!(
+                (value - exact).abs() < 1e-5 * exact.abs().max(10.0),
+                "{isa}, {dim}: {value}, {exact}"
+            );
+            let got = gradients(&trained(&twins.params), &got);
+            let expected = gradients(&trained(&twins.exact_params), &expected);
+            let off = apart(&got, &expected);
+            assert!(off < 1e-3, "{isa}, {dim}: gradients {off:.1e} apart");
+            let log_q = to_vec(&twins.fused.log_prob(&x).unwrap()).unwrap();
+            let exact = to_vec(&twins.exact.log_prob(&wide).unwrap()).unwrap();
+            let off = apart(&log_q, &exact);
+            assert!(off < 1e-4, "{isa}, {dim}: densities {off:.1e} apart");
+        }
+    }
+}
+
+/// Gate networks and smooth activations are plain: under `auto` without a word, under `fused` as a
+/// bad request.
+#[test]
+fn what_the_kernels_lack_is_plain() {
+    for (text, plain) in [
+        (KINDS[0], false),
+        ("rad = { gates = \"net\", layers = 1, hidden = [4] }", true),
+        ("flow = { base.resampled = { hidden = [4] } }", false),
+        (
+            "rad = { layers = 1, base.resampled = { hidden = [4] } }",
+            true,
+        ),
+        (
+            "flow = { bijection.affine_coupling = { layers = 1, activation = \"gelu\" } }",
+            true,
+        ),
+    ] {
+        let build = |choice, dtype| {
+            let params = Params::seeded(Rng::new(0), dtype, &Device::Cpu).with_kernels(choice);
+            spec(text).build(&params, 2, Some(points(20, 2, 1).to_dtype(dtype).unwrap()))
+        };
+        let auto = build(Choice::Auto, DType::F32).unwrap();
+        assert_eq!(auto.kernels().is_none(), plain, "{text}");
+        assert_eq!(build(Choice::Auto, DType::F64).unwrap().kernels(), None);
+        assert_eq!(build(Choice::Plain, DType::F32).unwrap().kernels(), None);
+        let forced = build(Choice::Fused(None), DType::F32);
+        match forced {
+            Ok(model) => assert!(!plain && model.kernels() == Some(Isa::best()), "{text}"),
+            Err(e) => assert!(
+                plain && e.to_string().contains("--kernels plain"),
+                "{text}: {e}"
+            ),
+        }
+        assert!(build(Choice::Fused(None), DType::F64).is_err());
+    }
+}
+
+/// The same numbers in double precision.
+pub(super) fn double(snapshot: &Snapshot) -> Snapshot {
+    let cast = |t: &Tensor| match t.dtype() {
+        DType::F32 => t.to_dtype(DType::F64).unwrap(),
+        _ => t.clone(),
+    };
+    snapshot.iter().map(|(n, t)| (n.clone(), cast(t))).collect()
+}

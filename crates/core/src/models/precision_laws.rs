@@ -1,0 +1,147 @@
+//! Single precision, by fused kernels and by plain tensors, against double precision: the same
+//! numbers in every registered model give the same law but for rounding.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::fused_laws::double;
+use super::registered::registered;
+use super::supported::Supported;
+use super::{Model, ModelSpec};
+use crate::bijections::SupportSpec;
+use crate::nn::Params;
+use crate::num::{from_rows, to_vec};
+use crate::rng::Rng;
+use mdn_kernels::Choice;
+
+/// Rounding of log q, in units of its size or of 1 nat: 7e-6 were seen.
+const LOG_Q: f64 = 5e-5;
+/// Rounding of a coordinate, in units of its size or of 1.
+const POINT: f64 = 1e-3;
+/// Rounding of a probability.
+const SHARE: f64 = 1e-3;
+/// Share of points that may fall on the other side of an edge, a bin's or a rectifier's.
+const EDGE: f64 = 0.02;
+
+/// Points (n, dim) of two blobs.
+fn points(n: usize, dim: usize, rng: &mut Rng) -> Tensor {
+    let centre = |i: usize| match (i / dim).is_multiple_of(3) {
+        true => 1.5,
+        false => -1.0,
+    };
+    let place = |i: usize| centre(i) + 0.6 * rng.normal();
+    let rows: Vec<f64> = (0..n * dim).map(place).collect();
+    from_rows(&rows, dim, DType::F32, &Device::Cpu).unwrap()
+}
+
+/// How many numbers are farther apart than `tolerance`, in units of their size or of 1.
+fn apart(got: &[f64], expected: &[f64], tolerance: f64) -> usize {
+    assert_eq!(got.len(), expected.len());
+    let near = |(g, e): (&f64, &f64)| g == e || (g - e).abs() <= tolerance * e.abs().max(1.0);
+    got.iter().zip(expected).filter(|p| !near(*p)).count()
+}
+
+/// What is wrong with `single` if `exact` is right.
+fn faults(
+    single: &dyn Model,
+    exact: &dyn Model,
+    support: Option<&SupportSpec>,
+    dim: usize,
+) -> Vec<String> {
+    let n = 200;
+    let mut x = points(n, dim, &mut Rng::new(7));
+    if let Some(support) = support {
+        let inside = support.build(dim).unwrap().forward_and_log_det(&x);
+        x = inside.unwrap().0;
+    }
+    let wide = x.to_dtype(DType::F64).unwrap();
+    let mut all = Vec::new();
+    let mut must = |what: &str, off: usize, most: f64| {
+        if off as f64 > most {
+            all.push(format!("{off} of {what} are apart"));
+        }
+    };
+    let values = |t: &Tensor| to_vec(t).unwrap();
+    let some = |t: Option<Tensor>| t.map(|t| values(&t)).unwrap_or_default();
+    let edge = EDGE * n as f64;
+
+    let log_q = |m: &dyn Model, x: &Tensor| values(&m.log_prob(x).unwrap());
+    let off = apart(&log_q(single, &x), &log_q(exact, &wide), LOG_Q);
+    must(&format!("{n} densities"), off, 0.0);
+
+    let (got, expected) = (single.part(&x).unwrap(), exact.part(&wide).unwrap());
+    assert_eq!(got.is_some(), expected.is_some());
+    let pairs = got.iter().flatten().zip(expected.iter().flatten());
+    must("the parts", pairs.filter(|(g, e)| g != e).count(), edge);
+
+    let shares = |m: &dyn Model, x: &Tensor| some(m.responsibilities(x).unwrap());
+    let off = apart(&shares(single, &x), &shares(exact, &wide), SHARE);
+    must("the responsibilities", off, 0.0);
+
+    let landed = |m: &dyn Model, x: &Tensor| some(m.to_base(x).unwrap());
+    let off = apart(&landed(single, &x), &landed(exact, &wide), POINT);
+    must("the coordinates at the base", off, edge);
+
+    let back = some(single.round_trip(&x).unwrap());
+    if !back.is_empty() {
+        must(
+            "the coordinates carried there and back",
+            apart(&back, &values(&x), POINT),
+            0.0,
+        );
+    }
+
+    let samples = |m: &dyn Model| values(&m.sample(n, &mut Rng::new(9)).unwrap());
+    let off = apart(&samples(single), &samples(exact), POINT);
+    must("the samples' coordinates", off, edge * dim as f64);
+    all
+}
+
+/// What is wrong with the model of `spec` in single precision, on `support` if it is not R^D.
+fn all_of(name: &str, spec: &ModelSpec, support: Option<&SupportSpec>, dim: usize) -> Vec<String> {
+    let rng = Rng::new(31).fork(name);
+    let start = points(150, dim, &mut rng.fork("points"));
+    let params = Params::seeded(rng.fork("init"), DType::F32, &Device::Cpu);
+    let params = params.with_kernels(Choice::Plain);
+    let on = |model: Box<dyn Model>| -> Box<dyn Model> {
+        match support {
+            Some(support) => Box::new(Supported::new(model, support).unwrap()),
+            None => model,
+        }
+    };
+    let plain = on(spec.build(&params, dim, Some(start)).unwrap());
+    params.perturb(0.1, &mut rng.fork("perturb"));
+    let values = params.snapshot().unwrap();
+    let load = |values, dtype, choice| {
+        let params = Params::from_tensors(values, dtype, &Device::Cpu).with_kernels(choice);
+        on(spec.build(&params, dim, None).unwrap())
+    };
+    let exact = load(double(&values), DType::F64, Choice::Plain);
+    let fused = load(values, DType::F32, Choice::Auto);
+    assert_eq!((plain.kernels(), exact.kernels()), (None, None));
+    let mut all = Vec::new();
+    for (kernels, single) in [("plain", &plain), ("fused", &fused)] {
+        if kernels == "fused" && single.kernels().is_none() {
+            continue;
+        }
+        let found = faults(single.as_ref(), exact.as_ref(), support, dim).into_iter();
+        all.extend(found.map(|why| format!("{name}, D = {dim}, {kernels}: {why}")));
+    }
+    all
+}
+
+#[test]
+fn every_registered_model_is_the_same_law_in_both_precisions() {
+    let mut all = Vec::new();
+    for (name, spec) in registered() {
+        for dim in [1, 2, 5] {
+            all.extend(all_of(&name, &spec, None, dim));
+        }
+    }
+    for (kind, support) in SupportSpec::examples() {
+        for (name, spec) in ModelSpec::examples() {
+            let name = format!("{name} on {kind}");
+            all.extend(all_of(&name, &spec, Some(&support), 2));
+        }
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}

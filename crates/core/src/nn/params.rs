@@ -1,0 +1,345 @@
+//! Named parameters: made from a seed or read from a file, always walked in the order of their
+//! names, so that sums over them never depend on a hash.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use candle_core::{DType, Device, Shape, Tensor, Var};
+
+use crate::rng::Rng;
+use crate::{Error, Result};
+
+/// A view of the parameter store below a path; members are made through it.
+#[derive(Clone)]
+pub struct Params {
+    store: Rc<RefCell<Store>>,
+    path: String,
+}
+
+struct Store {
+    source: Source,
+    dtype: DType,
+    device: Device,
+    kernels: mdn_kernels::Choice,
+    vars: BTreeMap<String, (Var, bool)>,
+}
+
+enum Source {
+    Seed(Box<Rng>),
+    File(BTreeMap<String, Tensor>),
+    Shapes,
+}
+
+/// Numbers that all parameters together may have: 8 GiB with gradients and moments in double
+/// precision.
+const MOST: usize = 1 << 28;
+
+/// A copy of every parameter's value.
+pub type Snapshot = BTreeMap<String, Tensor>;
+
+impl Params {
+    /// An empty store whose members start from `rng`; each draws from a stream of its own name,
+    /// so a new member shifts no other.
+    pub fn seeded(rng: Rng, dtype: DType, device: &Device) -> Self {
+        Self::with(Source::Seed(Box::new(rng)), dtype, device)
+    }
+
+    /// An empty store whose members take the values of `tensors`.
+    pub fn from_tensors(tensors: Snapshot, dtype: DType, device: &Device) -> Self {
+        Self::with(Source::File(tensors), dtype, device)
+    }
+
+    /// An empty store that only learns the shapes of its members: all values are 0. A model that
+    /// is built from it can be counted ([`Params::count`]) and is no use for anything else.
+    pub fn shapes() -> Self {
+        Self::with(Source::Shapes, DType::F32, &Device::Cpu)
+            .with_kernels(mdn_kernels::Choice::Plain)
+    }
+
+    fn with(source: Source, dtype: DType, device: &Device) -> Self {
+        Self {
+            store: Rc::new(RefCell::new(Store {
+                source,
+                dtype,
+                device: device.clone(),
+                kernels: mdn_kernels::Choice::default(),
+                vars: BTreeMap::new(),
+            })),
+            path: String::new(),
+        }
+    }
+
+    /// The same store, for models that use these kernels.
+    pub fn with_kernels(self, choice: mdn_kernels::Choice) -> Self {
+        self.store.borrow_mut().kernels = choice;
+        self
+    }
+
+    /// The kernels that models are built with.
+    pub fn kernels(&self) -> mdn_kernels::Choice {
+        self.store.borrow().kernels
+    }
+
+    /// The same store below `name`.
+    pub fn at(&self, name: impl std::fmt::Display) -> Self {
+        Self {
+            store: Rc::clone(&self.store),
+            path: self.full(&name.to_string()),
+        }
+    }
+
+    fn full(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
+    }
+
+    /// Floating-point format of the parameters.
+    pub fn dtype(&self) -> DType {
+        self.store.borrow().dtype
+    }
+
+    /// Where they live.
+    pub fn device(&self) -> Device {
+        self.store.borrow().device.clone()
+    }
+
+    /// Whether values come from a file, or are not asked for at all: then starting values are never
+    /// computed, and a model needs no points to start from.
+    pub fn is_loading(&self) -> bool {
+        !matches!(self.store.borrow().source, Source::Seed(_))
+    }
+
+    /// The random stream that `name` starts from, for members that start together.
+    ///
+    /// # Errors
+    /// When values come from a file.
+    pub fn stream(&self, name: &str) -> Result<Rng> {
+        match &self.store.borrow().source {
+            Source::Seed(rng) => Ok(rng.fork(&self.full(name))),
+            Source::File(_) | Source::Shapes => {
+                Err(Error::failed("parameters from a file have no stream"))
+            }
+        }
+    }
+
+    /// A parameter of this shape. `start` gives its first value and is not called when loading.
+    ///
+    /// # Errors
+    /// When a file lacks it or holds another shape, and when the name is taken.
+    pub fn get(
+        &self,
+        name: &str,
+        shape: impl Into<Shape>,
+        trainable: bool,
+        start: impl FnOnce(&mut Rng) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let shape = shape.into();
+        // Before anything of that size is made.
+        let have = self.total();
+        if shape.elem_count() > MOST - have.min(MOST) {
+            return Err(Error::request(format!(
+                "parameter `{}` of shape {:?}: expected at most {MOST} numbers in all parameters \
+                 together (try fewer layers or smaller widths)",
+                self.full(name),
+                shape.dims()
+            )));
+        }
+        let counting = matches!(self.store.borrow().source, Source::Shapes);
+        let tensor = if counting {
+            let zeros = || Ok(Tensor::zeros(&shape, DType::F32, &Device::Cpu)?);
+            self.any_shape(name, trainable, |rng| match trainable {
+                true => zeros(),
+                // A fixed value may have to make sense, as an order of coordinates.
+                false => start(rng).or_else(|_| zeros()),
+            })?
+        } else {
+            self.any_shape(name, trainable, start)?
+        };
+        if tensor.shape() == &shape {
+            return Ok(tensor);
+        }
+        Err(Error::request(format!(
+            "parameter `{}`: expected shape {:?}; got {:?}",
+            self.full(name),
+            shape.dims(),
+            tensor.dims()
+        )))
+    }
+
+    /// A value that the file (or `start`) also gives its shape, such as cluster centres whose
+    /// number was chosen from the data.
+    pub fn any_shape(
+        &self,
+        name: &str,
+        trainable: bool,
+        start: impl FnOnce(&mut Rng) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let full = self.full(name);
+        // `start` may make members of its own, so the store must not be borrowed while it runs.
+        let (seed, dtype, device) = {
+            let store = self.store.borrow();
+            let seed = match &store.source {
+                Source::Seed(rng) => Ok(rng.fork(&full)),
+                // Only its shape matters.
+                Source::Shapes => Ok(Rng::new(0)),
+                Source::File(tensors) => Err(tensors.get(&full).cloned().ok_or_else(|| {
+                    Error::request(format!("parameter `{full}`: not in the file"))
+                })?),
+            };
+            (seed, store.dtype, store.device.clone())
+        };
+        let value = match seed {
+            Ok(mut rng) => start(&mut rng)?,
+            Err(tensor) if tensor.dtype().is_float() && tensor.dtype() != dtype => {
+                return Err(Error::request(format!(
+                    "parameter `{full}`: expected numbers in {dtype:?}; got {:?}",
+                    tensor.dtype()
+                )))
+            }
+            Err(tensor) => tensor,
+        };
+        let value = if value.dtype().is_float() {
+            value.to_dtype(dtype)?
+        } else {
+            value
+        };
+        let var = Var::from_tensor(&value.to_device(&device)?.copy()?)?;
+        let tensor = var.as_tensor().clone();
+        let taken = self
+            .store
+            .borrow_mut()
+            .vars
+            .insert(full.clone(), (var, trainable));
+        if taken.is_some() {
+            return Err(Error::failed(format!("parameter `{full}`: made twice")));
+        }
+        Ok(tensor)
+    }
+
+    /// A trainable parameter from N(0, std^2).
+    pub fn normal(&self, name: &str, shape: impl Into<Shape>, std: f64) -> Result<Tensor> {
+        let shape = shape.into();
+        self.get(name, shape.clone(), true, |rng| {
+            Ok((rng.normal_tensor(shape, DType::F64, &Device::Cpu)? * std)?)
+        })
+    }
+
+    /// A trainable parameter that starts at `values`.
+    pub fn values(&self, name: &str, shape: impl Into<Shape>, values: Vec<f64>) -> Result<Tensor> {
+        let shape = shape.into();
+        self.get(name, shape.clone(), true, |_| {
+            Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+        })
+    }
+
+    /// The trainable parameters with their names, sorted.
+    pub fn trainable(&self) -> Vec<(String, Var)> {
+        let store = self.store.borrow();
+        store
+            .vars
+            .iter()
+            .filter(|(_, (_, trainable))| *trainable)
+            .map(|(name, (var, _))| (name.clone(), var.clone()))
+            .collect()
+    }
+
+    fn total(&self) -> usize {
+        let store = self.store.borrow();
+        store.vars.values().map(|(v, _)| v.elem_count()).sum()
+    }
+
+    /// Refuses a file that holds parameters which nothing asked for: it is another model's.
+    pub fn check_all_used(&self) -> Result<()> {
+        let store = self.store.borrow();
+        let Source::File(tensors) = &store.source else {
+            return Ok(());
+        };
+        match tensors.keys().find(|name| !store.vars.contains_key(*name)) {
+            None => Ok(()),
+            Some(name) => Err(Error::request(format!(
+                "expected the parameters of the model in config.toml; got one more, `{name}`"
+            ))),
+        }
+    }
+
+    /// Number of trainable numbers.
+    pub fn count(&self) -> usize {
+        self.trainable().iter().map(|(_, v)| v.elem_count()).sum()
+    }
+
+    /// Numbers in the trainable weight matrices, every one a multiply-add for a point that passes through
+    /// them once; `None` where there are none.
+    pub fn multiply_adds(&self) -> Option<usize> {
+        let matrices = self.trainable().into_iter();
+        let matrices = matrices.filter(|(name, var)| name.ends_with(".weight") && var.rank() == 2);
+        let sizes: Vec<usize> = matrices.map(|(_, var)| var.elem_count()).collect();
+        (!sizes.is_empty()).then(|| sizes.iter().sum())
+    }
+
+    /// Copies of all values, the untrained ones included.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let store = self.store.borrow();
+        store
+            .vars
+            .iter()
+            .map(|(name, (var, _))| Ok((name.clone(), var.as_tensor().copy()?)))
+            .collect()
+    }
+
+    /// Puts a snapshot's values back.
+    pub fn restore(&self, snapshot: &Snapshot) -> Result<()> {
+        let store = self.store.borrow();
+        for (name, (var, _)) in &store.vars {
+            if let Some(value) = snapshot.get(name) {
+                var.set(&value.copy()?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds noise to every trainable parameter, so that a law is tested away from the start.
+    #[cfg(test)]
+    pub fn perturb(&self, std: f64, rng: &mut Rng) {
+        for (_, var) in self.trainable() {
+            let noise = rng
+                .normal_tensor(var.shape().clone(), var.dtype(), var.device())
+                .unwrap();
+            var.set(&(var.as_tensor() + (noise * std).unwrap()).unwrap())
+                .unwrap();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_no_memory_would_hold_is_refused_before_it_is_made() {
+        let params = Params::seeded(Rng::new(0), DType::F32, &Device::Cpu);
+        params.normal("small", (3, 4), 1.0).unwrap();
+        let why = params.normal("large", (65_536, 65_536), 1.0).unwrap_err();
+        assert!(why.to_string().contains("`large`"), "{why}");
+        assert_eq!(params.count(), 12);
+    }
+
+    #[test]
+    fn a_file_of_another_model_is_refused() {
+        let params = Params::seeded(Rng::new(0), DType::F32, &Device::Cpu);
+        params.normal("a", 2, 1.0).unwrap();
+        params.normal("b", 2, 1.0).unwrap();
+        let saved = params.snapshot().unwrap();
+        let loaded = Params::from_tensors(saved.clone(), DType::F32, &Device::Cpu);
+        loaded.normal("a", 2, 1.0).unwrap();
+        let why = loaded.check_all_used().unwrap_err().to_string();
+        assert!(why.contains("`b`"), "{why}");
+        assert!(loaded.normal("b", 3, 1.0).is_err(), "another shape");
+        assert!(loaded.normal("c", 2, 1.0).is_err(), "not in the file");
+        let double = Params::from_tensors(saved, DType::F64, &Device::Cpu);
+        assert!(double.normal("a", 2, 1.0).is_err(), "another precision");
+    }
+}

@@ -1,0 +1,200 @@
+//! Functions of single rows, computed on the host in f64 and differentiable as tensors.
+
+use std::sync::Arc;
+
+use candle_core::{bail, CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
+use rayon::prelude::*;
+
+use crate::{Error, Result};
+
+/// Rows that are worth handing to another thread.
+const ROWS_PER_THREAD: usize = 256;
+
+/// f: R^D -> R^k with its derivative, for one point at a time.
+pub trait RowFunction: Send + Sync {
+    /// k, at least 1.
+    fn outputs(&self) -> usize;
+    /// Writes f(x) to `out` (k places).
+    fn value(&self, x: &[f64], out: &mut [f64]);
+    /// Writes sum_j cotangent_j df_j/dx to `out` (D places).
+    fn vjp(&self, x: &[f64], cotangent: &[f64], out: &mut [f64]);
+}
+
+/// f of every row of `x`, (n, D) -> (n, k), in the dtype and on the device of `x` and with a
+/// gradient for it. The work is done on the host in f64, the rows shared among threads.
+///
+/// ```
+/// use std::sync::Arc;
+/// use candle_core::{Device, Var};
+/// use mdn_core::rows::{apply, RowFunction};
+///
+/// struct Square;
+/// impl RowFunction for Square {
+///     fn outputs(&self) -> usize {
+///         1
+///     }
+///     fn value(&self, x: &[f64], out: &mut [f64]) {
+///         out[0] = x[0] * x[0];
+///     }
+///     fn vjp(&self, x: &[f64], cotangent: &[f64], out: &mut [f64]) {
+///         out[0] = 2.0 * x[0] * cotangent[0];
+///     }
+/// }
+/// let x = Var::new(&[[3f32], [4.0]], &Device::Cpu)?;
+/// let y = apply(x.as_tensor(), Arc::new(Square))?;
+/// assert_eq!(y.to_vec2::<f32>()?, [[9.0], [16.0]]);
+/// let gradient = y.sum_all()?.backward()?;
+/// let by_x = gradient.get(&x).expect("y depends on x");
+/// assert_eq!(by_x.to_vec2::<f32>()?, [[6.0], [8.0]]);
+/// # Ok::<(), mdn_core::Error>(())
+/// ```
+pub fn apply(x: &Tensor, function: Arc<dyn RowFunction>) -> Result<Tensor> {
+    let outputs = function.outputs();
+    match x.dims() {
+        [_, d] if *d > 0 && outputs > 0 => {}
+        other => {
+            return Err(Error::failed(format!(
+                "function of rows: expected points of shape (n, dim) and at least one output; \
+                 got {other:?} and {outputs} outputs"
+            )))
+        }
+    }
+    // In this order, since not every device has f64.
+    let host = x
+        .to_device(&Device::Cpu)?
+        .to_dtype(DType::F64)?
+        .contiguous()?;
+    let y = host.apply_op1(Rows(function))?;
+    Ok(y.to_dtype(x.dtype())?.to_device(x.device())?)
+}
+
+struct Rows(Arc<dyn RowFunction>);
+
+impl CustomOp1 for Rows {
+    fn name(&self) -> &'static str {
+        "function-of-rows"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (n, dim) = layout.shape().dims2()?;
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            bail!("function of rows: expected contiguous rows")
+        };
+        let k = self.0.outputs();
+        let mut y = vec![0.0; n * k];
+        x.as_slice::<f64>()?[start..end]
+            .par_chunks_exact(dim)
+            .zip(y.par_chunks_exact_mut(k))
+            .with_min_len(ROWS_PER_THREAD)
+            .for_each(|(x, y)| self.0.value(x, y));
+        Ok((CpuStorage::F64(y), Shape::from((n, k))))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, by_y: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let (_, dim) = x.dims2()?;
+        let points = x.flatten_all()?.to_vec1::<f64>()?;
+        let cotangents = by_y.flatten_all()?.to_vec1::<f64>()?;
+        let mut by_x = vec![0.0; points.len()];
+        points
+            .par_chunks_exact(dim)
+            .zip(cotangents.par_chunks_exact(self.0.outputs()))
+            .zip(by_x.par_chunks_exact_mut(dim))
+            .with_min_len(ROWS_PER_THREAD)
+            .for_each(|((x, cotangent), by_x)| self.0.vjp(x, cotangent, by_x));
+        Ok(Some(Tensor::from_vec(by_x, x.shape(), &Device::Cpu)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Var;
+
+    /// (a, b, c) -> (a b, sin a + c^2)
+    struct Example;
+
+    impl RowFunction for Example {
+        fn outputs(&self) -> usize {
+            2
+        }
+        fn value(&self, x: &[f64], out: &mut [f64]) {
+            out[0] = x[0] * x[1];
+            out[1] = x[0].sin() + x[2] * x[2];
+        }
+        fn vjp(&self, x: &[f64], cotangent: &[f64], out: &mut [f64]) {
+            out[0] = cotangent[0] * x[1] + cotangent[1] * x[0].cos();
+            out[1] = cotangent[0] * x[0];
+            out[2] = cotangent[1] * 2.0 * x[2];
+        }
+    }
+
+    /// sum_ij y_ij^2 / (1 + i + j), a different cotangent for every entry.
+    fn loss(x: &Tensor) -> Tensor {
+        let y = apply(x, Arc::new(Example)).unwrap();
+        let (n, k) = y.dims2().unwrap();
+        let weights: Vec<f64> = (0..n * k)
+            .map(|i| 1.0 / (1.0 + (i / k + i % k) as f64))
+            .collect();
+        let weights = Tensor::from_vec(weights, (n, k), &Device::Cpu).unwrap();
+        let weights = weights.to_dtype(x.dtype()).unwrap();
+        (y.sqr().unwrap() * weights).unwrap().sum_all().unwrap()
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_finite_differences_in_f64_and_f32() {
+        // More rows than one thread gets.
+        let n = 3 * ROWS_PER_THREAD;
+        let rows: Vec<f64> = (0..3 * n).map(|i| (i as f64 * 0.7).sin()).collect();
+        for (dtype, tolerance) in [(DType::F64, 1e-8), (DType::F32, 1e-5)] {
+            let x = crate::num::from_rows(&rows, 3, dtype, &Device::Cpu).unwrap();
+            let x = Var::from_tensor(&x).unwrap();
+            let gradient = loss(x.as_tensor()).backward().unwrap();
+            let got = crate::num::to_vec(gradient.get(&x).unwrap()).unwrap();
+            for i in [0, 1, 2, 500, 1001, 3 * n - 2, 3 * n - 1] {
+                let moved = |by: f64| {
+                    let mut rows = rows.clone();
+                    rows[i] += by;
+                    let x = crate::num::from_rows(&rows, 3, DType::F64, &Device::Cpu).unwrap();
+                    loss(&x).to_scalar::<f64>().unwrap()
+                };
+                let want = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                assert!(
+                    (got[i] - want).abs() < tolerance,
+                    "{dtype:?} {i}: {} {want}",
+                    got[i]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_graph_goes_on_behind_it_and_strides_do_not_matter() {
+        // The points are a transposed view of 2 w.
+        let rows = [[0.3, -0.4], [1.2, 0.5], [-0.7, 2.0]];
+        let w = Var::new(&rows, &Device::Cpu).unwrap();
+        let x = (w.as_tensor() * 2.0).unwrap().t().unwrap();
+        let gradient = loss(&x).backward().unwrap();
+        let got = gradient.get(&w).unwrap().to_vec2::<f64>().unwrap();
+        let plain = Var::from_tensor(&x.contiguous().unwrap()).unwrap();
+        let want = loss(plain.as_tensor()).backward().unwrap();
+        let want = want.get(&plain).unwrap().to_vec2::<f64>().unwrap();
+        for (i, row) in got.iter().enumerate() {
+            for (j, got) in row.iter().enumerate() {
+                assert_eq!(*got, 2.0 * want[j][i]);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_of_no_rows_and_an_error_for_what_is_not_rows() {
+        let none = Tensor::zeros((0, 3), DType::F32, &Device::Cpu).unwrap();
+        let y = apply(&none, Arc::new(Example)).unwrap();
+        assert_eq!((y.dims(), y.dtype()), (&[0, 2][..], DType::F32));
+        let flat = Tensor::zeros(3, DType::F64, &Device::Cpu).unwrap();
+        let said = apply(&flat, Arc::new(Example)).unwrap_err().to_string();
+        assert!(
+            said.contains("shape (n, dim)") && said.contains("[3]"),
+            "{said}"
+        );
+    }
+}

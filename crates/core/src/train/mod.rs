@@ -1,0 +1,239 @@
+//! The training loop: one objective, one model, one source of points, one random stream.
+
+use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::data::DataSet;
+use crate::models::Model;
+use crate::nn::params::Params;
+use crate::objectives::{At, Objective, Round};
+use crate::rng::Rng;
+use crate::Result;
+
+mod bare;
+mod checkpoint;
+mod clock;
+mod course;
+#[cfg(test)]
+mod problem_tests;
+#[cfg(test)]
+mod resume_tests;
+mod spec;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+pub use bare::BareSteps;
+pub use checkpoint::{Checkpoint, InPhase, InRound, KeepNothing, Keeper, Place, Wish};
+pub use spec::{Precision, Schedule, TrainSpec};
+use steps::{Outcome, Steps};
+
+/// How far training is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub step: usize,
+    /// Steps at most; where time is bounded, as many as the pace so far makes.
+    pub steps: usize,
+    /// Loss of the last step, nats per point.
+    pub loss: f64,
+    /// Wall time since training began.
+    pub seconds: f64,
+}
+
+/// Which points a loss was computed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Split {
+    /// The step's batch.
+    Train,
+    /// The validation set.
+    Validation,
+}
+
+impl Split {
+    /// The word in files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+        }
+    }
+}
+
+/// A point of the learning curves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// Optimizer steps done.
+    pub step: usize,
+    /// Which points.
+    pub split: Split,
+    /// The objective in training; in validation the mean negative log-density of the validation set
+    /// or what else the objective validates by; nats.
+    pub loss: f64,
+    /// Norm of the gradient before clipping (training rows).
+    pub grad_norm: Option<f64>,
+    /// Points whose log-density was not finite.
+    pub non_finite: usize,
+}
+
+/// Where training points come from.
+pub enum Points<'a> {
+    /// A fixed set (n, dim), gone through in a new random order every epoch.
+    Fixed(Tensor),
+    /// Fresh points for every step.
+    Stream(&'a dyn DataSet),
+    /// None: the objective draws from the model.
+    Nothing,
+}
+
+/// The order of one epoch: its number and the rows.
+type Epoch = Option<(usize, Vec<usize>)>;
+
+impl Points<'_> {
+    /// The batch of step `step` (from 0): a function of the stream and the step alone.
+    /// `epoch` only saves drawing the same order again.
+    fn batch(
+        &self,
+        step: usize,
+        size: usize,
+        rng: &Rng,
+        like: &(DType, Device),
+        epoch: &mut Epoch,
+    ) -> Result<Option<Tensor>> {
+        Ok(match self {
+            Self::Nothing => None,
+            Self::Stream(data) => Some(
+                data.sample(size, &mut rng.fork_at("batch", step as u64))?
+                    .to_dtype(like.0)?
+                    .to_device(&like.1)?,
+            ),
+            Self::Fixed(points) => {
+                let n = points.dim(0)?;
+                // Batches follow each other through an endless row of shuffled epochs.
+                let mut rows = Vec::with_capacity(size);
+                let mut at = step * size;
+                while rows.len() < size {
+                    if epoch.as_ref().is_none_or(|(number, _)| *number != at / n) {
+                        let mut stream = rng.fork_at("epoch", (at / n) as u64);
+                        *epoch = Some((at / n, stream.permutation(n)));
+                    }
+                    let order = epoch.as_ref().map_or(&[][..], |(_, order)| order);
+                    let from = at % n;
+                    let take = (n - from).min(size - rows.len());
+                    rows.extend(order[from..from + take].iter().map(|&i| i as u32));
+                    at += take;
+                }
+                let rows = Tensor::from_vec(rows, size, points.device())?;
+                Some(points.index_select(&rows, 0)?)
+            }
+        })
+    }
+}
+
+/// How training went and ended.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Curves {
+    /// The learning curves.
+    pub history: Vec<HistoryRow>,
+    /// Steps done.
+    pub steps: usize,
+    /// Step whose weights the model now has: the best by validation loss, or of the best round.
+    pub best_step: usize,
+    /// Wall time in seconds, validations included.
+    pub seconds: f64,
+    /// The rounds, with the steps done at the end of each, for an objective that has rounds.
+    pub rounds: Vec<(usize, Round)>,
+    /// Why training could not go on, if it diverged.
+    pub diverged: Option<String>,
+}
+
+impl Curves {
+    /// Loss of the weights that were kept on what was validated on, nats; `None` where the objective
+    /// has rounds in place of validations.
+    pub fn validation_loss(&self) -> Option<f64> {
+        let mut kept = self.history.iter().filter(|r| r.step == self.best_step);
+        let row = kept.find(|r| r.split == Split::Validation)?;
+        Some(row.loss)
+    }
+}
+
+/// Everything that a training run needs.
+pub struct Training<'a> {
+    /// What is trained.
+    pub model: &'a dyn Model,
+    /// Its parameters.
+    pub params: &'a Params,
+    /// What is minimised.
+    pub objective: &'a dyn Objective,
+    /// What it is trained on.
+    pub points: &'a Points<'a>,
+    /// Points (n, dim) that are not trained on; `None` for objectives without data.
+    pub validation: Option<&'a Tensor>,
+    /// How.
+    pub spec: &'a TrainSpec,
+    /// Wall time that training may take, validations included, if it is bounded: then schedules
+    /// follow the clock, and equal runs differ.
+    pub seconds: Option<f64>,
+    /// The random stream of batches and of the objective.
+    pub rng: &'a Rng,
+}
+
+/// Trains the model and leaves it with the weights of the best validation loss, or of the best round
+/// where the objective has rounds. `watch` hears of every step.
+///
+/// A loss or gradient that is not finite ends training: the model keeps the best weights so far
+/// and [`Curves::diverged`] says where it happened.
+///
+/// Between any two steps `keeper` may have a checkpoint, or an end. Training that goes on `from` one
+/// makes the steps that it would have made.
+///
+/// # Errors
+/// [`crate::Error::Interrupted`] where the keeper wished an end.
+pub fn train(
+    task: &Training<'_>,
+    from: Option<Checkpoint>,
+    keeper: &mut dyn Keeper,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Curves> {
+    course::run(task, from, &|| steps::for_device(task), (keeper, watch))
+}
+
+impl Training<'_> {
+    /// The batch of step `step` (from 1).
+    fn batch(&self, step: usize, epoch: &mut Epoch) -> Result<Option<Tensor>> {
+        let like = (self.params.dtype(), self.params.device());
+        let size = self.spec.batch_size;
+        self.points.batch(step - 1, size, self.rng, &like, epoch)
+    }
+
+    /// The random stream that the objective draws from in step `step` (from 1).
+    fn noise(&self, step: usize) -> Rng {
+        self.rng.fork_at("objective", step as u64)
+    }
+
+    fn at<'b>(&self, phase: usize, progress: f64, batch: Option<&'b Tensor>) -> At<'b> {
+        At {
+            phase,
+            progress,
+            size: self.spec.batch_size,
+            points: batch,
+        }
+    }
+
+    /// Step `step` (from 1) on its batch, with its noise and the learning rate of `progress`, the
+    /// share of training that is over before it.
+    fn make_step(
+        &self,
+        steps: &mut dyn Steps,
+        (step, phase): (usize, usize),
+        progress: f64,
+        epoch: &mut Epoch,
+    ) -> Result<Vec<Outcome>> {
+        let batch = self.batch(step, epoch)?;
+        let spec = self.spec;
+        let done = (progress * spec.steps as f64).round() as usize;
+        let rate = spec.learning_rate * spec.schedule.factor(done, spec.steps);
+        let at = self.at(phase, progress, batch.as_ref());
+        steps.step(&at, &mut self.noise(step), rate)
+    }
+}

@@ -1,0 +1,235 @@
+//! Ways to make training steps. One is made anew for every phase of training: the moments of one
+//! phase say nothing of the weights that the next begins from.
+
+use candle_core::{Device, Tensor, Var};
+
+use super::Training;
+use crate::nn::optimizer::{Adam, FlatAdam, Moved, OptimizerState};
+use crate::num;
+use crate::objectives::At;
+use crate::rng::Rng;
+use crate::{Error, Result};
+use mdn_kernels::FusedTraining;
+
+/// What is known of a step once it is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Outcome {
+    /// Loss of the batch, nats per point.
+    pub loss: f64,
+    /// Norm of the gradient before clipping.
+    pub grad_norm: f64,
+}
+
+impl Outcome {
+    pub(super) fn is_finite(self) -> bool {
+        self.loss.is_finite() && self.grad_norm.is_finite()
+    }
+}
+
+/// One way to make training steps.
+pub(super) trait Steps {
+    /// Loss and gradient at `at` and, if both are finite, an Adam step at `rate`; no
+    /// steps after one where they are not. Gives the outcomes that are known by now, in the order
+    /// of the steps: a device that works on its own keeps them for a while, so that it need not
+    /// wait for the host.
+    fn step(&mut self, at: &At<'_>, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>>;
+
+    /// The outcomes that were kept back. Afterwards the model has the parameters of the last step.
+    fn settle(&mut self) -> Result<Vec<Outcome>>;
+
+    /// Moments of the parameters, once all is settled.
+    fn state(&self) -> Result<OptimizerState>;
+
+    /// Goes on from the moments of other steps over the same parameters, which the model has by now.
+    fn resume(&mut self, from: &[Moved]) -> Result<()>;
+}
+
+/// The way for the kernels and the device that the model has.
+pub(super) fn for_device<'a>(task: &'a Training<'a>) -> Result<Box<dyn Steps + 'a>> {
+    if let (Some(fused), true) = (task.model.fused(), task.objective.is_mean_log_prob()) {
+        let vars = trained(task);
+        let training = fused.training(&vars, task.spec.weight_decay)?;
+        return Ok(Box::new(FusedSteps { task, training }));
+    }
+    Ok(if task.params.device().is_cpu() {
+        Box::new(PlainSteps::new(task)?)
+    } else {
+        Box::new(QueuedSteps::new(task)?)
+    })
+}
+
+fn trained(task: &Training<'_>) -> Vec<Var> {
+    let all = task.params.trainable().into_iter();
+    all.map(|(_, var)| var).collect()
+}
+
+/// What a gradient of this norm is multiplied by; a largest norm of 0 does not clip.
+fn clipping(largest: f64, norm: f64) -> f64 {
+    if largest > 0.0 && norm > largest {
+        largest / norm
+    } else {
+        1.0
+    }
+}
+
+/// Fused kernels, in flat vectors of their own: the model's parameters are brought up to date when
+/// they are asked for.
+struct FusedSteps<'a> {
+    task: &'a Training<'a>,
+    training: FusedTraining,
+}
+
+impl Steps for FusedSteps<'_> {
+    fn step(&mut self, at: &At<'_>, _noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>> {
+        let batch = at
+            .points
+            .ok_or_else(|| Error::failed("fused steps: expected a batch"))?;
+        let (loss, grad_norm) = self.training.loss(batch)?;
+        let outcome = Outcome { loss, grad_norm };
+        if outcome.is_finite() {
+            let scale = clipping(self.task.spec.clip_norm, grad_norm);
+            self.training.update(scale, rate);
+        }
+        Ok(vec![outcome])
+    }
+
+    fn settle(&mut self) -> Result<Vec<Outcome>> {
+        self.training.store()?;
+        Ok(Vec::new())
+    }
+
+    fn state(&self) -> Result<OptimizerState> {
+        let ([m, v], steps) = self.training.moments();
+        let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
+        Ok(vec![Moved {
+            members: Vec::new(),
+            m: tensor(m)?,
+            v: tensor(v)?,
+            steps,
+        }])
+    }
+
+    fn resume(&mut self, from: &[Moved]) -> Result<()> {
+        let [moved] = from else {
+            return Err(Error::request(format!(
+                "expected the moments of fused kernels; got those of {} plain tensors (try \
+                 --kernels plain, as before)",
+                from.len()
+            )));
+        };
+        let (m, v) = (moved.m.to_vec1()?, moved.v.to_vec1()?);
+        self.training
+            .resume([&m, &v], moved.steps)
+            .map_err(|e| Error::request(e.to_string()))
+    }
+}
+
+/// Candle's automatic differentiation; every outcome is known at once.
+pub(super) struct PlainSteps<'a> {
+    task: &'a Training<'a>,
+    adam: Adam,
+}
+
+impl<'a> PlainSteps<'a> {
+    pub(super) fn new(task: &'a Training<'a>) -> Result<Self> {
+        Ok(Self {
+            task,
+            adam: Adam::new(trained(task), task.spec.weight_decay)?,
+        })
+    }
+}
+
+impl Steps for PlainSteps<'_> {
+    fn step(&mut self, at: &At<'_>, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>> {
+        let Training {
+            model, objective, ..
+        } = *self.task;
+        let loss = objective.loss(model, at, noise)?;
+        let value = num::to_vec(&loss)?[0];
+        let gradients = loss.backward()?;
+        let norm = self.adam.gradient_norm(&gradients)?;
+        let outcome = Outcome {
+            loss: value,
+            grad_norm: norm,
+        };
+        if outcome.is_finite() {
+            let scale = clipping(self.task.spec.clip_norm, norm);
+            self.adam.step(&gradients, scale, rate)?;
+        }
+        Ok(vec![outcome])
+    }
+
+    fn settle(&mut self) -> Result<Vec<Outcome>> {
+        Ok(Vec::new())
+    }
+
+    fn state(&self) -> Result<OptimizerState> {
+        Ok(self.adam.state())
+    }
+
+    fn resume(&mut self, from: &[Moved]) -> Result<()> {
+        self.adam.resume(from)
+    }
+}
+
+/// Steps between two looks of the host at what a GPU has computed.
+const QUEUE: usize = 50;
+
+/// The same on a GPU: few and large tensors in the optimizer, and nothing that waits for the device
+/// but a look at the losses every [`QUEUE`] steps.
+pub(super) struct QueuedSteps<'a> {
+    task: &'a Training<'a>,
+    adam: FlatAdam,
+    losses: Vec<Tensor>,
+    norms: Vec<Tensor>,
+}
+
+impl<'a> QueuedSteps<'a> {
+    pub(super) fn new(task: &'a Training<'a>) -> Result<Self> {
+        let spec = task.spec;
+        Ok(Self {
+            task,
+            adam: FlatAdam::new(trained(task), spec.weight_decay, spec.clip_norm)?,
+            losses: Vec::new(),
+            norms: Vec::new(),
+        })
+    }
+}
+
+impl Steps for QueuedSteps<'_> {
+    fn step(&mut self, at: &At<'_>, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>> {
+        let Training {
+            model, objective, ..
+        } = *self.task;
+        let loss = objective.loss(model, at, noise)?;
+        let gradients = loss.backward()?;
+        self.norms.push(self.adam.step(&gradients, &loss, rate)?);
+        self.losses.push(loss.detach());
+        if self.losses.len() < QUEUE {
+            return Ok(Vec::new());
+        }
+        self.settle()
+    }
+
+    fn settle(&mut self) -> Result<Vec<Outcome>> {
+        if self.losses.is_empty() {
+            return Ok(Vec::new());
+        }
+        let losses = num::to_vec(&Tensor::stack(&self.losses, 0)?)?;
+        let norms = num::to_vec(&Tensor::stack(&self.norms, 0)?)?;
+        self.losses.clear();
+        self.norms.clear();
+        let outcomes = losses.into_iter().zip(norms);
+        Ok(outcomes
+            .map(|(loss, grad_norm)| Outcome { loss, grad_norm })
+            .collect())
+    }
+
+    fn state(&self) -> Result<OptimizerState> {
+        Ok(self.adam.state())
+    }
+
+    fn resume(&mut self, from: &[Moved]) -> Result<()> {
+        self.adam.resume(from)
+    }
+}

@@ -1,0 +1,159 @@
+//! The files of a run, read as the verbs read them.
+
+use mdn::experiment::plan::RunSpec;
+use mdn::experiment::store::{runs_below, Locking, RunDir, State};
+use mdn::experiment::trained::Trained;
+
+use super::runs::{compute, flow, Runs};
+use super::study::again;
+use super::{choice, chosen, names, short, write, Target};
+
+const FILES: [&str; 11] = [
+    "status",
+    "config.toml",
+    "trained.toml",
+    "history.csv",
+    "metrics.csv",
+    "cost.csv",
+    "rounds.csv",
+    "levels.csv",
+    "environment.toml",
+    "picture.safetensors",
+    "lock",
+];
+
+/// Which file, then its content, in the place of the one of a run that is done.
+pub fn target() -> Target {
+    let runs = Runs::trained(&[flow()]);
+    let run = runs.places()[0].clone();
+    // Of the two tables that are read as one, each on its own.
+    run.write_metrics(&[]).expect("a writable folder");
+    run.write_costs(&[]).expect("a writable folder");
+    let whole = FILES.map(|name| std::fs::read(run.path(name)).ok());
+    Box::new(move |bytes| {
+        let (which, rest) = choice(bytes, FILES.len());
+        let path = run.path(FILES[which]);
+        write(&path, rest);
+        let done = read(&run, FILES[which]);
+        assert_eq!(
+            runs_below(run.0.parent().expect("a folder"))
+                .expect("runs")
+                .runs
+                .len(),
+            1
+        );
+        let _ = State::ALL.map(|state| run.is_complete(state));
+        match &whole[which] {
+            Some(bytes) => write(&path, bytes),
+            None => std::fs::remove_file(&path).unwrap_or_default(),
+        }
+        runs.check_alone();
+        done
+    })
+}
+
+fn read(run: &RunDir, name: &str) -> bool {
+    let path = run.path(name);
+    match name {
+        "status" => match run.read_status() {
+            Ok(status) => {
+                run.write_status(&status)
+                    .expect("what was read can be written");
+                assert_eq!(run.read_status().expect("the second time"), status);
+                true
+            }
+            Err(e) => {
+                names(&e.to_string(), &path);
+                false
+            }
+        },
+        "config.toml" => settings(run, RunSpec::read(&path)),
+        "trained.toml" => settings(run, RunSpec::read_trained(run)),
+        "history.csv" => again(&path, || run.read_history(), |rows| run.write_history(rows)),
+        "metrics.csv" => again(&path, || run.read_metrics(), |rows| run.write_metrics(rows)),
+        "cost.csv" => again(&path, || run.read_metrics(), |rows| run.write_costs(rows)),
+        "rounds.csv" => again(&path, || run.read_rounds(), |rows| run.write_rounds(rows)),
+        "levels.csv" => again(&path, || run.read_levels(), |rows| run.write_levels(rows)),
+        "environment.toml" => again(
+            &path,
+            || Ok(run.read_environment()?.into_iter().collect()),
+            |all| run.write_environment(&all[0]),
+        ),
+        "picture.safetensors" => again(
+            &path,
+            || Ok(run.read_picture()?.into_iter().collect()),
+            |all| run.write_picture(&all[0]),
+        ),
+        _ => {
+            assert_eq!(run.holder().expect("a file can be looked at"), None);
+            let locked = run.lock(false).expect("a file can be locked");
+            assert!(matches!(locked, Locking::Ours(_)), "{locked:?}");
+            true
+        }
+    }
+}
+
+/// Settings of a run, then its model with the weights that are there.
+fn settings(run: &RunDir, read: mdn_core::Result<RunSpec>) -> bool {
+    let spec = match read {
+        Ok(spec) => spec,
+        Err(e) => {
+            names(&e.to_string(), &run.0);
+            return false;
+        }
+    };
+    let text = spec.to_toml(&run.0).expect("what was read can be written");
+    let path = run.path("again.toml");
+    write(&path, &text);
+    let back = RunSpec::read(&path).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    std::fs::remove_file(&path).expect("a file");
+    assert_eq!(
+        text,
+        back.to_toml(&run.0).expect("TOML"),
+        "the second time it is written"
+    );
+    for d in spec.changed() {
+        short(&format!("{} {} {}", d.key, d.now, d.was));
+    }
+    if let Err(e) = Trained::load(run, |_| Ok(compute())) {
+        names(&e.to_string(), &run.0);
+    }
+    true
+}
+
+/// The run's own files, and of those that it has not one each.
+pub fn seeds() -> Vec<(String, Vec<u8>)> {
+    let runs = Runs::trained(&[flow()]);
+    let run = &runs.places()[0];
+    let rounds = "step,entropy,entropy_std_err,accepted,penalty,statistic,target,mean,std_err,std_dev,\
+                  multiplier,exact\n2,1.5,0.1,yes,10,x^2,1,1.1,0.1,0.5,0.25,\n2,1.5,0.1,yes,10,y,0,0,0.1,\
+                  0.5,0.25,0.5\n4,1,0.1,no,100,x^2,1,1.1,0.1,0.5,inf,\n";
+    let file = |(i, name): (usize, &&str)| {
+        let bytes = match *name {
+            "rounds.csv" => rounds.as_bytes().to_vec(),
+            "lock" => b"process 1 on elsewhere since then\n".to_vec(),
+            "trained.toml" => std::fs::read(run.path("config.toml")).expect("a file"),
+            name => std::fs::read(run.path(name)).expect(name),
+        };
+        let end = bytes.len().min(4000);
+        // Of the long ones the head, but for those with a checksum or length.
+        let text = name.ends_with(".csv") && end < bytes.len();
+        let end = match text {
+            true => bytes[..end]
+                .iter()
+                .rposition(|b| *b == b'\n')
+                .map_or(end, |i| i + 1),
+            false => bytes.len(),
+        };
+        ((*name).to_owned(), chosen(i, &bytes[..end]))
+    };
+    let mut all: Vec<_> = FILES.iter().enumerate().map(file).collect();
+    for state in State::ALL {
+        let text = format!("{}\nloss not finite\n", state.word());
+        all.push((
+            format!("status-{}", state.word()),
+            chosen(0, text.as_bytes()),
+        ));
+    }
+    all
+}
