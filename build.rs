@@ -32,7 +32,14 @@ fn commit() -> Option<String> {
     let commit = git(&["rev-parse", "--short=10", "HEAD"])?;
     // Sources that differ from the commit make another program. Cargo runs this again for those files
     // alone, so that a commit of just these changes leaves the mark until the next build.
-    let sources = ["src", "crates", "assets", "build.rs", "Cargo.toml", "Cargo.lock"];
+    let sources = [
+        "src",
+        "crates",
+        "assets",
+        "build.rs",
+        "Cargo.toml",
+        "Cargo.lock",
+    ];
     for source in sources {
         println!("cargo:rerun-if-changed={}", root.join(source).display());
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint::Saved;
 use super::store::RunDir;
-use mdn_core::train::{Checkpoint, Keeper, Wish};
+use mdn_core::train::{Checkpoint, Checkpointer, Request};
 use mdn_core::{Error, Result};
 
 /// How the work of runs is kept.
@@ -14,7 +14,7 @@ use mdn_core::{Error, Result};
 pub struct Guard {
     /// Time between two checkpoints of a run.
     pub every: Duration,
-    /// A wish that all runs end.
+    /// A request that all runs end.
     pub interrupt: Interrupt,
     /// Leave checkpoints aside and train from the start.
     pub anew: bool,
@@ -30,7 +30,7 @@ impl Default for Guard {
     }
 }
 
-/// A wish that all runs of the process end, with checkpoints.
+/// A request that all runs of the process end, with checkpoints.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicUsize>);
 
@@ -48,14 +48,14 @@ const SIGNALS: [(i32, &str); 2] = [
 ];
 
 impl Interrupt {
-    /// From now on a signal to the process is the wish that its runs end. SIGINT after that ends the
+    /// From now on a signal to the process is the request that its runs end. SIGINT after that ends the
     /// process at once, with 130, as the shell says it of a process that was killed so. Other signals are no
-    /// more than the wish however often they come: `timeout` and schedulers send them twice.
+    /// more than the request however often they come: `timeout` and schedulers send them twice.
     ///
     /// # Errors
     /// If the system refuses.
     pub fn by_signals() -> Result<Self> {
-        let wish = Self::default();
+        let request = Self::default();
         let second = Arc::new(AtomicBool::new(false));
         let refused = |e| Error::failed(format!("could not listen to signals: {e}"));
         let interrupt = signal_hook::consts::SIGINT;
@@ -64,15 +64,15 @@ impl Interrupt {
             .map_err(refused)?;
         for (signal, _) in SIGNALS {
             signal_hook::flag::register(signal, Arc::clone(&second)).map_err(refused)?;
-            signal_hook::flag::register_usize(signal, Arc::clone(&wish.0), signal as usize)
+            signal_hook::flag::register_usize(signal, Arc::clone(&request.0), signal as usize)
                 .map_err(refused)?;
         }
-        Ok(wish)
+        Ok(request)
     }
 
-    /// The wish of a test.
+    /// The request of a test.
     #[cfg(test)]
-    pub fn wish(&self) {
+    pub fn request(&self) {
         self.0.store(15, Ordering::Relaxed);
     }
 
@@ -105,13 +105,13 @@ impl<'a> Keeping<'a> {
     }
 
     /// What is to be done between two pieces of work.
-    pub(super) fn wish(&self) -> Wish {
+    pub(super) fn request(&self) -> Request {
         if self.guard.interrupt.reason().is_some() {
-            Wish::Stop
+            Request::Stop
         } else if self.last.elapsed() >= self.guard.every {
-            Wish::Keep
+            Request::Save
         } else {
-            Wish::GoOn
+            Request::Continue
         }
     }
 
@@ -130,7 +130,7 @@ impl<'a> Keeping<'a> {
     /// # Errors
     /// [`Error::Interrupted`] if that is to end.
     pub(super) fn after_trial(&mut self, saved: &Saved) -> Result<()> {
-        if self.wish() != Wish::GoOn {
+        if self.request() != Request::Continue {
             self.write(saved)?;
         }
         self.go_on("after a trial")
@@ -141,8 +141,8 @@ impl<'a> Keeping<'a> {
     /// # Errors
     /// [`Error::Interrupted`] if it is to end; `at` says where that is.
     pub(super) fn go_on(&self, at: &str) -> Result<()> {
-        match self.wish() {
-            Wish::Stop => Err(Error::Interrupted(at.to_owned())),
+        match self.request() {
+            Request::Stop => Err(Error::Interrupted(at.to_owned())),
             _ => Ok(()),
         }
     }
@@ -154,12 +154,12 @@ pub(super) struct OfTrial<'a, 'k> {
     pub before: &'a Saved,
 }
 
-impl Keeper for OfTrial<'_, '_> {
-    fn wish(&mut self) -> Wish {
-        self.keeping.wish()
+impl Checkpointer for OfTrial<'_, '_> {
+    fn request(&mut self) -> Request {
+        self.keeping.request()
     }
 
-    fn keep(&mut self, checkpoint: Checkpoint) -> Result<()> {
+    fn save(&mut self, checkpoint: Checkpoint) -> Result<()> {
         self.keeping.write(&Saved {
             current: Some(checkpoint),
             ..self.before.clone()

@@ -7,7 +7,7 @@ use mdn_core::objectives::ProblemSpec;
 use mdn_core::train::Precision;
 
 /// Bytes that no run may need: more than machines have that one trains small flows on.
-const MOST: f64 = 128.0 * GIB;
+const MAX_BYTES: f64 = 128.0 * GIB;
 const GIB: f64 = (1u64 << 30) as f64;
 
 /// An estimate in bytes.
@@ -69,7 +69,7 @@ impl Memory {
 
     /// Refuses what no machine would hold; the key is `memory`.
     pub fn check(&self) -> Result<(), BadValue> {
-        let expected = format!("a run of at most {}", size(MOST));
+        let expected = format!("a run of at most {}", size(MAX_BYTES));
         let got = format!(
             "about {}: {} for the weights, {} for the points of a step, {} for all points (try a \
              smaller `train.batch_size`, fewer points, fewer layers or components, or narrower \
@@ -79,7 +79,7 @@ impl Memory {
             size(self.step),
             size(self.points)
         );
-        BadValue::unless(self.total() <= MOST, "memory", &expected, got)
+        BadValue::unless(self.total() <= MAX_BYTES, "memory", &expected, got)
     }
 }
 

@@ -22,7 +22,7 @@ mod axes;
 use axes::{Axes, TrainAxes};
 
 /// Trials of one run at most.
-const MOST: usize = 10_000;
+const MAX_TRIALS: usize = 10_000;
 
 /// The table `[search]` of an experiment file: the file's own keys, with a list of values in place
 /// of each value. Every combination is a trial.
@@ -84,8 +84,8 @@ impl Search {
         // Seventy lists of two are more than a number holds.
         let lengths = axes.iter().map(|a| a.1.len());
         let count = lengths.fold(1, usize::saturating_mul);
-        let expected = format!("at most {MOST} trials of `{name}`");
-        BadValue::unless(count <= MOST, "", &expected, count)?;
+        let expected = format!("at most {MAX_TRIALS} trials of `{name}`");
+        BadValue::unless(count <= MAX_TRIALS, "", &expected, count)?;
         (0..count)
             .map(|index| {
                 let mut trial = Trial {
@@ -161,8 +161,8 @@ fn walk(table: &Table, above: &[&str], axes: &mut Vec<Axis>) -> Result<(), BadVa
             Value::Table(inner) => walk(inner, &path, axes)?,
             Value::Array(values) => {
                 BadValue::unless(!values.is_empty(), &place, "at least one value", "[]")?;
-                let (expected, n) = (format!("at most {MOST} values"), values.len());
-                BadValue::unless(n <= MOST, &place, &expected, n)?;
+                let (expected, n) = (format!("at most {MAX_TRIALS} values"), values.len());
+                BadValue::unless(n <= MAX_TRIALS, &place, &expected, n)?;
                 let twice = values
                     .iter()
                     .enumerate()

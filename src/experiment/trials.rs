@@ -58,12 +58,12 @@ pub(super) fn best(
                 seconds: before + p.seconds,
             });
         };
-        let mut keeper = OfTrial {
+        let mut checkpointer = OfTrial {
             keeping: &mut *keeping,
             before: &so_far,
         };
         let from = current.take();
-        let trained = run.with_training(|task| train(task, from, &mut keeper, &mut told))?;
+        let trained = run.with_training(|task| train(task, from, &mut checkpointer, &mut told))?;
         so_far.seconds += trained.seconds;
         let loss = trained.validation_loss();
         so_far.trials.push(TrialRow {

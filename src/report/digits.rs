@@ -3,7 +3,7 @@
 use super::interval::Spread;
 
 /// Beyond this many decimals a power of ten is easier to read.
-const MOST_DECIMALS: i32 = 5;
+const MAX_DECIMALS: i32 = 5;
 
 /// `1.176 ± 0.034`, with two digits of the half-width; `1.176` where there is no interval; a
 /// dash where there is no value.
@@ -38,7 +38,7 @@ pub fn plain(value: f64) -> String {
         return format!("{value}");
     }
     let decimals = 3 - magnitude(value);
-    if decimals > MOST_DECIMALS + 2 || value.abs() >= 1e6 {
+    if decimals > MAX_DECIMALS + 2 || value.abs() >= 1e6 {
         return format!("{value:.2e}");
     }
     format!("{value:.*}", decimals.max(0) as usize)
@@ -54,10 +54,10 @@ pub fn with_half(value: f64, half: f64) -> String {
     }
     let decimals = 1 - magnitude(half);
     let top = magnitude(value.abs().max(half));
-    if decimals > MOST_DECIMALS && (-2..=MOST_DECIMALS).contains(&top) {
+    if decimals > MAX_DECIMALS && (-2..=MAX_DECIMALS).contains(&top) {
         // Near 1, say, five decimals tell enough.
-        let most = MOST_DECIMALS as usize;
-        let least = 10f64.powi(-MOST_DECIMALS);
+        let most = MAX_DECIMALS as usize;
+        let least = 10f64.powi(-MAX_DECIMALS);
         let half = if half < 0.5 * least {
             format!("<{least:.most$}")
         } else {
@@ -65,7 +65,7 @@ pub fn with_half(value: f64, half: f64) -> String {
         };
         return format!("{value:.most$} ± {half}");
     }
-    if decimals > MOST_DECIMALS || top > MOST_DECIMALS {
+    if decimals > MAX_DECIMALS || top > MAX_DECIMALS {
         let unit = 10f64.powi(top);
         let decimals = (decimals + top).max(0) as usize;
         let (v, h) = (value / unit, half / unit);

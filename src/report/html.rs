@@ -18,7 +18,7 @@ use mdn_core::{Error, Result};
 const PAGE: &str = include_str!("../../assets/report/page.html");
 const STYLE: &str = include_str!("../../assets/report/style.css");
 /// Bytes of pictures that a page may hold as they are.
-const MOST: u64 = 16 << 20;
+const MAX_PICTURE_BYTES: u64 = 16 << 20;
 
 const SCRIPT: &str = include_str!("../../assets/report/script.js");
 
@@ -72,7 +72,7 @@ fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// How many times smaller, each way, the pictures of a page must be to weigh no more than [`MOST`]: a
+/// How many times smaller, each way, the pictures of a page must be to weigh no more than [`MAX_PICTURE_BYTES`]: a
 /// page that is all of a large comparison would otherwise be slow to open.
 fn shrinking(text: &str, dir: &Path) -> Result<usize> {
     let mut total = 0;
@@ -84,7 +84,7 @@ fn shrinking(text: &str, dir: &Path) -> Result<usize> {
         }
     }
     Ok(match total {
-        0..=MOST => 1,
+        0..=MAX_PICTURE_BYTES => 1,
         _ => 2,
     })
 }

@@ -8,7 +8,7 @@ use super::interval::Spread;
 pub const LEVEL: f64 = 0.05;
 
 /// Up to this many pairs all 2^n signs are tried.
-const MOST_FLIPS: usize = 16;
+const MAX_FLIPS: usize = 16;
 
 /// What the differences of two models, one a seed, say against a mean of 0. Two-sided.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -58,7 +58,7 @@ fn paired_t(differences: &[f64]) -> Option<f64> {
 /// where each difference is as likely as its opposite.
 fn sign_flip(differences: &[f64]) -> Option<f64> {
     let n = differences.len();
-    if !(2..=MOST_FLIPS).contains(&n) || differences.iter().any(|d| !d.is_finite()) {
+    if !(2..=MAX_FLIPS).contains(&n) || differences.iter().any(|d| !d.is_finite()) {
         return None;
     }
     let observed = differences.iter().sum::<f64>().abs();

@@ -2,7 +2,7 @@
 //! file, and never a panic, a hang or an allocation that no machine would grant. Files of data and
 //! of runs are in `hostile_files.rs`.
 //!
-//! `PROPTEST_CASES=100000 cargo test --release --test 'hostile*'` is a long campaign.
+//! `PROPTEST_CASES=100000 cargo test --release --test it hostile` is a long campaign.
 
 use crate::common::damage::{cases, damage};
 use crate::common::{shipped, RING};

@@ -52,7 +52,7 @@ fn gnu_parallel_does_every_run_and_goes_on() {
     assert_eq!(sweep(&[]).code, 2);
 }
 
-/// Opt-in, since it starts daemons: `MDN_TEST_SLURM=1 cargo test --test scripts -- --nocapture`.
+/// Opt-in, since it starts daemons: `MDN_TEST_SLURM=1 cargo test --test it scripts -- --nocapture`.
 #[test]
 fn slurm_requeues_resumes_and_compares() {
     if std::env::var_os("MDN_TEST_SLURM").is_none() {

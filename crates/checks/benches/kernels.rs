@@ -2,7 +2,7 @@
 //! this machine has and by plain tensors, on one thread:
 //!
 //! ```console
-//! cargo bench --bench kernels -- 'a/step'
+//! cargo bench -p mdn-checks -- 'a/step'
 //! ```
 
 use std::hint::black_box;

@@ -126,6 +126,13 @@ pub fn moments(rows: &[f64], dim: usize) -> Vec<(f64, f64)> {
     (0..dim).map(of).collect()
 }
 
+/// The largest of the values: -inf if there are none, NaN if one of them is NaN (`f64::max` drops
+/// NaN, so a fold with it would hide the one value that matters).
+pub fn largest(values: impl IntoIterator<Item = f64>) -> f64 {
+    let larger = |a: f64, b: f64| if b > a || b.is_nan() { b } else { a };
+    values.into_iter().fold(f64::NEG_INFINITY, larger)
+}
+
 /// log sum_i exp(v_i) of plain numbers; -inf for none or nothing but -inf.
 pub fn log_sum_exp_slice(values: &[f64]) -> f64 {
     let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -181,6 +188,17 @@ mod tests {
             [(0.1, 0.0), (3.0, (14.0f64 / 3.0).sqrt())]
         );
         assert_eq!(moments(&[], 1), [(0.0, 0.0)]);
+    }
+
+    #[test]
+    fn the_largest_value_keeps_nan_wherever_it_stands() {
+        for at in 0..3 {
+            let mut values = [1.0, 3.0, 2.0];
+            assert_eq!(largest(values), 3.0);
+            values[at] = f64::NAN;
+            assert!(largest(values).is_nan(), "{at}");
+        }
+        assert_eq!(largest([]), f64::NEG_INFINITY);
     }
 
     #[test]

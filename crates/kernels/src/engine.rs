@@ -14,8 +14,8 @@ const PIECE: usize = 8 * TILE;
 /// Points of a piece that has a gradient of its own.
 const GRADIENT_PIECE: usize = 2 * TILE;
 /// Pieces with gradients of their own, at most, and numbers in all of them together.
-const MOST_PIECES: usize = 32;
-const MOST_NUMBERS: usize = 1 << 24;
+const MAX_PIECES: usize = 32;
+const MAX_GRADIENT_NUMBERS: usize = 1 << 24;
 
 /// Parameters with what follows from them, ready to be used.
 pub(crate) struct Ready {
@@ -39,7 +39,7 @@ impl Ready {
 
 /// Points of a gradient's piece, for a batch of n: a function of the two alone.
 fn piece(stack: &Stack, n: usize) -> usize {
-    let most = (MOST_NUMBERS / stack.len.max(1)).clamp(1, MOST_PIECES);
+    let most = (MAX_GRADIENT_NUMBERS / stack.len.max(1)).clamp(1, MAX_PIECES);
     let pieces = n.div_ceil(GRADIENT_PIECE).clamp(1, most);
     n.div_ceil(pieces).next_multiple_of(TILE)
 }

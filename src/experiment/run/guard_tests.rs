@@ -11,7 +11,7 @@ use mdn_core::bijections::BijectionSpec;
 use mdn_core::data::{DataSpec, FileSpec};
 use mdn_core::models::{log_q, FlowSpec, ModelSpec};
 use mdn_core::num;
-use mdn_core::train::{train, KeepNothing, Precision, TrainSpec};
+use mdn_core::train::{train, NoCheckpoints, Precision, TrainSpec};
 
 /// Nats that the same data in other units may be off: rounding, grown by a few steps.
 const OFF: f64 = 0.02;
@@ -112,7 +112,7 @@ fn new(spec: &RunSpec) -> Result<Run> {
 fn nll(spec: &RunSpec) -> std::result::Result<f64, String> {
     let run = new(spec).map_err(|e| e.to_string())?;
     let curves = run
-        .with_training(|task| train(task, None, &mut KeepNothing, &mut |_| {}))
+        .with_training(|task| train(task, None, &mut NoCheckpoints, &mut |_| {}))
         .map_err(|e| e.to_string())?;
     if let Some(why) = curves.diverged {
         return Err(why);

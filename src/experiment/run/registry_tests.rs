@@ -10,7 +10,7 @@ use mdn_core::models::registered::registered;
 use mdn_core::models::{log_q, ModelSpec};
 use mdn_core::num;
 use mdn_core::objectives::ProblemSpec;
-use mdn_core::train::{train, Curves, KeepNothing, Precision, TrainSpec};
+use mdn_core::train::{train, Curves, NoCheckpoints, Precision, TrainSpec};
 use mdn_kernels::Choice;
 
 /// Nats that training may end apart after the same few steps in another precision, which differ by
@@ -44,7 +44,7 @@ fn spec(task: Task, model: &ModelSpec, precision: Precision) -> RunSpec {
 fn trained(spec: &RunSpec, compute: &Compute) -> (Run, Curves) {
     let run = Run::new(spec, compute).unwrap();
     let curves = run
-        .with_training(|task| train(task, None, &mut KeepNothing, &mut |_| {}))
+        .with_training(|task| train(task, None, &mut NoCheckpoints, &mut |_| {}))
         .unwrap();
     (run, curves)
 }

@@ -74,7 +74,7 @@ impl Frame {
 }
 
 /// More than anybody can read.
-const MOST: i64 = 1000;
+const MAX_TICKS: i64 = 1000;
 
 /// Round values between `low` and `high`, about `wanted` of them, with labels of equal decimals.
 pub fn ticks((low, high): (f64, f64), wanted: usize) -> Vec<(f64, String)> {
@@ -94,7 +94,7 @@ pub fn ticks((low, high): (f64, f64), wanted: usize) -> Vec<(f64, String)> {
     let first = ((low - slack) / step).ceil() as i64;
     let last = ((high + slack) / step).floor() as i64;
     // A step beyond the range of floats, or values so large that a step changes nothing.
-    if last.saturating_sub(first) > MOST {
+    if last.saturating_sub(first) > MAX_TICKS {
         return Vec::new();
     }
     (first..=last)
@@ -109,7 +109,7 @@ pub fn log_ticks((low, high): (f64, f64)) -> Vec<(f64, String)> {
         r if r < 2.5 => &[1.0, 2.0, 5.0],
         _ => &[1.0],
     };
-    if !(high - low <= MOST as f64) {
+    if !(high - low <= MAX_TICKS as f64) {
         return Vec::new();
     }
     let plain = low >= -3.0 && high <= 4.0;

@@ -11,7 +11,7 @@ use super::{DataPage, Drawn, RunPage};
 use crate::experiment::store::{BaseComponents, Landing, Picture};
 use mdn_core::Result;
 
-const MOST_COLUMNS: usize = 5;
+const MAX_COLUMNS: usize = 5;
 /// Every panel of base space has numbers of its own.
 const GAP: f64 = 58.0;
 const DOT: f64 = 2.4;
@@ -50,7 +50,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     if shown.is_empty() {
         return Ok(None);
     }
-    let rows = shown.len().div_ceil(MOST_COLUMNS);
+    let rows = shown.len().div_ceil(MAX_COLUMNS);
     let columns = shown.len().div_ceil(rows);
     let mut sheet = Sheet::new(columns, 2 * rows, GAP, 0.0)?;
     let title = format!(

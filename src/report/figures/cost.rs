@@ -10,7 +10,7 @@ use super::{ComparisonPage, Drawn};
 use crate::report::interval::Spread;
 use mdn_core::Result;
 
-const MOST_COLUMNS: usize = 4;
+const MAX_COLUMNS: usize = 4;
 const LEFT: f64 = 62.0;
 const BELOW: f64 = 84.0;
 const GAP: f64 = 26.0;
@@ -37,7 +37,7 @@ pub fn draw(page: &ComparisonPage<'_>) -> Result<Option<Drawn>> {
     if panels.is_empty() {
         return Ok(None);
     }
-    let down = panels.len().div_ceil(MOST_COLUMNS);
+    let down = panels.len().div_ceil(MAX_COLUMNS);
     let across = panels.len().div_ceil(down);
     let side = if across == 1 { 620.0 } else { 340.0 };
     let wide = if across == 1 { 900.0 } else { side };

@@ -4,7 +4,7 @@
 
 use super::axes::{number, power_of_ten, ticks};
 use super::canvas::Ink;
-use super::density::{MOST_POINTS, MOST_SAMPLES};
+use super::density::{MAX_POINTS, MAX_SAMPLES};
 use super::grid::Grid;
 use super::panels::{colour_bar, common_top, grids, Map, DECADES, SHARES_NOTE};
 use super::parts::Parts;
@@ -98,7 +98,7 @@ fn log_row(sheet: &mut Sheet, target: Option<&Grid>, shown: &[Shown], top: f64) 
         let panel = sheet.panel(i + usize::from(target.is_some()), head, s.picture.view);
         panel.log_density(&mut sheet.canvas, &s.grid, log_top, &map);
         if target.is_none() {
-            let points = &s.picture.points[..s.picture.points.len().min(MOST_POINTS)];
+            let points = &s.picture.points[..s.picture.points.len().min(MAX_POINTS)];
             panel.points(&mut sheet.canvas, points, 1.8, Ink(POINTS_ON_DARK, 0.75));
         }
         if i + 1 == shown.len() {
@@ -140,7 +140,7 @@ fn parts_row(sheet: &mut Sheet, shown: &[Shown], first: usize) {
                 panel.parts(&mut sheet.canvas, &parts, &s.grid);
             }
             None => {
-                let samples = &s.picture.samples[..s.picture.samples.len().min(MOST_SAMPLES)];
+                let samples = &s.picture.samples[..s.picture.samples.len().min(MAX_SAMPLES)];
                 let note = format!("{} samples", samples.len());
                 let panel = sheet.panel(i + first, (&s.title, &note), s.picture.view);
                 panel.points(&mut sheet.canvas, samples, 1.9, Ink(BLUE, 0.3));
@@ -151,7 +151,7 @@ fn parts_row(sheet: &mut Sheet, shown: &[Shown], first: usize) {
 }
 
 fn draw_points(sheet: &mut Sheet, view: [(f64, f64); 2], points: &[[f32; 2]]) {
-    let points = &points[..points.len().min(2 * MOST_POINTS)];
+    let points = &points[..points.len().min(2 * MAX_POINTS)];
     let note = count(points.len(), "point");
     let panel = sheet.panel(0, ("Held-out points", &note), view);
     panel.points(&mut sheet.canvas, points, 2.1, Ink(ORANGE, 0.55));

@@ -9,9 +9,9 @@ use super::RunPage;
 use mdn_core::Result;
 
 /// Dots beyond these numbers only hide each other.
-pub const MOST_SAMPLES: usize = 4000;
+pub const MAX_SAMPLES: usize = 4000;
 /// Held-out points drawn over them.
-pub const MOST_POINTS: usize = 400;
+pub const MAX_POINTS: usize = 400;
 
 /// `None` where the run has no picture.
 pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
@@ -58,8 +58,8 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
         "density",
     );
     x += bar;
-    let samples = &picture.samples[..picture.samples.len().min(MOST_SAMPLES)];
-    let points = &picture.points[..picture.points.len().min(MOST_POINTS)];
+    let samples = &picture.samples[..picture.samples.len().min(MAX_SAMPLES)];
+    let points = &picture.points[..picture.points.len().min(MAX_POINTS)];
     let note = format!(
         "{} of the model, {} in orange",
         samples.len(),

@@ -7,7 +7,7 @@ use super::style::{count, strip};
 use super::{DataPage, Drawn};
 use mdn_core::Result;
 
-const MOST_COLUMNS: usize = 5;
+const MAX_COLUMNS: usize = 5;
 const GAP: f64 = 26.0;
 const BAR: f64 = 106.0;
 
@@ -18,7 +18,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         return Ok(None);
     };
     let panels = shown.len() + 1;
-    let rows = panels.div_ceil(MOST_COLUMNS);
+    let rows = panels.div_ceil(MAX_COLUMNS);
     let columns = panels.div_ceil(rows);
     let mut sheet = Sheet::new(columns, rows, GAP, BAR)?;
     let title = format!(

@@ -8,14 +8,14 @@ use super::style::{name_colour, NAME};
 pub const ROW: f64 = 30.0;
 const BEFORE: f64 = 20.0;
 const AFTER: f64 = 34.0;
-const MOST: f64 = 260.0;
+const MAX_NAME_WIDTH: f64 = 260.0;
 
 /// Rows that the names take in `width` pixels, each name with its place among the models.
 pub fn rows(models: &[String], width: f64) -> Vec<Vec<(usize, String)>> {
     let mut rows: Vec<Vec<(usize, String)>> = vec![Vec::new()];
     let mut used = 0.0;
     for (i, model) in models.iter().enumerate() {
-        let name = NAME.squeeze(model, MOST);
+        let name = NAME.squeeze(model, MAX_NAME_WIDTH);
         let wide = BEFORE + NAME.width(&name) + AFTER;
         if used > 0.0 && used + wide > width {
             rows.push(Vec::new());

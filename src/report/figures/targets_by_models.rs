@@ -11,7 +11,7 @@ use crate::report::digits;
 use mdn_core::Result;
 
 /// Rows on a sheet.
-const MOST_ROWS: usize = 10;
+const MAX_ROWS: usize = 10;
 const GAP: f64 = 10.0;
 /// Space for the name of a data set, which reads upwards.
 const LEFT: f64 = 30.0;
@@ -32,7 +32,7 @@ pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
     if data.len() < 2 {
         return Ok(Vec::new());
     }
-    let pages = data.len().div_ceil(MOST_ROWS);
+    let pages = data.len().div_ceil(MAX_ROWS);
     let rows = data.len().div_ceil(pages);
     let chunks = data.chunks(rows).enumerate();
     let sheets = chunks.map(|(i, some)| sheet(page, some, (i + 1, pages)));

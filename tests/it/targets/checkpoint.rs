@@ -5,7 +5,7 @@ use mdn::experiment::guard::Guard;
 use mdn::experiment::plan::RunSpec;
 use mdn::experiment::run::{run, Run};
 use mdn::experiment::store::TrialRow;
-use mdn_core::train::{train, Checkpoint, Keeper, Place, Wish};
+use mdn_core::train::{train, Checkpoint, Checkpointer, Place, Request};
 use sha2::{Digest, Sha256};
 
 use super::runs::{compute, flow, in_rounds, on_a_ring, Runs};
@@ -99,12 +99,12 @@ fn goes_on(
 #[derive(Default)]
 struct All(Vec<Checkpoint>);
 
-impl Keeper for All {
-    fn wish(&mut self) -> Wish {
-        Wish::Keep
+impl Checkpointer for All {
+    fn request(&mut self) -> Request {
+        Request::Save
     }
 
-    fn keep(&mut self, checkpoint: Checkpoint) -> mdn_core::Result<()> {
+    fn save(&mut self, checkpoint: Checkpoint) -> mdn_core::Result<()> {
         self.0.push(checkpoint);
         Ok(())
     }

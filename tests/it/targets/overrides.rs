@@ -7,7 +7,7 @@ use super::experiment::{sound, without_comments};
 use super::{choice, chosen, folder, short, write, Target};
 
 /// More overrides than these would take a time that says nothing.
-const MOST: usize = 6;
+const MAX_OVERRIDES: usize = 6;
 
 const FILES: [&str; 5] = [
     include_str!("../../../experiments/fair.toml"),
@@ -30,7 +30,11 @@ pub fn target() -> Target {
         let _keep = &dir;
         let (which, rest) = choice(bytes, FILES.len());
         let text = String::from_utf8_lossy(rest);
-        let typed: Vec<String> = text.lines().take(MOST).map(str::to_owned).collect();
+        let typed: Vec<String> = text
+            .lines()
+            .take(MAX_OVERRIDES)
+            .map(str::to_owned)
+            .collect();
         let path = &paths[which];
         let done = if which + 1 == FILES.len() {
             study::load(path, &typed).map(|spec| drop(study::to_toml(&spec).expect("TOML")))

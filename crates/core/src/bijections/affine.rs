@@ -61,7 +61,7 @@ impl Elementwise {
         shift: Vec<f64>,
     ) -> Result<Self> {
         let row = |name: &str, values: Vec<f64>| {
-            params.get(name, (1, dim), trainable, |_| {
+            params.param(name, (1, dim), trainable, |_| {
                 Ok(Tensor::from_vec(values, (1, dim), &Device::Cpu)?)
             })
         };

@@ -20,7 +20,7 @@ pub struct Permutation {
 impl Permutation {
     /// The order is part of the saved model.
     pub fn new(params: &Params, dim: usize, order: Order) -> Result<Self> {
-        let order = params.get("order", dim, false, |rng| {
+        let order = params.param("order", dim, false, |rng| {
             let order: Vec<u32> = match order {
                 Order::Reverse => (0..dim as u32).rev().collect(),
                 Order::Shuffle => rng.permutation(dim).iter().map(|&i| i as u32).collect(),

@@ -38,11 +38,11 @@ impl Planar {
     /// `layers` layers that start as the identity, û = 0, with random w of length 1 and b ~ N(0, 1):
     /// layers that start alike would stay alike.
     pub fn new(params: &Params, dim: usize, layers: usize) -> Result<Self> {
-        let w = params.get("w", (layers, dim), true, |rng| {
+        let w = params.param("w", (layers, dim), true, |rng| {
             let w = rng.normal_tensor((layers, dim), DType::F64, &Device::Cpu)?;
             Ok(w.broadcast_div(&w.sqr()?.sum_keepdim(1)?.sqrt()?)?)
         })?;
-        let u = params.get("u", (layers, dim), true, |_| {
+        let u = params.param("u", (layers, dim), true, |_| {
             let w = w.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
             let along = w.broadcast_div(&w.sqr()?.sum_keepdim(1)?)?;
             Ok((along * SOFTPLUS_IS_ONE)?)

@@ -16,7 +16,7 @@ use crate::error::BadValue;
 use crate::num::log_sum_exp_slice;
 use crate::rng::Rng;
 
-use turn::{Turn, MOST_ROOTS};
+use turn::{Turn, MAX_ROOTS};
 
 /// `pinwheel = { arms = 5, radial_std = 0.3, tangential_std = 0.1, rate = 0.25 }`
 ///
@@ -73,7 +73,7 @@ impl PinwheelSpec {
         )?;
         // Beyond that number of origins their mean is taken; see `Turn::roots`.
         let reach = (1.0 + 6.0 * self.radial_std).exp();
-        let most = MOST_ROOTS as f64 * TAU / (4.0 * self.arms as f64 * reach);
+        let most = MAX_ROOTS as f64 * TAU / (4.0 * self.arms as f64 * reach);
         BadValue::unless(
             (1e-3..=most).contains(&self.rate),
             "rate",

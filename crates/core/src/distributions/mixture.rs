@@ -83,10 +83,10 @@ impl Mixture {
             None => (Vec::new(), None, Vec::new()),
         };
         Ok(Self {
-            logits: params.get("logits", (1, k), trained(MixturePart::Weights), |_| {
+            logits: params.param("logits", (1, k), trained(MixturePart::Weights), |_| {
                 tensor(logits, (1, k))
             })?,
-            means: params.get(
+            means: params.param(
                 "means",
                 (k, dim),
                 trained(MixturePart::Means),
@@ -97,7 +97,7 @@ impl Mixture {
                     }
                 },
             )?,
-            log_stds: params.get("log_stds", (k, dim), trained(MixturePart::StdDevs), |_| {
+            log_stds: params.param("log_stds", (k, dim), trained(MixturePart::StdDevs), |_| {
                 tensor(log_stds, (k, dim))
             })?,
             components: k,

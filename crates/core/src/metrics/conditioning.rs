@@ -9,7 +9,7 @@ use crate::Result;
 
 /// Held-out points, and as many samples, in up to two dimensions; fewer in more, since every
 /// coordinate costs a pass.
-const MOST: usize = 2000;
+const MAX_POINTS: usize = 2000;
 
 /// Points that are carried to the base at once.
 const ROWS: usize = 512;
@@ -42,7 +42,7 @@ impl Conditioning {
             non_finite: 0,
         };
         for set in sets {
-            let n = set.dim(0)?.min(2 * MOST / dim.max(2));
+            let n = set.dim(0)?.min(2 * MAX_POINTS / dim.max(2));
             // On a CPU few at a time: all that a backward pass keeps then stays in the caches.
             let rows = num::rows_at_once(set.device()).min(ROWS);
             for start in (0..n).step_by(rows) {

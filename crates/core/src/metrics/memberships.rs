@@ -9,7 +9,7 @@ use crate::num;
 use crate::Result;
 
 /// Held-out points whose responsibilities are looked at.
-const MOST: usize = 20_000;
+const MAX_POINTS: usize = 20_000;
 
 /// Bins of confidence.
 const BINS: usize = 15;
@@ -37,7 +37,7 @@ impl Memberships {
     /// Of points (n, dim), the first 20,000; `None` for a model that is no mixture, and
     /// where there are no points.
     pub fn of(model: &dyn Model, points: &Tensor) -> Result<Option<Self>> {
-        let n = points.dim(0)?.min(MOST);
+        let n = points.dim(0)?.min(MAX_POINTS);
         if n == 0 {
             return Ok(None);
         }
@@ -121,7 +121,7 @@ fn by_label(
         .known
         .as_ref()
         .map_or(most, |k| k.weights.len().max(most));
-    if count > MOST {
+    if count > MAX_POINTS {
         return Outcome::none("more labels than points that are looked at");
     }
     let merged = found.merged(&labels, count);

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::{Better, Evaluation, Metric, Outcome};
 
 /// Points of each kind that are compared.
-const MOST: usize = 10_000;
+const MAX_POINTS: usize = 10_000;
 
 /// Neighbours that make a point's ball.
 const NEIGHBOURS: usize = 5;
@@ -28,7 +28,9 @@ pub struct Neighbours {
 impl Neighbours {
     /// Of rows of `dim` coordinates, the first 10,000 of each kind; `None` where there are too few.
     pub fn of(points: &[f64], samples: &[f64], dim: usize) -> Option<Self> {
-        let looked_at = (points.len() / dim).min(samples.len() / dim).min(MOST);
+        let looked_at = (points.len() / dim)
+            .min(samples.len() / dim)
+            .min(MAX_POINTS);
         let points = &points[..looked_at * dim];
         let samples: Vec<f64> = samples[..looked_at * dim]
             .chunks_exact(dim)

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 /// Points of each kind: the pairs are as many as its square.
-const MOST: usize = 2500;
+const MAX_POINTS: usize = 2500;
 
 /// Points whose pairs give the median distance.
 const FOR_MEDIAN: usize = 1000;
@@ -44,7 +44,7 @@ pub struct Pairs {
 impl Pairs {
     /// Of at least two rows each, of `dim` coordinates; of more than 2,500 the first.
     pub(super) fn of(x: &[f64], y: &[f64], others: &[f64], dim: usize) -> Self {
-        let n = (x.len() / dim).min(MOST);
+        let n = (x.len() / dim).min(MAX_POINTS);
         let [x, y, others] = [x, y, others].map(|rows| Columns::of(&rows[..n * dim], dim));
         let kernel = Kernel::new(median_distance(&x));
         let mean = |a: &Columns, b: &Columns, within: bool| means(a, b, within, &kernel);

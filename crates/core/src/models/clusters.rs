@@ -98,7 +98,7 @@ impl Clusters {
         })?;
         let k = centres.dim(0)?;
         of_cluster.resize_with(k, || None);
-        let logits = params.get("logits", (1, k), spec.fine_tune > 0.0, |_| {
+        let logits = params.param("logits", (1, k), spec.fine_tune > 0.0, |_| {
             let logs = sizes.iter().map(|&s| (s as f64).ln()).collect::<Vec<_>>();
             Ok(Tensor::from_vec(logs, (1, k), &Device::Cpu)?)
         })?;

@@ -124,10 +124,10 @@ impl GaussianMixture {
             )?)
         })?;
         let k = log_weights.elem_count();
-        let means = params.get("means", (k, dim), false, |_| {
+        let means = params.param("means", (k, dim), false, |_| {
             num::from_rows(&means, dim, DType::F64, &Device::Cpu)
         })?;
-        let factors = params.get("scale_tril", (k, dim, dim), false, |_| {
+        let factors = params.param("scale_tril", (k, dim, dim), false, |_| {
             Ok(Tensor::from_vec(factors, (k, dim, dim), &Device::Cpu)?)
         })?;
         let log_weights = num::to_vec(&log_weights)?;

@@ -90,7 +90,7 @@ impl KernelDensity {
         })?;
         num::expect_points("kernel_density: `points`", &points, dim)?;
         let rows = num::to_vec(&points)?;
-        let scale = params.get("scale", (1, dim), false, |_| {
+        let scale = params.param("scale", (1, dim), false, |_| {
             num::from_rows(&deviations(&rows, dim), dim, DType::F64, &Device::Cpu)
         })?;
         let scale = num::to_vec(&scale)?;
@@ -100,7 +100,7 @@ impl KernelDensity {
             .map(|(i, v)| v / scale[i % dim])
             .collect();
         let tree = Tree::new(&standard, dim);
-        let h = params.get("bandwidth", 1, false, |_| {
+        let h = params.param("bandwidth", 1, false, |_| {
             let h = bandwidth(spec.bandwidth, &tree, dim);
             Ok(Tensor::new(&[h], &Device::Cpu)?)
         })?;

@@ -112,7 +112,7 @@ impl Mlp {
                 let fan_in = width as f64;
                 let weight =
                     layer.normal("weight", (width, next), (activation.gain() / fan_in).sqrt())?;
-                let bias = layer.get("bias", (1, next), true, |rng| {
+                let bias = layer.param("bias", (1, next), true, |rng| {
                     let draws: Vec<f64> = (0..next)
                         .map(|_| (2.0 * rng.uniform() - 1.0) / fan_in.sqrt())
                         .collect();

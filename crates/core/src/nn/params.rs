@@ -33,7 +33,7 @@ enum Source {
 
 /// Numbers that all parameters together may have: 8 GiB with gradients and moments in double
 /// precision.
-const MOST: usize = 1 << 28;
+const MAX_NUMBERS: usize = 1 << 28;
 
 /// A copy of every parameter's value.
 pub type Snapshot = BTreeMap<String, Tensor>;
@@ -130,7 +130,7 @@ impl Params {
     ///
     /// # Errors
     /// When a file lacks it or holds another shape, and when the name is taken.
-    pub fn get(
+    pub fn param(
         &self,
         name: &str,
         shape: impl Into<Shape>,
@@ -140,9 +140,9 @@ impl Params {
         let shape = shape.into();
         // Before anything of that size is made.
         let have = self.total();
-        if shape.elem_count() > MOST - have.min(MOST) {
+        if shape.elem_count() > MAX_NUMBERS - have.min(MAX_NUMBERS) {
             return Err(Error::request(format!(
-                "parameter `{}` of shape {:?}: expected at most {MOST} numbers in all parameters \
+                "parameter `{}` of shape {:?}: expected at most {MAX_NUMBERS} numbers in all parameters \
                  together (try fewer layers or smaller widths)",
                 self.full(name),
                 shape.dims()
@@ -223,7 +223,7 @@ impl Params {
     /// A trainable parameter from N(0, std^2).
     pub fn normal(&self, name: &str, shape: impl Into<Shape>, std: f64) -> Result<Tensor> {
         let shape = shape.into();
-        self.get(name, shape.clone(), true, |rng| {
+        self.param(name, shape.clone(), true, |rng| {
             Ok((rng.normal_tensor(shape, DType::F64, &Device::Cpu)? * std)?)
         })
     }
@@ -231,7 +231,7 @@ impl Params {
     /// A trainable parameter that starts at `values`.
     pub fn values(&self, name: &str, shape: impl Into<Shape>, values: Vec<f64>) -> Result<Tensor> {
         let shape = shape.into();
-        self.get(name, shape.clone(), true, |_| {
+        self.param(name, shape.clone(), true, |_| {
             Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
         })
     }

@@ -102,34 +102,34 @@ pub struct InRound {
     pub multipliers: Multipliers,
 }
 
-/// What is to be done between two steps.
+/// What a [`Checkpointer`] wants between two steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Request {
     /// The next step.
-    GoOn,
+    Continue,
     /// A checkpoint, then the next step.
-    Keep,
+    Save,
     /// A checkpoint, and no further step.
     Stop,
 }
 
-/// Is asked between any two steps what to do, and keeps checkpoints.
-pub trait Keeper {
-    /// What is to be done.
-    fn wish(&mut self) -> Wish;
-    /// Keeps a checkpoint in the place of the last one.
-    fn keep(&mut self, checkpoint: Checkpoint) -> Result<()>;
+/// Decides between two steps whether training continues, and stores checkpoints.
+pub trait Checkpointer {
+    /// Called before every step.
+    fn request(&mut self) -> Request;
+    /// Stores a checkpoint in place of the last one.
+    fn save(&mut self, checkpoint: Checkpoint) -> Result<()>;
 }
 
-/// Keeps nothing and never stops.
-pub struct KeepNothing;
+/// Stores nothing and never stops.
+pub struct NoCheckpoints;
 
-impl Keeper for KeepNothing {
-    fn wish(&mut self) -> Wish {
-        Wish::GoOn
+impl Checkpointer for NoCheckpoints {
+    fn request(&mut self) -> Request {
+        Request::Continue
     }
 
-    fn keep(&mut self, _: Checkpoint) -> Result<()> {
+    fn save(&mut self, _: Checkpoint) -> Result<()> {
         Ok(())
     }
 }

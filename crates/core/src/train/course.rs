@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::checkpoint::{Checkpoint, InPhase, InRound, Keeper, Place, Wish};
+use super::checkpoint::{Checkpoint, Checkpointer, InPhase, InRound, Place, Request};
 use super::clock::Clock;
 use super::steps::{Outcome, Steps};
 use super::{Curves, Epoch, HistoryRow, Progress, Split, Training};
@@ -16,12 +16,12 @@ const TRAIN_ROWS: usize = 500;
 
 pub(super) type MakeSteps<'a> = dyn Fn() -> Result<Box<dyn Steps + 'a>> + 'a;
 /// What is asked between steps, and what is told of them.
-pub(super) type Company<'w> = (&'w mut dyn Keeper, &'w mut dyn FnMut(&Progress));
+pub(super) type Hooks<'w> = (&'w mut dyn Checkpointer, &'w mut dyn FnMut(&Progress));
 
 /// Training as far as it is.
 struct Course<'a, 'w> {
     task: &'a Training<'a>,
-    keeper: &'w mut dyn Keeper,
+    checkpointer: &'w mut dyn Checkpointer,
     watch: &'w mut dyn FnMut(&Progress),
     clock: Clock,
     /// Share of training that was over before the last step.
@@ -35,11 +35,11 @@ pub(super) fn run<'a>(
     task: &'a Training<'a>,
     from: Option<Checkpoint>,
     make_steps: &MakeSteps<'a>,
-    (keeper, watch): Company<'_>,
+    (checkpointer, watch): Hooks<'_>,
 ) -> Result<Curves> {
     let mut course = Course {
         task,
-        keeper,
+        checkpointer,
         watch,
         clock: Clock::new(task.seconds, task.spec.steps, from.as_ref()),
         progress: 0.0,
@@ -150,7 +150,7 @@ impl Course<'_, '_> {
                         best: best.1.clone(),
                     })
                 };
-                if !self.keep(steps.as_mut(), phase, &place)? {
+                if !self.save(steps.as_mut(), phase, &place)? {
                     break 'phases;
                 }
             }
@@ -210,7 +210,7 @@ impl Course<'_, '_> {
                         multipliers: rounds.multipliers(),
                     })
                 };
-                if !self.keep(steps.as_mut(), 0, &place)? {
+                if !self.save(steps.as_mut(), 0, &place)? {
                     return Ok(weights.pop().unwrap_or(start));
                 }
             }
@@ -230,33 +230,33 @@ impl Course<'_, '_> {
         Ok(weights.swap_remove(best))
     }
 
-    /// Does what the keeper wishes between two steps; false if training cannot go on.
+    /// Does what the checkpointer wishes between two steps; false if training cannot go on.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] if the keeper wishes an end.
-    fn keep(
+    /// [`Error::Interrupted`] if the checkpointer wishes an end.
+    fn save(
         &mut self,
         steps: &mut dyn Steps,
         phase: usize,
         place: &dyn Fn() -> Place,
     ) -> Result<bool> {
-        let wish = self.keeper.wish();
-        if wish == Wish::GoOn {
+        let request = self.checkpointer.request();
+        if request == Request::Continue {
             return Ok(true);
         }
         if !self.settle(steps, phase)? {
             return Ok(false);
         }
         self.out.seconds = self.clock.seconds();
-        self.keeper.keep(Checkpoint {
+        self.checkpointer.save(Checkpoint {
             weights: self.task.params.snapshot()?,
             moments: steps.state()?,
             curves: self.out.clone(),
             longest_validation: self.clock.longest_validation(),
             place: place(),
         })?;
-        match wish {
-            Wish::Stop => Err(Error::Interrupted(format!("after step {}", self.out.steps))),
+        match request {
+            Request::Stop => Err(Error::Interrupted(format!("after step {}", self.out.steps))),
             _ => Ok(true),
         }
     }

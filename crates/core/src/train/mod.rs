@@ -24,7 +24,7 @@ mod steps;
 mod tests;
 
 pub use bare::BareSteps;
-pub use checkpoint::{Checkpoint, InPhase, InRound, KeepNothing, Keeper, Place, Wish};
+pub use checkpoint::{Checkpoint, Checkpointer, InPhase, InRound, NoCheckpoints, Place, Request};
 pub use spec::{Precision, Schedule, TrainSpec};
 use steps::{Outcome, Steps};
 
@@ -184,18 +184,23 @@ pub struct Training<'a> {
 /// A loss or gradient that is not finite ends training: the model keeps the best weights so far
 /// and [`Curves::diverged`] says where it happened.
 ///
-/// Between any two steps `keeper` may have a checkpoint, or an end. Training that goes on `from` one
+/// Between any two steps `checkpointer` may have a checkpoint, or an end. Training that goes on `from` one
 /// makes the steps that it would have made.
 ///
 /// # Errors
-/// [`crate::Error::Interrupted`] where the keeper wished an end.
+/// [`crate::Error::Interrupted`] where the checkpointer wished an end.
 pub fn train(
     task: &Training<'_>,
     from: Option<Checkpoint>,
-    keeper: &mut dyn Keeper,
+    checkpointer: &mut dyn Checkpointer,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Curves> {
-    course::run(task, from, &|| steps::for_device(task), (keeper, watch))
+    course::run(
+        task,
+        from,
+        &|| steps::for_device(task),
+        (checkpointer, watch),
+    )
 }
 
 impl Training<'_> {

@@ -53,7 +53,7 @@ fn run_by(objective: &dyn Objective, spec: &TrainSpec) -> (Curves, Snapshot) {
         seconds: None,
         rng: &rng,
     };
-    let out = train(&task, None, &mut KeepNothing, &mut |_| {}).unwrap();
+    let out = train(&task, None, &mut NoCheckpoints, &mut |_| {}).unwrap();
     (out, params.snapshot().unwrap())
 }
 
@@ -146,7 +146,7 @@ fn statistics_that_are_not_finite_end_training_with_a_reason() {
         seconds: None,
         rng: &rng,
     };
-    let out = train(&task, None, &mut KeepNothing, &mut |_| {}).unwrap();
+    let out = train(&task, None, &mut NoCheckpoints, &mut |_| {}).unwrap();
     let why = out.diverged.unwrap();
     assert!(why.contains("not finite"), "{why}");
     for (name, values) in bytes(&params.snapshot().unwrap()) {

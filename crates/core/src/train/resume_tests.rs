@@ -16,17 +16,17 @@ struct StopAfter {
     kept: Option<Vec<u8>>,
 }
 
-impl Keeper for StopAfter {
-    fn wish(&mut self) -> Wish {
+impl Checkpointer for StopAfter {
+    fn request(&mut self) -> Request {
         self.left -= 1;
         match self.left {
-            0 => Wish::Stop,
-            n if n % 5 == 0 => Wish::Keep,
-            _ => Wish::GoOn,
+            0 => Request::Stop,
+            n if n % 5 == 0 => Request::Save,
+            _ => Request::Continue,
         }
     }
 
-    fn keep(&mut self, checkpoint: Checkpoint) -> Result<()> {
+    fn save(&mut self, checkpoint: Checkpoint) -> Result<()> {
         self.kept = Some(postcard::to_stdvec(&checkpoint).unwrap());
         Ok(())
     }
@@ -65,7 +65,7 @@ impl Case {
     }
 
     /// Trains, from the start or from a checkpoint, as a new process would: with a model of its own.
-    fn train(&self, from: Option<&[u8]>, keeper: &mut dyn Keeper) -> Result<Left> {
+    fn train(&self, from: Option<&[u8]>, checkpointer: &mut dyn Checkpointer) -> Result<Left> {
         let rng = Rng::new(8);
         let dtype = self.precision.dtype();
         let draw = |n: usize, label| {
@@ -116,7 +116,7 @@ impl Case {
         };
         let from = from.map(|bytes| postcard::from_bytes(bytes).unwrap());
         let make = || (self.make)(&task);
-        let mut curves = course::run(&task, from, &make, (keeper, &mut |_| {}))?;
+        let mut curves = course::run(&task, from, &make, (checkpointer, &mut |_| {}))?;
         curves.seconds = 0.0;
         Ok((curves, bytes(&params.snapshot()?)))
     }
@@ -125,18 +125,18 @@ impl Case {
     fn train_in_pieces(&self, pieces: &[usize]) -> Left {
         let mut from: Option<Vec<u8>> = None;
         for &left in pieces {
-            let mut keeper = StopAfter { left, kept: None };
-            match self.train(from.as_deref(), &mut keeper) {
-                Err(Error::Interrupted(_)) => from = keeper.kept,
+            let mut checkpointer = StopAfter { left, kept: None };
+            match self.train(from.as_deref(), &mut checkpointer) {
+                Err(Error::Interrupted(_)) => from = checkpointer.kept,
                 Err(e) => panic!("{}: {e}", self.model),
                 Ok(_) => panic!("{}: expected an end after {left} steps", self.model),
             }
         }
-        self.train(from.as_deref(), &mut KeepNothing).unwrap()
+        self.train(from.as_deref(), &mut NoCheckpoints).unwrap()
     }
 
     fn check(&self, what: &str) {
-        let whole = self.train(None, &mut KeepNothing).unwrap();
+        let whole = self.train(None, &mut NoCheckpoints).unwrap();
         assert_eq!(whole.0.diverged, None, "{what}");
         for pieces in [&[1][..], &[13], &[6, 1, 9], &[30, 3]] {
             let (curves, weights) = self.train_in_pieces(pieces);
@@ -217,12 +217,12 @@ fn a_checkpoint_of_something_else_is_refused() {
     ]
     .map(Case::of);
     let kept = |case: &Case| {
-        let mut keeper = StopAfter {
+        let mut checkpointer = StopAfter {
             left: 5,
             kept: None,
         };
-        assert!(case.train(None, &mut keeper).is_err());
-        keeper.kept.unwrap()
+        assert!(case.train(None, &mut checkpointer).is_err());
+        checkpointer.kept.unwrap()
     };
     let other_objective = Case {
         problem: Some("[reverse_kl]\ntarget.energy = { potential = 'u1' }\n"),
@@ -233,7 +233,7 @@ fn a_checkpoint_of_something_else_is_refused() {
         ..small
     };
     for (from, to) in [(&small, &large), (&rad, &small), (&plain, &small)] {
-        let why = to.train(Some(&kept(from)), &mut KeepNothing).unwrap_err();
+        let why = to.train(Some(&kept(from)), &mut NoCheckpoints).unwrap_err();
         assert!(why.to_string().contains("expected"), "{why}");
     }
     let rounds = Case {
@@ -243,7 +243,7 @@ fn a_checkpoint_of_something_else_is_refused() {
         ..small
     };
     let why = other_objective
-        .train(Some(&kept(&rounds)), &mut KeepNothing)
+        .train(Some(&kept(&rounds)), &mut NoCheckpoints)
         .unwrap_err();
     assert!(why.to_string().contains("same kind"), "{why}");
 }

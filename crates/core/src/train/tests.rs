@@ -78,8 +78,8 @@ fn run_for(
         assert_eq!(p.step, heard + 1);
         heard = p.step;
     };
-    let company: course::Company<'_> = (&mut KeepNothing, &mut watch);
-    let out = course::run(&task, None, &make, company).unwrap();
+    let hooks: course::Hooks<'_> = (&mut NoCheckpoints, &mut watch);
+    let out = course::run(&task, None, &make, hooks).unwrap();
     assert!(out.diverged.is_some() || heard == out.steps);
     (out, params.snapshot().unwrap())
 }

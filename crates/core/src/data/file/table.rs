@@ -15,7 +15,7 @@ use crate::error::{did_you_mean, BadValue};
 pub(super) const SHOWN: usize = 3;
 
 /// More classes than this are measurements.
-const MOST_CLASSES: usize = 1000;
+const MAX_CLASSES: usize = 1000;
 
 /// Larger numbers have squares that single precision cannot hold.
 const LARGEST: f64 = 1e18;
@@ -389,7 +389,7 @@ impl Table {
             names.sort_by(|a, b| value(a).total_cmp(&value(b)));
         }
         let (n, rows) = (names.len(), of_rows.len());
-        if n > MOST_CLASSES || (n > 2 && 2 * n > rows) {
+        if n > MAX_CLASSES || (n > 2 && 2 * n > rows) {
             return Err(BadValue::new(
                 "label",
                 "a column of classes that come up again and again",

@@ -3,7 +3,7 @@
 use std::f64::consts::{PI, TAU};
 
 /// Roots that are found one by one.
-pub(super) const MOST_ROOTS: usize = 512;
+pub(super) const MAX_ROOTS: usize = 512;
 
 /// h(phi) = phi - rate exp(rho cos phi), where a point at the distance rho and the angle phi comes to
 /// lie, for arm 0. h(phi + 2 pi) = h(phi) + 2 pi.
@@ -53,10 +53,10 @@ impl Turn {
 
     /// Calls `each(arm, phi)` for every phi of a full turn with
     /// h(phi) = `angle` + 2 pi arm / `arms` (mod 2 pi). False, and no call, where there are more than
-    /// about [`MOST_ROOTS`].
+    /// about [`MAX_ROOTS`].
     pub(super) fn roots(&self, arms: usize, angle: f64, mut each: impl FnMut(usize, f64)) -> bool {
         let width = TAU / arms as f64;
-        if self.rate * self.rho.exp() > width * MOST_ROOTS as f64 {
+        if self.rate * self.rho.exp() > width * MAX_ROOTS as f64 {
             return false;
         }
         // The number of the level h(phi) lies at, not rounded.

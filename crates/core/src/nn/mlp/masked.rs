@@ -64,7 +64,7 @@ impl MaskedMlp {
             let weight = Weight::new(&layer, &before, &after, |unit| {
                 (activation.gain() / fan_in(unit)).sqrt()
             })?;
-            let bias = layer.get("bias", (1, width), true, |rng| {
+            let bias = layer.param("bias", (1, width), true, |rng| {
                 let draws: Vec<f64> = (0..width)
                     .map(|unit| (2.0 * rng.uniform() - 1.0) / fan_in(unit).sqrt())
                     .collect();
@@ -138,7 +138,7 @@ impl Weight {
             let all = 0..inputs * outputs;
             all.filter(|at| before[at / outputs] <= after[at % outputs])
         };
-        let values = params.get("weight", shape.clone(), true, |rng| {
+        let values = params.param("weight", shape.clone(), true, |rng| {
             let draws = places().map(|at| std(at % outputs) * rng.normal());
             Ok(Tensor::from_vec(
                 draws.collect::<Vec<_>>(),
