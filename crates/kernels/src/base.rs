@@ -1,16 +1,16 @@
 //! The base distribution on a tile.
 
-use super::conditioner::Slot;
-use super::math;
-use super::product::TILE;
-use super::simd::{Op, Simd};
+use crate::conditioner::Slot;
+use crate::math;
+use crate::product::TILE;
+use crate::simd::{Op, Simd};
 
 const LN_2PI: f32 = 1.837_877_1;
 
 /// The distribution at the base side; parameters are tensors or their places.
 #[derive(Debug, Clone)]
 pub enum Base<P> {
-    /// None: log q ends at the layers, and the base's own part is added outside.
+    /// None: log q is the layers' log-determinant; the caller adds the base density.
     Outside,
     /// N(0, I)
     Normal,
@@ -44,7 +44,7 @@ impl<P> Base<P> {
 }
 
 impl Base<Slot> {
-    /// Components: 0 for a base that is no mixture.
+    /// Number of components; 0 for a base that is not a mixture.
     pub(crate) fn components(&self) -> usize {
         match self {
             Self::Outside | Self::Normal => 0,
@@ -70,7 +70,7 @@ impl Base<Slot> {
         self.components() * (2 + dim)
     }
 
-    /// What follows from the parameters alone.
+    /// Computes the derived numbers.
     pub(crate) fn derive(&self, dim: usize, params: &[f32], to: &mut [f32]) {
         let Self::Mixture {
             logits, log_stds, ..
@@ -108,7 +108,7 @@ pub(crate) struct LogProb<'a> {
     pub log_q: &'a mut [f32],
     /// A row per component.
     pub joint: &'a mut [f32],
-    /// Whether to leave responsibilities in `joint` for [`Gradient`].
+    /// Whether to leave the responsibilities in `joint` for [`Gradient`].
     pub keep: bool,
 }
 
@@ -147,7 +147,7 @@ impl Op for LogProb<'_> {
                 }
                 let joint = s.fma(sum, s.splat(-0.5), s.splat(constants[c]));
                 s.store(&mut self.joint[c * TILE + i..], joint);
-                // A NaN does not become the largest, but stays in its own term.
+                // NaN does not become the maximum; it stays in its own term.
                 max = s.max(joint, max);
             }
             let mut sum = s.splat(0.0);
@@ -163,7 +163,7 @@ impl Op for LogProb<'_> {
             for c in 0..k {
                 let at = &mut self.joint[c * TILE + i..];
                 let share = math::exp(s, s.sub(s.load(at), log_p));
-                // Products with smaller ones would be denormal, and slow.
+                // Products with smaller shares would be denormal, and slow.
                 let none = s.lt(share, s.splat(1e-30));
                 s.store(at, s.select(none, s.splat(0.0), share));
             }
@@ -171,14 +171,14 @@ impl Op for LogProb<'_> {
     }
 }
 
-/// Gradients of weight log p(z): by z, and added to those of the parameters.
+/// Gradients of sum weight log p(z): by z, and added to those by the parameters.
 pub(crate) struct Gradient<'a> {
     pub base: &'a Base<Slot>,
     pub params: &'a [f32],
     pub derived: &'a [f32],
     pub samples: usize,
     pub z: &'a [f32],
-    /// Responsibilities, as [`LogProb`] has left them.
+    /// Responsibilities from [`LogProb`].
     pub joint: &'a [f32],
     pub weight: &'a [f32],
     pub gradient: &'a mut [f32],

@@ -1,11 +1,11 @@
-//! Numbers that begin at a cache line.
+//! Buffers aligned to cache lines.
 
 use std::ops::{Deref, DerefMut};
 
 const LINE: usize = 64;
 
-/// A fixed number of f32, zero at first, the first of them at an address divisible by 64: vectors
-/// that straddle two cache lines cost twice.
+/// A fixed number of f32, initially zero, at an address divisible by 64: a vector that straddles two
+/// cache lines costs twice.
 pub(crate) struct Buffer {
     data: Vec<f32>,
     start: usize,

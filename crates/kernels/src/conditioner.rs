@@ -1,8 +1,8 @@
 //! The conditioner network on a tile: forward and backward.
 
-use super::math;
-use super::product::{fits_tile, Add, AddDense, Dots, Product, Sink, Transpose, TILE};
-use super::simd::Simd;
+use crate::math;
+use crate::product::{fits_tile, Add, AddDense, Dots, Product, Sink, Transpose, TILE};
+use crate::simd::Simd;
 
 /// Nonlinearity between two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,13 +31,13 @@ impl Slot {
     }
 }
 
-/// A multilayer perceptron: weights (inputs, outputs; absent for a layer without inputs) and
-/// biases (1, outputs) of every layer, tensors or their places.
+/// A multilayer perceptron: weights (inputs, outputs) and biases (1, outputs) of every layer. A layer
+/// without inputs has no weights.
 #[derive(Debug, Clone)]
 pub struct Conditioner<P> {
     /// From the input to the output.
     pub layers: Vec<(Option<P>, P)>,
-    /// Between two layers.
+    /// Applied between two layers.
     pub activation: Activation,
 }
 
@@ -84,15 +84,15 @@ impl Conditioner<Slot> {
     }
 }
 
-/// bias + sum, then the activation.
-struct Layer<'a> {
+/// Writes activation(bias + sum).
+struct BiasAndActivation<'a> {
     bias: &'a [f32],
     activation: Option<Activation>,
     to: &'a mut [f32],
 }
 
 #[allow(unsafe_code)]
-impl Sink for Layer<'_> {
+impl Sink for BiasAndActivation<'_> {
     #[inline(always)]
     fn fits(&self, rows: usize, _cols: usize, width: usize) -> bool {
         rows <= self.bias.len() && fits_tile(self.to, rows, width)
@@ -105,7 +105,7 @@ impl Sink for Layer<'_> {
     #[inline(always)]
     unsafe fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
         let value = match self.activation {
-            // The order matters: a NaN stays.
+            // This order of arguments keeps NaN.
             Some(Activation::Relu) => s.max(s.splat(0.0), sums),
             Some(Activation::Tanh) => math::tanh(s, sums),
             None => sums,
@@ -115,15 +115,15 @@ impl Sink for Layer<'_> {
     }
 }
 
-/// The gradient before the activation, from that behind it and the activation's value.
-struct Before<'a> {
+/// Multiplies the sums by the slope of the activation, which follows from its value.
+struct ActivationBackward<'a> {
     value: &'a [f32],
     activation: Activation,
     to: &'a mut [f32],
 }
 
 #[allow(unsafe_code)]
-impl Sink for Before<'_> {
+impl Sink for ActivationBackward<'_> {
     #[inline(always)]
     fn fits(&self, rows: usize, _cols: usize, width: usize) -> bool {
         fits_tile(self.value, rows, width) && fits_tile(self.to, rows, width)
@@ -148,7 +148,7 @@ impl Sink for Before<'_> {
     }
 }
 
-/// theta = m(kept), (outputs, TILE). `hidden` keeps the hidden layers' values for the way back.
+/// theta = m(kept), (outputs, TILE). `hidden` keeps the hidden layers' values for the backward pass.
 pub(crate) fn forward<S: Simd>(
     s: S,
     net: &Conditioner<Slot>,
@@ -182,7 +182,7 @@ pub(crate) fn forward<S: Simd>(
                 a_depth: out,
                 b: input,
                 b_depth: TILE,
-                sink: Layer {
+                sink: BiasAndActivation {
                     bias: bias.of(params),
                     activation: (l < last).then_some(net.activation),
                     to: &mut *to,
@@ -194,14 +194,14 @@ pub(crate) fn forward<S: Simd>(
     }
 }
 
-/// Scratch of [`backward`]: two matrices of the widest layer.
+/// Scratch numbers of [`backward`]: two matrices of the widest layer.
 pub(crate) fn scratch(net: &Conditioner<Slot>) -> usize {
     let width = net.widest().next_multiple_of(16);
     2 * width * TILE
 }
 
-/// Adds the gradients of the parameters to `gradient` (if `fresh`, replaces them) and those of
-/// `kept` to `kept_gradient`, from the gradients of theta, which are at the beginning of `scratch`.
+/// From the gradient by theta, in the first rows of `scratch`: adds the gradient by the parameters to
+/// `gradient` (with `fresh` replaces it) and that by `kept` to `kept_gradient`.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn backward<S: Simd>(
     s: S,
@@ -216,13 +216,20 @@ pub(crate) fn backward<S: Simd>(
     scratch: &mut [f32],
 ) {
     let width = net.widest().next_multiple_of(16) * TILE;
-    // What is behind a layer is turned in the place where what is before it will be.
-    let (mut behind, mut before) = scratch.split_at_mut(width);
+    // Transposes the output gradient in the buffer that will hold the input's.
+    let (mut output_gradient, mut input_gradient) = scratch.split_at_mut(width);
     let mut end = hidden.len();
     for (l, (weight, bias)) in net.layers.iter().enumerate().rev() {
         let out = bias.len;
         let Some(weight) = weight else {
-            add_rows(s, behind, out, samples, bias.of_mut(gradient), fresh);
+            add_bias_gradient(
+                s,
+                output_gradient,
+                out,
+                samples,
+                bias.of_mut(gradient),
+                fresh,
+            );
             continue;
         };
         let depth = weight.len / out;
@@ -233,14 +240,14 @@ pub(crate) fn backward<S: Simd>(
             &hidden[end..end + depth * TILE]
         };
         let wide = out.next_multiple_of(16);
-        // Sums over samples need them along the depth of the product: transposing costs about
-        // as much as five rows, single dot products about ten operations each.
+        // A product sums over the samples if they run along its depth, which needs a transpose. That
+        // costs about as much as five rows; a single dot product costs about ten operations.
         if wide / 16 * (320 + 32 * depth) < 10 * (depth + 1) * out {
             s.run(Transpose {
-                from: behind,
+                from: output_gradient,
                 rows: out,
                 samples,
-                to: &mut *before,
+                to: &mut *input_gradient,
                 stride: wide,
             });
             for (a, rows, slot) in [(input, depth, weight), (&[1.0; TILE][..], 1, bias)] {
@@ -251,7 +258,7 @@ pub(crate) fn backward<S: Simd>(
                     a,
                     a_row: TILE,
                     a_depth: 1,
-                    b: before,
+                    b: input_gradient,
                     b_depth: wide,
                     sink: AddDense {
                         to: slot.of_mut(gradient),
@@ -264,33 +271,47 @@ pub(crate) fn backward<S: Simd>(
             s.run(Dots {
                 a: input,
                 a_rows: depth,
-                b: behind,
+                b: output_gradient,
                 b_rows: out,
                 samples,
                 to: weight.of_mut(gradient),
                 fresh,
             });
-            add_rows(s, behind, out, samples, bias.of_mut(gradient), fresh);
+            add_bias_gradient(
+                s,
+                output_gradient,
+                out,
+                samples,
+                bias.of_mut(gradient),
+                fresh,
+            );
         }
         let weight = weight.of(params);
         if l == 0 {
-            times_weights(s, weight, depth, samples, behind, Add(kept_gradient));
+            times_weights(
+                s,
+                weight,
+                depth,
+                samples,
+                output_gradient,
+                Add(kept_gradient),
+            );
         } else {
-            let sink = Before {
+            let sink = ActivationBackward {
                 value: input,
                 activation: net.activation,
-                to: &mut *before,
+                to: &mut *input_gradient,
             };
-            times_weights(s, weight, depth, samples, behind, sink);
-            std::mem::swap(&mut behind, &mut before);
+            times_weights(s, weight, depth, samples, output_gradient, sink);
+            std::mem::swap(&mut output_gradient, &mut input_gradient);
         }
     }
 }
 
-/// Adds the sums over the samples of the first `out` rows of `behind`: the gradient of biases.
-fn add_rows<S: Simd>(
+/// The gradient by biases: sums over the samples of the first `out` rows of `output_gradient`.
+fn add_bias_gradient<S: Simd>(
     s: S,
-    behind: &[f32],
+    output_gradient: &[f32],
     out: usize,
     samples: usize,
     to: &mut [f32],
@@ -299,7 +320,7 @@ fn add_rows<S: Simd>(
     s.run(Dots {
         a: &[1.0; TILE],
         a_rows: 1,
-        b: behind,
+        b: output_gradient,
         b_rows: out,
         samples,
         to,
@@ -307,13 +328,13 @@ fn add_rows<S: Simd>(
     });
 }
 
-/// Weights (depth, out) times the gradients behind a layer: those before it.
+/// Weights (depth, out) times a layer's output gradient: its input gradient.
 fn times_weights<S: Simd, K: Sink>(
     s: S,
     weight: &[f32],
     depth: usize,
     samples: usize,
-    behind: &[f32],
+    output_gradient: &[f32],
     sink: K,
 ) {
     let out = weight.len() / depth;
@@ -324,7 +345,7 @@ fn times_weights<S: Simd, K: Sink>(
         a: weight,
         a_row: out,
         a_depth: 1,
-        b: behind,
+        b: output_gradient,
         b_depth: TILE,
         sink,
     });

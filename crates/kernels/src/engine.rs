@@ -1,29 +1,29 @@
-//! Whole batches, cut into pieces that are the same for any number of threads.
+//! Whole batches, cut into chunks that do not depend on the number of threads.
 
 use rayon::prelude::*;
 
-use super::buffer::Buffer;
-use super::flat::{Adam, AddUp, Squares, BETA1, BETA2};
-use super::product::TILE;
-use super::simd::Isa;
-use super::stack::Stack;
-use super::tiles::{Differentiate, Evaluate, ToData, ToDataAndLogDet, Upstream, Weights};
+use crate::buffer::Buffer;
+use crate::flat::{Adam, AddUp, Squares, BETA1, BETA2};
+use crate::product::TILE;
+use crate::simd::Isa;
+use crate::stack::Stack;
+use crate::tiles::{Differentiate, Evaluate, ToData, ToDataAndLogDet, Upstream, Weights};
 
-/// Points of a piece that is evaluated at once.
-const PIECE: usize = 8 * TILE;
-/// Points of a piece that has a gradient of its own.
-const GRADIENT_PIECE: usize = 2 * TILE;
+/// Points of a chunk in evaluation.
+const CHUNK: usize = 8 * TILE;
+/// Smallest number of points of a chunk with its own gradient.
+const GRADIENT_CHUNK: usize = 2 * TILE;
 /// Pieces with gradients of their own, at most, and numbers in all of them together.
-const MAX_PIECES: usize = 32;
+const MAX_CHUNKS: usize = 32;
 const MAX_GRADIENT_NUMBERS: usize = 1 << 24;
 
-/// Parameters with what follows from them, ready to be used.
-pub(crate) struct Ready {
+/// Parameters and the numbers derived from them.
+pub(crate) struct Prepared {
     pub params: Buffer,
     pub derived: Buffer,
 }
 
-impl Ready {
+impl Prepared {
     pub(crate) fn new(stack: &Stack) -> Self {
         Self {
             params: Buffer::new(stack.len),
@@ -31,34 +31,40 @@ impl Ready {
         }
     }
 
-    /// To be called when the parameters have changed.
+    /// Must be called after the parameters have changed.
     pub(crate) fn derive(&mut self, stack: &Stack) {
         stack.derive(&self.params, &mut self.derived);
     }
 }
 
-/// Points of a gradient's piece, for a batch of n: a function of the two alone.
-fn piece(stack: &Stack, n: usize) -> usize {
-    let most = (MAX_GRADIENT_NUMBERS / stack.len.max(1)).clamp(1, MAX_PIECES);
-    let pieces = n.div_ceil(GRADIENT_PIECE).clamp(1, most);
-    n.div_ceil(pieces).next_multiple_of(TILE)
+/// Points of a gradient's chunk: a function of the stack and of the batch size n alone.
+fn chunk(stack: &Stack, n: usize) -> usize {
+    let most = (MAX_GRADIENT_NUMBERS / stack.len.max(1)).clamp(1, MAX_CHUNKS);
+    let chunks = n.div_ceil(GRADIENT_CHUNK).clamp(1, most);
+    n.div_ceil(chunks).next_multiple_of(TILE)
 }
 
-/// What is wanted of the way to the base.
-pub(crate) struct Wanted<'a> {
+/// Outputs of [`evaluate`]; an empty slice is not computed.
+pub(crate) struct Outputs<'a> {
     pub log_q: &'a mut [f32],
     pub z: &'a mut [f32],
     pub parts: &'a mut [u8],
 }
 
-/// The way to the base of points (n, dim); what is not wanted is an empty slice.
-pub(crate) fn evaluate(isa: Isa, stack: &Stack, ready: &Ready, x: &[f32], wanted: Wanted<'_>) {
+/// Takes points (n, dim) from data to base.
+pub(crate) fn evaluate(
+    isa: Isa,
+    stack: &Stack,
+    prepared: &Prepared,
+    x: &[f32],
+    outputs: Outputs<'_>,
+) {
     let (dim, folds) = (stack.dim, stack.folds());
     let go = |x: &[f32], log_q: &mut [f32], z: &mut [f32], parts: &mut [u8]| {
         isa.dispatch(Evaluate {
             stack,
-            params: &ready.params,
-            derived: &ready.derived,
+            params: &prepared.params,
+            derived: &prepared.derived,
             x,
             log_q,
             z,
@@ -66,18 +72,18 @@ pub(crate) fn evaluate(isa: Isa, stack: &Stack, ready: &Ready, x: &[f32], wanted
         });
     };
     if rayon::current_num_threads() == 1 {
-        return go(x, wanted.log_q, wanted.z, wanted.parts);
+        return go(x, outputs.log_q, outputs.z, outputs.parts);
     }
-    let count = (x.len() / dim).div_ceil(PIECE);
-    let pieces = x
-        .par_chunks(PIECE * dim)
-        .zip(split(wanted.log_q, PIECE, count))
-        .zip(split(wanted.z, PIECE * dim, count))
-        .zip(split(wanted.parts, PIECE * folds, count));
-    pieces.for_each(|(((x, log_q), z), parts)| go(x, log_q, z, parts));
+    let count = (x.len() / dim).div_ceil(CHUNK);
+    let chunks = x
+        .par_chunks(CHUNK * dim)
+        .zip(split(outputs.log_q, CHUNK, count))
+        .zip(split(outputs.z, CHUNK * dim, count))
+        .zip(split(outputs.parts, CHUNK * folds, count));
+    chunks.for_each(|(((x, log_q), z), parts)| go(x, log_q, z, parts));
 }
 
-/// `count` pieces, all of them empty if there is nothing.
+/// `count` chunks, all of them empty if `all` is.
 fn split<T>(all: &mut [T], size: usize, count: usize) -> Vec<&mut [T]> {
     if all.is_empty() {
         return (0..count).map(|_| Default::default()).collect();
@@ -85,11 +91,11 @@ fn split<T>(all: &mut [T], size: usize, count: usize) -> Vec<&mut [T]> {
     all.chunks_mut(size).collect()
 }
 
-/// Points (n, dim) at the base side to the data side.
+/// Takes points (n, dim) from base to data.
 pub(crate) fn to_data(
     isa: Isa,
     stack: &Stack,
-    ready: &Ready,
+    prepared: &Prepared,
     z: &[f32],
     uniform: &[f32],
     x: &mut [f32],
@@ -98,8 +104,8 @@ pub(crate) fn to_data(
     let go = |z: &[f32], uniform: &[f32], x: &mut [f32]| {
         isa.dispatch(ToData {
             stack,
-            params: &ready.params,
-            derived: &ready.derived,
+            params: &prepared.params,
+            derived: &prepared.derived,
             z,
             uniform,
             x,
@@ -108,38 +114,38 @@ pub(crate) fn to_data(
     if rayon::current_num_threads() == 1 {
         return go(z, uniform, x);
     }
-    let pieces = z
-        .par_chunks(PIECE * dim)
-        .zip(x.par_chunks_mut(PIECE * dim))
+    let chunks = z
+        .par_chunks(CHUNK * dim)
+        .zip(x.par_chunks_mut(CHUNK * dim))
         .enumerate();
-    pieces.for_each(|(i, (z, x))| {
-        let first = i * PIECE * folds;
+    chunks.for_each(|(i, (z, x))| {
+        let first = i * CHUNK * folds;
         go(z, &uniform[first..first + z.len() / dim * folds], x);
     });
 }
 
-/// Points (n, dim) at the base side to the data side, with log|det dx/dz| (n,).
-pub(crate) fn send(
+/// Takes points (n, dim) from base to data, with log|det dx/dz| (n,).
+pub(crate) fn to_data_and_log_det(
     isa: Isa,
     stack: &Stack,
-    ready: &Ready,
+    prepared: &Prepared,
     z: &[f32],
     x: &mut [f32],
     log_det: &mut [f32],
 ) {
     let dim = stack.dim;
-    let pieces = z
-        .par_chunks(PIECE * dim)
-        .zip(x.par_chunks_mut(PIECE * dim))
-        .zip(log_det.par_chunks_mut(PIECE));
+    let chunks = z
+        .par_chunks(CHUNK * dim)
+        .zip(x.par_chunks_mut(CHUNK * dim))
+        .zip(log_det.par_chunks_mut(CHUNK));
     each(
         rayon::current_num_threads() > 1,
-        pieces,
+        chunks,
         |((z, x), log_det)| {
             isa.dispatch(ToDataAndLogDet {
                 stack,
-                params: &ready.params,
-                derived: &ready.derived,
+                params: &prepared.params,
+                derived: &prepared.derived,
                 z,
                 x,
                 log_det,
@@ -148,78 +154,78 @@ pub(crate) fn send(
     );
 }
 
-/// The gradient of one piece of a batch, and its sum of log q.
-pub(crate) struct Piece {
+/// The gradient of one chunk of a batch, and its sum of log q.
+pub(crate) struct Chunk {
     pub gradient: Buffer,
     sum: f64,
 }
 
-/// Gradients over points (n, dim), piece by piece, those by the parameters added up in the first of
-/// `pieces` (made as needed). Returns the sum of log q.
+/// Gradients over points (n, dim). The gradient by the parameters is summed into the first of `chunks`,
+/// which are allocated as needed. Returns the sum of log q.
 pub(crate) fn differentiate(
     isa: Isa,
     stack: &Stack,
-    ready: &Ready,
+    prepared: &Prepared,
     points: &[f32],
     upstream: Upstream<'_>,
-    pieces: &mut Vec<Piece>,
+    chunks: &mut Vec<Chunk>,
     points_gradient: &mut [f32],
 ) -> f64 {
     let dim = stack.dim;
     let n = points.len() / dim;
-    let size = piece(stack, n);
+    let size = chunk(stack, n);
     let count = n.div_ceil(size).max(1);
-    while pieces.len() < count {
-        pieces.push(Piece {
+    while chunks.len() < count {
+        chunks.push(Chunk {
             gradient: stack.gradient_buffer(),
             sum: 0.0,
         });
     }
-    let pieces = &mut pieces[..count];
-    let go = |i: usize, piece: &mut Piece, points_gradient: &mut [f32]| {
+    let chunks = &mut chunks[..count];
+    let go = |i: usize, chunk: &mut Chunk, points_gradient: &mut [f32]| {
         let own = i * size..n.min((i + 1) * size);
-        piece.sum = isa.dispatch(Differentiate {
+        chunk.sum = isa.dispatch(Differentiate {
             stack,
-            params: &ready.params,
-            derived: &ready.derived,
+            params: &prepared.params,
+            derived: &prepared.derived,
             points: &points[own.start * dim..own.end * dim],
             upstream: upstream.of(own, dim),
-            gradient: &mut piece.gradient,
+            gradient: &mut chunk.gradient,
             points_gradient,
         });
     };
     if points_gradient.is_empty() {
         let alone = rayon::current_num_threads() == 1 || count == 1;
-        let pieces = pieces.par_iter_mut().enumerate();
-        each(!alone, pieces, |(i, piece)| go(i, piece, &mut []));
+        let chunks = chunks.par_iter_mut().enumerate();
+        each(!alone, chunks, |(i, chunk)| go(i, chunk, &mut []));
     } else {
         let by = points_gradient.par_chunks_mut(size * dim);
-        let pieces = pieces.par_iter_mut().zip(by).enumerate();
-        pieces.for_each(|(i, (piece, by))| go(i, piece, by));
+        let chunks = chunks.par_iter_mut().zip(by).enumerate();
+        chunks.for_each(|(i, (chunk, by))| go(i, chunk, by));
     }
-    let sum = pieces.iter().map(|piece| piece.sum).sum();
-    if let Some((first, rest)) = pieces.split_first_mut() {
+    let sum = chunks.iter().map(|chunk| chunk.sum).sum();
+    if let Some((first, rest)) = chunks.split_first_mut() {
         let blocks = first.gradient.par_chunks_mut(BLOCK).enumerate();
         each(is_long(stack.len), blocks, |(i, to)| {
-            for piece in rest.iter() {
-                let from = &piece.gradient[i * BLOCK..i * BLOCK + to.len()];
+            for chunk in rest.iter() {
+                let from = &chunk.gradient[i * BLOCK..i * BLOCK + to.len()];
                 isa.run(AddUp { to, from });
             }
         });
-        stack.finish(&ready.params, &mut first.gradient);
+        stack.finish(&prepared.params, &mut first.gradient);
     }
     sum
 }
 
-/// Numbers of a flat vector that are worked on at once.
+/// Numbers of a flat vector that one task handles.
 const BLOCK: usize = 1 << 11;
 
-/// Whether a flat vector of this length is worth the start of other threads.
+/// Whether a flat vector of this length is worth other threads.
 fn is_long(len: usize) -> bool {
     len >= 1 << 14
 }
 
-/// Works on every item: by all threads, or by this one alone.
+/// Runs `work` on every item, on all threads or on this one.
 fn each<T: Send>(
     by_all: bool,
     items: impl IndexedParallelIterator<Item = T>,
@@ -234,13 +240,13 @@ fn each<T: Send>(
 
 /// Training on the mean of -log q with Adam, all in flat vectors.
 pub(crate) struct Trainer {
-    pub ready: Ready,
-    pieces: Vec<Piece>,
+    pub prepared: Prepared,
+    chunks: Vec<Chunk>,
     m: Buffer,
     v: Buffer,
-    /// Of the gradient's blocks.
+    /// Sums of squares of the gradient's blocks.
     squares: Vec<f64>,
-    /// Places of what is trained.
+    /// Ranges of the trained parameters.
     trained: Vec<std::ops::Range<usize>>,
     step: i32,
     decay: f32,
@@ -250,11 +256,11 @@ impl Trainer {
     /// From parameters that are already in place.
     pub(crate) fn new(
         stack: &Stack,
-        ready: Ready,
+        prepared: Prepared,
         mut trained: Vec<std::ops::Range<usize>>,
         decay: f64,
     ) -> Self {
-        // Neighbours become one; the few zeros between them stay zero.
+        // Adjacent ranges are merged; the padding between them is zero and stays zero.
         trained.sort_by_key(|r| r.start);
         let mut merged: Vec<std::ops::Range<usize>> = Vec::new();
         for range in trained {
@@ -264,8 +270,8 @@ impl Trainer {
             }
         }
         Self {
-            ready,
-            pieces: Vec::new(),
+            prepared,
+            chunks: Vec::new(),
             m: Buffer::new(stack.len),
             v: Buffer::new(stack.len),
             squares: vec![0.0; stack.len.div_ceil(BLOCK)],
@@ -275,21 +281,21 @@ impl Trainer {
         }
     }
 
-    /// The mean of -log q over points (n, dim) and the norm of its gradient, which is kept.
+    /// The mean of -log q over points (n, dim) and the norm of its gradient, which [`Trainer::update`] uses.
     pub(crate) fn loss(&mut self, isa: Isa, stack: &Stack, x: &[f32]) -> (f64, f64) {
-        self.ready.derive(stack);
+        self.prepared.derive(stack);
         let n = x.len() / stack.dim;
         let weights = Weights::Same(-1.0 / n as f32);
         let sum = differentiate(
             isa,
             stack,
-            &self.ready,
+            &self.prepared,
             x,
-            Upstream::Landing(weights, &[]),
-            &mut self.pieces,
+            Upstream::Points(weights, &[]),
+            &mut self.chunks,
             &mut [],
         );
-        let gradient = &self.pieces[0].gradient;
+        let gradient = &self.chunks[0].gradient;
         let mut squares = 0.0;
         for range in &self.trained {
             let sums = &mut self.squares[..range.len().div_ceil(BLOCK)];
@@ -303,12 +309,12 @@ impl Trainer {
         (-sum / n as f64, squares.sqrt())
     }
 
-    /// Both moments, in the stack's layout, and the steps that they are of.
+    /// Both moments in the stack's layout, and the number of steps done.
     pub(crate) fn moments(&self) -> ([&[f32]; 2], i32) {
         ([&self.m, &self.v], self.step)
     }
 
-    /// Goes on from moments that [`Trainer::moments`] gave; false if their length is another.
+    /// Continues from the result of [`Trainer::moments`]; false if the lengths differ.
     pub(crate) fn resume(&mut self, [m, v]: [&[f32]; 2], step: i32) -> bool {
         let fits = [m.len(), v.len()] == [self.m.len(); 2];
         if fits {
@@ -326,10 +332,10 @@ impl Trainer {
             (1.0 - BETA1.powi(self.step)) as f32,
             (1.0 - BETA2.powi(self.step)) as f32,
         );
-        let (decay, gradient) = (self.decay, &self.pieces[0].gradient);
+        let (decay, gradient) = (self.decay, &self.chunks[0].gradient);
         for range in &self.trained {
             let at = || range.clone();
-            let blocks = self.ready.params[at()]
+            let blocks = self.prepared.params[at()]
                 .par_chunks_mut(BLOCK)
                 .zip(self.m[at()].par_chunks_mut(BLOCK))
                 .zip(self.v[at()].par_chunks_mut(BLOCK))

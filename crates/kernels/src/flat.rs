@@ -1,6 +1,6 @@
 //! Whole vectors of parameters and gradients.
 
-use super::simd::{Op, Simd};
+use crate::simd::{Op, Simd};
 
 /// `to` += `from`, element by element.
 pub(crate) struct AddUp<'a> {
@@ -64,11 +64,11 @@ pub(crate) struct Adam<'a> {
     pub correction: (f32, f32),
 }
 
-/// Adam's decay of the first moment, of the second, and what keeps its quotient finite.
+/// Adam's decay rate of the first moment.
 pub const BETA1: f64 = 0.9;
-/// See [`BETA1`].
+/// Adam's decay rate of the second moment.
 pub const BETA2: f64 = 0.999;
-/// See [`BETA1`].
+/// Added to Adam's denominator.
 pub const EPSILON: f64 = 1e-8;
 
 impl Op for Adam<'_> {
@@ -110,7 +110,7 @@ impl Op for Adam<'_> {
             s.store(&mut m[i..], b);
             s.store(&mut v[i..], c);
         }
-        // What is left goes through copies.
+        // The remainder goes through padded copies.
         let n = theta_rest.len();
         let mut copies = [[0.0f32; 16]; 4];
         copies[0][..n].copy_from_slice(theta_rest);
@@ -142,7 +142,7 @@ struct Factors<V> {
     decay: V,
 }
 
-/// theta, m and v after a step.
+/// The new theta, m and v.
 #[inline(always)]
 fn moved<S: Simd>(
     s: S,
@@ -153,8 +153,8 @@ fn moved<S: Simd>(
     let g = s.mul(gradient, f.scale);
     let m = s.fma(m, f.b1, s.mul(g, f.n1));
     let v = s.fma(v, f.b2, s.mul(s.mul(g, g), f.n2));
-    // Moments of a unit that is dead decay until they are denormal, which costs a hundred cycles
-    // each time they are touched; long before, they move nothing.
+    // Moments of a dead unit decay until they are denormal, and each operation on a denormal number
+    // costs a hundred cycles. Numbers this small no longer change a parameter.
     let tiny = s.splat(1e-30);
     let m = s.select(s.lt(s.abs(m), tiny), s.splat(0.0), m);
     let v = s.select(s.lt(v, tiny), s.splat(0.0), v);

@@ -1,19 +1,19 @@
-//! A stack as Candle operations, and its training without Candle.
+//! A stack as Candle operations, and its training with Adam without Candle.
 
 use std::sync::{Arc, Mutex};
 
 use candle_core::{bail, CpuStorage, DType, Device, Layout, Result, Storage, Tensor, Var};
 
-use super::base::Base;
-use super::buffer::Buffer;
-use super::engine::{self, Ready, Trainer, Wanted};
-use super::layer::Layer;
-use super::simd::Isa;
-use super::stack::Stack;
-use super::tiles::Upstream;
+use crate::base::Base;
+use crate::buffer::Buffer;
+use crate::engine::{self, Outputs, Prepared, Trainer};
+use crate::layer::Layer;
+use crate::simd::Isa;
+use crate::stack::Stack;
+use crate::tiles::Upstream;
 
 mod operations;
-use operations::{Landed, LogProb, MeanLogProb, Sent};
+use operations::{LogProb, MeanLogProb, ToBase, ToDataAndLogDet};
 
 /// A flow or RAD of f32 tensors on the CPU, fused from data to base: log q, its gradients,
 /// samples, those of a flow with gradients, and training in one pass over tiles of points.
@@ -37,20 +37,20 @@ impl Fused {
         }))
     }
 
-    /// What it runs on.
+    /// The instruction set.
     pub fn isa(&self) -> Isa {
         self.0.isa
     }
 
-    /// Multiplications of one point with a weight, on one way: half of its floating-point
-    /// operations, nearly.
+    /// Multiplications by weights for one point in one direction: nearly half of its floating-point
+    /// operations.
     pub fn products(&self) -> usize {
         self.0.stack.products()
     }
 
     /// Whether it has [`Fused::to_data_and_log_det`].
-    pub fn unwinds(&self) -> bool {
-        self.0.stack.unwinds()
+    pub fn has_to_data_backward(&self) -> bool {
+        self.0.stack.has_to_data_backward()
     }
 
     /// All parameters in one tensor, with gradients.
@@ -58,46 +58,46 @@ impl Fused {
         let all = self.0.tensors.iter().map(Tensor::flatten_all);
         let all: Vec<Tensor> = all.collect::<Result<_>>()?;
         if all.is_empty() {
-            return Ok(Tensor::zeros(0, DType::F32, &Device::Cpu)?);
+            return Tensor::zeros(0, DType::F32, &Device::Cpu);
         }
-        Ok(Tensor::cat(&all, 0)?)
+        Tensor::cat(&all, 0)
     }
 
-    /// The parameters as they are now.
-    fn ready(&self) -> Result<Ready> {
+    /// The current parameters.
+    fn prepared(&self) -> Result<Prepared> {
         let core = &self.0;
-        let mut ready = Ready::new(&core.stack);
+        let mut prepared = Prepared::new(&core.stack);
         for (tensor, slot) in core.tensors.iter().zip(&core.stack.slots) {
             with_numbers(tensor, |from| {
-                slot.of_mut(&mut ready.params).copy_from_slice(from);
+                slot.of_mut(&mut prepared.params).copy_from_slice(from);
             })?;
         }
-        ready.derive(&core.stack);
-        Ok(ready)
+        prepared.derive(&core.stack);
+        Ok(prepared)
     }
 
     /// x (n, dim) -> log q (n,) in nats, with gradients by the parameters and by x.
     pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
         let op = LogProb(Arc::clone(&self.0));
-        Ok(self.flat()?.apply_op2(&x.contiguous()?, op)?)
+        self.flat()?.apply_op2(&x.contiguous()?, op)
     }
 
     /// x (n, dim) -> z (n, dim) and log q (n,), with gradients by the parameters and by x. Without a
     /// base log q is the log-determinant of the layers.
     pub fn to_base_and_log_prob(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let dim = x.dim(1)?;
-        let op = Landed(Arc::clone(&self.0));
+        let op = ToBase(Arc::clone(&self.0));
         part(&self.flat()?.apply_op2(&x.contiguous()?, op)?, dim)
     }
 
     /// x (n, dim) -> the mean of log q, a scalar with gradients, which are computed in the same
-    /// pass: cheaper than those of [`Fused::log_prob`] where nothing but the mean is wanted.
+    /// pass: cheaper than those of [`Fused::log_prob`] where nothing but the mean is outputs.
     pub fn mean_log_prob(&self, x: &Tensor) -> Result<Tensor> {
         let op = MeanLogProb {
             core: Arc::clone(&self.0),
             gradients: Mutex::new(None),
         };
-        Ok(self.flat()?.apply_op2(&x.contiguous()?, op)?)
+        self.flat()?.apply_op2(&x.contiguous()?, op)
     }
 
     /// x (n, dim) -> z (n, dim), without gradients, and the part of every fold (n, folds), from data
@@ -105,28 +105,28 @@ impl Fused {
     pub fn to_base(&self, x: &Tensor) -> Result<(Tensor, Vec<u8>)> {
         let (n, dim) = x.dims2()?;
         let stack = &self.0.stack;
-        let ready = self.ready()?;
+        let prepared = self.prepared()?;
         let mut z = vec![0.0; n * dim];
         let mut parts = vec![0; n * stack.folds()];
         with_numbers(&x.contiguous()?, |x| {
-            let wanted = Wanted {
+            let outputs = Outputs {
                 log_q: &mut [],
                 z: &mut z,
                 parts: &mut parts,
             };
-            engine::evaluate(self.0.isa, stack, &ready, x, wanted);
+            engine::evaluate(self.0.isa, stack, &prepared, x, outputs);
         })?;
         Ok((Tensor::from_vec(z, (n, dim), &Device::Cpu)?, parts))
     }
 
-    /// z (n, dim) -> x (n, dim), without gradients; the part of every fold is drawn from its gate by a
-    /// number that is `uniform` in (0, 1).
+    /// z (n, dim) -> x (n, dim), without gradients. `uniform` returns numbers uniform in (0, 1), with
+    /// which the part of every fold is drawn from its gate.
     pub fn to_data(&self, z: &Tensor, mut uniform: impl FnMut() -> f64) -> Result<Tensor> {
         let (n, dim) = z.dims2()?;
         let stack = &self.0.stack;
-        let ready = self.ready()?;
+        let prepared = self.prepared()?;
         let folds = stack.folds();
-        // In the order in which layer after layer would draw them.
+        // In the order in which the plain layers draw them.
         let mut drawn = vec![0.0; n * folds];
         let mut first = 0;
         for count in stack.folds_from_base() {
@@ -139,19 +139,19 @@ impl Fused {
         }
         let mut x = vec![0.0; n * dim];
         with_numbers(&z.contiguous()?, |z| {
-            engine::to_data(self.0.isa, stack, &ready, z, &drawn, &mut x);
+            engine::to_data(self.0.isa, stack, &prepared, z, &drawn, &mut x);
         })?;
-        Ok(Tensor::from_vec(x, (n, dim), &Device::Cpu)?)
+        Tensor::from_vec(x, (n, dim), &Device::Cpu)
     }
 
     /// z (n, dim) -> x (n, dim) and log|det dx/dz| (n,), with gradients by the parameters and by z;
-    /// `None` if some layer has no such way back (folds, autoregressive layers).
+    /// `None` if samples have no gradients through some layer (folds, autoregressive layers).
     pub fn to_data_and_log_det(&self, z: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
-        if !self.unwinds() {
+        if !self.has_to_data_backward() {
             return Ok(None);
         }
         let dim = z.dim(1)?;
-        let op = Sent(Arc::clone(&self.0));
+        let op = ToDataAndLogDet(Arc::clone(&self.0));
         let both = self.flat()?.apply_op2(&z.contiguous()?, op)?;
         part(&both, dim).map(Some)
     }
@@ -168,7 +168,7 @@ impl Fused {
         }
         let ranges = trained.iter().map(|(_, s)| s.start..s.start + s.len);
         let ranges = ranges.collect();
-        let trainer = Trainer::new(&core.stack, self.ready()?, ranges, weight_decay);
+        let trainer = Trainer::new(&core.stack, self.prepared()?, ranges, weight_decay);
         Ok(FusedTraining {
             core: Arc::clone(core),
             trainer,
@@ -177,8 +177,8 @@ impl Fused {
     }
 }
 
-/// Steps of Adam on the mean of -log q, in flat vectors; the model's own parameters are brought up
-/// to date by [`FusedTraining::store`].
+/// Steps of Adam on the mean of -log q, in flat vectors; [`FusedTraining::store`] copies them to the
+/// model's parameters.
 pub struct FusedTraining {
     core: Arc<Core>,
     trainer: Trainer,
@@ -199,15 +199,15 @@ impl FusedTraining {
         self.trainer.update(self.core.isa, scale, rate);
     }
 
-    /// Both moments as flat vectors, and the steps that they are of.
+    /// Both moments as flat vectors, and the number of steps done.
     pub fn moments(&self) -> ([&[f32]; 2], i32) {
         self.trainer.moments()
     }
 
-    /// Goes on from the moments of another training of the same model.
+    /// Continues from the moments of an earlier training of the same model.
     ///
     /// # Errors
-    /// If it was of another model.
+    /// If their lengths are those of another model.
     pub fn resume(&mut self, moments: [&[f32]; 2], steps: i32) -> Result<()> {
         if self.trainer.resume(moments, steps) {
             return Ok(());
@@ -222,14 +222,14 @@ impl FusedTraining {
     /// Writes the parameters to the model's variables.
     pub fn store(&self) -> Result<()> {
         for (var, slot) in &self.trained {
-            let values = slot.of(&self.trainer.ready.params);
+            let values = slot.of(&self.trainer.prepared.params);
             var.set(&Tensor::from_slice(values, var.shape(), &Device::Cpu)?)?;
         }
         Ok(())
     }
 }
 
-/// Points (n, dim) and the number of each that stands behind it.
+/// Splits (n, dim + 1) into points (n, dim) and the last column (n,).
 fn part(both: &Tensor, dim: usize) -> Result<(Tensor, Tensor)> {
     let numbers = both.narrow(1, dim, 1)?.squeeze(1)?;
     Ok((both.narrow(1, 0, dim)?.contiguous()?, numbers))
@@ -252,20 +252,20 @@ fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
 }
 
 impl Core {
-    /// From all parameters one after the other.
-    fn ready(&self, flat: &[f32]) -> Ready {
-        let mut ready = Ready::new(&self.stack);
+    /// From the concatenated parameters.
+    fn prepared(&self, flat: &[f32]) -> Prepared {
+        let mut prepared = Prepared::new(&self.stack);
         let mut at = 0;
         for slot in &self.stack.slots {
-            let to = slot.of_mut(&mut ready.params);
+            let to = slot.of_mut(&mut prepared.params);
             to.copy_from_slice(&flat[at..at + slot.len]);
             at += slot.len;
         }
-        ready.derive(&self.stack);
-        ready
+        prepared.derive(&self.stack);
+        prepared
     }
 
-    /// All parameters' gradients one after the other.
+    /// The gradients of all parameters, concatenated.
     fn dense(&self, gradient: &Buffer) -> Vec<f32> {
         let slots = self.stack.slots.iter();
         slots.flat_map(|slot| slot.of(gradient)).copied().collect()
@@ -274,21 +274,21 @@ impl Core {
     /// The sum of log q and the gradients by the flat parameters and by x (of samples by z).
     fn differentiate(
         &self,
-        ready: &Ready,
+        prepared: &Prepared,
         points: &[f32],
         upstream: Upstream<'_>,
     ) -> (f64, Vec<f32>, Vec<f32>) {
-        let mut pieces = Vec::new();
+        let mut chunks = Vec::new();
         let mut by_points = vec![0.0; points.len()];
         let sum = engine::differentiate(
             self.isa,
             &self.stack,
-            ready,
+            prepared,
             points,
             upstream,
-            &mut pieces,
+            &mut chunks,
             &mut by_points,
         );
-        (sum, self.dense(&pieces[0].gradient), by_points)
+        (sum, self.dense(&chunks[0].gradient), by_points)
     }
 }

@@ -1,10 +1,10 @@
-//! The layers of a stack, and how a tile passes through one.
+//! The layers of a stack, applied to one tile.
 
 use std::ops::Range;
 
-use super::conditioner::{Conditioner, Slot};
-use super::product::TILE;
-use super::simd::Simd;
+use crate::conditioner::{Conditioner, Slot};
+use crate::product::TILE;
+use crate::simd::Simd;
 
 mod autoregressive;
 mod coupling;
@@ -19,7 +19,7 @@ use linear::Linear;
 
 pub use autoregressive::{LayerMask, Masks};
 
-/// What moves the coordinates of a coupling.
+/// The transformer of a layer: it moves a coordinate, given parameters from the conditioner.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Transformer {
     /// Real NVP's scale and shift, |log scale| < bound.
@@ -44,7 +44,7 @@ pub enum Transformer {
 /// A layer; its parameters are tensors, or (compiled into a stack) their places.
 #[derive(Debug, Clone)]
 pub enum Layer<P> {
-    /// One half of the coordinates decides how the other is moved.
+    /// Some coordinates are kept and decide how others are moved.
     Coupling {
         /// How.
         transformer: Transformer,
@@ -55,7 +55,7 @@ pub enum Layer<P> {
         /// From the kept coordinates to the transformer's parameters.
         conditioner: Conditioner<P>,
     },
-    /// Every coordinate is moved as those before it decide.
+    /// Every coordinate is moved by parameters that depend on the coordinates before it.
     Autoregressive {
         /// How.
         transformer: Transformer,
@@ -76,9 +76,9 @@ pub enum Layer<P> {
     },
     /// z = x W^T with W = L U
     Linear {
-        /// (D, D), of which what is below the diagonal counts
+        /// (D, D), only the part below the diagonal is used
         lower: P,
-        /// (D, D), of which what is above the diagonal counts
+        /// (D, D), only the part above the diagonal is used
         upper: P,
         /// Logs of U's diagonal, (1, D)
         log_diagonal: P,
@@ -133,7 +133,7 @@ impl<P> Layer<P> {
     }
 }
 
-/// A tile on its way through a layer.
+/// Inputs and outputs of a layer on one tile, in either direction.
 pub(crate) struct Pass<'a> {
     pub params: &'a [f32],
     /// The layer's derived numbers.
@@ -142,15 +142,16 @@ pub(crate) struct Pass<'a> {
     /// Coordinates before and after, a row each.
     pub from: &'a [f32],
     pub to: &'a mut [f32],
-    /// What the way back needs: the conditioner's hidden values and its outputs.
+    /// Kept for the backward pass: the conditioner's hidden values and outputs.
     pub saved: &'a mut [f32],
     pub log_det: &'a mut [f32],
-    /// As in [`super::transformer::Way::parts`].
+    /// See [`super::transformer::TransformerPass::parts`].
     pub parts: &'a mut [f32],
 }
 
-/// A tile on its way back through a layer, as it went to the base or (unwinding) as it came from there.
-pub(crate) struct PassBack<'a> {
+/// Inputs and outputs of a layer's backward pass on one tile: that of [`Layer::to_base`] or that of
+/// [`Layer::to_data_and_log_det`].
+pub(crate) struct BackwardPass<'a> {
     pub params: &'a [f32],
     pub derived: &'a [f32],
     pub samples: usize,
@@ -158,18 +159,18 @@ pub(crate) struct PassBack<'a> {
     pub z: &'a [f32],
     pub saved: &'a [f32],
     pub weight: &'a [f32],
-    /// By z, to be replaced by that by x; unwinding, the other way round.
+    /// In place: the gradient by z becomes that by x; for samples, that by x becomes that by z.
     pub gradient: &'a mut [f32],
     pub params_gradient: &'a mut [f32],
-    /// Whether a conditioner's gradients replace what is in `params_gradient`.
+    /// Whether a conditioner's gradients replace the numbers in `params_gradient`; else they are added.
     pub fresh: bool,
-    /// By the layer's derived numbers.
+    /// The gradient by the layer's derived numbers.
     pub derived_gradient: &'a mut [f32],
     pub scratch: &'a mut [f32],
 }
 
-/// A layer as the code that knows it.
-enum Known<'l> {
+/// A layer as the type that implements it.
+enum Kind<'l> {
     Coupling(Coupling<'l>),
     Autoregressive(Autoregressive<'l>),
     Elementwise(Elementwise),
@@ -178,14 +179,14 @@ enum Known<'l> {
 }
 
 impl Layer<Slot> {
-    fn known(&self) -> Known<'_> {
+    fn kind(&self) -> Kind<'_> {
         match self {
             Self::Coupling {
                 transformer,
                 kept,
                 moved,
                 conditioner,
-            } => Known::Coupling(Coupling {
+            } => Kind::Coupling(Coupling {
                 transformer: *transformer,
                 kept: kept.clone(),
                 moved: moved.clone(),
@@ -196,13 +197,13 @@ impl Layer<Slot> {
                 dim,
                 first,
                 rest,
-            } => Known::Autoregressive(Autoregressive::new(
+            } => Kind::Autoregressive(Autoregressive::new(
                 *transformer,
                 *dim,
                 first,
                 rest.as_ref(),
             )),
-            Self::Elementwise { log_scale, shift } => Known::Elementwise(Elementwise {
+            Self::Elementwise { log_scale, shift } => Kind::Elementwise(Elementwise {
                 log_scale: *log_scale,
                 shift: *shift,
             }),
@@ -210,16 +211,16 @@ impl Layer<Slot> {
                 lower,
                 upper,
                 log_diagonal,
-            } => Known::Linear(Linear {
+            } => Kind::Linear(Linear {
                 lower: *lower,
                 upper: *upper,
                 log_diagonal: *log_diagonal,
             }),
-            Self::Permutation { order } => Known::Permutation(order),
+            Self::Permutation { order } => Kind::Permutation(order),
         }
     }
 
-    /// The conditioner with weights left out, and its masks.
+    /// The masked conditioner and its masks.
     fn masked(&self) -> Option<(&Conditioner<Slot>, &Masks)> {
         match self {
             Self::Autoregressive {
@@ -232,47 +233,47 @@ impl Layer<Slot> {
 
     /// Numbers that [`Layer::derive`] writes.
     pub(crate) fn derived(&self) -> usize {
-        match self.known() {
-            Known::Coupling(_) | Known::Permutation(_) => 0,
-            Known::Autoregressive(_) => self.masked().map_or(0, |(_, masks)| masks.derived()),
-            Known::Elementwise(l) => l.derived(),
-            Known::Linear(l) => l.derived(),
+        match self.kind() {
+            Kind::Coupling(_) | Kind::Permutation(_) => 0,
+            Kind::Autoregressive(_) => self.masked().map_or(0, |(_, masks)| masks.derived()),
+            Kind::Elementwise(l) => l.derived(),
+            Kind::Linear(l) => l.derived(),
         }
     }
 
-    /// What follows from the parameters alone.
+    /// Computes the derived numbers, which depend on the parameters alone.
     pub(crate) fn derive(&self, params: &[f32], to: &mut [f32]) {
-        match self.known() {
-            Known::Coupling(_) | Known::Permutation(_) => {}
-            Known::Autoregressive(_) => {
+        match self.kind() {
+            Kind::Coupling(_) | Kind::Permutation(_) => {}
+            Kind::Autoregressive(_) => {
                 if let Some((net, masks)) = self.masked() {
                     masks.derive(net, params, to);
                 }
             }
-            Known::Elementwise(l) => l.derive(params, to),
-            Known::Linear(l) => l.derive(params, to),
+            Kind::Elementwise(l) => l.derive(params, to),
+            Kind::Linear(l) => l.derive(params, to),
         }
     }
 
     /// The gradients of the parameters from those of the derived numbers.
     pub(crate) fn finish(&self, params: &[f32], by_derived: &[f32], gradient: &mut [f32]) {
-        if let Known::Linear(l) = self.known() {
+        if let Kind::Linear(l) = self.kind() {
             l.finish(params, by_derived, gradient);
         } else if let Some((net, masks)) = self.masked() {
             masks.finish(net, by_derived, gradient);
         }
     }
 
-    /// Numbers per tile that the way back needs.
+    /// Numbers per tile that are kept for the backward pass.
     pub(crate) fn saved(&self) -> usize {
-        match self.known() {
-            Known::Coupling(l) => l.saved(),
-            Known::Autoregressive(l) => l.saved(),
+        match self.kind() {
+            Kind::Coupling(l) => l.saved(),
+            Kind::Autoregressive(l) => l.saved(),
             _ => 0,
         }
     }
 
-    /// Places of gradients that the way back always adds to, also where it begins afresh.
+    /// Parameters whose gradients every backward pass adds to, also with `fresh`: they must be zeroed.
     pub(crate) fn added(&self) -> Vec<Slot> {
         match self {
             Self::Coupling { .. } | Self::Permutation { .. } => Vec::new(),
@@ -289,18 +290,18 @@ impl Layer<Slot> {
         }
     }
 
-    /// Scratch of the way back.
+    /// Scratch numbers of the backward pass.
     pub(crate) fn scratch(&self) -> usize {
-        match self.known() {
-            Known::Coupling(l) => l.scratch(),
-            Known::Autoregressive(l) => l.scratch(),
-            Known::Linear(l) => l.log_diagonal.len * TILE,
-            Known::Permutation(order) => order.len() * TILE,
-            Known::Elementwise(_) => 0,
+        match self.kind() {
+            Kind::Coupling(l) => l.scratch(),
+            Kind::Autoregressive(l) => l.scratch(),
+            Kind::Linear(l) => l.log_diagonal.len * TILE,
+            Kind::Permutation(order) => order.len() * TILE,
+            Kind::Elementwise(_) => 0,
         }
     }
 
-    /// Folds: rows of codes.
+    /// Number of folds.
     pub(crate) fn folds(&self) -> usize {
         match self {
             Self::Coupling {
@@ -312,7 +313,7 @@ impl Layer<Slot> {
         }
     }
 
-    /// Multiplications of one sample with weights.
+    /// Multiplications by weights for one sample.
     pub(crate) fn products(&self) -> usize {
         match self {
             Self::Coupling { conditioner, .. } => conditioner.products(),
@@ -323,65 +324,65 @@ impl Layer<Slot> {
 
     /// From data to base.
     pub(crate) fn to_base<S: Simd>(&self, s: S, pass: Pass<'_>) {
-        match self.known() {
-            Known::Coupling(l) => l.to_base(s, pass),
-            Known::Autoregressive(l) => l.to_base(s, pass),
-            Known::Elementwise(l) => l.to_base(s, pass),
-            Known::Linear(l) => l.to_base(s, pass),
-            Known::Permutation(order) => permutation::to_base(order, pass.from, pass.to),
+        match self.kind() {
+            Kind::Coupling(l) => l.to_base(s, pass),
+            Kind::Autoregressive(l) => l.to_base(s, pass),
+            Kind::Elementwise(l) => l.to_base(s, pass),
+            Kind::Linear(l) => l.to_base(s, pass),
+            Kind::Permutation(order) => permutation::to_base(order, pass.from, pass.to),
         }
     }
 
-    /// From base to data; no log-determinant.
+    /// From base to data, without the log-determinant.
     pub(crate) fn to_data<S: Simd>(&self, s: S, pass: Pass<'_>) {
-        match self.known() {
-            Known::Coupling(l) => l.to_data(s, pass),
-            Known::Autoregressive(l) => l.to_data(s, pass),
-            Known::Elementwise(l) => l.to_data(s, pass),
-            Known::Linear(l) => l.to_data(pass),
-            Known::Permutation(order) => permutation::to_data(order, pass.from, pass.to),
+        match self.kind() {
+            Kind::Coupling(l) => l.to_data(s, pass),
+            Kind::Autoregressive(l) => l.to_data(s, pass),
+            Kind::Elementwise(l) => l.to_data(s, pass),
+            Kind::Linear(l) => l.to_data(pass),
+            Kind::Permutation(order) => permutation::to_data(order, pass.from, pass.to),
         }
     }
 
-    /// Gradients of the way to the base.
-    pub(crate) fn back<S: Simd>(&self, s: S, pass: PassBack<'_>) {
-        match self.known() {
-            Known::Coupling(l) => l.back(s, pass),
-            Known::Autoregressive(l) => l.back(s, pass),
-            Known::Elementwise(l) => l.back(pass),
-            Known::Linear(l) => l.back(s, pass),
-            Known::Permutation(order) => permutation::back(pass.gradient, order),
+    /// The backward pass of [`Layer::to_base`].
+    pub(crate) fn backward<S: Simd>(&self, s: S, pass: BackwardPass<'_>) {
+        match self.kind() {
+            Kind::Coupling(l) => l.backward(s, pass),
+            Kind::Autoregressive(l) => l.backward(s, pass),
+            Kind::Elementwise(l) => l.backward(pass),
+            Kind::Linear(l) => l.backward(s, pass),
+            Kind::Permutation(order) => permutation::backward(pass.gradient, order),
         }
     }
 
-    /// Whether it has [`Layer::unwind`].
-    pub(crate) fn unwinds(&self) -> bool {
+    /// Whether [`Layer::to_data_backward`] exists.
+    pub(crate) fn has_to_data_backward(&self) -> bool {
         self.folds() == 0 && !matches!(self, Self::Autoregressive { .. })
     }
 
-    /// From base to data with minus the log-determinant, keeping what [`Layer::unwind`] needs.
-    pub(crate) fn send<S: Simd>(&self, s: S, pass: Pass<'_>, scratch: &mut [f32]) {
-        match self.known() {
-            Known::Coupling(l) => l.send(s, pass, scratch),
-            Known::Autoregressive(_) => unreachable!("checked by Stack::unwinds"),
-            Known::Elementwise(_) | Known::Linear(_) => {
-                // The last of their derived numbers is their log-determinant.
+    /// From base to data; adds log|det dz/dx| and keeps what [`Layer::to_data_backward`] needs.
+    pub(crate) fn to_data_and_log_det<S: Simd>(&self, s: S, pass: Pass<'_>, scratch: &mut [f32]) {
+        match self.kind() {
+            Kind::Coupling(l) => l.to_data_and_log_det(s, pass, scratch),
+            Kind::Autoregressive(_) => unreachable!("checked by Stack::has_to_data_backward"),
+            Kind::Elementwise(_) | Kind::Linear(_) => {
+                // Their last derived number is their log-determinant towards the base.
                 let log_det = pass.derived[pass.derived.len() - 1];
                 add_constant(pass.log_det, log_det);
                 self.to_data(s, pass);
             }
-            Known::Permutation(_) => self.to_data(s, pass),
+            Kind::Permutation(_) => self.to_data(s, pass),
         }
     }
 
-    /// Gradients of the way to the data, whose log-determinant is minus that to the base.
-    pub(crate) fn unwind<S: Simd>(&self, s: S, pass: PassBack<'_>) {
-        match self.known() {
-            Known::Coupling(l) => l.unwind(s, pass),
-            Known::Autoregressive(_) => unreachable!("checked by Stack::unwinds"),
-            Known::Elementwise(l) => l.unwind(pass),
-            Known::Linear(l) => l.unwind(s, pass),
-            Known::Permutation(order) => {
+    /// The backward pass of [`Layer::to_data_and_log_det`].
+    pub(crate) fn to_data_backward<S: Simd>(&self, s: S, pass: BackwardPass<'_>) {
+        match self.kind() {
+            Kind::Coupling(l) => l.to_data_backward(s, pass),
+            Kind::Autoregressive(_) => unreachable!("checked by Stack::has_to_data_backward"),
+            Kind::Elementwise(l) => l.to_data_backward(pass),
+            Kind::Linear(l) => l.to_data_backward(s, pass),
+            Kind::Permutation(order) => {
                 let by_x = &mut pass.scratch[..pass.gradient.len()];
                 by_x.copy_from_slice(pass.gradient);
                 permutation::to_base(order, by_x, pass.gradient);

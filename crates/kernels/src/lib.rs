@@ -1,21 +1,21 @@
 //! Fused f32 kernels for the CPU: flows and RAD from data to base and back.
 //!
-//! Plain tensors spend most of a training step of small networks on everything but arithmetic. Here
-//! the whole stack, from the points to log q and back to the gradients, is taken over tiles of 64
-//! points that stay in the nearest caches. A tile is a matrix with a row per coordinate (or hidden
-//! unit) and a column per point, so every formula that is elementwise in the points is a loop over
-//! vectors, widths need no padding, and the three matrix products of a conditioner's layer are one
-//! blocked loop (`product`). Parameters and gradients are flat vectors.
+//! For small networks plain tensors spend most of a training step on overhead. These kernels compute
+//! log q and its gradients for tiles of 64 points that stay in the nearest caches. A tile is a matrix
+//! with a row per coordinate (or hidden unit) and a column per point, so every formula that is
+//! elementwise in the points is a loop over vectors, widths need no padding, and the three matrix
+//! products of a conditioner's layer are one blocked loop (`product`). Parameters and gradients are
+//! flat vectors.
 //!
-//! - `simd`: what an instruction set must offer, and the instruction sets; one is chosen at run time
-//! - `math`, `product`, `conditioner`, `transformer`, `base`, `layer`: the pieces on one tile
-//! - `stack`: a whole flow on tile after tile
-//! - `engine`: whole batches, over the threads of rayon's current pool. Batches are cut by their
-//!   size alone and sums are taken in a fixed order, so any number of threads gives the same bytes
-//! - [`Fused`]: the same as Candle operations with gradients, and training with Adam
+//! - `simd`: vectors of one instruction set; the instruction set is chosen at run time
+//! - `math`, `product`, `conditioner`, `transformer`, `base`, `layer`: the parts of a flow on one tile
+//! - `stack`, `tiles`: a whole flow, tile by tile
+//! - `engine`: whole batches on the threads of rayon's current pool. Chunks depend on the size of the
+//!   batch alone and sums have a fixed order, so any number of threads gives the same bytes
+//! - [`Fused`]: Candle operations with gradients, and training with Adam
 //!
-//! The reference for every formula is its plain twin in `bijections`, `distributions` and `models`;
-//! the tests hold the two together.
+//! Every formula has a plain version in `bijections`, `distributions` or `models` of the crate
+//! `mdn-core`; tests there compare the two.
 
 mod base;
 mod buffer;

@@ -1,9 +1,9 @@
-//! How fast this machine can multiply and add at all.
+//! The peak rate of multiply-adds of one core.
 
 use std::array::from_fn;
 use std::hint::black_box;
 
-use super::simd::{Isa, Op, Simd};
+use crate::simd::{Isa, Op, Simd};
 
 const CHAINS: usize = 12;
 
@@ -15,9 +15,9 @@ impl Op for Chains {
     /// Lanes of a vector.
     type Out = usize;
 
-    // Enough independent chains to hide the instruction's latency, in registers alone. They come
-    // from memory and go back there: between splats and a sum the compiler takes plain Rust for
-    // single numbers and makes no vectors of it.
+    // Enough independent chains to hide the instruction's latency, all in registers. They are loaded
+    // from memory and stored to it, since otherwise the compiler does not vectorise the portable
+    // version.
     #[inline(always)]
     fn call<S: Simd>(self, s: S) -> usize {
         let (a, b) = (black_box([0.999; 16]), black_box([1e-3; 16]));
@@ -37,8 +37,8 @@ impl Op for Chains {
     }
 }
 
-/// Floating-point operations of `rounds` rounds of nothing but multiply-and-add in registers: what
-/// divides their time is the limit of one core (a multiplication and an addition are two).
+/// Runs `rounds` rounds of multiply-adds in registers and returns their number of floating-point
+/// operations (a multiply-add is two): divided by the elapsed time it is the limit of one core.
 pub fn multiply_adds(isa: Isa, rounds: usize) -> f64 {
     let lanes = isa.run(Chains { rounds });
     2.0 * (rounds * CHAINS * lanes) as f64

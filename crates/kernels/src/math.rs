@@ -3,7 +3,7 @@
 // Coefficients have the digits in which they were published.
 #![allow(clippy::excessive_precision)]
 
-use super::simd::Simd;
+use crate::simd::Simd;
 
 /// a0 + v (a1 + v (a2 + ...)), the coefficients from the highest power down.
 #[inline(always)]
@@ -23,7 +23,7 @@ pub(crate) fn neg<S: Simd>(s: S, v: S::V) -> S::V {
     s.sub(s.splat(0.0), v)
 }
 
-/// v within [low, high]; NaN stays.
+/// v clamped to [low, high]; NaN stays NaN.
 #[inline(always)]
 pub(crate) fn clamp<S: Simd>(s: S, v: S::V, low: f32, high: f32) -> S::V {
     s.min(s.splat(high), s.max(s.splat(low), v))

@@ -1,15 +1,15 @@
-//! Matrix products on tiles: one blocked loop, whose results go to a [`Sink`].
+//! Matrix products on tiles: one blocked loop that hands its sums to a [`Sink`].
 
-// Checks once per product that everything is inside, and not once per number.
+// Bounds are checked once per product instead of once per number.
 #![allow(unsafe_code)]
 
-use super::simd::{Op, Simd};
+use crate::simd::{Op, Simd};
 
-/// Samples in a tile, and the distance between the rows of a tile's matrices.
+/// Samples in a tile, and the row stride of its matrices.
 pub(crate) const TILE: usize = 64;
 
-/// The body for 0, 1, ... below a constant of at most 12, written out: indices that are constants
-/// keep an array of vectors in registers, which a loop over them does not.
+/// Repeats the body for 0, 1, ... below a constant of at most 12. Constant indices keep an array of
+/// vectors in registers; a loop does not.
 macro_rules! unroll {
     ($i:ident < $n:ident, $body:expr) => {
         unroll!(@ $i $n, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
@@ -29,12 +29,12 @@ mod dots;
 
 pub(crate) use dots::Dots;
 
-/// What becomes of a product's sums.
+/// The destination of a product's sums.
 pub(crate) trait Sink {
-    /// Whether it can take sums of `rows` rows that reach to column `width`, the last vector
-    /// included; `cols` of them count.
+    /// Whether it has room for `rows` rows of `width` columns, of which the first `cols` are results
+    /// and the rest padding of the last vector.
     fn fits(&self, rows: usize, cols: usize, width: usize) -> bool;
-    /// What the sums of `row` begin with.
+    /// The initial value of the sums of `row`.
     ///
     /// # Safety
     /// As for [`Sink::take`].
@@ -42,18 +42,18 @@ pub(crate) trait Sink {
     unsafe fn start<S: Simd>(&self, s: S, _row: usize) -> S::V {
         s.splat(0.0)
     }
-    /// Takes the `LANES` sums of `row` that begin at column `col`.
+    /// Receives the `LANES` sums of `row` from column `col` on.
     ///
     /// # Safety
-    /// The place is inside what [`Sink::fits`] was asked about.
+    /// [`Sink::fits`] has confirmed rows and columns that include this place.
     unsafe fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V);
 }
 
-/// sum_k a\[r\]\[k\] b\[k\]\[c\] for all rows r and columns c. `a` is read number by number, `b` in
-/// vectors along its rows.
+/// sum_k a\[r\]\[k\] b\[k\]\[c\] for all rows r and columns c, with a\[r\]\[k\] at
+/// `a[r * a_row + k * a_depth]`. One of the two strides is 1: `a` is stored by rows or by columns.
 pub(crate) struct Product<'a, K> {
     pub rows: usize,
-    /// Columns; the last vector may reach beyond them, up to the next multiple of 16.
+    /// Columns; the last vector may read beyond them, up to the next multiple of 16.
     pub cols: usize,
     pub depth: usize,
     pub a: &'a [f32],
@@ -71,11 +71,11 @@ impl<K: Sink> Product<'_, K> {
         let zero = s.splat(0.0);
         let mut sums = [[zero; C]; R];
         let mut odd = [[zero; C]; R];
-        // Few rows wait for one addition after the other, so they make two sums of each. Rows alone
-        // decide: a column's sums must not depend on how many others there are.
+        // With few rows the latency of additions dominates, so each sum is split into two. Only the
+        // number of rows decides: a column's sum must not depend on the other columns.
         let split = R <= 2;
         const STRIDE: usize = 4;
-        // SAFETY: `call` has checked that the last numbers that are read and written are inside.
+        // SAFETY: `call` has checked the last addresses that are read and written.
         unsafe {
             unroll!(r < R, sums[r] = [self.sink.start(s, row + r); C]);
             let mut b = self.b.as_ptr().add(col);
@@ -92,13 +92,13 @@ impl<K: Sink> Product<'_, K> {
                     } else {
                         &mut sums
                     };
-                    Self::deeper::<S, R, C>(s, to, (a, row_step), b);
+                    Self::accumulate::<S, R, C>(s, to, (a, row_step), b);
                 });
                 a = a.add(4 * step);
                 b = b.add(4 * self.b_depth);
             }
             for _ in 0..self.depth % 4 {
-                Self::deeper::<S, R, C>(s, &mut sums, (a, row_step), b);
+                Self::accumulate::<S, R, C>(s, &mut sums, (a, row_step), b);
                 a = a.add(step);
                 b = b.add(self.b_depth);
             }
@@ -115,12 +115,12 @@ impl<K: Sink> Product<'_, K> {
         }
     }
 
-    /// One step along the depth.
+    /// Adds one step of the depth to the sums.
     ///
     /// # Safety
     /// R numbers can be read at `a`, `row_step` apart, and C vectors at `b`.
     #[inline(always)]
-    unsafe fn deeper<S: Simd, const R: usize, const C: usize>(
+    unsafe fn accumulate<S: Simd, const R: usize, const C: usize>(
         s: S,
         sums: &mut [[S::V; C]; R],
         (a, row_step): (*const f32, usize),
@@ -136,7 +136,7 @@ impl<K: Sink> Product<'_, K> {
         }
     }
 
-    /// All rows of C vectors where the depth is D: `b` stays in registers.
+    /// All rows of C vectors for depth D: `b` stays in registers.
     #[inline(always)]
     fn shallow<S: Simd, const D: usize, const C: usize>(&mut self, s: S, col: usize) {
         let mut b = [[s.splat(0.0); C]; D];
@@ -200,6 +200,11 @@ impl<K: Sink> Op for Product<'_, K> {
         if self.rows == 0 || self.cols == 0 {
             return;
         }
+        // What `block` assumes: it reads rows 1 apart unless `a_depth` is 1.
+        assert!(
+            self.a_row == 1 || self.a_depth == 1,
+            "strides of a: one must be 1"
+        );
         let width = self.cols.next_multiple_of(S::LANES);
         assert!(self.sink.fits(self.rows, self.cols, width));
         if self.depth > 0 {
@@ -247,11 +252,11 @@ pub(crate) fn fits_tile(tile: &[f32], rows: usize, width: usize) -> bool {
     width <= TILE && (rows - 1) * TILE + width <= tile.len()
 }
 
-/// c\[r\]\[c\] += sum in a matrix with `cols` columns and nothing between its rows.
+/// c\[r\]\[c\] += sum in a dense matrix with `cols` columns.
 pub(crate) struct AddDense<'a> {
     pub to: &'a mut [f32],
     pub cols: usize,
-    /// Whether what was there before counts as 0.
+    /// Whether the sums replace the old numbers instead of being added.
     pub fresh: bool,
 }
 
@@ -282,7 +287,7 @@ impl Sink for AddDense<'_> {
     }
 }
 
-// Not inlined: it would crowd the loop that needs it once a row.
+// Not inlined: the loop around it needs it once a row only.
 #[inline(never)]
 fn put(to: &mut [f32], lanes: &[f32; 16], fresh: bool) {
     for (to, lane) in to.iter_mut().zip(lanes) {
@@ -290,10 +295,9 @@ fn put(to: &mut [f32], lanes: &[f32; 16], fresh: bool) {
     }
 }
 
-/// Writes the transpose of `rows` rows of a tile, `samples` columns of it: row s of `to`, `stride`
-/// apart, then holds the rows' numbers of sample s. `from` and `to` must have room for whole
-/// blocks of vectors: rows and samples rounded up to a multiple of 16, what is beyond them being
-/// copied as it is.
+/// Writes the transpose of `rows` rows and `samples` columns of a tile to `to`, whose rows (one per
+/// sample) are `stride` apart. `from` and `to` must have room for whole blocks: rows and samples are
+/// rounded up to a multiple of `LANES`, and the padding is copied too.
 pub(crate) struct Transpose<'a> {
     pub from: &'a [f32],
     pub rows: usize,

@@ -1,10 +1,21 @@
 //! Vectors of `f32`: a small trait, one implementation per instruction set.
 
-// Vector instructions and addresses; what is above this file works with checked slices, but for
-// the matrix products.
+// Vector instructions and raw addresses. Only the matrix products use them outside this module.
 #![allow(unsafe_code)]
 
 use std::fmt;
+
+/// Methods of [`Simd`] that are one instruction: `name(arguments) = instruction;`
+#[allow(unused_macros)] // on processors with the portable version alone
+macro_rules! one_instruction {
+    ($($name:ident($($argument:ident),+) = $instruction:ident;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($argument: Self::V),+) -> Self::V {
+            // SAFETY: `self` is proof that the machine has the instruction.
+            unsafe { $instruction($($argument),+) }
+        }
+    )*};
+}
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -16,24 +27,30 @@ mod portable;
 
 pub(crate) use portable::Portable;
 
-/// Something that is computed with vectors of whatever width the machine has.
+/// A computation on vectors of any width.
 pub(crate) trait Op {
-    /// What comes out.
+    /// The result.
     type Out;
     /// Must be `#[inline(always)]`, so that it is compiled for the instruction set of the caller.
     fn call<S: Simd>(self, s: S) -> Self::Out;
 }
 
-/// Something that is given the instruction set which this machine shall use.
+/// A computation that is given the instruction set to use.
 pub(crate) trait Dispatch {
-    /// What comes out.
+    /// The result.
     type Out;
-    /// An ordinary function: only the [`Op`]s inside are compiled for the instruction set.
+    /// Compiled as an ordinary function; the [`Op`]s that it runs are compiled for the instruction set.
     fn with<S: Simd>(self, s: S) -> Self::Out;
 }
 
-/// A vector of f32. A value of the implementing type is proof that the machine can execute it.
-pub(crate) trait Simd: Copy + Send + Sync + 'static {
+/// Vectors of f32 of one instruction set. A value of the implementing type is proof that the machine
+/// has the instructions.
+///
+/// # Safety
+/// `LANES` is the number of f32 in `V`, and [`Simd::load_at`], [`Simd::store_at`] and
+/// [`Simd::transpose_at`] touch no more numbers than they say: [`Simd::load`] and [`Simd::store`]
+/// check slices against `LANES` alone.
+pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// The vector.
     type V: Copy;
     /// One truth value per lane.
@@ -94,9 +111,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn le(self, a: Self::V, b: Self::V) -> Self::M;
     /// `a` where `m`, else `b`.
     fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
-    /// 2^n for whole n in -126..=127.
+    /// 2^n for integers n in -126..=127.
     fn pow2(self, n: Self::V) -> Self::V;
-    /// The m in [1, 2) and the whole e of a positive normal v = m 2^e.
+    /// m in [1, 2) and the integer e of a positive normal v = m 2^e.
     fn split(self, v: Self::V) -> (Self::V, Self::V);
 
     /// The first `LANES` of `from`.
@@ -149,7 +166,7 @@ pub enum Isa {
     Avx2,
     /// 4 lanes (AArch64).
     Neon,
-    /// Plain Rust, for whatever the compiler makes of it.
+    /// 4 lanes in plain Rust, for any processor.
     Portable,
 }
 

@@ -1,14 +1,14 @@
-//! A whole flow, from data to base, on one tile after the other.
+//! A whole flow on one tile.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::base::{Base, Gradient, LogProb};
-use super::buffer::Buffer;
-use super::conditioner::Slot;
-use super::layer::{Layer, Pass, PassBack};
-use super::product::TILE;
-use super::simd::Simd;
+use crate::base::{Base, Gradient, LogProb};
+use crate::buffer::Buffer;
+use crate::conditioner::Slot;
+use crate::layer::{BackwardPass, Layer, Pass};
+use crate::product::TILE;
+use crate::simd::Simd;
 
 mod samples;
 
@@ -17,38 +17,38 @@ pub(crate) struct Stack {
     pub dim: usize,
     layers: Vec<Placed>,
     base: Base<Slot>,
-    /// Every parameter's place, in the order in which they were met.
+    /// Every parameter's place, in the order of the layers.
     pub slots: Vec<Slot>,
-    /// Length of the flat vector: parameters begin at cache lines.
+    /// Length of the flat vector of parameters, each of which begins at a cache line.
     pub len: usize,
     /// Length of the vector of derived numbers.
     derived: usize,
-    /// Places of gradients that every tile adds to; those of the others the first tile replaces.
+    /// Parameters whose gradients every tile adds to; for all others the first tile replaces the gradient.
     added: Vec<Slot>,
     works: Mutex<Vec<Work>>,
 }
 
-/// A layer, and where its numbers are among those of all layers.
+/// A layer and its ranges among the derived and the saved numbers of all layers.
 struct Placed {
     layer: Layer<Slot>,
     derived: Range<usize>,
     saved: Range<usize>,
 }
 
-/// Where gradients go; if `fresh`, what is there counts as 0.
+/// The gradients that a backward pass writes; with `fresh` it replaces old numbers instead of adding.
 struct Gradients<'g> {
     params: &'g mut [f32],
     derived: &'g mut [f32],
     fresh: bool,
 }
 
-/// What one thread needs to take a tile through the stack and back.
+/// Buffers of one thread for one tile.
 pub(super) struct Work {
     pub values: Buffer,
     saved: Buffer,
     pub log_q: Buffer,
     pub weight: Buffer,
-    /// What the gradient by z has beside that of the base.
+    /// The part of the gradient by z that does not come from the base.
     pub by_z: Buffer,
     pub gradient: Buffer,
     scratch: Buffer,
@@ -57,7 +57,7 @@ pub(super) struct Work {
 }
 
 impl Stack {
-    /// Also returns what the places in `slots` stand for. `size` tells how many numbers one holds.
+    /// Also returns the parameters in the order of `slots`. `size` is the count of numbers of one.
     pub(crate) fn new<P>(
         dim: usize,
         layers: Vec<Layer<P>>,
@@ -110,7 +110,7 @@ impl Stack {
         self.layers.iter().map(|l| l.layer.folds()).sum()
     }
 
-    /// Multiplications with a weight for one sample, on one way.
+    /// Multiplications by weights for one sample in one direction.
     pub(crate) fn products(&self) -> usize {
         self.layers.iter().map(|l| l.layer.products()).sum()
     }
@@ -126,12 +126,12 @@ impl Stack {
         Buffer::new(self.derived)
     }
 
-    /// Room for a gradient: of the flat vector and, behind it, of the derived numbers.
+    /// Room for a gradient by the flat vector, followed by that of the derived numbers.
     pub(crate) fn gradient_buffer(&self) -> Buffer {
         Buffer::new(self.len + self.derived)
     }
 
-    /// The derived numbers of these parameters.
+    /// Computes the derived numbers.
     pub(crate) fn derive(&self, params: &[f32], derived: &mut [f32]) {
         for own in &self.layers {
             own.layer.derive(params, &mut derived[own.derived.clone()]);
@@ -140,12 +140,12 @@ impl Stack {
         self.base.derive(self.dim, params, base);
     }
 
-    /// The base's place among the derived numbers: the last.
+    /// The base's range of the derived numbers: the last.
     fn of_base(&self) -> Range<usize> {
         self.derived - self.base.derived(self.dim)..self.derived
     }
 
-    /// Turns the gradients of derived numbers into those of parameters.
+    /// Adds the gradients by derived numbers to those by the parameters (chain rule).
     pub(crate) fn finish(&self, params: &[f32], gradient: &mut [f32]) {
         let (gradient, derived) = gradient.split_at_mut(self.len);
         for own in &self.layers {
@@ -180,9 +180,9 @@ impl Stack {
         works.push(work);
     }
 
-    /// Takes the tile in the first rows of `work.values` to the base and leaves log q. With `keep`
-    /// everything that the way back needs stays; without, the layers share one place, which fits
-    /// the nearest cache. Returns which rows of `work.values` hold the tile at the base.
+    /// Takes the tile in the first rows of `work.values` to the base and leaves log q in `work.log_q`.
+    /// With `keep` all values that the backward pass needs stay; without, the layers share one buffer,
+    /// which fits the nearest cache. Returns which rows of `work.values` hold z.
     pub(super) fn to_base<S: Simd>(
         &self,
         s: S,
@@ -239,7 +239,7 @@ impl Stack {
     }
 
     /// Takes the tile in the first rows of `work.values`, with the uniform numbers in `work.parts`,
-    /// to the data; returns where in `work.values` it is.
+    /// to the data. Returns which rows of `work.values` hold x.
     pub(super) fn to_data<S: Simd>(
         &self,
         s: S,
@@ -277,10 +277,10 @@ impl Stack {
         here
     }
 
-    /// The way back of what [`Stack::to_base`] kept: gradients of sum weight log q, plus sum by_z z
-    /// (0 unless it was set). Those by x are left in `work.gradient`; those by the parameters are
-    /// added to `gradient` or, if `fresh`, replace what is there.
-    pub(super) fn back<S: Simd>(
+    /// The backward pass of [`Stack::to_base`] with `keep`: gradients of sum weight log q + sum by_z z
+    /// (`work.by_z` is 0 unless it was set). Leaves the gradient by x in `work.gradient`; adds that by
+    /// the parameters to `gradient` or, with `fresh`, replaces it.
+    pub(super) fn backward<S: Simd>(
         &self,
         s: S,
         numbers: (&[f32], &[f32]),
@@ -306,24 +306,24 @@ impl Stack {
             *to += by_z;
         }
         for (l, own) in self.layers.iter().enumerate().rev() {
-            let pass = self.pass_back(l, numbers, samples, work, &mut to);
-            own.layer.back(s, pass);
+            let pass = self.backward_pass(l, numbers, samples, work, &mut to);
+            own.layer.backward(s, pass);
         }
     }
 
-    /// What layer `l` needs on either way back.
-    fn pass_back<'p>(
+    /// The arguments of layer `l` for either backward pass.
+    fn backward_pass<'p>(
         &self,
         l: usize,
         (params, derived): (&'p [f32], &'p [f32]),
         samples: usize,
         work: &'p mut Work,
         to: &'p mut Gradients<'_>,
-    ) -> PassBack<'p> {
+    ) -> BackwardPass<'p> {
         let rows = self.dim * TILE;
         let own = &self.layers[l];
         let (x, z) = work.values[l * rows..(l + 2) * rows].split_at(rows);
-        PassBack {
+        BackwardPass {
             params,
             derived: &derived[own.derived.clone()],
             samples,
@@ -339,8 +339,8 @@ impl Stack {
         }
     }
 
-    /// The gradients of the parameters and of the derived numbers; if `fresh`, zeros where every
-    /// tile adds.
+    /// Splits the gradient into that by the parameters and that by the derived numbers; with `fresh`
+    /// zeroes the parts that every tile adds to.
     fn begin<'g>(&self, gradient: &'g mut [f32], fresh: bool) -> Gradients<'g> {
         let (params, derived) = gradient.split_at_mut(self.len);
         if fresh {

@@ -1,11 +1,11 @@
-//! Points on tile after tile through a stack: what one thread does.
+//! Points, tile by tile, through a stack: the work of one thread.
 
-use super::product::TILE;
-use super::simd::{Dispatch, Simd};
-use super::stack::Stack;
+use crate::product::TILE;
+use crate::simd::{Dispatch, Simd};
+use crate::stack::Stack;
 
-/// Points (n, dim) to a tile's rows. What is beyond the last sample repeats the first one, so that
-/// it does nothing that a sample does not.
+/// Points (n, dim) to a tile's rows. Columns beyond the last sample repeat the first sample, so that
+/// they raise no floating-point trouble of their own.
 fn load(points: &[f32], dim: usize, rows: &mut [f32]) {
     let samples = points.len() / dim;
     for (d, row) in rows.chunks_exact_mut(TILE).take(dim).enumerate() {
@@ -16,7 +16,7 @@ fn load(points: &[f32], dim: usize, rows: &mut [f32]) {
     }
 }
 
-/// The same of gradients: what stands in for samples beyond the last one has no weight.
+/// [`load`] for gradients: columns beyond the last sample are zero.
 fn load_weighted(points: &[f32], dim: usize, rows: &mut [f32]) {
     load(points, dim, rows);
     for row in rows.chunks_exact_mut(TILE) {
@@ -33,7 +33,7 @@ fn unload(rows: &[f32], dim: usize, points: &mut [f32]) {
     }
 }
 
-/// log q of points, and what else is wanted of the way to the base.
+/// Data to base: log q of points, z and parts.
 pub(crate) struct Evaluate<'a> {
     pub stack: &'a Stack,
     pub params: &'a [f32],
@@ -87,28 +87,28 @@ impl Dispatch for Evaluate<'_> {
     }
 }
 
-/// The weight of every point's log q in the sum whose gradient is wanted.
+/// The weight of every point's log q in the sum that is differentiated.
 #[derive(Clone, Copy)]
 pub(crate) enum Weights<'a> {
     Same(f32),
     Each(&'a [f32]),
 }
 
-/// What gradients come from.
+/// The scalar that is differentiated.
 #[derive(Clone, Copy)]
 pub(crate) enum Upstream<'a> {
-    /// sum weight log q + sum by_z z: weights, and by_z (n, dim) or empty for zeros.
-    Landing(Weights<'a>, &'a [f32]),
-    /// Of samples: what by_x (n, dim) stands for, + sum weight log-det (towards the base).
+    /// Of points: sum weight log q + sum by_z z, with by_z (n, dim) or empty for zeros.
+    Points(Weights<'a>, &'a [f32]),
+    /// Of samples: a scalar with gradient by_x (n, dim), plus sum weight log|det dz/dx|.
     Samples(&'a [f32], &'a [f32]),
 }
 
 impl Upstream<'_> {
-    /// Of these points alone.
+    /// The terms of these points.
     pub(crate) fn of(self, points: std::ops::Range<usize>, dim: usize) -> Self {
         let rows = points.start * dim..points.end * dim;
         match self {
-            Self::Landing(weights, by) => Self::Landing(
+            Self::Points(weights, by) => Self::Points(
                 match weights {
                     Weights::Same(weight) => Weights::Same(weight),
                     Weights::Each(all) => Weights::Each(&all[points]),
@@ -120,8 +120,8 @@ impl Upstream<'_> {
     }
 }
 
-/// Leaves the gradient by the parameters in `gradient`; returns the sum of log q, 0 of samples.
-/// Points are at the data side, samples at the base side.
+/// Writes the gradient by the parameters to `gradient`; returns the sum of log q, 0 for samples.
+/// `points` are x, for samples z.
 pub(crate) struct Differentiate<'a> {
     pub stack: &'a Stack,
     pub params: &'a [f32],
@@ -129,9 +129,9 @@ pub(crate) struct Differentiate<'a> {
     /// (n, dim)
     pub points: &'a [f32],
     pub upstream: Upstream<'a>,
-    /// As [`Stack::gradient_buffer`].
+    /// A [`Stack::gradient_buffer`].
     pub gradient: &'a mut [f32],
-    /// By x, of samples by z: (n, dim), or empty.
+    /// The gradient by x, for samples by z: (n, dim), or empty.
     pub points_gradient: &'a mut [f32],
 }
 
@@ -152,7 +152,7 @@ impl Dispatch for Differentiate<'_> {
             work.weight.fill(0.0);
             let numbers = (self.params, self.derived);
             match self.upstream.of(first..first + samples, dim) {
-                Upstream::Landing(weights, by_z) => {
+                Upstream::Points(weights, by_z) => {
                     load(points, dim, &mut work.values);
                     let to = &mut work.weight[..samples];
                     match weights {
@@ -167,15 +167,22 @@ impl Dispatch for Differentiate<'_> {
                     let log_q = work.log_q[..samples].iter();
                     sum += log_q.map(|v| f64::from(*v)).sum::<f64>();
                     self.stack
-                        .back(s, numbers, samples, &mut work, self.gradient, t == 0);
+                        .backward(s, numbers, samples, &mut work, self.gradient, t == 0);
                 }
                 Upstream::Samples(weights, by_x) => {
                     load(points, dim, self.stack.at_base(&mut work));
                     work.weight[..samples].copy_from_slice(weights);
-                    self.stack.send(s, numbers, samples, &mut work);
-                    load_weighted(by_x, dim, &mut work.gradient);
                     self.stack
-                        .unwind(s, numbers, samples, &mut work, self.gradient, t == 0);
+                        .to_data_and_log_det(s, numbers, samples, &mut work);
+                    load_weighted(by_x, dim, &mut work.gradient);
+                    self.stack.to_data_backward(
+                        s,
+                        numbers,
+                        samples,
+                        &mut work,
+                        self.gradient,
+                        t == 0,
+                    );
                 }
             }
             if !self.points_gradient.is_empty() {
@@ -188,7 +195,7 @@ impl Dispatch for Differentiate<'_> {
     }
 }
 
-/// Points at the base side to the data side, with log|det dx/dz|, through layers that unwind.
+/// Base to data with log|det dx/dz|.
 pub(crate) struct ToDataAndLogDet<'a> {
     pub stack: &'a Stack,
     pub params: &'a [f32],
@@ -211,7 +218,7 @@ impl Dispatch for ToDataAndLogDet<'_> {
         let points = self.z.chunks(TILE * dim).zip(self.x.chunks_mut(TILE * dim));
         for ((z, x), log_det) in points.zip(self.log_det.chunks_mut(TILE)) {
             load(z, dim, stack.at_base(&mut work));
-            stack.send(s, (self.params, self.derived), log_det.len(), &mut work);
+            stack.to_data_and_log_det(s, (self.params, self.derived), log_det.len(), &mut work);
             unload(&work.values, dim, x);
             for (to, log_det) in log_det.iter_mut().zip(work.log_q.iter()) {
                 *to = -log_det;
@@ -221,14 +228,14 @@ impl Dispatch for ToDataAndLogDet<'_> {
     }
 }
 
-/// Points at the base side to the data side.
+/// Base to data.
 pub(crate) struct ToData<'a> {
     pub stack: &'a Stack,
     pub params: &'a [f32],
     pub derived: &'a [f32],
     /// (n, dim)
     pub z: &'a [f32],
-    /// Uniform numbers that pick the parts, (n, folds) in the folds' order from base to data.
+    /// Uniform numbers that choose the parts, (n, folds), folds in order from base to data.
     pub uniform: &'a [f32],
     /// (n, dim)
     pub x: &'a mut [f32],

@@ -193,7 +193,7 @@ impl Model for Flow {
     }
 
     fn kernels_of_samples(&self) -> Option<Isa> {
-        let some = self.through().filter(|fused| fused.unwinds());
+        let some = self.through().filter(|fused| fused.has_to_data_backward());
         some.map(Fused::isa)
     }
 }

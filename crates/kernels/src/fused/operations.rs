@@ -1,35 +1,35 @@
-//! The operations by which Candle's graph has a fused stack as a node.
+//! A fused stack as operations of Candle's graph.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Shape, Tensor};
 
-use super::super::engine::{self, Wanted};
-use super::super::tiles::{Upstream, Weights};
 use super::{numbers, Core};
+use crate::engine::{self, Outputs};
+use crate::tiles::{Upstream, Weights};
 
 /// By the flat parameters and by x.
 type ByInputs = (Option<Tensor>, Option<Tensor>);
 
 impl Core {
-    /// log q (n,) of x and, where `z` has room for it, where they land (n, dim).
+    /// log q (n,) of x and, if `z` is not empty, z (n, dim).
     fn evaluate(&self, flat: &[f32], x: &[f32], log_q: &mut [f32], z: &mut [f32]) {
         let parts = &mut [];
-        let wanted = Wanted { log_q, z, parts };
-        engine::evaluate(self.isa, &self.stack, &self.ready(flat), x, wanted);
+        let outputs = Outputs { log_q, z, parts };
+        engine::evaluate(self.isa, &self.stack, &self.prepared(flat), x, outputs);
     }
 
-    /// The gradients of what `upstream` says, at points or samples (n, dim). The forward pass
-    /// again, this time with everything kept: nothing is held between the two, and evaluations that
-    /// need no gradient never pay for one.
-    fn back(
+    /// The gradients of `upstream` at points or samples (n, dim). It repeats the forward pass and
+    /// keeps its intermediate values: nothing is held between the two passes, so an evaluation
+    /// without gradients costs nothing extra.
+    fn backward(
         &self,
         flat: &Tensor,
         points: &[f32],
         upstream: Upstream<'_>,
     ) -> candle_core::Result<ByInputs> {
-        let ready = self.ready(&flat.to_vec1::<f32>()?);
-        let (_, by_flat, by_points) = self.differentiate(&ready, points, upstream);
+        let prepared = self.prepared(&flat.to_vec1::<f32>()?);
+        let (_, by_flat, by_points) = self.differentiate(&prepared, points, upstream);
         let shape = (points.len() / self.stack.dim, self.stack.dim);
         Ok((
             Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
@@ -68,8 +68,8 @@ impl CustomOp2 for LogProb {
         by_log_q: &Tensor,
     ) -> candle_core::Result<ByInputs> {
         let weights = by_log_q.to_vec1::<f32>()?;
-        let upstream = Upstream::Landing(Weights::Each(&weights), &[]);
-        self.0.back(flat, &all(x)?, upstream)
+        let upstream = Upstream::Points(Weights::Each(&weights), &[]);
+        self.0.backward(flat, &all(x)?, upstream)
     }
 }
 
@@ -87,7 +87,7 @@ fn join(points: &[f32], numbers: &[f32], dim: usize) -> (CpuStorage, Shape) {
     (CpuStorage::F32(both), Shape::from((numbers.len(), dim + 1)))
 }
 
-/// What [`join`] has joined.
+/// The inverse of [`join`].
 fn part(both: &Tensor) -> candle_core::Result<(Vec<f32>, Vec<f32>)> {
     let (n, width) = both.dims2()?;
     let (mut points, mut numbers) = (Vec::with_capacity(n * (width - 1)), Vec::with_capacity(n));
@@ -99,9 +99,9 @@ fn part(both: &Tensor) -> candle_core::Result<(Vec<f32>, Vec<f32>)> {
 }
 
 /// z and log q side by side: (n, dim + 1).
-pub(super) struct Landed(pub(super) Arc<Core>);
+pub(super) struct ToBase(pub(super) Arc<Core>);
 
-impl CustomOp2 for Landed {
+impl CustomOp2 for ToBase {
     fn name(&self) -> &'static str {
         "fused-to-base"
     }
@@ -128,15 +128,15 @@ impl CustomOp2 for Landed {
         by_both: &Tensor,
     ) -> candle_core::Result<ByInputs> {
         let (by_z, weights) = part(by_both)?;
-        let upstream = Upstream::Landing(Weights::Each(&weights), &by_z);
-        self.0.back(flat, &all(x)?, upstream)
+        let upstream = Upstream::Points(Weights::Each(&weights), &by_z);
+        self.0.backward(flat, &all(x)?, upstream)
     }
 }
 
 /// x and log|det dx/dz| of z side by side: (n, dim + 1).
-pub(super) struct Sent(pub(super) Arc<Core>);
+pub(super) struct ToDataAndLogDet(pub(super) Arc<Core>);
 
-impl CustomOp2 for Sent {
+impl CustomOp2 for ToDataAndLogDet {
     fn name(&self) -> &'static str {
         "fused-to-data"
     }
@@ -150,10 +150,10 @@ impl CustomOp2 for Sent {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (n, dim) = z_layout.shape().dims2()?;
         let core = &self.0;
-        let ready = core.ready(numbers(flat, flat_layout)?);
+        let prepared = core.prepared(numbers(flat, flat_layout)?);
         let (mut x, mut log_det) = (vec![0.0; n * dim], vec![0.0; n]);
         let z = numbers(z, z_layout)?;
-        engine::send(core.isa, &core.stack, &ready, z, &mut x, &mut log_det);
+        engine::to_data_and_log_det(core.isa, &core.stack, &prepared, z, &mut x, &mut log_det);
         Ok(join(&x, &log_det, dim))
     }
 
@@ -167,7 +167,7 @@ impl CustomOp2 for Sent {
         let (by_x, mut weights) = part(by_both)?;
         weights.iter_mut().for_each(|v| *v = -*v);
         let upstream = Upstream::Samples(&weights, &by_x);
-        self.0.back(flat, &all(z)?, upstream)
+        self.0.backward(flat, &all(z)?, upstream)
     }
 }
 
@@ -192,11 +192,11 @@ impl CustomOp2 for MeanLogProb {
         x_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (n, _) = x_layout.shape().dims2()?;
-        let ready = self.core.ready(numbers(flat, flat_layout)?);
-        let upstream = Upstream::Landing(Weights::Same(1.0 / n as f32), &[]);
-        let (sum, by_flat, by_x) = self
-            .core
-            .differentiate(&ready, numbers(x, x_layout)?, upstream);
+        let prepared = self.core.prepared(numbers(flat, flat_layout)?);
+        let upstream = Upstream::Points(Weights::Same(1.0 / n as f32), &[]);
+        let (sum, by_flat, by_x) =
+            self.core
+                .differentiate(&prepared, numbers(x, x_layout)?, upstream);
         let mut gradients = self
             .gradients
             .lock()

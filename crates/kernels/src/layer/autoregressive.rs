@@ -1,15 +1,15 @@
-//! Masked autoregressive layers: two couplings, the second of which keeps what it moves.
+//! Masked autoregressive layers as two couplings: one moves the first coordinate, one all others.
 
 use candle_core::Tensor;
 
-use super::super::conditioner::{self, Conditioner, Slot};
-use super::super::product::TILE;
-use super::super::simd::Simd;
-use super::super::transformer::Way;
 use super::coupling::Coupling;
-use super::{Pass, PassBack};
+use super::{BackwardPass, Pass};
+use crate::conditioner::{self, Conditioner, Slot};
+use crate::product::TILE;
+use crate::simd::Simd;
+use crate::transformer::TransformerPass;
 
-/// Which weights one layer of a conditioner has.
+/// The weights that one layer of a masked conditioner has.
 #[derive(Debug, Clone)]
 pub struct LayerMask {
     /// Its inputs.
@@ -19,18 +19,18 @@ pub struct LayerMask {
     pub places: Option<Vec<usize>>,
 }
 
-/// A conditioner with weights left out, as one that has zeros there. Products with whole matrices
-/// cost up to twice the multiplications that count, but many small ones cost more.
+/// The masks of a conditioner, which is expanded to dense matrices with zeros. Dense products do up to
+/// twice the needed multiplications, but many small products would cost more.
 #[derive(Debug, Clone)]
 pub struct Masks {
     layers: Vec<LayerMask>,
-    /// All weights, those left out too, in the layer's derived numbers.
+    /// The dense conditioner, whose weights are among the layer's derived numbers.
     dense: Conditioner<Slot>,
     len: usize,
 }
 
 impl Masks {
-    /// `net` has the weights that there are, layer by layer as `layers` say.
+    /// `net` holds the weights that the masks `layers` leave.
     pub fn new(net: &Conditioner<Tensor>, layers: Vec<LayerMask>) -> Self {
         let mut len = 0usize;
         let mut place = |numbers: usize| {
@@ -57,7 +57,7 @@ impl Masks {
         self.len
     }
 
-    /// `f` of every run of numbers that stands together on both sides: (parameters, dense, length).
+    /// Calls `f` (parameters, dense, length) for every run that is contiguous on both sides.
     fn each_run(&self, net: &Conditioner<Slot>, mut f: impl FnMut(usize, usize, usize)) {
         let layers = net.layers.iter().zip(&self.dense.layers).zip(&self.layers);
         for (((weight, bias), (dense_weight, dense_bias)), mask) in layers {
@@ -82,7 +82,7 @@ impl Masks {
         });
     }
 
-    /// The gradients of the weights that there are.
+    /// Adds the gradients by the dense weights to those by the parameters.
     pub(super) fn finish(&self, net: &Conditioner<Slot>, by_derived: &[f32], gradient: &mut [f32]) {
         self.each_run(net, |to, place, len| {
             let from = &by_derived[place..place + len];
@@ -93,7 +93,7 @@ impl Masks {
     }
 }
 
-/// The first coordinate by free parameters, all others by those before them.
+/// See [`super::Layer::Autoregressive`].
 pub(super) struct Autoregressive<'l> {
     /// Keeps nothing and moves coordinate 1.
     pub first: Coupling<'l>,
@@ -184,7 +184,7 @@ impl<'l> Autoregressive<'l> {
         let Some(rest) = &self.rest else { return };
         let (hidden, theta) = rest_saved.split_at_mut(rest.conditioner.hidden() * TILE);
         for known in 1..rest.moved.end {
-            // A coordinate that is not there yet must be finite: its weights are zeros.
+            // The mask hides coordinates that have not been sampled yet, but 0 * NaN is NaN.
             pass.to[known * TILE..].fill(0.0);
             conditioner::forward(
                 s,
@@ -197,7 +197,7 @@ impl<'l> Autoregressive<'l> {
             );
             rest.transformer.to_data(
                 s,
-                Way {
+                TransformerPass {
                     samples: pass.samples,
                     theta: &mut *theta,
                     from: &pass.from[TILE..],
@@ -209,11 +209,11 @@ impl<'l> Autoregressive<'l> {
         }
     }
 
-    pub(super) fn back<S: Simd>(&self, s: S, pass: PassBack<'_>) {
+    pub(super) fn backward<S: Simd>(&self, s: S, pass: BackwardPass<'_>) {
         let (saved, rest_saved) = pass.saved.split_at(self.first.saved());
-        self.first.back(
+        self.first.backward(
             s,
-            PassBack {
+            BackwardPass {
                 params: pass.params,
                 derived: &[],
                 samples: pass.samples,
@@ -234,9 +234,9 @@ impl<'l> Autoregressive<'l> {
         } else {
             (pass.params, pass.params_gradient)
         };
-        rest.back(
+        rest.backward(
             s,
-            PassBack {
+            BackwardPass {
                 params,
                 params_gradient,
                 derived: &[],

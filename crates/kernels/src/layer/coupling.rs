@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
-use super::super::conditioner::{self, Conditioner, Slot};
-use super::super::product::TILE;
-use super::super::simd::Simd;
-use super::super::transformer::{Affine, Back, Backward, Fold, Spline, ToBase, ToData, Way};
-use super::{Pass, PassBack, Transformer};
+use super::{BackwardPass, Pass, Transformer};
+use crate::conditioner::{self, Conditioner, Slot};
+use crate::product::TILE;
+use crate::simd::Simd;
+use crate::transformer::{
+    Affine, Backward, Fold, Spline, ToBase, ToData, TransformerBackward, TransformerPass,
+};
 
-/// Some of the coordinates decide how others are moved.
+/// See [`super::Layer::Coupling`].
 pub(super) struct Coupling<'l> {
     pub transformer: Transformer,
     pub kept: Range<usize>,
@@ -17,7 +19,7 @@ pub(super) struct Coupling<'l> {
 }
 
 impl Transformer {
-    fn to_base<S: Simd>(self, s: S, way: Way<'_>) {
+    fn to_base<S: Simd>(self, s: S, way: TransformerPass<'_>) {
         match self {
             Self::Affine { bound } => s.run(ToBase(affine(bound), way)),
             Self::Spline { bins, bound } => s.run(ToBase(spline(bins, bound), way)),
@@ -25,7 +27,7 @@ impl Transformer {
         }
     }
 
-    pub(super) fn to_data<S: Simd>(self, s: S, way: Way<'_>) {
+    pub(super) fn to_data<S: Simd>(self, s: S, way: TransformerPass<'_>) {
         match self {
             Self::Affine { bound } => s.run(ToData(affine(bound), way)),
             Self::Spline { bins, bound } => s.run(ToData(spline(bins, bound), way)),
@@ -33,7 +35,7 @@ impl Transformer {
         }
     }
 
-    fn back<S: Simd>(self, s: S, back: Back<'_>) {
+    fn backward<S: Simd>(self, s: S, back: TransformerBackward<'_>) {
         match self {
             Self::Affine { bound } => s.run(Backward(affine(bound), back)),
             Self::Spline { bins, bound } => s.run(Backward(spline(bins, bound), back)),
@@ -43,12 +45,12 @@ impl Transformer {
 }
 
 impl Coupling<'_> {
-    /// Numbers per tile that the way back needs.
+    /// Numbers per tile that are kept for the backward pass.
     pub(super) fn saved(&self) -> usize {
         (self.conditioner.hidden() + self.conditioner.outputs()) * TILE
     }
 
-    /// Scratch of the way back: the conditioner's, and what [`Coupling::unwind`] needs.
+    /// Scratch numbers: the conditioner's, and those of [`Coupling::to_data_backward`].
     pub(super) fn scratch(&self) -> usize {
         conditioner::scratch(self.conditioner) + (2 * self.moved.len() + 1) * TILE
     }
@@ -63,11 +65,11 @@ impl Coupling<'_> {
         self.transformer.to_data(s, way);
     }
 
-    pub(super) fn back<S: Simd>(&self, s: S, pass: PassBack<'_>) {
+    pub(super) fn backward<S: Simd>(&self, s: S, pass: BackwardPass<'_>) {
         let net = self.conditioner;
         let (hidden, theta) = pass.saved.split_at(net.hidden() * TILE);
         let rows = rows(&self.moved);
-        let back = Back {
+        let back = TransformerBackward {
             samples: pass.samples,
             theta,
             x: &pass.x[rows.clone()],
@@ -76,12 +78,12 @@ impl Coupling<'_> {
             gradient: &mut pass.gradient[rows],
             theta_gradient: &mut pass.scratch[..net.outputs() * TILE],
         };
-        self.transformer.back(s, back);
-        self.back_through_conditioner(s, pass, hidden);
+        self.transformer.backward(s, back);
+        self.conditioner_backward(s, pass, hidden);
     }
 
-    /// From the gradients of theta, at the beginning of the scratch.
-    fn back_through_conditioner<S: Simd>(&self, s: S, pass: PassBack<'_>, hidden: &[f32]) {
+    /// From the gradient by theta, in the first rows of the scratch.
+    fn conditioner_backward<S: Simd>(&self, s: S, pass: BackwardPass<'_>, hidden: &[f32]) {
         let rows = rows(&self.kept);
         conditioner::backward(
             s,
@@ -97,13 +99,14 @@ impl Coupling<'_> {
         );
     }
 
-    /// To the data, and from there back for the log-determinant and what the way back of f needs.
-    pub(super) fn send<S: Simd>(&self, s: S, pass: Pass<'_>, scratch: &mut [f32]) {
+    /// Base to data; then data to base again, for the log-determinant and the values that the backward
+    /// pass needs.
+    pub(super) fn to_data_and_log_det<S: Simd>(&self, s: S, pass: Pass<'_>, scratch: &mut [f32]) {
         let (theta, rest) = scratch.split_at_mut(conditioner::scratch(self.conditioner));
         let way = self.way(s, pass);
         let theta = &mut theta[..way.theta.len()];
         theta.copy_from_slice(way.theta);
-        let there = Way {
+        let there = TransformerPass {
             samples: way.samples,
             theta,
             from: way.from,
@@ -112,7 +115,7 @@ impl Coupling<'_> {
             parts: &mut [],
         };
         self.transformer.to_data(s, there);
-        let back = Way {
+        let back = TransformerPass {
             from: way.to,
             to: &mut rest[..way.from.len()],
             ..way
@@ -120,10 +123,10 @@ impl Coupling<'_> {
         self.transformer.to_base(s, back);
     }
 
-    /// Every moved x solves f(x) = z, so with the slope f' and d(x) = d log f' / dx the gradient by z
-    /// is (by x + weight d(x)) / f', and those by theta are f's own where z has minus that gradient.
-    /// All of it comes from the way back of f, three times.
-    pub(super) fn unwind<S: Simd>(&self, s: S, pass: PassBack<'_>) {
+    /// Every moved x solves f(x) = z. With the slope f' and d = d log f' / dx, the gradient by z is
+    /// (by_x + weight d) / f', and the gradient by theta is that of f for minus this gradient by z.
+    /// Three backward passes of f give f', weight d and the gradient by theta.
+    pub(super) fn to_data_backward<S: Simd>(&self, s: S, pass: BackwardPass<'_>) {
         let net = self.conditioner;
         let (hidden, theta) = pass.saved.split_at(net.hidden() * TILE);
         let rows = rows(&self.moved);
@@ -132,7 +135,7 @@ impl Coupling<'_> {
         let (other, own) = own.split_at_mut(rows.len());
         let none = &mut own[..TILE];
         let mut back = |weight: &[f32], gradient: &mut [f32]| {
-            let back = Back {
+            let back = TransformerBackward {
                 samples: pass.samples,
                 theta,
                 x: &pass.x[rows.clone()],
@@ -141,7 +144,7 @@ impl Coupling<'_> {
                 gradient,
                 theta_gradient: &mut scratch[..net.outputs() * TILE],
             };
-            self.transformer.back(s, back);
+            self.transformer.backward(s, back);
         };
         none.fill(0.0);
         slope.fill(1.0);
@@ -154,11 +157,11 @@ impl Coupling<'_> {
             *other = -*by;
         }
         back(pass.weight, other);
-        self.back_through_conditioner(s, pass, hidden);
+        self.conditioner_backward(s, pass, hidden);
     }
 
-    /// Copies what is kept, runs the conditioner, and leaves the rest to a transformer.
-    fn way<'a, S: Simd>(&self, s: S, pass: Pass<'a>) -> Way<'a> {
+    /// Copies the kept coordinates and runs the conditioner; the result is the transformer's input.
+    fn way<'a, S: Simd>(&self, s: S, pass: Pass<'a>) -> TransformerPass<'a> {
         let net = self.conditioner;
         let rows = rows(&self.kept);
         pass.to[rows.clone()].copy_from_slice(&pass.from[rows.clone()]);
@@ -173,7 +176,7 @@ impl Coupling<'_> {
             theta,
         );
         let rows = self::rows(&self.moved);
-        Way {
+        TransformerPass {
             samples: pass.samples,
             theta,
             from: &pass.from[rows.clone()],

@@ -1,9 +1,9 @@
 //! A scale and a shift of every coordinate.
 
-use super::super::conditioner::Slot;
-use super::super::product::TILE;
-use super::super::simd::{Op, Simd};
-use super::{add_constant, Pass, PassBack};
+use super::{add_constant, BackwardPass, Pass};
+use crate::conditioner::Slot;
+use crate::product::TILE;
+use crate::simd::{Op, Simd};
 
 /// x = z e^s + t
 #[derive(Clone, Copy)]
@@ -52,7 +52,7 @@ impl Elementwise {
         });
     }
 
-    pub(super) fn back(self, pass: PassBack<'_>) {
+    pub(super) fn backward(self, pass: BackwardPass<'_>) {
         let dim = self.shift.len;
         let total: f32 = pass.weight[..pass.samples].iter().sum();
         for d in 0..dim {
@@ -69,7 +69,7 @@ impl Elementwise {
         }
     }
 
-    pub(super) fn unwind(self, pass: PassBack<'_>) {
+    pub(super) fn to_data_backward(self, pass: BackwardPass<'_>) {
         let total: f32 = pass.weight[..pass.samples].iter().sum();
         for d in 0..self.shift.len {
             let scale = pass.derived[d];

@@ -1,11 +1,11 @@
 //! A learned invertible matrix.
 
-use super::super::conditioner::Slot;
-use super::super::product::{Dots, TILE};
-use super::super::simd::{Op, Simd};
-use super::{add_constant, Pass, PassBack};
+use super::{add_constant, BackwardPass, Pass};
+use crate::conditioner::Slot;
+use crate::product::{Dots, TILE};
+use crate::simd::{Op, Simd};
 
-/// z = x W^T with W = L U, L with a diagonal of ones and U with one of e^s.
+/// z = x W^T with W = L U; the diagonal of L is 1, that of U is e^s.
 #[derive(Clone, Copy)]
 pub(super) struct Linear {
     pub lower: Slot,
@@ -101,7 +101,7 @@ impl Linear {
         }
     }
 
-    pub(super) fn back<S: Simd>(self, s: S, pass: PassBack<'_>) {
+    pub(super) fn backward<S: Simd>(self, s: S, pass: BackwardPass<'_>) {
         let dim = self.log_diagonal.len;
         let by_z = &mut pass.scratch[..dim * TILE];
         by_z.copy_from_slice(pass.gradient);
@@ -117,7 +117,7 @@ impl Linear {
     }
 
     /// The gradient by z solves W^T by_z = by_x; that by W is -by_z x^T.
-    pub(super) fn unwind<S: Simd>(self, s: S, pass: PassBack<'_>) {
+    pub(super) fn to_data_backward<S: Simd>(self, s: S, pass: BackwardPass<'_>) {
         let dim = self.log_diagonal.len;
         for i in 0..dim {
             for j in 0..i {
@@ -141,7 +141,7 @@ impl Linear {
     }
 }
 
-/// Those of W, by_z x^T, and of the log-determinant; `weight` is of the samples alone.
+/// Adds the gradients by W, by_z x^T, and by the log-determinant; `weight` has no padding.
 fn add_gradients<S: Simd>(s: S, by_z: &[f32], x: &[f32], weight: &[f32], to: &mut [f32]) {
     let dim = by_z.len() / TILE;
     let (by_w, by_log_det) = to.split_at_mut(dim * dim);

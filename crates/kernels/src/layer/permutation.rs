@@ -1,6 +1,6 @@
 //! A fixed reordering of the coordinates: z_d = x_{order\[d\]}.
 
-use super::super::product::TILE;
+use crate::product::TILE;
 
 pub(super) fn to_base(order: &[usize], from: &[f32], to: &mut [f32]) {
     for (to, &d) in to.chunks_exact_mut(TILE).zip(order) {
@@ -14,8 +14,8 @@ pub(super) fn to_data(order: &[usize], from: &[f32], to: &mut [f32]) {
     }
 }
 
-/// Row d of the gradient by z goes to row order[d] of that by x, in place.
-pub(super) fn back(rows: &mut [f32], order: &[usize]) {
+/// Moves row d, the gradient by z_d, to row order\[d\], the gradient by x_{order\[d\]}, in place.
+pub(super) fn backward(rows: &mut [f32], order: &[usize]) {
     for n in 0..TILE {
         // Follow each cycle once, from its smallest member.
         for start in 0..order.len() {

@@ -1,13 +1,13 @@
 //! Sums over the samples of a tile.
 
-// As in the file above: checks once, and not once per number.
+// Bounds are checked once per product instead of once per number.
 #![allow(unsafe_code)]
 
-use super::super::simd::{Op, Simd};
 use super::{put, TILE};
+use crate::simd::{Op, Simd};
 
-/// to\[i\]\[j\] += sum over the samples of a\[i\] b\[j\], all in tiles, for few rows; `to` has
-/// `b_rows` columns.
+/// to\[i\]\[j\] += sum over the samples of a\[i\] b\[j\], for tiles of few rows; `to` is
+/// (a_rows, b_rows).
 pub(crate) struct Dots<'a> {
     pub a: &'a [f32],
     pub a_rows: usize,
@@ -15,13 +15,13 @@ pub(crate) struct Dots<'a> {
     pub b_rows: usize,
     pub samples: usize,
     pub to: &'a mut [f32],
-    /// As in [`AddDense`].
+    /// See [`AddDense::fresh`].
     pub fresh: bool,
 }
 
 impl Dots<'_> {
-    /// The dot products of the rows of `long` with two, LANES / 2 of them at a time so that all
-    /// lanes are added up together: row r's are `to[2 r]` and the next.
+    /// The dot products of the rows of `long` with both rows of `two`: those of row r go to `to[2 r]`
+    /// and `to[2 r + 1]`. LANES / 2 rows are handled at a time, so that one operation sums all lanes.
     #[inline(always)]
     fn pairs<S: Simd>(
         s: S,
@@ -35,10 +35,10 @@ impl Dots<'_> {
         assert!(samples <= TILE && two.len() == 2 * TILE && rows * TILE <= long.len());
         let half = S::LANES / 2;
         for row in (0..rows).step_by(half) {
-            // Rows of the last group that do not exist are those of the first again.
+            // The last group repeats its first row in place of missing ones.
             let group = half.min(rows - row);
             let mut sums = [s.splat(0.0); 16];
-            // SAFETY: as in `rows`.
+            // SAFETY: as in `rows` below.
             unsafe {
                 let from = long.as_ptr().add(row * TILE);
                 let mut i = 0;
@@ -68,8 +68,8 @@ impl Dots<'_> {
         }
     }
 
-    /// The dot products of `one` with the rows of `long`, LANES of them at a time so that their
-    /// lanes are added up together: `to[r * stride] +=`.
+    /// The dot products of `one` with the rows of `long`, added to `to[r * stride]`. LANES rows are
+    /// handled at a time, so that one operation sums all lanes.
     #[inline(always)]
     fn rows<S: Simd>(
         s: S,

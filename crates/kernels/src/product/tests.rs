@@ -1,5 +1,5 @@
-use super::super::simd::Isa;
 use super::*;
+use crate::simd::Isa;
 use rand::{rngs::StdRng, Rng, SeedableRng};
 use rand_distr::StandardNormal;
 
@@ -141,4 +141,26 @@ fn transposes_and_dot_products() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// `block` reads rows one apart where `a_depth` is not 1, whatever `a_row` says.
+#[test]
+#[should_panic(expected = "strides of a: one must be 1")]
+fn a_product_refuses_an_operand_with_two_strides() {
+    let mut to = [0.0; 6 * 16];
+    Isa::best().run(Product {
+        rows: 6,
+        cols: 16,
+        depth: 3,
+        a: &[1.0; 64],
+        a_row: 2,
+        a_depth: 12,
+        b: &[1.0; 3 * 16],
+        b_depth: 16,
+        sink: AddDense {
+            to: &mut to,
+            cols: 16,
+            fresh: true,
+        },
+    });
 }

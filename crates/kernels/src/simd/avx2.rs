@@ -20,9 +20,9 @@ unsafe fn compiled<O: Op>(s: Avx2, op: O) -> O::Out {
     op.call(s)
 }
 
-// SAFETY of all blocks below: `self` is proof that the instructions are there, and addresses are
+// SAFETY: V holds LANES numbers, and the accesses are those of the trait. Of all blocks below: `self` is proof that the instructions are there, and addresses are
 // the callers' promise.
-impl Simd for Avx2 {
+unsafe impl Simd for Avx2 {
     type V = __m256;
     type M = __m256;
     const LANES: usize = 8;
@@ -49,7 +49,7 @@ impl Simd for Avx2 {
         to_stride: usize,
     ) {
         unsafe {
-            // Halves of two rows side by side: what is left is a transpose within each half.
+            // Puts halves of two rows side by side; the rest is a transpose within each half.
             for q in 0..2 {
                 let row = |i: usize| {
                     let low = _mm_loadu_ps(from.add(i * from_stride + 4 * q));
@@ -89,37 +89,15 @@ impl Simd for Avx2 {
     fn splat(self, v: f32) -> __m256 {
         unsafe { _mm256_set1_ps(v) }
     }
-    #[inline(always)]
-    fn add(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_add_ps(a, b) }
-    }
-    #[inline(always)]
-    fn sub(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_sub_ps(a, b) }
-    }
-    #[inline(always)]
-    fn mul(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_mul_ps(a, b) }
-    }
-    #[inline(always)]
-    fn div(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_div_ps(a, b) }
-    }
-    #[inline(always)]
-    fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
-        unsafe { _mm256_fmadd_ps(a, b, c) }
-    }
-    #[inline(always)]
-    fn sqrt(self, v: __m256) -> __m256 {
-        unsafe { _mm256_sqrt_ps(v) }
-    }
-    #[inline(always)]
-    fn max(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_max_ps(a, b) }
-    }
-    #[inline(always)]
-    fn min(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_min_ps(a, b) }
+    one_instruction! {
+        add(a, b) = _mm256_add_ps;
+        sub(a, b) = _mm256_sub_ps;
+        mul(a, b) = _mm256_mul_ps;
+        div(a, b) = _mm256_div_ps;
+        fma(a, b, c) = _mm256_fmadd_ps;
+        sqrt(v) = _mm256_sqrt_ps;
+        max(a, b) = _mm256_max_ps;
+        min(a, b) = _mm256_min_ps;
     }
     #[inline(always)]
     fn abs(self, v: __m256) -> __m256 {

@@ -36,7 +36,7 @@ unsafe fn add_four(a: __m512, b: __m512, c: __m512, d: __m512) -> __m512 {
     }
 }
 
-/// Neighbouring quarters added, those of a before those of b.
+/// Sums of neighbouring quarters, first those of a, then those of b.
 #[inline(always)]
 unsafe fn add_quarters(a: __m512, b: __m512) -> __m512 {
     unsafe {
@@ -47,9 +47,9 @@ unsafe fn add_quarters(a: __m512, b: __m512) -> __m512 {
     }
 }
 
-// SAFETY of all blocks below: `self` is proof that the instructions are there, and addresses are
+// SAFETY: V holds LANES numbers, and the accesses are those of the trait. Of all blocks below: `self` is proof that the instructions are there, and addresses are
 // the callers' promise.
-impl Simd for Avx512 {
+unsafe impl Simd for Avx512 {
     type V = __m512;
     type M = __mmask16;
     const LANES: usize = 16;
@@ -77,7 +77,7 @@ impl Simd for Avx512 {
     ) {
         unsafe {
             let mut r = [_mm512_setzero_ps(); 16];
-            // Quarters of four rows side by side: what is left is a transpose within each.
+            // Puts quarters of four rows side by side; the rest is a transpose within each quarter.
             for q in 0..4 {
                 for i in 0..4 {
                     let at = |j: usize| _mm_loadu_ps(from.add((4 * j + i) * from_stride + 4 * q));
@@ -124,37 +124,15 @@ impl Simd for Avx512 {
     fn splat(self, v: f32) -> __m512 {
         unsafe { _mm512_set1_ps(v) }
     }
-    #[inline(always)]
-    fn add(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_add_ps(a, b) }
-    }
-    #[inline(always)]
-    fn sub(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_sub_ps(a, b) }
-    }
-    #[inline(always)]
-    fn mul(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_mul_ps(a, b) }
-    }
-    #[inline(always)]
-    fn div(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_div_ps(a, b) }
-    }
-    #[inline(always)]
-    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
-        unsafe { _mm512_fmadd_ps(a, b, c) }
-    }
-    #[inline(always)]
-    fn sqrt(self, v: __m512) -> __m512 {
-        unsafe { _mm512_sqrt_ps(v) }
-    }
-    #[inline(always)]
-    fn max(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_max_ps(a, b) }
-    }
-    #[inline(always)]
-    fn min(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_min_ps(a, b) }
+    one_instruction! {
+        add(a, b) = _mm512_add_ps;
+        sub(a, b) = _mm512_sub_ps;
+        mul(a, b) = _mm512_mul_ps;
+        div(a, b) = _mm512_div_ps;
+        fma(a, b, c) = _mm512_fmadd_ps;
+        sqrt(v) = _mm512_sqrt_ps;
+        max(a, b) = _mm512_max_ps;
+        min(a, b) = _mm512_min_ps;
     }
     #[inline(always)]
     fn abs(self, v: __m512) -> __m512 {

@@ -14,9 +14,9 @@ impl Neon {
     }
 }
 
-// SAFETY of all blocks below: the instructions are always there, and addresses are the callers'
+// SAFETY: V holds LANES numbers, and the accesses are those of the trait. Of all blocks below: the instructions are always there, and addresses are the callers'
 // promise.
-impl Simd for Neon {
+unsafe impl Simd for Neon {
     type V = float32x4_t;
     type M = uint32x4_t;
     const LANES: usize = 4;
@@ -63,29 +63,16 @@ impl Simd for Neon {
     fn splat(self, v: f32) -> float32x4_t {
         unsafe { vdupq_n_f32(v) }
     }
-    #[inline(always)]
-    fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        unsafe { vaddq_f32(a, b) }
-    }
-    #[inline(always)]
-    fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        unsafe { vsubq_f32(a, b) }
-    }
-    #[inline(always)]
-    fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        unsafe { vmulq_f32(a, b) }
-    }
-    #[inline(always)]
-    fn div(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        unsafe { vdivq_f32(a, b) }
+    one_instruction! {
+        add(a, b) = vaddq_f32;
+        sub(a, b) = vsubq_f32;
+        mul(a, b) = vmulq_f32;
+        div(a, b) = vdivq_f32;
+        sqrt(v) = vsqrtq_f32;
     }
     #[inline(always)]
     fn fma(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         unsafe { vfmaq_f32(c, a, b) }
-    }
-    #[inline(always)]
-    fn sqrt(self, v: float32x4_t) -> float32x4_t {
-        unsafe { vsqrtq_f32(v) }
     }
     #[inline(always)]
     fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {

@@ -6,7 +6,7 @@ use super::{Op, Simd};
 
 const N: usize = 4;
 
-/// Plain Rust: what the compiler makes of it on any machine.
+/// Plain Rust, which the compiler vectorises as it can.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
@@ -17,7 +17,8 @@ pub(crate) struct V([f32; N]);
 // 1.5 * 2^23: added to a small whole number, it leaves that number in the lowest bits.
 const MAGIC: f32 = 12_582_912.0;
 
-impl Simd for Portable {
+// SAFETY: V holds LANES numbers, and the accesses are those of the trait.
+unsafe impl Simd for Portable {
     type V = V;
     type M = [bool; N];
     const LANES: usize = N;

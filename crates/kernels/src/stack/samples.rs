@@ -1,26 +1,26 @@
-//! Samples with gradients: from base to data, and back.
+//! Samples with gradients: base to data, and the backward pass.
 
-use super::super::layer::Pass;
-use super::super::product::TILE;
-use super::super::simd::Simd;
 use super::{Stack, Work};
+use crate::layer::Pass;
+use crate::product::TILE;
+use crate::simd::Simd;
 
 impl Stack {
-    /// Whether samples have a way back: not through folds, which a part is drawn for, nor through
-    /// autoregressive layers, which make one coordinate after the other.
-    pub(crate) fn unwinds(&self) -> bool {
-        self.layers.iter().all(|l| l.layer.unwinds())
+    /// Whether samples have gradients: not through folds, which draw a part, nor through
+    /// autoregressive layers, which compute one coordinate after the other.
+    pub(crate) fn has_to_data_backward(&self) -> bool {
+        self.layers.iter().all(|l| l.layer.has_to_data_backward())
     }
 
-    /// The last rows of `work.values`, where a tile at the base is.
+    /// The last rows of `work.values`, which hold z.
     pub(crate) fn at_base<'w>(&self, work: &'w mut Work) -> &'w mut [f32] {
         let rows = self.dim * TILE;
         &mut work.values[self.layers.len() * rows..]
     }
 
     /// Takes the tile at [`Stack::at_base`] to the data, in the first rows of `work.values`, and leaves
-    /// minus its log-determinant in `work.log_q`; keeps what [`Stack::unwind`] needs.
-    pub(crate) fn send<S: Simd>(
+    /// log|det dz/dx| in `work.log_q`; keeps what [`Stack::to_data_backward`] needs.
+    pub(crate) fn to_data_and_log_det<S: Simd>(
         &self,
         s: S,
         (params, derived): (&[f32], &[f32]),
@@ -31,7 +31,7 @@ impl Stack {
         work.log_q.fill(0.0);
         for (l, own) in self.layers.iter().enumerate().rev() {
             let (to, from) = work.values[l * rows..(l + 2) * rows].split_at_mut(rows);
-            own.layer.send(
+            own.layer.to_data_and_log_det(
                 s,
                 Pass {
                     params,
@@ -48,10 +48,10 @@ impl Stack {
         }
     }
 
-    /// The way back of samples that [`Stack::send`] has sent: gradients of what those by x, in
-    /// `work.gradient`, stand for, plus sum weight log-det (towards the base). Those by z are left in
-    /// `work.gradient`; those by the parameters as in [`Stack::back`].
-    pub(crate) fn unwind<S: Simd>(
+    /// The backward pass of [`Stack::to_data_and_log_det`]: `work.gradient` holds the gradient by x of
+    /// some scalar, to which sum weight log|det dz/dx| is added. Leaves the gradient by z in
+    /// `work.gradient`; that by the parameters as in [`Stack::backward`].
+    pub(crate) fn to_data_backward<S: Simd>(
         &self,
         s: S,
         numbers: (&[f32], &[f32]),
@@ -62,8 +62,8 @@ impl Stack {
     ) {
         let mut to = self.begin(gradient, fresh);
         for (l, own) in self.layers.iter().enumerate() {
-            let pass = self.pass_back(l, numbers, samples, work, &mut to);
-            own.layer.unwind(s, pass);
+            let pass = self.backward_pass(l, numbers, samples, work, &mut to);
+            own.layer.to_data_backward(s, pass);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Scale and shift.
 
-use super::super::math;
-use super::super::product::TILE;
-use super::super::simd::Simd;
-use super::{places, Back, Transformer, Way};
+use super::{places, Transformer, TransformerBackward, TransformerPass};
+use crate::math;
+use crate::product::TILE;
+use crate::simd::Simd;
 
 /// z = (x - t) e^-s with s = c tanh(r / c); theta holds r, then t, of every coordinate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,7 +14,7 @@ pub(crate) struct Affine {
 
 impl Transformer for Affine {
     #[inline(always)]
-    fn to_base<S: Simd>(self, s: S, way: Way<'_>) {
+    fn to_base<S: Simd>(self, s: S, way: TransformerPass<'_>) {
         let rows = way.from.len() / TILE;
         for (row, i) in places(rows, way.samples, S::LANES) {
             let at = row * TILE + i;
@@ -30,7 +30,7 @@ impl Transformer for Affine {
     }
 
     #[inline(always)]
-    fn to_data<S: Simd>(self, s: S, way: Way<'_>) {
+    fn to_data<S: Simd>(self, s: S, way: TransformerPass<'_>) {
         let rows = way.from.len() / TILE;
         for (row, i) in places(rows, way.samples, S::LANES) {
             let at = row * TILE + i;
@@ -42,7 +42,7 @@ impl Transformer for Affine {
     }
 
     #[inline(always)]
-    fn back<S: Simd>(self, s: S, back: Back<'_>) {
+    fn backward<S: Simd>(self, s: S, back: TransformerBackward<'_>) {
         let rows = back.x.len() / TILE;
         for (row, i) in places(rows, back.samples, S::LANES) {
             let at = row * TILE + i;

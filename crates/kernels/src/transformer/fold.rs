@@ -1,9 +1,9 @@
 //! The fold of RAD, as `models::fold` has it.
 
-use super::super::math;
-use super::super::product::TILE;
-use super::super::simd::Simd;
-use super::{places, Back, Transformer, Way};
+use super::{places, Transformer, TransformerBackward, TransformerPass};
+use crate::math;
+use crate::product::TILE;
+use crate::simd::Simd;
 
 const LOG_SLOPE_BOUND: f32 = 2.0;
 const LOG_WIDTH_BOUND: f32 = 4.0;
@@ -18,7 +18,7 @@ pub(crate) struct Fold {
     pub gates: bool,
 }
 
-/// One fold's parameters, bounded, and what follows from them alone.
+/// One fold's bounded parameters and the numbers derived from them.
 struct Shape<V> {
     centre: V,
     log_width: V,
@@ -34,14 +34,14 @@ struct Shape<V> {
     // 1 + e^-a1 + e^-a3
     pieces: V,
     log_scale: V,
-    // 1 + e^(h1 - a1) + e^-a3 and 1 + e^-a1 + e^(h3 - a3): of the gates at both ends
+    // Norms of the gates at both ends: 1 + e^(h1 - a1) + e^-a3 and 1 + e^-a1 + e^(h3 - a3)
     start: V,
     end: V,
     e_h1: V,
     e_h3: V,
 }
 
-/// The gates at a place t.
+/// The gates at the relative position t in \[0, 1\].
 struct Gates<V> {
     // Logits of left and right; the middle's is 0.
     left: V,
@@ -53,7 +53,7 @@ struct Gates<V> {
 }
 
 impl Fold {
-    /// Bounds theta where it stands.
+    /// Bounds theta in place.
     #[inline(always)]
     fn bound<S: Simd>(self, s: S, theta: &mut [f32], rows: usize) {
         for (i, c) in [
@@ -123,7 +123,7 @@ fn gates<S: Simd>(s: S, shape: &Shape<S::V>, t: S::V) -> Gates<S::V> {
     let one = s.splat(1.0);
     let left = s.sub(s.mul(s.sub(one, t), shape.h1), shape.left);
     let right = s.sub(s.mul(t, shape.h3), shape.right);
-    // |logits| <= 5: no need to take the largest out.
+    // |logits| <= 5: exp cannot overflow.
     let (e_left, e_right) = (math::exp(s, left), math::exp(s, right));
     let norm = s.add(s.add(e_left, e_right), one);
     Gates {
@@ -137,7 +137,7 @@ fn gates<S: Simd>(s: S, shape: &Shape<S::V>, t: S::V) -> Gates<S::V> {
 
 impl Transformer for Fold {
     #[inline(always)]
-    fn to_base<S: Simd>(self, s: S, way: Way<'_>) {
+    fn to_base<S: Simd>(self, s: S, way: TransformerPass<'_>) {
         let rows = way.from.len() / TILE;
         let one = s.splat(1.0);
         let minus = s.splat(-1.0);
@@ -167,7 +167,7 @@ impl Transformer for Fold {
     }
 
     #[inline(always)]
-    fn to_data<S: Simd>(self, s: S, way: Way<'_>) {
+    fn to_data<S: Simd>(self, s: S, way: TransformerPass<'_>) {
         let rows = way.from.len() / TILE;
         let (zero, one, minus) = (s.splat(0.0), s.splat(1.0), s.splat(-1.0));
         for (row, i) in places(rows, way.samples, S::LANES) {
@@ -208,7 +208,7 @@ impl Transformer for Fold {
     }
 
     #[inline(always)]
-    fn back<S: Simd>(self, s: S, back: Back<'_>) {
+    fn backward<S: Simd>(self, s: S, back: TransformerBackward<'_>) {
         let rows = back.x.len() / TILE;
         let (zero, one, minus, two) = (s.splat(0.0), s.splat(1.0), s.splat(-1.0), s.splat(2.0));
         for (row, i) in places(rows, back.samples, S::LANES) {
@@ -217,7 +217,7 @@ impl Transformer for Fold {
             let by_z = s.load(&back.gradient[at..]);
             let weight = s.load(&back.weight[i..]);
 
-            // The way to the base again.
+            // Recomputes data to base.
             let per_width = math::exp(s, math::neg(s, f.log_width));
             let u = s.mul(s.sub(s.load(&back.x[at..]), f.centre), per_width);
             let knot_left = s.fma(f.left_flat, math::neg(s, two), minus);
@@ -304,8 +304,7 @@ impl Transformer for Fold {
                 s.fma(by_outer_right, end_right, by_a3),
             );
 
-            // log scale = log width + log pieces + free, all of which lambda has as well but the
-            // width.
+            // log scale = log width + log pieces + free; lambda depends on all of them but the width.
             let by_pieces = s.div(s.add(by_scale, weight), f.pieces);
             by_a1 = s.sub(by_a1, s.mul(by_pieces, f.left_flat));
             by_a3 = s.sub(by_a3, s.mul(by_pieces, f.right_flat));
@@ -354,7 +353,7 @@ impl Transformer for Fold {
     }
 }
 
-/// The place v on the fold, and whether it is reached by the left or the right part.
+/// The value v of the fold at x, and whether x is in the left or the right part.
 #[inline(always)]
 fn fold<S: Simd>(s: S, f: &Shape<S::V>, x: S::V) -> (S::V, S::M, S::M) {
     let per_width = math::exp(s, math::neg(s, f.log_width));

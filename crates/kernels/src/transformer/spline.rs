@@ -1,9 +1,9 @@
 //! The monotone rational-quadratic spline (Durkan et al. 2019), as `bijections::spline` has it.
 
-use super::super::math;
-use super::super::product::TILE;
-use super::super::simd::Simd;
-use super::{places, Back, Transformer, Way};
+use super::{places, Transformer, TransformerBackward, TransformerPass};
+use crate::math;
+use crate::product::TILE;
+use crate::simd::Simd;
 
 const MIN: f32 = 1e-3;
 
@@ -24,7 +24,7 @@ struct Bin<V> {
     width: V,
     bottom: V,
     height: V,
-    // Shares of the raw widths and heights before the bin and of the bin itself.
+    // Softmax shares of widths and heights: summed before the bin, and of the bin itself.
     widths_before: V,
     width_share: V,
     heights_before: V,
@@ -33,7 +33,7 @@ struct Bin<V> {
     raw_right: V,
 }
 
-/// Everything between theta = (v - left) / width and the result.
+/// Intermediate values of the spline at theta = (v - left) / width.
 struct Parts<V> {
     slope: V,
     cross: V,
@@ -55,7 +55,7 @@ impl Spline {
         let mut max = s.load(theta);
         for k in 1..self.bins {
             let v = s.load(&theta[k * TILE..]);
-            // This order keeps a NaN that comes later; one that came before shows in its own bin.
+            // This order of arguments keeps a later NaN; an earlier one shows in its own bin.
             max = s.max(max, v);
         }
         let mut sum = s.splat(0.0);
@@ -71,9 +71,8 @@ impl Spline {
         }
     }
 
-    /// The last bin whose lower end is not above `v`, looked for among the edges of the data side,
-    /// or with `by_height` of the base side. `theta`: the coordinate's, with shares for the raw
-    /// widths and heights.
+    /// The last bin whose lower edge is at most `v`, by the edges of the data side or, with
+    /// `by_height`, of the base side. `theta` holds shares in place of raw widths and heights.
     #[inline(always)]
     fn find<S: Simd>(self, s: S, theta: &[f32], v: S::V, by_height: bool) -> Bin<S::V> {
         let size = 2.0 * self.bound;
@@ -176,7 +175,7 @@ fn parts<S: Simd>(s: S, bin: &Bin<S::V>, (low, high): (S::V, S::V), theta: S::V)
 
 impl Transformer for Spline {
     #[inline(always)]
-    fn to_base<S: Simd>(self, s: S, way: Way<'_>) {
+    fn to_base<S: Simd>(self, s: S, way: TransformerPass<'_>) {
         let rows = way.from.len() / TILE;
         let each = self.per_coordinate() * TILE;
         for (row, i) in places(rows, way.samples, S::LANES) {
@@ -193,7 +192,7 @@ impl Transformer for Spline {
             // log(rate slope^2 / denominator^2) with one logarithm.
             let fraction = s.div(p.slope, p.denominator);
             let log_slope = math::ln(s, s.mul(s.mul(p.rate, fraction), fraction));
-            // A NaN compares as outside and passes through.
+            // NaN compares as outside and passes through.
             let inside = s.le(s.abs(v), s.splat(self.bound));
             let u = s.select(inside, u, v);
             let log_slope = s.select(inside, log_slope, s.mul(v, s.splat(0.0)));
@@ -203,7 +202,7 @@ impl Transformer for Spline {
     }
 
     #[inline(always)]
-    fn to_data<S: Simd>(self, s: S, way: Way<'_>) {
+    fn to_data<S: Simd>(self, s: S, way: TransformerPass<'_>) {
         let rows = way.from.len() / TILE;
         let each = self.per_coordinate() * TILE;
         for (row, i) in places(rows, way.samples, S::LANES) {
@@ -232,7 +231,7 @@ impl Transformer for Spline {
     }
 
     #[inline(always)]
-    fn back<S: Simd>(self, s: S, back: Back<'_>) {
+    fn backward<S: Simd>(self, s: S, back: TransformerBackward<'_>) {
         let rows = back.x.len() / TILE;
         let each = self.per_coordinate() * TILE;
         let zero = s.splat(0.0);
@@ -297,7 +296,7 @@ impl Transformer for Spline {
             let by_bottom = by_u;
             s.store(&mut back.gradient[at..], s.select(inside, by_v, by_z));
 
-            // Edges and sizes are 2 B times sums of shares: gradients of the softmax.
+            // Edges and sizes are 2 B times sums of shares: backward pass of the softmax.
             let scale = s.splat(2.0 * self.bound * (1.0 - MIN * self.bins as f32));
             let mean_width = s.fma(by_left, bin.widths_before, s.mul(by_width, bin.width_share));
             let mean_height = s.fma(
