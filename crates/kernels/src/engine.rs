@@ -2,8 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::buffer::Buffer;
-use crate::flat::{Adam, AddUp, Squares, BETA1, BETA2};
+use crate::flat::{Adam, AddUp, Buffer, Squares, BETA1, BETA2};
 use crate::product::TILE;
 use crate::simd::Isa;
 use crate::stack::Stack;

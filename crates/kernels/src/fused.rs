@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex};
 use candle_core::{bail, CpuStorage, DType, Device, Layout, Result, Storage, Tensor, Var};
 
 use crate::base::Base;
-use crate::buffer::Buffer;
 use crate::engine::{self, Outputs, Prepared, Trainer};
+use crate::flat::Buffer;
 use crate::layer::Layer;
 use crate::simd::Isa;
 use crate::stack::Stack;
 use crate::tiles::Upstream;
 
 mod operations;
-use operations::{LogProb, MeanLogProb, ToBase, ToDataAndLogDet};
+use operations::{MeanLogProb, Output, PerPoint};
 
 /// A flow or RAD of f32 tensors on the CPU, fused from data to base: log q, its gradients,
 /// samples, those of a flow with gradients, and training in one pass over tiles of points.
@@ -78,7 +78,7 @@ impl Fused {
 
     /// x (n, dim) -> log q (n,) in nats, with gradients by the parameters and by x.
     pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
-        let op = LogProb(Arc::clone(&self.0));
+        let op = PerPoint(Arc::clone(&self.0), Output::LogProb);
         self.flat()?.apply_op2(&x.contiguous()?, op)
     }
 
@@ -86,7 +86,7 @@ impl Fused {
     /// base log q is the log-determinant of the layers.
     pub fn to_base_and_log_prob(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let dim = x.dim(1)?;
-        let op = ToBase(Arc::clone(&self.0));
+        let op = PerPoint(Arc::clone(&self.0), Output::ToBase);
         part(&self.flat()?.apply_op2(&x.contiguous()?, op)?, dim)
     }
 
@@ -151,7 +151,7 @@ impl Fused {
             return Ok(None);
         }
         let dim = z.dim(1)?;
-        let op = ToDataAndLogDet(Arc::clone(&self.0));
+        let op = PerPoint(Arc::clone(&self.0), Output::ToDataAndLogDet);
         let both = self.flat()?.apply_op2(&z.contiguous()?, op)?;
         part(&both, dim).map(Some)
     }

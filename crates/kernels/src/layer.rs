@@ -10,12 +10,11 @@ mod autoregressive;
 mod coupling;
 mod elementwise;
 mod linear;
-mod permutation;
 
 use autoregressive::Autoregressive;
 use coupling::Coupling;
 use elementwise::Elementwise;
-use linear::Linear;
+use linear::{Linear, Permutation};
 
 pub use autoregressive::{LayerMask, Masks};
 
@@ -175,7 +174,7 @@ enum Kind<'l> {
     Autoregressive(Autoregressive<'l>),
     Elementwise(Elementwise),
     Linear(Linear),
-    Permutation(&'l [usize]),
+    Permutation(Permutation<'l>),
 }
 
 impl Layer<Slot> {
@@ -216,7 +215,7 @@ impl Layer<Slot> {
                 upper: *upper,
                 log_diagonal: *log_diagonal,
             }),
-            Self::Permutation { order } => Kind::Permutation(order),
+            Self::Permutation { order } => Kind::Permutation(Permutation(order)),
         }
     }
 
@@ -296,7 +295,7 @@ impl Layer<Slot> {
             Kind::Coupling(l) => l.scratch(),
             Kind::Autoregressive(l) => l.scratch(),
             Kind::Linear(l) => l.log_diagonal.len * TILE,
-            Kind::Permutation(order) => order.len() * TILE,
+            Kind::Permutation(l) => l.0.len() * TILE,
             Kind::Elementwise(_) => 0,
         }
     }
@@ -329,7 +328,7 @@ impl Layer<Slot> {
             Kind::Autoregressive(l) => l.to_base(s, pass),
             Kind::Elementwise(l) => l.to_base(s, pass),
             Kind::Linear(l) => l.to_base(s, pass),
-            Kind::Permutation(order) => permutation::to_base(order, pass.from, pass.to),
+            Kind::Permutation(l) => l.to_base(pass.from, pass.to),
         }
     }
 
@@ -340,7 +339,7 @@ impl Layer<Slot> {
             Kind::Autoregressive(l) => l.to_data(s, pass),
             Kind::Elementwise(l) => l.to_data(s, pass),
             Kind::Linear(l) => l.to_data(pass),
-            Kind::Permutation(order) => permutation::to_data(order, pass.from, pass.to),
+            Kind::Permutation(l) => l.to_data(pass.from, pass.to),
         }
     }
 
@@ -351,7 +350,11 @@ impl Layer<Slot> {
             Kind::Autoregressive(l) => l.backward(s, pass),
             Kind::Elementwise(l) => l.backward(pass),
             Kind::Linear(l) => l.backward(s, pass),
-            Kind::Permutation(order) => permutation::backward(pass.gradient, order),
+            Kind::Permutation(l) => {
+                let by_z = &mut pass.scratch[..pass.gradient.len()];
+                by_z.copy_from_slice(pass.gradient);
+                l.to_data(by_z, pass.gradient);
+            }
         }
     }
 
@@ -382,10 +385,10 @@ impl Layer<Slot> {
             Kind::Autoregressive(_) => unreachable!("checked by Stack::has_to_data_backward"),
             Kind::Elementwise(l) => l.to_data_backward(pass),
             Kind::Linear(l) => l.to_data_backward(s, pass),
-            Kind::Permutation(order) => {
+            Kind::Permutation(l) => {
                 let by_x = &mut pass.scratch[..pass.gradient.len()];
                 by_x.copy_from_slice(pass.gradient);
-                permutation::to_base(order, by_x, pass.gradient);
+                l.to_base(by_x, pass.gradient);
             }
         }
     }

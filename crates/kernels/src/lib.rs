@@ -18,7 +18,6 @@
 //! `mdn-core`; tests there compare the two.
 
 mod base;
-mod buffer;
 mod conditioner;
 mod engine;
 mod flat;

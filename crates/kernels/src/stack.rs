@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::base::{Base, Gradient, LogProb};
-use crate::buffer::Buffer;
 use crate::conditioner::Slot;
+use crate::flat::Buffer;
 use crate::layer::{BackwardPass, Layer, Pass};
 use crate::product::TILE;
 use crate::simd::Simd;

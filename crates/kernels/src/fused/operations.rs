@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Shape, Tensor};
+use candle_core::{bail, CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 
 use super::{numbers, Core};
 use crate::engine::{self, Outputs};
@@ -11,69 +11,98 @@ use crate::tiles::{Upstream, Weights};
 /// By the flat parameters and by x.
 type ByInputs = (Option<Tensor>, Option<Tensor>);
 
-impl Core {
-    /// log q (n,) of x and, if `z` is not empty, z (n, dim).
-    fn evaluate(&self, flat: &[f32], x: &[f32], log_q: &mut [f32], z: &mut [f32]) {
-        let parts = &mut [];
-        let outputs = Outputs { log_q, z, parts };
-        engine::evaluate(self.isa, &self.stack, &self.prepared(flat), x, outputs);
-    }
-
-    /// The gradients of `upstream` at points or samples (n, dim). It repeats the forward pass and
-    /// keeps its intermediate values: nothing is held between the two passes, so an evaluation
-    /// without gradients costs nothing extra.
-    fn backward(
-        &self,
-        flat: &Tensor,
-        points: &[f32],
-        upstream: Upstream<'_>,
-    ) -> candle_core::Result<ByInputs> {
-        let prepared = self.prepared(&flat.to_vec1::<f32>()?);
-        let (_, by_flat, by_points) = self.differentiate(&prepared, points, upstream);
-        let shape = (points.len() / self.stack.dim, self.stack.dim);
-        Ok((
-            Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
-            Some(Tensor::from_vec(by_points, shape, &Device::Cpu)?),
-        ))
-    }
+/// What a [`PerPoint`] operation computes for every point.
+#[derive(Clone, Copy)]
+pub(super) enum Output {
+    /// log q of x: (n,)
+    LogProb,
+    /// z and log q of x side by side: (n, dim + 1)
+    ToBase,
+    /// x and log|det dx/dz| of z side by side: (n, dim + 1)
+    ToDataAndLogDet,
 }
 
-/// log q, (n,).
-pub(super) struct LogProb(pub(super) Arc<Core>);
+/// An operation on the flat parameters and points (n, dim).
+pub(super) struct PerPoint(pub(super) Arc<Core>, pub(super) Output);
 
-impl CustomOp2 for LogProb {
+impl CustomOp2 for PerPoint {
     fn name(&self) -> &'static str {
-        "fused-log-prob"
+        match self.1 {
+            Output::LogProb => "fused-log-prob",
+            Output::ToBase => "fused-to-base",
+            Output::ToDataAndLogDet => "fused-to-data",
+        }
     }
 
     fn cpu_fwd(
         &self,
         flat: &CpuStorage,
         flat_layout: &Layout,
-        x: &CpuStorage,
-        x_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (n, _) = x_layout.shape().dims2()?;
-        let mut log_q = vec![0.0; n];
-        let (flat, x) = (numbers(flat, flat_layout)?, numbers(x, x_layout)?);
-        self.0.evaluate(flat, x, &mut log_q, &mut []);
-        Ok((CpuStorage::F32(log_q), Shape::from(n)))
+        points: &CpuStorage,
+        points_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let core = &self.0;
+        let (n, dim) = points_layout.shape().dims2()?;
+        let points = numbers(points, points_layout)?;
+        let prepared = core.prepared(numbers(flat, flat_layout)?);
+        let evaluate = |log_q: &mut [f32], z: &mut [f32]| {
+            let parts = &mut [];
+            let outputs = Outputs { log_q, z, parts };
+            engine::evaluate(core.isa, &core.stack, &prepared, points, outputs);
+        };
+        let mut last = vec![0.0; n];
+        match self.1 {
+            Output::LogProb => {
+                evaluate(&mut last, &mut []);
+                Ok((CpuStorage::F32(last), Shape::from(n)))
+            }
+            Output::ToBase => {
+                let mut z = vec![0.0; n * dim];
+                evaluate(&mut last, &mut z);
+                Ok(join(&z, &last, dim))
+            }
+            Output::ToDataAndLogDet => {
+                let mut x = vec![0.0; n * dim];
+                let to = (&mut x[..], &mut last[..]);
+                engine::to_data_and_log_det(core.isa, &core.stack, &prepared, points, to.0, to.1);
+                Ok(join(&x, &last, dim))
+            }
+        }
     }
 
+    /// Repeats the forward pass and keeps its intermediate values: nothing is held between the two
+    /// passes, so an evaluation without gradients costs nothing extra.
     fn bwd(
         &self,
         flat: &Tensor,
-        x: &Tensor,
-        _log_q: &Tensor,
-        by_log_q: &Tensor,
-    ) -> candle_core::Result<ByInputs> {
-        let weights = by_log_q.to_vec1::<f32>()?;
-        let upstream = Upstream::Points(Weights::Each(&weights), &[]);
-        self.0.backward(flat, &all(x)?, upstream)
+        points: &Tensor,
+        _result: &Tensor,
+        by_result: &Tensor,
+    ) -> Result<ByInputs> {
+        let (by_points, mut weights) = match self.1 {
+            Output::LogProb => (Vec::new(), by_result.to_vec1()?),
+            Output::ToBase | Output::ToDataAndLogDet => part(by_result)?,
+        };
+        let upstream = match self.1 {
+            Output::LogProb | Output::ToBase => {
+                Upstream::Points(Weights::Each(&weights), &by_points)
+            }
+            Output::ToDataAndLogDet => {
+                // The kernels count the log-determinant towards the base.
+                weights.iter_mut().for_each(|v| *v = -*v);
+                Upstream::Samples(&weights, &by_points)
+            }
+        };
+        let prepared = self.0.prepared(&flat.to_vec1::<f32>()?);
+        let (_, by_flat, by_points) = self.0.differentiate(&prepared, &all(points)?, upstream);
+        Ok((
+            Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
+            Some(Tensor::from_vec(by_points, points.shape(), &Device::Cpu)?),
+        ))
     }
 }
 
-fn all(points: &Tensor) -> candle_core::Result<Vec<f32>> {
+fn all(points: &Tensor) -> Result<Vec<f32>> {
     points.flatten_all()?.to_vec1()
 }
 
@@ -88,7 +117,7 @@ fn join(points: &[f32], numbers: &[f32], dim: usize) -> (CpuStorage, Shape) {
 }
 
 /// The inverse of [`join`].
-fn part(both: &Tensor) -> candle_core::Result<(Vec<f32>, Vec<f32>)> {
+fn part(both: &Tensor) -> Result<(Vec<f32>, Vec<f32>)> {
     let (n, width) = both.dims2()?;
     let (mut points, mut numbers) = (Vec::with_capacity(n * (width - 1)), Vec::with_capacity(n));
     for row in all(both)?.chunks_exact(width) {
@@ -96,79 +125,6 @@ fn part(both: &Tensor) -> candle_core::Result<(Vec<f32>, Vec<f32>)> {
         numbers.push(row[width - 1]);
     }
     Ok((points, numbers))
-}
-
-/// z and log q side by side: (n, dim + 1).
-pub(super) struct ToBase(pub(super) Arc<Core>);
-
-impl CustomOp2 for ToBase {
-    fn name(&self) -> &'static str {
-        "fused-to-base"
-    }
-
-    fn cpu_fwd(
-        &self,
-        flat: &CpuStorage,
-        flat_layout: &Layout,
-        x: &CpuStorage,
-        x_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (n, dim) = x_layout.shape().dims2()?;
-        let (mut z, mut log_q) = (vec![0.0; n * dim], vec![0.0; n]);
-        let (flat, x) = (numbers(flat, flat_layout)?, numbers(x, x_layout)?);
-        self.0.evaluate(flat, x, &mut log_q, &mut z);
-        Ok(join(&z, &log_q, dim))
-    }
-
-    fn bwd(
-        &self,
-        flat: &Tensor,
-        x: &Tensor,
-        _both: &Tensor,
-        by_both: &Tensor,
-    ) -> candle_core::Result<ByInputs> {
-        let (by_z, weights) = part(by_both)?;
-        let upstream = Upstream::Points(Weights::Each(&weights), &by_z);
-        self.0.backward(flat, &all(x)?, upstream)
-    }
-}
-
-/// x and log|det dx/dz| of z side by side: (n, dim + 1).
-pub(super) struct ToDataAndLogDet(pub(super) Arc<Core>);
-
-impl CustomOp2 for ToDataAndLogDet {
-    fn name(&self) -> &'static str {
-        "fused-to-data"
-    }
-
-    fn cpu_fwd(
-        &self,
-        flat: &CpuStorage,
-        flat_layout: &Layout,
-        z: &CpuStorage,
-        z_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (n, dim) = z_layout.shape().dims2()?;
-        let core = &self.0;
-        let prepared = core.prepared(numbers(flat, flat_layout)?);
-        let (mut x, mut log_det) = (vec![0.0; n * dim], vec![0.0; n]);
-        let z = numbers(z, z_layout)?;
-        engine::to_data_and_log_det(core.isa, &core.stack, &prepared, z, &mut x, &mut log_det);
-        Ok(join(&x, &log_det, dim))
-    }
-
-    fn bwd(
-        &self,
-        flat: &Tensor,
-        z: &Tensor,
-        _both: &Tensor,
-        by_both: &Tensor,
-    ) -> candle_core::Result<ByInputs> {
-        let (by_x, mut weights) = part(by_both)?;
-        weights.iter_mut().for_each(|v| *v = -*v);
-        let upstream = Upstream::Samples(&weights, &by_x);
-        self.0.backward(flat, &all(z)?, upstream)
-    }
 }
 
 pub(super) type Gradients = (Vec<f32>, Vec<f32>);
@@ -190,7 +146,7 @@ impl CustomOp2 for MeanLogProb {
         flat_layout: &Layout,
         x: &CpuStorage,
         x_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
+    ) -> Result<(CpuStorage, Shape)> {
         let (n, _) = x_layout.shape().dims2()?;
         let prepared = self.core.prepared(numbers(flat, flat_layout)?);
         let upstream = Upstream::Points(Weights::Same(1.0 / n as f32), &[]);
@@ -208,20 +164,14 @@ impl CustomOp2 for MeanLogProb {
         ))
     }
 
-    fn bwd(
-        &self,
-        flat: &Tensor,
-        x: &Tensor,
-        _mean: &Tensor,
-        by_mean: &Tensor,
-    ) -> candle_core::Result<ByInputs> {
+    fn bwd(&self, flat: &Tensor, x: &Tensor, _mean: &Tensor, by_mean: &Tensor) -> Result<ByInputs> {
         let gradients = self
             .gradients
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let Some((by_flat, by_x)) = gradients else {
-            candle_core::bail!("fused kernels: expected gradients of the forward pass")
+            bail!("fused kernels: expected gradients of the forward pass")
         };
         let by_flat = Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?;
         let by_x = Tensor::from_vec(by_x, x.shape(), &Device::Cpu)?;

@@ -1,4 +1,4 @@
-//! A learned invertible matrix.
+//! Linear layers: a learned invertible matrix, and a fixed permutation.
 
 use super::{add_constant, BackwardPass, Pass};
 use crate::conditioner::Slot;
@@ -195,6 +195,23 @@ impl Op for Multiply<'_> {
                 }
                 s.store(&mut self.to[r * TILE + i..], sum);
             }
+        }
+    }
+}
+
+/// z_d = x_{order\[d\]}
+pub(super) struct Permutation<'l>(pub &'l [usize]);
+
+impl Permutation<'_> {
+    pub(super) fn to_base(&self, from: &[f32], to: &mut [f32]) {
+        for (to, &d) in to.chunks_exact_mut(TILE).zip(self.0) {
+            to.copy_from_slice(&from[d * TILE..(d + 1) * TILE]);
+        }
+    }
+
+    pub(super) fn to_data(&self, from: &[f32], to: &mut [f32]) {
+        for (from, &d) in from.chunks_exact(TILE).zip(self.0) {
+            to[d * TILE..(d + 1) * TILE].copy_from_slice(from);
         }
     }
 }
