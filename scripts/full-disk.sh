@@ -1,14 +1,13 @@
 #!/bin/sh
-# Fills the disk under an experiment, and lets it go on once there is room; then makes its folder
-# read-only. What is left at the end is held against a comparison that nothing disturbed.
+# Fills the disk of a running experiment, frees it and resumes; then makes the folder read-only. The
+# final results must equal those of an undisturbed comparison.
 #
 #   scripts/full-disk.sh [KIB]...
 #
-# One disk for each size, between a status that cannot be written and a figure that cannot unless
-# told otherwise. MDN names the binary (default: mdn). The disks are file systems in memory: root can
-# mount them, and others where they may have user namespaces. Exit code 0: each time an error that
-# names the file, a folder without half a file, and the same bytes in the end; 77: no disk can be
-# mounted here.
+# One disk per size; the default sizes range from no room for a status to no room for the last figure.
+# MDN names the binary (default: mdn). The disks are file systems in memory, which need root or user
+# namespaces. Exit code 0: every error named its file, no partial file remained and the final bytes
+# are equal; 77: no disk can be mounted here.
 set -eu
 
 if [ -z "${MDN_OWN_MOUNTS:-}" ]; then
@@ -38,10 +37,10 @@ bijection.affine_coupling = { layers = 4, hidden = [64, 64] }
 base.mixture = { components = 8, init = "data" }
 TOML
 
-# A checkpoint after every step that it can be made in.
+# Write a checkpoint as often as possible.
 compare() { "$MDN" compare full.toml --checkpoint-every 0.01 --out "$@" >out 2>err; }
 
-# All but what tells when, how long and by which command.
+# Compare all files except those with times and commands.
 same() {
     (cd undisturbed && find . -type f ! -name cost.csv ! -name environment.toml ! -name summary.csv \
         ! -name summary.md ! -name runs.csv ! -name report.html ! -name '*.png' ! -name '*.svg' | sort) >files

@@ -1,17 +1,17 @@
 #!/bin/bash
-# Fuzzes what mdn reads, one target after the other on one core, and keeps what it learned.
+# Fuzzes the readers of mdn, one target after the other on one core, and keeps the corpus.
 #
 #   scripts/fuzz.sh [SECONDS] [TARGET...]     600 seconds each, all targets of fuzz/Cargo.toml;
-#                                             0: only minimises what there is
+#                                             0: only minimises the corpus
 #
 # Needs cargo-fuzz (`cargo install cargo-fuzz --locked`) and the stable toolchain. A finding (panic, 20 s for
-# one input, 4 GB of memory) ends its target: the input lies in fuzz/artifacts/TARGET/ and the exit code
-# is 1. Once the fault is mended, move the input to fuzz/regressions/TARGET/, which
-# `cargo test --test it corpus` replays with the corpus.
+# one input, 4 GB of memory) ends its target: the input is in fuzz/artifacts/TARGET/ and the exit code is
+# 1. After the fix, move the input to fuzz/regressions/TARGET/, which `cargo test --test it corpus` replays
+# together with the corpus.
 #
-# A target without a finding leaves its corpus minimised in fuzz/corpus/TARGET/, at most 120 inputs, and one
-# line on stdout, a row of the table in fuzz/README.md. All inputs, for the next campaign, and what is
-# printed meanwhile are in fuzz/target/campaign/.
+# A target without a finding writes its minimised corpus, at most 120 inputs, to fuzz/corpus/TARGET/, and one
+# line to stdout, a row of the table in fuzz/README.md. fuzz/target/campaign/ keeps all inputs for the next
+# campaign, and the logs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,7 +25,7 @@ if [ $# -eq 0 ]; then
     set -- $(sed -n 's/^name = "\([a-z]*\)"$/\1/p' fuzz/Cargo.toml)
 fi
 
-# Bytes of an input at most, where less than libFuzzer's own choice reaches as much.
+# Maximum input length in bytes; shorter than libFuzzer's default where that reaches as much.
 length() {
     case $1 in
         experiment | study | overrides) echo 6000 ;;
@@ -34,7 +34,7 @@ length() {
     esac
 }
 
-# How slowly longer inputs are tried than there are: where all seeds are short, at once.
+# libFuzzer's len_control: how slowly input lengths grow; 0 (at once) where all seeds are short.
 patience() {
     case $1 in
         overrides) echo 0 ;;
@@ -49,7 +49,7 @@ dictionary() {
     esac
 }
 
-# Everything that the targets write goes to memory where that can be.
+# Targets write to a file system in memory if there is one.
 scratch=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)" mdn-fuzz.XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
 export TMPDIR=$scratch RAYON_NUM_THREADS=1
@@ -76,7 +76,7 @@ for target in "$@"; do
         found=1
         continue
     fi
-    # The fewest inputs that reach every edge which the seeds do not, those that reach most first.
+    # The fewest inputs that reach every edge missed by the seeds, best first.
     small=$scratch/$target
     cp -r "$seeds" "$small"
     "${fuzz[@]}" -set_cover_merge=1 -use_counters=0 -max_len=1500 "$small" "$kept" "$work" \

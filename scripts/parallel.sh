@@ -1,12 +1,12 @@
 #!/bin/sh
-# Trains the runs of an experiment under GNU parallel, one process a run and one thread a process.
+# Trains the runs of an experiment under GNU parallel, one process per run and one thread per process.
 #
 #   scripts/parallel.sh FILE [KEY=VALUE]... [--out DIR] [--device DEVICE] [--kernels KERNELS]
 #
-# JOBS is the number of processes at a time (default: one per core), HOSTS a list for `parallel -S`, such
-# as 8/node1,8/node2, of machines with the same folder; MDN names the binary (default: mdn). What ended
-# and how is in FILE.joblog beside where this is called: the same command again does what failed, was
-# killed, or was not begun. Exit code: 0, 2 for a bad request, 3 if runs failed.
+# JOBS is the number of parallel processes (default: one per core), HOSTS a list for `parallel -S` of machines
+# that share the folder, such as 8/node1,8/node2. MDN names the binary (default: mdn). FILE.joblog in the
+# current folder records how each run ended: the same command repeats failed, killed and missing runs. Exit
+# code: 0, 2 for a bad request, 3 if runs failed.
 set -u
 
 if [ $# -lt 1 ]; then
@@ -21,7 +21,7 @@ fi
 MDN=${MDN:-mdn}
 export RAYON_NUM_THREADS="${RAYON_NUM_THREADS:-1}"
 commands=$("$MDN" runs "$@" --commands) || exit $?
-# The lines are quoted for a shell and begin with `mdn `.
+# The lines are quoted for a shell and start with `mdn `.
 run=$(printf '%s' "$MDN" | sed "s/'/'\\\\''/g; s/.*/'&'/; s/[\\\\&|]/\\\\&/g")
 log=$(basename "$1" .toml).joblog
 

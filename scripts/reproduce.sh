@@ -1,12 +1,12 @@
 #!/bin/sh
-# Makes the first study (docs/study.md) again and holds its numbers against those in results/study.
+# Repeats the study (docs/study.md) and compares its numbers with those in results/study.
 #
 #   scripts/reproduce.sh [DIR] [OPTION]...
 #
-# Results go to DIR (default: reproduced); what is done there already is not done again. OPTIONs are
-# those of `mdn compare`: `--data moons --model rad` makes a part. MDN names the binary (default: mdn).
-# On two cores of a server all of it takes about two hours. Exit code: 1 if a run of the study is
-# missing or a mean KL has left the study's 95 % interval.
+# Results go to DIR (default: reproduced); finished runs there are skipped. OPTIONs are those of
+# `mdn compare`: `--data moons --model rad` runs a part. MDN names the binary (default: mdn). The
+# whole study takes about two hours on two cores of a server. Exit code: 1 if a run is missing or a
+# mean KL is outside the study's 95 % interval.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,7 +24,7 @@ rows=$(mktemp)
 trap 'rm -f "$rows"' EXIT
 "$MDN" compare experiments/study.toml --out "$dir" --figures overview --json "$@" >"$rows"
 
-# Mean KL of every data set and model, from JSON with a key a line or all in one.
+# Mean KL of every data set and model, from JSON with one key per line or on one line.
 tr ',{}' '\n\n\n' <"$rows" | awk -F '": *' '
     function text(s) { gsub(/[" ]/, "", s); return s }
     /"data":/ { data = text($2) }

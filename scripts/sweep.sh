@@ -1,10 +1,10 @@
 #!/bin/sh
-# Trains the runs of an experiment one after the other, each in a process of its own.
+# Trains the runs of an experiment one after the other, each in its own process.
 #
 #   scripts/sweep.sh FILE [key=value]... [--out DIR] [--device DEVICE] [--kernels KERNELS]
 #
-# Goes on after a failure. Runs that are done are skipped, so the same command goes on where it
-# stopped. MDN names the binary (default: mdn). Exit code: 0, 2 for a bad request, 3 if runs failed.
+# Continues after a failure. Finished runs are skipped, so the same command resumes. MDN names the
+# binary (default: mdn). Exit code: 0, 2 for a bad request, 3 if runs failed.
 set -u
 
 if [ $# -lt 1 ]; then

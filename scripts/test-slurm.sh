@@ -1,12 +1,12 @@
 #!/bin/bash
-# Tries scripts/slurm on a Slurm of one node that it starts for itself: an array of short runs, of which
-# some are requeued while they train and some reach their time limit, and the comparison that depends on it.
-# The weights must be those of an undisturbed sweep.
+# Tests scripts/slurm on a Slurm of one node that it starts itself: an array of short runs, some requeued
+# while they train and some stopped at their time limit, and the comparison that depends on it. The weights
+# must equal those of an undisturbed sweep.
 #
 #   scripts/test-slurm.sh
 #
-# Needs root and Debian's slurm-wlm and munge; says so and ends with 0 where they are missing. MDN names
-# the binary (default: mdn).
+# Needs root and Debian's slurm-wlm and munge; without them it says so and exits with 0. MDN names the
+# binary (default: mdn).
 set -euo pipefail
 
 for program in slurmctld slurmd munged sbatch; do
@@ -83,7 +83,7 @@ long=(torture.toml 'seeds=[0]' train.steps=20000 train.patience=0 train.validate
 read -r array compare < <(SHARES=3 SBATCH_OPTIONS="--mem=0" "$scripts/slurm/submit.sh" "${long[@]}" \
     --data ring --checkpoint-every 0.2)
 echo "test-slurm: array $array, comparison $compare"
-# Back into the queue while they train, twice; the wait of a requeued task is cut short.
+# Requeue tasks twice while they train, and shorten the wait of a requeued task.
 for _ in 1 2; do
     sleep 2
     for task in 0 1 2; do

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Kills two processes that share an experiment, again and again, with kill -9 at random moments; lets
-# them end; and holds what they left against a sweep that nobody disturbed.
+# Kills two processes that share an experiment again and again with kill -9 at random times, lets them
+# finish, and compares the results with those of an undisturbed sweep.
 #
 #   scripts/torture.sh [KILLS] [KEY=VALUE]...
 #
-# 50 kills unless told otherwise; KEY=VALUE changes scripts/torture.toml. MDN names the binary
-# (default: mdn). Exit code 0: the same bytes, and nothing left over.
+# KILLS is 50 by default; KEY=VALUE changes scripts/torture.toml. MDN names the binary (default: mdn).
+# Exit code 0: the same bytes and no leftover files.
 set -eu
 
 MDN=${MDN:-mdn}
@@ -39,7 +39,7 @@ while [ "$made" -lt "$kills" ]; do
     [ -n "$first" ] && kill -0 "$first" 2>/dev/null || { start "$@"; first=$!; }
     [ -n "$second" ] && kill -0 "$second" 2>/dev/null || { start "$@"; second=$!; }
     sleep "$(moment)"
-    # One of the two in turns, and every fifth time both.
+    # Kill the two in turn, and both every fifth time.
     case $((made % 5)) in
         0 | 2) victims=$first ;;
         1 | 3) victims=$second ;;
@@ -66,7 +66,7 @@ second=$!
 wait "$first" || { cat "$work/err" >&2; exit 1; }
 wait "$second" || { cat "$work/err" >&2; exit 1; }
 
-# cost.csv, environment.toml and the figures tell when, how long and by which command.
+# cost.csv, environment.toml and the figures contain times and commands.
 (cd "$work/undisturbed" && find . -type f ! -name cost.csv ! -name environment.toml ! -name '*.png' | sort) \
     >"$work/files"
 (cd "$work/disturbed" && find . -type f ! -name cost.csv ! -name environment.toml ! -name '*.png' | sort) |

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Submits an experiment to Slurm: an array of tasks that train, and a comparison when all have ended.
+# Submits an experiment to Slurm: an array of training tasks, and a comparison after them.
 #
 #   scripts/slurm/submit.sh FILE [KEY=VALUE]... [OPTION of mdn train]...
 #
-# SHARES is the number of tasks (default: one a run, 1000 at most: clusters like tasks of hours, so give
-# short runs few shares), AT_ONCE how many run at a time, SBATCH_OPTIONS goes to sbatch, such as
-# "--partition=long --time=12:00:00 --cpus-per-task=4"; MDN names the binary (default: mdn). A task that is
-# requeued, by Slurm or at its time limit, goes on from its checkpoints. The same command again trains
-# what is left. Prints the numbers of the array and of the comparison.
+# SHARES is the number of tasks (default: one per run, 1000 at most; use fewer for short runs, since clusters
+# prefer tasks of hours), AT_ONCE how many run at a time, SBATCH_OPTIONS goes to sbatch, such as
+# "--partition=long --time=12:00:00 --cpus-per-task=4". MDN names the binary (default: mdn). A task requeued by
+# Slurm or at its time limit resumes from its checkpoints. The same command again trains missing runs. Prints
+# the job ids of the array and of the comparison.
 set -eu
 
 if [ $# -lt 1 ]; then
