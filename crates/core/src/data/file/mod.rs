@@ -1,7 +1,5 @@
 //! Points from a file: measurements, or whatever else has no known law.
 
-mod column;
-mod delimited;
 mod npy;
 mod set;
 mod table;
@@ -9,14 +7,16 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use schemars::JsonSchema;
+use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
+use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
 
-pub use column::Column;
 use set::FileData;
 pub use set::FileRecord;
 use table::{Format, Table};
@@ -25,23 +25,22 @@ use table::{Format, Table};
 ///
 /// A finite set of points: delimited text (`.csv`, `.tsv`, `.txt`, with a header or not) or a
 /// NumPy array with two axes (`.npy`; floats, integers or booleans, either byte order, C or Fortran
-/// order). Its law is unknown, so metrics that need one do not apply; the NLL does, and it is in the
-/// data's own units whatever a model does inside: models shift and scale by the training points
-/// themselves, and their log-densities count that scale.
+/// order). Its law is unknown, so metrics that need one do not apply. The NLL does, in the units of the
+/// data: models that standardise by the training points count that scale in their log-densities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSpec {
     /// Where it is. In an experiment file, relative to that file's folder.
     pub path: PathBuf,
-    /// SHA-256 of the file in hexadecimal. Another content is refused. The record of a run has it.
+    /// SHA-256 of the file in hexadecimal; a file with another one is refused. The record of a run has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Whether the first row names the columns (text only). If absent it does where it has no
-    /// number in it, or the name of a column that is asked for.
+    /// Whether the first row names the columns (text only). If absent, a first row without any number
+    /// or with the name of a requested column is a header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// What separates the cells (text only). If absent a tab in `.tsv` files, and in others the one
-    /// of `,`, `;`, tab and `|` that the first line has most of.
+    /// What separates the cells (text only). If absent, a tab in `.tsv` files, and in others
+    /// whichever of `,`, `;`, tab and `|` is most frequent in the first line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
     /// The coordinates of a point, by name or by number from 0; all columns but `label` if absent.
@@ -50,7 +49,7 @@ pub struct FileSpec {
     /// A column of classes, text or numbers. No model sees it; metrics compare with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Column>,
-    /// What becomes of rows that are no points.
+    /// What to do with rows that are not points.
     #[serde(default)]
     pub on_bad_rows: OnBadRows,
     /// How the points are shared out.
@@ -58,7 +57,70 @@ pub struct FileSpec {
     pub split: SplitSpec,
 }
 
-/// What becomes of rows with NaN, infinity, text or the wrong number of cells.
+/// `"bill_length_mm"` or, counted from 0, `2`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
+pub enum Column {
+    /// By the name in the header.
+    Name(String),
+    /// By its number, from 0.
+    Number(usize),
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "`{name}`"),
+            Self::Number(number) => write!(f, "column {number}"),
+        }
+    }
+}
+
+// By hand: the errors of serde's own `untagged` name neither the value nor its place.
+impl<'de> Deserialize<'de> for Column {
+    fn deserialize<T: Deserializer<'de>>(from: T) -> Result<Self, T::Error> {
+        struct NameOrNumber;
+
+        impl Visitor<'_> for NameOrNumber {
+            type Value = Column;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a column, or its number from 0")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Column, E> {
+                Ok(Column::Name(name.to_owned()))
+            }
+
+            fn visit_i64<E: de::Error>(self, v: i64) -> Result<Column, E> {
+                let number = usize::try_from(v).map(Column::Number);
+                number.map_err(|_| E::invalid_value(Unexpected::Signed(v), &self))
+            }
+
+            fn visit_u64<E: de::Error>(self, v: u64) -> Result<Column, E> {
+                let number = usize::try_from(v).map(Column::Number);
+                number.map_err(|_| E::invalid_value(Unexpected::Unsigned(v), &self))
+            }
+        }
+
+        from.deserialize_any(NameOrNumber)
+    }
+}
+
+impl JsonSchema for Column {
+    fn schema_name() -> Cow<'static, str> {
+        "Column".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The name of a column, or its number from 0",
+            "anyOf": [{ "type": "string" }, { "type": "integer", "minimum": 0 }],
+        })
+    }
+}
+
+/// What to do with rows with NaN, infinity, text or the wrong number of cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnBadRows {
@@ -72,8 +134,8 @@ pub enum OnBadRows {
 /// `split = { train = 0.7, validation = 0.15, test = 0.15, seed = 0 }`
 ///
 /// The rows are shuffled by `seed` and cut. This seed is not the run's: all models and seeds of an
-/// experiment train, choose and measure on the same points, so that an interval over seeds shows the
-/// spread of training and not that of the data.
+/// experiment use the same split, so that an interval over seeds shows the spread of training and not
+/// that of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitSpec {

@@ -3,15 +3,15 @@
 use candle_core::{Device, Tensor};
 use serde::Serialize;
 
-use super::column::Column;
-use super::table::{file_name, Table, SHOWN};
-use super::FileSpec;
+use super::table::{file_name, some_of, Table, SHOWN};
+use super::{Column, FileSpec};
+use crate::data::law::hull;
 use crate::data::{DataSet, LabelledPoints, Split, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
 use crate::Result;
 
-/// A point is an outlier where it lies so many times farther out than the middle half is wide.
+/// An outlier is this many times farther from the middle half of the points than this half is wide.
 const FAR: f64 = 1e3;
 
 /// A split with fewer points has no spread.
@@ -32,7 +32,7 @@ pub struct FileRecord {
     pub first_bad_rows: Vec<String>,
     /// Points that are equal to an earlier one.
     pub duplicates: usize,
-    /// Columns with a point that lies a thousand times farther out than half of the points do.
+    /// Columns with an outlier.
     pub outliers: Vec<String>,
     /// Points to train on.
     pub train: usize,
@@ -49,21 +49,16 @@ pub struct FileRecord {
 }
 
 impl FileRecord {
-    /// What may be meant and is likely not, one line each.
+    /// What is likely a mistake, one line each.
     pub fn warnings(&self) -> Vec<String> {
         let mut all = Vec::new();
         if self.bad_rows > 0 {
-            let more = if self.bad_rows > self.first_bad_rows.len() {
-                "; ..."
-            } else {
-                ""
-            };
             all.push(format!(
-                "{} of {} rows of {} are left out ({}{more})",
+                "{} of {} rows of {} are left out ({})",
                 self.bad_rows,
                 self.bad_rows + self.rows,
                 self.file,
-                self.first_bad_rows.join("; ")
+                some_of(&self.first_bad_rows, self.bad_rows)
             ));
         }
         if self.duplicates > 0 {
@@ -106,7 +101,7 @@ impl std::fmt::Display for FileRecord {
     }
 }
 
-/// The points of one purpose, in the order of the shuffle.
+/// The points of one split, in the order of the shuffle.
 #[derive(Debug)]
 struct Part {
     values: Vec<f64>,
@@ -117,9 +112,8 @@ struct Part {
 #[derive(Debug)]
 pub(in crate::data) struct FileData {
     dim: usize,
-    train: Part,
-    validation: Part,
-    test: Part,
+    /// Train, validation and test.
+    parts: [Part; 3],
     view: Option<[(f64, f64); 2]>,
     record: FileRecord,
 }
@@ -157,9 +151,11 @@ impl FileData {
         };
         let data = Self {
             dim,
-            train: part(0, train),
-            validation: part(train, validation),
-            test: part(train + validation, sizes[2]),
+            parts: [
+                part(0, train),
+                part(train, validation),
+                part(train + validation, sizes[2]),
+            ],
             view: view(&table),
             record: record(spec, &table, sizes),
         };
@@ -175,7 +171,7 @@ impl FileData {
     /// A coordinate that does not vary has a density of infinity.
     fn check_constant(&self) -> std::result::Result<(), BadValue> {
         for (d, column) in self.record.columns.iter().enumerate() {
-            let mut values = self.train.values.iter().skip(d).step_by(self.dim);
+            let mut values = self.parts[0].values.iter().skip(d).step_by(self.dim);
             let first = values.next().copied().unwrap_or_default();
             BadValue::unless(
                 values.any(|v| *v != first),
@@ -238,11 +234,9 @@ fn view(table: &Table) -> Option<[(f64, f64); 2]> {
     if table.dim() != 2 {
         return None;
     }
-    Some([0, 1].map(|d| {
-        let values = table.values.iter().skip(d).step_by(2);
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
-            (a.min(*v), b.max(*v))
-        });
+    let points = table.values.chunks_exact(2);
+    let around = hull(points.map(|x| [(x[0], x[0]), (x[1], x[1])]));
+    Some(around.map(|(low, high)| {
         let margin = 0.15 * (high - low);
         (low - margin, high + margin)
     }))
@@ -253,14 +247,10 @@ impl DataSet for FileData {
         self.dim
     }
 
-    /// At most `n` points: to train on in an order of `rng`'s, for all else the first of the split,
-    /// which are the same for every run.
+    /// At most `n` points: for training in a random order, else the first of the split, which are the
+    /// same for every run.
     fn points(&self, split: Split, n: usize, rng: &mut Rng) -> Result<LabelledPoints> {
-        let part = match split {
-            Split::Train => &self.train,
-            Split::Validation => &self.validation,
-            Split::Test => &self.test,
-        };
+        let part = &self.parts[split as usize];
         let size = part.values.len() / self.dim;
         let mut order = match split {
             Split::Train => rng.permutation(size),
