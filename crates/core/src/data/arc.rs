@@ -50,7 +50,7 @@ pub(super) struct Curve {
     log_norm: f64,
 }
 
-/// What the density at a point and its gradient are made of.
+/// The density at a point and its gradient.
 struct Found {
     log_density: f64,
     /// d log p outwards from the centre and anticlockwise around it.

@@ -13,10 +13,10 @@ const SIDE: usize = 256;
 ///
 /// It is exp(largest log p at a 3 x 3 lattice of the cell, edges included, + margin) with
 /// margin = K (h_1^2 + h_2^2) / 32 for cells of sides h and a K above every eigenvalue of
-/// -d^2 log p / dx^2. This lies above: where log p is largest in the cell its slope along that
-/// cell, edge or corner is 0, the nearest point of the lattice on the same edge or inside is at most
-/// h / 4 away in each coordinate, and along this way log p falls by at most K / 2 times the square
-/// of its length. Kinks that open upwards only help.
+/// -d^2 log p / dx^2. It is an upper bound: where log p is largest, its slope along the cell, edge or
+/// corner is 0, the nearest lattice point on the same edge or inside is at most h / 4 away in each
+/// coordinate, and towards it log p falls by at most K / 2 times the squared distance. Kinks that open
+/// upwards only help.
 #[derive(Debug)]
 pub(super) struct Cells {
     low: [f64; 2],

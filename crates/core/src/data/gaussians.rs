@@ -1,11 +1,10 @@
 //! Mixtures of Gaussians: `ring`, `grid` and `mixture`.
 
-use std::borrow::Cow;
 use std::f64::consts::TAU;
 use std::fmt;
 
 use nalgebra::DMatrix;
-use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -142,8 +141,8 @@ pub struct MixtureSpec {
     pub covariances: Option<Vec<Vec<Vec<f64>>>>,
 }
 
-/// How wide a component is along the axes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// How wide a component is along the axes: a number, or a list of numbers with one per coordinate.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum StdDev {
     /// The same standard deviation in every coordinate.
@@ -182,19 +181,6 @@ impl<'de> Deserialize<'de> for StdDev {
         }
 
         from.deserialize_any(NumberOrList)
-    }
-}
-
-impl JsonSchema for StdDev {
-    fn schema_name() -> Cow<'static, str> {
-        "StdDev".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "A number, or a list of numbers with one per coordinate",
-            "anyOf": [{ "type": "number" }, { "type": "array", "items": { "type": "number" } }],
-        })
     }
 }
 

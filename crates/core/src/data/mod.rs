@@ -60,7 +60,7 @@ pub use truth::{
 };
 pub use uniform::{CheckerboardSpec, Shape, UniformSpec};
 
-/// What points are for. No point of a finite set serves two purposes.
+/// The purpose of points. Every point of a finite set has one purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
     /// Parameters are fitted to them.
@@ -71,7 +71,7 @@ pub enum Split {
     Test,
 }
 
-/// Points, and where each comes from.
+/// Points with the numbers of their modes.
 #[derive(Debug, Clone)]
 pub struct LabelledPoints {
     /// `(n, dim)`, f64, on the CPU.
@@ -84,7 +84,7 @@ pub struct LabelledPoints {
 pub trait DataSet: Send + Sync {
     /// D, the number of coordinates of a point.
     fn dim(&self) -> usize;
-    /// `n` fresh points of a synthetic set, whatever they are for; at most `n` of a finite one.
+    /// `n` fresh points of a synthetic set, whatever the split; at most `n` of a finite set.
     fn points(&self, split: Split, n: usize, rng: &mut Rng) -> Result<LabelledPoints>;
     /// `n` points for training, without their labels: `(n, dim)`, f64, on the CPU.
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {

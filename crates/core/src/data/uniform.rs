@@ -393,7 +393,7 @@ mod tests {
             let side = 2.0 * half_width / squares as f64;
             let mut joint = vec![0.0; law.weights().len()];
             assert_eq!(joint.len(), (squares * squares).div_ceil(2));
-            let dark = |k: &usize| (k / squares + k % squares) % 2 == 0;
+            let dark = |k: &usize| (k / squares + k % squares).is_multiple_of(2);
             for (mode, k) in (0..squares * squares).filter(dark).enumerate() {
                 for u in [1e-12, 0.5, 1.0 - 1e-12] {
                     let at = |i: usize| f64::from(((i as f64 + u) * side - half_width) as f32);

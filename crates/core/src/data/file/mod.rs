@@ -1,4 +1,4 @@
-//! Points from a file: measurements, or whatever else has no known law.
+//! Points from a file, such as measurements: their law is unknown.
 
 mod npy;
 mod set;
@@ -7,11 +7,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +26,7 @@ use table::{Format, Table};
 /// NumPy array with two axes (`.npy`; floats, integers or booleans, either byte order, C or Fortran
 /// order). Its law is unknown, so metrics that need one do not apply. The NLL does, in the units of the
 /// data: models that standardise by the training points count that scale in their log-densities.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSpec {
     /// Where it is. In an experiment file, relative to that file's folder.
@@ -52,13 +51,13 @@ pub struct FileSpec {
     /// What to do with rows that are not points.
     #[serde(default)]
     pub on_bad_rows: OnBadRows,
-    /// How the points are shared out.
+    /// How the points are split.
     #[serde(default)]
     pub split: SplitSpec,
 }
 
-/// `"bill_length_mm"` or, counted from 0, `2`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+/// The name of a column, or its number from 0.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Column {
     /// By the name in the header.
@@ -104,19 +103,6 @@ impl<'de> Deserialize<'de> for Column {
         }
 
         from.deserialize_any(NameOrNumber)
-    }
-}
-
-impl JsonSchema for Column {
-    fn schema_name() -> Cow<'static, str> {
-        "Column".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "The name of a column, or its number from 0",
-            "anyOf": [{ "type": "string" }, { "type": "integer", "minimum": 0 }],
-        })
     }
 }
 
@@ -182,21 +168,15 @@ impl SplitSpec {
 }
 
 impl FileSpec {
-    /// Everything about the file at `path`, with the defaults for all settings.
+    /// The file at `path`, with the defaults for all settings.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            sha256: None,
-            header: None,
-            delimiter: None,
-            columns: None,
-            label: None,
-            on_bad_rows: OnBadRows::default(),
-            split: SplitSpec::default(),
+            ..Self::default()
         }
     }
 
-    /// What is wrong with the settings themselves, without a look at the file.
+    /// What is wrong with the settings, without reading the file.
     pub(super) fn check_settings(&self) -> Result<(), BadValue> {
         self.format()?;
         if let Some(delimiter) = self.delimiter {
@@ -233,13 +213,13 @@ impl FileSpec {
         }
     }
 
-    /// Reads the file and shares its points out.
+    /// Reads the file and splits its points.
     pub(super) fn build(&self) -> Result<FileData, BadValue> {
         self.check_settings()?;
         FileData::new(self, Table::read(self)?)
     }
 
-    /// Reads the file, writes down its columns and its sum, and says what is in it.
+    /// Reads the file, writes its columns and checksum into the settings, and says what is in it.
     pub(super) fn settle(&mut self) -> Result<FileRecord, BadValue> {
         let record = self.build()?.record().clone();
         self.columns = Some(record.columns.clone());
@@ -247,10 +227,10 @@ impl FileSpec {
         Ok(record)
     }
 
-    /// The same file, with a path that is given from `folder` on.
+    /// The same file, with a path relative to `folder`.
     pub fn from_folder(&self, folder: &Path) -> Self {
         let place = |path: &Path| {
-            // Of a name alone, the folder is an empty path.
+            // The folder of a plain name is an empty path.
             let path = Path::new(".").join(path);
             // Links are followed: `..` of a linked folder leads elsewhere.
             let real = path.canonicalize();
@@ -266,7 +246,7 @@ impl FileSpec {
         }
     }
 
-    /// What the file is, by the ending of its name.
+    /// The format, by the ending of the name.
     fn format(&self) -> Result<Format, BadValue> {
         let ending = self.path.extension().unwrap_or_default();
         let ending = ending.to_string_lossy().to_lowercase();

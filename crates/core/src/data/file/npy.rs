@@ -172,7 +172,7 @@ impl Number {
             ('f', 4) => f64::from(f32::from_bits(bits as u32)),
             ('f', _) => f64::from_bits(bits),
             ('i', n) => {
-                // The sign bit moves to the top and comes back down.
+                // Shifts up and back down to extend the sign.
                 let unused = 64 - 8 * n as u32;
                 ((bits << unused) as i64 >> unused) as f64
             }

@@ -64,14 +64,14 @@ impl FileRecord {
         if self.duplicates > 0 {
             all.push(format!(
                 "{} of {} points of {} are equal to an earlier one: a density can grow without bound \
-                 on such points, and may stand in training and test alike",
+                 at such points, and they may be in both the training and the test points",
                 self.duplicates, self.rows, self.file
             ));
         }
         for column in self.outliers.iter().take(SHOWN) {
             all.push(format!(
-                "{}: {column}; models standardise by the standard deviation, in which the others may \
-                 be as good as one point (if it is an error, leave its row out)",
+                "{}: {column}; models divide by the standard deviation, which leaves the other \
+                 points close together (if it is an error, remove its row)",
                 self.file
             ));
         }
@@ -101,26 +101,18 @@ impl std::fmt::Display for FileRecord {
     }
 }
 
-/// The points of one split, in the order of the shuffle.
-#[derive(Debug)]
-struct Part {
-    values: Vec<f64>,
-    labels: Option<Vec<u32>>,
-}
-
 /// A finite set of points.
 #[derive(Debug)]
 pub(in crate::data) struct FileData {
-    dim: usize,
-    /// Train, validation and test.
-    parts: [Part; 3],
-    view: Option<[(f64, f64); 2]>,
+    table: Table,
+    /// The rows of the train, validation and test points, in the order of the shuffle.
+    splits: [Vec<usize>; 3],
     record: FileRecord,
 }
 
 impl FileData {
     pub(super) fn new(spec: &FileSpec, table: Table) -> std::result::Result<Self, BadValue> {
-        let (n, dim) = (table.rows(), table.dim());
+        let n = table.rows();
         let share = |share: f64| (share * n as f64).round() as usize;
         let train = share(spec.split.train).min(n);
         let validation = share(spec.split.validation).min(n - train);
@@ -137,27 +129,13 @@ impl FileData {
                 file_name(&spec.path)
             ),
         )?;
-        let order = Rng::new(spec.split.seed).fork("split").permutation(n);
-        let part = |from: usize, size: usize| {
-            let rows = &order[from..from + size];
-            let row = |&i: &usize| &table.values[i * dim..(i + 1) * dim];
-            Part {
-                values: rows.iter().flat_map(row).copied().collect(),
-                labels: spec
-                    .label
-                    .as_ref()
-                    .map(|_| rows.iter().map(|&i| table.labels[i]).collect()),
-            }
-        };
+        let mut order = Rng::new(spec.split.seed).fork("split").permutation(n);
+        let test = order.split_off(train + validation);
+        let validation = order.split_off(train);
         let data = Self {
-            dim,
-            parts: [
-                part(0, train),
-                part(train, validation),
-                part(train + validation, sizes[2]),
-            ],
-            view: view(&table),
+            splits: [order, validation, test],
             record: record(spec, &table, sizes),
+            table,
         };
         data.check_constant()?;
         Ok(data)
@@ -171,10 +149,10 @@ impl FileData {
     /// A coordinate that does not vary has a density of infinity.
     fn check_constant(&self) -> std::result::Result<(), BadValue> {
         for (d, column) in self.record.columns.iter().enumerate() {
-            let mut values = self.parts[0].values.iter().skip(d).step_by(self.dim);
-            let first = values.next().copied().unwrap_or_default();
+            let mut values = self.splits[0].iter().map(|&i| self.table.row(i)[d]);
+            let first = values.next().unwrap_or_default();
             BadValue::unless(
-                values.any(|v| *v != first),
+                values.any(|v| v != first),
                 "columns",
                 "columns that vary (a density on a constant is infinite)",
                 format_args!("{column}, which is {first} in every training point"),
@@ -229,40 +207,26 @@ fn outliers(table: &Table) -> Vec<String> {
     table.columns.iter().enumerate().filter_map(of).collect()
 }
 
-/// The box around all points with a margin. Axes may have different units, so it is no square.
-fn view(table: &Table) -> Option<[(f64, f64); 2]> {
-    if table.dim() != 2 {
-        return None;
-    }
-    let points = table.values.chunks_exact(2);
-    let around = hull(points.map(|x| [(x[0], x[0]), (x[1], x[1])]));
-    Some(around.map(|(low, high)| {
-        let margin = 0.15 * (high - low);
-        (low - margin, high + margin)
-    }))
-}
-
 impl DataSet for FileData {
     fn dim(&self) -> usize {
-        self.dim
+        self.table.dim()
     }
 
     /// At most `n` points: for training in a random order, else the first of the split, which are the
     /// same for every run.
     fn points(&self, split: Split, n: usize, rng: &mut Rng) -> Result<LabelledPoints> {
-        let part = &self.parts[split as usize];
-        let size = part.values.len() / self.dim;
+        let rows = &self.splits[split as usize];
         let mut order = match split {
-            Split::Train => rng.permutation(size),
-            Split::Validation | Split::Test => (0..size).collect(),
+            Split::Train => rng.permutation(rows.len()),
+            Split::Validation | Split::Test => (0..rows.len()).collect(),
         };
         order.truncate(n);
-        let row = |&i: &usize| &part.values[i * self.dim..(i + 1) * self.dim];
-        let rows: Vec<f64> = order.iter().flat_map(row).copied().collect();
-        let labels = part.labels.as_ref();
+        let rows = || order.iter().map(|&i| rows[i]);
+        let values: Vec<f64> = rows().flat_map(|i| self.table.row(i)).copied().collect();
+        let labels = &self.table.labels;
         Ok(LabelledPoints {
-            x: Tensor::from_vec(rows, (order.len(), self.dim), &Device::Cpu)?,
-            labels: labels.map(|labels| order.iter().map(|&i| labels[i]).collect()),
+            x: Tensor::from_vec(values, (order.len(), self.dim()), &Device::Cpu)?,
+            labels: (!labels.is_empty()).then(|| rows().map(|i| labels[i]).collect()),
         })
     }
 
@@ -274,7 +238,15 @@ impl DataSet for FileData {
         None
     }
 
+    /// The box around all points with a margin. Axes may have different units, so it is no square.
     fn view(&self) -> Option<[(f64, f64); 2]> {
-        self.view
+        let points = self.table.values.chunks_exact(2);
+        let around = hull(points.map(|x| [(x[0], x[0]), (x[1], x[1])]));
+        (self.dim() == 2).then(|| {
+            around.map(|(low, high)| {
+                let margin = 0.15 * (high - low);
+                (low - margin, high + margin)
+            })
+        })
     }
 }

@@ -15,10 +15,10 @@ pub(super) const SHOWN: usize = 3;
 /// More classes than this are measurements.
 const MAX_CLASSES: usize = 1000;
 
-/// Larger numbers have squares that single precision cannot hold.
+/// The squares of larger numbers overflow in single precision.
 const LARGEST: f64 = 1e18;
 
-/// What was read.
+/// The content of a file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Table {
     /// The columns of the points.
@@ -140,6 +140,11 @@ impl Table {
         self.values.len() / self.dim()
     }
 
+    /// Point `i`.
+    pub(super) fn row(&self, i: usize) -> &[f64] {
+        &self.values[i * self.dim()..(i + 1) * self.dim()]
+    }
+
     /// Points that are equal to an earlier one.
     pub(super) fn duplicates(&self) -> usize {
         let mut rows: Vec<&[f64]> = self.values.chunks_exact(self.dim()).collect();
@@ -149,7 +154,7 @@ impl Table {
     }
 }
 
-/// What a file is, by its name.
+/// The format of a file.
 pub(super) enum Format {
     /// Delimited text, with the delimiter where the name tells it.
     Text(Option<u8>),
@@ -276,7 +281,7 @@ fn text(spec: &FileSpec, bytes: &[u8], delimiter: Option<u8>) -> Result<Table, B
     let selection = Selection::new(spec, names.as_deref(), fields)?;
     let mut table = Table::new(selection.named(names.as_deref()));
     let mut classes = Vec::new();
-    // How often a column had no number: one that never has a number is text.
+    // How often each column had no number: a column that never has one is text.
     let mut without = vec![0; table.dim()];
     let mut count = 0;
     for row in Some(first).filter(|_| !header).into_iter().chain(rows) {
@@ -323,7 +328,7 @@ fn line(text: &str, row: &csv::StringRecord) -> usize {
 
 type Point = Result<Vec<f64>, (Option<usize>, String)>;
 
-/// The point of a row, or which of the columns has no number, if that is it, and what is wrong.
+/// The point of a row, or what is wrong, with the column if that has no number.
 fn point(
     row: &csv::StringRecord,
     fields: usize,

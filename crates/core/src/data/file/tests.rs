@@ -44,7 +44,7 @@ fn texts_that_say_the_same_read_the_same() {
     ] {
         assert_eq!(read("", text).values, want, "{text:?}");
     }
-    // A name in quotes may have the separator, and what is no number on its own may be a header.
+    // A quoted name may contain the separator; a first row without numbers is a header.
     let named = [Column::Name("x;y".into()), Column::Name("z".into())];
     assert_eq!(read("", "\"x;y\",z\n1,2\n3,4\n").columns, named);
     let numbered = [Column::Number(0), Column::Number(1)];
@@ -113,7 +113,7 @@ fn bad_rows_can_be_left_out_and_are_counted() {
     assert_eq!(table.bad.count, 4);
     assert_eq!(table.bad.first.len(), 3);
     assert_eq!(table.bad.first[1], "line 4: 1 values for 2 columns");
-    // What nobody asks for may be anything.
+    // Columns that are not requested may hold anything.
     assert_eq!(read("columns = [\"x\"]", "x,y\n1,2\n3,four\n").bad.count, 0);
 }
 
