@@ -93,14 +93,17 @@ impl Curve {
         if !(radial.is_finite() && sharpness.is_finite()) {
             return None;
         }
-        let intervals = match self.place.half {
-            Some(_) => intervals(angle),
-            None => [(0.0, PI, -1.0), (0.0, PI, 1.0)],
-        };
-        let parts = intervals.map(|(from, to, side)| {
+        let part = |(from, to, side): (f64, f64, f64)| {
             let (log_mass, drop, sine) = self.integral(sharpness, from, to);
             (log_mass, drop, side * sine)
-        });
+        };
+        let parts = match self.place.half {
+            Some(_) => intervals(angle).map(part),
+            None => {
+                let (log_mass, drop, sine) = part((0.0, PI, 1.0));
+                [(log_mass, drop, -sine), (log_mass, drop, sine)]
+            }
+        };
         let top = parts[0].0.max(parts[1].0);
         let masses = parts.map(|(log_mass, ..)| (log_mass - top).exp());
         let total = masses[0] + masses[1];
