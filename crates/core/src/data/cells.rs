@@ -1,6 +1,7 @@
 //! Exact draws from a smooth density on a rectangle, by rejection from a table of cells.
 
-use super::sampling::Modes;
+use super::law::Modes;
+use crate::num::largest;
 use crate::rng::Rng;
 
 /// Cells along each side.
@@ -12,10 +13,10 @@ const SIDE: usize = 256;
 ///
 /// It is exp(largest log p at a 3 x 3 lattice of the cell, edges included, + margin) with
 /// margin = K (h_1^2 + h_2^2) / 32 for cells of sides h and a K above every eigenvalue of
-/// -d^2 log p / dx^2. This lies above: where log p is largest in the cell its slope along that
-/// cell, edge or corner is 0, the nearest point of the lattice on the same edge or inside is at most
-/// h / 4 away in each coordinate, and along this way log p falls by at most K / 2 times the square
-/// of its length. Kinks that open upwards only help.
+/// -d^2 log p / dx^2. It is an upper bound: where log p is largest, its slope along the cell, edge or
+/// corner is 0, the nearest lattice point on the same edge or inside is at most h / 4 away in each
+/// coordinate, and towards it log p falls by at most K / 2 times the squared distance. Kinks that open
+/// upwards only help.
 #[derive(Debug)]
 pub(super) struct Cells {
     low: [f64; 2],
@@ -49,10 +50,10 @@ impl Cells {
             .map(|k| {
                 let (i, j) = (2 * (k / SIDE), 2 * (k % SIDE));
                 let rows = (i..=i + 2).map(|i| &lattice[i * nodes + j..=i * nodes + j + 2]);
-                rows.flatten().copied().fold(f64::NEG_INFINITY, f64::max) + margin
+                largest(rows.flatten().copied()) + margin
             })
             .collect();
-        let highest = tops.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let highest = largest(tops.iter().copied());
         let masses: Vec<f64> = tops.iter().map(|top| (top - highest).exp()).collect();
         Self {
             low,
@@ -91,9 +92,9 @@ mod tests {
     fn the_envelope_lies_above_and_most_points_are_kept() {
         for name in ["double_well_tilted", "four_wells_coupled", "gaussian"] {
             let problem = Problem::by_name(name).expect("a name");
-            let frame = problem.frame();
+            let extent = problem.extent;
             let log_p = |x: &[f64; 2]| problem.log_density(x);
-            let cells = Cells::new(frame.hold, frame.curvature, log_p);
+            let cells = Cells::new(extent.hold, extent.curvature, log_p);
             let mut rng = Rng::new(6);
             for k in 0..SIDE * SIDE {
                 let point = [k / SIDE, k % SIDE].map(|i| i as f64 + rng.uniform());

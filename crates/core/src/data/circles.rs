@@ -1,22 +1,108 @@
-//! Circles, blurred by a Gaussian.
+//! Laws around circles: `moons`, `many_moons`, `circles` and `rings`.
 
-use std::f64::consts::{PI, TAU};
-use std::sync::OnceLock;
+use std::f64::consts::{SQRT_2, TAU};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use statrs::function::erf::erfc;
 
-use super::bessel::{i0e, log_i0e_slope};
+use super::arc::{Curve, Place};
 use super::checks;
-use super::lattice::{mean_surprise, normal_quantile};
-use super::quadrature::{integrate, plane_entropy, Budget, Estimate, Step};
-use super::sampling::{square_view, Frame, Modes, Sampler};
-use super::truth::{log_density, normalise};
-use super::{Entropy, Support, Truth};
+use super::law::{hull, Frame, Law, Mixture, Modes, Piece, Settings};
 use crate::error::BadValue;
 use crate::rng::Rng;
 
-const MAX_CIRCLES: usize = 1000;
+const MOST: usize = 1000;
+
+/// `moons = { noise = 0.2 }`
+///
+/// With t uniform on (0, pi) and e standard normal, X = m_j(t) + s e for j = 0 or 1, equally
+/// often: m_0 = (2 cos t - 1, 2 sin t - 0.2), m_1 = (1 - 2 cos t, 0.8 - 2 sin t). These are the
+/// "moons" of Grathwohl et al. 2019 (FFJORD, arXiv:1810.01367): scikit-learn's `make_moons` with
+/// noise 0.1, times 2, minus (1, 0.2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MoonsSpec {
+    /// s, the standard deviation of the blur.
+    pub noise: f64,
+}
+
+impl Default for MoonsSpec {
+    fn default() -> Self {
+        Self { noise: 0.2 }
+    }
+}
+
+impl Settings for MoonsSpec {
+    fn check(&self) -> Result<usize, BadValue> {
+        checks::length("noise", self.noise)?;
+        Ok(2)
+    }
+
+    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+        let places = [([-1.0, -0.2], 1.0), ([1.0, 0.8], -1.0)];
+        Ok(Box::new(half_circles(self.noise, 2.0, places.to_vec())))
+    }
+}
+
+/// `many_moons = { moons = 8, noise = 0.08 }`
+///
+/// A row of interleaved half circles: X = 0.8 (m_j(t) - ((K - 1) / 2, 1/4)) + s e for j in 0..K,
+/// equally often, with t uniform on (0, pi), e standard normal, m_j = (j + cos t, sin t) for even j
+/// and (j + cos t, 1/2 - sin t) for odd j. After the "many moons" of Dinh et al. 2019
+/// (arXiv:1903.07714), whose numbers are not published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ManyMoonsSpec {
+    /// K, the number of half circles.
+    pub moons: usize,
+    /// s, the standard deviation of the blur.
+    pub noise: f64,
+}
+
+impl Default for ManyMoonsSpec {
+    fn default() -> Self {
+        Self {
+            moons: 8,
+            noise: 0.08,
+        }
+    }
+}
+
+impl Settings for ManyMoonsSpec {
+    fn check(&self) -> Result<usize, BadValue> {
+        checks::count("moons", self.moons, MOST)?;
+        checks::length("noise", self.noise)?;
+        Ok(2)
+    }
+
+    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+        const SCALE: f64 = 0.8;
+        let middle = 0.5 * (self.moons as f64 - 1.0);
+        let places = (0..self.moons).map(|j| {
+            let turn = if j % 2 == 0 { 1.0 } else { -1.0 };
+            ([SCALE * (j as f64 - middle), SCALE * -0.25 * turn], turn)
+        });
+        let law = half_circles(self.noise, SCALE, places.collect());
+        Ok(Box::new(law))
+    }
+}
+
+/// Equal half circles of one radius, each with its centre and 1 for an upper or -1 for a lower half.
+fn half_circles(noise: f64, radius: f64, places: Vec<([f64; 2], f64)>) -> Mixture {
+    let place = |(centre, turn)| Place {
+        centre,
+        radius,
+        half: Some(turn),
+    };
+    let places: Vec<_> = places.into_iter().map(place).collect();
+    blurred(noise, Modes::integers(places.len()), &places)
+}
+
+fn blurred(std: f64, modes: Modes, places: &[Place]) -> Mixture {
+    let frame = Frame::square(hull(places.iter().map(|place| place.range(4.0 * std))));
+    Mixture::new(frame, modes, Curve::all(std, places.iter().copied()))
+}
 
 /// `circles = { radii = [3.0, 1.5], std = 0.24 }`
 ///
@@ -50,9 +136,9 @@ impl Default for CirclesSpec {
     }
 }
 
-impl CirclesSpec {
-    pub(super) fn check(&self) -> std::result::Result<usize, BadValue> {
-        checks::radii(&self.radii, MAX_CIRCLES)?;
+impl Settings for CirclesSpec {
+    fn check(&self) -> Result<usize, BadValue> {
+        checks::radii(&self.radii, MOST)?;
         if let Some(centres) = &self.centres {
             BadValue::unless(
                 centres.len() == self.radii.len(),
@@ -61,185 +147,129 @@ impl CirclesSpec {
                 centres.len(),
             )?;
             for (j, centre) in centres.iter().enumerate() {
-                for v in centre {
-                    checks::coordinate("centres", &format!("centres[{j}]"), *v)?;
-                }
+                checks::coordinates("centres", &format!("centres[{j}]"), centre)?;
             }
         }
         checks::length("std", self.std)?;
-        if let Some(weights) = &self.weights {
-            checks::weights(weights, self.radii.len(), "radii")?;
-        }
+        checks::optional_weights(self.weights.as_ref(), self.radii.len(), "radii")?;
         Ok(2)
     }
 
-    pub(super) fn build(&self) -> Circles {
-        let modes = Modes::or_equal(self.weights.as_deref(), self.radii.len());
-        Circles {
-            log_weights: modes.weights.iter().map(|w| w.ln()).collect(),
-            modes,
-            centres: match &self.centres {
-                Some(centres) => centres.clone(),
-                None => vec![[0.0; 2]; self.radii.len()],
-            },
-            radii: self.radii.clone(),
-            std: self.std,
-            entropy: OnceLock::new(),
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Circles {
-    modes: Modes,
-    log_weights: Vec<f64>,
-    radii: Vec<f64>,
-    centres: Vec<[f64; 2]>,
-    std: f64,
-    entropy: OnceLock<Entropy>,
-}
-
-/// -int 2 pi r p(r) log p(r) dr of a law that looks the same in every direction and is 0 beyond eight
-/// standard deviations of `radii`.
-pub(super) fn radial_entropy(law: &dyn Truth, radii: &[f64], std: f64) -> Entropy {
-    let far = 8.0 * std;
-    let plan = |centre: &[f64; 1], half: &[f64; 1]| {
-        let near = |r: &f64| (centre[0] - r).abs() < far + half[0];
-        match (radii.iter().any(near), half[0] > std) {
-            (false, _) => Step::Skip,
-            (true, true) => Step::Split,
-            (true, false) => Step::Sum { cost: 1, with: () },
-        }
-    };
-    let surprise = |(): &(), r: &[f64; 1]| {
-        let log_p = log_density(law, &[r[0], 0.0]);
-        -TAU * r[0] * log_p.exp() * log_p
-    };
-    let end = radii.iter().copied().fold(0.0, f64::max) + far;
-    // Each circle belongs to at most 32 cells, found by fewer than 60 halvings each.
-    let budget = Budget {
-        visits: 4000 * radii.len(),
-        work: usize::MAX,
-    };
-    let found = integrate([0.0], [end], budget, plan, surprise).unwrap_or(Estimate {
-        value: f64::NAN,
-        error: f64::INFINITY,
-    });
-    found.entropy()
-}
-
-impl Circles {
-    /// The box `reach` beyond the circles.
-    fn range(&self, reach: f64) -> [(f64, f64); 2] {
-        [0, 1].map(|d| {
-            let sides = self.centres.iter().zip(&self.radii);
-            let sides = sides.map(|(c, r)| (c[d] - r - reach, c[d] + r + reach));
-            sides.fold((f64::INFINITY, f64::NEG_INFINITY), |all, own| {
-                (all.0.min(own.0), all.1.max(own.1))
-            })
-        })
-    }
-
-    fn concentric(&self) -> bool {
-        self.centres.iter().all(|c| *c == [0.0; 2])
-    }
-
-    /// Circle `j` at the angle `t`, moved by `e` standard deviations.
-    fn place(&self, j: usize, t: f64, e: [f64; 2], x: &mut [f64]) {
-        let (sin, cos) = t.sin_cos();
-        x[0] = self.centres[j][0] + self.radii[j] * cos + self.std * e[0];
-        x[1] = self.centres[j][1] + self.radii[j] * sin + self.std * e[1];
-    }
-
-    /// The distance to the centre of circle `j`.
-    fn radius(&self, j: usize, x: &[f64]) -> f64 {
-        (x[0] - self.centres[j][0]).hypot(x[1] - self.centres[j][1])
-    }
-
-    fn planar_entropy(&self) -> Entropy {
-        const REACH: f64 = 8.0;
-        let near = |x: &[f64; 2]| {
-            let off = |j: usize| (self.radius(j, x) - self.radii[j]).abs();
-            (0..self.radii.len()).any(|j| off(j) < REACH * self.std)
+    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+        let place = |(j, radius): (usize, &f64)| Place {
+            centre: self.centres.as_ref().map_or([0.0; 2], |c| c[j]),
+            radius: *radius,
+            half: None,
         };
-        plane_entropy(self, self.range(REACH * self.std), 0.5 * self.std, near)
-            .unwrap_or_else(|| {
-                mean_surprise(self, &self.modes, 3, |j, u, x| {
-                    let (t, e) = (TAU * u[0], [u[1], u[2]].map(normal_quantile));
-                    self.place(j, t, e, x);
-                    // For a thin circle -log p is this much and hardly anything else that varies.
-                    0.5 * (1.0 - (e[0] * t.cos() + e[1] * t.sin()).powi(2))
-                })
-            })
-            .entropy()
+        let places: Vec<_> = self.radii.iter().enumerate().map(place).collect();
+        let modes = Modes::or_equal(self.weights.as_deref(), places.len());
+        Ok(Box::new(blurred(self.std, modes, &places)))
     }
 }
 
-impl Sampler for Circles {
-    fn frame(&self) -> Frame {
-        Frame::plane(square_view(self.range(4.0 * self.std)))
-    }
+/// `rings = { radii = [1.0, 2.0], std = 0.125 }`
+///
+/// p(x) = sum_j exp(-(r - R_j)^2 / (2 s^2)) / Z with r = |x|: the density is equally high on every
+/// ring, so that a ring weighs about R_j / sum_i R_i. Unlike `circles`, whose points are blurred in
+/// the plane, it has no closed form but its normaliser. The defaults are the "two rings" of Stimper
+/// et al. 2022 (arXiv:2110.15828), Z = 5.9061.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RingsSpec {
+    /// R_j, the radius of each ring; every ring is a mode.
+    pub radii: Vec<f64>,
+    /// s, the standard deviation of the radius.
+    pub std: f64,
+}
 
-    fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
-        let j = self.modes.draw(rng);
-        let t = TAU * rng.uniform();
-        let e = [rng.normal(), rng.normal()];
-        self.place(j, t, e, x);
-        j
+impl Default for RingsSpec {
+    fn default() -> Self {
+        Self {
+            radii: vec![1.0, 2.0],
+            std: 0.125,
+        }
     }
 }
 
-impl Truth for Circles {
-    fn weights(&self) -> &[f64] {
-        &self.modes.weights
+impl Settings for RingsSpec {
+    fn check(&self) -> Result<usize, BadValue> {
+        checks::radii(&self.radii, MOST)?;
+        checks::length("std", self.std)?;
+        Ok(2)
     }
 
-    fn log_joint(&self, x: &[f64], out: &mut [f64]) {
-        if !x.iter().all(|v| v.is_finite()) {
-            out.fill(f64::NEG_INFINITY);
-            return;
-        }
-        let variance = self.std * self.std;
-        let log_norm = (2.0 * PI * variance).ln();
-        let circles = self.radii.iter().zip(&self.log_weights).enumerate();
-        for (out, (j, (radius, log_w))) in out.iter_mut().zip(circles) {
-            let r = self.radius(j, x);
-            let radial = -(r - radius).powi(2) / (2.0 * variance);
-            *out = log_w + radial + i0e(r * radius / variance).ln() - log_norm;
-        }
+    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+        let ring = |radius: &f64| Ring {
+            radius: *radius,
+            std: self.std,
+        };
+        let rings: Vec<_> = self.radii.iter().map(ring).collect();
+        let masses: Vec<f64> = rings.iter().map(Ring::mass).collect();
+        let log_z = masses.iter().sum::<f64>().ln();
+        let reach = self.radii.iter().copied().fold(0.0, f64::max);
+        let pieces = rings.into_iter().map(|r| Box::new(r) as Box<dyn Piece>);
+        Ok(Box::new(Mixture {
+            log_factors: vec![-log_z; masses.len()],
+            log_z: Some(log_z),
+            ..Mixture::new(
+                Frame::centred(reach + 4.5 * self.std),
+                Modes::new(&masses),
+                pieces.collect(),
+            )
+        }))
+    }
+}
+
+/// exp(-(r - R)^2 / (2 s^2)) with r = |x|.
+#[derive(Debug)]
+struct Ring {
+    radius: f64,
+    std: f64,
+}
+
+impl Ring {
+    /// int_0^inf 2 pi r exp(-(r - R)^2 / (2 s^2)) dr
+    fn mass(&self) -> f64 {
+        let u = self.radius / self.std;
+        let above = 0.5 * erfc(-u / SQRT_2);
+        TAU * self.std * self.std * ((-0.5 * u * u).exp() + u * TAU.sqrt() * above)
     }
 
-    /// sum_j P(j | x) (R_j I1(k_j) / I0(k_j) - r_j) / s^2 along (x - c_j) / r_j
-    fn gradient(&self, x: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
-        let mut shares = vec![0.0; self.radii.len()];
-        self.log_joint(x, &mut shares);
-        if normalise(&mut shares) == f64::NEG_INFINITY {
-            return;
-        }
-        let variance = self.std * self.std;
-        for (j, (share, radius)) in shares.iter().zip(&self.radii).enumerate() {
-            let r = self.radius(j, x);
-            if *share > 0.0 && r > 0.0 {
-                let pull = (radius - r) + radius * log_i0e_slope(r * radius / variance);
-                for ((out, x), c) in out.iter_mut().zip(x).zip(self.centres[j]) {
-                    *out += share * pull / variance * ((x - c) / r);
-                }
+    /// A radius with density r exp(-(r - R)^2 / (2 s^2)) up to a constant, on r > 0. As
+    /// log r <= log m + (r - m) / m, it lies below a multiple of N(m, s^2) where m, its mode, has
+    /// m = R + s^2 / m.
+    fn draw_radius(&self, rng: &mut Rng) -> f64 {
+        let mode = 0.5 * (self.radius + self.radius.hypot(2.0 * self.std));
+        loop {
+            let r = mode + self.std * rng.normal();
+            let u = r / mode;
+            if r > 0.0 && rng.uniform() < u * (1.0 - u).exp() {
+                return r;
             }
         }
     }
+}
 
-    fn support(&self) -> Support {
-        Support::Everywhere
+impl Piece for Ring {
+    fn log_height(&self, x: &[f64]) -> f64 {
+        let off = (x[0].hypot(x[1]) - self.radius) / self.std;
+        -0.5 * off * off
     }
 
-    fn entropy(&self) -> Entropy {
-        *self.entropy.get_or_init(|| {
-            if self.concentric() {
-                radial_entropy(self, &self.radii, self.std)
-            } else {
-                self.planar_entropy()
-            }
-        })
+    /// (R - r) / s^2 along x / r; 0 at the centre, where log p has a kink.
+    fn add_gradient(&self, x: &[f64], share: f64, out: &mut [f64]) {
+        let r = x[0].hypot(x[1]);
+        if r > 0.0 {
+            let pull = share * (self.radius - r) / (self.std * self.std);
+            out[0] += pull * (x[0] / r);
+            out[1] += pull * (x[1] / r);
+        }
+    }
+
+    fn draw(&self, rng: &mut Rng, x: &mut [f64]) {
+        let (sin, cos) = (TAU * rng.uniform()).sin_cos();
+        let r = self.draw_radius(rng);
+        x[0] = r * cos;
+        x[1] = r * sin;
     }
 }

@@ -1,8 +1,6 @@
 //! Energies of Rezende and Mohamed 2015 and their kin, normalised.
 
-mod potential;
-
-use std::f64::consts::TAU;
+use std::f64::consts::{FRAC_PI_2, TAU};
 use std::sync::OnceLock;
 
 use schemars::JsonSchema;
@@ -10,22 +8,21 @@ use serde::{Deserialize, Serialize};
 use statrs::function::erf::erf;
 
 use super::cells::Cells;
-use super::quadrature::{integrate, Budget, Estimate, Step};
-use super::sampling::{Frame, Modes, Sampler};
-use super::truth::log_density;
-use super::{Entropy, Support, Truth};
+use super::law::{Frame, Law, Modes, Settings};
+use super::quadrature::{integrate, panels};
+use super::{Entropy, Support};
 use crate::error::BadValue;
+use crate::num::log_sum_exp_slice;
 use crate::rng::Rng;
 
-pub use potential::{Domain, Potential};
-use potential::{Ridge, HALF_WIDTH, RING, WALL};
-
+/// Half the width of the box, the strip and what lies between the soft walls.
+const HALF_WIDTH: f64 = 4.0;
+/// How soft the walls are.
+const WALL: f64 = 0.4;
+/// The radius of the rings of U1 and of the dual moon.
+const RING: f64 = 2.0;
 /// Far enough from a ring for all but 1e-18 of the mass, in standard deviations.
 const REACH: f64 = 9.0;
-const NO_LIMIT: Budget = Budget {
-    visits: usize::MAX,
-    work: usize::MAX,
-};
 
 /// `energy = { potential = "u1" }`
 ///
@@ -58,8 +55,10 @@ impl EnergySpec {
             None => Domain::SoftWall,
         })
     }
+}
 
-    pub(super) fn check(&self) -> std::result::Result<usize, BadValue> {
+impl Settings for EnergySpec {
+    fn check(&self) -> Result<usize, BadValue> {
         let name = self.potential.name();
         BadValue::unless(
             self.potential.ring().is_some() || self.domain() != Domain::Plane,
@@ -73,95 +72,272 @@ impl EnergySpec {
         Ok(2)
     }
 
-    pub(super) fn build(&self) -> Energy {
+    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
         let (potential, domain) = (self.potential, self.domain());
-        let masses: Vec<f64> = match potential.ridges() {
-            [] => vec![0.5 * ring_mass(potential, domain); 2],
-            ridges => ridges.iter().map(|r| ridge_mass(r, domain)).collect(),
-        };
-        Energy {
+        let mut energy = Energy {
             potential,
             domain,
-            log_z: masses.iter().sum::<f64>().ln(),
-            modes: Modes::new(&masses),
+            log_z: 0.0,
+            modes: Modes::new(&[1.0]),
             cells: OnceLock::new(),
-            entropy: OnceLock::new(),
-        }
-    }
-}
-
-/// Z of a ring.
-fn ring_mass(potential: Potential, domain: Domain) -> f64 {
-    let [(a, b), (c, d)] = hold(potential, domain);
-    let exp = |(): &(), z: &[f64; 2]| (-potential.energy(z) - domain.wall(z[0]).0).exp();
-    integrate([a, c], [b, d], NO_LIMIT, plan(potential), exp).map_or(f64::NAN, |e| e.value)
-}
-
-/// Mass below one ridge: across it a Gaussian integral, along it the length of the domain.
-fn ridge_mass(ridge: &Ridge, domain: Domain) -> f64 {
-    let across = ridge.std * TAU.sqrt();
-    match domain {
-        Domain::Plane => f64::INFINITY,
-        Domain::Strip => across * 2.0 * HALF_WIDTH,
-        Domain::SoftWall => across * (2.0 * HALF_WIDTH + WALL * TAU.sqrt()),
-        Domain::Box => {
-            let plan = |_: &[f64; 1], half: &[f64; 1]| match half[0] > 0.125 {
-                true => Step::Split,
-                false => Step::Sum { cost: 1, with: () },
-            };
-            let inside = |(): &(), z: &[f64; 1]| {
-                let centre = ridge.centre(z[0]).0;
-                let below = |v: f64| 0.5 * erf((v - centre) / (ridge.std * 2f64.sqrt()));
-                below(HALF_WIDTH) - below(-HALF_WIDTH)
-            };
-            let ends = ([-HALF_WIDTH], [HALF_WIDTH]);
-            let share = integrate(ends.0, ends.1, NO_LIMIT, plan, inside);
-            across * share.map_or(f64::NAN, |e| e.value)
-        }
-    }
-}
-
-/// A box with all the mass; walls, kinks and the middle of the ring lie on edges of its halves.
-fn hold(potential: Potential, domain: Domain) -> [(f64, f64); 2] {
-    let (along, below, above) = match potential {
-        Potential::U1 | Potential::DualMoon => (8.0, -8.0, 8.0),
-        Potential::U2 => (8.0, -6.0, 6.0),
-        Potential::U3 | Potential::U4 => (8.0, -8.0, 6.0),
-    };
-    match domain {
-        Domain::Plane | Domain::SoftWall => [(-along, along), (below, above)],
-        Domain::Strip => [(-HALF_WIDTH, HALF_WIDTH), (below, above)],
-        Domain::Box => [(-HALF_WIDTH, HALF_WIDTH); 2],
-    }
-}
-
-/// Cells for the quadrature: the ring of U1 is smooth on half a unit, the ridges on a quarter.
-fn plan(potential: Potential) -> impl Fn(&[f64; 2], &[f64; 2]) -> Step<()> {
-    move |centre, half| {
-        let (longest, radius) = (half[0].max(half[1]), half[0].hypot(half[1]));
-        let off = (centre[0].hypot(centre[1]) - RING).abs();
-        let (reach, most) = match potential.ring() {
-            Some([across, _]) => (REACH * across, 0.625 * across),
-            None => (f64::INFINITY, 0.125),
         };
-        if off > reach + radius {
-            Step::Skip
-        } else if longest > most {
-            Step::Split
-        } else {
-            Step::Sum { cost: 1, with: () }
+        let masses = match potential.ridges() {
+            [] => vec![0.5 * energy.integral(|log_height| log_height.exp()); 2],
+            ridges => ridges.iter().map(|r| r.mass(domain)).collect(),
+        };
+        energy.log_z = masses.iter().sum::<f64>().ln();
+        energy.modes = Modes::new(&masses);
+        Ok(Box::new(energy))
+    }
+}
+
+/// An energy U(z), z in R^2, of Rezende and Mohamed 2015 (Variational inference with normalizing
+/// flows, arXiv:1505.05770, table 1), or U1 with narrower moons; the density is exp(-U(z)) / Z. With
+/// w1 = sin(2 pi z1 / 4), w2 = 3 exp(-((z1 - 1) / 0.6)^2 / 2), w3 = 3 / (1 + exp(-(z1 - 1) / 0.3)):
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Potential {
+    /// ((|z| - 2) / 0.4)^2 / 2 - log(exp(-((z1 - 2) / 0.6)^2 / 2) + exp(-((z1 + 2) / 0.6)^2 / 2))
+    U1,
+    /// ((z2 - w1) / 0.4)^2 / 2
+    U2,
+    /// -log(exp(-((z2 - w1) / 0.35)^2 / 2) + exp(-((z2 - w1 + w2) / 0.35)^2 / 2))
+    U3,
+    /// -log(exp(-((z2 - w1) / 0.4)^2 / 2) + exp(-((z2 - w1 + w3) / 0.35)^2 / 2))
+    U4,
+    /// U1 with 0.2 for 0.4 and 0.3 for 0.6: the "dual moon" of Stimper et al. 2022
+    /// (arXiv:2110.15828).
+    DualMoon,
+}
+
+/// Where an energy is considered. U2, U3 and U4 do not grow along z1, so that exp(-U) has infinite
+/// mass on the plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Domain {
+    /// All of R^2.
+    Plane,
+    /// R^2 with ((|z1| - 4)_+ / 0.4)^2 / 2 added to the energy.
+    SoftWall,
+    /// -4 <= z1, z2 <= 4, the density 0 outside.
+    Box,
+    /// -4 <= z1 <= 4, the density 0 outside.
+    Strip,
+}
+
+impl Domain {
+    /// The name in an experiment file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plane => "plane",
+            Self::SoftWall => "soft_wall",
+            Self::Box => "box",
+            Self::Strip => "strip",
         }
+    }
+
+    /// Whether the point `z`, which is finite, belongs to it.
+    fn holds(self, z: &[f64]) -> bool {
+        let within = |v: f64| v.abs() <= HALF_WIDTH;
+        match self {
+            Self::Plane | Self::SoftWall => true,
+            Self::Box => within(z[0]) && within(z[1]),
+            Self::Strip => within(z[0]),
+        }
+    }
+
+    /// What the domain adds to the energy, and the slope of that along z1.
+    fn wall(self, z1: f64) -> (f64, f64) {
+        let beyond = (z1.abs() - HALF_WIDTH) / WALL;
+        if self == Self::SoftWall && beyond > 0.0 {
+            (0.5 * beyond * beyond, z1.signum() * beyond / WALL)
+        } else {
+            (0.0, 0.0)
+        }
+    }
+}
+
+/// A ridge z2 = c(z1) with exp(-U) = exp(-((z2 - c(z1)) / s)^2 / 2).
+#[derive(Debug, Clone, Copy)]
+struct Ridge {
+    /// Subtracts w2 or w3 from w1.
+    dip: Dip,
+    /// s
+    std: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Dip {
+    None,
+    Bump,
+    Step,
+}
+
+impl Ridge {
+    /// c(z1) and its slope.
+    fn centre(&self, z1: f64) -> (f64, f64) {
+        let (sin, cos) = (TAU * z1 / 4.0).sin_cos();
+        let u = z1 - 1.0;
+        let (dip, slope) = match self.dip {
+            Dip::None => (0.0, 0.0),
+            Dip::Bump => {
+                let w = 3.0 * (-0.5 * (u / 0.6) * (u / 0.6)).exp();
+                (w, -w * (u / 0.36))
+            }
+            Dip::Step => {
+                let share = 1.0 / (1.0 + (-u / 0.3).exp());
+                (3.0 * share, 3.0 * share * (1.0 - share) / 0.3)
+            }
+        };
+        // 0 times an infinite u would be NaN.
+        let slope = if dip == 0.0 { 0.0 } else { slope };
+        (sin - dip, FRAC_PI_2 * cos - slope)
+    }
+
+    /// Mass below the ridge: across it a Gaussian integral, along it the length of the domain.
+    fn mass(&self, domain: Domain) -> f64 {
+        let across = self.std * TAU.sqrt();
+        let along = match domain {
+            Domain::Plane => f64::INFINITY,
+            Domain::Strip => 2.0 * HALF_WIDTH,
+            Domain::SoftWall => 2.0 * HALF_WIDTH + WALL * TAU.sqrt(),
+            Domain::Box => {
+                let inside = |(z1, weight): (f64, f64)| {
+                    let centre = self.centre(z1).0;
+                    let below = |v: f64| 0.5 * erf((v - centre) / (self.std * 2f64.sqrt()));
+                    weight * (below(HALF_WIDTH) - below(-HALF_WIDTH))
+                };
+                let nodes = panels((-HALF_WIDTH, HALF_WIDTH), 0.25);
+                nodes.into_iter().map(inside).sum()
+            }
+        };
+        across * along
+    }
+
+    /// log exp(-U) of this ridge alone.
+    fn log_height(&self, z: &[f64]) -> f64 {
+        let off = (z[1] - self.centre(z[0]).0) / self.std;
+        -0.5 * off * off
+    }
+}
+
+const fn ridge(dip: Dip, std: f64) -> Ridge {
+    Ridge { dip, std }
+}
+
+const U2: &[Ridge] = &[ridge(Dip::None, 0.4)];
+const U3: &[Ridge] = &[ridge(Dip::None, 0.35), ridge(Dip::Bump, 0.35)];
+const U4: &[Ridge] = &[ridge(Dip::None, 0.4), ridge(Dip::Step, 0.35)];
+
+impl Potential {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::U1, Self::U2, Self::U3, Self::U4, Self::DualMoon];
+
+    /// The name in an experiment file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::U1 => "u1",
+            Self::U2 => "u2",
+            Self::U3 => "u3",
+            Self::U4 => "u4",
+            Self::DualMoon => "dual_moon",
+        }
+    }
+
+    /// The standard deviations of a ring, across it and of the two Gaussians along z1; `None` for
+    /// ridges.
+    fn ring(self) -> Option<[f64; 2]> {
+        match self {
+            Self::U1 => Some([0.4, 0.6]),
+            Self::DualMoon => Some([0.2, 0.3]),
+            Self::U2 | Self::U3 | Self::U4 => None,
+        }
+    }
+
+    /// The ridges whose exp(-U) sum to this one's; none for a ring.
+    fn ridges(self) -> &'static [Ridge] {
+        match self {
+            Self::U1 | Self::DualMoon => &[],
+            Self::U2 => U2,
+            Self::U3 => U3,
+            Self::U4 => U4,
+        }
+    }
+
+    /// U(z) on the plane, without any wall.
+    ///
+    /// ```
+    /// use mdn_core::data::Potential;
+    /// assert!((Potential::U2.energy(&[1.0, 0.6]) - 0.5).abs() < 1e-12);
+    /// ```
+    pub fn energy(self, z: &[f64; 2]) -> f64 {
+        if let Some([across, side]) = self.ring() {
+            let off = (z[0].hypot(z[1]) - RING) / across;
+            let sides = [RING, -RING].map(|at| {
+                let off = (z[0] - at) / side;
+                -0.5 * off * off
+            });
+            return 0.5 * off * off - log_sum_exp_slice(&sides);
+        }
+        let mut heights = [f64::NEG_INFINITY; 2];
+        self.log_heights(z, &mut heights);
+        -log_sum_exp_slice(&heights)
+    }
+
+    /// The log of what every mode adds to exp(-U): the ridges, or the sides z1 < 0 and z1 >= 0 of
+    /// a ring.
+    fn log_heights(self, z: &[f64; 2], out: &mut [f64]) {
+        match self.ridges() {
+            [] => {
+                out.fill(f64::NEG_INFINITY);
+                out[usize::from(z[0] >= 0.0)] = -self.energy(z);
+            }
+            ridges => {
+                for (out, ridge) in out.iter_mut().zip(ridges) {
+                    *out = ridge.log_height(z);
+                }
+            }
+        }
+    }
+
+    /// dU/dz; at the origin, where rings have a kink, the kinked part counts as 0.
+    pub fn gradient(self, z: &[f64; 2]) -> [f64; 2] {
+        if let Some([across, side]) = self.ring() {
+            let r = z[0].hypot(z[1]);
+            let pull = (r - RING) / (across * across);
+            let radial = if r > 0.0 {
+                z.map(|v| pull * (v / r))
+            } else {
+                [0.0; 2]
+            };
+            // log cosh(a z1), the two Gaussians' sum without their common factor.
+            let variance = side * side;
+            let between = (z[0] - RING * (RING * z[0] / variance).tanh()) / variance;
+            return [radial[0] + between, radial[1]];
+        }
+        let ridges = self.ridges();
+        let mut shares = [f64::NEG_INFINITY; 2];
+        self.log_heights(z, &mut shares);
+        let total = log_sum_exp_slice(&shares);
+        let mut slope = [0.0; 2];
+        for (ridge, height) in ridges.iter().zip(shares) {
+            let share = (height - total).exp();
+            let (centre, tilt) = ridge.centre(z[0]);
+            let push = share * (z[1] - centre) / (ridge.std * ridge.std);
+            slope[0] -= push * tilt;
+            slope[1] += push;
+        }
+        slope
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Energy {
+struct Energy {
     potential: Potential,
     domain: Domain,
     log_z: f64,
     modes: Modes,
     cells: OnceLock<Cells>,
-    entropy: OnceLock<Entropy>,
 }
 
 impl Energy {
@@ -170,8 +346,30 @@ impl Energy {
         -self.potential.energy(z) - self.domain.wall(z[0]).0
     }
 
+    /// A box with all the mass; walls and kinks lie on edges of the panels that [`integral`] cuts.
+    ///
+    /// [`integral`]: Self::integral
+    fn hold(&self) -> [(f64, f64); 2] {
+        let (along, below, above) = match self.potential {
+            Potential::U1 => (6.0, -6.0, 6.0),
+            Potential::DualMoon => (4.0, -4.0, 4.0),
+            Potential::U2 => (8.0, -6.0, 6.0),
+            Potential::U3 | Potential::U4 => (8.0, -8.0, 6.0),
+        };
+        match self.domain {
+            Domain::Plane | Domain::SoftWall => [(-along, along), (below, above)],
+            Domain::Strip => [(-HALF_WIDTH, HALF_WIDTH), (below, above)],
+            Domain::Box => [(-HALF_WIDTH, HALF_WIDTH); 2],
+        }
+    }
+
+    /// int f(log exp(-U)) over the domain.
+    fn integral(&self, f: impl Fn(f64) -> f64) -> f64 {
+        integrate(self.hold(), 0.25, |z| f(self.log_height(z)))
+    }
+
     /// z1 of a point on a ridge: uniform between the walls, half a Gaussian beyond each.
-    fn place_along(&self, rng: &mut Rng) -> f64 {
+    fn draw_along(&self, rng: &mut Rng) -> f64 {
         let flat = 2.0 * HALF_WIDTH;
         let whole = match self.domain {
             Domain::SoftWall => flat + WALL * TAU.sqrt(),
@@ -188,51 +386,49 @@ impl Energy {
             beyond
         }
     }
+
+    /// The envelope of a ring, from which it is sampled.
+    fn envelope(&self, [across, side]: [f64; 2]) -> Cells {
+        let reach = RING + REACH * across;
+        let hold = self.hold();
+        let hold = hold.map(|(low, high)| (low.max(-reach), high.min(reach)));
+        // Above every eigenvalue of d^2 U / dz^2, and of a wall's.
+        let mut curvature = across.powi(-2) + side.powi(-2);
+        if self.domain == Domain::SoftWall {
+            curvature += WALL.powi(-2);
+        }
+        Cells::new(hold, curvature, |z| self.log_height(z))
+    }
 }
 
-impl Sampler for Energy {
+impl Law for Energy {
     fn frame(&self) -> Frame {
-        let half = match (self.potential, self.domain) {
+        Frame::centred(match (self.potential, self.domain) {
             (Potential::DualMoon, _) => 3.0,
             (Potential::U1, _) | (_, Domain::Box) => 4.5,
             _ => 6.0,
-        };
-        Frame::plane([(-half, half); 2])
+        })
+    }
+
+    fn weights(&self) -> &[f64] {
+        &self.modes.weights
     }
 
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
-        if let Some([across, side]) = self.potential.ring() {
-            let reach = RING + REACH * across;
-            let within = |(low, high): (f64, f64)| (low.max(-reach), high.min(reach));
-            let log_p = |z: &[f64; 2]| self.log_height(z);
-            self.cells
-                .get_or_init(|| {
-                    let hold = hold(self.potential, self.domain).map(within);
-                    // Above every eigenvalue of d^2 U / dz^2, and of a wall's.
-                    let mut curvature = across.powi(-2) + side.powi(-2);
-                    if self.domain == Domain::SoftWall {
-                        curvature += WALL.powi(-2);
-                    }
-                    Cells::new(hold, curvature, log_p)
-                })
-                .draw(rng, x, log_p);
+        if let Some(ring) = self.potential.ring() {
+            let cells = self.cells.get_or_init(|| self.envelope(ring));
+            cells.draw(rng, x, |z| self.log_height(z));
             return usize::from(x[0] >= 0.0);
         }
         let ridges = self.potential.ridges();
         let k = self.modes.draw(rng);
         loop {
-            x[0] = self.place_along(rng);
+            x[0] = self.draw_along(rng);
             x[1] = ridges[k].centre(x[0]).0 + ridges[k].std * rng.normal();
             if self.domain.holds(x) {
                 return k;
             }
         }
-    }
-}
-
-impl Truth for Energy {
-    fn weights(&self) -> &[f64] {
-        &self.modes.weights
     }
 
     fn log_joint(&self, x: &[f64], out: &mut [f64]) {
@@ -246,14 +442,12 @@ impl Truth for Energy {
     }
 
     fn gradient(&self, x: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
         let z = [x[0], x[1]];
-        if !(self.domain.holds(x) && self.log_height(&z).is_finite()) {
-            return;
+        if self.domain.holds(x) && self.log_height(&z).is_finite() {
+            let slope = self.potential.gradient(&z);
+            out[0] = -slope[0] - self.domain.wall(x[0]).1;
+            out[1] = -slope[1];
         }
-        let slope = self.potential.gradient(&z);
-        out[0] = -slope[0] - self.domain.wall(x[0]).1;
-        out[1] = -slope[1];
     }
 
     fn support(&self) -> Support {
@@ -268,23 +462,16 @@ impl Truth for Energy {
         Some(self.log_z)
     }
 
-    fn entropy(&self) -> Entropy {
-        *self.entropy.get_or_init(|| {
-            let [(a, b), (c, d)] = hold(self.potential, self.domain);
-            let surprise = |(): &(), z: &[f64; 2]| match log_density(self, z) {
-                // 0 log 0 = 0
-                f64::NEG_INFINITY => 0.0,
-                log_p => -log_p.exp() * log_p,
-            };
-            let found = integrate([a, c], [b, d], NO_LIMIT, plan(self.potential), surprise);
-            let Estimate { value, error } = found.unwrap_or(Estimate {
-                value: f64::NAN,
-                error: f64::INFINITY,
-            });
-            Entropy {
-                value,
-                error: error + 1e-11,
-            }
+    /// log Z + E[U], good to 1e-9.
+    fn entropy(&self) -> Option<Entropy> {
+        let mean = self.integral(|log_height| match (log_height - self.log_z).exp() {
+            // 0 log 0 = 0
+            0.0 => 0.0,
+            p => -p * log_height,
+        });
+        Some(Entropy {
+            value: self.log_z + mean,
+            error: 1e-9,
         })
     }
 }

@@ -1,266 +1,460 @@
-//! A finite mixture of Gaussians in any dimension: what `ring`, `grid` and `mixture` build.
+//! Mixtures of Gaussians: `ring`, `grid` and `mixture`.
 
-mod entropy;
+use std::f64::consts::TAU;
+use std::fmt;
 
-use std::f64::consts::PI;
-use std::sync::OnceLock;
+use nalgebra::DMatrix;
+use schemars::JsonSchema;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
-use super::sampling::{square_view, Frame, Modes, Sampler};
-use super::truth::normalise;
-use super::{Entropy, Support, Truth};
+use super::checks::{self, MAX_MODES};
+use super::law::{hull, Frame, Law, Mixture, Modes, Piece, Settings};
+use super::Entropy;
+use crate::error::BadValue;
+use crate::num::LN_2PI;
 use crate::rng::Rng;
 
+const MAX_SIDE: usize = 300;
+const MAX_DIM: usize = 10_000;
+
+/// `ring = { modes = 8, radius = 2.828854314002829, std = 0.3536067892503536 }`
+///
+/// p(x) = sum_k w_k N(x; r (cos(2 pi k / K), sin(2 pi k / K)), s^2 I), x in R^2. The defaults are
+/// the "8gaussians" of Grathwohl et al. 2019 (FFJORD, arXiv:1810.01367) as released: 4 and 0.5
+/// divided by 1.414.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RingSpec {
+    /// K, the number of Gaussians. Mode k stands at the angle 2 pi k / K.
+    pub modes: usize,
+    /// r, the radius of the circle.
+    pub radius: f64,
+    /// s, the standard deviation of every Gaussian.
+    pub std: f64,
+    /// w_k, one per mode; equal if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Vec<f64>>,
+}
+
+impl Default for RingSpec {
+    fn default() -> Self {
+        Self {
+            modes: 8,
+            radius: 4.0 / 1.414,
+            std: 0.5 / 1.414,
+            weights: None,
+        }
+    }
+}
+
+impl Settings for RingSpec {
+    fn check(&self) -> Result<usize, BadValue> {
+        checks::count("modes", self.modes, MAX_MODES)?;
+        checks::length("radius", self.radius)?;
+        checks::length("std", self.std)?;
+        checks::optional_weights(self.weights.as_ref(), self.modes, "modes")?;
+        Ok(2)
+    }
+
+    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+        let gaussian = |k: usize| {
+            let (sin, cos) = (TAU * k as f64 / self.modes as f64).sin_cos();
+            Gaussian::diagonal(
+                vec![self.radius * cos, self.radius * sin],
+                vec![self.std; 2],
+            )
+        };
+        let modes = Modes::or_equal(self.weights.as_deref(), self.modes);
+        mixture(modes, (0..self.modes).map(gaussian).collect())
+    }
+}
+
+/// `grid = { side = 5, spacing = 1.0, std = 0.1 }`
+///
+/// p(x) = K^-2 sum_ij N(x; d (i - c, j - c), s^2 I) with i, j in 0..K and c = (K - 1) / 2, x in
+/// R^2: at the defaults the 25 Gaussians, ten standard deviations apart, with which mode
+/// dropping is commonly shown (Srivastava et al. 2017, VEEGAN, arXiv:1705.07761). Their
+/// published spacing is 40 standard deviations: `spacing = 2.0, std = 0.05`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GridSpec {
+    /// K, the number of Gaussians along each side. Mode i K + j stands in column i, row j.
+    pub side: usize,
+    /// d, the distance between neighbours.
+    pub spacing: f64,
+    /// s, the standard deviation of every Gaussian.
+    pub std: f64,
+}
+
+impl Default for GridSpec {
+    fn default() -> Self {
+        Self {
+            side: 5,
+            spacing: 1.0,
+            std: 0.1,
+        }
+    }
+}
+
+impl Settings for GridSpec {
+    fn check(&self) -> Result<usize, BadValue> {
+        checks::count("side", self.side, MAX_SIDE)?;
+        checks::length("spacing", self.spacing)?;
+        checks::length("std", self.std)?;
+        Ok(2)
+    }
+
+    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+        let middle = (self.side as f64 - 1.0) / 2.0;
+        let at = |i: usize| self.spacing * (i as f64 - middle);
+        let gaussian = |k: usize| {
+            Gaussian::diagonal(
+                vec![at(k / self.side), at(k % self.side)],
+                vec![self.std; 2],
+            )
+        };
+        let modes = self.side * self.side;
+        mixture(
+            Modes::or_equal(None, modes),
+            (0..modes).map(gaussian).collect(),
+        )
+    }
+}
+
+/// `mixture = { weights = [0.3, 0.7], means = [[-1.0, 0.0], [1.0, 0.5]], std_devs = [0.2, 0.4] }`
+///
+/// p(x) = sum_k w_k N(x; m_k, C_k), x in R^D for any D >= 1. Either `std_devs` or `covariances`
+/// says how wide the components are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MixtureSpec {
+    /// w_k > 0, one per component; they sum to one.
+    pub weights: Vec<f64>,
+    /// m_k, D coordinates each.
+    pub means: Vec<Vec<f64>>,
+    /// Standard deviations: one number per component for all its coordinates, or D numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std_devs: Option<Vec<StdDev>>,
+    /// C_k, symmetric and positive definite, D rows of D numbers each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariances: Option<Vec<Vec<Vec<f64>>>>,
+}
+
+/// How wide a component is along the axes: a number, or a list of numbers with one per coordinate.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum StdDev {
+    /// The same standard deviation in every coordinate.
+    Shared(f64),
+    /// One for each of the D coordinates.
+    Each(Vec<f64>),
+}
+
+// By hand: the errors of serde's own `untagged` name neither the value nor its place.
+impl<'de> Deserialize<'de> for StdDev {
+    fn deserialize<T: Deserializer<'de>>(from: T) -> Result<Self, T::Error> {
+        struct NumberOrList;
+
+        impl<'de> Visitor<'de> for NumberOrList {
+            type Value = StdDev;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, or a list of numbers with one per coordinate")
+            }
+
+            fn visit_f64<E: de::Error>(self, v: f64) -> Result<StdDev, E> {
+                Ok(StdDev::Shared(v))
+            }
+
+            fn visit_i64<E: de::Error>(self, v: i64) -> Result<StdDev, E> {
+                Ok(StdDev::Shared(v as f64))
+            }
+
+            fn visit_u64<E: de::Error>(self, v: u64) -> Result<StdDev, E> {
+                Ok(StdDev::Shared(v as f64))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<StdDev, A::Error> {
+                Vec::deserialize(de::value::SeqAccessDeserializer::new(list)).map(StdDev::Each)
+            }
+        }
+
+        from.deserialize_any(NumberOrList)
+    }
+}
+
+impl Settings for MixtureSpec {
+    fn check(&self) -> Result<usize, BadValue> {
+        self.gaussians()?;
+        Ok(self.means[0].len())
+    }
+
+    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+        mixture(Modes::new(&self.weights), self.gaussians()?)
+    }
+}
+
+impl MixtureSpec {
+    fn gaussians(&self) -> Result<Vec<Gaussian>, BadValue> {
+        let dim = self.check_means()?;
+        checks::weights(&self.weights, self.means.len(), "means")?;
+        let wrong =
+            |key: &str, got: &str| Err(BadValue::new(key, "`std_devs` or `covariances`", got));
+        match (&self.std_devs, &self.covariances) {
+            (Some(typed), None) => self.per_mean("std_devs", typed, |mean, std, name| {
+                Ok(Gaussian::diagonal(mean, std_devs(name, dim, std)?))
+            }),
+            (None, Some(typed)) => self.per_mean("covariances", typed, |mean, matrix, name| {
+                Ok(Gaussian::full(mean, cholesky(name, dim, matrix)?))
+            }),
+            (None, None) => wrong("std_devs", "neither"),
+            (Some(_), Some(_)) => wrong("covariances", "both"),
+        }
+    }
+
+    fn check_means(&self) -> Result<usize, BadValue> {
+        const KEY: &str = "means";
+        BadValue::unless(
+            (1..=MAX_MODES).contains(&self.means.len()),
+            KEY,
+            &format!("between 1 and {MAX_MODES} `means`"),
+            self.means.len(),
+        )?;
+        let dim = self.means[0].len();
+        BadValue::unless(
+            (1..=MAX_DIM).contains(&dim),
+            KEY,
+            &format!("between 1 and {MAX_DIM} coordinates in each of the `means`"),
+            format_args!("{dim} in means[0]"),
+        )?;
+        for (k, mean) in self.means.iter().enumerate() {
+            BadValue::unless(
+                mean.len() == dim,
+                KEY,
+                &format!("{dim} coordinates in each of the `means`, as in the first"),
+                format_args!("{} in means[{k}]", mean.len()),
+            )?;
+            checks::coordinates(KEY, &format!("means[{k}]"), mean)?;
+        }
+        Ok(dim)
+    }
+
+    /// One Gaussian for each mean and `typed` width; `build` gets the name of the width too.
+    fn per_mean<T>(
+        &self,
+        key: &str,
+        typed: &[T],
+        build: impl Fn(Vec<f64>, &T, &str) -> Result<Gaussian, BadValue>,
+    ) -> Result<Vec<Gaussian>, BadValue> {
+        let n = self.means.len();
+        let expected = format!("{n} `{key}`, one for each of the means");
+        BadValue::unless(typed.len() == n, key, &expected, typed.len())?;
+        let pairs = self.means.iter().zip(typed).enumerate();
+        pairs
+            .map(|(k, (mean, width))| build(mean.clone(), width, &format!("{key}[{k}]")))
+            .collect()
+    }
+}
+
+/// The standard deviations of one component.
+fn std_devs(name: &str, dim: usize, typed: &StdDev) -> Result<Vec<f64>, BadValue> {
+    const KEY: &str = "std_devs";
+    let each = match typed {
+        StdDev::Shared(s) => vec![*s; dim],
+        StdDev::Each(each) => each.clone(),
+    };
+    BadValue::unless(
+        each.len() == dim,
+        KEY,
+        &format!("one number or {dim} for each component"),
+        format_args!("{} in {name}", each.len()),
+    )?;
+    for s in &each {
+        checks::length_in(KEY, KEY, name, *s)?;
+    }
+    Ok(each)
+}
+
+/// The lower triangular L with L L^T = `matrix`, if this is a covariance: no pivot may be below
+/// 1e-12 of its variance.
+fn cholesky(name: &str, dim: usize, matrix: &[Vec<f64>]) -> Result<DMatrix<f64>, BadValue> {
+    let fault = |expected: String, got: String| BadValue::new("covariances", expected, got);
+    let shape = format!("{dim} rows of {dim} numbers in {name}");
+    if matrix.len() != dim {
+        return Err(fault(shape, format!("{} rows", matrix.len())));
+    }
+    for (i, row) in matrix.iter().enumerate() {
+        if row.len() != dim {
+            return Err(fault(shape, format!("{} numbers in row {i}", row.len())));
+        }
+        if !(1e-12..=1e12).contains(&row[i]) {
+            return Err(fault(
+                format!("variances between 1e-12 and 1e12 on the diagonal of {name}"),
+                format!("{} in row {i}", row[i]),
+            ));
+        }
+        for (j, other) in matrix.iter().enumerate().take(i) {
+            let scale = (row[i] * matrix[j][j]).sqrt();
+            let apart = (row[j] - other[i]).abs();
+            if apart.is_nan() || apart > 1e-9 * scale {
+                return Err(fault(
+                    format!("a symmetric matrix in {name}"),
+                    format!("{} at [{i}][{j}] and {} at [{j}][{i}]", row[j], other[i]),
+                ));
+            }
+        }
+    }
+    let typed = DMatrix::from_fn(dim, dim, |i, j| matrix[i][j]);
+    let factor = typed.clone().cholesky().map(|found| found.unpack());
+    let sound = |l: &DMatrix<f64>| (0..dim).all(|i| l[(i, i)] * l[(i, i)] > 1e-12 * typed[(i, i)]);
+    factor.filter(sound).ok_or_else(|| {
+        let smallest = typed.symmetric_eigenvalues().min();
+        fault(
+            format!("a positive definite matrix in {name}"),
+            format!("one whose smallest eigenvalue is {smallest:e}"),
+        )
+    })
+}
+
 /// N(m, L L^T), with L lower triangular.
-#[derive(Debug)]
-pub(super) struct Component {
+struct Gaussian {
     mean: Vec<f64>,
     scale: Scale,
     /// -log det L - D/2 log(2 pi)
     log_norm: f64,
 }
 
-#[derive(Debug)]
 enum Scale {
     /// Standard deviations and their reciprocals.
     Diagonal { std: Vec<f64>, inverse: Vec<f64> },
-    /// L and its inverse, row by row without the zeros: row i begins at i (i + 1) / 2.
-    Full { factor: Vec<f64>, inverse: Vec<f64> },
+    /// L and its inverse.
+    Full {
+        factor: DMatrix<f64>,
+        inverse: DMatrix<f64>,
+    },
 }
 
-impl Component {
+/// Row `i` of a lower triangular matrix, up to the diagonal.
+fn row(matrix: &DMatrix<f64>, i: usize) -> impl Iterator<Item = f64> + '_ {
+    (0..=i).map(move |j| matrix[(i, j)])
+}
+
+impl Gaussian {
     /// Independent coordinates with these standard deviations.
-    pub(super) fn diagonal(mean: Vec<f64>, std: &[f64]) -> Self {
+    fn diagonal(mean: Vec<f64>, std: Vec<f64>) -> Self {
         Self {
             log_norm: log_norm(std.iter().copied()),
             scale: Scale::Diagonal {
-                std: std.to_vec(),
                 inverse: std.iter().map(|s| 1.0 / s).collect(),
+                std,
             },
             mean,
         }
     }
 
-    /// Covariance L L^T for a `factor` L from [`cholesky`].
-    pub(super) fn full(mean: Vec<f64>, factor: Vec<f64>) -> Self {
-        let diagonal = (0..mean.len()).map(|i| factor[packed(i, i)]);
+    /// Covariance L L^T for a `factor` L from [`cholesky`], whose diagonal is positive.
+    fn full(mean: Vec<f64>, factor: DMatrix<f64>) -> Self {
+        let diagonal: Vec<f64> = factor.diagonal().iter().copied().collect();
+        let mut inverse = DMatrix::identity(mean.len(), mean.len());
+        factor.solve_lower_triangular_unchecked_mut(&mut inverse);
         Self {
-            log_norm: log_norm(diagonal),
-            scale: Scale::Full {
-                inverse: invert(&factor, mean.len()),
-                factor,
-            },
+            log_norm: log_norm(diagonal.into_iter()),
+            scale: Scale::Full { factor, inverse },
             mean,
         }
     }
 
-    /// log N(x; m, L L^T) = log_norm - |L^-1 (x - m)|^2 / 2
-    fn log_density(&self, x: &[f64]) -> f64 {
-        self.log_norm - 0.5 * self.distance_squared(x)
-    }
-
-    /// |L^-1 (x - m)|^2
-    fn distance_squared(&self, x: &[f64]) -> f64 {
-        match &self.scale {
-            Scale::Diagonal { inverse, .. } => x
-                .iter()
-                .zip(&self.mean)
-                .zip(inverse)
-                .map(|((x, m), w)| ((x - m) * w).powi(2))
-                .sum(),
-            Scale::Full { inverse, .. } => rows(inverse, self.mean.len())
-                .map(|row| {
-                    let centred = x.iter().zip(&self.mean).map(|(x, m)| x - m);
-                    row.iter().zip(centred).map(|(w, c)| w * c).sum::<f64>()
-                })
-                .map(|y| y * y)
-                .sum(),
-        }
-    }
-
-    /// Adds r d log N(x; m, L L^T) / dx = -r L^-T L^-1 (x - m) to `out`.
-    fn add_gradient(&self, x: &[f64], r: f64, out: &mut [f64]) {
+    /// Calls `each` with the coordinates of L^-1 (x - m) and their numbers.
+    fn whiten(&self, x: &[f64], mut each: impl FnMut(usize, f64)) {
+        let centred = || x.iter().zip(&self.mean).map(|(x, m)| x - m);
         match &self.scale {
             Scale::Diagonal { inverse, .. } => {
-                for (((out, x), m), w) in out.iter_mut().zip(x).zip(&self.mean).zip(inverse) {
-                    *out -= r * ((x - m) * w) * w;
-                }
+                let scaled = centred().zip(inverse).map(|(c, w)| c * w);
+                scaled.enumerate().for_each(|(i, y)| each(i, y));
             }
             Scale::Full { inverse, .. } => {
-                for row in rows(inverse, self.mean.len()) {
-                    let centred = x.iter().zip(&self.mean).map(|(x, m)| x - m);
-                    let y: f64 = row.iter().zip(centred).map(|(w, c)| w * c).sum();
-                    for (out, w) in out.iter_mut().zip(row) {
-                        *out -= r * y * w;
-                    }
+                for i in 0..x.len() {
+                    each(i, row(inverse, i).zip(centred()).map(|(w, c)| w * c).sum());
                 }
             }
         }
     }
 
-    /// Replaces z by x = m + L z.
-    fn place(&self, z: &mut [f64]) {
+    /// The interval of `deviations` standard deviations around the mean in coordinate `d`.
+    fn range(&self, d: usize, deviations: f64) -> (f64, f64) {
+        let std = match &self.scale {
+            Scale::Diagonal { std, .. } => std[d],
+            Scale::Full { factor, .. } => row(factor, d).map(|l| l * l).sum::<f64>().sqrt(),
+        };
+        let reach = deviations * std;
+        (self.mean[d] - reach, self.mean[d] + reach)
+    }
+}
+
+fn log_norm(scales: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let constant = -0.5 * scales.len() as f64 * LN_2PI;
+    constant - scales.map(f64::ln).sum::<f64>()
+}
+
+impl Piece for Gaussian {
+    /// log N(x; m, L L^T) = log_norm - |L^-1 (x - m)|^2 / 2
+    fn log_height(&self, x: &[f64]) -> f64 {
+        let mut squares = 0.0;
+        self.whiten(x, |_, y| squares += y * y);
+        self.log_norm - 0.5 * squares
+    }
+
+    /// -L^-T L^-1 (x - m)
+    fn add_gradient(&self, x: &[f64], share: f64, out: &mut [f64]) {
+        self.whiten(x, |i, y| match &self.scale {
+            Scale::Diagonal { inverse, .. } => out[i] -= share * y * inverse[i],
+            Scale::Full { inverse, .. } => {
+                for (out, w) in out.iter_mut().zip(row(inverse, i)) {
+                    *out -= share * y * w;
+                }
+            }
+        });
+    }
+
+    /// m + L z for a standard normal z.
+    fn draw(&self, rng: &mut Rng, x: &mut [f64]) {
+        x.fill_with(|| rng.normal());
         match &self.scale {
             Scale::Diagonal { std, .. } => {
-                for ((z, m), s) in z.iter_mut().zip(&self.mean).zip(std) {
+                for ((z, m), s) in x.iter_mut().zip(&self.mean).zip(std) {
                     *z = m + s * *z;
                 }
             }
             Scale::Full { factor, .. } => {
                 // From the last row upwards: each needs the z of its own and of earlier rows.
-                for i in (0..z.len()).rev() {
-                    let row = &factor[packed(i, 0)..=packed(i, i)];
-                    z[i] = self.mean[i] + row.iter().zip(&*z).map(|(l, z)| l * z).sum::<f64>();
+                for i in (0..x.len()).rev() {
+                    let step: f64 = row(factor, i).zip(&*x).map(|(l, z)| l * z).sum();
+                    x[i] = self.mean[i] + step;
                 }
             }
         }
     }
+}
 
-    /// Standard deviation of coordinate `d`.
-    fn std(&self, d: usize) -> f64 {
-        match &self.scale {
-            Scale::Diagonal { std, .. } => std[d],
-            Scale::Full { factor, .. } => {
-                let row = &factor[packed(d, 0)..=packed(d, d)];
-                row.iter().map(|l| l * l).sum::<f64>().sqrt()
-            }
+/// sum_k w_k N(m_k, L_k L_k^T)
+fn mixture(modes: Modes, gaussians: Vec<Gaussian>) -> Result<Box<dyn Law>, BadValue> {
+    let dim = gaussians[0].mean.len();
+    let frame = match dim {
+        2 => {
+            let ranges = gaussians.iter().map(|g| [0, 1].map(|d| g.range(d, 4.0)));
+            Frame::square(hull(ranges))
         }
-    }
-}
-
-fn log_norm(scales: impl ExactSizeIterator<Item = f64>) -> f64 {
-    let constant = -0.5 * scales.len() as f64 * (2.0 * PI).ln();
-    constant - scales.map(f64::ln).sum::<f64>()
-}
-
-/// Place of L_ij, j <= i, in a factor.
-fn packed(i: usize, j: usize) -> usize {
-    i * (i + 1) / 2 + j
-}
-
-fn rows(factor: &[f64], dim: usize) -> impl Iterator<Item = &[f64]> {
-    (0..dim).map(|i| &factor[packed(i, 0)..=packed(i, i)])
-}
-
-/// The lower triangular L with L L^T = `matrix` (symmetric), or the first row whose pivot is not
-/// above 1e-12 of its variance, with that pivot.
-pub(super) fn cholesky(matrix: &[Vec<f64>]) -> std::result::Result<Vec<f64>, (usize, f64)> {
-    let mut factor: Vec<f64> = Vec::with_capacity(packed(matrix.len(), 0));
-    for (i, row) in matrix.iter().enumerate() {
-        for j in 0..=i {
-            let known: f64 = (0..j)
-                .map(|k| factor[packed(i, k)] * factor[packed(j, k)])
-                .sum();
-            let rest = row[j] - known;
-            if j < i {
-                factor.push(rest / factor[packed(j, j)]);
-            } else if rest > 1e-12 * row[i] && rest > 0.0 {
-                factor.push(rest.sqrt());
-            } else {
-                return Err((i, rest));
-            }
-        }
-    }
-    Ok(factor)
-}
-
-/// L^-1, column by column by forward substitution.
-fn invert(factor: &[f64], dim: usize) -> Vec<f64> {
-    let mut inverse = vec![0.0; factor.len()];
-    for j in 0..dim {
-        for i in j..dim {
-            let known: f64 = (j..i)
-                .map(|k| factor[packed(i, k)] * inverse[packed(k, j)])
-                .sum();
-            let unit = if i == j { 1.0 } else { 0.0 };
-            inverse[packed(i, j)] = (unit - known) / factor[packed(i, i)];
-        }
-    }
-    inverse
-}
-
-/// p(x) = sum_k w_k N(x; m_k, L_k L_k^T)
-#[derive(Debug)]
-pub(super) struct GaussianMixture {
-    dim: usize,
-    modes: Modes,
-    components: Vec<Component>,
-    log_weights: Vec<f64>,
-    entropy: OnceLock<Entropy>,
-}
-
-impl GaussianMixture {
-    /// One component per mode, each of `dim` coordinates.
-    pub(super) fn new(dim: usize, modes: Modes, components: Vec<Component>) -> Self {
-        Self {
-            dim,
-            log_weights: modes.weights.iter().map(|w| w.ln()).collect(),
-            modes,
-            components,
-            entropy: OnceLock::new(),
-        }
-    }
-
-    /// The smallest interval that holds `deviations` standard deviations of every component in
-    /// coordinate `d`.
-    fn range(&self, d: usize, deviations: f64) -> (f64, f64) {
-        self.components
-            .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), c| {
-                let reach = deviations * c.std(d);
-                (low.min(c.mean[d] - reach), high.max(c.mean[d] + reach))
-            })
-    }
-}
-
-impl Sampler for GaussianMixture {
-    fn frame(&self) -> Frame {
-        Frame {
-            dim: self.dim,
-            view: (self.dim == 2).then(|| square_view([self.range(0, 4.0), self.range(1, 4.0)])),
-        }
-    }
-
-    fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
-        let k = self.modes.draw(rng);
-        x.fill_with(|| rng.normal());
-        self.components[k].place(x);
-        k
-    }
-}
-
-impl Truth for GaussianMixture {
-    fn weights(&self) -> &[f64] {
-        &self.modes.weights
-    }
-
-    fn log_joint(&self, x: &[f64], out: &mut [f64]) {
-        if !x.iter().all(|v| v.is_finite()) {
-            out.fill(f64::NEG_INFINITY);
-            return;
-        }
-        for ((out, component), w) in out.iter_mut().zip(&self.components).zip(&self.log_weights) {
-            *out = w + component.log_density(x);
-        }
-    }
-
-    /// sum_k P(k | x) d log N_k(x) / dx
-    fn gradient(&self, x: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
-        let mut shares = vec![0.0; self.components.len()];
-        self.log_joint(x, &mut shares);
-        normalise(&mut shares);
-        for (component, r) in self.components.iter().zip(&shares) {
-            if *r > 0.0 {
-                component.add_gradient(x, *r, out);
-            }
-        }
-    }
-
-    fn support(&self) -> Support {
-        Support::Everywhere
-    }
-
-    fn entropy(&self) -> Entropy {
-        *self.entropy.get_or_init(|| entropy::entropy(self))
-    }
+        _ => Frame { dim, view: None },
+    };
+    // The entropy of one Gaussian has a closed form, D/2 + D/2 log(2 pi) + log det L.
+    let entropy = match gaussians.as_slice() {
+        [one] => Some(Entropy::exact(0.5 * dim as f64 - one.log_norm)),
+        _ => None,
+    };
+    let pieces = gaussians.into_iter().map(|g| Box::new(g) as Box<dyn Piece>);
+    Ok(Box::new(Mixture {
+        entropy,
+        ..Mixture::new(frame, modes, pieces.collect())
+    }))
 }

@@ -1,22 +1,19 @@
 //! Gaussian petals, twisted.
 
-mod turn;
-
-use std::f64::consts::TAU;
-use std::sync::OnceLock;
+use std::f64::consts::{PI, TAU};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::quadrature::{trapezoid, Estimate};
-use super::sampling::{Frame, Modes, Sampler};
-use super::truth::{log_density, normalise};
-use super::{Entropy, Support, Truth};
+use super::checks;
+use super::law::{Frame, Law, Modes, Settings};
+use super::truth::normalise;
 use crate::error::BadValue;
 use crate::num::log_sum_exp_slice;
 use crate::rng::Rng;
 
-use turn::{Turn, MAX_ROOTS};
+/// Origins of a point that are found one by one.
+const MAX_ROOTS: usize = 512;
 
 /// `pinwheel = { arms = 5, radial_std = 0.3, tangential_std = 0.1, rate = 0.25 }`
 ///
@@ -51,27 +48,17 @@ impl Default for PinwheelSpec {
     }
 }
 
-impl PinwheelSpec {
-    pub(super) fn check(&self) -> Result<usize, BadValue> {
-        BadValue::unless(
-            (1..=100).contains(&self.arms),
-            "arms",
-            "1 <= `arms` <= 100",
-            self.arms,
-        )?;
-        BadValue::unless(
-            (1e-3..=1.0).contains(&self.radial_std),
-            "radial_std",
-            "1e-3 <= `radial_std` <= 1",
-            self.radial_std,
-        )?;
+impl Settings for PinwheelSpec {
+    fn check(&self) -> Result<usize, BadValue> {
+        checks::count("arms", self.arms, 100)?;
+        checks::between("radial_std", self.radial_std, 1e-3, 1.0)?;
         BadValue::unless(
             (1e-3..=self.radial_std).contains(&self.tangential_std),
             "tangential_std",
             "1e-3 <= `tangential_std` <= `radial_std`",
             self.tangential_std,
         )?;
-        // Beyond that number of origins their mean is taken; see `Turn::roots`.
+        // Beyond that number of origins their mean is taken; see `Pinwheel::far`.
         let reach = (1.0 + 6.0 * self.radial_std).exp();
         let most = MAX_ROOTS as f64 * TAU / (4.0 * self.arms as f64 * reach);
         BadValue::unless(
@@ -83,20 +70,18 @@ impl PinwheelSpec {
         Ok(2)
     }
 
-    pub(super) fn build(&self) -> Pinwheel {
-        Pinwheel {
-            modes: Modes::or_equal(None, self.arms),
+    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+        Ok(Box::new(Pinwheel {
+            modes: Modes::integers(self.arms),
             spec: self.clone(),
-            entropy: OnceLock::new(),
-        }
+        }))
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Pinwheel {
+struct Pinwheel {
     spec: PinwheelSpec,
     modes: Modes,
-    entropy: OnceLock<Entropy>,
 }
 
 /// An origin of a point.
@@ -154,43 +139,30 @@ impl Pinwheel {
         let radial = -(rho - 1.0) * precision - 0.5 * slope / bend;
         (log_p, 0.5 * radial)
     }
-
-    fn place(&self, arm: usize, e: [f64; 2], x: &mut [f64]) {
-        let f = [
-            1.0 + self.spec.radial_std * e[0],
-            self.spec.tangential_std * e[1],
-        ];
-        let t = TAU * arm as f64 / self.spec.arms as f64 + self.determinant(f).0;
-        let (sin, cos) = t.sin_cos();
-        x[0] = 2.0 * (f[0] * cos + f[1] * sin);
-        x[1] = 2.0 * (f[1] * cos - f[0] * sin);
-    }
 }
 
-impl Sampler for Pinwheel {
+impl Law for Pinwheel {
     fn frame(&self) -> Frame {
-        let half = 2.0 * (1.0 + 4.0 * self.spec.radial_std);
-        Frame::plane([(-half, half); 2])
+        Frame::centred(2.0 * (1.0 + 4.0 * self.spec.radial_std))
     }
 
-    fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
-        let arm = rng.below(self.spec.arms);
-        let e = [rng.normal(), rng.normal()];
-        self.place(arm, e, x);
-        arm
-    }
-}
-
-impl Truth for Pinwheel {
     fn weights(&self) -> &[f64] {
         &self.modes.weights
     }
 
+    fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
+        let arm = self.modes.draw(rng);
+        let along = 1.0 + self.spec.radial_std * rng.normal();
+        let f = [along, self.spec.tangential_std * rng.normal()];
+        let t = TAU * arm as f64 / self.spec.arms as f64 + self.determinant(f).0;
+        let (sin, cos) = t.sin_cos();
+        x[0] = 2.0 * (f[0] * cos + f[1] * sin);
+        x[1] = 2.0 * (f[1] * cos - f[0] * sin);
+        arm
+    }
+
     fn log_joint(&self, x: &[f64], out: &mut [f64]) {
         out.fill(f64::NEG_INFINITY);
-        if !x.iter().all(|v| v.is_finite()) {
-            return;
-        }
         let few = self.origins(x, |o| {
             out[o.arm] = log_sum_exp_slice(&[out[o.arm], o.log_part]);
         });
@@ -200,10 +172,6 @@ impl Truth for Pinwheel {
     }
 
     fn gradient(&self, x: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
-        if !x.iter().all(|v| v.is_finite()) {
-            return;
-        }
         let mut origins = Vec::new();
         if !self.origins(x, |o| origins.push(o)) {
             let (log_p, slope) = self.far(x);
@@ -234,30 +202,172 @@ impl Truth for Pinwheel {
             out[1] += 0.5 * share * (cos * w[1] - sin * w[0]);
         }
     }
+}
 
-    fn support(&self) -> Support {
-        Support::Everywhere
+/// h(phi) = phi - rate exp(rho cos phi), where a point at the distance rho and the angle phi comes to
+/// lie, for arm 0. h(phi + 2 pi) = h(phi) + 2 pi.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    rate: f64,
+    rho: f64,
+}
+
+impl Turn {
+    fn new(rate: f64, rho: f64) -> Self {
+        Self { rate, rho }
     }
 
-    /// E[-log p(X)] over a and b; by symmetry one arm is enough. Where the map folds, beyond most of the
-    /// mass, log p has a singularity that can be integrated.
-    fn entropy(&self) -> Entropy {
-        const REACH: f64 = 7.5;
-        *self.entropy.get_or_init(|| {
-            // What is narrow across one arm is narrow along another.
-            let step = 0.3 * self.spec.tangential_std / self.spec.radial_std;
-            let surprise = |e: &[f64; 2]| {
-                let mut x = [0.0; 2];
-                self.place(0, *e, &mut x);
-                let log_normal = -0.5 * (e[0] * e[0] + e[1] * e[1]);
-                -log_normal.exp() / TAU * log_density(self, &x)
-            };
-            trapezoid([(-REACH, REACH); 2], step.max(0.04), |_| true, surprise)
-                .unwrap_or(Estimate {
-                    value: f64::NAN,
-                    error: f64::INFINITY,
-                })
-                .entropy()
+    /// h and its derivative 1 + rate rho sin(phi) exp(rho cos phi).
+    fn at(&self, phi: f64) -> (f64, f64) {
+        let (sin, cos) = phi.sin_cos();
+        let twist = self.rate * (self.rho * cos).exp();
+        (phi - twist, 1.0 + self.rho * sin * twist)
+    }
+
+    /// The two angles in (-pi, 0) between which h falls, if it does: the roots of
+    /// log|sin phi| + rho cos phi = -log(rate rho), whose left side has its only maximum where
+    /// cos phi = rho sin^2 phi.
+    fn fold(&self) -> Option<[f64; 2]> {
+        // cos phi = (sqrt(1 + 4 rho^2) - 1) / (2 rho)
+        let cos = 2.0 * self.rho / (1.0 + (2.0 * self.rho).hypot(1.0));
+        let top = -cos.acos();
+        let level = (self.rate * self.rho).ln();
+        let g = |phi: f64| {
+            let (sin, cos) = phi.sin_cos();
+            let value = sin.abs().ln() + self.rho * cos + level;
+            (value, cos / sin - self.rho * sin)
+        };
+        // NaN where rho or the rate is 0.
+        (g(top).0 > 0.0).then(|| {
+            [
+                root(-PI, top, g),
+                // The other one, from the right: g falls there.
+                -root(0.0, -top, |phi| {
+                    let (value, slope) = g(-phi);
+                    (value, -slope)
+                }),
+            ]
         })
+    }
+
+    /// Calls `each(arm, phi)` for every phi of a full turn with
+    /// h(phi) = `angle` + 2 pi arm / `arms` (mod 2 pi). False, and no call, where there are more than
+    /// about [`MAX_ROOTS`].
+    fn roots(&self, arms: usize, angle: f64, mut each: impl FnMut(usize, f64)) -> bool {
+        let width = TAU / arms as f64;
+        if self.rate * self.rho.exp() > width * MAX_ROOTS as f64 {
+            return false;
+        }
+        // The number of the level h(phi) lies at, not rounded.
+        let level = |phi: f64| (self.at(phi).0 - angle) / width;
+        let mut solve = |from: f64, to: f64, first: f64, count: usize| {
+            let sign = if to > from { 1.0 } else { -1.0 };
+            let (low, high) = (from.min(to), from.max(to));
+            for k in 0..count {
+                let number = first + k as f64;
+                let want = angle + width * number;
+                // h rises or falls between; either way this rises.
+                let phi = root(low, high, |phi| {
+                    let (value, slope) = self.at(phi);
+                    (sign * (value - want), sign * slope)
+                });
+                each(number.rem_euclid(arms as f64) as usize % arms, phi);
+            }
+        };
+        let Some([a, b]) = self.fold() else {
+            // Exactly one root an arm: rounding at the ends must not add or lose one.
+            solve(-PI, PI, level(-PI).ceil(), arms);
+            return true;
+        };
+        let count = |low: f64, high: f64| (high.floor() - low.ceil() + 1.0).max(0.0);
+        let (bottom, top) = (level(b), level(a));
+        let around = count(bottom, top + arms as f64);
+        solve(b, a + TAU, bottom.ceil(), around as usize);
+        solve(b, a, bottom.ceil(), count(bottom, top) as usize);
+        true
+    }
+}
+
+/// Where a function that rises from `low` to `high` is 0: Newton's method, halving the bracket
+/// where it would leave it. `f` gives value and slope.
+fn root(mut low: f64, mut high: f64, f: impl Fn(f64) -> (f64, f64)) -> f64 {
+    let mut at = 0.5 * (low + high);
+    for _ in 0..100 {
+        let (value, slope) = f(at);
+        if value > 0.0 {
+            high = at;
+        } else {
+            low = at;
+        }
+        let newton = at - value / slope;
+        let next = if newton >= low && newton <= high {
+            newton
+        } else {
+            0.5 * (low + high)
+        };
+        let moved = (next - at).abs();
+        at = next;
+        // Newton's next step would be of the order of its square.
+        if moved < 1e-9 && (next == newton || high - low < 1e-15) {
+            break;
+        }
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Turn, PI, TAU};
+    use crate::num::largest;
+
+    /// As many roots of each arm as changes of sign on a fine scan, and the map leads from each of them
+    /// to the angle.
+    #[test]
+    fn all_roots_are_found() {
+        const CELLS: usize = 200_000;
+        const ARMS: usize = 5;
+        for (rho, rate) in [
+            (0.0, 0.25),
+            (0.4, 0.25),
+            (1.1, 0.25),
+            (1.75, 0.25),
+            (2.3, 0.25),
+            (4.0, 0.25),
+            (0.9, 1.5),
+            (1.3, 0.0),
+        ] {
+            let turn = Turn::new(rate, rho);
+            for angle in [-3.1, -1.0, 0.3, 2.2] {
+                let off = |arm: usize, phi: f64| {
+                    let v = turn.at(phi).0 - angle - TAU * arm as f64 / ARMS as f64;
+                    v - TAU * (v / TAU).round()
+                };
+                let mut got = vec![Vec::new(); ARMS];
+                assert!(turn.roots(ARMS, angle, |arm, phi| got[arm].push(phi)));
+                for (arm, mut phis) in got.into_iter().enumerate() {
+                    let scan: Vec<f64> = (0..=CELLS)
+                        .map(|i| off(arm, -PI + TAU * i as f64 / CELLS as f64))
+                        .collect();
+                    // Not where the remainder wraps.
+                    let changes = scan
+                        .windows(2)
+                        .filter(|w| w[0] * w[1] < 0.0 && w[0].abs() < 1.0);
+                    assert_eq!(
+                        phis.len(),
+                        changes.count(),
+                        "rho {rho} angle {angle}: {phis:?}"
+                    );
+                    let worst = largest(phis.iter().map(|phi| off(arm, *phi).abs()));
+                    assert!(
+                        worst < 1e-7,
+                        "rho {rho} angle {angle}: {phis:?} off by {worst}"
+                    );
+                    phis.sort_by(f64::total_cmp);
+                    let apart = phis.windows(2).all(|pair| pair[1] - pair[0] > 1e-9);
+                    assert!(apart, "rho {rho} angle {angle}: {phis:?}");
+                }
+            }
+        }
+        assert!(!Turn::new(0.25, 12.0).roots(ARMS, 0.3, |_, _| ()));
     }
 }

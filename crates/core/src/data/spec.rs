@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::benchmark::read;
+use super::law::{Settings, Synthetic};
 use super::{
-    Benchmark, CheckerboardSpec, CirclesSpec, DataSet, Domain, EnergySpec, ExponentialFamilySpec,
-    FileRecord, FileSpec, GridSpec, ManyMoonsSpec, MixtureSpec, MoonsSpec, PinwheelSpec, Potential,
-    Problem, RingSpec, RingsSpec, SpiralsSpec, SplitGaussianSpec, StdDev, UniformSpec, BENCHMARKS,
+    Benchmark, CheckerboardSpec, CirclesSpec, DataSet, EnergySpec, ExponentialFamilySpec,
+    FileRecord, FileSpec, GridSpec, ManyMoonsSpec, MixtureSpec, MoonsSpec, PinwheelSpec, Problem,
+    RingSpec, RingsSpec, SpiralsSpec, SplitGaussianSpec, UniformSpec, BENCHMARKS,
 };
 use crate::error::BadValue;
 use crate::{Error, Result};
@@ -15,37 +17,37 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DataSpec {
-    /// One of [`BENCHMARKS`] by its name.
+    /// a target with fixed settings, by its name (mdn list targets)
     Benchmark(#[schemars(extend("enum" = names()))] String),
-    /// Gaussians of one width, evenly placed on a circle.
+    /// Gaussians of one width, evenly placed on a circle (equal unless `weights` are given; D = 2)
     Ring(RingSpec),
-    /// Gaussians of one width on a square lattice.
+    /// Gaussians of one width on a square lattice (D = 2)
     Grid(GridSpec),
-    /// Two interleaved half circles, blurred.
+    /// two interleaved half circles, blurred (D = 2)
     Moons(MoonsSpec),
-    /// A row of interleaved half circles, blurred.
+    /// a row of interleaved half circles, blurred (D = 2)
     ManyMoons(ManyMoonsSpec),
-    /// Circles, blurred.
+    /// circles, blurred (around 0 unless `centres`, equal unless `weights` are given; D = 2)
     Circles(CirclesSpec),
-    /// Concentric rings, Gaussian in the radius.
+    /// concentric rings, Gaussian in the radius and equally high (D = 2)
     Rings(RingsSpec),
-    /// Gaussian petals, twisted.
+    /// Gaussian petals, twisted (D = 2)
     Pinwheel(PinwheelSpec),
-    /// Two spirals, blurred.
+    /// two spirals of one and a half turns, blurred (D = 2)
     Spirals(SpiralsSpec),
-    /// Uniform on the dark squares of a checkerboard.
+    /// uniform on the dark squares of a checkerboard (D = 2)
     Checkerboard(CheckerboardSpec),
-    /// Uniform on shapes.
+    /// uniform on shapes: rectangle, disc, annulus, triangle (equal unless `weights` are given; D = 2)
     Uniform(UniformSpec),
-    /// A Gaussian cut in two.
+    /// a normal cut along x1 = 0, its halves moved apart along x2 (D = 2)
     SplitGaussian(SplitGaussianSpec),
-    /// Gaussians given one by one, in any dimension.
+    /// Gaussians given one by one, by `std_devs` or `covariances` (any D)
     Mixture(MixtureSpec),
-    /// exp(-U) / Z for an energy U of Rezende and Mohamed 2015 or its kin.
+    /// exp(-U) / Z for the energies u1 to u4 of Rezende and Mohamed 2015 and dual_moon; domain plane (u1 and dual_moon alone), soft_wall, box or strip (D = 2)
     Energy(EnergySpec),
-    /// The exact solution of a maximum-entropy problem.
+    /// the exact solution of a maximum-entropy problem: double_well_symmetric, double_well_tilted, four_wells_coupled, dirichlet_1_2_3, gaussian (D = 2)
     ExponentialFamily(ExponentialFamilySpec),
-    /// Points from a file.
+    /// points from a .csv, .tsv or .npy file, shared out into train, validation and test (any D; law unknown)
     File(FileSpec),
 }
 
@@ -149,40 +151,55 @@ pub const KINDS: &[Kind] = &[
     },
 ];
 
+/// Where points come from.
+enum Source<'a> {
+    Benchmark(&'a str),
+    File(&'a FileSpec),
+    /// A law, with the name of its kind.
+    Law(&'static str, &'a dyn Settings),
+}
+
 impl DataSpec {
+    fn source(&self) -> Source<'_> {
+        match self {
+            Self::Benchmark(name) => Source::Benchmark(name),
+            Self::File(s) => Source::File(s),
+            Self::Ring(s) => Source::Law("ring", s),
+            Self::Grid(s) => Source::Law("grid", s),
+            Self::Moons(s) => Source::Law("moons", s),
+            Self::ManyMoons(s) => Source::Law("many_moons", s),
+            Self::Circles(s) => Source::Law("circles", s),
+            Self::Rings(s) => Source::Law("rings", s),
+            Self::Pinwheel(s) => Source::Law("pinwheel", s),
+            Self::Spirals(s) => Source::Law("spirals", s),
+            Self::Checkerboard(s) => Source::Law("checkerboard", s),
+            Self::Uniform(s) => Source::Law("uniform", s),
+            Self::SplitGaussian(s) => Source::Law("split_gaussian", s),
+            Self::Mixture(s) => Source::Law("mixture", s),
+            Self::Energy(s) => Source::Law("energy", s),
+            Self::ExponentialFamily(s) => Source::Law("exponential_family", s),
+        }
+    }
+
     /// D, or what is wrong with the settings; the key begins with the kind, as in `ring.modes`.
     pub fn check(&self) -> std::result::Result<usize, BadValue> {
-        match self {
-            Self::Benchmark(name) => return (Benchmark::by_name(name)?.spec)().check(),
-            Self::Ring(s) => s.check(),
-            Self::Grid(s) => s.check(),
-            Self::Moons(s) => s.check(),
-            Self::ManyMoons(s) => s.check(),
-            Self::Circles(s) => s.check(),
-            Self::Rings(s) => s.check(),
-            Self::Pinwheel(s) => s.check(),
-            Self::Spirals(s) => s.check(),
-            Self::Checkerboard(s) => s.check(),
-            Self::Uniform(s) => s.check(),
-            Self::SplitGaussian(s) => s.check(),
-            Self::Mixture(s) => s.check(),
-            Self::Energy(s) => s.check(),
-            Self::ExponentialFamily(s) => s.check(),
-            Self::File(s) => s.check(),
+        match self.source() {
+            Source::Benchmark(name) => (Benchmark::by_name(name)?.spec)().check(),
+            Source::File(s) => s.check().map_err(|e| e.below("file")),
+            Source::Law(kind, s) => s.check().map_err(|e| e.below(kind)),
         }
-        .map_err(|fault| fault.below(self.kind()))
     }
 
     /// What is wrong with the settings, as far as no file has to be read for it.
     pub fn check_settings(&self) -> std::result::Result<(), BadValue> {
         match self {
-            Self::File(s) => s.check_settings().map_err(|e| e.below(self.kind())),
+            Self::File(s) => s.check_settings().map_err(|e| e.below("file")),
             _ => self.check().map(|_| ()),
         }
     }
 
-    /// Reads the file of a `file`, writes down in the settings what it has (columns, checksum), and
-    /// says what is in it; `None` for every other kind.
+    /// Reads the file of a `file`, writes its columns and checksum into the settings, and says what is
+    /// in it; `None` for every other kind.
     pub fn settle(&mut self) -> std::result::Result<Option<FileRecord>, BadValue> {
         match self {
             Self::File(s) => s.settle().map(Some).map_err(|e| e.below("file")),
@@ -192,119 +209,59 @@ impl DataSpec {
 
     /// The data set.
     pub fn build(&self) -> Result<Box<dyn DataSet>> {
-        let bad = |fault: BadValue| Error::request(fault.to_string());
-        self.check().map_err(bad)?;
-        Ok(match self {
-            Self::Benchmark(name) => (Benchmark::by_name(name).map_err(bad)?.spec)().build()?,
-            Self::Ring(s) => Box::new(s.build()),
-            Self::Grid(s) => Box::new(s.build()),
-            Self::Moons(s) => Box::new(s.build()),
-            Self::ManyMoons(s) => Box::new(s.build()),
-            Self::Circles(s) => Box::new(s.build()),
-            Self::Rings(s) => Box::new(s.build()),
-            Self::Pinwheel(s) => Box::new(s.build()),
-            Self::Spirals(s) => Box::new(s.build()),
-            Self::Checkerboard(s) => Box::new(s.build()),
-            Self::Uniform(s) => Box::new(s.build()),
-            Self::SplitGaussian(s) => Box::new(s.build()),
-            Self::Mixture(s) => Box::new(s.build().map_err(|e| bad(e.below(self.kind())))?),
-            Self::Energy(s) => Box::new(s.build()),
-            Self::ExponentialFamily(s) => {
-                Box::new(s.build().map_err(|e| bad(e.below(self.kind())))?)
+        let found = self.check().and_then(|_| self.build_checked());
+        found.map_err(|fault| Error::request(fault.to_string()))
+    }
+
+    fn build_checked(&self) -> std::result::Result<Box<dyn DataSet>, BadValue> {
+        Ok(match self.source() {
+            Source::Benchmark(name) => return (Benchmark::by_name(name)?.spec)().build_checked(),
+            Source::File(s) => Box::new(s.build().map_err(|e| e.below("file"))?),
+            Source::Law(kind, s) => {
+                let law = s.build().map_err(|e| e.below(kind))?;
+                Box::new(Synthetic::new(law, Benchmark::entropy_of(self)))
             }
-            Self::File(s) => Box::new(s.build().map_err(|e| bad(e.below(self.kind())))?),
         })
     }
 
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Benchmark(_) => "benchmark",
-            Self::Ring(_) => "ring",
-            Self::Grid(_) => "grid",
-            Self::Moons(_) => "moons",
-            Self::ManyMoons(_) => "many_moons",
-            Self::Circles(_) => "circles",
-            Self::Rings(_) => "rings",
-            Self::Pinwheel(_) => "pinwheel",
-            Self::Spirals(_) => "spirals",
-            Self::Checkerboard(_) => "checkerboard",
-            Self::Uniform(_) => "uniform",
-            Self::SplitGaussian(_) => "split_gaussian",
-            Self::Mixture(_) => "mixture",
-            Self::Energy(_) => "energy",
-            Self::ExponentialFamily(_) => "exponential_family",
-            Self::File(_) => "file",
-        }
-    }
-
-    /// Every benchmark and one or more of each kind with a known law, with the names under which tests show them.
+    /// Every benchmark and one or more of each kind with a known law, with names for tests.
     pub fn examples() -> Vec<(&'static str, Self)> {
-        let energy = |potential, domain| Self::Energy(EnergySpec { potential, domain });
         let mut all: Vec<_> = BENCHMARKS.iter().map(|b| (b.name, (b.spec)())).collect();
-        all.extend([
-            ("by_name", Self::Benchmark("annulus12".to_owned())),
-            ("correlated3", Self::Mixture(correlated())),
-            ("line2", Self::Mixture(line())),
-            ("five_d", Self::Mixture(five_d())),
-            ("u3_strip", energy(Potential::U3, Some(Domain::Strip))),
-            ("u4_box", energy(Potential::U4, Some(Domain::Box))),
-        ]);
+        all.push(("by_name", Self::Benchmark("annulus12".to_owned())));
+        all.extend(EXAMPLES.map(|(name, text)| (name, read(text))));
         all.extend(Problem::names().map(|name| {
             let problem = name.to_owned();
-            (
-                name,
-                Self::ExponentialFamily(ExponentialFamilySpec { problem }),
-            )
+            let spec = ExponentialFamilySpec { problem };
+            (name, Self::ExponentialFamily(spec))
         }));
         all
     }
 }
 
-/// Three correlated Gaussians that overlap a little.
-fn correlated() -> MixtureSpec {
-    MixtureSpec {
-        weights: vec![0.5, 0.3, 0.2],
-        means: vec![vec![-1.5, 0.0], vec![1.0, 1.5], vec![1.0, -1.5]],
-        std_devs: None,
-        covariances: Some(vec![
-            vec![vec![0.5, 0.4], vec![0.4, 0.5]],
-            vec![vec![0.8, -0.3], vec![-0.3, 0.2]],
-            vec![vec![0.1, 0.0], vec![0.0, 0.4]],
-        ]),
-    }
-}
-
-/// Two Gaussians on the line.
-fn line() -> MixtureSpec {
-    MixtureSpec {
-        weights: vec![0.3, 0.7],
-        means: vec![vec![-1.0], vec![1.5]],
-        std_devs: Some(vec![StdDev::Shared(0.3), StdDev::Shared(0.6)]),
-        covariances: None,
-    }
-}
-
-/// Three Gaussians in five dimensions that overlap a little, with neighbouring coordinates
-/// correlated.
-fn five_d() -> MixtureSpec {
-    let decaying = |variance: f64, rho: f64| {
-        let entry = |i: i32, j: i32| variance * rho.powi((i - j).abs());
-        (0..5)
-            .map(|i| (0..5).map(|j| entry(i, j)).collect())
-            .collect()
-    };
-    MixtureSpec {
-        weights: vec![0.4, 0.35, 0.25],
-        means: vec![
-            vec![1.0, 0.0, -1.0, 0.5, 0.0],
-            vec![-1.0, 1.0, 0.0, -0.5, 1.0],
-            vec![0.0, -1.0, 1.0, 1.0, -1.0],
-        ],
-        std_devs: None,
-        covariances: Some(vec![
-            decaying(0.25, 0.5),
-            decaying(0.5, -0.3),
-            decaying(0.36, 0.7),
-        ]),
-    }
-}
+/// Laws that are not benchmarks: correlated Gaussians that overlap a little, on the line, in the plane
+/// and in three dimensions, and energies on parts of the plane.
+const EXAMPLES: [(&str, &str); 5] = [
+    (
+        "correlated3",
+        "mixture = { weights = [0.5, 0.3, 0.2], means = [[-1.5, 0], [1, 1.5], [1, -1.5]], \
+         covariances = [[[0.5, 0.4], [0.4, 0.5]], [[0.8, -0.3], [-0.3, 0.2]], [[0.1, 0], [0, 0.4]]] }",
+    ),
+    (
+        "line2",
+        "mixture = { weights = [0.3, 0.7], means = [[-1], [1.5]], std_devs = [0.3, 0.6] }",
+    ),
+    (
+        "three_d",
+        "mixture = { weights = [0.6, 0.4], means = [[1, 0, -1], [-1, 1, 0]], covariances = \
+         [[[0.5, 0.2, 0.1], [0.2, 0.4, -0.1], [0.1, -0.1, 0.3]], \
+         [[0.3, -0.2, 0], [-0.2, 0.6, 0.2], [0, 0.2, 0.5]]] }",
+    ),
+    (
+        "u3_strip",
+        "energy = { potential = \"u3\", domain = \"strip\" }",
+    ),
+    (
+        "u4_box",
+        "energy = { potential = \"u4\", domain = \"box\" }",
+    ),
+];

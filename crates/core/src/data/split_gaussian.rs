@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks;
-use super::sampling::{Frame, Sampler};
-use super::{Entropy, Support, Truth};
+use super::law::{Frame, Law, Settings};
+use super::Entropy;
 use crate::error::BadValue;
+use crate::num::LN_2PI;
 use crate::rng::Rng;
 
 /// `split_gaussian = { shift = 2.0 }`
@@ -27,23 +28,18 @@ impl Default for SplitGaussianSpec {
     }
 }
 
-impl SplitGaussianSpec {
-    pub(super) fn check(&self) -> Result<usize, BadValue> {
+impl Settings for SplitGaussianSpec {
+    fn check(&self) -> Result<usize, BadValue> {
         checks::length("shift", self.shift)?;
         Ok(2)
     }
 
-    pub(super) fn build(&self) -> SplitGaussian {
-        SplitGaussian { shift: self.shift }
+    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+        Ok(Box::new(self.clone()))
     }
 }
 
-#[derive(Debug)]
-pub(super) struct SplitGaussian {
-    shift: f64,
-}
-
-impl SplitGaussian {
+impl SplitGaussianSpec {
     /// The half that holds `x1`, and its mean of x2.
     fn half(&self, x1: f64) -> (usize, f64) {
         if x1 < 0.0 {
@@ -54,10 +50,13 @@ impl SplitGaussian {
     }
 }
 
-impl Sampler for SplitGaussian {
+impl Law for SplitGaussianSpec {
     fn frame(&self) -> Frame {
-        let half = self.shift + 4.0;
-        Frame::plane([(-half, half); 2])
+        Frame::centred(self.shift + 4.0)
+    }
+
+    fn weights(&self) -> &[f64] {
+        &[0.5; 2]
     }
 
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
@@ -66,40 +65,21 @@ impl Sampler for SplitGaussian {
         x[1] = mean + rng.normal();
         half
     }
-}
-
-impl Truth for SplitGaussian {
-    fn weights(&self) -> &[f64] {
-        &[0.5; 2]
-    }
 
     fn log_joint(&self, x: &[f64], out: &mut [f64]) {
         out.fill(f64::NEG_INFINITY);
-        if x.iter().all(|v| v.is_finite()) {
-            let (half, mean) = self.half(x[0]);
-            let off = x[1] - mean;
-            out[half] = -0.5 * (x[0] * x[0] + off * off) - std::f64::consts::TAU.ln();
-        }
+        let (half, mean) = self.half(x[0]);
+        let off = x[1] - mean;
+        out[half] = -0.5 * (x[0] * x[0] + off * off) - LN_2PI;
     }
 
     fn gradient(&self, x: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
-        let off = x[1] - self.half(x[0]).1;
-        if x[0].is_finite() && off.is_finite() {
-            out[0] = -x[0];
-            out[1] = -off;
-        }
+        out[0] = -x[0];
+        out[1] = self.half(x[0]).1 - x[1];
     }
 
-    fn support(&self) -> Support {
-        Support::Everywhere
-    }
-
-    /// 1 + log 2 pi: the halves do not overlap.
-    fn entropy(&self) -> Entropy {
-        Entropy {
-            value: 1.0 + std::f64::consts::TAU.ln(),
-            error: 0.0,
-        }
+    /// The halves do not overlap.
+    fn entropy(&self) -> Option<Entropy> {
+        Some(Entropy::exact(1.0 + LN_2PI))
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn normalise(joint: &mut [f64]) -> f64 {
         joint.fill(0.0);
         return max;
     }
-    // Not through log p(x): far out it is too large a number to hold the log of the sum.
+    // Not by subtracting log p(x): far out it is too large to hold the log of the sum.
     joint.iter_mut().for_each(|v| *v = (*v - max).exp());
     let sum: f64 = joint.iter().sum();
     joint.iter_mut().for_each(|v| *v /= sum);
@@ -26,11 +26,11 @@ pub(super) fn normalise(joint: &mut [f64]) -> f64 {
 }
 
 /// Index of the largest value, the first of equals; `None` if all are -inf.
-fn largest(joint: &[f64]) -> Option<u32> {
+fn likeliest(joint: &[f64]) -> Option<u32> {
     let mut best = (None, f64::NEG_INFINITY);
-    for (j, &v) in joint.iter().enumerate() {
+    for (j, &v) in (0u32..).zip(joint) {
         if v > best.1 {
-            best = (Some(j as u32), v);
+            best = (Some(j), v);
         }
     }
     best.0
@@ -86,7 +86,7 @@ impl RowFunction for LogDensity {
     }
 }
 
-/// What a truth says of one point.
+/// Density, mode and responsibilities of one point under a law.
 #[derive(Debug, Clone, Copy)]
 pub struct Judgement<'a> {
     /// log p(x) in nats; -inf outside every mode's support and at points that are not finite.
@@ -99,13 +99,13 @@ pub struct Judgement<'a> {
     pub responsibilities: &'a [f64],
 }
 
-/// Judges points given as rows of `dim` coordinates and calls `each` in their order.
+/// Calls `each` with the [`Judgement`] of every point, in order; points are rows of `dim` coordinates.
 pub fn judge(truth: &dyn Truth, rows: &[f64], dim: usize, mut each: impl FnMut(&Judgement<'_>)) {
-    let settle = |joint: &mut [f64]| {
-        let mode = largest(joint);
+    let of_joint = |joint: &mut [f64]| {
+        let mode = likeliest(joint);
         (normalise(joint), mode)
     };
-    each_joint(truth, rows, dim, settle, |(log_p, mode), joint| {
+    each_joint(truth, rows, dim, of_joint, |(log_p, mode), joint| {
         each(&Judgement {
             log_p,
             mode,
@@ -117,38 +117,38 @@ pub fn judge(truth: &dyn Truth, rows: &[f64], dim: usize, mut each: impl FnMut(&
 /// log p(x) of points given as rows of `dim` coordinates.
 pub fn log_densities(truth: &dyn Truth, rows: &[f64], dim: usize) -> Vec<f64> {
     let mut out = Vec::with_capacity(rows.len() / dim.max(1));
-    let settle = |joint: &mut [f64]| log_sum_exp_slice(joint);
-    each_joint(truth, rows, dim, settle, |log_p, _| out.push(log_p));
+    let of_joint = |joint: &mut [f64]| log_sum_exp_slice(joint);
+    each_joint(truth, rows, dim, of_joint, |log_p, _| out.push(log_p));
     out
 }
 
-/// Numbers held at once: those of all points and modes would not fit into memory.
+/// Numbers in memory at once: those of all points and modes would not fit.
 const HELD: usize = 1 << 16;
 
-/// `settle` is called on many points' log(w_j p_j(x)) at once, `each` on what came of it in the
+/// Calls `of_joint` on log(w_j p_j(x)) of many points in parallel, then `each` on its results in the
 /// order of the points.
 fn each_joint<T: Send>(
     truth: &dyn Truth,
     rows: &[f64],
     dim: usize,
-    settle: impl Fn(&mut [f64]) -> T + Sync,
+    of_joint: impl Fn(&mut [f64]) -> T + Sync,
     mut each: impl FnMut(T, &[f64]),
 ) {
     let (dim, modes) = (dim.max(1), truth.weights().len());
     let block = (HELD / modes).clamp(1, rows.len().max(1));
     let mut joint = vec![0.0; modes * block];
-    let mut settled = Vec::with_capacity(block);
+    let mut results = Vec::with_capacity(block);
     for rows in rows.chunks(dim * block) {
         rows.par_chunks_exact(dim)
             .zip(joint.par_chunks_exact_mut(modes))
             .with_min_len(64)
             .map(|(x, joint)| {
                 truth.log_joint(x, joint);
-                settle(joint)
+                of_joint(joint)
             })
-            .collect_into_vec(&mut settled);
-        for (settled, joint) in settled.drain(..).zip(joint.chunks_exact(modes)) {
-            each(settled, joint);
+            .collect_into_vec(&mut results);
+        for (result, joint) in results.drain(..).zip(joint.chunks_exact(modes)) {
+            each(result, joint);
         }
     }
 }
@@ -164,13 +164,12 @@ pub struct Level {
     pub points: usize,
 }
 
-/// The log of the density level lambda with P(p(X) < lambda) = `share` under the data's own law
-/// (nats): points with a lower density than that are met in the data with probability `share`.
+/// The log of the density level lambda with P(p(X) < lambda) = `share` under the data's own law, in
+/// nats.
 ///
 /// It is the order statistic of log p on `n` fresh samples below which floor(`share` n) of them
-/// lie, so its share is right to about sqrt(share (1 - share) / n). A uniform law has the same
-/// density everywhere, and then nothing lies below the level for any share: [`Level::below`] says
-/// how many of the samples do.
+/// lie, so its share is right to about sqrt(share (1 - share) / n). A uniform law has no points below
+/// any level: [`Level::below`] says how many of the samples lie below this one.
 pub fn low_density_level(data: &dyn DataSet, share: f64, n: usize, rng: &mut Rng) -> Result<Level> {
     Ok(low_density_levels(data, &[share], n, rng)?.swap_remove(0))
 }
@@ -212,15 +211,15 @@ pub fn low_density_levels(
 
 #[cfg(test)]
 mod tests {
-    use super::{largest, normalise};
+    use super::{likeliest, normalise};
 
     #[test]
     fn nothing_but_impossible_modes_is_not_nan() {
         let none = f64::NEG_INFINITY;
         let mut joint = [none, none];
-        assert_eq!(largest(&joint), None);
+        assert_eq!(likeliest(&joint), None);
         normalise(&mut joint);
         assert_eq!(joint, [0.0, 0.0]);
-        assert_eq!(largest(&[-3.0, -1.0, -1.0]), Some(1));
+        assert_eq!(likeliest(&[-3.0, -1.0, -1.0]), Some(1));
     }
 }

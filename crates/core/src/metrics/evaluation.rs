@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::data::{DataSet, LabelledPoints, Split};
+use crate::data::{DataSet, Entropy, LabelledPoints, Split};
 use crate::models::{log_q, Model};
 use crate::num;
 use crate::rng::Rng;
@@ -88,7 +88,7 @@ pub struct Evaluation {
     /// The truth, where it is known.
     pub known: Option<Known>,
     /// Entropy of the truth, where it is known.
-    pub entropy: Option<f64>,
+    pub entropy: Option<Entropy>,
     /// Moments that were asked of the model.
     pub moments: Option<Moments>,
     /// The model as training saw it, where that is another one.
@@ -225,7 +225,7 @@ pub fn evaluate(
         samples: n,
         own_log_q,
         own_log_p,
-        entropy: truth.map(|(_, truth)| truth.entropy().value),
+        entropy: truth.map(|(_, truth)| truth.entropy()),
         moments: moments(&samples),
         relaxed: relaxed(model, n, rng, &moments)?,
         grid,

@@ -88,6 +88,16 @@ pub const ENTROPY_ERROR: Metric = Metric {
     is_cost: false,
     evaluate: |on| match on.entropy {
         None => Outcome::none(NO_TRUTH),
-        Some(truth) => mean_of(on.own_log_q.iter().map(|q| -q - truth)),
+        Some(truth) => {
+            let mut found = mean_of(on.own_log_q.iter().map(|q| -q - truth.value));
+            if let Outcome::Value {
+                std_err: Some(error),
+                ..
+            } = &mut found
+            {
+                *error = error.hypot(truth.error);
+            }
+            found
+        }
     },
 };

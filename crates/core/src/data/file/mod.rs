@@ -1,7 +1,5 @@
-//! Points from a file: measurements, or whatever else has no known law.
+//! Points from a file, such as measurements: their law is unknown.
 
-mod column;
-mod delimited;
 mod npy;
 mod set;
 mod table;
@@ -9,14 +7,15 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
+use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
 
-pub use column::Column;
 use set::FileData;
 pub use set::FileRecord;
 use table::{Format, Table};
@@ -25,23 +24,22 @@ use table::{Format, Table};
 ///
 /// A finite set of points: delimited text (`.csv`, `.tsv`, `.txt`, with a header or not) or a
 /// NumPy array with two axes (`.npy`; floats, integers or booleans, either byte order, C or Fortran
-/// order). Its law is unknown, so metrics that need one do not apply; the NLL does, and it is in the
-/// data's own units whatever a model does inside: models shift and scale by the training points
-/// themselves, and their log-densities count that scale.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// order). Its law is unknown, so metrics that need one do not apply. The NLL does, in the units of the
+/// data: models that standardise by the training points count that scale in their log-densities.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSpec {
     /// Where it is. In an experiment file, relative to that file's folder.
     pub path: PathBuf,
-    /// SHA-256 of the file in hexadecimal. Another content is refused. The record of a run has it.
+    /// SHA-256 of the file in hexadecimal; a file with another one is refused. The record of a run has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Whether the first row names the columns (text only). If absent it does where it has no
-    /// number in it, or the name of a column that is asked for.
+    /// Whether the first row names the columns (text only). If absent, a first row without any number
+    /// or with the name of a requested column is a header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// What separates the cells (text only). If absent a tab in `.tsv` files, and in others the one
-    /// of `,`, `;`, tab and `|` that the first line has most of.
+    /// What separates the cells (text only). If absent, a tab in `.tsv` files, and in others
+    /// whichever of `,`, `;`, tab and `|` is most frequent in the first line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
     /// The coordinates of a point, by name or by number from 0; all columns but `label` if absent.
@@ -50,15 +48,65 @@ pub struct FileSpec {
     /// A column of classes, text or numbers. No model sees it; metrics compare with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Column>,
-    /// What becomes of rows that are no points.
+    /// What to do with rows that are not points.
     #[serde(default)]
     pub on_bad_rows: OnBadRows,
-    /// How the points are shared out.
+    /// How the points are split.
     #[serde(default)]
     pub split: SplitSpec,
 }
 
-/// What becomes of rows with NaN, infinity, text or the wrong number of cells.
+/// The name of a column, or its number from 0.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Column {
+    /// By the name in the header.
+    Name(String),
+    /// By its number, from 0.
+    Number(usize),
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "`{name}`"),
+            Self::Number(number) => write!(f, "column {number}"),
+        }
+    }
+}
+
+// By hand: the errors of serde's own `untagged` name neither the value nor its place.
+impl<'de> Deserialize<'de> for Column {
+    fn deserialize<T: Deserializer<'de>>(from: T) -> Result<Self, T::Error> {
+        struct NameOrNumber;
+
+        impl Visitor<'_> for NameOrNumber {
+            type Value = Column;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a column, or its number from 0")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Column, E> {
+                Ok(Column::Name(name.to_owned()))
+            }
+
+            fn visit_i64<E: de::Error>(self, v: i64) -> Result<Column, E> {
+                let number = usize::try_from(v).map(Column::Number);
+                number.map_err(|_| E::invalid_value(Unexpected::Signed(v), &self))
+            }
+
+            fn visit_u64<E: de::Error>(self, v: u64) -> Result<Column, E> {
+                let number = usize::try_from(v).map(Column::Number);
+                number.map_err(|_| E::invalid_value(Unexpected::Unsigned(v), &self))
+            }
+        }
+
+        from.deserialize_any(NameOrNumber)
+    }
+}
+
+/// What to do with rows with NaN, infinity, text or the wrong number of cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnBadRows {
@@ -72,8 +120,8 @@ pub enum OnBadRows {
 /// `split = { train = 0.7, validation = 0.15, test = 0.15, seed = 0 }`
 ///
 /// The rows are shuffled by `seed` and cut. This seed is not the run's: all models and seeds of an
-/// experiment train, choose and measure on the same points, so that an interval over seeds shows the
-/// spread of training and not that of the data.
+/// experiment use the same split, so that an interval over seeds shows the spread of training and not
+/// that of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitSpec {
@@ -120,21 +168,15 @@ impl SplitSpec {
 }
 
 impl FileSpec {
-    /// Everything about the file at `path`, with the defaults for all settings.
+    /// The file at `path`, with the defaults for all settings.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            sha256: None,
-            header: None,
-            delimiter: None,
-            columns: None,
-            label: None,
-            on_bad_rows: OnBadRows::default(),
-            split: SplitSpec::default(),
+            ..Self::default()
         }
     }
 
-    /// What is wrong with the settings themselves, without a look at the file.
+    /// What is wrong with the settings, without reading the file.
     pub(super) fn check_settings(&self) -> Result<(), BadValue> {
         self.format()?;
         if let Some(delimiter) = self.delimiter {
@@ -171,13 +213,13 @@ impl FileSpec {
         }
     }
 
-    /// Reads the file and shares its points out.
+    /// Reads the file and splits its points.
     pub(super) fn build(&self) -> Result<FileData, BadValue> {
         self.check_settings()?;
         FileData::new(self, Table::read(self)?)
     }
 
-    /// Reads the file, writes down its columns and its sum, and says what is in it.
+    /// Reads the file, writes its columns and checksum into the settings, and says what is in it.
     pub(super) fn settle(&mut self) -> Result<FileRecord, BadValue> {
         let record = self.build()?.record().clone();
         self.columns = Some(record.columns.clone());
@@ -185,10 +227,10 @@ impl FileSpec {
         Ok(record)
     }
 
-    /// The same file, with a path that is given from `folder` on.
+    /// The same file, with a path relative to `folder`.
     pub fn from_folder(&self, folder: &Path) -> Self {
         let place = |path: &Path| {
-            // Of a name alone, the folder is an empty path.
+            // The folder of a plain name is an empty path.
             let path = Path::new(".").join(path);
             // Links are followed: `..` of a linked folder leads elsewhere.
             let real = path.canonicalize();
@@ -204,7 +246,7 @@ impl FileSpec {
         }
     }
 
-    /// What the file is, by the ending of its name.
+    /// The format, by the ending of the name.
     fn format(&self) -> Result<Format, BadValue> {
         let ending = self.path.extension().unwrap_or_default();
         let ending = ending.to_string_lossy().to_lowercase();

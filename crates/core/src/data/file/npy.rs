@@ -1,7 +1,10 @@
 //! NumPy's `.npy` format, versions 1 to 3: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 //!
-//! Nothing is allocated by the header's word: its length is bounded, and the shape must agree with
-//! the number of bytes that are there.
+//! Nothing is allocated on the word of the header: its length is bounded, and the shape must agree
+//! with the number of bytes in the file.
+
+use serde::Deserialize;
+use serde_json::Value;
 
 /// A matrix of numbers, row by row.
 #[derive(Debug, PartialEq)]
@@ -13,7 +16,7 @@ pub(super) struct Matrix {
 /// NumPy itself refuses longer headers.
 const LONGEST_HEADER: usize = 10_000;
 
-/// Reads a whole file; what is wrong with it otherwise, as "expected ...; got ...".
+/// Reads a whole file, or says what was expected and what was found.
 pub(super) fn parse(bytes: &[u8]) -> Result<Matrix, (String, String)> {
     let wrong = |expected: &str, got: &str| (expected.to_owned(), got.to_owned());
     let Some(rest) = bytes.strip_prefix(b"\x93NUMPY") else {
@@ -54,10 +57,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Matrix, (String, String)> {
             &format!("`{}`", header.trim().chars().take(100).collect::<String>()),
         )
     })?;
-    let number = Number::parse(&header.descr).ok_or_else(|| {
+    let descr = match header.descr {
+        Value::String(descr) => descr,
+        other => other.to_string(),
+    };
+    let number = Number::parse(&descr).ok_or_else(|| {
         wrong(
             "numbers (float32, float64 or integers; try `array.astype(\"f8\")`)",
-            &format!("an array of `{}`", header.descr),
+            &format!("an array of `{descr}`"),
         )
     })?;
     let &[rows, fields] = header.shape.as_slice() else {
@@ -78,7 +85,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Matrix, (String, String)> {
             &format!("{} bytes", data.len()),
         ));
     }
-    // Of no rows there may be as many columns as one likes to say.
+    // Without rows, the header could promise any number of columns.
     if rows == 0 {
         return Err(wrong(
             "points",
@@ -99,45 +106,27 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Matrix, (String, String)> {
     Ok(Matrix { fields, values })
 }
 
+#[derive(Deserialize)]
 struct Header {
-    descr: String,
+    /// Text, or a list for records.
+    descr: Value,
     fortran_order: bool,
     shape: Vec<usize>,
 }
 
 impl Header {
-    /// A Python dictionary with these keys, as NumPy writes it.
+    /// A Python dictionary as NumPy writes it, which is JSON but for its quotes, booleans, tuples and
+    /// trailing commas.
     fn parse(text: &str) -> Option<Self> {
-        // What follows the key `name` and its colon.
-        let after = |name: &str| {
-            let quoted = [format!("'{name}'"), format!("\"{name}\"")];
-            let end = quoted
-                .iter()
-                .find_map(|key| Some(text.find(key)? + key.len()))?;
-            Some(text[end..].trim_start().strip_prefix(':')?.trim_start())
-        };
-        let descr = after("descr")?;
-        let quote = descr
-            .chars()
-            .next()
-            .filter(|c| ['\'', '"', '['].contains(c))?;
-        let close = if quote == '[' { ']' } else { quote };
-        let order = after("fortran_order")?;
-        let (shape, _) = after("shape")?.strip_prefix('(')?.split_once(')')?;
-        Some(Self {
-            descr: descr[1..].split_once(close)?.0.to_owned(),
-            fortran_order: match (order.starts_with("True"), order.starts_with("False")) {
-                (true, _) => true,
-                (_, true) => false,
-                _ => return None,
-            },
-            shape: shape
-                .split(',')
-                .map(str::trim)
-                .filter(|n| !n.is_empty())
-                .map(|n| n.parse().ok())
-                .collect::<Option<_>>()?,
-        })
+        let text = text
+            .replace('\'', "\"")
+            .replace("True", "true")
+            .replace("False", "false")
+            .replace('(', "[")
+            .replace(')', "]")
+            .replace(",]", "]")
+            .replace(", }", "}");
+        serde_json::from_str(text.trim()).ok()
     }
 }
 
@@ -183,7 +172,7 @@ impl Number {
             ('f', 4) => f64::from(f32::from_bits(bits as u32)),
             ('f', _) => f64::from_bits(bits),
             ('i', n) => {
-                // The sign bit moves to the top and comes back down.
+                // Shifts up and back down to extend the sign.
                 let unused = 64 - 8 * n as u32;
                 ((bits << unused) as i64 >> unused) as f64
             }

@@ -3,15 +3,15 @@
 use candle_core::{Device, Tensor};
 use serde::Serialize;
 
-use super::column::Column;
-use super::table::{file_name, Table, SHOWN};
-use super::FileSpec;
+use super::table::{file_name, some_of, Table, SHOWN};
+use super::{Column, FileSpec};
+use crate::data::law::hull;
 use crate::data::{DataSet, LabelledPoints, Split, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
 use crate::Result;
 
-/// A point is an outlier where it lies so many times farther out than the middle half is wide.
+/// An outlier is this many times farther from the middle half of the points than this half is wide.
 const FAR: f64 = 1e3;
 
 /// A split with fewer points has no spread.
@@ -32,7 +32,7 @@ pub struct FileRecord {
     pub first_bad_rows: Vec<String>,
     /// Points that are equal to an earlier one.
     pub duplicates: usize,
-    /// Columns with a point that lies a thousand times farther out than half of the points do.
+    /// Columns with an outlier.
     pub outliers: Vec<String>,
     /// Points to train on.
     pub train: usize,
@@ -49,34 +49,29 @@ pub struct FileRecord {
 }
 
 impl FileRecord {
-    /// What may be meant and is likely not, one line each.
+    /// What is likely a mistake, one line each.
     pub fn warnings(&self) -> Vec<String> {
         let mut all = Vec::new();
         if self.bad_rows > 0 {
-            let more = if self.bad_rows > self.first_bad_rows.len() {
-                "; ..."
-            } else {
-                ""
-            };
             all.push(format!(
-                "{} of {} rows of {} are left out ({}{more})",
+                "{} of {} rows of {} are left out ({})",
                 self.bad_rows,
                 self.bad_rows + self.rows,
                 self.file,
-                self.first_bad_rows.join("; ")
+                some_of(&self.first_bad_rows, self.bad_rows)
             ));
         }
         if self.duplicates > 0 {
             all.push(format!(
                 "{} of {} points of {} are equal to an earlier one: a density can grow without bound \
-                 on such points, and may stand in training and test alike",
+                 at such points, and they may be in both the training and the test points",
                 self.duplicates, self.rows, self.file
             ));
         }
         for column in self.outliers.iter().take(SHOWN) {
             all.push(format!(
-                "{}: {column}; models standardise by the standard deviation, in which the others may \
-                 be as good as one point (if it is an error, leave its row out)",
+                "{}: {column}; models divide by the standard deviation, which leaves the other \
+                 points close together (if it is an error, remove its row)",
                 self.file
             ));
         }
@@ -106,27 +101,18 @@ impl std::fmt::Display for FileRecord {
     }
 }
 
-/// The points of one purpose, in the order of the shuffle.
-#[derive(Debug)]
-struct Part {
-    values: Vec<f64>,
-    labels: Option<Vec<u32>>,
-}
-
 /// A finite set of points.
 #[derive(Debug)]
 pub(in crate::data) struct FileData {
-    dim: usize,
-    train: Part,
-    validation: Part,
-    test: Part,
-    view: Option<[(f64, f64); 2]>,
+    table: Table,
+    /// The rows of the train, validation and test points, in the order of the shuffle.
+    splits: [Vec<usize>; 3],
     record: FileRecord,
 }
 
 impl FileData {
     pub(super) fn new(spec: &FileSpec, table: Table) -> std::result::Result<Self, BadValue> {
-        let (n, dim) = (table.rows(), table.dim());
+        let n = table.rows();
         let share = |share: f64| (share * n as f64).round() as usize;
         let train = share(spec.split.train).min(n);
         let validation = share(spec.split.validation).min(n - train);
@@ -143,25 +129,13 @@ impl FileData {
                 file_name(&spec.path)
             ),
         )?;
-        let order = Rng::new(spec.split.seed).fork("split").permutation(n);
-        let part = |from: usize, size: usize| {
-            let rows = &order[from..from + size];
-            let row = |&i: &usize| &table.values[i * dim..(i + 1) * dim];
-            Part {
-                values: rows.iter().flat_map(row).copied().collect(),
-                labels: spec
-                    .label
-                    .as_ref()
-                    .map(|_| rows.iter().map(|&i| table.labels[i]).collect()),
-            }
-        };
+        let mut order = Rng::new(spec.split.seed).fork("split").permutation(n);
+        let test = order.split_off(train + validation);
+        let validation = order.split_off(train);
         let data = Self {
-            dim,
-            train: part(0, train),
-            validation: part(train, validation),
-            test: part(train + validation, sizes[2]),
-            view: view(&table),
+            splits: [order, validation, test],
             record: record(spec, &table, sizes),
+            table,
         };
         data.check_constant()?;
         Ok(data)
@@ -175,10 +149,10 @@ impl FileData {
     /// A coordinate that does not vary has a density of infinity.
     fn check_constant(&self) -> std::result::Result<(), BadValue> {
         for (d, column) in self.record.columns.iter().enumerate() {
-            let mut values = self.train.values.iter().skip(d).step_by(self.dim);
-            let first = values.next().copied().unwrap_or_default();
+            let mut values = self.splits[0].iter().map(|&i| self.table.row(i)[d]);
+            let first = values.next().unwrap_or_default();
             BadValue::unless(
-                values.any(|v| *v != first),
+                values.any(|v| v != first),
                 "columns",
                 "columns that vary (a density on a constant is infinite)",
                 format_args!("{column}, which is {first} in every training point"),
@@ -233,46 +207,26 @@ fn outliers(table: &Table) -> Vec<String> {
     table.columns.iter().enumerate().filter_map(of).collect()
 }
 
-/// The box around all points with a margin. Axes may have different units, so it is no square.
-fn view(table: &Table) -> Option<[(f64, f64); 2]> {
-    if table.dim() != 2 {
-        return None;
-    }
-    Some([0, 1].map(|d| {
-        let values = table.values.iter().skip(d).step_by(2);
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
-            (a.min(*v), b.max(*v))
-        });
-        let margin = 0.15 * (high - low);
-        (low - margin, high + margin)
-    }))
-}
-
 impl DataSet for FileData {
     fn dim(&self) -> usize {
-        self.dim
+        self.table.dim()
     }
 
-    /// At most `n` points: to train on in an order of `rng`'s, for all else the first of the split,
-    /// which are the same for every run.
+    /// At most `n` points: for training in a random order, else the first of the split, which are the
+    /// same for every run.
     fn points(&self, split: Split, n: usize, rng: &mut Rng) -> Result<LabelledPoints> {
-        let part = match split {
-            Split::Train => &self.train,
-            Split::Validation => &self.validation,
-            Split::Test => &self.test,
-        };
-        let size = part.values.len() / self.dim;
+        let rows = &self.splits[split as usize];
         let mut order = match split {
-            Split::Train => rng.permutation(size),
-            Split::Validation | Split::Test => (0..size).collect(),
+            Split::Train => rng.permutation(rows.len()),
+            Split::Validation | Split::Test => (0..rows.len()).collect(),
         };
         order.truncate(n);
-        let row = |&i: &usize| &part.values[i * self.dim..(i + 1) * self.dim];
-        let rows: Vec<f64> = order.iter().flat_map(row).copied().collect();
-        let labels = part.labels.as_ref();
+        let rows = || order.iter().map(|&i| rows[i]);
+        let values: Vec<f64> = rows().flat_map(|i| self.table.row(i)).copied().collect();
+        let labels = &self.table.labels;
         Ok(LabelledPoints {
-            x: Tensor::from_vec(rows, (order.len(), self.dim), &Device::Cpu)?,
-            labels: labels.map(|labels| order.iter().map(|&i| labels[i]).collect()),
+            x: Tensor::from_vec(values, (order.len(), self.dim()), &Device::Cpu)?,
+            labels: (!labels.is_empty()).then(|| rows().map(|i| labels[i]).collect()),
         })
     }
 
@@ -284,7 +238,15 @@ impl DataSet for FileData {
         None
     }
 
+    /// The box around all points with a margin. Axes may have different units, so it is no square.
     fn view(&self) -> Option<[(f64, f64); 2]> {
-        self.view
+        let points = self.table.values.chunks_exact(2);
+        let around = hull(points.map(|x| [(x[0], x[0]), (x[1], x[1])]));
+        (self.dim() == 2).then(|| {
+            around.map(|(low, high)| {
+                let margin = 0.15 * (high - low);
+                (low - margin, high + margin)
+            })
+        })
     }
 }

@@ -1,14 +1,12 @@
 //! The rows of a file as points and classes.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::column::Column;
-use super::delimited::Records;
-use super::npy;
-use super::{FileSpec, OnBadRows};
+use super::{npy, Column, FileSpec, OnBadRows};
 use crate::error::{did_you_mean, BadValue};
 
 /// Faults of a kind that a message shows.
@@ -17,11 +15,11 @@ pub(super) const SHOWN: usize = 3;
 /// More classes than this are measurements.
 const MAX_CLASSES: usize = 1000;
 
-/// Larger numbers have squares that single precision cannot hold.
+/// The squares of larger numbers overflow in single precision.
 const LARGEST: f64 = 1e18;
 
-/// What was read.
-#[derive(Debug, Clone, PartialEq)]
+/// The content of a file.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Table {
     /// The columns of the points.
     pub(super) columns: Vec<Column>,
@@ -55,20 +53,17 @@ impl BadRows {
     }
 }
 
+/// The first few of `count` things in one line.
+pub(super) fn some_of(first: &[String], count: usize) -> String {
+    let more = if count > first.len() { "; ..." } else { "" };
+    first.join("; ") + more
+}
+
 impl std::fmt::Display for BadRows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let more = if self.count > self.first.len() {
-            "; ..."
-        } else {
-            ""
-        };
         let s = if self.count == 1 { "" } else { "s" };
-        write!(
-            f,
-            "{} bad row{s} ({}{more})",
-            self.count,
-            self.first.join("; ")
-        )
+        let some = some_of(&self.first, self.count);
+        write!(f, "{} bad row{s} ({some})", self.count)
     }
 }
 
@@ -77,17 +72,13 @@ impl Table {
     fn new(columns: Vec<Column>) -> Self {
         Self {
             columns,
-            values: Vec::new(),
-            classes: Vec::new(),
-            labels: Vec::new(),
-            bad: BadRows::default(),
-            sha256: String::new(),
+            ..Self::default()
         }
     }
 
     /// Reads the file that `spec` names.
     pub(super) fn read(spec: &FileSpec) -> Result<Self, BadValue> {
-        // A pipe would be empty for the second run, and waits for ever if nobody writes.
+        // A pipe would be empty for the second run, and blocks for ever if nobody writes.
         let about = std::fs::metadata(&spec.path);
         if about.is_ok_and(|about| !about.is_file() && !about.is_dir()) {
             return Err(BadValue::new(
@@ -100,10 +91,8 @@ impl Table {
             let got = format!("`{}` ({e})", spec.path.display());
             BadValue::new("path", "a file that can be read", got)
         })?;
-        let sha256: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let digest = Sha256::digest(&bytes);
+        let sha256: String = digest.iter().map(|b| format!("{b:02x}")).collect();
         if let Some(known) = spec.sha256.as_ref().filter(|known| **known != sha256) {
             return Err(BadValue::new(
                 "sha256",
@@ -125,9 +114,7 @@ impl Table {
         let (bad, rows) = (&table.bad, table.rows());
         if bad.count > 0 && (spec.on_bad_rows == OnBadRows::Refuse || rows == 0) {
             let instead = match spec.on_bad_rows {
-                OnBadRows::Refuse if rows > 0 => {
-                    "; mend them, or leave them out with `on_bad_rows = \"skip\"`"
-                }
+                OnBadRows::Refuse if rows > 0 => "; mend them or set `on_bad_rows = \"skip\"`",
                 _ => "",
             };
             return Err(BadValue::new(
@@ -153,22 +140,21 @@ impl Table {
         self.values.len() / self.dim()
     }
 
+    /// Point `i`.
+    pub(super) fn row(&self, i: usize) -> &[f64] {
+        &self.values[i * self.dim()..(i + 1) * self.dim()]
+    }
+
     /// Points that are equal to an earlier one.
     pub(super) fn duplicates(&self) -> usize {
-        let order = |a: &&[f64], b: &&[f64]| {
-            let pairs = a.iter().zip(b.iter());
-            let mut orders = pairs.map(|(a, b)| a.total_cmp(b));
-            orders
-                .find(|o| o.is_ne())
-                .unwrap_or(std::cmp::Ordering::Equal)
-        };
         let mut rows: Vec<&[f64]> = self.values.chunks_exact(self.dim()).collect();
-        rows.sort_unstable_by(order);
+        // The values are finite, so that every pair has an order.
+        rows.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
         rows.windows(2).filter(|pair| pair[0] == pair[1]).count()
     }
 }
 
-/// What a file is, by its name.
+/// The format of a file.
 pub(super) enum Format {
     /// Delimited text, with the delimiter where the name tells it.
     Text(Option<u8>),
@@ -176,13 +162,13 @@ pub(super) enum Format {
     Npy,
 }
 
-/// The last part of a path: messages name the whole path once, at most.
+/// The last part of a path: messages name the whole path once at most.
 pub(super) fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
 
-/// Which fields are wanted.
+/// The requested fields.
 struct Selection {
     columns: Vec<usize>,
     label: Option<usize>,
@@ -221,10 +207,10 @@ impl Selection {
         };
         let label = spec.label.as_ref().map(|c| find("label", c)).transpose()?;
         let columns = match &spec.columns {
-            Some(columns) => columns
-                .iter()
-                .map(|c| find("columns", c))
-                .collect::<Result<Vec<_>, _>>()?,
+            Some(columns) => {
+                let found = columns.iter().map(|c| find("columns", c));
+                found.collect::<Result<Vec<_>, _>>()?
+            }
             None => (0..fields).filter(|i| Some(*i) != label).collect(),
         };
         let mut seen = BTreeSet::new();
@@ -238,21 +224,19 @@ impl Selection {
         Ok(Self { columns, label })
     }
 
-    /// The same as an experiment file would have them.
+    /// The columns as an experiment file would name them.
     fn named(&self, names: Option<&[String]>) -> Vec<Column> {
         let name = |i: usize| {
             let name = names.and_then(|names| names.get(i))?;
             let once = names?.iter().filter(|n| *n == name).count() == 1;
             once.then(|| Column::Name(name.clone()))
         };
-        let columns = self.columns.iter();
-        columns
-            .map(|&i| name(i).unwrap_or(Column::Number(i)))
-            .collect()
+        let named = |&i: &usize| name(i).unwrap_or(Column::Number(i));
+        self.columns.iter().map(named).collect()
     }
 }
 
-/// Why a number is none, where it is none.
+/// What is wrong with a coordinate, if anything.
 fn fault(value: f64) -> Option<&'static str> {
     match value {
         v if v.is_nan() => Some("is not a number"),
@@ -262,47 +246,60 @@ fn fault(value: f64) -> Option<&'static str> {
     }
 }
 
+/// Delimited text: CSV and its relatives. Blank lines are skipped.
 fn text(spec: &FileSpec, bytes: &[u8], delimiter: Option<u8>) -> Result<Table, BadValue> {
     let file = file_name(&spec.path);
     let text = std::str::from_utf8(bytes).map_err(|e| {
-        let line = 1 + bytes[..e.valid_up_to()]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count();
+        let before = &bytes[..e.valid_up_to()];
+        let line = 1 + before.iter().filter(|b| **b == b'\n').count();
         let expected = format!("text in UTF-8 in {file}");
         BadValue::new("path", expected, format!("other bytes on line {line}"))
     })?;
-    let wanted: Vec<&Column> = spec.columns.iter().flatten().chain(&spec.label).collect();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let first_line = text.lines().find(|l| !l.trim().is_empty());
     let delimiter = spec.delimiter.map(|c| c as u8).or(delimiter);
-    let Some(mut records) = Records::new(text, delimiter, spec.header, &wanted) else {
+    let reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .delimiter(delimiter.unwrap_or_else(|| separator(first_line.unwrap_or_default())))
+        .from_reader(text.as_bytes());
+    // Reading from memory into rows of any length cannot fail.
+    let rows = reader.into_records().map_while(Result::ok);
+    let mut rows = rows.filter(|row| row.len() > 1 || !row[0].is_empty());
+    let Some(first) = rows.next() else {
         let expected = format!("points in {file}");
         return Err(BadValue::new("path", expected, "an empty file"));
     };
-    let names = records.names.clone();
-    let selection = Selection::new(spec, names.as_deref(), records.fields)?;
-    let columns = selection.named(names.as_deref());
-    let mut table = Table::new(columns);
+    let fields = first.len();
+    let header = spec.header.unwrap_or_else(|| {
+        let mut wanted = spec.columns.iter().flatten().chain(&spec.label);
+        wanted.any(|c| matches!(c, Column::Name(name) if first.iter().any(|cell| cell == name)))
+            || first.iter().all(|cell| cell.parse::<f64>().is_err())
+    });
+    let names: Option<Vec<String>> = header.then(|| first.iter().map(str::to_owned).collect());
+    let selection = Selection::new(spec, names.as_deref(), fields)?;
+    let mut table = Table::new(selection.named(names.as_deref()));
     let mut classes = Vec::new();
-    // How often a column had no number: one that never has a number is text.
+    // How often each column had no number: a column that never has one is text.
     let mut without = vec![0; table.dim()];
-    let mut rows = 0;
-    while let Some(record) = records.next() {
-        rows += 1;
-        let found = point(&record, records.fields, &selection, &table.columns);
-        match found {
+    let mut count = 0;
+    for row in Some(first).filter(|_| !header).into_iter().chain(rows) {
+        count += 1;
+        match point(&row, fields, &selection, &table.columns) {
             Ok(point) => {
                 table.values.extend(point);
-                classes.extend(selection.label.map(|i| record.cell(i).to_owned()));
+                classes.extend(selection.label.map(|i| row[i].to_owned()));
             }
             Err((column, why)) => {
                 column.into_iter().for_each(|c: usize| without[c] += 1);
                 table
                     .bad
-                    .add(|| format!("line {}: {why}", records.line(&record)));
+                    .add(|| format!("line {}: {why}", line(text, &row)));
             }
         }
     }
-    if let Some(text) = without.iter().position(|n| *n == rows && rows > 1) {
+    if let Some(text) = without.iter().position(|n| *n == count && count > 1) {
         return Err(BadValue::new(
             "columns",
             "columns of numbers (name them with `columns = [...]`, a column of classes with `label`)",
@@ -313,34 +310,44 @@ fn text(spec: &FileSpec, bytes: &[u8], delimiter: Option<u8>) -> Result<Table, B
     Ok(table)
 }
 
+/// The most frequent of the candidates in a line outside of quotes, the first of several.
+fn separator(line: &str) -> u8 {
+    let outside: Vec<u8> = line.split('"').step_by(2).flat_map(str::bytes).collect();
+    let count = |separator: &u8| outside.iter().filter(|b| *b == separator).count();
+    let candidates = [b'|', b'\t', b';', b','];
+    candidates.into_iter().max_by_key(count).unwrap_or(b',')
+}
+
+/// The line of `text` on which a row begins, from 1; the reader's position is before blank lines.
+fn line(text: &str, row: &csv::StringRecord) -> usize {
+    let start = row.position().map_or(0, |p| p.byte() as usize);
+    let rest = &text[start..];
+    let first = start + rest.len() - rest.trim_start_matches(['\r', '\n']).len();
+    1 + text[..first].matches('\n').count()
+}
+
 type Point = Result<Vec<f64>, (Option<usize>, String)>;
 
-/// The point of a row, or which of the columns is at fault and why.
+/// The point of a row, or what is wrong, with the column if that has no number.
 fn point(
-    record: &super::delimited::Record,
+    row: &csv::StringRecord,
     fields: usize,
     selection: &Selection,
     columns: &[Column],
 ) -> Point {
-    if record.len() != fields {
+    if row.len() != fields {
         let s = if fields == 1 { "" } else { "s" };
-        return Err((
-            None,
-            format!("{} values for {fields} column{s}", record.len()),
-        ));
+        return Err((None, format!("{} values for {fields} column{s}", row.len())));
     }
-    if selection.label.is_some_and(|i| record.cell(i).is_empty()) {
+    if selection.label.is_some_and(|i| row[i].is_empty()) {
         return Err((None, "no label".to_owned()));
     }
     let number = |(c, &i): (usize, &usize)| {
-        let cell = record.cell(i);
-        let short: String = cell.chars().take(30).collect();
-        match cell.parse::<f64>() {
-            Ok(v) => match fault(v) {
-                None => Ok(v),
-                Some(why) => Err((None, format!("`{short}` in {} {why}", columns[c]))),
-            },
-            Err(_) => Err((Some(c), format!("`{short}` in {}", columns[c]))),
+        let short: String = row[i].chars().take(30).collect();
+        let wrong = format!("`{short}` in {}", columns[c]);
+        match row[i].parse::<f64>() {
+            Ok(v) => fault(v).map_or(Ok(v), |why| Err((None, format!("{wrong} {why}")))),
+            Err(_) => Err((Some(c), wrong)),
         }
     };
     selection.columns.iter().enumerate().map(number).collect()

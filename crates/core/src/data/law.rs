@@ -1,0 +1,321 @@
+//! What the synthetic laws share: sampling as a data set, mixtures of pieces, modes and views.
+
+use std::sync::OnceLock;
+
+use candle_core::{Device, Tensor};
+
+use super::truth::{log_densities, normalise};
+use super::{DataSet, Entropy, LabelledPoints, Split, Support, Truth};
+use crate::error::BadValue;
+use crate::num::mean_and_std_err;
+use crate::rng::Rng;
+use crate::Result;
+
+/// A density that can be sampled. `x` has D coordinates everywhere, all of them finite.
+pub(super) trait Law: Send + Sync {
+    /// D, and what a figure should show.
+    fn frame(&self) -> Frame;
+    /// [`Truth::weights`]
+    fn weights(&self) -> &[f64];
+    /// Writes one point to `x` and returns its mode.
+    fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize;
+    /// [`Truth::log_joint`]
+    fn log_joint(&self, x: &[f64], out: &mut [f64]);
+    /// [`Truth::gradient`]; `out` is 0 before.
+    fn gradient(&self, x: &[f64], out: &mut [f64]);
+    /// [`Truth::support`]
+    fn support(&self) -> Support {
+        Support::Everywhere
+    }
+    /// [`Truth::log_z`]
+    fn log_z(&self) -> Option<f64> {
+        None
+    }
+    /// The entropy where it has a closed form or an integral of a known accuracy; without one it is
+    /// estimated from samples.
+    fn entropy(&self) -> Option<Entropy> {
+        None
+    }
+}
+
+/// The settings of a law.
+pub(super) trait Settings {
+    /// D, or what is wrong with the settings.
+    fn check(&self) -> std::result::Result<usize, BadValue>;
+    /// The law, of settings that have been checked.
+    fn build(&self) -> std::result::Result<Box<dyn Law>, BadValue>;
+}
+
+/// The dimension of a data set, and what a figure should show of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    /// D.
+    pub(super) dim: usize,
+    /// [`DataSet::view`]
+    pub(super) view: Option<[(f64, f64); 2]>,
+}
+
+impl Frame {
+    /// Two dimensions.
+    pub(super) fn plane(view: [(f64, f64); 2]) -> Self {
+        Self {
+            dim: 2,
+            view: Some(view),
+        }
+    }
+
+    /// The square [-half, half]^2.
+    pub(super) fn centred(half: f64) -> Self {
+        Self::plane([(-half, half); 2])
+    }
+
+    /// The smallest square around a box, with the same centre.
+    pub(super) fn square([x, y]: [(f64, f64); 2]) -> Self {
+        let half = (x.1 - x.0).max(y.1 - y.0) / 2.0;
+        Self::plane([x, y].map(|(low, high)| {
+            let centre = (low + high) / 2.0;
+            (centre - half, centre + half)
+        }))
+    }
+}
+
+/// The smallest box around some boxes.
+pub(super) fn hull(boxes: impl IntoIterator<Item = [(f64, f64); 2]>) -> [(f64, f64); 2] {
+    let empty = [(f64::INFINITY, f64::NEG_INFINITY); 2];
+    boxes.into_iter().fold(empty, |all, own| {
+        [0, 1].map(|d| (all[d].0.min(own[d].0), all[d].1.max(own[d].1)))
+    })
+}
+
+/// Draws from which an entropy is estimated: at most [`DRAWS`], fewer where a density is costly.
+const DRAWS: usize = 200_000;
+const FEWEST_DRAWS: usize = 2_000;
+/// Coordinates of all components that are visited for one entropy.
+const WORK: usize = 400_000_000;
+
+/// A law as a data set of as many fresh points as are asked for.
+pub(super) struct Synthetic {
+    law: Box<dyn Law>,
+    entropy: OnceLock<Entropy>,
+}
+
+impl Synthetic {
+    /// `entropy` is known for the benchmarks.
+    pub(super) fn new(law: Box<dyn Law>, entropy: Option<Entropy>) -> Self {
+        let known = entropy.map_or_else(OnceLock::new, OnceLock::from);
+        Self {
+            law,
+            entropy: known,
+        }
+    }
+
+    /// The mean of -log p over draws of a fixed seed, and its standard error.
+    fn estimate_entropy(&self) -> Entropy {
+        let per_point = self.law.weights().len() * self.dim();
+        let n = (WORK / per_point).clamp(FEWEST_DRAWS, DRAWS);
+        let mut rows = vec![0.0; n * self.dim()];
+        let mut rng = Rng::new(0).fork("entropy");
+        for row in rows.chunks_exact_mut(self.dim()) {
+            self.law.draw(&mut rng, row);
+        }
+        let log_p = log_densities(self, &rows, self.dim());
+        let (value, error) = mean_and_std_err(log_p.iter().map(|l| -l));
+        Entropy { value, error }
+    }
+}
+
+impl DataSet for Synthetic {
+    fn dim(&self) -> usize {
+        self.law.frame().dim
+    }
+
+    fn points(&self, _split: Split, n: usize, rng: &mut Rng) -> Result<LabelledPoints> {
+        let dim = self.dim();
+        let mut values = vec![0.0; n * dim];
+        let rows = values.chunks_exact_mut(dim);
+        let labels = rows.map(|row| self.law.draw(rng, row) as u32).collect();
+        Ok(LabelledPoints {
+            x: Tensor::from_vec(values, (n, dim), &Device::Cpu)?,
+            labels: Some(labels),
+        })
+    }
+
+    fn truth(&self) -> Option<&dyn Truth> {
+        Some(self)
+    }
+
+    fn view(&self) -> Option<[(f64, f64); 2]> {
+        self.law.frame().view
+    }
+}
+
+impl Truth for Synthetic {
+    fn weights(&self) -> &[f64] {
+        self.law.weights()
+    }
+
+    fn log_joint(&self, x: &[f64], out: &mut [f64]) {
+        if x.iter().all(|v| v.is_finite()) {
+            self.law.log_joint(x, out);
+        } else {
+            out.fill(f64::NEG_INFINITY);
+        }
+    }
+
+    fn gradient(&self, x: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        if x.iter().all(|v| v.is_finite()) {
+            self.law.gradient(x, out);
+        }
+    }
+
+    fn support(&self) -> Support {
+        self.law.support()
+    }
+
+    fn log_z(&self) -> Option<f64> {
+        self.law.log_z()
+    }
+
+    fn entropy(&self) -> Entropy {
+        let found = || {
+            self.law
+                .entropy()
+                .unwrap_or_else(|| self.estimate_entropy())
+        };
+        *self.entropy.get_or_init(found)
+    }
+}
+
+/// A mode of a [`Mixture`]; `x` is finite everywhere.
+pub(super) trait Piece: Send + Sync {
+    /// The log of its density, up to the factor that the mixture has for it; -inf outside it.
+    fn log_height(&self, x: &[f64]) -> f64;
+    /// Adds `share` times d log_height(x) / dx to `out`; called where log_height(x) > -inf.
+    fn add_gradient(&self, x: &[f64], share: f64, out: &mut [f64]);
+    /// Writes one point to `x`.
+    fn draw(&self, rng: &mut Rng, x: &mut [f64]);
+}
+
+/// p(x) = sum_j exp(log_factors_j + log_height_j(x)) over its pieces j.
+pub(super) struct Mixture {
+    pub(super) frame: Frame,
+    pub(super) modes: Modes,
+    pub(super) pieces: Vec<Box<dyn Piece>>,
+    /// log(w_j / the integral of exp(log_height_j)).
+    pub(super) log_factors: Vec<f64>,
+    pub(super) support: Support,
+    pub(super) log_z: Option<f64>,
+    pub(super) entropy: Option<Entropy>,
+}
+
+impl Mixture {
+    /// Of pieces that are densities, positive everywhere.
+    pub(super) fn new(frame: Frame, modes: Modes, pieces: Vec<Box<dyn Piece>>) -> Self {
+        Self {
+            frame,
+            log_factors: modes.weights.iter().map(|w| w.ln()).collect(),
+            modes,
+            pieces,
+            support: Support::Everywhere,
+            log_z: None,
+            entropy: None,
+        }
+    }
+}
+
+impl Law for Mixture {
+    fn frame(&self) -> Frame {
+        self.frame
+    }
+
+    fn weights(&self) -> &[f64] {
+        &self.modes.weights
+    }
+
+    fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
+        let j = self.modes.draw(rng);
+        self.pieces[j].draw(rng, x);
+        j
+    }
+
+    fn log_joint(&self, x: &[f64], out: &mut [f64]) {
+        for ((out, piece), factor) in out.iter_mut().zip(&self.pieces).zip(&self.log_factors) {
+            *out = factor + piece.log_height(x);
+        }
+    }
+
+    /// sum_j P(j | x) d log p_j(x) / dx
+    fn gradient(&self, x: &[f64], out: &mut [f64]) {
+        let mut shares = vec![0.0; self.pieces.len()];
+        self.log_joint(x, &mut shares);
+        normalise(&mut shares);
+        for (piece, share) in self.pieces.iter().zip(shares) {
+            if share > 0.0 {
+                piece.add_gradient(x, share, out);
+            }
+        }
+    }
+
+    fn support(&self) -> Support {
+        self.support
+    }
+
+    fn log_z(&self) -> Option<f64> {
+        self.log_z
+    }
+
+    fn entropy(&self) -> Option<Entropy> {
+        self.entropy
+    }
+}
+
+/// The weights of the modes, and how one is drawn.
+#[derive(Debug)]
+pub(super) struct Modes {
+    /// They sum to 1.
+    pub(super) weights: Vec<f64>,
+    /// Their running sums, with which a draw costs log K steps; `None` to draw an integer below K.
+    cumulative: Option<Vec<f64>>,
+}
+
+impl Modes {
+    /// From weights that sum to one up to rounding.
+    pub(super) fn new(typed: &[f64]) -> Self {
+        let total: f64 = typed.iter().sum();
+        let weights: Vec<f64> = typed.iter().map(|w| w / total).collect();
+        let sums = weights.iter().scan(0.0, |sum, w| {
+            *sum += w;
+            Some(*sum)
+        });
+        Self {
+            cumulative: Some(sums.collect()),
+            weights,
+        }
+    }
+
+    /// `weights` if there are any, else `n` equal ones.
+    pub(super) fn or_equal(weights: Option<&[f64]>, n: usize) -> Self {
+        weights.map_or_else(|| Self::new(&vec![1.0; n]), Self::new)
+    }
+
+    /// `n` equal weights of a law that draws its modes as integers below `n`.
+    pub(super) fn integers(n: usize) -> Self {
+        Self {
+            weights: vec![1.0 / n as f64; n],
+            cumulative: None,
+        }
+    }
+
+    /// Mode j with probability `weights[j]`.
+    pub(super) fn draw(&self, rng: &mut Rng) -> usize {
+        match &self.cumulative {
+            None => rng.below(self.weights.len()),
+            Some(sums) => {
+                let u = rng.uniform();
+                // Rounding can leave a sliver above the last sum.
+                sums.partition_point(|c| *c <= u).min(sums.len() - 1)
+            }
+        }
+    }
+}
