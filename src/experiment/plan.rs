@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use mdn_core::data::FileRecord;
-use mdn_core::distributions::{BaseSpec, EntropyBound, MixtureInit};
+use mdn_core::distributions::EntropyBound;
 use mdn_core::error::{did_you_mean, BadValue};
 use mdn_core::models::ModelSpec;
 use mdn_core::train::TrainSpec;
@@ -157,11 +157,7 @@ impl Plan {
             return all;
         }
         for (name, model) in &self.config.models {
-            let base = match model {
-                ModelSpec::Flow(s) => &s.base,
-                _ => continue,
-            };
-            match base.entropy_bound() {
+            match model.entropy_bound() {
                 EntropyBound::Exact | EntropyBound::Below => {}
                 EntropyBound::Above(proof) => all.push(format!(
                     "models.{name}: by {proof} the density of its draws makes the entropy an upper \
@@ -333,60 +329,23 @@ impl TryFrom<Config> for RunSpec {
     }
 }
 
-/// Whether a model can start: k-means needs a point per cluster, and points at all.
+/// Whether the data that the models see have the points that `model` starts from.
 pub(super) fn check_start(model: &ModelSpec, config: &Config) -> std::result::Result<(), BadValue> {
-    let base = |base: &BaseSpec, place: &str| match base {
-        BaseSpec::Mixture(s) if s.init == MixtureInit::Data => Some((
-            format!("{place}.mixture.components"),
-            s.components,
-            format!("{place}.mixture.init"),
-            "`init = \"random\"`",
-        )),
-        _ => None,
-    };
-    let start = match model {
-        ModelSpec::Flow(s) => base(&s.base, "flow.base"),
-        ModelSpec::Rad(s) => base(&s.base, "rad.base"),
-        ModelSpec::Clusters(s) => Some((
-            "clusters.clusters".to_owned(),
-            s.clusters.unwrap_or(1),
-            "clusters".to_owned(),
-            "another model",
-        )),
-        ModelSpec::GaussianMixture(s) => Some((
-            "gaussian_mixture.components".to_owned(),
-            s.components.unwrap_or(1),
-            "gaussian_mixture".to_owned(),
-            "another model",
-        )),
-        ModelSpec::KernelDensity(_) => Some((
-            "kernel_density".to_owned(),
-            1,
-            "kernel_density".to_owned(),
-            "another model",
-        )),
-    };
-    let Some((key, k, init, instead)) = start else {
+    let Some(start) = model.start() else {
         return Ok(());
     };
     if let Some((problem, _)) = config.problems.first() {
-        let expected =
-            format!("{instead} in a file with problems, which have no points to start from");
-        return Err(BadValue::new(
-            &init,
-            expected,
-            format!("a start from the data (`{problem}` has none)"),
-        ));
-    }
-    if k > config.train.start_points() {
-        let name = key.rsplit('.').next().unwrap_or_default();
         let expected = format!(
-            "`{name}` <= {}, the number of points that training starts from",
-            config.train.start_points()
+            "{} in a file with problems, which have no points to start from",
+            start.instead
         );
-        return Err(BadValue::new(&key, expected, k));
+        let got = format!("a start from the data (`{problem}` has none)");
+        return Err(BadValue::new(&start.cause, expected, got));
     }
-    Ok(())
+    let most = config.train.start_points();
+    let name = start.key.rsplit('.').next().unwrap_or_default();
+    let expected = format!("`{name}` <= {most}, the number of points that training starts from");
+    BadValue::unless(start.points <= most, &start.key, &expected, start.points)
 }
 
 #[cfg(test)]

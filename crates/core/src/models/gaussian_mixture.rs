@@ -5,9 +5,10 @@ use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Model;
+use super::{Model, ModelSpec, Settings, Start};
 use crate::distributions::{Components, Distribution, Draws};
 use crate::error::BadValue;
+use crate::nn::extent::Extent;
 use crate::nn::Params;
 use crate::num;
 use crate::rng::Rng;
@@ -61,23 +62,56 @@ impl Default for GaussianMixtureSpec {
     }
 }
 
-impl GaussianMixtureSpec {
-    pub(super) fn check(&self) -> std::result::Result<(), BadValue> {
-        let count = |key: &str, value: usize, most: usize| {
-            let expected = format!("1 <= `{key}` <= {most}");
-            BadValue::unless((1..=most).contains(&value), key, &expected, value)
-        };
+impl Settings for GaussianMixtureSpec {
+    fn name(&self) -> &'static str {
+        "gaussian_mixture"
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Box<dyn Model>> {
+        Ok(Box::new(GaussianMixture::build(self, params, dim, points)?))
+    }
+
+    fn check(&self) -> std::result::Result<(), BadValue> {
         if let Some(k) = self.components {
-            count("components", k, 10_000)?;
+            BadValue::within("components", k, 1, 10_000)?;
         }
-        count("max_components", self.max_components, 1000)?;
-        count("restarts", self.restarts, 1000)?;
-        BadValue::unless(
-            (1e-12..=1.0).contains(&self.covariance_floor),
-            "covariance_floor",
-            "1e-12 <= `covariance_floor` <= 1",
-            self.covariance_floor,
-        )
+        BadValue::within("max_components", self.max_components, 1, 1000)?;
+        BadValue::within("restarts", self.restarts, 1, 1000)?;
+        BadValue::within("covariance_floor", self.covariance_floor, 1e-12, 1.0)
+    }
+
+    fn extent(&self, dim: usize, _drawn: Option<usize>) -> Extent {
+        let (k, d) = (self.components.unwrap_or(self.max_components), dim as f64);
+        Extent {
+            parameters: k as f64 * (1.0 + d + d * d),
+            per_point: 2.0 * k as f64,
+        }
+    }
+
+    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
+        let diagonal = Self {
+            components: Some(3),
+            covariance: Covariance::Diagonal,
+            ..Self::default()
+        };
+        vec![
+            (
+                "gaussian_mixture",
+                ModelSpec::GaussianMixture(Self::default()),
+            ),
+            (
+                "gaussian_mixture (diagonal)",
+                ModelSpec::GaussianMixture(diagonal),
+            ),
+        ]
+    }
+
+    fn start(&self) -> Option<Start> {
+        Start::always(self.name(), ".components", self.components.unwrap_or(1))
+    }
+
+    fn is_fitted(&self) -> bool {
+        true
     }
 }
 

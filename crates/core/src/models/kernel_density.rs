@@ -5,9 +5,10 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Model;
+use super::{Model, ModelSpec, Settings, Start};
 use crate::distributions::{Distribution, Draws};
 use crate::error::BadValue;
+use crate::nn::extent::Extent;
 use crate::nn::Params;
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
@@ -43,17 +44,39 @@ pub struct KernelDensitySpec {
     pub bandwidth: Bandwidth,
 }
 
-impl KernelDensitySpec {
-    pub(super) fn check(&self) -> std::result::Result<(), BadValue> {
+impl Settings for KernelDensitySpec {
+    fn name(&self) -> &'static str {
+        "kernel_density"
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Box<dyn Model>> {
+        Ok(Box::new(KernelDensity::build(self, params, dim, points)?))
+    }
+
+    fn check(&self) -> std::result::Result<(), BadValue> {
         match self.bandwidth {
-            Bandwidth::Fixed(h) => BadValue::unless(
-                (1e-6..=1e6).contains(&h),
-                "bandwidth.fixed",
-                "1e-6 <= `fixed` <= 1e6",
-                h,
-            ),
+            Bandwidth::Fixed(h) => BadValue::within("bandwidth.fixed", h, 1e-6, 1e6),
             _ => Ok(()),
         }
+    }
+
+    fn extent(&self, dim: usize, _drawn: Option<usize>) -> Extent {
+        Extent {
+            parameters: 0.0,
+            per_point: 2.0 * dim as f64,
+        }
+    }
+
+    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
+        vec![("kernel_density", ModelSpec::KernelDensity(Self::default()))]
+    }
+
+    fn start(&self) -> Option<Start> {
+        Start::always(self.name(), "", 1)
+    }
+
+    fn is_fitted(&self) -> bool {
+        true
     }
 }
 

@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::fused_laws::double;
-use super::registered::registered;
+
 use super::supported::Supported;
 use super::{Model, ModelSpec};
 use crate::bijections::SupportSpec;
@@ -132,7 +132,7 @@ fn all_of(name: &str, spec: &ModelSpec, support: Option<&SupportSpec>, dim: usiz
 #[test]
 fn every_registered_model_is_the_same_law_in_both_precisions() {
     let mut all = Vec::new();
-    for (name, spec) in registered() {
+    for (name, spec) in ModelSpec::registered() {
         for dim in [1, 2, 5] {
             all.extend(all_of(&name, &spec, None, dim));
         }

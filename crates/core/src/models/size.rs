@@ -6,7 +6,7 @@
 use candle_core::Tensor;
 use toml::Value;
 
-use super::{clusters, ClustersSpec, ModelSpec};
+use super::ModelSpec;
 use crate::error::BadValue;
 use crate::nn::mlp::check_hidden;
 use crate::nn::Params;
@@ -85,13 +85,7 @@ impl ModelSpec {
     /// Trainable numbers of the model over `dim` coordinates, from the shapes alone; `None` where
     /// the points decide: K by silhouette, or a model that is fitted as it is built.
     pub fn parameters(&self, dim: usize) -> Result<Option<usize>> {
-        let by_points = matches!(
-            self,
-            Self::Clusters(ClustersSpec { clusters: None, .. })
-                | Self::GaussianMixture(_)
-                | Self::KernelDensity(_)
-        );
-        if by_points {
+        if self.is_sized_by_points() {
             return Ok(None);
         }
         let params = Params::shapes();
@@ -102,13 +96,10 @@ impl ModelSpec {
     /// The model with what the points (n, dim) decide of its size written down, as building it from
     /// these parameters would decide it.
     pub fn settled(&self, params: &Params, points: Option<&Tensor>) -> Result<Self> {
-        match (self, points) {
-            (Self::Clusters(spec), Some(points)) => Ok(Self::Clusters(ClustersSpec {
-                clusters: Some(clusters::number(spec, params, points)?),
-                ..spec.clone()
-            })),
-            _ => Ok(self.clone()),
-        }
+        let settled = points
+            .map(|points| self.settle(params, points))
+            .transpose()?;
+        Ok(settled.flatten().unwrap_or_else(|| self.clone()))
     }
 
     /// The model with widths multiplied by a common factor, each rounded up or down, so that it has

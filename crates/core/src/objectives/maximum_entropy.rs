@@ -17,8 +17,8 @@ use crate::rows::{self, RowFunction};
 use crate::statistics::Statistics;
 use crate::{Error, Result};
 
-/// Groups of samples that a round's test is made of.
-const GROUPS: usize = 200;
+/// A round draws its samples in so many groups, whose residuals it tests.
+pub(super) const GROUPS: usize = 200;
 
 /// max H(q) subject to R = E_q\[T(X)\] - m = 0, as the minimum of
 ///

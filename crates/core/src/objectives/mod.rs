@@ -13,7 +13,7 @@ pub mod reverse_kl;
 pub mod scale;
 mod spec;
 
-pub use spec::{MaximumEntropySpec, ProblemSpec, Solution, KINDS};
+pub use spec::{MaximumEntropySpec, ProblemSettings, ProblemSpec, Solution, KINDS};
 
 /// Where training stands when a loss is asked for.
 #[derive(Debug, Clone, Copy)]
