@@ -4,7 +4,7 @@ use super::product::TILE;
 use super::simd::{Op, Simd};
 
 mod affine;
-mod fold;
+pub mod fold;
 mod spline;
 
 pub(crate) use affine::Affine;

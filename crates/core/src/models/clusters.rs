@@ -1,5 +1,5 @@
-//! A flow per cluster: the simpler relative of RAD (piecewise normalizing flows, Bevins et al.
-//! 2023), whose parts are fixed before training and overlap.
+//! A flow per cluster (piecewise normalizing flows, Bevins et al. 2023). Unlike RAD's parts, clusters
+//! are fixed before training and their densities overlap.
 
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
@@ -115,8 +115,8 @@ impl Settings for ClustersSpec {
 /// q(x) = sum_k w_k q_k(x): a flow q_k per k-means cluster of the standardised training points, the weights
 /// being the clusters' shares.
 pub struct Clusters {
-    /// From the coordinates that the centres have to those of the data: of unit variance, so that
-    /// clusters do not depend on the units of the data.
+    /// From coordinates of unit variance, in which the centres are given, to those of the data:
+    /// clusters do not depend on the data's units.
     scale: Elementwise,
     centres: Vec<f64>,
     logits: Tensor,
@@ -125,13 +125,13 @@ pub struct Clusters {
     fine_tune: f64,
 }
 
-/// K, as [`Clusters::build`] has it with these parameters and points (n, dim).
-pub fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<usize> {
+/// K, as [`Clusters::build`] chooses it with these parameters and points (n, dim).
+fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<usize> {
     let (_, dim) = points.dims2()?;
     match spec.clusters {
         Some(k) => Ok(k),
         None => {
-            // The model makes these parameters for itself.
+            // Parameters of its own: the model makes those of the same name later.
             let own = Params::seeded(Rng::new(0), params.dtype(), &params.device());
             let scale = standardise(&own, dim, Some(points), None)?;
             Ok(clustering(spec, params, &scale, points)?.len())
@@ -139,7 +139,7 @@ pub fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<u
     }
 }
 
-/// The clusters of the standardised points: they depend on no unit.
+/// The clusters of the standardised points.
 fn clustering(
     spec: &ClustersSpec,
     params: &Params,
@@ -156,7 +156,7 @@ fn clustering(
 }
 
 impl Clusters {
-    /// Clusters the points and builds a standardised flow on each cluster's own.
+    /// Clusters the points and builds a standardised flow on each cluster's points.
     pub fn build(
         spec: &ClustersSpec,
         params: &Params,
@@ -246,10 +246,8 @@ impl Clusters {
         }
         Ok(members)
     }
-}
 
-impl Clusters {
-    /// `f` of every point (n, dim) with the flow of the cluster that it most likely belongs to.
+    /// `f` of every point (n, dim) with the flow of its likeliest cluster.
     fn through_likeliest(
         &self,
         x: &Tensor,
@@ -348,7 +346,7 @@ impl Model for Clusters {
         }
     }
 
-    /// Through the flow of the cluster that the point most likely belongs to.
+    /// By the flow of the point's likeliest cluster.
     fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
         self.through_likeliest(x, |flow, own| flow.to_base(own))
     }
@@ -361,8 +359,8 @@ impl Model for Clusters {
         self.flows.first().and_then(Flow::kernels)
     }
 
-    /// In the first phase log(w_k q_k(x)) for the cluster k whose centre is nearest to x, so that
-    /// each flow learns from its own points: a lower bound of log q(x). In the second, log q(x).
+    /// In the first phase log(w_k q_k(x)) for the cluster k with the nearest centre, so that each flow
+    /// learns from its own points: a lower bound of log q(x). In the second phase log q(x).
     fn training_log_prob(&self, phase: usize, x: &Tensor, _rng: &mut Rng) -> Result<Tensor> {
         if phase > 0 {
             return self.log_prob(x);
@@ -388,7 +386,7 @@ mod tests {
 
     /// Four clusters in a square: were it stretched along x, two would do.
     #[test]
-    fn their_number_depends_on_no_unit_with_or_without_a_budget() {
+    fn the_number_of_clusters_does_not_depend_on_units() {
         let rng = &mut Rng::new(2);
         let mut rows = Vec::new();
         for i in 0..200 {

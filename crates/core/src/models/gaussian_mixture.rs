@@ -1,5 +1,4 @@
-//! A mixture of Gaussians and nothing else, fitted by EM: what a mixture base without a flow would
-//! be, at its best.
+//! A mixture of Gaussians without a flow, fitted by EM.
 
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
@@ -45,7 +44,7 @@ pub struct GaussianMixtureSpec {
     pub covariance: Covariance,
     /// Starts (k-means, each from k-means++ centres of its own) of which the likeliest is kept.
     pub restarts: usize,
-    /// What is added to every component's variances, in units of the training points' variance: no
+    /// Added to every component's variances, in units of the training points' variance, so that no
     /// component can shrink onto a point.
     pub covariance_floor: f64,
 }
@@ -115,7 +114,7 @@ impl Settings for GaussianMixtureSpec {
     }
 }
 
-/// q(x) = sum_k w_k N(x; mu_k, Sigma_k), at the greatest likelihood of the training points that EM
+/// q(x) = sum_k w_k N(x; mu_k, Sigma_k) with the greatest likelihood of the training points that EM
 /// finds. It is fitted when it is built, takes no training steps, and has no gradients.
 pub struct GaussianMixture {
     mixture: Gaussians,
@@ -125,8 +124,8 @@ pub struct GaussianMixture {
 }
 
 impl GaussianMixture {
-    /// Fits `points` (n, dim), or takes the values of a file. Numbers are rounded to the format of
-    /// the parameters; densities are computed from those, in f64.
+    /// Fits `points` (n, dim), or loads a fit. Numbers are rounded to the format of the parameters;
+    /// densities are computed from those in f64.
     pub fn build(
         spec: &GaussianMixtureSpec,
         params: &Params,
@@ -165,7 +164,7 @@ impl GaussianMixture {
             Ok(Tensor::from_vec(factors, (k, dim, dim), &Device::Cpu)?)
         })?;
         let log_weights = num::to_vec(&log_weights)?;
-        // Rounding must not leave a mass of its own.
+        // Rounding must not change the total mass.
         let total = num::log_sum_exp_slice(&log_weights);
         Ok(Self {
             mixture: Gaussians::new(
@@ -203,7 +202,7 @@ impl Distribution for GaussianMixture {
         num::from_rows(&rows, self.mixture.dim, self.dtype, &self.device)
     }
 
-    /// Samples: nothing of the model is trained that they could have a gradient for.
+    /// Samples without gradients: no parameter is trained.
     fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
         let x = self.sample(n, rng)?;
         let log_prob = self.log_prob(&x)?;

@@ -31,6 +31,8 @@ mod precision_laws;
 mod rad_boundary;
 #[cfg(test)]
 mod rad_proofs;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use clusters::ClustersSpec;
 pub use flow::FlowSpec;

@@ -37,8 +37,8 @@ pub enum Gates {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Interleave {
-    /// Two affine couplings with the layers' conditioner widths, one on each half: a single one
-    /// could be taken over by the fold before or behind it.
+    /// Two affine couplings with the layers' conditioner widths, one on each half: a neighbouring
+    /// fold could do the work of a single one.
     AffineCoupling,
     /// A learned linear layer.
     Linear,
@@ -191,8 +191,7 @@ impl Settings for RadSpec {
 }
 
 /// log q(x) = log p_Z(z) + sum_l \[log|det J_l| + log p_l(parts | z_l)\]: from data to base every
-/// layer is a function, from base to data each fold picks one of its pre-images by its gate. Up
-/// to three parts per fold, at the cost of one pass.
+/// layer is a function; from base to data each fold picks one of its pre-images by its gate.
 pub struct Rad {
     // From data to base.
     layers: Vec<Layer>,
@@ -248,8 +247,8 @@ impl Rad {
                     Interleave::Linear => vec![Box::new(Linear::new(&params, dim)?)],
                     Interleave::AffineCoupling => {
                         let coupling = spec.couplings();
-                        // First the half that this fold kept, so that neither its own scale and
-                        // shift nor the next fold's can take the couplings over.
+                        // First the half that this fold kept: otherwise the scale and shift of this
+                        // fold or the next could do the couplings' work.
                         [l + 1, l]
                             .into_iter()
                             .map(|turn| {
@@ -300,7 +299,7 @@ impl Rad {
     }
 
     /// z (n, dim) and a code (n, folds) -> the pre-image with that code; where there is none, a
-    /// point that folds to something else.
+    /// point that folds to another z.
     pub fn unfold(&self, z: &Tensor, codes: &Codes) -> Result<Tensor> {
         let mut x = z.clone();
         let mut end = codes.dim(1)?;
@@ -346,13 +345,12 @@ impl Distribution for Rad {
         Ok(x)
     }
 
-    /// x without a path to the parameters, and the whole gradient as the score of log q in the
-    /// weight. Unbiased, since log q is continuous in x and the parameters.
+    /// Samples without gradients; the weights carry the score of log q. Unbiased, since log q is
+    /// continuous in x and the parameters.
     ///
-    /// A path through the sampled branches is not: where z leaves the overlap of a fold, two
-    /// branches end and the third takes all (its gate's probability jumps to 1), so
-    /// E\[h(x) | z\] jumps at a place that moves with the parameters, and neither the path nor the
-    /// score of the branches sees that motion.
+    /// Gradients along the sampled branches would be biased: where z leaves the overlap of a fold, two
+    /// branches end and the third gate's probability jumps to 1, so E\[h(x) | z\] jumps at a place
+    /// that moves with the parameters. Neither the path nor the branches' score includes that motion.
     fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
         let n = n.max(2);
         let x = self.sample(n, rng)?;
@@ -374,8 +372,7 @@ impl Distribution for Rad {
             }
             None => self.fold(x)?.2,
         };
-        // Number of the code word in base 3; beyond 40 folds it wraps, which mixes words only by
-        // rare accident.
+        // The code word as a number in base 3. Beyond 40 folds it wraps, and two words rarely agree.
         let folds = codes.dim(D::Minus1)?;
         let digits = codes.flatten_all()?.to_vec1::<u8>()?;
         let number = |word: &[u8]| {

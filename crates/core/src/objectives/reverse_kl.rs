@@ -22,7 +22,7 @@ use crate::{Error, Result};
 pub struct ReverseKlSpec {
     /// p: any data set with a smooth density.
     pub target: DataSpec,
-    /// A map from R^D onto the set where the target lives; R^D itself if absent.
+    /// A map from R^D onto the target's support; R^D itself if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support: Option<SupportSpec>,
     /// The target's inverse temperature in training: p^b with b from `anneal.from` to 1.
@@ -47,7 +47,7 @@ fn half() -> f64 {
 }
 
 impl AnnealSpec {
-    /// b once `progress` of the steps are done.
+    /// b when the share `progress` of the steps is done.
     pub fn inverse_temperature(&self, progress: f64) -> f64 {
         self.from + (1.0 - self.from) * (progress / self.over).min(1.0)
     }
@@ -110,7 +110,7 @@ impl ProblemSettings for ReverseKlSpec {
         self.target.build().map(Some)
     }
 
-    /// The map onto the set where the target lives.
+    /// The map onto the target's support.
     fn support(&self) -> Option<SupportSpec> {
         let on_simplex = || {
             let target = self.target.build().ok()?;
@@ -121,7 +121,7 @@ impl ProblemSettings for ReverseKlSpec {
     }
 }
 
-/// -(E_q\[b log p(X)\] + H(q)), by the model's draws: KL(q || p) + a constant at b = 1.
+/// -(E_q\[b log p(X)\] + H(q)) over the model's draws: KL(q || p) + a constant at b = 1.
 pub struct ReverseKl {
     target: Arc<dyn DataSet>,
     log_p: Arc<LogDensity>,

@@ -77,7 +77,7 @@ pub trait ProblemSettings {
     }
 }
 
-/// A kind of objective, as `mdn list objectives` shows it: name, one line, settings.
+/// The objectives as `mdn list objectives` shows them: name, one line, settings.
 pub const KINDS: &[(&str, &str, &str)] = &[
     (
         "maximum_likelihood",
@@ -96,8 +96,8 @@ pub const KINDS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// `[problems.NAME.maximum_entropy]`: either `problem`, the name of one whose solution is known, or
-/// `statistics` and `moments`.
+/// `[problems.NAME.maximum_entropy]`: either `problem`, the name of a problem with a known solution,
+/// or `statistics` and `moments`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaximumEntropySpec {
@@ -141,7 +141,7 @@ pub struct MaximumEntropySpec {
     /// more.
     #[serde(default = "one")]
     pub penalty_cap: f64,
-    /// What a round must leave of the constraints' error, if c is not to grow.
+    /// c grows if a round leaves more than this share of the constraints' error.
     #[serde(default = "quarter")]
     pub progress: f64,
     /// Samples that multipliers move by.
@@ -165,7 +165,7 @@ fn many() -> usize {
     51_200
 }
 
-/// What is known of a maximum-entropy problem's solution.
+/// The known solution of a maximum-entropy problem.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Solution {
     /// Natural parameters.
@@ -240,7 +240,7 @@ impl MaximumEntropySpec {
         })
     }
 
-    /// Why the entropy has no maximum, if nothing bounds it.
+    /// Why the entropy has no maximum, if it is unbounded.
     fn unbounded(&self) -> Option<String> {
         let bounded = matches!(
             self.support,
@@ -286,7 +286,7 @@ impl ProblemSettings for MaximumEntropySpec {
                 Some(_) => "another",
             },
         )?;
-        // In a box, logarithms are not bound to be negative.
+        // In a box, logarithms may be positive.
         let known = (!(logs && in_box)).then(|| statistics.infeasible(&moments));
         if let Some(why) = known.flatten() {
             return Err(BadValue::new(
