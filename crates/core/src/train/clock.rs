@@ -14,7 +14,7 @@ pub(super) struct Clock {
     /// Steps at most.
     steps: usize,
     /// The longest validation so far, in seconds: the last one must fit into the limit.
-    validation: f64,
+    pub(super) longest_validation: f64,
 }
 
 impl Clock {
@@ -25,18 +25,13 @@ impl Clock {
             before: from.map_or(0.0, |from| from.curves.seconds),
             limit,
             steps,
-            validation: from.map_or(0.0, |from| from.longest_validation),
+            longest_validation: from.map_or(0.0, |from| from.longest_validation),
         }
     }
 
     /// Seconds of training.
     pub(super) fn seconds(&self) -> f64 {
         self.before + self.began.elapsed().as_secs_f64()
-    }
-
-    /// The longest validation so far, in seconds.
-    pub(super) fn longest_validation(&self) -> f64 {
-        self.validation
     }
 
     /// Share of the time that is over, in [0, 1]; 0 without a limit.
@@ -53,12 +48,12 @@ impl Clock {
     /// Whether the share `until` of the time is over, counting one more validation.
     pub(super) fn is_up(&self, until: f64) -> bool {
         self.limit
-            .is_some_and(|limit| self.seconds() + self.validation >= until.min(1.0) * limit)
+            .is_some_and(|limit| self.seconds() + self.longest_validation >= until.min(1.0) * limit)
     }
 
     /// Records the seconds that a validation took.
     pub(super) fn validated(&mut self, seconds: f64) {
-        self.validation = self.validation.max(seconds);
+        self.longest_validation = self.longest_validation.max(seconds);
     }
 
     /// The total number of steps at the pace of the first `done`.

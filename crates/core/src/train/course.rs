@@ -274,7 +274,7 @@ impl<'a> Course<'a, '_, '_> {
             weights: self.task.params.snapshot()?,
             moments: steps.state()?,
             curves: self.out.clone(),
-            longest_validation: self.clock.longest_validation(),
+            longest_validation: self.clock.longest_validation,
             place: place(),
         })?;
         match request {
