@@ -1,28 +1,26 @@
-//! What memory a run will need, from its settings, before anything is made.
+//! The memory that a run will need, estimated from its settings.
 
 use super::config::Config;
 use mdn_core::error::BadValue;
 use mdn_core::models::ModelSpec;
-use mdn_core::objectives::ProblemSpec;
-use mdn_core::train::Precision;
 
-/// Bytes that no run may need: more than machines have that one trains small flows on.
+/// The most that a run may need: more than machines for small flows have.
 const MAX_BYTES: f64 = 128.0 * GIB;
 const GIB: f64 = (1u64 << 30) as f64;
 
 /// An estimate in bytes.
 ///
-/// With P parameters, A numbers that a point leaves in a step ([`ModelSpec::extent`]) and s bytes a
-/// number:
+/// With P parameters, A numbers that a step keeps per point (`Settings::extent` of the model) and s
+/// bytes a number:
 ///
 /// - weights = 4 P s (parameters, their gradient, and two moments of the optimizer);
 /// - step = 2 A s times the points of a step (values and their gradients);
 /// - points = 16 D (training + validation + 2 evaluation points) + 32 (cells of the grid), in f64.
 ///
-/// It is what plain tensors need; fused kernels need less for the step.
+/// Plain tensors need this much; fused kernels need less for the step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Memory {
-    /// For the parameters and what the optimizer knows of them.
+    /// For the parameters and the optimizer's moments.
     pub weights: f64,
     /// For the points of one step.
     pub step: f64,
@@ -31,23 +29,16 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Of one run of the file with a model as it is trained, over `dim` coordinates.
+    /// Of one run of the file with `model`, sized as it is trained, over `dim` coordinates.
     pub fn of(config: &Config, model: &ModelSpec, dim: usize) -> Self {
         let train = &config.train;
-        let bytes = match train.precision {
-            Precision::F32 => 4.0,
-            Precision::F64 => 8.0,
-        };
+        let bytes = train.precision.dtype().size_in_bytes() as f64;
         let samples = !config.problems.is_empty();
         let extent = model.extent(dim, samples.then_some(train.batch_size));
-        let rounds = config.problems.values().map(|p| match p {
-            ProblemSpec::ReverseKl(_) => 0,
-            // A round is judged by its samples in 200 groups.
-            ProblemSpec::MaximumEntropy(s) => s.samples / 200,
-        });
+        let problems = config.problems.values().map(|p| p.samples_at_once());
         let at_once = match model.is_fitted() {
             true => train.start_points(),
-            false => rounds.fold(train.batch_size, usize::max),
+            false => problems.fold(train.batch_size, usize::max),
         };
         let evaluation = &config.evaluation;
         let held = train.start_points() + train.validation_points + 2 * evaluation.points;
@@ -62,12 +53,12 @@ impl Memory {
         }
     }
 
-    /// In bytes.
+    /// The whole, in bytes.
     pub fn total(&self) -> f64 {
         self.weights + self.step + self.points
     }
 
-    /// Refuses what no machine would hold; the key is `memory`.
+    /// An error with the key `memory` for a run that needs more than 128 GiB.
     pub fn check(&self) -> Result<(), BadValue> {
         let expected = format!("a run of at most {}", size(MAX_BYTES));
         let got = format!(

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use mdn_core::data::FileRecord;
-use mdn_core::distributions::{BaseSpec, EntropyBound, MixtureInit};
+use mdn_core::distributions::EntropyBound;
 use mdn_core::error::{did_you_mean, BadValue};
 use mdn_core::models::ModelSpec;
 use mdn_core::train::TrainSpec;
@@ -22,8 +22,8 @@ pub use settings::Difference;
 
 mod settings;
 
-/// Everything that one run is: enough to do it again, bit for bit. It is written (by any serde
-/// format) as the experiment file that has this run alone.
+/// All settings of one run: enough to repeat it bit for bit. It is serialised as an experiment file
+/// with this run alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Config", try_from = "Config")]
 pub struct RunSpec {
@@ -41,9 +41,9 @@ pub struct RunSpec {
     pub seed: u64,
     /// How it is trained.
     pub train: TrainSpec,
-    /// What its model is given, as every other.
+    /// The budget that every model gets.
     pub budget: Budget,
-    /// What is chosen by its validation loss.
+    /// The settings that are chosen by validation loss.
     pub search: Search,
     /// How it is measured.
     pub evaluation: EvaluationSpec,
@@ -62,7 +62,7 @@ pub struct Plan {
     folder: PathBuf,
 }
 
-/// Which runs of a plan are wanted: every field that is not empty narrows the choice.
+/// Which runs of a plan are selected: every field that is not empty narrows the selection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Names of data sets.
@@ -87,7 +87,7 @@ impl Plan {
         Ok(Self::new(Config::parse(text, name)?, Path::new("")))
     }
 
-    /// The runs of a checked file that lies in `folder`.
+    /// The runs of a checked file in `folder`.
     pub fn new(config: Config, folder: &Path) -> Self {
         let experiment = config.name.clone().unwrap_or_default();
         let mut runs = Vec::new();
@@ -120,22 +120,23 @@ impl Plan {
         }
     }
 
-    /// The experiment as a file in the same folder that says everything, every default filled in.
+    /// The experiment as a file in the same folder, with every default filled in.
     pub fn resolved(&self) -> Result<String> {
         self.config.clone().from_folder(&self.folder).to_toml()
     }
 
-    /// The first 12 hexadecimal digits of the SHA-256 of [`Plan::resolved`]: equal plans have equal
-    /// ones, whatever their files' comments and order of overrides, and wherever they lie.
+    /// The first 12 hexadecimal digits of the SHA-256 of [`Plan::resolved`]: the same for equal plans,
+    /// whatever their files' comments, overrides and folders.
     pub fn config_hash(&self) -> Result<String> {
         Ok(super::config_hash(&self.resolved()?))
     }
 
-    /// What may be meant and is likely not, one line each; of data and problems, those called `about`.
+    /// Settings that are probably a mistake, one line each; of data sets and problems only those that
+    /// `about` names.
     pub fn warnings(&self, about: &dyn Fn(&str) -> bool) -> Vec<String> {
         let mut all = Vec::new();
         for (name, data) in self.config.data.iter().filter(|d| about(d.0)) {
-            // A file that has gone meanwhile is the run's own fault.
+            // The run itself reports a file that is missing by now.
             let found = data.clone().settle().unwrap_or_default();
             let lines = found.iter().flat_map(FileRecord::warnings);
             all.extend(lines.map(|text| format!("data.{name}: {text}")));
@@ -157,11 +158,7 @@ impl Plan {
             return all;
         }
         for (name, model) in &self.config.models {
-            let base = match model {
-                ModelSpec::Flow(s) => &s.base,
-                _ => continue,
-            };
-            match base.entropy_bound() {
+            match model.entropy_bound() {
                 EntropyBound::Exact | EntropyBound::Below => {}
                 EntropyBound::Above(proof) => all.push(format!(
                     "models.{name}: by {proof} the density of its draws makes the entropy an upper \
@@ -178,8 +175,8 @@ impl Plan {
         all
     }
 
-    /// Indices of the wanted runs, in order. A name, seed or index that the plan does not have is
-    /// a bad request.
+    /// Indices of the selected runs, in order. A name, seed or index that the plan does not have is a
+    /// bad request.
     pub fn select(&self, wanted: &Selection) -> Result<Vec<usize>> {
         let all = self.config.data.keys().chain(self.config.problems.keys());
         known("data set", &wanted.data, all)?;
@@ -221,7 +218,7 @@ fn known<'a>(
 }
 
 impl RunSpec {
-    /// The run as an experiment file of its own in `folder`, every default filled in. Only paths
+    /// The run as an experiment file of its own in `folder`, with every default filled in. Only paths
     /// depend on the folder.
     pub fn to_toml(&self, folder: &Path) -> Result<String> {
         Config::from(self.clone()).from_folder(folder).to_toml()
@@ -240,8 +237,8 @@ impl RunSpec {
         })
     }
 
-    /// The settings that the run in this folder was trained with: of a run that chose some of them
-    /// or sized its model, the file `trained.toml`, else `config.toml`.
+    /// The settings that the run in this folder was trained with: `trained.toml` where some were
+    /// chosen in training, else `config.toml`.
     pub fn read_trained(place: &RunDir) -> Result<Self> {
         let settled = place.path("trained.toml");
         let own = if settled.exists() {
@@ -252,12 +249,12 @@ impl RunSpec {
         Self::read(&own)
     }
 
-    /// Whether the run is trained with other settings than it says, those of `trained.toml`.
+    /// Whether training chooses some settings, which `trained.toml` then holds.
     pub fn is_settled_in_training(&self) -> bool {
         self.budget.parameters.is_some() || !self.search.is_empty()
     }
 
-    /// The run once for every combination of what it searches over.
+    /// One run for every combination of the settings that are searched over.
     pub fn trials(&self) -> Result<Vec<(Trial, Self)>> {
         let trials = self
             .search
@@ -275,7 +272,8 @@ impl RunSpec {
         Ok(trials.into_iter().map(alone).collect())
     }
 
-    /// The model as it is trained, with its trainable numbers; `None` where the points decide.
+    /// The model as it is trained, with its number of trainable parameters; `None` where the points
+    /// decide it.
     pub fn sized(&self) -> Result<(ModelSpec, Option<usize>)> {
         let sized = self.budget.apply(&self.model, self.task.dim()?);
         sized.map_err(|bad| {
@@ -333,60 +331,23 @@ impl TryFrom<Config> for RunSpec {
     }
 }
 
-/// Whether a model can start: k-means needs a point per cluster, and points at all.
+/// Whether the data that the models see have the points that `model` starts from.
 pub(super) fn check_start(model: &ModelSpec, config: &Config) -> std::result::Result<(), BadValue> {
-    let base = |base: &BaseSpec, place: &str| match base {
-        BaseSpec::Mixture(s) if s.init == MixtureInit::Data => Some((
-            format!("{place}.mixture.components"),
-            s.components,
-            format!("{place}.mixture.init"),
-            "`init = \"random\"`",
-        )),
-        _ => None,
-    };
-    let start = match model {
-        ModelSpec::Flow(s) => base(&s.base, "flow.base"),
-        ModelSpec::Rad(s) => base(&s.base, "rad.base"),
-        ModelSpec::Clusters(s) => Some((
-            "clusters.clusters".to_owned(),
-            s.clusters.unwrap_or(1),
-            "clusters".to_owned(),
-            "another model",
-        )),
-        ModelSpec::GaussianMixture(s) => Some((
-            "gaussian_mixture.components".to_owned(),
-            s.components.unwrap_or(1),
-            "gaussian_mixture".to_owned(),
-            "another model",
-        )),
-        ModelSpec::KernelDensity(_) => Some((
-            "kernel_density".to_owned(),
-            1,
-            "kernel_density".to_owned(),
-            "another model",
-        )),
-    };
-    let Some((key, k, init, instead)) = start else {
+    let Some(start) = model.start() else {
         return Ok(());
     };
     if let Some((problem, _)) = config.problems.first() {
-        let expected =
-            format!("{instead} in a file with problems, which have no points to start from");
-        return Err(BadValue::new(
-            &init,
-            expected,
-            format!("a start from the data (`{problem}` has none)"),
-        ));
-    }
-    if k > config.train.start_points() {
-        let name = key.rsplit('.').next().unwrap_or_default();
         let expected = format!(
-            "`{name}` <= {}, the number of points that training starts from",
-            config.train.start_points()
+            "{} in a file with problems, which have no points to start from",
+            start.instead
         );
-        return Err(BadValue::new(&key, expected, k));
+        let got = format!("a start from the data (`{problem}` has none)");
+        return Err(BadValue::new(&start.cause, expected, got));
     }
-    Ok(())
+    let most = config.train.start_points();
+    let name = start.key.rsplit('.').next().unwrap_or_default();
+    let expected = format!("`{name}` <= {most}, the number of points that training starts from");
+    BadValue::unless(start.points <= most, &start.key, &expected, start.points)
 }
 
 #[cfg(test)]

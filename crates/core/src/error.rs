@@ -133,6 +133,19 @@ impl BadValue {
         self
     }
 
+    /// `Ok` if `low <= value <= high`, else the fault.
+    pub fn within<T: PartialOrd + std::fmt::Debug>(
+        key: &str,
+        value: T,
+        low: T,
+        high: T,
+    ) -> std::result::Result<(), Self> {
+        let name = key.rsplit('.').next().unwrap_or(key);
+        let expected = format!("{low:?} <= `{name}` <= {high:?}");
+        let fine = low <= value && value <= high;
+        Self::unless(fine, key, &expected, format!("{value:?}"))
+    }
+
     /// `Ok` if `fine`, else the fault.
     pub fn unless(
         fine: bool,

@@ -39,8 +39,9 @@ impl Clusters {
     }
 }
 
-fn distance2(a: &[f64], b: &[f64]) -> f64 {
-    // The plane is the usual case, and there a loop costs more than what it sums.
+/// Squared distance.
+pub(crate) fn distance2(a: &[f64], b: &[f64]) -> f64 {
+    // In the plane, the usual case, a loop costs more than the arithmetic.
     if let (&[a, b], &[c, d]) = (a, b) {
         return (a - c) * (a - c) + (b - d) * (b - d);
     }
@@ -100,7 +101,7 @@ fn lloyd(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Clusters {
             }
         }
         for (c, &count) in counts.iter().enumerate() {
-            // An emptied cluster keeps its centre: it may win points back.
+            // An empty cluster keeps its centre, since it may gain points again.
             if count > 0 {
                 for d in 0..dim {
                     centres[c * dim + d] = sums[c * dim + d] / count as f64;
@@ -108,11 +109,11 @@ fn lloyd(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Clusters {
             }
         }
     }
-    settle(points, dim, &centres)
+    assign(points, dim, &centres)
 }
 
-/// Every point to its nearest centre, and centres that have none dropped.
-fn settle(points: &[f64], dim: usize, centres: &[f64]) -> Clusters {
+/// Assigns every point to its nearest centre and drops centres without points.
+fn assign(points: &[f64], dim: usize, centres: &[f64]) -> Clusters {
     let near: Vec<(usize, f64)> = points
         .chunks_exact(dim)
         .map(|point| nearest(point, centres))
@@ -184,7 +185,7 @@ fn plus_plus(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Vec<f64> {
     centres
 }
 
-/// Some of the points with all their distances.
+/// Some of the points with all distances between them.
 struct Sample {
     chosen: Vec<usize>,
     /// Row i: the distances to the point `chosen[i]`.
@@ -242,14 +243,14 @@ impl Sample {
     }
 }
 
-/// Points that the number of clusters is chosen on.
+/// The most points that the number of clusters is chosen on.
 const CHOICE: usize = 2000;
 
-/// Points that a silhouette is a mean over.
+/// The most points that a silhouette is a mean over.
 const SILHOUETTE: usize = 1000;
 
-/// k-means with the K between 2 and `max` whose silhouette is best. K is chosen on at most 2,000
-/// of the points, the clusters are those of all.
+/// k-means with the K between 2 and `max` of the best silhouette. K is chosen on at most 2,000
+/// points; the clusters are those of all points.
 pub fn best_silhouette(points: &[f64], dim: usize, max: usize, rng: &Rng) -> Clusters {
     let mut order = rng.fork("choice").permutation(points.len() / dim);
     order.truncate(CHOICE);
@@ -257,7 +258,7 @@ pub fn best_silhouette(points: &[f64], dim: usize, max: usize, rng: &Rng) -> Clu
         .iter()
         .flat_map(|i| points[i * dim..(i + 1) * dim].iter().copied())
         .collect();
-    // The same points for every K, so that the choice is not between samples.
+    // The same points for every K, so that scores differ by K alone.
     let sample = Sample::new(&some, dim, SILHOUETTE, &mut rng.fork("silhouette"));
     let scores: Vec<_> = (2..=max.max(2))
         .into_par_iter()
@@ -320,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_centre_without_points_is_dropped() {
-        let found = settle(&[0.0, 1.0, 10.0], 1, &[0.5, 100.0, 10.0]);
+        let found = assign(&[0.0, 1.0, 10.0], 1, &[0.5, 100.0, 10.0]);
         assert_eq!(found.centres, [0.5, 10.0]);
         assert_eq!(found.labels, [0, 0, 1]);
         assert_eq!((found.inertia, found.sizes()), (0.5, vec![2, 1]));

@@ -4,7 +4,7 @@ use crate::product::TILE;
 use crate::simd::{Op, Simd};
 
 mod affine;
-mod fold;
+pub mod fold;
 mod spline;
 
 pub(crate) use affine::Affine;

@@ -1,4 +1,4 @@
-//! Single settings of a run, and those in which two runs differ.
+//! Single settings of a run, and the differences between two runs.
 
 use super::RunSpec;
 use crate::experiment::budget::Budget;
@@ -13,21 +13,21 @@ use mdn_core::train::TrainSpec;
 pub struct Difference {
     /// Its path, such as `train.steps`.
     pub key: String,
-    /// What the first run has.
+    /// Its value in the first run.
     pub was: String,
-    /// What the second run has.
+    /// Its value in the second run.
     pub now: String,
 }
 
 impl RunSpec {
-    /// A setting by its dotted key, such as `train.steps`, as TOML: `None` where the run's file has no
-    /// such key.
+    /// A setting by its dotted key, such as `train.steps`, as TOML; `None` if the run's file has no such
+    /// key.
     pub fn setting(&self, key: &str) -> Option<String> {
         config::setting(&self.clone().into(), key)
     }
 
-    /// The settings, in the order of the file, that are not the same in both runs. Files of data are
-    /// the same where their content is, wherever they are.
+    /// The settings that differ between the runs, in the order of the file. Data files are equal if their
+    /// content is, whatever their paths.
     pub fn differences(&self, now: &Self) -> Vec<Difference> {
         let (mut was, mut now) = (self.clone(), now.clone());
         if let (Task::Data(DataSpec::File(was)), Task::Data(DataSpec::File(now))) =
@@ -45,8 +45,7 @@ impl RunSpec {
         self.differences(now).into_iter().next()
     }
 
-    /// The run with `[train]`, `[budget]`, `[search]` and `[evaluation]` as they are where a file says
-    /// nothing.
+    /// The run with the default `[train]`, `[budget]`, `[search]` and `[evaluation]`.
     pub fn unchanged(&self) -> Self {
         Self {
             train: TrainSpec::default(),
@@ -57,7 +56,7 @@ impl RunSpec {
         }
     }
 
-    /// What the run's file says in these tables that is not the default.
+    /// The settings in these tables that differ from their defaults.
     pub fn changed(&self) -> Vec<Difference> {
         self.unchanged().differences(self)
     }

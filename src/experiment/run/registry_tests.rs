@@ -6,7 +6,6 @@ use super::*;
 use crate::experiment::trained::Trained;
 use crate::experiment::{EvaluationSpec, Task};
 use mdn_core::data::DataSpec;
-use mdn_core::models::registered::registered;
 use mdn_core::models::{log_q, ModelSpec};
 use mdn_core::num;
 use mdn_core::objectives::ProblemSpec;
@@ -85,7 +84,7 @@ fn reads_back(run: &Run, curves: &Curves, compute: &Compute) -> std::result::Res
 fn every_registered_model_trains_alike_in_both_precisions_and_reads_back_bit_for_bit() {
     let mut all = Vec::new();
     let (mut compared, mut moved) = (0, 0);
-    for (name, model) in registered() {
+    for (name, model) in ModelSpec::registered() {
         let mut losses = Vec::new();
         for (precision, kernels) in [
             (Precision::F64, Choice::Auto),

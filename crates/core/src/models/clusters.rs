@@ -1,25 +1,122 @@
-//! A flow per cluster: the simpler relative of RAD (piecewise normalizing flows, Bevins et al.
-//! 2023), whose parts are fixed before training and overlap.
+//! A flow per cluster (piecewise normalizing flows, Bevins et al. 2023). Unlike RAD's parts, clusters
+//! are fixed before training and their densities overlap.
 
 use candle_core::{DType, Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::flow::Flow;
-use super::{ClustersSpec, FlowSpec, Model};
+use super::spec::small_coupling;
+use super::{FlowSpec, Model, ModelSpec, Settings, Start};
 use crate::bijections::affine::{standardise, Elementwise};
-use crate::bijections::Bijection;
-use crate::distributions::{BaseSpec, Distribution, Draws};
+use crate::bijections::{AffineCouplingSpec, Bijection, BijectionSpec};
+use crate::distributions::{Distribution, Draws};
+use crate::error::BadValue;
 use crate::kmeans::{self, best_silhouette, nearest};
+use crate::nn::extent::Extent;
+use crate::nn::mlp::Activation;
 use crate::nn::Params;
 use crate::num;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use mdn_kernels::Isa;
 
+/// `[models.NAME.clusters]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClustersSpec {
+    /// K; chosen by the best silhouette between 2 and `max_clusters` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<usize>,
+    /// Largest K that the silhouette may choose.
+    pub max_clusters: usize,
+    /// The map of each cluster's flow (a standard normal base stands behind it).
+    pub bijection: BijectionSpec,
+    /// Share of the training steps, at the end, that train all flows and weights jointly on the
+    /// density of the whole mixture.
+    pub fine_tune: f64,
+}
+
+impl Default for ClustersSpec {
+    fn default() -> Self {
+        Self {
+            clusters: None,
+            max_clusters: 20,
+            bijection: BijectionSpec::AffineCoupling(AffineCouplingSpec {
+                layers: 4,
+                hidden: vec![32, 32],
+                ..AffineCouplingSpec::default()
+            }),
+            fine_tune: 0.0,
+        }
+    }
+}
+
+impl Settings for ClustersSpec {
+    fn name(&self) -> &'static str {
+        "clusters"
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Clusters::build(self, params, dim, points)?))
+    }
+
+    fn check(&self) -> std::result::Result<(), BadValue> {
+        if let Some(k) = self.clusters {
+            BadValue::within("clusters", k, 1, 10_000)?;
+        }
+        BadValue::within("max_clusters", self.max_clusters, 2, 1000)?;
+        BadValue::within("fine_tune", self.fine_tune, 0.0, 1.0)?;
+        self.bijection.check().map_err(|e| e.below("bijection"))
+    }
+
+    fn extent(&self, dim: usize, _drawn: Option<usize>) -> Extent {
+        let one = self.bijection.extent(dim);
+        let all = one.times(self.clusters.unwrap_or(self.max_clusters) as f64);
+        // Before fine-tuning a point trains only the flow of its own cluster.
+        let trained = if self.fine_tune > 0.0 { all } else { one };
+        Extent {
+            per_point: trained.per_point,
+            ..all
+        }
+    }
+
+    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
+        let tuned = |fine_tune| {
+            ModelSpec::Clusters(Self {
+                clusters: Some(2),
+                bijection: small_coupling(Activation::Tanh),
+                fine_tune,
+                ..Self::default()
+            })
+        };
+        vec![
+            ("clusters", tuned(0.0)),
+            ("clusters (fine-tuned)", tuned(0.5)),
+        ]
+    }
+
+    fn start(&self) -> Option<Start> {
+        Start::always(self.name(), ".clusters", self.clusters.unwrap_or(1))
+    }
+
+    fn is_sized_by_points(&self) -> bool {
+        self.clusters.is_none()
+    }
+
+    fn settle(&self, params: &Params, points: &Tensor) -> Result<Option<ModelSpec>> {
+        Ok(Some(ModelSpec::Clusters(Self {
+            clusters: Some(number(self, params, points)?),
+            ..self.clone()
+        })))
+    }
+}
+
 /// q(x) = sum_k w_k q_k(x): a flow q_k per k-means cluster of the standardised training points, the weights
 /// being the clusters' shares.
 pub struct Clusters {
-    /// From the coordinates that the centres have to those of the data: of unit variance, so that
-    /// clusters do not depend on the units of the data.
+    /// From coordinates of unit variance, in which the centres are given, to those of the data:
+    /// clusters do not depend on the data's units.
     scale: Elementwise,
     centres: Vec<f64>,
     logits: Tensor,
@@ -28,13 +125,13 @@ pub struct Clusters {
     fine_tune: f64,
 }
 
-/// K, as [`Clusters::build`] has it with these parameters and points (n, dim).
-pub fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<usize> {
+/// K, as [`Clusters::build`] chooses it with these parameters and points (n, dim).
+fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<usize> {
     let (_, dim) = points.dims2()?;
     match spec.clusters {
         Some(k) => Ok(k),
         None => {
-            // The model makes these parameters for itself.
+            // Parameters of its own: the model makes those of the same name later.
             let own = Params::seeded(Rng::new(0), params.dtype(), &params.device());
             let scale = standardise(&own, dim, Some(points), None)?;
             Ok(clustering(spec, params, &scale, points)?.len())
@@ -42,7 +139,7 @@ pub fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<u
     }
 }
 
-/// The clusters of the standardised points: they depend on no unit.
+/// The clusters of the standardised points.
 fn clustering(
     spec: &ClustersSpec,
     params: &Params,
@@ -59,7 +156,7 @@ fn clustering(
 }
 
 impl Clusters {
-    /// Clusters the points and builds a standardised flow on each cluster's own.
+    /// Clusters the points and builds a standardised flow on each cluster's points.
     pub fn build(
         spec: &ClustersSpec,
         params: &Params,
@@ -104,13 +201,12 @@ impl Clusters {
         })?;
         let flow = FlowSpec {
             bijection: spec.bijection.clone(),
-            base: BaseSpec::default(),
-            standardise: true,
+            ..FlowSpec::default()
         };
         let flows = of_cluster
             .into_iter()
             .enumerate()
-            .map(|(k, own)| Flow::build_within(&flow, &params.at(k), dim, own, points.as_ref()))
+            .map(|(k, own)| Flow::build(&flow, &params.at(k), dim, own, points.as_ref()))
             .collect::<Result<_>>()?;
         Ok(Self {
             scale,
@@ -150,10 +246,8 @@ impl Clusters {
         }
         Ok(members)
     }
-}
 
-impl Clusters {
-    /// `f` of every point (n, dim) with the flow of the cluster that it most likely belongs to.
+    /// `f` of every point (n, dim) with the flow of its likeliest cluster.
     fn through_likeliest(
         &self,
         x: &Tensor,
@@ -252,7 +346,7 @@ impl Model for Clusters {
         }
     }
 
-    /// Through the flow of the cluster that the point most likely belongs to.
+    /// By the flow of the point's likeliest cluster.
     fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
         self.through_likeliest(x, |flow, own| flow.to_base(own))
     }
@@ -265,8 +359,8 @@ impl Model for Clusters {
         self.flows.first().and_then(Flow::kernels)
     }
 
-    /// In the first phase log(w_k q_k(x)) for the cluster k whose centre is nearest to x, so that
-    /// each flow learns from its own points: a lower bound of log q(x). In the second, log q(x).
+    /// In the first phase log(w_k q_k(x)) for the cluster k with the nearest centre, so that each flow
+    /// learns from its own points: a lower bound of log q(x). In the second phase log q(x).
     fn training_log_prob(&self, phase: usize, x: &Tensor, _rng: &mut Rng) -> Result<Tensor> {
         if phase > 0 {
             return self.log_prob(x);
@@ -292,7 +386,7 @@ mod tests {
 
     /// Four clusters in a square: were it stretched along x, two would do.
     #[test]
-    fn their_number_depends_on_no_unit_with_or_without_a_budget() {
+    fn the_number_of_clusters_does_not_depend_on_units() {
         let rng = &mut Rng::new(2);
         let mut rows = Vec::new();
         for i in 0..200 {

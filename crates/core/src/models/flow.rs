@@ -1,40 +1,113 @@
-//! A normalizing flow: a base distribution carried to the data by a bijection.
+//! A normalizing flow: a bijection maps a base distribution to the data.
 
 use candle_core::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{dispatch, FlowSpec, Model};
+use super::spec::small_coupling;
+use super::{fuse, Model, ModelSpec, Settings, Start};
 use crate::bijections::affine::standardise;
 use crate::bijections::chain::Chain;
-use crate::bijections::Bijection;
-use crate::distributions::{Components, Distribution, Draws, RelaxedSamples};
+use crate::bijections::{pull_back, AffineCouplingSpec, Bijection, BijectionSpec};
+use crate::distributions::{
+    BaseSpec, Components, Distribution, Draws, EntropyBound, RelaxedSamples,
+};
+use crate::error::BadValue;
+use crate::nn::extent::Extent;
+use crate::nn::mlp::Activation;
 use crate::nn::Params;
 use crate::num;
 use crate::rng::Rng;
 use crate::Result;
 use mdn_kernels::{Base, Fused, Isa};
 
+/// `[models.NAME.flow]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FlowSpec {
+    /// The map from base to data.
+    pub bijection: BijectionSpec,
+    /// The distribution at its base side.
+    pub base: BaseSpec,
+    /// Shift and scale the training points to mean 0 and variance 1 first (a fixed layer whose
+    /// log-determinant is counted, so densities stay those of the data).
+    pub standardise: bool,
+}
+
+impl Default for FlowSpec {
+    fn default() -> Self {
+        Self {
+            bijection: BijectionSpec::AffineCoupling(AffineCouplingSpec::default()),
+            base: BaseSpec::default(),
+            standardise: true,
+        }
+    }
+}
+
+impl Settings for FlowSpec {
+    fn name(&self) -> &'static str {
+        "flow"
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Flow::build(self, params, dim, points, None)?))
+    }
+
+    fn check(&self) -> std::result::Result<(), BadValue> {
+        self.bijection.check().map_err(|e| e.below("bijection"))?;
+        self.base.check().map_err(|e| e.below("base"))
+    }
+
+    fn extent(&self, dim: usize, drawn: Option<usize>) -> Extent {
+        self.bijection.extent(dim) + self.base.extent(dim, drawn)
+    }
+
+    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
+        let bases = BaseSpec::examples().into_iter();
+        bases
+            .filter_map(|(base, spec)| {
+                let name = match base {
+                    "normal" => "flow (normal base)",
+                    "mixture" => "flow (mixture base)",
+                    "resampled" => "flow (resampled base)",
+                    _ => return None,
+                };
+                let flow = Self {
+                    bijection: small_coupling(Activation::Tanh),
+                    base: spec,
+                    standardise: true,
+                };
+                Some((name, ModelSpec::Flow(flow)))
+            })
+            .collect()
+    }
+
+    fn start(&self) -> Option<Start> {
+        Start::of_base(self.name(), &self.base)
+    }
+
+    fn standardises(&self) -> bool {
+        self.standardise
+    }
+
+    fn entropy_bound(&self) -> EntropyBound {
+        self.base.entropy_bound()
+    }
+}
+
 /// log q(x) = log p_Z(f^-1(x)) + log|det df^-1/dx|.
 pub struct Flow {
     bijection: Box<dyn Bijection>,
     base: Box<dyn Distribution>,
     fused: Option<Fused>,
-    /// The bijection alone, where the kernels lack the base.
+    /// The bijection alone, if the kernels lack the base.
     layers: Option<Fused>,
 }
 
 impl Flow {
-    /// Built from the data side: points -> standardised -> bijection -> base.
+    /// Built from the data side: points -> standardised -> bijection -> base. Where `points` are
+    /// some of `whole` and have no spread of their own, they are scaled by the spread of `whole`.
     pub fn build(
-        spec: &FlowSpec,
-        params: &Params,
-        dim: usize,
-        points: Option<Tensor>,
-    ) -> Result<Self> {
-        Self::build_within(spec, params, dim, points, None)
-    }
-
-    /// The same of points that are some of `whole`, whose spread stands in where they have none.
-    pub(super) fn build_within(
         spec: &FlowSpec,
         params: &Params,
         dim: usize,
@@ -44,7 +117,7 @@ impl Flow {
         let mut outer: Option<Box<dyn Bijection>> = None;
         if spec.standardise {
             let layer = standardise(&params.at("standardise"), dim, points.as_ref(), whole)?;
-            points = crate::bijections::pull_back(&layer, points)?;
+            points = pull_back(&layer, points)?;
             outer = Some(Box::new(layer));
         }
         let (bijection, points) = spec.bijection.build(&params.at("bijection"), dim, points)?;
@@ -53,10 +126,10 @@ impl Flow {
             Some(outer) => Box::new(Chain::new(vec![bijection, outer], dim)),
             None => bijection,
         };
-        let fuse = |base| dispatch::fuse(params, dim, bijection.kernel(), Some(base));
+        let with = |base| fuse(params, dim, bijection.kernel(), Some(base));
         let (fused, layers) = match base.kernel() {
-            Some(base) => (fuse(base)?, None),
-            None => (None, fuse(Base::Outside)?),
+            Some(base) => (with(base)?, None),
+            None => (None, with(Base::Outside)?),
         };
         Ok(Self {
             bijection,
@@ -83,7 +156,7 @@ impl Distribution for Flow {
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         let z = self.base.sample(n, rng)?;
-        if let Some(fused) = self.through() {
+        if let Some(fused) = self.kernel() {
             return Ok(fused.to_data(&z, || rng.uniform())?);
         }
         num::in_chunks(&z, num::rows_at_once(z.device()), |z| {
@@ -116,11 +189,11 @@ impl Distribution for Flow {
     }
 
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
-        self.base.part(&self.land(x)?)
+        self.base.part(&self.to_z(x)?)
     }
 
     fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        self.base.responsibilities(&self.land(x)?)
+        self.base.responsibilities(&self.to_z(x)?)
     }
 
     fn components(&self) -> Result<Option<Components>> {
@@ -129,8 +202,8 @@ impl Distribution for Flow {
 }
 
 impl Flow {
-    /// What takes points through the bijection, if the kernels have it.
-    fn through(&self) -> Option<&Fused> {
+    /// The fused bijection, if the kernels have it.
+    fn kernel(&self) -> Option<&Fused> {
         self.fused.as_ref().or(self.layers.as_ref())
     }
 
@@ -144,7 +217,7 @@ impl Flow {
 
     /// x of every z and log|det dx/dz|, with gradients.
     fn forward_and_log_det(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
-        if let Some(fused) = self.through() {
+        if let Some(fused) = self.kernel() {
             if let Some(sent) = fused.to_data_and_log_det(z)? {
                 return Ok(sent);
             }
@@ -153,8 +226,8 @@ impl Flow {
     }
 
     /// z of every point, without gradients.
-    fn land(&self, x: &Tensor) -> Result<Tensor> {
-        match self.through() {
+    fn to_z(&self, x: &Tensor) -> Result<Tensor> {
+        match self.kernel() {
             Some(fused) => Ok(fused.to_base(x)?.0),
             None => Ok(self.bijection.inverse_and_log_det(x)?.0.detach()),
         }
@@ -189,11 +262,11 @@ impl Model for Flow {
     }
 
     fn kernels(&self) -> Option<Isa> {
-        self.through().map(Fused::isa)
+        self.kernel().map(Fused::isa)
     }
 
     fn kernels_of_samples(&self) -> Option<Isa> {
-        let some = self.through().filter(|fused| fused.has_to_data_backward());
+        let some = self.kernel().filter(|fused| fused.has_to_data_backward());
         some.map(Fused::isa)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::{Gates, RadSpec};
 use crate::bijections::coupling::{halves, join};
@@ -11,15 +11,16 @@ use crate::nn::Params;
 use crate::num;
 use crate::rng::Rng;
 use crate::Result;
+use mdn_kernels::fold;
 
-const LOG_SLOPE_BOUND: f64 = 2.0;
-const LOG_WIDTH_BOUND: f64 = 4.0;
-const LOG_SCALE_BOUND: f64 = 3.0;
-const GATE_BOUND: f64 = 3.0;
+const LOG_SLOPE_BOUND: f64 = fold::LOG_SLOPE_BOUND as f64;
+const LOG_WIDTH_BOUND: f64 = fold::LOG_WIDTH_BOUND as f64;
+const LOG_SCALE_BOUND: f64 = fold::LOG_SCALE_BOUND as f64;
+const GATE_BOUND: f64 = fold::GATE_BOUND as f64;
 
 /// N-fold coupling layer after Dinh et al. 2019. The kept coordinates c = x_a give every other
 /// coordinate its own fold: a zig-zag of three parts (left, middle, right) that is continuous and
-/// onto the line, with slopes e^a1, -1, e^a3 between the folds and e^A1, e^A3 outside:
+/// onto the line, with slopes e^a1, -1, e^a3 between the folds and e^A1, e^A3 outside them:
 ///
 /// | where, u = (x - m) e^-b | v | part |
 /// |---|---|---|
@@ -32,8 +33,8 @@ const GATE_BOUND: f64 = 3.0;
 /// and z = v e^g + d. A value v in \[-1, 1\] has three pre-images, which the gates share out:
 /// with t = (v + 1) / 2, s_left = -a1 + (1 - t) h1, s_middle = 0, s_right = -a3 + t h3 and
 /// l = log softmax(s), log p(part | z) = l_part there and 0 outside. With A1 = a1 + l_left(0) and
-/// A3 = a3 + l_right(1) the density is continuous across every fold for any gates, so gradient
-/// descent sees what moving a fold does.
+/// A3 = a3 + l_right(1) the density is continuous across every fold for any gates, so gradients
+/// include the effect of moving a fold.
 pub struct Fold {
     conditioner: Mlp,
     gates: GateNets,
@@ -68,7 +69,7 @@ impl Fold {
         let (kept, transformed) = halves(dim, layer);
         let folds = transformed.len();
         let outputs = if spec.gates == Gates::Edge { 8 } else { 6 };
-        // Folds that all start at the same place would stay together.
+        // Folds that start at the same place would stay together.
         let mut bias = vec![0.0; outputs * folds];
         if !params.is_loading() {
             let mut rng = params.stream("centres")?;
@@ -80,37 +81,17 @@ impl Fold {
             *log_width = inverse_bounded(spec.fold_width.ln(), LOG_WIDTH_BOUND);
         }
         let width = spec.hidden.last().copied().unwrap_or(1) as f64;
-        let last = LastLayer {
-            std: 0.05 / width.sqrt(),
-            bias,
+        let net = |at: &Params, inputs: usize, bias: Vec<f64>| {
+            let std = 0.05 / width.sqrt();
+            let last = LastLayer { std, bias };
+            Mlp::new(at, inputs, &spec.hidden, spec.activation, last)
         };
-        let conditioner = Mlp::new(
-            &params.at("conditioner"),
-            kept.len(),
-            &spec.hidden,
-            spec.activation,
-            last,
-        )?;
+        let conditioner = net(&params.at("conditioner"), kept.len(), bias)?;
+        let gate = |j| net(&params.at("gate").at(j), kept.len() + 1, vec![0.0; 2]);
         let gates = match spec.gates {
             Gates::Flat => GateNets::Flat,
             Gates::Edge => GateNets::Edge,
-            Gates::Net => GateNets::Net(
-                (0..folds)
-                    .map(|j| {
-                        let last = LastLayer {
-                            std: 0.05 / width.sqrt(),
-                            bias: vec![0.0; 2],
-                        };
-                        Mlp::new(
-                            &params.at("gate").at(j),
-                            kept.len() + 1,
-                            &spec.hidden,
-                            spec.activation,
-                            last,
-                        )
-                    })
-                    .collect::<Result<_>>()?,
-            ),
+            Gates::Net => GateNets::Net((0..folds).map(gate).collect::<Result<_>>()?),
         };
         Ok(Self {
             conditioner,
@@ -153,7 +134,7 @@ impl Fold {
         let log_width = num::bounded(&part(1)?, LOG_WIDTH_BOUND)?;
         let slope_left = num::bounded(&part(2)?, LOG_SLOPE_BOUND)?;
         let slope_right = num::bounded(&part(3)?, LOG_SLOPE_BOUND)?;
-        // Scaled so that flat gates at the start leave the density as it is.
+        // This scale makes flat gates leave the density as it is at the start.
         let pieces = ((slope_left.neg()?.exp()? + slope_right.neg()?.exp()?)? + 1.0)?.log()?;
         let free = num::bounded(&part(4)?, LOG_SCALE_BOUND)?;
         let gates = match &self.gates {
@@ -225,7 +206,7 @@ impl Fold {
         let knot_right = s.slope_right.neg()?.exp()?.affine(2.0, 1.0)?;
         let minus = s.centre.ones_like()?.neg()?;
         let one = s.centre.ones_like()?;
-        // Every branch is linear in u, so the ones not taken stay finite.
+        // Every branch is linear in u, so those that are not selected stay finite.
         let far_left = (outer_left.exp()? * (&u - &knot_left)?)?.affine(1.0, -1.0)?;
         let left = (s.slope_left.exp()? * (&u + 1.0)?)?.affine(1.0, 1.0)?;
         let middle = u.neg()?;
@@ -243,8 +224,8 @@ impl Fold {
         )?;
         let t = v.affine(0.5, 0.5)?.clamp(0.0, 1.0)?;
         let [gate_left, gate_middle, gate_right] = self.log_gates(&kept, &s, &t)?;
-        // One formula for all five pieces: beyond the folds t is 0 or 1, where the gate supplies
-        // what the outer slope has too little.
+        // One formula for all five pieces: beyond the folds t is 0 or 1, where slope and gate add up
+        // to the outer slope.
         let own = is_left.where_cond(
             &(&s.slope_left + gate_left)?,
             &is_right.where_cond(&(&s.slope_right + gate_right)?, &gate_middle)?,
@@ -274,6 +255,7 @@ impl Fold {
         Ok((v, [left, middle, right]))
     }
 
+    /// The pre-images of the places v in these parts: the transformed coordinates of x.
     fn unfold_part(&self, kept: &Tensor, s: &Shape, v: &Tensor, part: &Tensor) -> Result<Tensor> {
         let (outer_left, outer_right) = self.outer_slopes(kept, s)?;
         let one = v.ones_like()?;
@@ -292,7 +274,7 @@ impl Fold {
     }
 
     /// z (n, dim) and the part of every fold (n, folds) u8 -> x. Where z has no pre-image in that
-    /// part the result is not one: fold it again to see.
+    /// part, folding the result gives another z.
     pub fn unfold(&self, z: &Tensor, part: &Tensor) -> Result<Tensor> {
         let (kept, moved) = self.split(z)?;
         let s = self.shape(&kept)?;
@@ -306,19 +288,11 @@ impl Fold {
         let (kept, moved) = self.split(z)?;
         let s = self.shape(&kept)?;
         let (v, gates) = self.places(&kept, &moved, &s)?;
-        let host = [
-            num::to_vec(&gates[0])?,
-            num::to_vec(&gates[1])?,
-            num::to_vec(&gates[2])?,
-        ];
-        let parts: Vec<u8> = (0..host[0].len())
-            .map(|i| {
-                let weights = [host[0][i].exp(), host[1][i].exp(), host[2][i].exp()];
-                rng.categorical(&weights) as u8
-            })
-            .collect();
-        let part =
-            Tensor::from_vec(parts, moved.shape(), &Device::Cpu)?.to_device(moved.device())?;
+        let [left, middle, right] = gates.map(|gate| num::to_vec(&gate));
+        let (left, middle, right) = (left?, middle?, right?);
+        let draw = |i: usize| rng.categorical(&[left[i], middle[i], right[i]].map(f64::exp)) as u8;
+        let parts: Vec<u8> = (0..left.len()).map(draw).collect();
+        let part = Tensor::from_vec(parts, moved.shape(), moved.device())?;
         let x = self.unfold_part(&kept, &s, &v, &part)?;
         join(&kept, &x, &self.kept)
     }

@@ -3,10 +3,9 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 
+use super::testing::{double, loaded, log_prob, on_threads, spec, trained, values};
 use super::{Model, ModelSpec};
-use crate::nn::params::Snapshot;
 use crate::nn::Params;
-use crate::num::to_vec;
 use crate::rng::Rng;
 use mdn_kernels::{Choice, Isa};
 
@@ -23,10 +22,6 @@ struct Twins {
     exact: Box<dyn Model>,
 }
 
-fn spec(text: &str) -> ModelSpec {
-    toml::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"))
-}
-
 fn points(n: usize, dim: usize, seed: u64) -> Tensor {
     let rng = &mut Rng::new(seed).fork("points");
     (rng.normal_tensor((n, dim), DType::F32, &Device::Cpu)
@@ -37,18 +32,16 @@ fn points(n: usize, dim: usize, seed: u64) -> Tensor {
 
 impl Twins {
     fn new(text: &str, dim: usize, seed: u64, isa: Isa, spread: f64) -> Self {
-        let spec = spec(text);
+        let spec: ModelSpec = spec(text);
         let params = Params::seeded(Rng::new(seed), DType::F32, &Device::Cpu)
             .with_kernels(Choice::Fused(Some(isa)));
         let start = points(50, dim, seed + 1);
         let fused = spec.build(&params, dim, Some(start)).unwrap();
         params.perturb(spread, &mut Rng::new(seed).fork("perturb"));
-        let values = params.snapshot().unwrap();
-        let plain_params = Params::from_tensors(values.clone(), DType::F32, &Device::Cpu)
-            .with_kernels(Choice::Plain);
+        let numbers = params.snapshot().unwrap();
+        let exact_params = loaded(double(&numbers), DType::F64);
+        let plain_params = loaded(numbers, DType::F32).with_kernels(Choice::Plain);
         let plain = spec.build(&plain_params, dim, None).unwrap();
-        let values = double(&values);
-        let exact_params = Params::from_tensors(values, DType::F64, &Device::Cpu);
         let exact = spec.build(&exact_params, dim, None).unwrap();
         assert_eq!(fused.kernels(), Some(isa));
         assert_eq!((plain.kernels(), exact.kernels()), (None, None));
@@ -63,20 +56,17 @@ impl Twins {
     }
 }
 
-fn trained(params: &Params) -> Vec<Var> {
-    params.trainable().into_iter().map(|(_, v)| v).collect()
-}
-
 /// Gradients by every one of `vars`, one after the other.
 fn gradients(vars: &[Var], loss: &Tensor) -> Vec<f64> {
     let all = loss.backward().unwrap();
     let of = |v: &Var| match all.get(v.as_tensor()) {
-        Some(g) => to_vec(g).unwrap(),
+        Some(g) => values(g),
         None => vec![0.0; v.elem_count()],
     };
     vars.iter().flat_map(of).collect()
 }
 
+/// How far two vectors are apart, in units of the second's norm.
 fn apart(got: &[f64], expected: &[f64]) -> f64 {
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
     let off = norm(&mut got.iter().zip(expected).map(|(g, e)| g - e));
@@ -102,7 +92,7 @@ fn samples_and_parts_agree_with_plain_tensors() {
         for (text, dim) in KINDS.into_iter().flat_map(|t| [(t, 2), (t, 5)]) {
             let twins = Twins::new(text, dim, 3, isa, 0.1);
             let n = 300;
-            let sample = |m: &dyn Model| to_vec(&m.sample(n, &mut Rng::new(9)).unwrap()).unwrap();
+            let sample = |m: &dyn Model| values(&m.sample(n, &mut Rng::new(9)).unwrap());
             let (got, expected) = (sample(twins.fused.as_ref()), sample(twins.plain.as_ref()));
             let near = |(g, e): (&f64, &f64)| (g - e).abs() <= 1e-3 * e.abs().max(1.0);
             let off = got.iter().zip(&expected).filter(|p| !near(*p)).count();
@@ -137,11 +127,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
             let vars = trained(&twins.params);
             let model = twins.fused.as_ref();
             let with = |threads: usize| {
-                let pool = rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads)
-                    .build()
-                    .unwrap();
-                pool.install(|| {
+                on_threads(threads, || {
                     let fused = model.fused().unwrap();
                     let mut training = fused.training(&vars, 0.0).unwrap();
                     let mut seen = Vec::new();
@@ -150,9 +136,9 @@ fn any_number_of_threads_gives_the_same_bytes() {
                         training.update(1.0, 1e-2);
                         seen.extend([loss, norm]);
                     }
-                    seen.extend(to_vec(&model.log_prob(&x).unwrap()).unwrap());
+                    seen.extend(log_prob(model, &x));
                     let samples = model.sample(1500, &mut Rng::new(6)).unwrap();
-                    seen.extend(to_vec(&samples).unwrap());
+                    seen.extend(values(&samples));
                     let mean = model
                         .mean_training_log_prob(0, &x, &mut Rng::new(0))
                         .unwrap();
@@ -168,14 +154,10 @@ fn any_number_of_threads_gives_the_same_bytes() {
             let one = with(1);
             assert_eq!(one, with(2), "{isa} {text}");
             assert_eq!(one, with(5), "{isa} {text}");
-            let all = to_vec(&model.log_prob(&x).unwrap()).unwrap();
+            let all = log_prob(model, &x);
             for i in [0, 700, 1499] {
-                let alone = twins.fused.log_prob(&x.narrow(0, i, 1).unwrap()).unwrap();
-                assert_eq!(
-                    to_vec(&alone).unwrap()[0].to_bits(),
-                    all[i].to_bits(),
-                    "{isa} {text}"
-                );
+                let alone = log_prob(model, &x.narrow(0, i, 1).unwrap())[0];
+                assert_eq!(alone.to_bits(), all[i].to_bits(), "{isa} {text}");
             }
         }
     }
@@ -193,7 +175,7 @@ fn a_broken_number_shows() {
             for (name, var) in &all {
                 let saved = var.as_tensor().copy().unwrap();
                 var.set(&(var.as_tensor() * f64::NAN).unwrap()).unwrap();
-                let log_q = to_vec(&twins.fused.log_prob(&x).unwrap()).unwrap();
+                let log_q = log_prob(twins.fused.as_ref(), &x);
                 // The triangles of a linear layer have halves that do not count.
                 let dead = ["lower", "upper"].iter().any(|t| name.ends_with(t));
                 assert!(
@@ -201,8 +183,8 @@ fn a_broken_number_shows() {
                     "{isa} {text}: {name}"
                 );
                 let draws = twins.fused.draws(64, 0.5, &mut Rng::new(7)).unwrap();
-                let mut seen = to_vec(&draws.log_prob).unwrap();
-                seen.extend(to_vec(&draws.x).unwrap());
+                let mut seen = values(&draws.log_prob);
+                seen.extend(values(&draws.x));
                 assert!(
                     dead || seen.iter().any(|v| v.is_nan()),
                     "{isa} {text}: {name}, of samples"
@@ -217,7 +199,7 @@ fn a_broken_number_shows() {
             }
             for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let x = Tensor::new(&[[0.5f32, broken], [0.5, 0.5]], &Device::Cpu).unwrap();
-                let log_q = to_vec(&twins.fused.log_prob(&x).unwrap()).unwrap();
+                let log_q = log_prob(twins.fused.as_ref(), &x);
                 assert!(
                     !log_q[0].is_finite(),
                     "{isa} {text}: {broken} has {}",
@@ -249,7 +231,7 @@ fn a_base_outside_the_kernels_has_the_same_gradients() {
             };
             let got = loss(twins.fused.as_ref(), &x);
             let expected = loss(twins.exact.as_ref(), &wide);
-            let (value, exact) = (to_vec(&got).unwrap()[0], to_vec(&expected).unwrap()[0]);
+            let (value, exact) = (values(&got)[0], values(&expected)[0]);
             assert!(
                 (value - exact).abs() < 1e-5 * exact.abs().max(10.0),
                 "{isa}, {dim}: {value}, {exact}"
@@ -258,16 +240,16 @@ fn a_base_outside_the_kernels_has_the_same_gradients() {
             let expected = gradients(&trained(&twins.exact_params), &expected);
             let off = apart(&got, &expected);
             assert!(off < 1e-3, "{isa}, {dim}: gradients {off:.1e} apart");
-            let log_q = to_vec(&twins.fused.log_prob(&x).unwrap()).unwrap();
-            let exact = to_vec(&twins.exact.log_prob(&wide).unwrap()).unwrap();
+            let log_q = log_prob(twins.fused.as_ref(), &x);
+            let exact = log_prob(twins.exact.as_ref(), &wide);
             let off = apart(&log_q, &exact);
             assert!(off < 1e-4, "{isa}, {dim}: densities {off:.1e} apart");
         }
     }
 }
 
-/// Gate networks and smooth activations are plain: under `auto` without a word, under `fused` as a
-/// bad request.
+/// Gate networks and smooth activations run as plain tensors: silently under `auto`, as a bad
+/// request under `fused`.
 #[test]
 fn what_the_kernels_lack_is_plain() {
     for (text, plain) in [
@@ -285,7 +267,8 @@ fn what_the_kernels_lack_is_plain() {
     ] {
         let build = |choice, dtype| {
             let params = Params::seeded(Rng::new(0), dtype, &Device::Cpu).with_kernels(choice);
-            spec(text).build(&params, 2, Some(points(20, 2, 1).to_dtype(dtype).unwrap()))
+            let start = points(20, 2, 1).to_dtype(dtype).unwrap();
+            spec::<ModelSpec>(text).build(&params, 2, Some(start))
         };
         let auto = build(Choice::Auto, DType::F32).unwrap();
         assert_eq!(auto.kernels().is_none(), plain, "{text}");
@@ -301,13 +284,4 @@ fn what_the_kernels_lack_is_plain() {
         }
         assert!(build(Choice::Fused(None), DType::F64).is_err());
     }
-}
-
-/// The same numbers in double precision.
-pub(super) fn double(snapshot: &Snapshot) -> Snapshot {
-    let cast = |t: &Tensor| match t.dtype() {
-        DType::F32 => t.to_dtype(DType::F64).unwrap(),
-        _ => t.clone(),
-    };
-    snapshot.iter().map(|(n, t)| (n.clone(), cast(t))).collect()
 }

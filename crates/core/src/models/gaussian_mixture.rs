@@ -1,13 +1,13 @@
-//! A mixture of Gaussians and nothing else, fitted by EM: what a mixture base without a flow would
-//! be, at its best.
+//! A mixture of Gaussians without a flow, fitted by EM.
 
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Model;
+use super::{Model, ModelSpec, Settings, Start};
 use crate::distributions::{Components, Distribution, Draws};
 use crate::error::BadValue;
+use crate::nn::extent::Extent;
 use crate::nn::Params;
 use crate::num;
 use crate::rng::Rng;
@@ -44,7 +44,7 @@ pub struct GaussianMixtureSpec {
     pub covariance: Covariance,
     /// Starts (k-means, each from k-means++ centres of its own) of which the likeliest is kept.
     pub restarts: usize,
-    /// What is added to every component's variances, in units of the training points' variance: no
+    /// Added to every component's variances, in units of the training points' variance, so that no
     /// component can shrink onto a point.
     pub covariance_floor: f64,
 }
@@ -61,27 +61,60 @@ impl Default for GaussianMixtureSpec {
     }
 }
 
-impl GaussianMixtureSpec {
-    pub(super) fn check(&self) -> std::result::Result<(), BadValue> {
-        let count = |key: &str, value: usize, most: usize| {
-            let expected = format!("1 <= `{key}` <= {most}");
-            BadValue::unless((1..=most).contains(&value), key, &expected, value)
-        };
+impl Settings for GaussianMixtureSpec {
+    fn name(&self) -> &'static str {
+        "gaussian_mixture"
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Box<dyn Model>> {
+        Ok(Box::new(GaussianMixture::build(self, params, dim, points)?))
+    }
+
+    fn check(&self) -> std::result::Result<(), BadValue> {
         if let Some(k) = self.components {
-            count("components", k, 10_000)?;
+            BadValue::within("components", k, 1, 10_000)?;
         }
-        count("max_components", self.max_components, 1000)?;
-        count("restarts", self.restarts, 1000)?;
-        BadValue::unless(
-            (1e-12..=1.0).contains(&self.covariance_floor),
-            "covariance_floor",
-            "1e-12 <= `covariance_floor` <= 1",
-            self.covariance_floor,
-        )
+        BadValue::within("max_components", self.max_components, 1, 1000)?;
+        BadValue::within("restarts", self.restarts, 1, 1000)?;
+        BadValue::within("covariance_floor", self.covariance_floor, 1e-12, 1.0)
+    }
+
+    fn extent(&self, dim: usize, _drawn: Option<usize>) -> Extent {
+        let (k, d) = (self.components.unwrap_or(self.max_components), dim as f64);
+        Extent {
+            parameters: k as f64 * (1.0 + d + d * d),
+            per_point: 2.0 * k as f64,
+        }
+    }
+
+    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
+        let diagonal = Self {
+            components: Some(3),
+            covariance: Covariance::Diagonal,
+            ..Self::default()
+        };
+        vec![
+            (
+                "gaussian_mixture",
+                ModelSpec::GaussianMixture(Self::default()),
+            ),
+            (
+                "gaussian_mixture (diagonal)",
+                ModelSpec::GaussianMixture(diagonal),
+            ),
+        ]
+    }
+
+    fn start(&self) -> Option<Start> {
+        Start::always(self.name(), ".components", self.components.unwrap_or(1))
+    }
+
+    fn is_fitted(&self) -> bool {
+        true
     }
 }
 
-/// q(x) = sum_k w_k N(x; mu_k, Sigma_k), at the greatest likelihood of the training points that EM
+/// q(x) = sum_k w_k N(x; mu_k, Sigma_k) with the greatest likelihood of the training points that EM
 /// finds. It is fitted when it is built, takes no training steps, and has no gradients.
 pub struct GaussianMixture {
     mixture: Gaussians,
@@ -91,8 +124,8 @@ pub struct GaussianMixture {
 }
 
 impl GaussianMixture {
-    /// Fits `points` (n, dim), or takes the values of a file. Numbers are rounded to the format of
-    /// the parameters; densities are computed from those, in f64.
+    /// Fits `points` (n, dim), or loads a fit. Numbers are rounded to the format of the parameters;
+    /// densities are computed from those in f64.
     pub fn build(
         spec: &GaussianMixtureSpec,
         params: &Params,
@@ -131,7 +164,7 @@ impl GaussianMixture {
             Ok(Tensor::from_vec(factors, (k, dim, dim), &Device::Cpu)?)
         })?;
         let log_weights = num::to_vec(&log_weights)?;
-        // Rounding must not leave a mass of its own.
+        // Rounding must not change the total mass.
         let total = num::log_sum_exp_slice(&log_weights);
         Ok(Self {
             mixture: Gaussians::new(
@@ -169,7 +202,7 @@ impl Distribution for GaussianMixture {
         num::from_rows(&rows, self.mixture.dim, self.dtype, &self.device)
     }
 
-    /// Samples: nothing of the model is trained that they could have a gradient for.
+    /// Samples without gradients: no parameter is trained.
     fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
         let x = self.sample(n, rng)?;
         let log_prob = self.log_prob(&x)?;

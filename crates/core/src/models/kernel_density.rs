@@ -1,13 +1,14 @@
-//! A kernel density estimate: what can be had from the training points without any model.
+//! A kernel density estimate.
 
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Model;
+use super::{Model, ModelSpec, Settings, Start};
 use crate::distributions::{Distribution, Draws};
 use crate::error::BadValue;
+use crate::nn::extent::Extent;
 use crate::nn::Params;
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
@@ -43,30 +44,52 @@ pub struct KernelDensitySpec {
     pub bandwidth: Bandwidth,
 }
 
-impl KernelDensitySpec {
-    pub(super) fn check(&self) -> std::result::Result<(), BadValue> {
+impl Settings for KernelDensitySpec {
+    fn name(&self) -> &'static str {
+        "kernel_density"
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Box<dyn Model>> {
+        Ok(Box::new(KernelDensity::build(self, params, dim, points)?))
+    }
+
+    fn check(&self) -> std::result::Result<(), BadValue> {
         match self.bandwidth {
-            Bandwidth::Fixed(h) => BadValue::unless(
-                (1e-6..=1e6).contains(&h),
-                "bandwidth.fixed",
-                "1e-6 <= `fixed` <= 1e6",
-                h,
-            ),
+            Bandwidth::Fixed(h) => BadValue::within("bandwidth.fixed", h, 1e-6, 1e6),
             _ => Ok(()),
         }
     }
+
+    fn extent(&self, dim: usize, _drawn: Option<usize>) -> Extent {
+        Extent {
+            parameters: 0.0,
+            per_point: 2.0 * dim as f64,
+        }
+    }
+
+    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
+        vec![("kernel_density", ModelSpec::KernelDensity(Self::default()))]
+    }
+
+    fn start(&self) -> Option<Start> {
+        Start::always(self.name(), "", 1)
+    }
+
+    fn is_fitted(&self) -> bool {
+        true
+    }
 }
 
-/// Training points that leave-one-out likelihoods are taken of, at most: their mean is then known
-/// to a hundredth of the points' spread, and the best bandwidth is far less sensitive.
+/// The most points that a leave-one-out likelihood is a mean over: its error is a hundredth of the
+/// points' spread, far more exact than the best bandwidth needs.
 const LEFT_OUT: usize = 10_000;
 
-/// Points that are worth handing to another thread.
+/// Fewer points are not worth another thread.
 const POINTS_PER_THREAD: usize = 64;
 
 /// q(x) = (1/n) sum_i N(x; x_i, h^2 diag(sigma_1^2, ..., sigma_D^2)) over the training points, with
-/// their standard deviations sigma_d. It keeps those points: it has no number of parameters to speak
-/// of, takes no training steps, and has no gradients.
+/// their standard deviations sigma_d. It keeps those points, takes no training steps, and has no
+/// gradients and no parameters.
 pub struct KernelDensity {
     tree: Tree,
     scale: Vec<f64>,
@@ -76,7 +99,7 @@ pub struct KernelDensity {
 }
 
 impl KernelDensity {
-    /// Keeps `points` (n, dim), or takes those of a file.
+    /// Keeps `points` (n, dim), or loads them.
     pub fn build(
         spec: &KernelDensitySpec,
         params: &Params,
@@ -113,7 +136,7 @@ impl KernelDensity {
         })
     }
 
-    /// ln of the kernels' norm and number.
+    /// ln of the kernels' normaliser and number.
     fn log_constant(&self) -> f64 {
         let dim = self.scale.len() as f64;
         let log_scale: f64 = self.scale.iter().map(|s| s.ln()).sum();
@@ -136,14 +159,14 @@ fn bandwidth(rule: Bandwidth, tree: &Tree, dim: usize) -> f64 {
         Bandwidth::Fixed(h) => h,
         Bandwidth::Scott => scott,
         Bandwidth::Silverman => (4.0 / (n * (d + 2.0))).powf(1.0 / (d + 4.0)),
-        // A single point says nothing of the others' spread.
+        // A single point has no others to be compared with.
         Bandwidth::LeaveOneOut if tree.len() < 2 => scott,
         Bandwidth::LeaveOneOut => best_left_out(tree, d, scott),
     }
 }
 
-/// sum_i ln q_-i(x_i) up to a constant. Rows stand leaf by leaf, so the points are taken at equal
-/// distances and not from the beginning.
+/// sum_i ln q_-i(x_i) up to a constant. The tree orders rows leaf by leaf, so points are taken at
+/// equal distances in that order.
 fn left_out(tree: &Tree, dim: f64, h: f64) -> f64 {
     let count = tree.len().min(LEFT_OUT);
     let each: Vec<f64> = (0..count)
@@ -229,7 +252,7 @@ impl Distribution for KernelDensity {
         num::from_rows(&rows, self.dim(), self.dtype, &self.device)
     }
 
-    /// Samples: nothing of the model is trained that they could have a gradient for.
+    /// Samples without gradients: no parameter is trained.
     fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
         let x = self.sample(n, rng)?;
         let log_prob = self.log_prob(&x)?;

@@ -3,13 +3,11 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::fused_laws::double;
-use super::registered::registered;
 use super::supported::Supported;
+use super::testing::{blobs, double, loaded, log_prob, values};
 use super::{Model, ModelSpec};
 use crate::bijections::SupportSpec;
 use crate::nn::Params;
-use crate::num::{from_rows, to_vec};
 use crate::rng::Rng;
 use mdn_kernels::Choice;
 
@@ -22,15 +20,9 @@ const SHARE: f64 = 1e-3;
 /// Share of points that may fall on the other side of an edge, a bin's or a rectifier's.
 const EDGE: f64 = 0.02;
 
-/// Points (n, dim) of two blobs.
+/// Points (n, dim) in single precision.
 fn points(n: usize, dim: usize, rng: &mut Rng) -> Tensor {
-    let centre = |i: usize| match (i / dim).is_multiple_of(3) {
-        true => 1.5,
-        false => -1.0,
-    };
-    let place = |i: usize| centre(i) + 0.6 * rng.normal();
-    let rows: Vec<f64> = (0..n * dim).map(place).collect();
-    from_rows(&rows, dim, DType::F32, &Device::Cpu).unwrap()
+    blobs(n, dim, rng).to_dtype(DType::F32).unwrap()
 }
 
 /// How many numbers are farther apart than `tolerance`, in units of their size or of 1.
@@ -60,12 +52,10 @@ fn faults(
             all.push(format!("{off} of {what} are apart"));
         }
     };
-    let values = |t: &Tensor| to_vec(t).unwrap();
     let some = |t: Option<Tensor>| t.map(|t| values(&t)).unwrap_or_default();
     let edge = EDGE * n as f64;
 
-    let log_q = |m: &dyn Model, x: &Tensor| values(&m.log_prob(x).unwrap());
-    let off = apart(&log_q(single, &x), &log_q(exact, &wide), LOG_Q);
+    let off = apart(&log_prob(single, &x), &log_prob(exact, &wide), LOG_Q);
     must(&format!("{n} densities"), off, 0.0);
 
     let (got, expected) = (single.part(&x).unwrap(), exact.part(&wide).unwrap());
@@ -77,8 +67,8 @@ fn faults(
     let off = apart(&shares(single, &x), &shares(exact, &wide), SHARE);
     must("the responsibilities", off, 0.0);
 
-    let landed = |m: &dyn Model, x: &Tensor| some(m.to_base(x).unwrap());
-    let off = apart(&landed(single, &x), &landed(exact, &wide), POINT);
+    let z = |m: &dyn Model, x: &Tensor| some(m.to_base(x).unwrap());
+    let off = apart(&z(single, &x), &z(exact, &wide), POINT);
     must("the coordinates at the base", off, edge);
 
     let back = some(single.round_trip(&x).unwrap());
@@ -110,13 +100,13 @@ fn all_of(name: &str, spec: &ModelSpec, support: Option<&SupportSpec>, dim: usiz
     };
     let plain = on(spec.build(&params, dim, Some(start)).unwrap());
     params.perturb(0.1, &mut rng.fork("perturb"));
-    let values = params.snapshot().unwrap();
-    let load = |values, dtype, choice| {
-        let params = Params::from_tensors(values, dtype, &Device::Cpu).with_kernels(choice);
+    let numbers = params.snapshot().unwrap();
+    let load = |numbers, dtype, choice| {
+        let params = loaded(numbers, dtype).with_kernels(choice);
         on(spec.build(&params, dim, None).unwrap())
     };
-    let exact = load(double(&values), DType::F64, Choice::Plain);
-    let fused = load(values, DType::F32, Choice::Auto);
+    let exact = load(double(&numbers), DType::F64, Choice::Plain);
+    let fused = load(numbers, DType::F32, Choice::Auto);
     assert_eq!((plain.kernels(), exact.kernels()), (None, None));
     let mut all = Vec::new();
     for (kernels, single) in [("plain", &plain), ("fused", &fused)] {
@@ -132,7 +122,7 @@ fn all_of(name: &str, spec: &ModelSpec, support: Option<&SupportSpec>, dim: usiz
 #[test]
 fn every_registered_model_is_the_same_law_in_both_precisions() {
     let mut all = Vec::new();
-    for (name, spec) in registered() {
+    for (name, spec) in ModelSpec::registered() {
         for dim in [1, 2, 5] {
             all.extend(all_of(&name, &spec, None, dim));
         }

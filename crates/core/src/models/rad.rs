@@ -1,23 +1,197 @@
 //! RAD (Dinh, Sohl-Dickstein, Larochelle, Pascanu 2019): stacked folds over one base.
 
 use candle_core::{Device, Tensor, D};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::fold::{Fold, PARTS};
-use super::{dispatch, Interleave, Model, RadSpec};
+use super::{fuse, Model, ModelSpec, Settings, Start};
 use crate::bijections::affine::standardise;
 use crate::bijections::coupling::Coupling;
 use crate::bijections::linear::Linear;
-use crate::bijections::{pull_back, AffineCouplingSpec, Bijection};
-use crate::distributions::{Components, Distribution, Draws};
+use crate::bijections::{pull_back, AffineCouplingSpec, Bijection, BijectionSpec, LinearSpec};
+use crate::distributions::{BaseSpec, Components, Distribution, Draws, MixtureDraws};
+use crate::error::BadValue;
+use crate::nn::extent::Extent;
+use crate::nn::mlp::{check_hidden, Activation};
 use crate::nn::Params;
 use crate::num;
 use crate::rng::Rng;
 use crate::Result;
 use mdn_kernels::Fused;
 
+/// How RAD's probability of each branch is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Gates {
+    /// By the slopes alone.
+    Flat,
+    /// Two logits per fold from the layer's conditioner.
+    #[default]
+    Edge,
+    /// A network of the kept coordinates and the place along the fold.
+    Net,
+}
+
+/// What may stand between two folded layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Interleave {
+    /// Two affine couplings with the layers' conditioner widths, one on each half: a neighbouring
+    /// fold could do the work of a single one.
+    AffineCoupling,
+    /// A learned linear layer.
+    Linear,
+}
+
+/// `[models.NAME.rad]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RadSpec {
+    /// Number of folded layers.
+    pub layers: usize,
+    /// Widths of the conditioners' hidden layers.
+    pub hidden: Vec<usize>,
+    /// Nonlinearity of the conditioners.
+    pub activation: Activation,
+    /// How the branch probabilities are given.
+    pub gates: Gates,
+    /// Half the width of a fold's middle part at the start, in standard
+    /// deviations of the training points (in the data's own unit with `standardise = false`).
+    pub fold_width: f64,
+    /// Standard deviation of the folds' starting positions, in standard
+    /// deviations of the training points (in the data's own unit with `standardise = false`).
+    pub fold_spread: f64,
+    /// Ordinary bijections after every folded layer but the last, towards the base.
+    pub interleave: Vec<Interleave>,
+    /// The distribution at the base.
+    pub base: BaseSpec,
+    /// As for a flow.
+    pub standardise: bool,
+}
+
+impl Default for RadSpec {
+    fn default() -> Self {
+        Self {
+            layers: 6,
+            hidden: vec![64, 64],
+            activation: Activation::default(),
+            gates: Gates::default(),
+            fold_width: 0.5,
+            fold_spread: 0.5,
+            interleave: Vec::new(),
+            base: BaseSpec::default(),
+            standardise: true,
+        }
+    }
+}
+
+impl RadSpec {
+    /// Two narrow layers, for examples.
+    pub(super) fn small() -> Self {
+        Self {
+            layers: 2,
+            hidden: vec![4],
+            activation: Activation::Tanh,
+            ..Self::default()
+        }
+    }
+
+    /// The couplings of [`Interleave::AffineCoupling`], one for each half.
+    fn couplings(&self) -> AffineCouplingSpec {
+        AffineCouplingSpec {
+            layers: 2,
+            hidden: self.hidden.clone(),
+            activation: self.activation,
+            ..AffineCouplingSpec::default()
+        }
+    }
+}
+
+impl Settings for RadSpec {
+    fn name(&self) -> &'static str {
+        "rad"
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Rad::build(self, params, dim, points)?))
+    }
+
+    fn check(&self) -> std::result::Result<(), BadValue> {
+        BadValue::within("layers", self.layers, 1, 1000)?;
+        check_hidden(&self.hidden)?;
+        BadValue::within("fold_width", self.fold_width, 0.02, 50.0)?;
+        BadValue::unless(
+            self.fold_spread >= 0.0 && self.fold_spread.is_finite(),
+            "fold_spread",
+            "`fold_spread` >= 0",
+            self.fold_spread,
+        )?;
+        if let BaseSpec::Mixture(base) = &self.base {
+            // RAD's draws carry the score of the whole path and do not use the base's.
+            BadValue::unless(
+                base.draws == MixtureDraws::Stratified,
+                "base.mixture.draws",
+                "no `draws` below `rad`, which has its own (other ways need a `flow`)",
+                base.draws.name(),
+            )?;
+        }
+        self.base.check().map_err(|e| e.below("base"))
+    }
+
+    fn extent(&self, dim: usize, drawn: Option<usize>) -> Extent {
+        let (kept, folds) = ((dim as f64 / 2.0).floor(), (dim as f64 / 2.0).ceil());
+        let state = Extent {
+            parameters: 0.0,
+            per_point: 6.0 * dim as f64,
+        };
+        let gates = match self.gates {
+            Gates::Flat | Gates::Edge => Extent::default(),
+            Gates::Net => Extent::net(kept + 1.0, &self.hidden, 2.0).times(folds),
+        };
+        let layer = Extent::net(kept, &self.hidden, 8.0 * folds) + gates + state;
+        let between = self.interleave.iter().map(|member| match member {
+            Interleave::AffineCoupling => BijectionSpec::AffineCoupling(self.couplings()),
+            Interleave::Linear => BijectionSpec::Linear(LinearSpec {}),
+        });
+        let between = between
+            .map(|b| b.extent(dim))
+            .fold(Extent::default(), |a, b| a + b);
+        let layers = self.layers as f64;
+        layer.times(layers) + between.times(layers - 1.0) + self.base.extent(dim, drawn)
+    }
+
+    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
+        let gates = |gates| Self {
+            gates,
+            ..Self::small()
+        };
+        let interleaved = Self {
+            interleave: vec![Interleave::AffineCoupling, Interleave::Linear],
+            base: BaseSpec::examples().swap_remove(1).1,
+            ..Self::small()
+        };
+        [
+            ("rad (edge gates)", gates(Gates::Edge)),
+            ("rad (flat gates)", gates(Gates::Flat)),
+            ("rad (gate networks)", gates(Gates::Net)),
+            ("rad (interleaved, mixture base)", interleaved),
+        ]
+        .map(|(name, spec)| (name, ModelSpec::Rad(spec)))
+        .to_vec()
+    }
+
+    fn start(&self) -> Option<Start> {
+        Start::of_base(self.name(), &self.base)
+    }
+
+    fn standardises(&self) -> bool {
+        self.standardise
+    }
+}
+
 /// log q(x) = log p_Z(z) + sum_l \[log|det J_l| + log p_l(parts | z_l)\]: from data to base every
-/// layer is a function, from base to data each fold picks one of its pre-images by its gate. Up
-/// to three parts per fold, at the cost of one pass.
+/// layer is a function; from base to data each fold picks one of its pre-images by its gate.
 pub struct Rad {
     // From data to base.
     layers: Vec<Layer>,
@@ -72,13 +246,9 @@ impl Rad {
                 let members: Vec<Box<dyn Bijection>> = match kind {
                     Interleave::Linear => vec![Box::new(Linear::new(&params, dim)?)],
                     Interleave::AffineCoupling => {
-                        let coupling = AffineCouplingSpec {
-                            hidden: spec.hidden.clone(),
-                            activation: spec.activation,
-                            ..AffineCouplingSpec::default()
-                        };
-                        // First the half that this fold kept, so that neither its own scale and
-                        // shift nor the next fold's can take the couplings over.
+                        let coupling = spec.couplings();
+                        // First the half that this fold kept: otherwise the scale and shift of this
+                        // fold or the next could do the couplings' work.
                         [l + 1, l]
                             .into_iter()
                             .map(|turn| {
@@ -98,7 +268,7 @@ impl Rad {
         let base = spec.base.build(&params.at("base"), dim, points.as_ref())?;
         let kernel: Option<Vec<_>> = layers.iter().map(Layer::kernel).collect();
         let kernel = kernel.map(|layers| layers.concat());
-        let fused = dispatch::fuse(params, dim, kernel, base.kernel())?;
+        let fused = fuse(params, dim, kernel, base.kernel())?;
         Ok(Self {
             layers,
             base,
@@ -129,7 +299,7 @@ impl Rad {
     }
 
     /// z (n, dim) and a code (n, folds) -> the pre-image with that code; where there is none, a
-    /// point that folds to something else.
+    /// point that folds to another z.
     pub fn unfold(&self, z: &Tensor, codes: &Codes) -> Result<Tensor> {
         let mut x = z.clone();
         let mut end = codes.dim(1)?;
@@ -175,13 +345,12 @@ impl Distribution for Rad {
         Ok(x)
     }
 
-    /// x without a path to the parameters, and the whole gradient as the score of log q in the
-    /// weight. Unbiased, since log q is continuous in x and the parameters.
+    /// Samples without gradients; the weights carry the score of log q. Unbiased, since log q is
+    /// continuous in x and the parameters.
     ///
-    /// A path through the sampled branches is not: where z leaves the overlap of a fold, two
-    /// branches end and the third takes all (its gate's probability jumps to 1), so
-    /// E\[h(x) | z\] jumps at a place that moves with the parameters, and neither the path nor the
-    /// score of the branches sees that motion.
+    /// Gradients along the sampled branches would be biased: where z leaves the overlap of a fold, two
+    /// branches end and the third gate's probability jumps to 1, so E\[h(x) | z\] jumps at a place
+    /// that moves with the parameters. Neither the path nor the branches' score includes that motion.
     fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
         let n = n.max(2);
         let x = self.sample(n, rng)?;
@@ -203,8 +372,7 @@ impl Distribution for Rad {
             }
             None => self.fold(x)?.2,
         };
-        // Number of the code word in base 3; beyond 40 folds it wraps, which mixes words only by
-        // rare accident.
+        // The code word as a number in base 3. Beyond 40 folds it wraps, and two words rarely agree.
         let folds = codes.dim(D::Minus1)?;
         let digits = codes.flatten_all()?.to_vec1::<u8>()?;
         let number = |word: &[u8]| {

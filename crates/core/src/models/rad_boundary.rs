@@ -4,11 +4,11 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::rad::Rad;
-use super::rad_proofs::{column, log_prob, rad, spec, GATES};
+use super::rad_proofs::{column, rad, spec, GATES};
+use super::testing::{loaded, log_prob, values};
 use super::Gates;
 use crate::distributions::Distribution;
-use crate::nn::Params;
-use crate::num::to_vec;
+use crate::num::largest;
 
 /// One fold in plain numbers, with the two rules that make it continuous switched off on demand.
 struct Plain {
@@ -69,10 +69,8 @@ impl Plain {
     }
 
     fn largest_jump(&self) -> f64 {
-        self.knots()
-            .iter()
-            .map(|k| (self.log_prob(k + 1e-9) - self.log_prob(k - 1e-9)).abs())
-            .fold(0.0, f64::max)
+        let jump = |k: f64| (self.log_prob(k + 1e-9) - self.log_prob(k - 1e-9)).abs();
+        largest(self.knots().map(jump))
     }
 
     fn mass(&self) -> f64 {
@@ -80,16 +78,13 @@ impl Plain {
         let mut edges = vec![-60.0];
         edges.extend(self.knots());
         edges.push(60.0);
-        edges
-            .windows(2)
-            .map(|w| {
-                let n = 40_000;
-                let h = (w[1] - w[0]) / f64::from(n);
-                (0..n)
-                    .map(|i| self.log_prob(w[0] + (f64::from(i) + 0.5) * h).exp() * h)
-                    .sum::<f64>()
-            })
-            .sum()
+        let n = 40_000;
+        let piece = |w: &[f64]| -> f64 {
+            let h = (w[1] - w[0]) / f64::from(n);
+            let cell = |i| self.log_prob(w[0] + (f64::from(i) + 0.5) * h).exp() * h;
+            (0..n).map(cell).sum()
+        };
+        edges.windows(2).map(piece).sum()
     }
 
     fn example(free_gates: bool, plain_tails: bool) -> Self {
@@ -136,10 +131,10 @@ fn one_fold_agrees_with_the_plain_formulas() {
     ];
     let bias = Tensor::from_vec(bias, (1, 8), &Device::Cpu).unwrap();
     let tensors = [("0.fold.conditioner.out.bias".to_owned(), bias)];
-    let params = Params::from_tensors(tensors.into_iter().collect(), DType::F64, &Device::Cpu);
+    let params = loaded(tensors.into_iter().collect(), DType::F64);
     let model = Rad::build(&spec(1, Gates::Edge), &params, 1, None).unwrap();
     let x: Vec<f64> = (0..400).map(|i| -5.0 + 0.025 * f64::from(i)).collect();
-    for (x, got) in x.iter().zip(log_prob(&model, &x)) {
+    for (x, got) in x.iter().zip(log_prob(&model, &column(&x))) {
         let expected = plain.log_prob(*x);
         assert!(
             (got - expected).abs() < 1e-12,
@@ -148,39 +143,36 @@ fn one_fold_agrees_with_the_plain_formulas() {
     }
 }
 
-/// d/dtheta of E_p\[log q\], p a mixture of two Gaussians: automatic differentiation of a
-/// quadrature with fixed nodes against finite differences. Where log q jumped at a border, the
-/// first would miss the border's own motion. The nodes see the kinks of log q to within their
-/// spacing, 2.4e-4.
+/// Nodes on [-12, 12] and their weights for E_p, p a mixture of two Gaussians.
+fn quadrature(cells: u32) -> (Vec<f64>, Vec<f64>) {
+    let h = 24.0 / f64::from(cells);
+    let node = |i| -12.0 + (f64::from(i) + 0.5) * h;
+    let nodes: Vec<f64> = (0..cells).map(node).collect();
+    let normal = |x: f64, m: f64, s: f64| (-0.5 * ((x - m) / s).powi(2)).exp() / s;
+    let p = |x: &f64| 0.6 * normal(*x, -1.0, 0.9) + 0.4 * normal(*x, 1.4, 0.8);
+    let norm = (0.5 * crate::num::LN_2PI).exp();
+    let weights = nodes.iter().map(|x| p(x) * h / norm).collect();
+    (nodes, weights)
+}
+
+/// d/dtheta of E_p\[log q\]: automatic differentiation of a quadrature with fixed nodes against
+/// finite differences. Where log q jumped at a border, the first would miss the motion of the
+/// border. The nodes see the kinks of log q to within their spacing, 4.8e-4.
 #[test]
 fn boundary_gradients_are_seen_by_automatic_differentiation() {
-    let cells = 100_000;
-    let h = 24.0 / f64::from(cells);
-    let nodes: Vec<f64> = (0..cells)
-        .map(|i| -12.0 + (f64::from(i) + 0.5) * h)
-        .collect();
-    let p = |x: f64| {
-        let n = |m: f64, s: f64| (-0.5 * ((x - m) / s).powi(2)).exp() / (s * 2.506_628_274_631);
-        0.6 * n(-1.0, 0.9) + 0.4 * n(1.4, 0.8)
-    };
-    let weights: Vec<f64> = nodes.iter().map(|&x| p(x) * h).collect();
-    let (nodes, weights) = (
-        column(&nodes),
-        Tensor::from_vec(weights, cells as usize, &Device::Cpu).unwrap(),
-    );
+    let (nodes, weights) = quadrature(50_000);
+    let (nodes, weights) = (column(&nodes), column(&weights).squeeze(1).unwrap());
     for gates in GATES {
         let (params, model) = rad(1, gates, 1, 0.4, 5);
         let objective = || {
-            (model.log_prob(&nodes).unwrap() * &weights)
-                .unwrap()
-                .sum_all()
-                .unwrap()
+            let each = (model.log_prob(&nodes).unwrap() * &weights).unwrap();
+            each.sum_all().unwrap()
         };
         let gradients = objective().backward().unwrap();
-        let mut largest = 0.0f64;
+        let mut seen = 0.0f64;
         for (name, var) in params.trainable() {
-            let start = to_vec(var.as_tensor()).unwrap();
-            let got = to_vec(gradients.get(var.as_tensor()).unwrap()).unwrap();
+            let start = values(var.as_tensor());
+            let got = values(gradients.get(var.as_tensor()).unwrap());
             for i in 0..start.len() {
                 let at = |by: f64| {
                     let mut v = start.clone();
@@ -191,43 +183,37 @@ fn boundary_gradients_are_seen_by_automatic_differentiation() {
                 };
                 let expected = (at(1e-3) - at(-1e-3)) / 2e-3;
                 at(0.0);
-                largest = largest.max(expected.abs());
+                seen = largest([seen, expected.abs()]);
+                let off = (got[i] - expected).abs();
                 assert!(
-                    (got[i] - expected).abs() < 1e-3,
+                    off < 1e-3,
                     "{gates:?} {name}[{i}]: {} against {expected}",
                     got[i]
                 );
             }
         }
-        assert!(largest > 1e-2, "{gates:?}: {largest}");
+        assert!(seen > 1e-2, "{gates:?}: {seen}");
     }
 
     // The control: free gates jump at the folds, and the almost-everywhere gradient is wrong.
-    let h = 24.0 / 400_000.0;
-    let rows: Vec<f64> = (0..400_000)
-        .map(|i| -12.0 + (f64::from(i) + 0.5) * h)
-        .collect();
-    let weights: Vec<f64> = rows.iter().map(|&x| p(x) * h).collect();
+    let (nodes, weights) = quadrature(400_000);
     let missed = |free_gates: bool| {
-        let at = |m: f64, x: f64| {
-            Plain {
-                m,
-                ..Plain::example(free_gates, false)
-            }
-            .log_prob(x)
-        };
         let e = 1e-4;
-        let total = |m: f64| -> f64 { rows.iter().zip(&weights).map(|(x, w)| w * at(m, *x)).sum() };
-        let difference = (total(0.3 + e) - total(0.3 - e)) / (2.0 * e);
+        let example = |m: f64| Plain {
+            m,
+            ..Plain::example(free_gates, false)
+        };
+        let (above, below) = (example(0.3 + e), example(0.3 - e));
+        let slope = |x: f64| (above.log_prob(x) - below.log_prob(x)) / (2.0 * e);
         // Between the folds d/dm log q = -d/dx log q, taken on one side of every knot.
-        let knots = Plain::example(free_gates, false).knots();
-        let gradient: f64 = rows
-            .iter()
-            .zip(&weights)
-            .filter(|(x, _)| knots.iter().all(|k| (*x - k).abs() > 1e-3))
-            .map(|(x, w)| w * (at(0.3 + e, *x) - at(0.3 - e, *x)) / (2.0 * e))
+        let knots = example(0.3).knots();
+        let near_a_knot = |x: f64| knots.iter().any(|k| !((x - k).abs() > 1e-3));
+        let all = nodes.iter().zip(&weights);
+        let missed: f64 = all
+            .filter(|(x, _)| near_a_knot(**x))
+            .map(|(x, w)| w * slope(*x))
             .sum();
-        (difference - gradient).abs()
+        missed.abs()
     };
     assert!(missed(false) < 5e-3, "{}", missed(false));
     assert!(missed(true) > 0.05, "{}", missed(true));

@@ -1,18 +1,18 @@
-//! How large a model is, and the same model at another size.
+//! A model's number of parameters, and the same model at another size.
 //!
-//! Widths are the lists `hidden` of a specification, wherever in it they stand: what is not called
-//! so (layers, components, bins) is the model's own and stays.
+//! Widths are the lists `hidden` anywhere in a specification; layers, components and bins never
+//! change.
 
 use candle_core::Tensor;
 use toml::Value;
 
-use super::{clusters, ClustersSpec, ModelSpec};
+use super::ModelSpec;
 use crate::error::BadValue;
 use crate::nn::mlp::check_hidden;
 use crate::nn::Params;
 use crate::{Error, Result};
 
-/// How far from a budget of parameters a model may be, as a share of it.
+/// How far a model may be from a budget of parameters, as a share of it.
 const TOLERANCE: f64 = 0.03;
 
 /// A model with widths that give it a wanted number of parameters.
@@ -24,7 +24,7 @@ pub struct Sized {
     pub parameters: usize,
 }
 
-/// Of the lists `hidden` below `value`, each in the order of the file.
+/// The lists `hidden` below `value`, in the order of the file.
 fn lists<'v>(value: &'v mut Value, found: &mut Vec<&'v mut Value>) {
     match value {
         Value::Table(table) => {
@@ -45,7 +45,7 @@ fn as_value(model: &ModelSpec) -> Result<Value> {
 }
 
 impl ModelSpec {
-    /// The widths of every conditioner that the specification names, in the order of the file.
+    /// The widths of all conditioners in the specification, in the order of the file.
     pub fn widths(&self) -> Result<Vec<Vec<usize>>> {
         let mut value = as_value(self)?;
         let mut found = Vec::new();
@@ -61,7 +61,7 @@ impl ModelSpec {
     /// The same model with these widths in place of [`ModelSpec::widths`].
     ///
     /// # Errors
-    /// If there are not as many lists.
+    /// If the number of lists differs.
     pub fn with_widths(&self, widths: &[Vec<usize>]) -> Result<Self> {
         let mut value = as_value(self)?;
         let mut found = Vec::new();
@@ -82,16 +82,10 @@ impl ModelSpec {
             .map_err(|e| Error::failed(format!("could not set the widths of a model: {e}")))
     }
 
-    /// Trainable numbers of the model over `dim` coordinates, from the shapes alone; `None` where
-    /// the points decide: K by silhouette, or a model that is fitted as it is built.
+    /// Number of trainable parameters over `dim` coordinates, from the shapes alone; `None` where the
+    /// training points decide it.
     pub fn parameters(&self, dim: usize) -> Result<Option<usize>> {
-        let by_points = matches!(
-            self,
-            Self::Clusters(ClustersSpec { clusters: None, .. })
-                | Self::GaussianMixture(_)
-                | Self::KernelDensity(_)
-        );
-        if by_points {
+        if self.is_sized_by_points() {
             return Ok(None);
         }
         let params = Params::shapes();
@@ -99,22 +93,19 @@ impl ModelSpec {
         Ok(Some(params.count()))
     }
 
-    /// The model with what the points (n, dim) decide of its size written down, as building it from
-    /// these parameters would decide it.
+    /// The same model with its size as building it from `points` (n, dim) with these parameters
+    /// decides it.
     pub fn settled(&self, params: &Params, points: Option<&Tensor>) -> Result<Self> {
-        match (self, points) {
-            (Self::Clusters(spec), Some(points)) => Ok(Self::Clusters(ClustersSpec {
-                clusters: Some(clusters::number(spec, params, points)?),
-                ..spec.clone()
-            })),
-            _ => Ok(self.clone()),
-        }
+        let settled = points
+            .map(|points| self.settle(params, points))
+            .transpose()?;
+        Ok(settled.flatten().unwrap_or_else(|| self.clone()))
     }
 
-    /// The model with widths multiplied by a common factor, each rounded up or down, so that it has
-    /// `budget` trainable numbers or as near to them as widths come. Where rounding alone leaves it
-    /// more than 3 % away, single widths may be off by one more. `None` for a model that has no
-    /// widths, or whose size the points decide ([`ModelSpec::settled`]).
+    /// The model with its widths multiplied by a common factor, each rounded up or down, so that the
+    /// number of trainable parameters is as near to `budget` as widths allow. Where rounding leaves it
+    /// more than 3 % away, single widths may differ by one more. `None` for a model without widths,
+    /// or whose size the points decide ([`ModelSpec::settled`]).
     ///
     /// # Errors
     /// If no widths come within 3 % of the budget.
@@ -145,7 +136,7 @@ impl ModelSpec {
     }
 }
 
-/// What is known of a model's parameters by its widths.
+/// The search for widths, with the counts found so far.
 struct Search<'a> {
     model: &'a ModelSpec,
     typed: Vec<Vec<usize>>,
@@ -155,7 +146,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Widths in one row, in the shape of the specification.
+    /// The model with these widths, given in one row.
     fn model(&self, widths: &[usize]) -> Result<ModelSpec> {
         let mut rest = widths;
         let lists: Vec<Vec<usize>> = self
@@ -174,7 +165,7 @@ impl Search<'_> {
         if let Some((_, count)) = self.known.iter().find(|(w, _)| w == widths) {
             return Ok(*count);
         }
-        // More weights between two layers than the budget has numbers: nothing of that size is made.
+        // A layer wider than the whole budget is too large: do not build it.
         let largest = widths.iter().max().copied().unwrap_or(0);
         let count = if largest > self.budget || check_hidden(&[largest]).is_err() {
             usize::MAX
@@ -193,19 +184,19 @@ impl Search<'_> {
         typed.into_iter().map(one).collect()
     }
 
-    /// The widths by the largest factor that stays within the budget, and by the smallest that does
-    /// not; the same twice where even widths of 1 are too many.
+    /// The widths by the largest factor within the budget and by the smallest beyond it; twice the
+    /// same where even widths of 1 are beyond it.
     fn bracket(&mut self) -> Result<(Vec<usize>, Vec<usize>)> {
         if self.count(&self.scaled(0.0))? > self.budget {
             return Ok((self.scaled(0.0), self.scaled(0.0)));
         }
-        // From below, so that no model much larger than the budget is made.
+        // From below, so that no model much larger than the budget is built.
         let largest = self.typed.concat().into_iter().max().unwrap_or(1);
         let (mut low, mut high) = (0.0, 1.0 / largest as f64);
         while self.count(&self.scaled(high))? <= self.budget {
             (low, high) = (high, 2.0 * high);
         }
-        // Factors nearer to each other than this give the same widths, up to the largest width.
+        // Closer factors give the same widths, up to the largest width.
         while high - low > 1e-9 * high {
             let middle = 0.5 * (low + high);
             if self.count(&self.scaled(middle))? > self.budget {
@@ -217,8 +208,8 @@ impl Search<'_> {
         Ok((self.scaled(low), self.scaled(high)))
     }
 
-    /// All widths between the two, and `reach` beyond them; where there are many of them, those
-    /// where the first or the last ones are the higher.
+    /// All widths between the two and up to `reach` beyond them; with more than four widths, only the
+    /// mixtures of a first part of one and a last part of the other.
     fn around(&self, low: &[usize], high: &[usize], reach: usize) -> Vec<Vec<usize>> {
         if low.len() > 4 {
             let mix = |at: usize| {
@@ -242,7 +233,7 @@ impl Search<'_> {
             })
     }
 
-    /// Of these widths the ones whose count is nearest to the budget, if it is near enough.
+    /// The widths whose count is nearest to the budget, if it is near enough.
     fn nearest(&mut self, widths: Vec<Vec<usize>>) -> Result<Option<Sized>> {
         let mut best: Option<(usize, Vec<usize>, usize)> = None;
         for w in widths {
@@ -263,7 +254,7 @@ impl Search<'_> {
             .transpose()
     }
 
-    /// That nothing is near enough, and what is nearest.
+    /// The error that nothing is near enough, with the nearest counts.
     fn failed(&self) -> Result<BadValue> {
         let told = |(widths, count): &(Vec<usize>, usize)| -> Result<String> {
             let lists = self.model(widths)?.widths()?;

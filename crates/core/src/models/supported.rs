@@ -1,4 +1,4 @@
-//! A model on R^D carried onto a support: a box, the positive numbers, the simplex.
+//! A model on R^D mapped onto a support: a box, the positive numbers, the simplex.
 
 use candle_core::Tensor;
 
@@ -27,9 +27,9 @@ impl Supported {
         Ok(Self { model, support })
     }
 
-    /// Which points (n, dim) are outside (n,), and all of them carried back with the log-det (n,), a
-    /// point of the support standing in for those: -inf is then chosen with no NaN in its gradient.
-    fn carry_back(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+    /// Which points (n, dim) are outside (n,), and the inverse map with its log-det (n,). Points
+    /// outside are replaced by one inside first, so that no gradient is NaN.
+    fn inverse(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
         num::expect_points("supported model", x, self.dim())?;
         let outside = self.support.outside(x)?;
         let origin = Tensor::zeros((1, self.dim()), x.dtype(), x.device())?;
@@ -44,7 +44,7 @@ impl Supported {
     }
 }
 
-/// -inf where `outside` says so: (n,).
+/// log q, and -inf outside: (n,).
 fn nothing_outside(outside: &Tensor, log_q: &Tensor) -> Result<Tensor> {
     let nothing = Tensor::full(f64::NEG_INFINITY, log_q.shape(), log_q.device())?;
     Ok(outside.where_cond(&nothing.to_dtype(log_q.dtype())?, log_q)?)
@@ -56,7 +56,7 @@ impl Distribution for Supported {
     }
 
     fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
-        let (outside, z, log_det) = self.carry_back(x)?;
+        let (outside, z, log_det) = self.inverse(x)?;
         nothing_outside(&outside, &(self.model.log_prob(&z)? + log_det)?)
     }
 
@@ -88,13 +88,13 @@ impl Distribution for Supported {
         }))
     }
 
-    /// Points outside are in the part of the support's centre.
+    /// Points outside have the part of the support's centre.
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
-        self.model.part(&self.carry_back(x)?.1)
+        self.model.part(&self.inverse(x)?.1)
     }
 
     fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        self.model.responsibilities(&self.carry_back(x)?.1)
+        self.model.responsibilities(&self.inverse(x)?.1)
     }
 
     fn components(&self) -> Result<Option<Components>> {
@@ -108,11 +108,11 @@ impl Model for Supported {
     }
 
     fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        self.model.to_base(&self.carry_back(x)?.1)
+        self.model.to_base(&self.inverse(x)?.1)
     }
 
     fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        match self.model.round_trip(&self.carry_back(x)?.1)? {
+        match self.model.round_trip(&self.inverse(x)?.1)? {
             Some(z) => Ok(Some(self.support.forward_and_log_det(&z)?.0.detach())),
             None => Ok(None),
         }
@@ -127,14 +127,14 @@ impl Model for Supported {
     }
 
     fn training_log_prob(&self, phase: usize, x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
-        let (outside, z, log_det) = self.carry_back(x)?;
-        // The model's values may stand in another order than the points; only their mean is used.
+        let (outside, z, log_det) = self.inverse(x)?;
+        // The model's values may be in another order than the points, but only their mean is used.
         let bound = (self.model.training_log_prob(phase, &z, rng)? + log_det)?;
         nothing_outside(&outside, &bound)
     }
 
     fn mean_training_log_prob(&self, phase: usize, x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
-        let (outside, z, log_det) = self.carry_back(x)?;
+        let (outside, z, log_det) = self.inverse(x)?;
         let log_det = nothing_outside(&outside, &log_det)?.mean_all()?;
         Ok((self.model.mean_training_log_prob(phase, &z, rng)? + log_det)?)
     }

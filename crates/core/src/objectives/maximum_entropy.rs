@@ -17,8 +17,8 @@ use crate::rows::{self, RowFunction};
 use crate::statistics::Statistics;
 use crate::{Error, Result};
 
-/// Groups of samples that a round's test is made of.
-const GROUPS: usize = 200;
+/// A round draws its samples in so many groups, whose residuals it tests.
+pub(super) const GROUPS: usize = 200;
 
 /// max H(q) subject to R = E_q\[T(X)\] - m = 0, as the minimum of
 ///
@@ -28,9 +28,9 @@ const GROUPS: usize = 200;
 /// lambda grows by c W^T W R, and c grows while |W R| does not fall. At the solution lambda = -eta,
 /// the natural parameters of p(x) ~ exp(eta . T(x)).
 ///
-/// The gradient of |R|^2 is estimated without bias: from independent rows by taking off what their
-/// covariance adds to the square of their mean (a U-statistic, per stratum), from rows that hang
-/// together by the product of two independent sets.
+/// The gradient of |R|^2 is estimated without bias: for independent rows by subtracting what their
+/// covariance adds to the square of their mean (a U-statistic, per stratum), for dependent rows by
+/// the product of two independent sets.
 pub struct MaximumEntropy {
     spec: MaximumEntropySpec,
     statistics: Arc<Statistics>,
@@ -75,8 +75,8 @@ impl MaximumEntropy {
         rows::apply(x, Arc::clone(&self.statistics) as Arc<dyn RowFunction>)
     }
 
-    /// -H and W R of one set of draws, as (), (1, m), and what the rows' scatter adds to |W R|^2,
-    /// where they are independent.
+    /// -H () and W R (1, m) of one set of draws, and what the rows' variance adds to |W R|^2 if they
+    /// are independent.
     fn terms(&self, draws: &Draws, scale: &[f64]) -> Result<(Tensor, Tensor, Option<Tensor>)> {
         let weight = draws.log_weight.exp()?;
         let negentropy = (&weight * &draws.log_prob)?.sum_all()?;
@@ -110,7 +110,7 @@ impl MaximumEntropy {
         Ok((negentropy, residual, Some(scatter)))
     }
 
-    /// [`GROUPS`] independent sets of draws of the model as it is trained at `progress`.
+    /// The moments of [`GROUPS`] independent sets of draws, as the model is trained at `progress`.
     fn measure(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Vec<Moments>> {
         let size = self.spec.samples.div_ceil(GROUPS);
         let m = self.targets.len();
@@ -195,7 +195,7 @@ impl Objective for MaximumEntropy {
         num::non_finite(&all)
     }
 
-    /// Not used: rounds choose the weights.
+    /// Not used, since rounds choose the weights.
     fn validate(
         &self,
         model: &dyn Model,
@@ -218,10 +218,9 @@ impl Rounds for MaximumEntropy {
         self.spec.rounds
     }
 
-    /// Two tests. A constraint stands uncontradicted if the signs of its residual over the groups
-    /// are as unequal as chance allows (two-sided, at 5 % over all constraints); the round is
-    /// accepted if all do. And c grows if |W R| has neither fallen to `progress` times its last
-    /// value nor to where the samples' own noise would put it.
+    /// Two tests. The round is accepted if no constraint fails the sign test of its residuals over the
+    /// groups (two-sided, at 5 % over all constraints). And c grows if |W R| is above both `progress`
+    /// times its last value and the samples' noise.
     fn end(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Round> {
         let groups = self.measure(model, progress, rng)?;
         let (entropy, entropy_std_err) = mean_and_std_err(groups.iter().map(|g| g.entropy));
@@ -279,8 +278,8 @@ impl Rounds for MaximumEntropy {
         })
     }
 
-    /// Of the accepted rounds (of all, if there are none) the one with the least -H + lambda . R for
-    /// the last multipliers, which is KL(q || p_lambda) up to a constant.
+    /// The accepted round (any round, if none is accepted) with the least -H + lambda . R for the last
+    /// multipliers, which is KL(q || p_lambda) up to a constant.
     fn best(&self, rounds: &[Round]) -> usize {
         let state = self.state();
         let score = |round: &Round| {

@@ -13,22 +13,22 @@ pub mod reverse_kl;
 pub mod scale;
 mod spec;
 
-pub use spec::{MaximumEntropySpec, ProblemSpec, Solution, KINDS};
+pub use spec::{MaximumEntropySpec, ProblemSettings, ProblemSpec, Solution, KINDS};
 
-/// Where training stands when a loss is asked for.
+/// The step that a loss is for.
 #[derive(Debug, Clone, Copy)]
 pub struct At<'a> {
     /// Phase of the model's training, from 0.
     pub phase: usize,
-    /// Share of all steps that are done, in \[0, 1\].
+    /// Share of training that is over, in \[0, 1\].
     pub progress: f64,
-    /// Points that the step is worth: of a batch, or samples to draw.
+    /// The number of points in the batch, or of samples to draw.
     pub size: usize,
     /// The batch (n, dim); `None` for objectives without data.
     pub points: Option<&'a Tensor>,
 }
 
-/// How good a model is in training, on something that it is not trained on.
+/// How good a model is during training, on points or samples that it is not trained on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Validation {
     /// Nats; the lower the better.
@@ -38,7 +38,7 @@ pub struct Validation {
 }
 
 impl Validation {
-    /// The mean of what each point costs.
+    /// The mean cost per point.
     pub fn mean(costs: &[f64]) -> Self {
         Self {
             loss: costs.iter().sum::<f64>() / costs.len() as f64,
@@ -47,16 +47,16 @@ impl Validation {
     }
 }
 
-/// A scalar to be minimised. It stands beside the model: a new objective edits no model.
+/// A scalar to be minimised. Objectives are independent of models: a new one changes no model.
 pub trait Objective: Send + Sync {
     /// The name in files and tables.
     fn name(&self) -> &'static str;
     /// The loss of `model`: a scalar tensor with gradients, in nats.
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor>;
-    /// Of the points that [`Objective::loss`] looks at with the same arguments, those without a
-    /// finite value.
+    /// The number of points without a finite value among those that [`Objective::loss`] uses with the
+    /// same arguments.
     fn non_finite(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<usize>;
-    /// What the best weights are chosen by: on held-out `points`, or on `n` samples of the model.
+    /// The loss by which the best weights are chosen: on held-out `points`, or on `n` samples.
     fn validate(
         &self,
         model: &dyn Model,
@@ -64,17 +64,17 @@ pub trait Objective: Send + Sync {
         n: usize,
         rng: &mut Rng,
     ) -> Result<Validation>;
-    /// Whether the loss is minus the mean of log q over the batch and nothing else, so that it may
-    /// be computed without this objective.
+    /// Whether the loss is exactly minus the mean of log q over the batch, so that fused kernels may
+    /// compute it.
     fn is_mean_log_prob(&self) -> bool {
         false
     }
-    /// Whether the loss at `progress`, the share of training that is over, is that of the end: a
-    /// validation without progress counts towards the end of training only from then on.
+    /// Whether the loss no longer changes with `progress`, the share of training that is over: early
+    /// stopping counts validations only from then on.
     fn is_settled(&self, _progress: f64) -> bool {
         true
     }
-    /// The rounds of an objective that changes between rounds of training.
+    /// The rounds, for an objective that changes between rounds of training.
     fn rounds(&self) -> Option<&dyn Rounds> {
         None
     }
@@ -83,18 +83,18 @@ pub trait Objective: Send + Sync {
 /// Training in rounds of equally many steps, between which the objective measures the model and
 /// changes itself. The weights that are kept are those of a round, not of a validation.
 pub trait Rounds: Send + Sync {
-    /// How many at most.
+    /// The largest number of rounds.
     fn count(&self) -> usize;
-    /// Measures the model as training saw it at `progress`, and moves the objective on.
+    /// Measures the model as it is trained at `progress`, and updates the objective.
     fn end(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Round>;
-    /// Of all rounds so far, the one whose weights to keep.
+    /// The index of the round whose weights to keep.
     fn best(&self, rounds: &[Round]) -> usize;
-    /// Where the objective stands.
+    /// The objective's state.
     fn multipliers(&self) -> Multipliers;
-    /// Goes on from there.
+    /// Restores that state.
     ///
     /// # Errors
-    /// If it was the standing of another problem.
+    /// If it is the state of another problem.
     fn resume(&self, from: Multipliers) -> Result<()>;
 }
 
@@ -103,22 +103,22 @@ pub trait Rounds: Send + Sync {
 pub struct Multipliers {
     /// lambda: m.
     pub multipliers: Vec<f64>,
-    /// W: m x m row by row; empty before anything is known of the model.
+    /// W: m x m row by row; empty before the model is measured.
     pub scale: Vec<f64>,
     /// c.
     pub penalty: f64,
-    /// |W R| of the round before.
+    /// |W R| of the last round.
     pub error: Option<f64>,
 }
 
-/// What was measured at the end of a round, and what the objective made of it.
+/// What is measured at the end of a round, and the objective's response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Round {
     /// Entropy of the model, nats.
     pub entropy: f64,
     /// Its standard error.
     pub entropy_std_err: f64,
-    /// Whether the samples do not contradict the constraints.
+    /// Whether the samples are consistent with the constraints.
     pub accepted: bool,
     /// c of the next round.
     pub penalty: f64,
@@ -133,7 +133,7 @@ impl Round {
         each.map(|c| Some((c.multiplier, -c.exact?))).collect()
     }
 
-    /// What is not finite, if anything.
+    /// The first number that is not finite, if any, in words.
     pub fn fault(&self) -> Option<String> {
         if !self.entropy.is_finite() {
             return Some("entropy not finite".to_owned());
@@ -143,14 +143,14 @@ impl Round {
     }
 }
 
-/// One constraint E\[T\] = m as a round left it.
+/// One constraint E\[T\] = m at the end of a round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Constraint {
     /// T by its name in the experiment file.
     pub statistic: String,
     /// m.
     pub target: f64,
-    /// E_q\[T\] by samples.
+    /// E_q\[T\], estimated from samples.
     pub mean: f64,
     /// Its standard error.
     pub std_err: f64,

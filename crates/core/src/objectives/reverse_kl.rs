@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, Objective, Validation};
+use super::{At, Objective, ProblemSettings, Validation};
 use crate::bijections::SupportSpec;
 use crate::data::{log_densities, DataSet, DataSpec, LogDensity, Support};
 use crate::error::BadValue;
@@ -22,7 +22,7 @@ use crate::{Error, Result};
 pub struct ReverseKlSpec {
     /// p: any data set with a smooth density.
     pub target: DataSpec,
-    /// A map from R^D onto the set where the target lives; R^D itself if absent.
+    /// A map from R^D onto the target's support; R^D itself if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support: Option<SupportSpec>,
     /// The target's inverse temperature in training: p^b with b from `anneal.from` to 1.
@@ -47,34 +47,13 @@ fn half() -> f64 {
 }
 
 impl AnnealSpec {
-    /// b once `progress` of the steps are done.
+    /// b when the share `progress` of the steps is done.
     pub fn inverse_temperature(&self, progress: f64) -> f64 {
         self.from + (1.0 - self.from) * (progress / self.over).min(1.0)
     }
 }
 
 impl ReverseKlSpec {
-    /// D, or what is wrong with the settings.
-    pub fn check(&self) -> std::result::Result<usize, BadValue> {
-        if let DataSpec::File(_) = self.target {
-            let expected = "a target with a known density";
-            return Err(BadValue::new("target", expected, "points from a file"));
-        }
-        let dim = self.target.check().map_err(|e| e.below("target"))?;
-        if let Some(support) = &self.support {
-            support.check(dim).map_err(|e| e.below("support"))?;
-        }
-        self.check_support()?;
-        if let Some(anneal) = &self.anneal {
-            for (key, value) in [("from", anneal.from), ("over", anneal.over)] {
-                let expected = format!("0 < `{key}` <= 1");
-                BadValue::unless(value > 0.0 && value <= 1.0, key, &expected, value)
-                    .map_err(|e| e.below("anneal"))?;
-            }
-        }
-        Ok(dim)
-    }
-
     fn check_support(&self) -> std::result::Result<(), BadValue> {
         let target = self.target.build();
         let target =
@@ -96,9 +75,43 @@ impl ReverseKlSpec {
             _ => Ok(()),
         }
     }
+}
 
-    /// The map onto the set where the target lives.
-    pub fn support(&self) -> Option<SupportSpec> {
+impl ProblemSettings for ReverseKlSpec {
+    fn name(&self) -> &'static str {
+        "reverse_kl"
+    }
+
+    fn check(&self) -> std::result::Result<usize, BadValue> {
+        if let DataSpec::File(_) = self.target {
+            let expected = "a target with a known density";
+            return Err(BadValue::new("target", expected, "points from a file"));
+        }
+        let dim = self.target.check().map_err(|e| e.below("target"))?;
+        if let Some(support) = &self.support {
+            support.check(dim).map_err(|e| e.below("support"))?;
+        }
+        self.check_support()?;
+        if let Some(anneal) = &self.anneal {
+            for (key, value) in [("from", anneal.from), ("over", anneal.over)] {
+                let expected = format!("0 < `{key}` <= 1");
+                BadValue::unless(value > 0.0 && value <= 1.0, key, &expected, value)
+                    .map_err(|e| e.below("anneal"))?;
+            }
+        }
+        Ok(dim)
+    }
+
+    fn build(&self) -> Result<Box<dyn Objective>> {
+        Ok(Box::new(ReverseKl::new(self)?))
+    }
+
+    fn solution(&self) -> Result<Option<Box<dyn DataSet>>> {
+        self.target.build().map(Some)
+    }
+
+    /// The map onto the target's support.
+    fn support(&self) -> Option<SupportSpec> {
         let on_simplex = || {
             let target = self.target.build().ok()?;
             let simplex = matches!(target.truth()?.support(), Support::Simplex);
@@ -108,7 +121,7 @@ impl ReverseKlSpec {
     }
 }
 
-/// -(E_q\[b log p(X)\] + H(q)), by the model's draws: KL(q || p) + a constant at b = 1.
+/// -(E_q\[b log p(X)\] + H(q)) over the model's draws: KL(q || p) + a constant at b = 1.
 pub struct ReverseKl {
     target: Arc<dyn DataSet>,
     log_p: Arc<LogDensity>,

@@ -1,9 +1,9 @@
-//! In which units constraint errors are measured.
+//! The units of constraint errors.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The matrix W that makes errors W R of statistics with covariance S comparable.
+/// The choice of W that makes the errors W R of statistics with covariance S comparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scaling {
@@ -29,13 +29,13 @@ impl Scaling {
         };
         match self {
             Self::StdDevs => diagonal(),
-            // Statistics of which one is a combination of others have no such factor.
+            // There is no such factor if one statistic is a combination of others.
             Self::Covariance => inverse_factor(covariance, &std_devs, m).unwrap_or_else(diagonal),
         }
     }
 }
 
-/// A statistic that is constant under the model has nothing to be scaled by.
+/// The scale of a statistic; 1 if it is constant under the model.
 fn std_dev(variance: f64) -> f64 {
     if variance > 1e-24 {
         variance.sqrt()

@@ -1,10 +1,12 @@
-//! What is to be fitted without data: the table `[problems.NAME]` of an experiment file.
+//! Problems without data: the table `[problems.NAME]` of an experiment file.
+
+use std::ops::Deref;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::maximum_entropy::MaximumEntropy;
-use super::reverse_kl::{ReverseKl, ReverseKlSpec};
+use super::maximum_entropy::{MaximumEntropy, GROUPS};
+use super::reverse_kl::ReverseKlSpec;
 use super::scale::Scaling;
 use super::Objective;
 use crate::bijections::SupportSpec;
@@ -13,17 +15,69 @@ use crate::error::BadValue;
 use crate::statistics::Statistics;
 use crate::{Error, Result};
 
-/// What is to be fitted without data.
+/// What is fitted without data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ProblemSpec {
-    /// A density that is known up to a constant.
+    /// KL(q||p) to a density known up to a constant, by samples of the model: a table `[problems.NAME]`.
     ReverseKl(ReverseKlSpec),
-    /// The density of greatest entropy under moment constraints.
+    /// The greatest entropy under E[T(x)] = m, by the augmented Lagrangian: a table `[problems.NAME]`.
     MaximumEntropy(MaximumEntropySpec),
 }
 
-/// A kind of objective, as `mdn list objectives` shows it: name, one line, settings.
+impl Deref for ProblemSpec {
+    type Target = dyn ProblemSettings;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::ReverseKl(s) => s,
+            Self::MaximumEntropy(s) => s,
+        }
+    }
+}
+
+impl ProblemSpec {
+    /// D, or what is wrong with the settings; the key begins with the objective's name.
+    pub fn check(&self) -> std::result::Result<usize, BadValue> {
+        let settings = self.deref();
+        settings.check().map_err(|e| e.below(settings.name()))
+    }
+}
+
+/// What a problem's settings say before training. A new objective without data implements this for
+/// its settings and [`Objective`] for itself; a [`ProblemSpec`] dereferences to it.
+pub trait ProblemSettings {
+    /// The key below `[problems.NAME]`.
+    fn name(&self) -> &'static str;
+
+    /// D, or what is wrong with the settings; keys are relative to the problem's own table.
+    fn check(&self) -> std::result::Result<usize, BadValue>;
+
+    /// The objective, before its first step.
+    fn build(&self) -> Result<Box<dyn Objective>>;
+
+    /// Settings that are probably a mistake, one line each.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The law of the solution as a data set, where it is known: what a model is measured against.
+    fn solution(&self) -> Result<Option<Box<dyn DataSet>>> {
+        Ok(None)
+    }
+
+    /// The map from R^D onto the support, if the support is not R^D.
+    fn support(&self) -> Option<SupportSpec> {
+        None
+    }
+
+    /// The largest number of samples that are held at once beside a batch.
+    fn samples_at_once(&self) -> usize {
+        0
+    }
+}
+
+/// The objectives as `mdn list objectives` shows them: name, one line, settings.
 pub const KINDS: &[(&str, &str, &str)] = &[
     (
         "maximum_likelihood",
@@ -42,8 +96,8 @@ pub const KINDS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// `[problems.NAME.maximum_entropy]`: either `problem`, the name of one whose solution is known, or
-/// `statistics` and `moments`.
+/// `[problems.NAME.maximum_entropy]`: either `problem`, the name of a problem with a known solution,
+/// or `statistics` and `moments`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaximumEntropySpec {
@@ -87,7 +141,7 @@ pub struct MaximumEntropySpec {
     /// more.
     #[serde(default = "one")]
     pub penalty_cap: f64,
-    /// What a round must leave of the constraints' error, if c is not to grow.
+    /// c grows if a round leaves more than this share of the constraints' error.
     #[serde(default = "quarter")]
     pub progress: f64,
     /// Samples that multipliers move by.
@@ -111,7 +165,7 @@ fn many() -> usize {
     51_200
 }
 
-/// What is known of a maximum-entropy problem's solution.
+/// The known solution of a maximum-entropy problem.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Solution {
     /// Natural parameters.
@@ -186,13 +240,31 @@ impl MaximumEntropySpec {
         })
     }
 
-    /// D, or what is wrong with the settings.
-    pub fn check(&self) -> std::result::Result<usize, BadValue> {
+    /// Why the entropy has no maximum, if it is unbounded.
+    fn unbounded(&self) -> Option<String> {
+        let bounded = matches!(
+            self.support,
+            Some(SupportSpec::Box(_) | SupportSpec::Simplex)
+        );
+        if self.problem.is_some() || bounded {
+            return None;
+        }
+        let (statistics, _) = self.parsed().ok()?;
+        statistics.unbounded_direction()
+    }
+}
+
+impl ProblemSettings for MaximumEntropySpec {
+    fn name(&self) -> &'static str {
+        "maximum_entropy"
+    }
+
+    fn check(&self) -> std::result::Result<usize, BadValue> {
         let dim = match self.named()? {
             Some(problem) => problem.dim(),
             None => self.dim(),
         };
-        BadValue::unless((1..=64).contains(&dim), "dim", "1 <= `dim` <= 64", dim)?;
+        BadValue::within("dim", dim, 1, 64)?;
         let (statistics, moments) = self.parsed()?;
         let m = statistics.len();
         let as_many = |key: &str, n: usize| {
@@ -214,7 +286,7 @@ impl MaximumEntropySpec {
                 Some(_) => "another",
             },
         )?;
-        // In a box, logarithms are not bound to be negative.
+        // In a box, logarithms may be positive.
         let known = (!(logs && in_box)).then(|| statistics.infeasible(&moments));
         if let Some(why) = known.flatten() {
             return Err(BadValue::new(
@@ -235,104 +307,46 @@ impl MaximumEntropySpec {
         if let Some(support) = &self.support {
             support.check(dim).map_err(|e| e.below("support"))?;
         }
-        BadValue::unless(
-            (1..=1000).contains(&self.rounds),
-            "rounds",
-            "1 <= `rounds` <= 1000",
-            self.rounds,
-        )?;
-        let real = |key: &str, value: f64, low: f64, high: f64| {
-            let expected = format!("{low} <= `{key}` <= {high}");
-            BadValue::unless((low..=high).contains(&value), key, &expected, value)
-        };
-        real("penalty", self.penalty, 1e-6, 1e6)?;
-        real("penalty_growth", self.penalty_growth, 1.0, 1e3)?;
-        real("penalty_cap", self.penalty_cap, self.penalty, 1e9)?;
-        real("progress", self.progress, 0.0, 1.0)?;
-        BadValue::unless(
-            (2_000..=100_000_000).contains(&self.samples),
-            "samples",
-            "2000 <= `samples` <= 100000000",
-            self.samples,
-        )?;
+        BadValue::within("rounds", self.rounds, 1, 1000)?;
+        BadValue::within("penalty", self.penalty, 1e-6, 1e6)?;
+        BadValue::within("penalty_growth", self.penalty_growth, 1.0, 1e3)?;
+        BadValue::within("penalty_cap", self.penalty_cap, self.penalty, 1e9)?;
+        BadValue::within("progress", self.progress, 0.0, 1.0)?;
+        BadValue::within("samples", self.samples, 2_000, 100_000_000)?;
         Ok(dim)
     }
 
-    /// Why the entropy has no maximum, if nothing bounds it.
-    fn unbounded(&self) -> Option<String> {
-        let bounded = matches!(
-            self.support,
-            Some(SupportSpec::Box(_) | SupportSpec::Simplex)
-        );
-        if self.problem.is_some() || bounded {
-            return None;
-        }
-        let (statistics, _) = self.parsed().ok()?;
-        statistics.unbounded_direction()
-    }
-}
-
-impl ProblemSpec {
-    /// D, or what is wrong with the settings; the key begins with the kind.
-    pub fn check(&self) -> std::result::Result<usize, BadValue> {
-        match self {
-            Self::ReverseKl(s) => s.check().map_err(|e| e.below("reverse_kl")),
-            Self::MaximumEntropy(s) => s.check().map_err(|e| e.below("maximum_entropy")),
-        }
+    fn build(&self) -> Result<Box<dyn Objective>> {
+        Ok(Box::new(MaximumEntropy::new(self)?))
     }
 
-    /// What may be meant and is likely not, one line each.
-    pub fn warnings(&self) -> Vec<String> {
-        match self {
-            Self::ReverseKl(_) => Vec::new(),
-            Self::MaximumEntropy(s) => s
-                .unbounded()
-                .map(|why| {
-                    format!(
-                        "the problem has no solution unless the support is bounded: {why}, so the \
-                         entropy grows without end (add such a statistic, or `support`)"
-                    )
-                })
-                .into_iter()
-                .collect(),
+    fn warnings(&self) -> Vec<String> {
+        let warn = |why| {
+            format!(
+                "the problem has no solution unless the support is bounded: {why}, so the entropy \
+                 grows without end (add such a statistic, or `support`)"
+            )
+        };
+        self.unbounded().map(warn).into_iter().collect()
+    }
+
+    fn solution(&self) -> Result<Option<Box<dyn DataSet>>> {
+        let Some(problem) = self.problem.clone() else {
+            return Ok(None);
+        };
+        DataSpec::ExponentialFamily(ExponentialFamilySpec { problem })
+            .build()
+            .map(Some)
+    }
+
+    fn support(&self) -> Option<SupportSpec> {
+        match self.named() {
+            Ok(Some(problem)) if problem.support == Support::Simplex => Some(SupportSpec::Simplex),
+            _ => self.support.clone(),
         }
     }
 
-    /// The objective, before its first step.
-    pub fn build(&self) -> Result<Box<dyn Objective>> {
-        Ok(match self {
-            Self::ReverseKl(s) => Box::new(ReverseKl::new(s)?),
-            Self::MaximumEntropy(s) => Box::new(MaximumEntropy::new(s)?),
-        })
-    }
-
-    /// The law of the solution as a data set, where it is known: what a model is measured against.
-    pub fn solution(&self) -> Result<Option<Box<dyn DataSet>>> {
-        match self {
-            Self::ReverseKl(s) => s.target.build().map(Some),
-            Self::MaximumEntropy(s) => s
-                .problem
-                .as_ref()
-                .map(|problem| {
-                    DataSpec::ExponentialFamily(ExponentialFamilySpec {
-                        problem: problem.clone(),
-                    })
-                    .build()
-                })
-                .transpose(),
-        }
-    }
-
-    /// The map from R^D onto the support, if it is not R^D.
-    pub fn support(&self) -> Option<SupportSpec> {
-        match self {
-            Self::ReverseKl(s) => s.support(),
-            Self::MaximumEntropy(s) => match s.named() {
-                Ok(Some(problem)) if problem.support == Support::Simplex => {
-                    Some(SupportSpec::Simplex)
-                }
-                _ => s.support.clone(),
-            },
-        }
+    fn samples_at_once(&self) -> usize {
+        self.samples / GROUPS
     }
 }

@@ -26,7 +26,7 @@ impl<'a> BareSteps<'a> {
         })
     }
 
-    /// The next step. A device that works on its own may not have made it on return.
+    /// The next step. A GPU may not have finished it on return.
     ///
     /// # Errors
     /// If a loss or gradient is not finite.
@@ -41,7 +41,7 @@ impl<'a> BareSteps<'a> {
         self.check(&outcomes)
     }
 
-    /// Waits until all steps are made and the model has their parameters.
+    /// Waits until all steps are finished and the model has their parameters.
     ///
     /// # Errors
     /// If a loss or gradient is not finite.

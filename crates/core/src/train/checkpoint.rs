@@ -1,4 +1,4 @@
-//! Training between two steps.
+//! The state of training between two steps.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +9,8 @@ use crate::nn::stored;
 use crate::objectives::Multipliers;
 use crate::{Error, Result};
 
-/// Training between two steps: beside the task, all that the next step depends on. Random streams
-/// are functions of the seed and the step, so they are not part of it.
+/// The state of training between two steps. Random streams are functions of the seed and the step, so
+/// they are not part of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The parameters.
@@ -18,17 +18,17 @@ pub struct Checkpoint {
     pub weights: Snapshot,
     /// The optimizer's moments.
     pub moments: OptimizerState,
-    /// What was written down so far.
+    /// The learning curves so far.
     pub curves: Curves,
     /// Wall time of the longest validation so far.
     pub longest_validation: f64,
-    /// Where in its course training is.
+    /// The phase or round.
     pub place: Place,
 }
 
 impl Checkpoint {
-    /// Whether training of at most `steps` steps in so many phases, or in rounds, can have been there. A
-    /// file whose checksum is right may still be of another version.
+    /// Checks that training of at most `steps` steps, in so many phases or rounds, can have this state: a
+    /// file with the right checksum may still be of another version.
     ///
     /// # Errors
     /// If it cannot.
@@ -46,7 +46,7 @@ impl Checkpoint {
                     && done <= steps
                     && [at.weights.len(), self.curves.rounds.len()] == [at.round; 2]
             }
-            // Of an objective of another kind, which says so itself.
+            // Of an objective of another kind: refused later.
             _ => true,
         };
         let made = |steps| usize::try_from(steps).is_ok_and(|steps| steps <= done);
@@ -60,7 +60,7 @@ impl Checkpoint {
     }
 }
 
-/// Where in its course training is.
+/// The phase or round that training is in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Place {
     /// In a phase of a model whose weights are chosen by validation.
@@ -78,11 +78,11 @@ pub struct InPhase {
     pub end: usize,
     /// The share of the time at which it ends.
     pub until: f64,
-    /// Validations since the best.
+    /// Validations since the best one.
     pub without_progress: usize,
     /// The best validation loss.
     pub best_loss: f64,
-    /// The weights it is of.
+    /// The weights with that loss.
     #[serde(with = "stored::map")]
     pub best: Snapshot,
 }
@@ -95,10 +95,10 @@ pub struct InRound {
     /// The weights before the first.
     #[serde(with = "stored::map")]
     pub start: Snapshot,
-    /// The weights at the end of each that is over.
+    /// The weights at the end of each finished round.
     #[serde(with = "stored::maps")]
     pub weights: Vec<Snapshot>,
-    /// Where the objective stands.
+    /// The objective's state.
     pub multipliers: Multipliers,
 }
 

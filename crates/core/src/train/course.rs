@@ -1,4 +1,4 @@
-//! The course of training: steps, what is written down of them, and which weights are kept.
+//! The course of training: steps, learning curves, checkpoints, and which weights are kept.
 
 use std::time::Instant;
 
@@ -15,15 +15,23 @@ use crate::{Error, Result};
 const TRAIN_ROWS: usize = 500;
 
 pub(super) type MakeSteps<'a> = dyn Fn() -> Result<Box<dyn Steps + 'a>> + 'a;
-/// What is asked between steps, and what is told of them.
-pub(super) type Hooks<'w> = (&'w mut dyn Checkpointer, &'w mut dyn FnMut(&Progress));
+
+/// What training calls between steps.
+pub(super) struct Hooks<'w> {
+    /// Says whether to save or to stop.
+    pub checkpointer: &'w mut dyn Checkpointer,
+    /// Hears of every step.
+    pub watch: &'w mut dyn FnMut(&Progress),
+}
 
 /// Training as far as it is.
-struct Course<'a, 'w> {
+struct Course<'a, 'm, 'w> {
     task: &'a Training<'a>,
-    checkpointer: &'w mut dyn Checkpointer,
-    watch: &'w mut dyn FnMut(&Progress),
+    make_steps: &'m MakeSteps<'a>,
+    hooks: Hooks<'w>,
     clock: Clock,
+    /// The phase of the model's training; 0 in rounds.
+    phase: usize,
     /// Share of training that was over before the last step.
     progress: f64,
     epoch: Epoch,
@@ -35,36 +43,45 @@ pub(super) fn run<'a>(
     task: &'a Training<'a>,
     from: Option<Checkpoint>,
     make_steps: &MakeSteps<'a>,
-    (checkpointer, watch): Hooks<'_>,
+    hooks: Hooks<'_>,
 ) -> Result<Curves> {
     let mut course = Course {
         task,
-        checkpointer,
-        watch,
+        make_steps,
+        hooks,
         clock: Clock::new(task.seconds, task.spec.steps, from.as_ref()),
+        phase: 0,
         progress: 0.0,
         epoch: None,
         out: Curves::default(),
     };
-    let from = match from {
-        Some(from) => {
-            let steps = task.spec.steps;
-            let rounds = task.objective.rounds().map(|r| r.count().min(steps));
-            from.check(steps, task.model.phases().len(), rounds)?;
-            task.params.restore(&from.weights)?;
-            course.out = from.curves;
-            Some((from.place, from.moments))
+    let (mut place, mut moments) = (None, None);
+    if let Some(from) = from {
+        let steps = task.spec.steps;
+        let rounds = task.objective.rounds().map(|r| r.count().min(steps));
+        from.check(steps, task.model.phases().len(), rounds)?;
+        task.params.restore(&from.weights)?;
+        course.out = from.curves;
+        (place, moments) = (Some(from.place), Some(from.moments));
+    }
+    let best = match (task.objective.rounds(), place) {
+        (None, None) => {
+            let at = course.first_phase()?;
+            course.by_validation(at, moments)?
         }
-        None => None,
-    };
-    let best = match (task.objective.rounds(), from) {
-        (None, None) => course.by_validation(None, make_steps)?,
-        (None, Some((Place::Phase(at), moments))) => {
-            course.by_validation(Some((at, moments)), make_steps)?
+        (None, Some(Place::Phase(at))) => course.by_validation(at, moments)?,
+        (Some(rounds), None) => {
+            let at = InRound {
+                round: 0,
+                start: task.params.snapshot()?,
+                weights: Vec::new(),
+                multipliers: rounds.multipliers(),
+            };
+            course.by_rounds(rounds, at, moments)?
         }
-        (Some(rounds), None) => course.by_rounds(rounds, None, make_steps)?,
-        (Some(rounds), Some((Place::Round(at), moments))) => {
-            course.by_rounds(rounds, Some((at, moments)), make_steps)?
+        (Some(rounds), Some(Place::Round(at))) => {
+            rounds.resume(at.multipliers.clone())?;
+            course.by_rounds(rounds, at, moments)?
         }
         _ => {
             return Err(Error::request(
@@ -78,98 +95,105 @@ pub(super) fn run<'a>(
     Ok(out)
 }
 
-impl Course<'_, '_> {
+impl<'a> Course<'a, '_, '_> {
+    /// Before the first step; the first phase is yet to begin.
+    fn first_phase(&mut self) -> Result<InPhase> {
+        let loss = self.validate()?.loss;
+        Ok(InPhase {
+            phase: 0,
+            end: 0,
+            until: 0.0,
+            without_progress: 0,
+            best_loss: if loss.is_finite() {
+                loss
+            } else {
+                f64::INFINITY
+            },
+            best: self.task.params.snapshot()?,
+        })
+    }
+
+    /// New steps, which continue from `moments` if there are some.
+    fn steps(&self, moments: Option<&OptimizerState>) -> Result<Box<dyn Steps + 'a>> {
+        let mut steps = (self.make_steps)()?;
+        if let Some(moments) = moments {
+            steps.resume(moments)?;
+        }
+        Ok(steps)
+    }
+
     /// Phase after phase, each from the best weights so far, until validation no longer improves.
-    fn by_validation<'b>(
+    fn by_validation(
         &mut self,
-        from: Option<(InPhase, OptimizerState)>,
-        make_steps: &MakeSteps<'b>,
+        mut at: InPhase,
+        mut moments: Option<OptimizerState>,
     ) -> Result<Snapshot> {
-        let Training {
-            model,
-            params,
-            spec,
-            ..
-        } = *self.task;
-        let (first, mut best, mut from) = match from {
-            Some((at, moments)) => {
-                let best = (at.best_loss, at.best);
-                (
-                    at.phase,
-                    best,
-                    Some((at.end, at.until, at.without_progress, moments)),
-                )
-            }
-            None => {
-                let now = self.validate()?;
-                (0, (finite_or_worst(now.loss), params.snapshot()?), None)
-            }
-        };
-        'phases: for (phase, share) in model.phases().into_iter().enumerate().skip(first) {
-            let (end, until, mut without_progress, moments) = match from.take() {
-                Some((end, until, without, moments)) => (end, until, without, Some(moments)),
-                None => {
-                    let done = self.out.steps;
-                    let last = done + (share * spec.steps as f64).round() as usize;
-                    if phase > 0 {
-                        params.restore(&best.1)?;
-                    }
-                    (last.min(spec.steps), self.clock.time() + share, 0, None)
+        let Training { params, spec, .. } = *self.task;
+        for (phase, share) in (self.task.model.phases().into_iter().enumerate()).skip(at.phase) {
+            self.phase = phase;
+            if moments.is_none() {
+                if phase > 0 {
+                    params.restore(&at.best)?;
                 }
-            };
-            let mut steps = make_steps()?;
-            if let Some(moments) = moments {
-                steps.resume(&moments)?;
-            }
-            for step in self.out.steps + 1..=end {
-                let last = step == end || self.clock.is_up(until);
-                let validates = step % spec.validate_every == 0 || last;
-                if !self.step(steps.as_mut(), (step, phase), validates)? {
-                    break 'phases;
-                }
-                if validates {
-                    let now = self.validate()?;
-                    if now.loss < best.0 {
-                        best = (now.loss, params.snapshot()?);
-                        self.out.best_step = step;
-                        without_progress = 0;
-                    } else if self.task.objective.is_settled(self.progress) {
-                        without_progress += 1;
-                    }
-                    if last || (spec.patience > 0 && without_progress >= spec.patience) {
-                        break;
-                    }
-                }
-                let place = || {
-                    Place::Phase(InPhase {
-                        phase,
-                        end,
-                        until,
-                        without_progress,
-                        best_loss: best.0,
-                        best: best.1.clone(),
-                    })
+                let end = self.out.steps + (share * spec.steps as f64).round() as usize;
+                at = InPhase {
+                    phase,
+                    end: end.min(spec.steps),
+                    until: self.clock.time() + share,
+                    without_progress: 0,
+                    ..at
                 };
-                if !self.save(steps.as_mut(), phase, &place)? {
-                    break 'phases;
-                }
+            }
+            let mut steps = self.steps(moments.take().as_ref())?;
+            if !self.run_phase(steps.as_mut(), &mut at)? {
+                break;
             }
         }
-        if self.out.diverged.is_none() && !best.0.is_finite() {
+        if self.out.diverged.is_none() && !at.best_loss.is_finite() {
             self.out.diverged = Some(format!(
                 "no validation loss was finite in {} steps",
                 self.out.steps
             ));
         }
-        Ok(best.1)
+        Ok(at.best)
+    }
+
+    /// The steps of one phase; false if training cannot go on.
+    fn run_phase(&mut self, steps: &mut dyn Steps, at: &mut InPhase) -> Result<bool> {
+        let spec = self.task.spec;
+        for step in self.out.steps + 1..=at.end {
+            let last = step == at.end || self.clock.is_up(at.until);
+            let validates = step % spec.validate_every == 0 || last;
+            if !self.step(steps, step, validates)? {
+                return Ok(false);
+            }
+            if validates {
+                let now = self.validate()?;
+                if now.loss < at.best_loss {
+                    at.best_loss = now.loss;
+                    at.best = self.task.params.snapshot()?;
+                    at.without_progress = 0;
+                    self.out.best_step = step;
+                } else if self.task.objective.is_settled(self.progress) {
+                    at.without_progress += 1;
+                }
+                if last || (spec.patience > 0 && at.without_progress >= spec.patience) {
+                    break;
+                }
+            }
+            if !self.save(steps, &|| Place::Phase(at.clone()))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Round after round, each from where the last one ended.
-    fn by_rounds<'b>(
+    fn by_rounds(
         &mut self,
         rounds: &dyn Rounds,
-        from: Option<(InRound, OptimizerState)>,
-        make_steps: &MakeSteps<'b>,
+        mut at: InRound,
+        mut moments: Option<OptimizerState>,
     ) -> Result<Snapshot> {
         let Training {
             model,
@@ -178,81 +202,79 @@ impl Course<'_, '_> {
             rng,
             ..
         } = *self.task;
-        let (first, start, mut weights, mut moments) = match from {
-            Some((at, moments)) => {
-                rounds.resume(at.multipliers)?;
-                (at.round, at.start, at.weights, Some(moments))
-            }
-            None => (0, params.snapshot()?, Vec::new(), None),
-        };
         let count = rounds.count().min(spec.steps);
-        for round in first..count {
-            let end = spec.steps * (round + 1) / count;
-            let until = (round + 1) as f64 / count as f64;
-            // Moments that belong to the last round's multipliers would carry it on.
-            let mut steps = make_steps()?;
-            if let Some(moments) = moments.take() {
-                steps.resume(&moments)?;
-            }
-            for step in self.out.steps + 1..=end {
-                let last = step == end || self.clock.is_up(until);
-                if !self.step(steps.as_mut(), (step, 0), last)? {
-                    return Ok(weights.pop().unwrap_or(start));
-                }
-                if last {
-                    break;
-                }
-                let place = || {
-                    Place::Round(InRound {
-                        round,
-                        start: start.clone(),
-                        weights: weights.clone(),
-                        multipliers: rounds.multipliers(),
-                    })
-                };
-                if !self.save(steps.as_mut(), 0, &place)? {
-                    return Ok(weights.pop().unwrap_or(start));
-                }
+        for round in at.round..count {
+            at.round = round;
+            // Each round begins with new moments: those of the last belong to other multipliers.
+            let mut steps = self.steps(moments.take().as_ref())?;
+            if !self.run_round(steps.as_mut(), rounds, &at, count)? {
+                return Ok(at.weights.pop().unwrap_or(at.start));
             }
             let done = self.out.steps;
             let progress = self.clock.share(done);
             let measured = rounds.end(model, progress, &rng.fork_at("round", round as u64))?;
             if let Some(fault) = measured.fault() {
                 self.out.diverged = Some(format!("{fault} after step {done}"));
-                return Ok(weights.pop().unwrap_or(start));
+                return Ok(at.weights.pop().unwrap_or(at.start));
             }
             self.out.rounds.push((done, measured));
-            weights.push(params.snapshot()?);
+            at.weights.push(params.snapshot()?);
         }
         let ended: Vec<_> = self.out.rounds.iter().map(|(_, r)| r.clone()).collect();
         let best = rounds.best(&ended);
         self.out.best_step = self.out.rounds[best].0;
-        Ok(weights.swap_remove(best))
+        Ok(at.weights.swap_remove(best))
     }
 
-    /// Does what the checkpointer wishes between two steps; false if training cannot go on.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`] if the checkpointer wishes an end.
-    fn save(
+    /// The steps of one of `count` rounds; false if training cannot go on.
+    fn run_round(
         &mut self,
         steps: &mut dyn Steps,
-        phase: usize,
-        place: &dyn Fn() -> Place,
+        rounds: &dyn Rounds,
+        at: &InRound,
+        count: usize,
     ) -> Result<bool> {
-        let request = self.checkpointer.request();
+        let end = self.task.spec.steps * (at.round + 1) / count;
+        let until = (at.round + 1) as f64 / count as f64;
+        for step in self.out.steps + 1..=end {
+            let last = step == end || self.clock.is_up(until);
+            if !self.step(steps, step, last)? {
+                return Ok(false);
+            }
+            if last {
+                break;
+            }
+            let place = || {
+                Place::Round(InRound {
+                    multipliers: rounds.multipliers(),
+                    ..at.clone()
+                })
+            };
+            if !self.save(steps, &place)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Does what the checkpointer requests between two steps; false if training cannot go on.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if the checkpointer requests a stop.
+    fn save(&mut self, steps: &mut dyn Steps, place: &dyn Fn() -> Place) -> Result<bool> {
+        let request = self.hooks.checkpointer.request();
         if request == Request::Continue {
             return Ok(true);
         }
-        if !self.settle(steps, phase)? {
+        if !self.settle(steps)? {
             return Ok(false);
         }
         self.out.seconds = self.clock.seconds();
-        self.checkpointer.save(Checkpoint {
+        self.hooks.checkpointer.save(Checkpoint {
             weights: self.task.params.snapshot()?,
             moments: steps.state()?,
             curves: self.out.clone(),
-            longest_validation: self.clock.longest_validation(),
+            longest_validation: self.clock.longest_validation,
             place: place(),
         })?;
         match request {
@@ -261,28 +283,7 @@ impl Course<'_, '_> {
         }
     }
 
-    /// Waits for the outcomes that are still out; false if training cannot go on.
-    fn settle(&mut self, steps: &mut dyn Steps, phase: usize) -> Result<bool> {
-        let outcomes = steps.settle()?;
-        self.write_all_down(steps, outcomes, phase)
-    }
-
-    fn write_all_down(
-        &mut self,
-        steps: &mut dyn Steps,
-        outcomes: Vec<Outcome>,
-        phase: usize,
-    ) -> Result<bool> {
-        for outcome in outcomes {
-            self.out.steps += 1;
-            if !self.write_down(steps, outcome, phase)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Measures the model on what it is not trained on, and writes that down.
+    /// Validates the model and records the loss.
     fn validate(&mut self) -> Result<Validation> {
         let Training {
             model,
@@ -307,45 +308,49 @@ impl Course<'_, '_> {
         Ok(now)
     }
 
-    /// Makes a step; with `settle` all outcomes are in afterwards. False if training cannot go on.
-    fn step(
-        &mut self,
-        steps: &mut dyn Steps,
-        (step, phase): (usize, usize),
-        settle: bool,
-    ) -> Result<bool> {
+    /// Makes a step, and with `settle` waits for all outcomes. False if training cannot go on.
+    fn step(&mut self, steps: &mut dyn Steps, step: usize, settle: bool) -> Result<bool> {
         self.progress = self.clock.share(step - 1);
+        let at = (step, self.phase);
         let outcomes = self
             .task
-            .make_step(steps, (step, phase), self.progress, &mut self.epoch)?;
-        Ok(self.write_all_down(steps, outcomes, phase)?
-            && (!settle || self.settle(steps, phase)?))
+            .make_step(steps, at, self.progress, &mut self.epoch)?;
+        Ok(self.record_all(steps, outcomes)? && (!settle || self.settle(steps)?))
     }
 
-    /// The next step's outcome; false if it was not finite.
-    fn write_down(
-        &mut self,
-        steps: &mut dyn Steps,
-        outcome: Outcome,
-        phase: usize,
-    ) -> Result<bool> {
+    /// Waits for the outstanding outcomes; false if training cannot go on.
+    fn settle(&mut self, steps: &mut dyn Steps) -> Result<bool> {
+        let outcomes = steps.settle()?;
+        self.record_all(steps, outcomes)
+    }
+
+    fn record_all(&mut self, steps: &mut dyn Steps, outcomes: Vec<Outcome>) -> Result<bool> {
+        for outcome in outcomes {
+            self.out.steps += 1;
+            if !self.record(steps, outcome)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Records the outcome of step `self.out.steps`; false if it is not finite.
+    fn record(&mut self, steps: &mut dyn Steps, outcome: Outcome) -> Result<bool> {
         let task = self.task;
         let spec = task.spec;
         let step = self.out.steps;
         let finite = outcome.is_finite();
-        let non_finite = if finite {
-            0
-        } else {
-            // The model still has the parameters of this step; a device that works on its own may
-            // be batches ahead.
+        let mut non_finite = 0;
+        if !finite {
+            // The model still has the parameters of this step; a GPU may be batches ahead.
             steps.settle()?;
             let batch = task.batch(step, &mut self.epoch)?;
-            let at = task.at(phase, self.progress, batch.as_ref());
-            task.objective
-                .non_finite(task.model, &at, &mut task.noise(step))?
-        };
+            let at = task.at(self.phase, self.progress, batch.as_ref());
+            let noise = &mut task.noise(step);
+            non_finite = task.objective.non_finite(task.model, &at, noise)?;
+        }
         let log_every = match spec.steps.div_ceil(TRAIN_ROWS) {
-            // Steps may be many more than there will be.
+            // With limited time there may be far fewer steps than `spec.steps`.
             every if self.clock.is_limited() => every.min(spec.validate_every),
             every => every,
         };
@@ -359,10 +364,9 @@ impl Course<'_, '_> {
             });
         }
         if !finite {
-            let what = if outcome.loss.is_finite() {
-                "gradient"
-            } else {
-                "loss"
+            let what = match outcome.loss.is_finite() {
+                true => "gradient",
+                false => "loss",
             };
             self.out.diverged = Some(format!(
                 "{what} not finite at step {step} ({non_finite} of {} points)",
@@ -370,24 +374,16 @@ impl Course<'_, '_> {
             ));
             return Ok(false);
         }
-        (self.watch)(&Progress {
+        let steps = match self.clock.is_limited() {
+            true => self.clock.expected(step),
+            false => spec.steps,
+        };
+        (self.hooks.watch)(&Progress {
             step,
-            steps: if self.clock.is_limited() {
-                self.clock.expected(step)
-            } else {
-                spec.steps
-            },
+            steps,
             loss: outcome.loss,
             seconds: self.clock.seconds(),
         });
         Ok(true)
-    }
-}
-
-fn finite_or_worst(loss: f64) -> f64 {
-    if loss.is_finite() {
-        loss
-    } else {
-        f64::INFINITY
     }
 }

@@ -28,12 +28,12 @@ pub use checkpoint::{Checkpoint, Checkpointer, InPhase, InRound, NoCheckpoints, 
 pub use spec::{Precision, Schedule, TrainSpec};
 use steps::{Outcome, Steps};
 
-/// How far training is.
+/// Progress of training after a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
     /// Steps done.
     pub step: usize,
-    /// Steps at most; where time is bounded, as many as the pace so far makes.
+    /// Steps at most; with limited time, as many as the pace so far allows.
     pub steps: usize,
     /// Loss of the last step, nats per point.
     pub loss: f64,
@@ -68,7 +68,7 @@ pub struct HistoryRow {
     /// Which points.
     pub split: Split,
     /// The objective in training; in validation the mean negative log-density of the validation set
-    /// or what else the objective validates by; nats.
+    /// or the objective's own measure; nats.
     pub loss: f64,
     /// Norm of the gradient before clipping (training rows).
     pub grad_norm: Option<f64>,
@@ -78,7 +78,7 @@ pub struct HistoryRow {
 
 /// Where training points come from.
 pub enum Points<'a> {
-    /// A fixed set (n, dim), gone through in a new random order every epoch.
+    /// A fixed set (n, dim), in a new random order every epoch.
     Fixed(Tensor),
     /// Fresh points for every step.
     Stream(&'a dyn DataSet),
@@ -109,7 +109,7 @@ impl Points<'_> {
             ),
             Self::Fixed(points) => {
                 let n = points.dim(0)?;
-                // Batches follow each other through an endless row of shuffled epochs.
+                // Batches run on from one shuffled epoch into the next.
                 let mut rows = Vec::with_capacity(size);
                 let mut at = step * size;
                 while rows.len() < size {
@@ -148,8 +148,8 @@ pub struct Curves {
 }
 
 impl Curves {
-    /// Loss of the weights that were kept on what was validated on, nats; `None` where the objective
-    /// has rounds in place of validations.
+    /// Validation loss of the kept weights, nats; `None` for an objective with rounds in place of
+    /// validations.
     pub fn validation_loss(&self) -> Option<f64> {
         let mut kept = self.history.iter().filter(|r| r.step == self.best_step);
         let row = kept.find(|r| r.split == Split::Validation)?;
@@ -171,36 +171,35 @@ pub struct Training<'a> {
     pub validation: Option<&'a Tensor>,
     /// How.
     pub spec: &'a TrainSpec,
-    /// Wall time that training may take, validations included, if it is bounded: then schedules
-    /// follow the clock, and equal runs differ.
+    /// Limit of the wall time, validations included, if there is one: then schedules follow the
+    /// clock, and equal runs differ.
     pub seconds: Option<f64>,
     /// The random stream of batches and of the objective.
     pub rng: &'a Rng,
 }
 
 /// Trains the model and leaves it with the weights of the best validation loss, or of the best round
-/// where the objective has rounds. `watch` hears of every step.
+/// for an objective with rounds. `watch` hears of every step.
 ///
 /// A loss or gradient that is not finite ends training: the model keeps the best weights so far
 /// and [`Curves::diverged`] says where it happened.
 ///
-/// Between any two steps `checkpointer` may have a checkpoint, or an end. Training that goes on `from` one
-/// makes the steps that it would have made.
+/// Between any two steps `checkpointer` may request a checkpoint or a stop. Training that resumes
+/// `from` a checkpoint makes the same steps as without the interruption.
 ///
 /// # Errors
-/// [`crate::Error::Interrupted`] where the checkpointer wished an end.
+/// [`crate::Error::Interrupted`] if the checkpointer requests a stop.
 pub fn train(
     task: &Training<'_>,
     from: Option<Checkpoint>,
     checkpointer: &mut dyn Checkpointer,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Curves> {
-    course::run(
-        task,
-        from,
-        &|| steps::for_device(task),
-        (checkpointer, watch),
-    )
+    let hooks = course::Hooks {
+        checkpointer,
+        watch,
+    };
+    course::run(task, from, &|| steps::for_device(task), hooks)
 }
 
 impl Training<'_> {

@@ -1,63 +1,26 @@
 //! Training in rounds, without data.
 
-use candle_core::{DType, Device};
-
-use super::tests::bytes;
+use super::tests::Case;
 use super::*;
-use crate::models::ModelSpec;
-use crate::nn::params::Snapshot;
+use crate::models::testing::bytes;
 use crate::num;
 
-/// A maximum-entropy problem whose solution is N((0.5, -1), [[1.5, 0.6], [0.6, 0.8]]), which a
-/// linear layer and a scale and shift reach exactly.
-fn normal_problem(statistics: &str, moments: &str) -> Box<dyn Objective> {
-    let text = format!(
-        "[maximum_entropy]\nstatistics = {statistics}\nmoments = {moments}\nrounds = 8\n\
-         samples = 20000"
-    );
-    let spec: crate::objectives::ProblemSpec = toml::from_str(&text).unwrap();
-    assert_eq!(spec.check(), Ok(2));
-    spec.build().unwrap()
-}
+const MODEL: &str = "[flow]\nbijection.chain = [{ linear = {} }, { elementwise = {} }]\n\
+                     base.mixture = { components = 2, init = 'random', spread = 0.3, std = 1.0 }";
 
-fn run_problem(objective: &dyn Objective, steps: usize) -> (Curves, Snapshot) {
-    let spec = TrainSpec {
-        steps,
-        batch_size: 128,
-        learning_rate: 0.02,
-        schedule: Schedule::Cosine {
-            warmup: 0.0,
-            floor: 0.02,
-        },
-        ..TrainSpec::default()
+/// Trains `model` without data.
+fn run(model: &str, problem: &str, spec: &TrainSpec) -> (Curves, Vec<(String, Vec<f64>)>) {
+    let case = Case {
+        problem: Some(problem),
+        ..Case::of(model, spec)
     };
-    run_by(objective, &spec)
+    let (mut curves, weights) = case.run();
+    curves.seconds = 0.0;
+    (curves, bytes(&weights))
 }
 
-fn run_by(objective: &dyn Objective, spec: &TrainSpec) -> (Curves, Snapshot) {
-    let rng = Rng::new(3);
-    let params = Params::seeded(rng.fork("init"), DType::F32, &Device::Cpu);
-    let model: ModelSpec = toml::from_str(
-        "[flow]\nbijection.chain = [{ linear = {} }, { elementwise = {} }]\n\
-         base.mixture = { components = 2, init = 'random', spread = 0.3, std = 1.0 }",
-    )
-    .unwrap();
-    let model = model.build(&params, 2, None).unwrap();
-    let task = Training {
-        model: model.as_ref(),
-        params: &params,
-        objective,
-        points: &Points::Nothing,
-        validation: None,
-        spec,
-        seconds: None,
-        rng: &rng,
-    };
-    let out = train(&task, None, &mut NoCheckpoints, &mut |_| {}).unwrap();
-    (out, params.snapshot().unwrap())
-}
-
-/// A validation is that of the end; where nothing is learnt, training ends at the first one that counts.
+/// Validations count only once annealing is over; where nothing is learnt, training ends at the
+/// `patience`-th that counts.
 #[test]
 fn early_stopping_waits_for_the_end_of_annealing() {
     let spec = TrainSpec {
@@ -71,21 +34,30 @@ fn early_stopping_waits_for_the_end_of_annealing() {
     };
     for (anneal, over) in [("", 0.0), ("anneal = { from = 0.1, over = 0.5 }", 0.5)] {
         let text = format!("[reverse_kl]\ntarget.energy = {{ potential = 'u1' }}\n{anneal}\n");
-        let problem: crate::objectives::ProblemSpec = toml::from_str(&text).unwrap();
-        assert_eq!(problem.check(), Ok(2));
-        let (out, _) = run_by(problem.build().unwrap().as_ref(), &spec);
+        let (out, _) = run(MODEL, &text, &spec);
         let waited = (over * 60.0) as usize;
         let wanted = waited + 2..=waited + 12;
         assert!(wanted.contains(&out.steps), "{anneal}: {}", out.steps);
     }
 }
 
+/// The solution is N((0.5, -1), [[1.5, 0.6], [0.6, 0.8]]), which a linear layer and a scale and shift
+/// reach exactly.
 #[test]
 fn rounds_meet_the_constraints_and_find_the_multipliers() {
-    let statistics = "['x', 'y', 'x^2', 'x*y', 'y^2']";
-    let moments = "[0.5, -1.0, 1.75, 0.1, 1.8]";
-    let objective = normal_problem(statistics, moments);
-    let (out, weights) = run_problem(objective.as_ref(), 1600);
+    let problem = "[maximum_entropy]\nstatistics = ['x', 'y', 'x^2', 'x*y', 'y^2']\n\
+                   moments = [0.5, -1.0, 1.75, 0.1, 1.8]\nrounds = 8\nsamples = 20000";
+    let spec = TrainSpec {
+        steps: 1600,
+        batch_size: 128,
+        learning_rate: 0.02,
+        schedule: Schedule::Cosine {
+            warmup: 0.0,
+            floor: 0.02,
+        },
+        ..TrainSpec::default()
+    };
+    let (out, weights) = run(MODEL, problem, &spec);
     assert_eq!(out.diverged, None);
     let steps: Vec<usize> = out.rounds.iter().map(|r| r.0).collect();
     assert_eq!(steps, (1..=8).map(|i| 200 * i).collect::<Vec<_>>());
@@ -116,19 +88,14 @@ fn rounds_meet_the_constraints_and_find_the_multipliers() {
         (last.entropy - entropy).abs() < 0.05,
         "{last:?} against {entropy}"
     );
-    let again = run_problem(normal_problem(statistics, moments).as_ref(), 1600);
-    assert_eq!(bytes(&again.1), bytes(&weights));
-    assert_eq!(again.0.rounds, out.rounds);
+    assert_eq!(run(MODEL, problem, &spec), (out, weights));
 }
 
 /// T = x^6 at a learning rate that throws the samples out of what f32 holds.
 #[test]
 fn statistics_that_are_not_finite_end_training_with_a_reason() {
-    let objective = normal_problem("['x^6+y^6']", "[15.0]");
-    let rng = Rng::new(3);
-    let params = Params::seeded(rng.fork("init"), DType::F32, &Device::Cpu);
-    let model: ModelSpec = toml::from_str("[flow]\nbijection.elementwise = {}").unwrap();
-    let model = model.build(&params, 2, None).unwrap();
+    let problem = "[maximum_entropy]\nstatistics = ['x^6+y^6']\nmoments = [15.0]\nrounds = 8\n\
+                   samples = 20000";
     let spec = TrainSpec {
         steps: 50,
         batch_size: 64,
@@ -136,20 +103,10 @@ fn statistics_that_are_not_finite_end_training_with_a_reason() {
         clip_norm: 0.0,
         ..TrainSpec::default()
     };
-    let task = Training {
-        model: model.as_ref(),
-        params: &params,
-        objective: objective.as_ref(),
-        points: &Points::Nothing,
-        validation: None,
-        spec: &spec,
-        seconds: None,
-        rng: &rng,
-    };
-    let out = train(&task, None, &mut NoCheckpoints, &mut |_| {}).unwrap();
+    let (out, weights) = run("[flow]\nbijection.elementwise = {}", problem, &spec);
     let why = out.diverged.unwrap();
     assert!(why.contains("not finite"), "{why}");
-    for (name, values) in bytes(&params.snapshot().unwrap()) {
+    for (name, values) in weights {
         assert!(values.iter().all(|v| v.is_finite()), "{name}");
     }
 }

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
 
-/// How the learning rate moves over the steps.
+/// How the learning rate changes over the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
-    /// It does not.
+    /// It is constant.
     #[default]
     Constant,
     /// Linear warm-up over the first `warmup` share of the steps, then half a cosine down to
@@ -37,7 +37,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// What tensors call it.
+    /// The type of tensors.
     pub fn dtype(self) -> DType {
         match self {
             Self::F32 => DType::F32,
@@ -56,7 +56,7 @@ pub struct TrainSpec {
     pub batch_size: usize,
     /// Highest learning rate of Adam.
     pub learning_rate: f64,
-    /// How it moves.
+    /// How the learning rate changes.
     pub schedule: Schedule,
     /// Decoupled weight decay (Loshchilov and Hutter 2019).
     pub weight_decay: f64,
@@ -93,7 +93,7 @@ impl Default for TrainSpec {
 }
 
 impl Schedule {
-    /// Share of the highest learning rate in step `step` (from 0) of `steps`.
+    /// The learning rate in step `step` (from 0) of `steps`, as a share of the highest.
     pub fn factor(self, step: usize, steps: usize) -> f64 {
         match self {
             Self::Constant => 1.0,
@@ -103,8 +103,8 @@ impl Schedule {
                 if done < rise {
                     return (done + 1.0) / (rise + 1.0);
                 }
-                let way = ((done - rise) / (steps as f64 - rise).max(1.0)).min(1.0);
-                floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * way).cos())
+                let share = ((done - rise) / (steps as f64 - rise).max(1.0)).min(1.0);
+                floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * share).cos())
             }
         }
     }
@@ -121,21 +121,13 @@ impl TrainSpec {
 
     /// What is wrong with the settings, if anything.
     pub fn check(&self) -> std::result::Result<(), BadValue> {
-        let count = |key: &str, value: usize, low: usize, high: usize| {
-            BadValue::unless(
-                (low..=high).contains(&value),
-                key,
-                &format!("{low} <= `{key}` <= {high}"),
-                value,
-            )
-        };
         let (long, held) = (1_000_000_000, 10_000_000);
-        count("steps", self.steps, 1, long)?;
-        count("batch_size", self.batch_size, 1, held)?;
-        count("points", self.points, 0, held)?;
-        count("validation_points", self.validation_points, 1, held)?;
-        count("validate_every", self.validate_every, 1, long)?;
-        count("patience", self.patience, 0, long)?;
+        BadValue::within("steps", self.steps, 1, long)?;
+        BadValue::within("batch_size", self.batch_size, 1, held)?;
+        BadValue::within("points", self.points, 0, held)?;
+        BadValue::within("validation_points", self.validation_points, 1, held)?;
+        BadValue::within("validate_every", self.validate_every, 1, long)?;
+        BadValue::within("patience", self.patience, 0, long)?;
         let real = |key: &str, value: f64, low: f64, open: bool| {
             let fine = value.is_finite() && if open { value > low } else { value >= low };
             let sign = if open { ">" } else { ">=" };
@@ -151,12 +143,7 @@ impl TrainSpec {
                 "0 <= `warmup` < 1",
                 warmup,
             )?;
-            BadValue::unless(
-                (0.0..=1.0).contains(&floor),
-                "schedule.cosine.floor",
-                "0 <= `floor` <= 1",
-                floor,
-            )?;
+            BadValue::within("schedule.cosine.floor", floor, 0.0, 1.0)?;
         }
         Ok(())
     }

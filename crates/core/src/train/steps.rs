@@ -1,5 +1,5 @@
-//! Ways to make training steps. One is made anew for every phase of training: the moments of one
-//! phase say nothing of the weights that the next begins from.
+//! Ways to make training steps. Every phase of training gets new ones: the moments of one phase do not
+//! belong to the weights from which the next begins.
 
 use candle_core::{Device, Tensor, Var};
 
@@ -11,7 +11,7 @@ use crate::rng::Rng;
 use crate::{Error, Result};
 use mdn_kernels::FusedTraining;
 
-/// What is known of a step once it is made.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Outcome {
     /// Loss of the batch, nats per point.
@@ -28,23 +28,22 @@ impl Outcome {
 
 /// One way to make training steps.
 pub(super) trait Steps {
-    /// Loss and gradient at `at` and, if both are finite, an Adam step at `rate`; no
-    /// steps after one where they are not. Gives the outcomes that are known by now, in the order
-    /// of the steps: a device that works on its own keeps them for a while, so that it need not
-    /// wait for the host.
+    /// Loss and gradient at `at` and, if both are finite, an Adam step at `rate`; no steps after one
+    /// where they are not. Returns the outcomes that are known so far, in the order of the steps: a GPU
+    /// keeps some back, so that it need not wait for the host.
     fn step(&mut self, at: &At<'_>, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>>;
 
-    /// The outcomes that were kept back. Afterwards the model has the parameters of the last step.
+    /// The outcomes that were kept back; then the model has the parameters of the last step.
     fn settle(&mut self) -> Result<Vec<Outcome>>;
 
-    /// Moments of the parameters, once all is settled.
+    /// The optimizer's moments, after [`Steps::settle`].
     fn state(&self) -> Result<OptimizerState>;
 
-    /// Goes on from the moments of other steps over the same parameters, which the model has by now.
+    /// Continues from the moments of other steps over the same parameters, which the model already has.
     fn resume(&mut self, from: &[Moved]) -> Result<()>;
 }
 
-/// The way for the kernels and the device that the model has.
+/// The steps for the model's kernels and device.
 pub(super) fn for_device<'a>(task: &'a Training<'a>) -> Result<Box<dyn Steps + 'a>> {
     if let (Some(fused), true) = (task.model.fused(), task.objective.is_mean_log_prob()) {
         let vars = trained(task);
@@ -63,7 +62,7 @@ fn trained(task: &Training<'_>) -> Vec<Var> {
     all.map(|(_, var)| var).collect()
 }
 
-/// What a gradient of this norm is multiplied by; a largest norm of 0 does not clip.
+/// The factor for a gradient of this norm; a largest norm of 0 does not clip.
 fn clipping(largest: f64, norm: f64) -> f64 {
     if largest > 0.0 && norm > largest {
         largest / norm
@@ -72,8 +71,7 @@ fn clipping(largest: f64, norm: f64) -> f64 {
     }
 }
 
-/// Fused kernels, in flat vectors of their own: the model's parameters are brought up to date when
-/// they are asked for.
+/// Fused kernels on flat vectors of their own; `settle` copies them to the model's parameters.
 struct FusedSteps<'a> {
     task: &'a Training<'a>,
     training: FusedTraining,
@@ -172,11 +170,11 @@ impl Steps for PlainSteps<'_> {
     }
 }
 
-/// Steps between two looks of the host at what a GPU has computed.
+/// The host reads losses from a GPU once in so many steps.
 const QUEUE: usize = 50;
 
-/// The same on a GPU: few and large tensors in the optimizer, and nothing that waits for the device
-/// but a look at the losses every [`QUEUE`] steps.
+/// The same on a GPU: few large tensors in the optimizer, and the host waits for the device only to
+/// read the losses every [`QUEUE`] steps.
 pub(super) struct QueuedSteps<'a> {
     task: &'a Training<'a>,
     adam: FlatAdam,

@@ -5,10 +5,14 @@ use crate::math;
 use crate::product::TILE;
 use crate::simd::Simd;
 
-const LOG_SLOPE_BOUND: f32 = 2.0;
-const LOG_WIDTH_BOUND: f32 = 4.0;
-const LOG_SCALE_BOUND: f32 = 3.0;
-const GATE_BOUND: f32 = 3.0;
+/// Bound of a fold's log slopes.
+pub const LOG_SLOPE_BOUND: f32 = 2.0;
+/// Bound of its log width.
+pub const LOG_WIDTH_BOUND: f32 = 4.0;
+/// Bound of its free log scale.
+pub const LOG_SCALE_BOUND: f32 = 3.0;
+/// Bound of its gates' logits.
+pub const GATE_BOUND: f32 = 3.0;
 
 /// The zig-zag of three parts. theta holds, each for all coordinates: centre, log width, left and
 /// right log slope, free log scale, shift and, with `gates`, the left and right gate's logit.

@@ -5,6 +5,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
 use crate::distributions::Draws;
+use crate::num::largest;
 
 /// What is wrong with the fused kernels in this case, if anything.
 fn faults(
@@ -29,15 +30,10 @@ fn faults_of_densities(twins: &Twins, dim: usize, n: usize, seed: u64) -> Result
     let exact = twins.exact.log_prob(&exact_x).unwrap();
     // Points that random weights throw a thousand standard deviations out: scales are at their
     // bounds there, and the slopes of bounded numbers are differences that rounding eats up.
-    if to_vec(&exact).unwrap().iter().any(|q| *q < -1e6) {
+    if values(&exact).iter().any(|q| *q < -1e6) {
         return Ok(());
     }
-    for (i, (g, e)) in to_vec(&log_q)
-        .unwrap()
-        .iter()
-        .zip(to_vec(&exact).unwrap())
-        .enumerate()
-    {
+    for (i, (g, e)) in values(&log_q).iter().zip(values(&exact)).enumerate() {
         if !((g - e).abs() <= 2e-4 * e.abs().max(1.0)) {
             return Err(format!("log q of point {i}: {g}, not {e}"));
         }
@@ -45,21 +41,18 @@ fn faults_of_densities(twins: &Twins, dim: usize, n: usize, seed: u64) -> Result
     // Unequal weights, so that a mix-up of points would show.
     let weights: Vec<f64> = (0..n).map(|i| 1.0 + (i % 7) as f64).collect();
     let weights = Tensor::from_vec(weights, n, &Device::Cpu).unwrap();
-    let by = |log_q: &Tensor, weights: &Tensor| (log_q * weights).unwrap().mean_all().unwrap();
-    let got = gradients(
-        &trained(&twins.params),
-        &by(&log_q, &weights.to_dtype(DType::F32).unwrap()),
-    );
-    let expected = gradients(&trained(&twins.exact_params), &by(&exact, &weights));
+    let weighted = |log_q: &Tensor| {
+        let weights = weights.to_dtype(log_q.dtype()).unwrap();
+        (log_q * weights).unwrap().mean_all().unwrap()
+    };
+    let got = gradients(&trained(&twins.params), &weighted(&log_q));
+    let expected = gradients(&trained(&twins.exact_params), &weighted(&exact));
     let off = apart(&got, &expected);
     // A point at the very edge of a bin, a fold or a rectifier may fall on either side in single
     // precision: then plain tensors of f32 are off as well.
     if !(off <= 1e-4) {
         let log_q = twins.plain.log_prob(&x).unwrap();
-        let plain = gradients(
-            &trained(&twins.plain_params),
-            &by(&log_q, &weights.to_dtype(DType::F32).unwrap()),
-        );
+        let plain = gradients(&trained(&twins.plain_params), &weighted(&log_q));
         let plain = apart(&plain, &expected);
         if !(off <= 3.0 * plain) {
             return Err(format!(
@@ -86,7 +79,7 @@ fn faults_of_densities(twins: &Twins, dim: usize, n: usize, seed: u64) -> Result
             var.set(&(var.as_tensor() + step).unwrap()).unwrap();
             first += count;
         }
-        let value = to_vec(&by(&twins.exact.log_prob(&exact_x).unwrap(), &weights)).unwrap()[0];
+        let value = values(&weighted(&twins.exact.log_prob(&exact_x).unwrap()))[0];
         twins.exact_params.restore(&saved).unwrap();
         value
     };
@@ -149,16 +142,14 @@ fn faults_of_samples(
     };
     let (got, exact) = (draws(twins.fused.as_ref()), draws(twins.exact.as_ref()));
     let plain = draws(twins.plain.as_ref());
-    let numbers = |t: &Tensor| to_vec(t).unwrap();
     for (what, got, exact, plain) in [
         ("x", &got.x, &exact.x, &plain.x),
         ("log q", &got.log_prob, &exact.log_prob, &plain.log_prob),
     ] {
-        let exact = numbers(exact);
+        let exact = values(exact);
         let worst = |of: &Tensor| {
-            let each = numbers(of).into_iter().zip(&exact);
-            let off = each.map(|(v, e)| (v - e).abs() / e.abs().max(1.0));
-            off.fold(0.0, |a: f64, b| if a >= b || a.is_nan() { a } else { b })
+            let each = values(of).into_iter().zip(&exact);
+            largest(each.map(|(v, e)| (v - e).abs() / e.abs().max(1.0)))
         };
         let (off, plain) = (worst(got), worst(plain));
         if !(off <= 2e-4 || off <= 4.0 * plain) {

@@ -1,11 +1,12 @@
 //! Mixtures of Gaussians with full covariances, in f64 on the host.
 
+use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use crate::num::LN_2PI;
 use crate::rng::Rng;
 
-/// Points that are evaluated at once: all their joint densities fit the nearest cache.
+/// Points that are evaluated at once: all their joint densities fit the first-level cache.
 pub(super) const BLOCK: usize = 256;
 
 /// Joint densities that lie this many nats below the largest add nothing to a sum in f64.
@@ -36,11 +37,10 @@ impl Gaussians {
         let mut constants = Vec::with_capacity(log_weights.len());
         let each = factors.chunks_exact(dim * dim).zip(means.chunks_exact(dim));
         for ((factor, mean), log_weight) in each.zip(&log_weights) {
-            let inverse = inverse_of_lower(factor, dim);
-            for row in inverse.chunks_exact(dim) {
-                offsets.push(row.iter().zip(mean).map(|(a, m)| a * m).sum());
-            }
-            inverses.extend(inverse);
+            let inverse = DMatrix::from_row_slice(dim, dim, factor)
+                .solve_lower_triangular_unchecked(&DMatrix::identity(dim, dim));
+            offsets.extend((&inverse * DVector::from_column_slice(mean)).iter());
+            inverses.extend(by_rows(&inverse));
             let log_det: f64 = (0..dim).map(|d| factor[d * dim + d].ln()).sum();
             constants.push(log_weight - log_det - 0.5 * LN_2PI * dim as f64);
         }
@@ -104,7 +104,7 @@ impl Gaussians {
                     .filter(|v| *v > NOTHING)
                     .map(f64::exp)
                     .sum();
-                // NaN among the coordinates is above nothing and below nothing.
+                // With a NaN among the coordinates every joint density is NaN and the sum empty.
                 out.push(if sum > 0.0 { max + sum.ln() } else { joint[i] });
             }
         })
@@ -180,35 +180,7 @@ pub(super) fn largest(joint: &[f64], n: usize, i: usize) -> (usize, f64) {
     best
 }
 
-fn inverse_of_lower(factor: &[f64], dim: usize) -> Vec<f64> {
-    let mut inverse = vec![0.0; dim * dim];
-    for c in 0..dim {
-        inverse[c * dim + c] = 1.0 / factor[c * dim + c];
-        for r in c + 1..dim {
-            let sum: f64 = (c..r)
-                .map(|m| factor[r * dim + m] * inverse[m * dim + c])
-                .sum();
-            inverse[r * dim + c] = -sum / factor[r * dim + r];
-        }
-    }
-    inverse
-}
-
-/// L of a symmetric positive definite matrix L L^T; `None` if it is not.
-pub(super) fn cholesky(matrix: &[f64], dim: usize) -> Option<Vec<f64>> {
-    let mut l = vec![0.0; dim * dim];
-    for r in 0..dim {
-        for c in 0..=r {
-            let sum: f64 = (0..c).map(|m| l[r * dim + m] * l[c * dim + m]).sum();
-            let rest = matrix[r * dim + c] - sum;
-            if r > c {
-                l[r * dim + c] = rest / l[c * dim + c];
-            } else if rest > 0.0 {
-                l[r * dim + r] = rest.sqrt();
-            } else {
-                return None;
-            }
-        }
-    }
-    Some(l)
+/// The numbers of a matrix, row by row.
+pub(super) fn by_rows(matrix: &DMatrix<f64>) -> Vec<f64> {
+    matrix.transpose().as_slice().to_vec()
 }

@@ -1,26 +1,27 @@
 //! The EM algorithm (Dempster, Laird and Rubin 1977) for mixtures of Gaussians, and the number of
 //! components by BIC (Schwarz 1978).
 
+use nalgebra::DMatrix;
 use rayon::prelude::*;
 
-use super::density::{cholesky, largest, Gaussians, BLOCK, NOTHING};
+use super::density::{by_rows, largest, Gaussians, BLOCK, NOTHING};
 use super::{Covariance, GaussianMixtureSpec};
 use crate::kmeans::kmeans;
 use crate::num;
 use crate::rng::Rng;
 
-/// Points whose sums are added up by one thread: the same for any number of threads.
+/// Points that one thread adds up: fixed, so that any number of threads gives the same sums.
 const PIECE: usize = 4 * BLOCK;
 
-/// Gain in nats per point below which iterations end, and their largest number.
+/// When iterations end: below a gain in nats per point, or after a number of them.
 #[derive(Clone, Copy)]
 struct Stop {
     gain: f64,
     iterations: usize,
 }
 
-/// Where starts are compared with each other. EM crawls between overlapping components for
-/// hundreds of iterations that change no choice.
+/// For comparing starts: between overlapping components EM takes hundreds of small steps that
+/// change no choice.
 const ROUGH: Stop = Stop {
     gain: 1e-4,
     iterations: 100,
@@ -34,7 +35,7 @@ const FINE: Stop = Stop {
 /// Starts for each K that BIC chooses among.
 const SCAN_STARTS: usize = 2;
 
-/// Numbers of components in a row without a better BIC, after which no more are tried.
+/// The scan ends after so many numbers of components in a row without a better BIC.
 const SCAN_PATIENCE: usize = 6;
 
 /// A mixture and the log-likelihood of the points under it.
@@ -144,8 +145,8 @@ impl Points<'_> {
         all
     }
 
-    /// M step. A component that is left with less than a hundredth of a point is dropped: there is
-    /// nothing to estimate it from.
+    /// M step. Components with less than a hundredth of a point are dropped: they cannot be
+    /// estimated.
     fn maximise(&self, sums: &Sums) -> Option<Gaussians> {
         let dim = self.dim;
         let (mut log_weights, mut means, mut factors) = (Vec::new(), Vec::new(), Vec::new());
@@ -167,15 +168,16 @@ impl Points<'_> {
                 let variance = &mut covariance[r * dim + r];
                 *variance = variance.max(0.0) + self.floor;
             }
-            factors.extend(cholesky(&covariance, dim)?);
+            let covariance = DMatrix::from_row_slice(dim, dim, &covariance);
+            factors.extend(by_rows(&covariance.cholesky()?.l()));
             means.extend(mean);
             log_weights.push((ones / total).ln());
         }
         (!log_weights.is_empty()).then(|| Gaussians::new(dim, log_weights, means, factors))
     }
 
-    /// A start from k-means: clusters taken for components, fewer than `k` where there are fewer
-    /// distinct points.
+    /// A start from k-means: one component per cluster, fewer than `k` where there are fewer distinct
+    /// points.
     fn start(&self, k: usize, rng: &Rng) -> Option<Gaussians> {
         let clusters = kmeans(self.rows, self.dim, k, 1, rng);
         let mut sums = Sums::new(clusters.len(), self.dim);
@@ -228,8 +230,8 @@ impl Points<'_> {
         free as f64 * (self.len() as f64).ln() - 2.0 * fit.log_likelihood
     }
 
-    /// The fit with the K of least BIC, which is derived for many more points than numbers: beyond
-    /// as many numbers as points it has components of one point each, as narrow as the floor.
+    /// The fit with the K of least BIC. BIC assumes many more points than parameters, so K ends where
+    /// there are more parameters than points: components of one point each would win there.
     fn scan(&self, max: usize, rng: &Rng) -> Option<Fit> {
         let mut best: Option<(f64, Fit)> = None;
         let mut worse = 0;
@@ -255,10 +257,9 @@ impl Points<'_> {
 
 /// The likelier of two; the first of equals.
 fn better(a: Fit, b: Fit) -> Fit {
-    if b.log_likelihood > a.log_likelihood {
-        b
-    } else {
-        a
+    match b.log_likelihood > a.log_likelihood {
+        true => b,
+        false => a,
     }
 }
 

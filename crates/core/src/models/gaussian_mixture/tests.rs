@@ -1,13 +1,17 @@
 use super::*;
-use crate::num::to_vec;
+use crate::models::testing::{log_prob, on_threads, rows as tensor, seeded};
 
-fn tensor(rows: &[f64], dim: usize) -> Tensor {
-    num::from_rows(rows, dim, DType::F64, &Device::Cpu).unwrap()
+/// The mixture in the plane that is fitted to `rows`.
+fn build(spec: &GaussianMixtureSpec, rows: &[f64]) -> GaussianMixture {
+    GaussianMixture::build(spec, &seeded(5), 2, Some(tensor(rows, 2))).unwrap()
 }
 
-fn build(spec: &GaussianMixtureSpec, rows: &[f64], dim: usize) -> GaussianMixture {
-    let params = Params::seeded(Rng::new(5), DType::F64, &Device::Cpu);
-    GaussianMixture::build(spec, &params, dim, Some(tensor(rows, dim))).unwrap()
+fn with(components: Option<usize>, covariance: Covariance) -> GaussianMixtureSpec {
+    GaussianMixtureSpec {
+        components,
+        covariance,
+        ..GaussianMixtureSpec::default()
+    }
 }
 
 /// A ring of `k` Gaussians of radius 2 and standard deviation 0.25.
@@ -32,11 +36,10 @@ fn one_component_is_the_moments_of_the_points() {
         })
         .collect();
     let spec = GaussianMixtureSpec {
-        components: Some(1),
         covariance_floor: 1e-12,
-        ..GaussianMixtureSpec::default()
+        ..with(Some(1), Covariance::Full)
     };
-    let model = build(&spec, &rows, 2);
+    let model = build(&spec, &rows);
     let n = 500.0;
     let mean = |d: usize| rows.iter().skip(d).step_by(2).sum::<f64>() / n;
     let (a, b) = (mean(0), mean(1));
@@ -51,7 +54,7 @@ fn one_component_is_the_moments_of_the_points() {
     let (u, v) = (0.7 - a, 0.2 - b);
     let square = (yy * u * u - 2.0 * xy * u * v + xx * v * v) / det;
     let expected = -0.5 * square - 0.5 * det.ln() - num::LN_2PI;
-    let got = to_vec(&model.log_prob(&tensor(&[0.7, 0.2], 2)).unwrap()).unwrap()[0];
+    let got = log_prob(&model, &tensor(&[0.7, 0.2], 2))[0];
     assert!((got - expected).abs() < 1e-9, "{got}, {expected}");
     assert_eq!(model.parameters(0), Some(5));
 }
@@ -60,7 +63,7 @@ fn one_component_is_the_moments_of_the_points() {
 fn bic_finds_the_number_of_modes_and_every_one_of_them() {
     for (k, seed) in [(3, 1), (8, 2)] {
         let rows = ring(k, 2000, &mut Rng::new(seed));
-        let model = build(&GaussianMixtureSpec::default(), &rows, 2);
+        let model = build(&GaussianMixtureSpec::default(), &rows);
         assert_eq!(model.mixture.len(), k);
         assert_eq!(model.parameters(0), Some(6 * k - 1));
         for weight in &model.mixture.log_weights {
@@ -78,12 +81,11 @@ fn em_never_loses_likelihood_and_a_start_from_the_clusters_gains() {
     let rows = ring(5, 1000, &mut Rng::new(3));
     let likelihood = |restarts: usize, k: usize| {
         let spec = GaussianMixtureSpec {
-            components: Some(k),
             restarts,
-            ..GaussianMixtureSpec::default()
+            ..with(Some(k), Covariance::Full)
         };
-        let model = build(&spec, &rows, 2);
-        let values = to_vec(&model.log_prob(&tensor(&rows, 2)).unwrap()).unwrap();
+        let model = build(&spec, &rows);
+        let values = log_prob(&model, &tensor(&rows, 2));
         values.iter().sum::<f64>() / 1000.0
     };
     let one = likelihood(1, 1);
@@ -102,13 +104,8 @@ fn ties_and_constant_coordinates_leave_finite_densities() {
     rows.extend([3.0, 7.0, 4.0, 7.0]);
     for components in [None, Some(2), Some(5)] {
         for covariance in [Covariance::Full, Covariance::Diagonal] {
-            let spec = GaussianMixtureSpec {
-                components,
-                covariance,
-                ..GaussianMixtureSpec::default()
-            };
-            let model = build(&spec, &rows, 2);
-            let values = to_vec(&model.log_prob(&tensor(&rows, 2)).unwrap()).unwrap();
+            let model = build(&with(components, covariance), &rows);
+            let values = log_prob(&model, &tensor(&rows, 2));
             assert!(values.iter().all(|v| v.is_finite()), "{values:?}");
         }
     }
@@ -119,14 +116,11 @@ fn ties_and_constant_coordinates_leave_finite_densities() {
 fn bic_chooses_no_more_numbers_than_there_are_points() {
     for (covariance, most) in [(Covariance::Full, 2), (Covariance::Diagonal, 3)] {
         let rows = ring(7, 14, &mut Rng::new(8));
-        let spec = GaussianMixtureSpec {
-            covariance,
-            ..GaussianMixtureSpec::default()
-        };
-        let model = build(&spec, &rows, 2);
+        let spec = with(None, covariance);
+        let model = build(&spec, &rows);
         let k = model.mixture.len();
         assert!((1..=most).contains(&k), "{covariance:?}: {k}");
-        let one = build(&spec, &rows[..2], 2);
+        let one = build(&spec, &rows[..2]);
         assert_eq!(one.mixture.len(), 1);
     }
 }
@@ -134,9 +128,9 @@ fn bic_chooses_no_more_numbers_than_there_are_points() {
 #[test]
 fn points_far_away_and_broken_ones_have_the_densities_they_should() {
     let rows = ring(3, 300, &mut Rng::new(4));
-    let model = build(&GaussianMixtureSpec::default(), &rows, 2);
+    let model = build(&GaussianMixtureSpec::default(), &rows);
     let x = tensor(&[1e3, 0.0, f64::INFINITY, 0.0, f64::NAN, 0.0], 2);
-    let got = to_vec(&model.log_prob(&x).unwrap()).unwrap();
+    let got = log_prob(&model, &x);
     assert!(got[0] < -1e5 && got[0].is_finite(), "{got:?}");
     assert!(!got[1].is_finite() && got[2].is_nan(), "{got:?}");
 }
@@ -144,19 +138,13 @@ fn points_far_away_and_broken_ones_have_the_densities_they_should() {
 #[test]
 fn responsibilities_sum_to_one_and_name_the_part() {
     let rows = ring(4, 400, &mut Rng::new(6));
-    let spec = GaussianMixtureSpec {
-        components: Some(4),
-        covariance: Covariance::Diagonal,
-        ..GaussianMixtureSpec::default()
-    };
-    let model = build(&spec, &rows, 2);
+    let model = build(&with(Some(4), Covariance::Diagonal), &rows);
     let x = tensor(&rows, 2);
     let of = model.responsibilities(&x).unwrap().unwrap();
     let parts = model.part(&x).unwrap().unwrap();
     for (row, part) in of.to_vec2::<f64>().unwrap().iter().zip(parts) {
         assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-        let largest = row.iter().copied().fold(0.0, f64::max);
-        assert_eq!(row[part as usize], largest);
+        assert_eq!(row[part as usize], num::largest(row.iter().copied()));
     }
     let found = model.components().unwrap().unwrap();
     assert_eq!(found.std_devs.len(), 8);
@@ -167,21 +155,9 @@ fn responsibilities_sum_to_one_and_name_the_part() {
 }
 
 #[test]
-fn no_points_are_refused() {
-    let params = Params::seeded(Rng::new(5), DType::F32, &Device::Cpu);
-    let why = GaussianMixture::build(&GaussianMixtureSpec::default(), &params, 2, None);
-    let why = why.err().unwrap().to_string();
-    assert!(why.contains("expected training points; got none"), "{why}");
-}
-
-#[test]
 fn the_same_bytes_with_any_number_of_threads() {
     let rows = ring(5, 3000, &mut Rng::new(7));
-    let on = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-        pool.build()
-            .unwrap()
-            .install(|| build(&GaussianMixtureSpec::default(), &rows, 2).mixture)
-    };
+    let build = || build(&GaussianMixtureSpec::default(), &rows).mixture;
+    let on = |threads: usize| on_threads(threads, build);
     assert_eq!(on(1), on(3));
 }

@@ -1,14 +1,10 @@
 use super::*;
-use crate::num::{log_sum_exp_slice, to_vec};
-
-fn tensor(rows: &[f64], dim: usize) -> Tensor {
-    num::from_rows(rows, dim, DType::F64, &Device::Cpu).unwrap()
-}
+use crate::models::testing::{log_prob, on_threads, rows as tensor, seeded};
+use crate::num::log_sum_exp_slice;
 
 fn build(bandwidth: Bandwidth, rows: &[f64], dim: usize) -> KernelDensity {
-    let params = Params::seeded(Rng::new(5), DType::F64, &Device::Cpu);
     let spec = KernelDensitySpec { bandwidth };
-    KernelDensity::build(&spec, &params, dim, Some(tensor(rows, dim))).unwrap()
+    KernelDensity::build(&spec, &seeded(5), dim, Some(tensor(rows, dim))).unwrap()
 }
 
 /// Two blobs of unequal spread and weight.
@@ -48,7 +44,7 @@ fn the_tree_leaves_out_nothing_that_counts() {
             x.extend(vec![1e4; dim]);
             // As far as this the width is lost in the rounding of the distance.
             x.extend(vec![1e12; dim]);
-            let got = to_vec(&model.log_prob(&tensor(&x, dim)).unwrap()).unwrap();
+            let got = log_prob(&model, &tensor(&x, dim));
             for (got, x) in got.iter().zip(x.chunks(dim)) {
                 let want = by_hand(&rows, dim, h, x);
                 let gap = (got - want).abs();
@@ -69,23 +65,17 @@ fn leave_one_out_finds_the_best_bandwidth() {
     let rows = blobs(n, dim, &mut Rng::new(3));
     let found = build(Bandwidth::LeaveOneOut, &rows, dim).h;
     let scale = deviations(&rows, dim);
+    let square = |i: usize, j: usize, h: f64| -> f64 {
+        let off = |d: usize| (rows[i * dim + d] - rows[j * dim + d]) / (h * scale[d]);
+        (0..dim).map(|d| off(d).powi(2)).sum()
+    };
     let left_out = |h: f64| -> f64 {
-        (0..n)
-            .map(|i| {
-                let terms: Vec<f64> = (0..n)
-                    .filter(|j| *j != i)
-                    .map(|j| {
-                        let square: f64 = (0..dim)
-                            .map(|d| {
-                                ((rows[i * dim + d] - rows[j * dim + d]) / (h * scale[d])).powi(2)
-                            })
-                            .sum();
-                        -0.5 * square
-                    })
-                    .collect();
-                log_sum_exp_slice(&terms) - dim as f64 * h.ln()
-            })
-            .sum()
+        let one = |i: usize| {
+            let others = (0..n).filter(|j| *j != i);
+            let terms: Vec<f64> = others.map(|j| -0.5 * square(i, j, h)).collect();
+            log_sum_exp_slice(&terms) - dim as f64 * h.ln()
+        };
+        (0..n).map(one).sum()
     };
     let scan = (0..160).map(|i| 0.02 * 1.025f64.powi(i));
     let best = scan.max_by(|a, b| left_out(*a).total_cmp(&left_out(*b)));
@@ -101,28 +91,22 @@ fn leave_one_out_finds_the_best_bandwidth() {
 #[test]
 fn ties_single_points_and_broken_ones() {
     let ties = build(Bandwidth::LeaveOneOut, &[2.0; 60], 2);
-    let got = to_vec(&ties.log_prob(&tensor(&[2.0, 2.0, 3.0, 2.0], 2)).unwrap()).unwrap();
+    let got = log_prob(&ties, &tensor(&[2.0, 2.0, 3.0, 2.0], 2));
     assert!(got.iter().all(|v| v.is_finite()) && ties.h > 0.0, "{got:?}");
     let one = build(Bandwidth::LeaveOneOut, &[1.0, 5.0], 2);
     assert_eq!(one.h, 1.0);
     let x = tensor(&[f64::NAN, 0.0, f64::INFINITY, 0.0], 2);
-    let got = to_vec(&one.log_prob(&x).unwrap()).unwrap();
+    let got = log_prob(&one, &x);
     assert!(got[0].is_nan() && got[1] == f64::NEG_INFINITY, "{got:?}");
-    let params = Params::seeded(Rng::new(5), DType::F32, &Device::Cpu);
-    let why = KernelDensity::build(&KernelDensitySpec::default(), &params, 2, None);
-    let why = why.err().unwrap().to_string();
-    assert!(why.contains("expected training points; got none"), "{why}");
 }
 
 #[test]
 fn the_same_bytes_with_any_number_of_threads() {
     let rows = blobs(500, 2, &mut Rng::new(7));
-    let on = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-        pool.build().unwrap().install(|| {
-            let model = build(Bandwidth::LeaveOneOut, &rows, 2);
-            to_vec(&model.log_prob(&tensor(&rows, 2)).unwrap()).unwrap()
-        })
+    let density = || {
+        let model = build(Bandwidth::LeaveOneOut, &rows, 2);
+        log_prob(&model, &tensor(&rows, 2))
     };
+    let on = |threads: usize| on_threads(threads, density);
     assert_eq!(on(1), on(3));
 }

@@ -1,10 +1,11 @@
 //! Sums of Gaussian kernels over points in a k-d tree (Bentley 1975).
 
-/// Points of a leaf at most.
+use crate::kmeans::distance2;
+
+/// The most points in a leaf.
 const LEAF: usize = 24;
 
-/// Terms that lie this many nats below the largest are left out: of n points they are less than
-/// 1.3e-14 n of the sum.
+/// Terms so many nats below the largest are left out: with n points, less than 1.3e-14 n of the sum.
 const NOTHING: f64 = 32.0;
 
 enum Node {
@@ -14,7 +15,7 @@ enum Node {
     Inner { first: usize, second: usize },
 }
 
-/// Points, cut in halves along the widest side again and again.
+/// Points, halved recursively along the widest side.
 pub(super) struct Tree {
     dim: usize,
     /// The points, leaf by leaf.
@@ -24,7 +25,7 @@ pub(super) struct Tree {
     boxes: Vec<f64>,
 }
 
-/// A point where kernels are summed up.
+/// A point at which kernels are summed.
 struct Query<'a> {
     x: &'a [f64],
     /// A row that is left out.
@@ -32,7 +33,7 @@ struct Query<'a> {
 }
 
 impl Tree {
-    /// Of points given as rows, at least one.
+    /// The tree of points given as rows, at least one.
     pub fn new(points: &[f64], dim: usize) -> Self {
         let n = points.len() / dim;
         let mut tree = Self {
@@ -46,7 +47,7 @@ impl Tree {
         tree
     }
 
-    /// Adds the node of the points that `order` names; returns its place.
+    /// Adds a node for the points with the indices `order`; returns its index.
     fn grow(&mut self, points: &[f64], order: &mut [usize]) -> usize {
         let dim = self.dim;
         let mut sides = vec![(f64::INFINITY, f64::NEG_INFINITY); dim];
@@ -73,7 +74,7 @@ impl Tree {
                     at(a).total_cmp(&at(b)).then_with(|| a.cmp(b))
                 });
                 let (low, high) = order.split_at_mut(middle);
-                // What a selection leaves on either side has no order that one may rely on.
+                // A selection leaves either side in no fixed order.
                 low.sort_unstable();
                 high.sort_unstable();
                 let first = self.grow(points, low);
@@ -99,7 +100,7 @@ impl Tree {
         &self.rows[i * self.dim..(i + 1) * self.dim]
     }
 
-    /// ln sum_j exp(-|x - x_j|^2 / (2 h^2)) over all points but the one in place `without`.
+    /// ln sum_j exp(-|x - x_j|^2 / (2 h^2)) over all points except row `without`.
     pub fn log_sum(&self, x: &[f64], h: f64, without: Option<usize>) -> f64 {
         if x.iter().any(|v| v.is_nan()) {
             return f64::NAN;
@@ -113,8 +114,7 @@ impl Tree {
         if !near.is_finite() {
             return -0.5 * near / (h * h);
         }
-        // Far away the width is nothing beside the distance, and the nearest is all that is not
-        // farther than `beyond`.
+        // Far away, the width vanishes beside the distance and only the nearest point is within `beyond`.
         let (scale, beyond) = (-0.5 / (h * h), near + 2.0 * NOTHING * h * h);
         let mut sum = 0.0;
         self.sum(
@@ -165,7 +165,7 @@ impl Tree {
         }
     }
 
-    /// `add` of the squared distances to all points that may be no farther than `beyond`.
+    /// Calls `add` with the squared distances of all points in nodes no farther than `beyond`.
     fn sum(&self, node: usize, query: &Query<'_>, add: &mut impl FnMut(f64), beyond: f64) {
         if self.to_box(node, query.x) > beyond {
             return;
@@ -182,11 +182,4 @@ impl Tree {
             }
         }
     }
-}
-
-fn distance2(a: &[f64], b: &[f64]) -> f64 {
-    if let (&[a, b], &[c, d]) = (a, b) {
-        return (a - c) * (a - c) + (b - d) * (b - d);
-    }
-    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }

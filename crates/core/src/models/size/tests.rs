@@ -1,26 +1,26 @@
-use candle_core::{DType, Device};
-
 use super::*;
-use crate::num;
+use crate::models::testing::{bytes, rows, seeded, spec as read};
 use crate::rng::Rng;
 
 fn points(dim: usize) -> Tensor {
     let mut rng = Rng::new(2);
-    let rows: Vec<f64> = (0..200 * dim)
-        .map(|i| if (i / dim).is_multiple_of(2) { -4.0 } else { 4.0 } + 0.3 * rng.normal())
-        .collect();
-    num::from_rows(&rows, dim, DType::F32, &Device::Cpu).unwrap()
+    let side = |i: usize| match (i / dim).is_multiple_of(2) {
+        true => -4.0,
+        false => 4.0,
+    };
+    let place = |i| side(i) + 0.3 * rng.normal();
+    rows(&(0..200 * dim).map(place).collect::<Vec<_>>(), dim)
 }
 
 /// The number that a built model has.
 fn built(model: &ModelSpec, dim: usize) -> usize {
-    let params = Params::seeded(Rng::new(1), DType::F32, &Device::Cpu);
+    let params = seeded(1);
     model.build(&params, dim, Some(points(dim))).unwrap();
     params.count()
 }
 
 fn spec(text: &str) -> ModelSpec {
-    toml::from_str(text).unwrap()
+    read(text)
 }
 
 const CHAIN: &str = "[flow]\nbijection.chain = [{ linear = {} }, { permutation = { order = \"shuffle\" \
@@ -133,16 +133,14 @@ fn models_without_widths_are_exempt_and_a_silhouette_is_waited_for() {
     ] {
         assert_eq!(spec(text).sized(2, 17_000).unwrap(), Ok(None), "{text}");
     }
-    let params = Params::seeded(Rng::new(1), DType::F32, &Device::Cpu);
     let model = spec("[clusters]");
-    let settled = model.settled(&params, Some(&points(2))).unwrap();
+    let settled = model.settled(&seeded(1), Some(&points(2))).unwrap();
     assert_eq!(settled, spec("[clusters]\nclusters = 2"));
     // The same model, number by number.
-    let values = |model: &ModelSpec| {
-        let params = Params::seeded(Rng::new(1), DType::F32, &Device::Cpu);
+    let numbers = |model: &ModelSpec| {
+        let params = seeded(1);
         model.build(&params, 2, Some(points(2))).unwrap();
-        let all = params.snapshot().unwrap().into_values();
-        all.map(|t| num::to_vec(&t).unwrap()).collect::<Vec<_>>()
+        bytes(&params.snapshot().unwrap())
     };
-    assert_eq!(values(&settled), values(&model));
+    assert_eq!(numbers(&settled), numbers(&model));
 }

@@ -1,0 +1,98 @@
+//! What the tests of models, objectives and training share.
+
+use candle_core::{DType, Device, Tensor, Var};
+
+use super::ModelSpec;
+use crate::distributions::Distribution;
+use crate::nn::params::Snapshot;
+use crate::nn::Params;
+use crate::num;
+use crate::rng::Rng;
+
+/// The specification that `text` is the TOML of.
+pub fn spec<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    toml::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"))
+}
+
+/// The example of this name.
+pub fn example(name: &str) -> ModelSpec {
+    let mut all = ModelSpec::examples().into_iter();
+    all.find(|(n, _)| *n == name).unwrap().1
+}
+
+/// New parameters in double precision.
+pub fn seeded(seed: u64) -> Params {
+    Params::seeded(Rng::new(seed), DType::F64, &Device::Cpu)
+}
+
+/// Loaded parameters.
+pub fn loaded(values: Snapshot, dtype: DType) -> Params {
+    Params::from_tensors(values, dtype, &Device::Cpu)
+}
+
+/// The same numbers in double precision.
+pub fn double(snapshot: &Snapshot) -> Snapshot {
+    let cast = |t: &Tensor| match t.dtype() {
+        DType::F32 => t.to_dtype(DType::F64).unwrap(),
+        _ => t.clone(),
+    };
+    snapshot.iter().map(|(n, t)| (n.clone(), cast(t))).collect()
+}
+
+/// The trainable parameters.
+pub fn trained(params: &Params) -> Vec<Var> {
+    params.trainable().into_iter().map(|(_, v)| v).collect()
+}
+
+/// All numbers of a snapshot.
+pub fn bytes(snapshot: &Snapshot) -> Vec<(String, Vec<f64>)> {
+    let one = |(name, t): (&String, &Tensor)| (name.clone(), values(t));
+    snapshot.iter().map(one).collect()
+}
+
+/// Rows of `dim` numbers in double precision.
+pub fn rows(values: &[f64], dim: usize) -> Tensor {
+    num::from_rows(values, dim, DType::F64, &Device::Cpu).unwrap()
+}
+
+/// The numbers of a tensor.
+pub fn values(x: &Tensor) -> Vec<f64> {
+    num::to_vec(x).unwrap()
+}
+
+/// log q of every row.
+pub fn log_prob(q: &(impl Distribution + ?Sized), x: &Tensor) -> Vec<f64> {
+    values(&q.log_prob(x).unwrap())
+}
+
+/// The largest difference of two lists of numbers; NaN where one is NaN.
+pub fn largest_gap(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    num::largest(a.iter().zip(b).map(|(a, b)| (a - b).abs()))
+}
+
+/// Two blobs, the first a quarter of the points.
+pub fn blobs(n: usize, dim: usize, rng: &mut Rng) -> Tensor {
+    let centre = |i: usize| match (i / dim).is_multiple_of(4) {
+        true => 1.5,
+        false => -1.0,
+    };
+    let place = |i: usize| centre(i) + 0.5 * rng.normal();
+    rows(&(0..n * dim).map(place).collect::<Vec<_>>(), dim)
+}
+
+/// The same on so many threads.
+pub fn on_threads<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build().unwrap().install(f)
+}
+
+#[test]
+fn a_nan_among_gaps_is_not_lost() {
+    for at in 0..3 {
+        let mut a = [1.0, 2.0, 3.0];
+        a[at] = f64::NAN;
+        assert!(largest_gap(&a, &[1.0, 2.0, 3.0]).is_nan(), "{at}");
+    }
+    assert_eq!(largest_gap(&[1.0, 2.0], &[1.5, 2.0]), 0.5);
+}
