@@ -187,8 +187,13 @@ fn read_rows<T: DeserializeOwned + Serialize + Default>(path: &Path) -> Result<V
             let ErrorKind::Deserialize { err, .. } = e.kind() else {
                 return at(line, e.to_string());
             };
-            let column = err.field().unwrap_or_default() as usize;
             let said = err.kind().to_string();
+            // An unknown variant has no column of its own: its text tells which.
+            let is_named = |cell: &str| said.contains(&format!("`{cell}`"));
+            let column = match err.field() {
+                Some(column) => column as usize,
+                None => record.iter().position(is_named).unwrap_or_default(),
+            };
             let expected = match err.kind() {
                 DeserializeErrorKind::ParseInt(_) => "a whole number",
                 DeserializeErrorKind::ParseFloat(_) => "a number",
