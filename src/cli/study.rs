@@ -11,7 +11,7 @@ use super::common::{assignment, RESULTS};
 use super::output::print;
 use super::{Context, Exit};
 use crate::experiment::config::study::{load, to_toml};
-use crate::experiment::store::{check_within, StudyDir};
+use crate::experiment::store::{check_within, remove_if_there, StudyDir};
 use crate::report;
 use mdn_core::study::{entropies, gradients, RelaxedLaw, StudySpec};
 use mdn_core::{Error, Result};
@@ -73,7 +73,7 @@ pub(super) fn run(args: &StudyArgs, context: &Context) -> Result<Exit> {
     Ok(Exit::FINE)
 }
 
-/// Every table is written the moment it is there.
+/// Writes every table as soon as it is complete.
 fn compute(spec: &StudySpec, place: &StudyDir, context: &Context) -> Result<()> {
     let began = Instant::now();
     let of = spec.entropy_temperatures().len() * (spec.entropy.inner.len() + 1)
@@ -87,20 +87,17 @@ fn compute(spec: &StudySpec, place: &StudyDir, context: &Context) -> Result<()> 
     };
     // Rows of other settings must not stand beside these.
     for old in ["relaxed.csv", "entropy.csv", "gradients.csv"] {
-        let path = place.path(old);
-        if path.exists() {
-            std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
-        }
+        remove_if_there(&place.path(old))?;
     }
     place.write("config.toml", to_toml(spec)?.as_bytes())?;
     watch("the relaxed mixture by quadrature");
     let laws = spec.temperatures.par_iter();
-    let laws: Vec<_> = laws.map(|t| RelaxedLaw::new(&spec.mixture, *t)).collect();
-    let laws = laws.into_iter().collect::<Result<Vec<_>>>()?;
-    let rows: Vec<_> = laws.iter().map(RelaxedLaw::row).collect();
-    place.write_relaxed(&rows)?;
-    place.write_entropies(&entropies(spec, &laws, &watch)?)?;
-    place.write_gradients(&gradients(spec, &watch)?)?;
+    let laws = laws.map(|t| RelaxedLaw::new(&spec.mixture, *t));
+    let laws = laws.collect::<Result<Vec<_>>>()?;
+    let rows: Vec<_> = laws.iter().map(|law| law.row).collect();
+    place.write_rows("relaxed.csv", &rows)?;
+    place.write_rows("entropy.csv", &entropies(spec, &laws, &watch)?)?;
+    place.write_rows("gradients.csv", &gradients(spec, &watch)?)?;
     context.note(&format!("done in {:.0} s", began.elapsed().as_secs_f64()));
     Ok(())
 }
@@ -108,18 +105,17 @@ fn compute(spec: &StudySpec, place: &StudyDir, context: &Context) -> Result<()> 
 /// Results of other settings must not be shown under this file's name.
 fn expect_same(spec: &StudySpec, place: &StudyDir) -> Result<()> {
     let path = place.path("config.toml");
+    let name = path.display();
     let was = std::fs::read_to_string(&path).map_err(|e| {
         Error::request(format!(
-            "{}: expected the settings of an earlier study: {e} (run it without --no-run)",
-            path.display()
+            "{name}: expected the settings of an earlier study: {e} (run it without --no-run)"
         ))
     })?;
-    if was == to_toml(spec)? {
-        return Ok(());
+    if was != to_toml(spec)? {
+        return Err(Error::request(format!(
+            "{name}: expected the settings that are asked for now; got others (run the study \
+             without --no-run, or give another --out)"
+        )));
     }
-    Err(Error::request(format!(
-        "{}: expected the settings that are asked for now; got others (run the study without \
-         --no-run, or give another --out)",
-        path.display()
-    )))
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::entries::entries;
+use super::entries::{entries, Entry};
 use super::{check_name, name_of, read, Typed};
 use mdn_core::error::BadValue;
 use mdn_core::study::StudySpec;
@@ -30,17 +30,13 @@ impl Typed for StudySpec {
 
     fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
         let all = entries(root);
-        let misplaced = all
-            .iter()
-            .find(|e| matches!(e.value, DeValue::Array(_)) && !ARRAYS.contains(&e.name()))?;
-        Some(BadValue::new(
-            misplaced.path.join("."),
-            format!(
-                "`{}` to be a table of settings by name, as in `{{}}`",
-                misplaced.name()
-            ),
-            "an array",
-        ))
+        let is_array = |e: &&Entry<'_, '_>| matches!(e.value, DeValue::Array(_));
+        let mut arrays = all.iter().filter(is_array);
+        let misplaced = arrays.find(|e| !ARRAYS.contains(&e.name()))?;
+        let name = misplaced.name();
+        let expected = format!("`{name}` to be a table of settings by name, as in `{{}}`");
+        let key = misplaced.path.join(".");
+        Some(BadValue::new(key, expected, "an array"))
     }
 
     fn other_kind(keys: &[&str]) -> Option<&'static str> {
@@ -49,8 +45,7 @@ impl Typed for StudySpec {
     }
 }
 
-/// Reads and checks a study file, with overrides (`dotted.key=value`) applied to it. The result has
-/// a `name`.
+/// Reads and checks a study file, applies overrides (`dotted.key=value`) and sets the `name`.
 pub fn load(path: &Path, overrides: &[String]) -> Result<StudySpec> {
     let mut spec: StudySpec = read(path, overrides)?;
     if spec.name.is_none() {
@@ -59,7 +54,7 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<StudySpec> {
     Ok(spec)
 }
 
-/// The file that says the same with every default filled in.
+/// The same settings as TOML, with every default.
 pub fn to_toml(spec: &StudySpec) -> Result<String> {
     toml::to_string(spec).map_err(|e| Error::failed(format!("could not write TOML: {e}")))
 }
@@ -97,48 +92,35 @@ strategies = [\"score\", { gumbel_softmax = { temperature = 0.2 } }]
     #[test]
     fn every_shipped_study_is_sound_and_asks_a_question() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/studies");
-        let mut count = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+        assert!(!files.is_empty());
+        for path in files.into_iter().map(|f| f.unwrap().path()) {
             let text = std::fs::read_to_string(&path).unwrap();
-            assert!(
-                text.lines().take(2).any(|l| l.contains('?')),
-                "{}",
-                path.display()
-            );
+            let asks = text.lines().take(2).any(|l| l.contains('?'));
+            assert!(asks, "{}", path.display());
             load(&path, &[]).unwrap();
-            count += 1;
         }
-        assert!(count >= 1);
     }
+
+    /// What is replaced in the study, by what, and the message.
+    const FAULTS: &str = r#"
+seed = 3 -> sed = 3 -> two.toml:1: unknown key `sed` (did you mean `seed`?)
+means = [0.0, -> means = ["a", -> two.toml:4: mixture: expected `means[0]` to be a number; got string "a"
+weights = [0.5, -> weights = [0.6, -> two.toml:3: mixture: expected `weights` that sum to 1; got 1.1
+temperature = 0.2 -> temperature = 0 -> two.toml:7: gradients.strategies[1].gumbel_softmax: expected 1e-4 <= `temperature` <= 1000; got 0
+{ temperature = 0.2 } -> [0.2] -> two.toml:7: gradients.strategies[1]: expected `gumbel_softmax` to be a table of settings by name
+"score" -> "scores" -> two.toml:7: gradients: unknown choice `scores` (did you mean `score`?)
+[gradients] -> [models] -> unknown key `models`; expected one of `name`, `seed`, `temperatures`
+"#;
 
     #[test]
     fn faults_are_reported_at_their_line() {
-        let cases = [
-            ("seed = 3", "sed = 3", "two.toml:1: unknown key `sed` (did you mean `seed`?)"),
-            ("means = [0.0,", "means = [\"a\",", "two.toml:4: mixture: expected `means[0]` to be a number; got string \"a\""),
-            ("weights = [0.5,", "weights = [0.6,", "two.toml:3: mixture: expected `weights` that sum to 1; got 1.1"),
-            ("temperature = 0.2", "temperature = 0", "two.toml:7: gradients.strategies[1].gumbel_softmax: expected 1e-4 <= `temperature` <= 1000; got 0"),
-            ("{ temperature = 0.2 }", "[0.2]", "two.toml:7: gradients.strategies[1]: expected `gumbel_softmax` to be a table of settings by name"),
-            ("\"score\"", "\"scores\"", "two.toml:7: gradients: unknown choice `scores` (did you mean `score`?)"),
-            ("[gradients]", "[models]\n[gradients]", "unknown key `models`; expected one of `name`, `seed`, "),
-            ("[gradients]", "[models]\n[gradients]", "(for an experiment try `mdn compare`)"),
-        ];
-        for (from, to, message) in cases {
-            let text = STUDY.replace(from, to);
-            assert_ne!(text, STUDY, "{from}");
+        for line in FAULTS.trim().lines() {
+            let parts: Vec<&str> = line.split(" -> ").collect();
+            let text = STUDY.replace(parts[0], parts[1]);
+            assert_ne!(text, STUDY, "{line}");
             let got = load_text(&text, &[]).unwrap_err().to_string();
-            assert!(got.contains(message), "expected {message}\ngot {got}");
+            assert!(got.contains(parts[2]), "{line}\ngot {got}");
         }
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("two.toml");
-        std::fs::write(&path, STUDY).unwrap();
-        let got = super::super::Config::load(&path, &[])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            got.contains("(for a study of estimators try `mdn study`)"),
-            "{got}"
-        );
     }
 }

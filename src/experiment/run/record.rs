@@ -6,7 +6,7 @@ use crate::experiment::store::{MetricRow, Picture, RunDir, State, Status};
 use crate::experiment::weights;
 use mdn_core::data::log_densities;
 use mdn_core::metrics::evaluation::{self, Against, Measured};
-use mdn_core::metrics::{view, Cost, Evaluation, Metric, Outcome, METRICS};
+use mdn_core::metrics::{Cost, Evaluation, Metric, Outcome, METRICS};
 use mdn_core::models::log_q;
 use mdn_core::num;
 use mdn_core::train::{Curves, HistoryRow, Split};
@@ -121,7 +121,7 @@ impl Run {
         let rows = |costs: bool| -> Vec<MetricRow> {
             METRICS
                 .iter()
-                .filter(|m| m.is_cost == costs)
+                .filter(|m| m.is_cost() == costs)
                 .map(|m| row(m, &evaluation))
                 .collect()
         };
@@ -157,7 +157,7 @@ impl Run {
     ) -> Result<Option<Picture>> {
         let view = match &self.law {
             Some(law) => law.view(),
-            None if self.model.dim() == 2 => view::view_of(samples),
+            None if self.model.dim() == 2 => evaluation::view_of(samples),
             None => None,
         };
         let Some(view) = view else {
@@ -171,7 +171,7 @@ impl Run {
         });
         let side = self.spec.evaluation.grid.min(PICTURE_SIDE);
         let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
-        let rows = view::grid_rows(view, side);
+        let rows = evaluation::grid_rows(view, side);
         let truth = self.law.as_ref().and_then(|law| law.truth());
         let log_p = truth.map(|truth| single(&log_densities(truth, &rows, 2)));
         let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;

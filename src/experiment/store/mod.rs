@@ -54,7 +54,7 @@ pub use find::{runs_below, some_runs_below, Found};
 pub use lock::{Lock, Locking};
 pub use number::{exact, exact_or_empty};
 pub use removal::Removal;
-pub use study::StudyDir;
+pub use study::{Study, StudyDir};
 pub use table::csv_bytes;
 pub use within::check_within;
 

@@ -1,212 +1,210 @@
-//! `relaxed.csv`, `entropy.csv` and `gradients.csv` of a study.
+//! The folder of a study, with `relaxed.csv`, `entropy.csv` and `gradients.csv`.
 
 use std::path::{Path, PathBuf};
 
-use super::number::{exact, exact_or_empty};
-use super::table::{csv_bytes, read_csv, Line};
+use csv::{DeserializeErrorKind, ErrorKind, StringRecord};
+use serde::{de::DeserializeOwned, Serialize};
+use serde_json::json;
+use toml::{Table, Value};
+
+use super::number::exact;
 use super::write_atomic;
 use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
-use mdn_core::Result;
-
-const RELAXED: [&str; 11] = [
-    "temperature",
-    "entropy",
-    "exact_mixture",
-    "kl_to_mixture",
-    "kl_from_mixture",
-    "total_variation",
-    "mean",
-    "variance",
-    "joint_entropy",
-    "conditional_entropy",
-    "chi2",
-];
-
-const ENTROPY: [&str; 10] = [
-    "temperature",
-    "density",
-    "inner",
-    "samples",
-    "mean",
-    "std_err",
-    "truth",
-    "bias",
-    "bias_std_err",
-    "predicted",
-];
-
-const GRADIENTS: [&str; 10] = [
-    "strategy",
-    "temperature",
-    "parameter",
-    "evaluations",
-    "estimates",
-    "relative_bias",
-    "bias_std_err",
-    "sd",
-    "sd_std_err",
-    "cosine",
-];
+use mdn_core::{Error, Result};
 
 /// Where a study leaves its files: `<out>/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StudyDir(pub PathBuf);
 
 impl StudyDir {
-    /// Nothing is made on disk.
+    /// Creates nothing on disk.
     pub fn new(out: &Path, name: &str) -> Self {
         Self(out.join(name))
     }
 
-    /// Where the file `name` lies.
+    /// The place of the file `name`.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    /// Writes the file `name`, atomically, and says where it lies.
+    /// Writes the file `name`, atomically, and returns its place.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
         let path = self.path(name);
         write_atomic(&path, bytes)?;
         Ok(path)
     }
 
-    /// Writes the whole of `relaxed.csv`.
-    pub fn write_relaxed(&self, rows: &[RelaxedRow]) -> Result<PathBuf> {
-        let lines = rows.iter().map(|r| {
-            [
-                r.temperature,
-                r.entropy,
-                r.exact_mixture,
-                r.kl_to_mixture,
-                r.kl_from_mixture,
-                r.total_variation,
-                r.mean,
-                r.variance,
-                r.joint_entropy,
-                r.conditional_entropy,
-                r.chi2,
-            ]
-            .map(exact)
-        });
-        self.write("relaxed.csv", &csv_bytes(RELAXED, lines)?)
+    /// Writes the CSV file `name`: a column per field of the rows.
+    pub fn write_rows<T: Serialize + Default>(&self, name: &str, rows: &[T]) -> Result<PathBuf> {
+        self.write(name, &csv_rows(rows)?)
     }
 
-    /// Reads `relaxed.csv`.
-    pub fn read_relaxed(&self) -> Result<Vec<RelaxedRow>> {
-        read_csv(&self.path("relaxed.csv"), &RELAXED, |line| {
-            Ok(RelaxedRow {
-                temperature: number(line, "temperature")?,
-                entropy: number(line, "entropy")?,
-                exact_mixture: number(line, "exact_mixture")?,
-                kl_to_mixture: number(line, "kl_to_mixture")?,
-                kl_from_mixture: number(line, "kl_from_mixture")?,
-                total_variation: number(line, "total_variation")?,
-                mean: number(line, "mean")?,
-                variance: number(line, "variance")?,
-                joint_entropy: number(line, "joint_entropy")?,
-                conditional_entropy: number(line, "conditional_entropy")?,
-                chi2: number(line, "chi2")?,
-            })
+    /// Reads what [`StudyDir::write_rows`] wrote.
+    pub fn read_rows<T: DeserializeOwned + Serialize + Default>(
+        &self,
+        name: &str,
+    ) -> Result<Vec<T>> {
+        read_rows(&self.path(name))
+    }
+}
+
+/// A study as its files tell it.
+#[derive(Debug, Clone)]
+pub struct Study<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The user's command line, which every figure shows.
+    pub command: &'a str,
+    /// The relaxed mixture by temperature.
+    pub relaxed: Vec<RelaxedRow>,
+    /// Estimates of its entropy.
+    pub entropies: Vec<EntropyRow>,
+    /// Estimates of a gradient.
+    pub gradients: Vec<GradientRow>,
+}
+
+impl<'a> Study<'a> {
+    /// Reads the three CSV files.
+    pub fn read(place: &StudyDir, name: &'a str, command: &'a str) -> Result<Self> {
+        Ok(Self {
+            name,
+            command,
+            relaxed: place.read_rows("relaxed.csv")?,
+            entropies: place.read_rows("entropy.csv")?,
+            gradients: place.read_rows("gradients.csv")?,
         })
     }
 
-    /// Writes the whole of `entropy.csv`.
-    pub fn write_entropies(&self, rows: &[EntropyRow]) -> Result<PathBuf> {
-        let lines = rows.iter().map(|r| {
-            [
-                exact(r.temperature),
-                r.density.word().to_owned(),
-                r.inner.map_or_else(String::new, |m| m.to_string()),
-                r.samples.to_string(),
-                exact(r.mean),
-                exact(r.std_err),
-                exact(r.truth),
-                exact(r.bias),
-                exact(r.bias_std_err),
-                exact(r.predicted),
-            ]
-        });
-        self.write("entropy.csv", &csv_bytes(ENTROPY, lines)?)
+    /// All rows, as in the CSV files.
+    pub fn json(&self) -> Result<serde_json::Value> {
+        Ok(json!({
+            "study": self.name,
+            "relaxed": json_rows(&self.relaxed)?,
+            "entropy": json_rows(&self.entropies)?,
+            "gradients": json_rows(&self.gradients)?,
+        }))
     }
 
-    /// Reads `entropy.csv`.
-    pub fn read_entropies(&self) -> Result<Vec<EntropyRow>> {
-        read_csv(&self.path("entropy.csv"), &ENTROPY, |line| {
-            let words = Density::ALL.map(Density::word);
-            let place = one_of(line, "density", &words)?;
-            let inner = match line.text("inner") {
-                "" => None,
-                _ => Some(whole(line, "inner")?),
+    /// Temperatures of the entropies, each once, in the order of the file.
+    pub fn temperatures(&self) -> Vec<f64> {
+        distinct(self.entropies.iter().map(|row| row.temperature))
+    }
+
+    /// Names of the strategies, each once, in the order of the file.
+    pub fn strategies(&self) -> Vec<&str> {
+        distinct(self.gradients.iter().map(|row| row.strategy.as_str()))
+    }
+
+    /// Estimates with one density at one temperature, M from small to large.
+    pub fn entropies(&self, temperature: f64, density: Density) -> Vec<&EntropyRow> {
+        let own = |r: &&EntropyRow| r.temperature == temperature && r.density == density;
+        let mut rows: Vec<_> = self.entropies.iter().filter(own).collect();
+        rows.sort_by_key(|r| r.inner);
+        rows
+    }
+
+    /// Gradients by one parameter.
+    pub fn by(&self, parameter: Parameter) -> impl Iterator<Item = &GradientRow> {
+        let all = self.gradients.iter();
+        all.filter(move |r| r.parameter == parameter)
+    }
+}
+
+fn distinct<T: PartialEq + Copy>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all = Vec::new();
+    for value in values {
+        if !all.contains(&value) {
+            all.push(value);
+        }
+    }
+    all
+}
+
+fn unwritable(e: impl std::fmt::Display) -> Error {
+    Error::failed(format!("could not write CSV: {e}"))
+}
+
+/// The names of the fields of `T`, in order.
+fn columns<T: Serialize + Default>() -> Result<StringRecord> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.serialize(T::default()).map_err(unwritable)?;
+    let bytes = writer.into_inner().map_err(unwritable)?;
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    reader.headers().cloned().map_err(unwritable)
+}
+
+fn csv_rows<T: Serialize + Default>(rows: &[T]) -> Result<Vec<u8>> {
+    let columns = columns::<T>()?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&columns).map_err(unwritable)?;
+    for row in rows {
+        let fields = Table::try_from(row).map_err(unwritable)?;
+        let cells = columns.iter().map(|name| match fields.get(name) {
+            None => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Float(number)) => exact(*number),
+            Some(other) => other.to_string(),
+        });
+        writer.write_record(cells).map_err(unwritable)?;
+    }
+    writer.into_inner().map_err(unwritable)
+}
+
+/// Numbers that are not finite are text, since JSON has none.
+fn json_rows<T: Serialize + Default>(rows: &[T]) -> Result<Vec<serde_json::Value>> {
+    let columns = columns::<T>()?;
+    let object = |row: &T| {
+        let fields = Table::try_from(row).map_err(unwritable)?;
+        let cells = columns.iter().map(|name| match fields.get(name) {
+            Some(Value::Float(v)) if !v.is_finite() => (name.to_owned(), json!(exact(*v))),
+            value => (name.to_owned(), json!(value)),
+        });
+        Ok(serde_json::Value::Object(cells.collect()))
+    };
+    rows.iter().map(object).collect()
+}
+
+fn read_rows<T: DeserializeOwned + Serialize + Default>(path: &Path) -> Result<Vec<T>> {
+    let at = |line: u64, what: String| Error::request(format!("{}:{line}: {what}", path.display()));
+    let unreadable = |e: csv::Error| at(e.position().map_or(1, csv::Position::line), e.to_string());
+    let bytes = std::fs::read(path).map_err(Error::io(path, "could not read"))?;
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let (columns, header) = (
+        columns::<T>()?,
+        reader.headers().map_err(unreadable)?.clone(),
+    );
+    if header != columns {
+        let [expected, got] = [columns, header].map(|r| r.iter().collect::<Vec<_>>().join(","));
+        return Err(at(
+            1,
+            format!("expected the columns `{expected}`; got `{got}`"),
+        ));
+    }
+    let row = |record: csv::Result<StringRecord>| {
+        let record = record.map_err(unreadable)?;
+        let line = record.position().map_or(1, csv::Position::line);
+        record.deserialize(Some(&columns)).map_err(|e| {
+            let ErrorKind::Deserialize { err, .. } = e.kind() else {
+                return at(line, e.to_string());
             };
-            Ok(EntropyRow {
-                temperature: number(line, "temperature")?,
-                density: Density::ALL[place],
-                inner,
-                samples: whole(line, "samples")?,
-                mean: number(line, "mean")?,
-                std_err: number(line, "std_err")?,
-                truth: number(line, "truth")?,
-                bias: number(line, "bias")?,
-                bias_std_err: number(line, "bias_std_err")?,
-                predicted: number(line, "predicted")?,
-            })
+            let said = err.kind().to_string();
+            // An unknown variant has no column of its own: its text tells which.
+            let is_named = |cell: &str| said.contains(&format!("`{cell}`"));
+            let column = match err.field() {
+                Some(column) => column as usize,
+                None => record.iter().position(is_named).unwrap_or_default(),
+            };
+            let expected = match err.kind() {
+                DeserializeErrorKind::ParseInt(_) => "a whole number",
+                DeserializeErrorKind::ParseFloat(_) => "a number",
+                // "unknown variant `c`, expected `a` or `b`"
+                _ => said.rsplit_once("expected ").map_or(said.as_str(), |e| e.1),
+            };
+            let (name, got) = (&columns[column], &record[column]);
+            at(line, format!("`{name}`: expected {expected}; got `{got}`"))
         })
-    }
-
-    /// Writes the whole of `gradients.csv`.
-    pub fn write_gradients(&self, rows: &[GradientRow]) -> Result<PathBuf> {
-        let lines = rows.iter().map(|r| {
-            [
-                r.strategy.clone(),
-                exact_or_empty(r.temperature),
-                r.parameter.word().to_owned(),
-                r.evaluations.to_string(),
-                r.estimates.to_string(),
-                exact(r.relative_bias),
-                exact(r.bias_std_err),
-                exact(r.sd),
-                exact(r.sd_std_err),
-                exact(r.cosine),
-            ]
-        });
-        self.write("gradients.csv", &csv_bytes(GRADIENTS, lines)?)
-    }
-
-    /// Reads `gradients.csv`.
-    pub fn read_gradients(&self) -> Result<Vec<GradientRow>> {
-        read_csv(&self.path("gradients.csv"), &GRADIENTS, |line| {
-            let words = Parameter::ALL.map(Parameter::word);
-            Ok(GradientRow {
-                strategy: line.parse("strategy", "a name")?,
-                temperature: line.parse_or_empty("temperature")?,
-                parameter: Parameter::ALL[one_of(line, "parameter", &words)?],
-                evaluations: whole(line, "evaluations")?,
-                estimates: whole(line, "estimates")?,
-                relative_bias: number(line, "relative_bias")?,
-                bias_std_err: number(line, "bias_std_err")?,
-                sd: number(line, "sd")?,
-                sd_std_err: number(line, "sd_std_err")?,
-                cosine: number(line, "cosine")?,
-            })
-        })
-    }
-}
-
-fn number(line: &Line<'_>, column: &str) -> Result<f64> {
-    line.parse(column, "a number")
-}
-
-fn whole(line: &Line<'_>, column: &str) -> Result<usize> {
-    line.parse(column, "a whole number")
-}
-
-/// The place of the cell among `words`.
-fn one_of(line: &Line<'_>, column: &str, words: &[&str]) -> Result<usize> {
-    let text = line.text(column);
-    words.iter().position(|w| *w == text).ok_or_else(|| {
-        let words: Vec<_> = words.iter().map(|w| format!("`{w}`")).collect();
-        line.fault(column, &format!("one of {}", words.join(", ")), text)
-    })
+    };
+    reader.records().map(row).collect()
 }
 
 #[cfg(test)]
@@ -224,71 +222,50 @@ mod tests {
             samples: 100,
             mean: 0.1 + 0.2,
             std_err: 1e-9,
-            truth: 2.0,
-            bias: -0.5,
-            bias_std_err: 0.25,
-            predicted: -0.5,
+            predicted: f64::NEG_INFINITY,
+            ..EntropyRow::default()
         };
         let rows = [row(Density::Midpoint, Some(7)), row(Density::Joint, None)];
-        let path = study.write_entropies(&rows).unwrap();
-        assert_eq!(study.read_entropies().unwrap(), rows);
+        let path = study.write_rows("entropy.csv", &rows).unwrap();
+        assert_eq!(read_rows::<EntropyRow>(&path).unwrap(), rows);
+        assert_eq!(json_rows(&rows).unwrap()[1]["predicted"], "-inf");
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(
-            text.contains("\n0.1,joint,,100,0.30000000000000004,1e-9,2,-0.5,0.25,-0.5\n"),
-            "{text}"
-        );
+        let line = "\n0.1,joint,,100,0.30000000000000004,1e-9,0,0,0,-inf\n";
+        assert!(text.contains(line), "{text}");
         let cases = [
             (
                 "midpoint",
                 "middle",
-                "entropy.csv:2: `density`: expected one of `nested_including_own`, ",
+                "2: `density`: expected one of `nested_including_own`, ",
             ),
             (
                 "joint,,",
                 "joint,x,",
-                "entropy.csv:3: `inner`: expected a whole number; got `x`",
+                "3: `inner`: expected a whole number; got `x`",
             ),
+            ("1e-9", "", "2: `std_err`: expected a number; got ``"),
             (
-                "1e-9",
-                "",
-                "entropy.csv:2: `std_err`: expected a number; got ``",
+                "truth",
+                "true",
+                "1: expected the columns `temperature,density,inner,",
             ),
         ];
         for (from, to, message) in cases {
             std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
-            let got = study.read_entropies().unwrap_err().to_string();
-            assert!(got.contains(message), "expected {message}\ngot {got}");
+            let got = read_rows::<EntropyRow>(&path).unwrap_err().to_string();
+            assert!(got.contains(&format!("entropy.csv:{message}")), "{got}");
         }
-        let relaxed = RelaxedRow {
-            temperature: 0.1,
-            entropy: 1.0,
-            exact_mixture: 2.0,
-            kl_to_mixture: 3.0,
-            kl_from_mixture: 4.0,
-            total_variation: 0.5,
-            mean: 6.0,
-            variance: 7.0,
-            joint_entropy: 8.0,
-            conditional_entropy: 9.0,
-            chi2: 10.0,
-        };
-        study.write_relaxed(&[relaxed]).unwrap();
-        assert_eq!(study.read_relaxed().unwrap(), [relaxed]);
+        let none = study
+            .write_rows::<GradientRow>("gradients.csv", &[])
+            .unwrap();
+        assert_eq!(read_rows::<GradientRow>(&none).unwrap(), []);
         let gradient = GradientRow {
             strategy: "score".to_owned(),
-            temperature: None,
-            parameter: Parameter::Means,
-            evaluations: 16,
-            estimates: 10,
-            relative_bias: 0.5,
-            bias_std_err: 0.1,
-            sd: 2.0,
-            sd_std_err: 0.3,
-            cosine: 0.9,
+            ..Default::default()
         };
-        study
-            .write_gradients(std::slice::from_ref(&gradient))
+        let path = study
+            .write_rows("gradients.csv", &[gradient.clone()])
             .unwrap();
-        assert_eq!(study.read_gradients().unwrap(), [gradient]);
+        assert_eq!(read_rows::<GradientRow>(&path).unwrap(), [gradient]);
     }
 }

@@ -3,23 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use super::results::Results;
-use super::study::Study;
 use crate::experiment::config_hash;
-use crate::experiment::store::{write_atomic, RunDir, StudyDir};
+use crate::experiment::store::{write_atomic, RunDir, Study, StudyDir};
 use mdn_core::{Error, Result};
 
 mod all_scores;
 mod axes;
 mod bands;
 mod base;
-mod bias_variance;
 mod bridges;
 mod canvas;
 mod cost;
 mod curves;
 mod densities;
 mod density;
-mod entropy_bounds;
 mod errors;
 mod font;
 mod gallery;
@@ -40,6 +37,7 @@ mod shapes;
 mod sheet;
 mod shown;
 mod stroke;
+mod study;
 mod style;
 mod svg;
 mod targets_by_models;
@@ -161,12 +159,12 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "entropy-bounds",
         what: "entropies of a relaxed mixture by each density, against the number of nested terms",
-        draw: Draw::Study(entropy_bounds::draw),
+        draw: Draw::Study(study::entropies),
     },
     Figure {
         name: "gradients",
         what: "bias and noise of each way to draw from a mixture, by weights, means and deviations",
-        draw: Draw::Study(bias_variance::draw),
+        draw: Draw::Study(study::gradients),
     },
 ];
 

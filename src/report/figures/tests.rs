@@ -33,7 +33,7 @@ fn every_figure_is_drawn_and_every_sign_in_it_is_in_the_font() {
             }
             Draw::Comparison(draw) => draw(&whole).unwrap().map(|d| d.canvas),
             Draw::Pages(draw) => draw(&whole).unwrap().pop().map(|d| d.canvas),
-            Draw::Study(draw) => draw(&crate::report::study::fixture::study()).unwrap(),
+            Draw::Study(draw) => draw(&crate::report::study::fixture().1).unwrap(),
         };
         match canvas {
             None => faults.push(format!("{}: not drawn", figure.name)),

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use serde::{de::DeserializeOwned, Serialize};
+
 use mdn::experiment::config::study::{load, to_toml};
 use mdn::experiment::store::StudyDir;
+use mdn_core::study::{EntropyRow, GradientRow, RelaxedRow};
 
 use super::experiment::without_comments;
 use super::{choice, chosen, folder, names, write, Target};
@@ -22,23 +25,19 @@ pub fn target() -> Target {
         write(&path, rest);
         match which {
             0 => settings(&path),
-            1 => again(
-                &path,
-                || place.read_relaxed(),
-                |rows| place.write_relaxed(rows),
-            ),
-            2 => again(
-                &path,
-                || place.read_entropies(),
-                |rows| place.write_entropies(rows),
-            ),
-            _ => again(
-                &path,
-                || place.read_gradients(),
-                |rows| place.write_gradients(rows),
-            ),
+            1 => rows::<RelaxedRow>(&place, TABLES[which]),
+            2 => rows::<EntropyRow>(&place, TABLES[which]),
+            _ => rows::<GradientRow>(&place, TABLES[which]),
         }
     })
+}
+
+fn rows<R: std::fmt::Debug + Default + Serialize + DeserializeOwned>(
+    place: &StudyDir,
+    name: &str,
+) -> bool {
+    let read = || place.read_rows::<R>(name);
+    again(&place.path(name), read, |rows| place.write_rows(name, rows))
 }
 
 fn settings(path: &Path) -> bool {

@@ -71,14 +71,9 @@ impl Table {
     /// Share of points whose label is that of their part, parts and labels paired one to one for the
     /// largest share.
     fn accuracy(&self) -> Option<f64> {
-        let count = |part: usize, label: usize| {
-            let count = self.counts.get(&(part, label)).copied();
-            count.unwrap_or(0) as i64
-        };
-        if self.n == 0 {
-            return None;
-        }
-        Some(best_matching(self.labels.len(), self.parts.len(), count).0 as f64 / self.n as f64)
+        let count = |part, label| self.counts.get(&(part, label)).map_or(0, |c| *c as i64);
+        let (matched, _) = best_matching(self.labels.len(), self.parts.len(), count);
+        (self.n > 0).then(|| matched as f64 / self.n as f64)
     }
 }
 
@@ -93,19 +88,18 @@ pub(super) fn best_matching(
     if labels == 0 || parts == 0 {
         return (0, of_part);
     }
-    // The method wants at least as many columns as rows.
-    if labels <= parts {
-        let matrix = Matrix::from_fn(labels, parts, |(label, part)| worth(part, label));
-        let (total, chosen) = kuhn_munkres(&matrix);
-        for (label, part) in chosen.into_iter().enumerate() {
-            of_part[part] = Some(label);
-        }
-        (total, of_part)
-    } else {
+    // The method needs at least as many columns as rows.
+    if labels > parts {
         let matrix = Matrix::from_fn(parts, labels, |(part, label)| worth(part, label));
         let (total, chosen) = kuhn_munkres(&matrix);
-        (total, chosen.into_iter().map(Some).collect())
+        return (total, chosen.into_iter().map(Some).collect());
     }
+    let matrix = Matrix::from_fn(labels, parts, |(label, part)| worth(part, label));
+    let (total, chosen) = kuhn_munkres(&matrix);
+    for (label, part) in chosen.into_iter().enumerate() {
+        of_part[part] = Some(label);
+    }
+    (total, of_part)
 }
 
 /// A score of parts against labels, with the standard error from ten blocks of points.
@@ -114,7 +108,7 @@ fn score(on: &Evaluation, of: fn(&Table) -> Option<f64>) -> Outcome {
         return Outcome::none(super::NO_LABELS);
     };
     let Some(part) = &on.part else {
-        return Outcome::none("the model has no parts");
+        return Outcome::none(super::NO_PARTS);
     };
     let pairs: Vec<(u64, u32)> = part.iter().copied().zip(labels.iter().copied()).collect();
     let Some(value) = of(&Table::of(&pairs)) else {
@@ -124,16 +118,9 @@ fn score(on: &Evaluation, of: fn(&Table) -> Option<f64>) -> Outcome {
         .chunks(pairs.len().div_ceil(BLOCKS).max(1))
         .filter_map(|block| of(&Table::of(block)))
         .collect();
-    let std_err = (blocks.len() > 1).then(|| {
-        let (_, of_a_mean) = crate::num::mean_and_std_err(blocks.iter().copied());
-        of_a_mean
-    });
-    Outcome::Value {
-        value,
-        std_err,
-        n: pairs.len(),
-        non_finite: 0,
-    }
+    let of_mean = || crate::num::mean_and_std_err(blocks.iter().copied()).1;
+    let std_err = (blocks.len() > 1).then(of_mean);
+    Outcome::of(value, std_err, pairs.len())
 }
 
 /// Normalised mutual information between the model's part (component, branch code or cluster) of a
@@ -144,7 +131,6 @@ pub const MUTUAL_INFORMATION: Metric = Metric {
     describe: "agreement of the model's parts with the labels (normalised mutual information)",
     unit: "share",
     better: Better::Higher,
-    is_cost: false,
     evaluate: |on| score(on, Table::normalised_mutual_information),
 };
 
@@ -155,7 +141,6 @@ pub const ADJUSTED_RAND_INDEX: Metric = Metric {
     describe: "agreement of the model's parts with the labels (adjusted Rand index)",
     unit: "1",
     better: Better::Higher,
-    is_cost: false,
     evaluate: |on| score(on, Table::adjusted_rand_index),
 };
 
@@ -166,7 +151,6 @@ pub const ACCURACY: Metric = Metric {
     describe: "points whose part is the one matched to their label (one part to one label)",
     unit: "share",
     better: Better::Higher,
-    is_cost: false,
     evaluate: |on| score(on, Table::accuracy),
 };
 
@@ -177,17 +161,13 @@ pub const ACCURACY_CEILING: Metric = Metric {
     describe: "points whose likeliest true mode is their label: the best possible accuracy",
     unit: "share",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| match (&on.known, &on.labels) {
         (None, _) => Outcome::none(super::NO_TRUTH),
         (_, None) => Outcome::none(super::NO_LABELS),
-        (Some(known), Some(labels)) => super::mean_of(
-            known
-                .mode
-                .iter()
-                .zip(labels)
-                .map(|(mode, label)| f64::from(u8::from(*mode == Some(*label)))),
-        ),
+        (Some(known), Some(labels)) => {
+            let both = known.mode.iter().zip(labels);
+            super::mean_of(both.map(|(mode, label)| f64::from(u8::from(*mode == Some(*label)))))
+        }
     },
 };
 

@@ -1,8 +1,8 @@
 //! Whether the density is continuous where the model's parts meet.
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 
-use super::{mean_of, Better, Metric, Outcome};
+use super::{distance_squared, mean_of, Better, Metric, Outcome, NO_PARTS};
 use crate::models::{log_q, Model};
 use crate::num;
 use crate::Result;
@@ -16,6 +16,20 @@ const APART: f64 = 1e-4;
 
 /// More than lie between the two ends of any data and [`APART`].
 const HALVINGS: usize = 60;
+
+/// The model's part of every row.
+pub fn parts(model: &dyn Model, x: &Tensor) -> Result<Option<Vec<u64>>> {
+    let n = x.dim(0)?;
+    let mut all = Vec::with_capacity(n);
+    let rows = num::rows_at_once(x.device());
+    for start in (0..n).step_by(rows) {
+        match model.part(&x.narrow(0, start, rows.min(n - start))?)? {
+            Some(parts) => all.extend(parts),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(all))
+}
 
 /// |log q(x+) - log q(x-)| at borders of the model's parts: between every one of 2,000 held-out points
 /// and the nearest of another part a border is found by bisection, down to ends that are 1e-4
@@ -44,7 +58,7 @@ pub fn jumps(
         }
         let middles: Vec<f64> = wide.iter().flat_map(|&i| pairs[i].middle()).collect();
         let x = num::from_rows(&middles, dim, dtype, device)?;
-        let Some(found) = super::evaluation::parts(model, &x)? else {
+        let Some(found) = parts(model, &x)? else {
             return Ok(None);
         };
         for ((&i, middle), found) in wide.iter().zip(middles.chunks_exact(dim)).zip(found) {
@@ -71,8 +85,7 @@ struct Pair {
 
 impl Pair {
     fn apart(&self) -> f64 {
-        let squares = self.a.iter().zip(&self.b).map(|(a, b)| (a - b) * (a - b));
-        squares.sum::<f64>().sqrt()
+        distance_squared(&self.a, &self.b).sqrt()
     }
 
     fn middle(&self) -> Vec<f64> {
@@ -94,14 +107,10 @@ impl Pair {
 /// Every pair of a point and the nearest one in another part, once.
 fn neighbours_of_other_parts(rows: &[f64], part: &[u64], dim: usize) -> Vec<Pair> {
     let row = |i: usize| &rows[i * dim..(i + 1) * dim];
-    let distance = |i: usize, j: usize| -> f64 {
-        let gaps = row(i).iter().zip(row(j)).map(|(a, b)| (a - b) * (a - b));
-        gaps.sum()
-    };
     let mut found: Vec<(usize, usize)> = (0..part.len())
         .filter_map(|i| {
             let others = (0..part.len()).filter(|&j| part[j] != part[i]);
-            let near = others.map(|j| (distance(i, j), j));
+            let near = others.map(|j| (distance_squared(row(i), row(j)), j));
             let (_, j) = near.min_by(|a, b| a.0.total_cmp(&b.0))?;
             Some((i.min(j), i.max(j)))
         })
@@ -134,10 +143,9 @@ pub const BORDER_JUMP: Metric = Metric {
     describe: "mean |jump of log q| where the model's parts meet",
     unit: "nats",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| match &on.border_jumps {
         None if on.log_q.is_none() => Outcome::none(super::NO_POINTS),
-        None => Outcome::none("the model has no parts"),
+        None => Outcome::none(NO_PARTS),
         Some(jumps) if jumps.is_empty() => Outcome::none("all points are in one part"),
         Some(jumps) => mean_of(jumps.iter().copied()),
     },

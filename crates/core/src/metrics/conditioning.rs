@@ -1,8 +1,9 @@
 //! How much the map between data and base stretches.
 
 use candle_core::{Tensor, Var};
+use nalgebra::DMatrix;
 
-use super::{Better, Evaluation, Metric, Outcome};
+use super::{given, Better, Evaluation, Metric, Outcome};
 use crate::models::Model;
 use crate::num;
 use crate::Result;
@@ -14,9 +15,9 @@ const MAX_POINTS: usize = 2000;
 /// Points that are carried to the base at once.
 const ROWS: usize = 512;
 
-/// Singular values of the Jacobian dz/dx of the map from data to base at points of the truth and
-/// samples of the model, each through the piece that it lies in.
-#[derive(Debug, Clone, PartialEq)]
+/// Norms of the Jacobian dz/dx of the map from data to base, and of its inverse, at points of the truth
+/// and samples of the model, each through the piece that it lies in.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conditioning {
     /// log10(sigma_max / sigma_min), from low to high.
     pub log_kappa: Vec<f64>,
@@ -24,7 +25,8 @@ pub struct Conditioning {
     pub expansion: Vec<f64>,
     /// sigma_max, from low to high: the most that the map from data to base expands there.
     pub inverse_expansion: Vec<f64>,
-    /// max |x - g(f(x))| over coordinates, f leading to the base and g back by the same piece.
+    /// max |x - g(f(x))| over the coordinates of finite x, f leading to the base and g back by the same
+    /// piece; NaN where one g(f(x)) is.
     pub round_trip: Option<f64>,
     /// Points where something is not finite, left out.
     pub non_finite: usize,
@@ -34,13 +36,7 @@ impl Conditioning {
     /// Of points (n, dim) each; `None` for a model without a base.
     pub fn of(model: &dyn Model, sets: &[Tensor]) -> Result<Option<Self>> {
         let dim = model.dim();
-        let mut out = Self {
-            log_kappa: Vec::new(),
-            expansion: Vec::new(),
-            inverse_expansion: Vec::new(),
-            round_trip: None,
-            non_finite: 0,
-        };
+        let mut out = Self::default();
         for set in sets {
             let n = set.dim(0)?.min(2 * MAX_POINTS / dim.max(2));
             // On a CPU few at a time: all that a backward pass keeps then stays in the caches.
@@ -51,12 +47,14 @@ impl Conditioning {
                     return Ok(None);
                 };
                 for jacobian in jacobians.chunks_exact(dim * dim) {
-                    out.add(&singular_values(jacobian, dim));
+                    out.add(jacobian, dim);
                 }
                 if let Some(back) = model.round_trip(&x)? {
-                    let errors = num::to_vec(&(back - &x)?.abs()?)?;
-                    let finite = errors.into_iter().filter(|v| v.is_finite());
-                    out.round_trip = Some(finite.fold(out.round_trip.unwrap_or(0.0), f64::max));
+                    let (x, back) = (num::to_vec(&x)?, num::to_vec(&back)?);
+                    let both = x.iter().zip(&back).filter(|(x, _)| x.is_finite());
+                    let errors = both.map(|(x, back)| (back - x).abs());
+                    let before = out.round_trip.unwrap_or(0.0);
+                    out.round_trip = Some(num::largest(errors.chain([before])));
                 }
             }
         }
@@ -70,18 +68,25 @@ impl Conditioning {
         Ok(Some(out))
     }
 
-    fn add(&mut self, sigma: &[f64]) {
-        let most = sigma.iter().copied().fold(0.0, f64::max);
-        let least = sigma.iter().copied().fold(f64::INFINITY, f64::min);
-        let log_kappa = (most / least).log10();
-        if !log_kappa.is_finite() || sigma.iter().any(|s| !s.is_finite()) {
-            self.non_finite += 1;
-            return;
+    fn add(&mut self, jacobian: &[f64], dim: usize) {
+        match norms(jacobian, dim) {
+            Some([most, expansion]) if (most * expansion).is_finite() => {
+                self.log_kappa.push((most * expansion).log10().max(0.0));
+                self.expansion.push(expansion);
+                self.inverse_expansion.push(most);
+            }
+            _ => self.non_finite += 1,
         }
-        self.log_kappa.push(log_kappa);
-        self.expansion.push(1.0 / least);
-        self.inverse_expansion.push(most);
     }
+}
+
+/// The largest singular values of a square matrix, given by rows, and of its inverse: the smallest one
+/// of the matrix itself would only be known to the precision of the largest.
+fn norms(matrix: &[f64], dim: usize) -> Option<[f64; 2]> {
+    let is_finite = |m: &DMatrix<f64>| m.iter().all(|v| v.is_finite());
+    let matrix = Some(DMatrix::from_row_slice(dim, dim, matrix)).filter(is_finite)?;
+    let inverse = matrix.clone().try_inverse().filter(is_finite)?;
+    Some([matrix, inverse].map(|m| m.singular_values().max()))
 }
 
 /// The order statistic nearest to this share of `sorted`, which holds something.
@@ -111,59 +116,21 @@ fn jacobians(model: &dyn Model, x: &Tensor) -> Result<Option<Vec<f64>>> {
     Ok(Some(out))
 }
 
-/// Of a square matrix given by rows, in no order, by one-sided Jacobi rotations (Hestenes 1958),
-/// which find the small ones to the precision of the entries.
-fn singular_values(matrix: &[f64], dim: usize) -> Vec<f64> {
-    let mut rows: Vec<Vec<f64>> = matrix.chunks_exact(dim).map(<[f64]>::to_vec).collect();
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    if matrix.iter().all(|v| v.is_finite()) {
-        for _sweep in 0..60 {
-            let mut rotated = false;
-            for i in 0..dim {
-                for j in i + 1..dim {
-                    let (a, b) = (dot(&rows[i], &rows[i]), dot(&rows[j], &rows[j]));
-                    let c = dot(&rows[i], &rows[j]);
-                    if c.abs() <= 1e-15 * (a * b).sqrt() {
-                        continue;
-                    }
-                    rotated = true;
-                    let zeta = (b - a) / (2.0 * c);
-                    let t = zeta.signum() / (zeta.abs() + zeta.hypot(1.0));
-                    let cos = 1.0 / t.hypot(1.0);
-                    let sin = cos * t;
-                    let (before, behind) = rows.split_at_mut(j);
-                    for (p, q) in before[i].iter_mut().zip(&mut behind[0]) {
-                        (*p, *q) = (cos * *p - sin * *q, sin * *p + cos * *q);
-                    }
-                }
-            }
-            if !rotated {
-                break;
-            }
-        }
-    }
-    rows.iter().map(|r| dot(r, r).sqrt()).collect()
-}
+/// A value of what was found, which has a point at least.
+type OfFound = fn(&Conditioning) -> Option<f64>;
 
-fn outcome(on: &Evaluation, value: fn(&Conditioning) -> Option<f64>) -> Outcome {
-    let Some(found) = &on.conditioning else {
-        return Outcome::none("the model has no base");
-    };
-    if found.log_kappa.is_empty() {
-        return Outcome::NotApplicable {
-            why: "no point has a finite Jacobian",
-            non_finite: found.non_finite,
+fn outcome(on: &Evaluation, value: OfFound) -> Outcome {
+    given(&on.conditioning, "the model has no base", |found| {
+        let outcome = match found.log_kappa.len() {
+            0 => Outcome::none("no point has a finite Jacobian"),
+            n => given(
+                &value(found),
+                "the model has no inverse by the same piece",
+                |v| Outcome::of(*v, None, n),
+            ),
         };
-    }
-    match value(found) {
-        None => Outcome::none("the model has no way back by the same piece"),
-        Some(value) => Outcome::Value {
-            value,
-            std_err: None,
-            n: found.log_kappa.len(),
-            non_finite: found.non_finite,
-        },
-    }
+        outcome.without(found.non_finite)
+    })
 }
 
 /// Median of log10(sigma_max / sigma_min) over 2,000 held-out points and as many samples.
@@ -172,7 +139,6 @@ pub const CONDITION_MEDIAN: Metric = Metric {
     describe: "condition number of the Jacobian dz/dx: median over points and samples",
     unit: "log10",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| outcome(on, |c| Some(quantile(&c.log_kappa, 0.5))),
 };
 
@@ -182,7 +148,6 @@ pub const CONDITION_HIGH: Metric = Metric {
     describe: "condition number of the Jacobian dz/dx: 99 % quantile",
     unit: "log10",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| outcome(on, |c| Some(quantile(&c.log_kappa, 0.99))),
 };
 
@@ -192,7 +157,6 @@ pub const CONDITION_MAX: Metric = Metric {
     describe: "condition number of the Jacobian dz/dx: the largest found",
     unit: "log10",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| outcome(on, |c| Some(quantile(&c.log_kappa, 1.0))),
 };
 
@@ -203,7 +167,6 @@ pub const EXPANSION_MEDIAN: Metric = Metric {
     describe: "largest expansion from base to data at a point: median over points and samples",
     unit: "log10 data units",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 0.5).log10())),
 };
 
@@ -213,7 +176,6 @@ pub const EXPANSION_HIGH: Metric = Metric {
     describe: "largest expansion from base to data at a point: 99 % quantile",
     unit: "log10 data units",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 0.99).log10())),
 };
 
@@ -223,7 +185,6 @@ pub const INVERSE_EXPANSION_MEDIAN: Metric = Metric {
     describe: "largest expansion from data to base at a point: median over points and samples",
     unit: "log10 1/data units",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 0.5).log10())),
 };
 
@@ -233,7 +194,6 @@ pub const INVERSE_EXPANSION_HIGH: Metric = Metric {
     describe: "largest expansion from data to base at a point: 99 % quantile",
     unit: "log10 1/data units",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 0.99).log10())),
 };
 
@@ -244,7 +204,6 @@ pub const LIPSCHITZ: Metric = Metric {
     describe: "largest expansion found from base to data, a lower bound of the Lipschitz constant",
     unit: "data units",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 1.0))),
 };
 
@@ -254,7 +213,6 @@ pub const INVERSE_LIPSCHITZ: Metric = Metric {
     describe: "largest expansion found from data to base",
     unit: "1/data units",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 1.0))),
 };
 
@@ -264,36 +222,33 @@ pub const ROUND_TRIP: Metric = Metric {
     describe: "largest error of a point carried to the base and back",
     unit: "data units",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| outcome(on, |c| c.round_trip),
 };
 
 #[cfg(test)]
 mod tests {
-    use super::singular_values;
+    use super::norms;
 
     #[test]
-    fn singular_values_of_known_matrices() {
-        let sorted = |matrix: &[f64], dim: usize| {
-            let mut s = singular_values(matrix, dim);
-            s.sort_by(f64::total_cmp);
-            s
-        };
-        // A shear by 1: the golden ratio and its inverse.
+    fn norms_of_known_matrices() {
+        // A shear by 1: the golden ratio. Circulant (2, 1, 0): |2 + w| over the cube roots of one.
         let golden = 0.5 * (1.0 + 5f64.sqrt());
-        let got = sorted(&[1.0, 1.0, 0.0, 1.0], 2);
-        assert!((got[0] - 1.0 / golden).abs() < 1e-15 && (got[1] - golden).abs() < 1e-15);
-        // Rotation times diag(1e8, 1e-8) times rotation: the small one to full precision.
-        let (c, s) = (0.6, 0.8);
-        let (big, small) = (1e8, 1e-8);
-        let got = sorted(&[c * big, -s * small, s * big, c * small], 2);
-        assert!((got[0] / small - 1.0).abs() < 1e-12 && (got[1] / big - 1.0).abs() < 1e-12);
-        // Circulant (2, 1, 0): |2 + w| over the cube roots of one.
-        let got = sorted(&[2.0, 1.0, 0.0, 0.0, 2.0, 1.0, 1.0, 0.0, 2.0], 3);
-        for (got, want) in got.iter().zip([3f64.sqrt(), 3f64.sqrt(), 3.0]) {
-            assert!((got - want).abs() < 1e-14, "{got} {want}");
+        // Rotation times diag(1e8, 1e-8): the small one to full precision.
+        let (c, s, big, small) = (0.6, 0.8, 1e8, 1e-8);
+        let scaled = [c * big, -s * small, s * big, c * small];
+        let circulant = [2.0, 1.0, 0.0, 0.0, 2.0, 1.0, 1.0, 0.0, 2.0];
+        let cases: [(&[f64], usize, [f64; 2]); 3] = [
+            (&[1.0, 1.0, 0.0, 1.0], 2, [golden, golden]),
+            (&scaled, 2, [big, big]),
+            (&circulant, 3, [3.0, 1.0 / 3f64.sqrt()]),
+        ];
+        for (matrix, dim, want) in cases {
+            let got = norms(matrix, dim).unwrap();
+            for (got, want) in got.into_iter().zip(want) {
+                assert!((got / want - 1.0).abs() < 1e-14, "{matrix:?}: {got} {want}");
+            }
         }
-        assert_eq!(sorted(&[0.0; 4], 2), [0.0, 0.0]);
-        assert!(singular_values(&[f64::NAN, 0.0, 0.0, 1.0], 2)[0].is_nan());
+        assert_eq!(norms(&[0.0; 4], 2), None);
+        assert_eq!(norms(&[f64::NAN, 0.0, 0.0, 1.0], 2), None);
     }
 }

@@ -1,14 +1,9 @@
 //! What the model cost.
 
-use super::{Better, Metric, Outcome};
+use super::{given, Better, Metric, Outcome};
 
 fn exact(value: f64) -> Outcome {
-    Outcome::Value {
-        value,
-        std_err: None,
-        n: 1,
-        non_finite: 0,
-    }
+    Outcome::of(value, None, 1)
 }
 
 /// Free numbers.
@@ -17,10 +12,12 @@ pub const PARAMETERS: Metric = Metric {
     describe: "free numbers of the model, trained or fitted",
     unit: "numbers",
     better: Better::Neither,
-    is_cost: false,
-    evaluate: |on| match on.cost.parameters {
-        Some(count) => exact(count as f64),
-        None => Outcome::none("the model keeps its training points"),
+    evaluate: |on| {
+        given(
+            &on.cost.parameters,
+            "the model keeps its training points",
+            |count| exact(*count as f64),
+        )
     },
 };
 
@@ -30,7 +27,6 @@ pub const STEPS: Metric = Metric {
     describe: "optimizer steps until training ended",
     unit: "steps",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| exact(on.cost.steps as f64),
 };
 
@@ -40,7 +36,6 @@ pub const SECONDS: Metric = Metric {
     describe: "wall time of training, validations included, or of the fit of a model without steps",
     unit: "s",
     better: Better::Lower,
-    is_cost: true,
     evaluate: |on| exact(on.cost.seconds),
 };
 
@@ -50,11 +45,7 @@ pub const SEARCH_SECONDS: Metric = Metric {
     describe: "wall time of all trials of a search together (`seconds` is that of the chosen one)",
     unit: "s",
     better: Better::Lower,
-    is_cost: true,
-    evaluate: |on| match on.cost.search_seconds {
-        Some(seconds) => exact(seconds),
-        None => Outcome::none("no search"),
-    },
+    evaluate: |on| given(&on.cost.search_seconds, "no search", |s| exact(*s)),
 };
 
 /// Training steps per second of wall time.
@@ -63,7 +54,6 @@ pub const STEPS_PER_SECOND: Metric = Metric {
     describe: "training steps per second of wall time",
     unit: "1/s",
     better: Better::Higher,
-    is_cost: true,
     evaluate: |on| match on.cost.steps {
         0 => Outcome::none("the model takes no training steps"),
         steps => exact(steps as f64 / on.cost.seconds.max(1e-9)),
@@ -77,10 +67,12 @@ pub const MULTIPLY_ADDS: Metric = Metric {
     describe: "multiply-adds in the networks' matrices for one log-density",
     unit: "numbers",
     better: Better::Neither,
-    is_cost: false,
-    evaluate: |on| match on.cost.multiply_adds {
-        None => Outcome::none("the model has no networks"),
-        Some(count) => exact(count as f64),
+    evaluate: |on| {
+        given(
+            &on.cost.multiply_adds,
+            "the model has no networks",
+            |count| exact(*count as f64),
+        )
     },
 };
 
@@ -93,7 +85,6 @@ pub const STEPS_TO_KL: Metric = Metric {
     describe: "steps until KL(p||q) on the validation points is 0.05 nats or less",
     unit: "steps",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| match &on.cost.validation_kl {
         None => Outcome::none("no maximum likelihood on data with a known density"),
         Some(curve) => match curve.iter().find(|(_, kl)| *kl <= REACHED) {

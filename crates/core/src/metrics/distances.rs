@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use rayon::prelude::*;
 
 use super::pairs::{Estimate, Pairs};
-use super::{Better, Evaluation, Metric, Outcome};
+use super::{given, Better, Evaluation, Metric, Outcome};
 use crate::rng::Rng;
 
 /// Points of each kind for the sliced distance.
@@ -37,12 +37,7 @@ impl Distances {
         let looked_at = (points.len() / dim / 2)
             .min(samples.len() / dim)
             .min(SLICED);
-        let finite: Vec<f64> = samples[..looked_at * dim]
-            .chunks_exact(dim)
-            .filter(|row| row.iter().all(|v| v.is_finite()))
-            .flatten()
-            .copied()
-            .collect();
+        let finite = super::finite_rows(&samples[..looked_at * dim], dim);
         let n = finite.len() / dim;
         if n < 2 {
             return None;
@@ -101,19 +96,11 @@ fn directions(dim: usize) -> Vec<Vec<f64>> {
 }
 
 fn outcome(on: &Evaluation, of: fn(&Distances) -> (Estimate, usize)) -> Outcome {
-    match &on.distances {
-        None if on.log_q.is_none() => Outcome::none(super::NO_POINTS),
-        None => Outcome::none("too few points"),
-        Some(found) => {
-            let (Estimate { value, std_err }, n) = of(found);
-            Outcome::Value {
-                value,
-                std_err,
-                n,
-                non_finite: found.non_finite,
-            }
-        }
-    }
+    let why = super::too_few(on);
+    given(&on.distances, why, |found| {
+        let (Estimate { value, std_err }, n) = of(found);
+        Outcome::of(value, std_err, n).without(found.non_finite)
+    })
 }
 
 fn plain(value: f64) -> Estimate {
@@ -130,7 +117,6 @@ pub const SLICED_WASSERSTEIN: Metric = Metric {
     describe: "sliced Wasserstein-2 distance of samples to held-out points",
     unit: "data units",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| outcome(on, |d| (plain(d.sliced), d.n)),
 };
 
@@ -140,7 +126,6 @@ pub const SLICED_WASSERSTEIN_FLOOR: Metric = Metric {
     describe: "the same of held-out points among themselves: what a perfect model gets",
     unit: "data units",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| outcome(on, |d| (plain(d.sliced_floor), d.n)),
 };
 
@@ -150,7 +135,6 @@ pub const ENERGY_DISTANCE: Metric = Metric {
     describe: "energy distance of samples to held-out points",
     unit: "data units",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| outcome(on, |d| (d.pairs.energy, d.pairs.n)),
 };
 
@@ -160,7 +144,6 @@ pub const ENERGY_DISTANCE_FLOOR: Metric = Metric {
     describe: "the same of held-out points among themselves: what a perfect model gets",
     unit: "data units",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| outcome(on, |d| (d.pairs.energy_floor, d.pairs.n)),
 };
 
@@ -172,7 +155,6 @@ pub const MAXIMUM_MEAN_DISCREPANCY: Metric = Metric {
     describe: "squared maximum mean discrepancy of samples and held-out points",
     unit: "1",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| outcome(on, |d| (d.pairs.mmd, d.pairs.n)),
 };
 
@@ -183,6 +165,5 @@ pub const MAXIMUM_MEAN_DISCREPANCY_FLOOR: Metric = Metric {
     describe: "the same of held-out points among themselves: what a perfect model gets",
     unit: "1",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| outcome(on, |d| (d.pairs.mmd_floor, d.pairs.n)),
 };

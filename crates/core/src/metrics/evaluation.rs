@@ -10,15 +10,15 @@ use crate::rng::Rng;
 use crate::statistics::Statistics;
 use crate::Result;
 
-use super::borders;
+use super::borders::jumps;
+pub use super::borders::parts;
 use super::conditioning::Conditioning;
+use super::constraints::Moments;
 use super::distances::Distances;
 use super::isoperimetry::Isoperimetry;
 use super::known::Known;
 use super::memberships::Memberships;
-use super::moments::Moments;
 use super::neighbours::Neighbours;
-use super::view::{grid_rows, widened};
 
 /// Samples that a model draws at once, from one random stream.
 pub const CHUNK: usize = 8192;
@@ -27,7 +27,7 @@ pub const CHUNK: usize = 8192;
 const RELAXED: usize = 20_000;
 
 /// What a model cost.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cost {
     /// Free numbers; `None` for a model that keeps its training points.
     pub parameters: Option<usize>,
@@ -58,7 +58,7 @@ pub struct Grid {
 
 /// A model that was trained through a relaxation, as training saw it: its entropy lies between the
 /// two nested estimates, up to their standard errors.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Relaxed {
     /// -log of the nested density with a sample's own weights, per sample.
     pub below: Vec<f64>,
@@ -69,7 +69,7 @@ pub struct Relaxed {
 }
 
 /// Everything that the metrics see.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evaluation {
     /// log q of held-out points of the truth.
     pub log_q: Option<Vec<f64>>,
@@ -109,20 +109,6 @@ pub struct Evaluation {
     pub memberships: Option<Memberships>,
     /// What the model cost.
     pub cost: Cost,
-}
-
-/// The model's part of every row.
-pub fn parts(model: &dyn Model, x: &Tensor) -> Result<Option<Vec<u64>>> {
-    let n = x.dim(0)?;
-    let mut all = Vec::with_capacity(n);
-    let rows = num::rows_at_once(x.device());
-    for start in (0..n).step_by(rows) {
-        match model.part(&x.narrow(0, start, rows.min(n - start))?)? {
-            Some(parts) => all.extend(parts),
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(all))
 }
 
 /// What a model is measured against.
@@ -201,10 +187,7 @@ pub fn evaluate(
         }
         _ => None,
     };
-    let held_out = match against.law {
-        Some(_) => Some(tensor(&points)?),
-        None => None,
-    };
+    let held_out = against.law.map(|_| tensor(&points)).transpose()?;
     let moments = |rows: &[f64]| {
         let (statistics, target) = against.constraints?;
         Some(Moments::of(statistics, target, rows, dim))
@@ -213,11 +196,8 @@ pub fn evaluate(
         Some(x) => parts(model, x)?,
         None => None,
     };
-    let sets: Vec<Tensor> = held_out
-        .iter()
-        .cloned()
-        .chain([tensor(&samples)?])
-        .collect();
+    let sets = held_out.iter().cloned().chain([tensor(&samples)?]);
+    let sets: Vec<Tensor> = sets.collect();
     let evaluation = Evaluation {
         log_q: held_out.as_ref().map(|x| log_q(model, x)).transpose()?,
         has_data: against.has_data,
@@ -240,7 +220,7 @@ pub fn evaluate(
             let seen = seen.map(|((_, truth), known)| (truth, known, &points[..], &samples[..]));
             Isoperimetry::of(model, &sets, seen)?
         },
-        border_jumps: borders::jumps(
+        border_jumps: jumps(
             model,
             &points,
             part.as_deref(),
@@ -267,11 +247,7 @@ fn relaxed(
     rng: &Rng,
     moments: &dyn Fn(&[f64]) -> Option<Moments>,
 ) -> Result<Option<Relaxed>> {
-    let mut out = Relaxed {
-        below: Vec::new(),
-        above: Vec::new(),
-        moments: None,
-    };
+    let mut out = Relaxed::default();
     let mut rows = Vec::new();
     // The nested densities cost as many terms as they have inner samples.
     let n = n.min(RELAXED);
@@ -281,11 +257,60 @@ fn relaxed(
             return Ok(None);
         };
         rows.extend(num::to_vec(&drawn.x)?);
-        out.below
-            .extend(num::to_vec(&drawn.log_including)?.into_iter().map(|v| -v));
-        out.above
-            .extend(num::to_vec(&drawn.log_excluding)?.into_iter().map(|v| -v));
+        out.below.extend(num::to_vec(&drawn.log_including.neg()?)?);
+        out.above.extend(num::to_vec(&drawn.log_excluding.neg()?)?);
     }
     out.moments = moments(&rows);
     Ok(Some(out))
+}
+
+/// The centres of a grid's cells as rows (x, y).
+pub fn grid_rows(view: [(f64, f64); 2], side: usize) -> Vec<f64> {
+    let centre =
+        |(low, high): (f64, f64), i: usize| low + (high - low) * (i as f64 + 0.5) / side as f64;
+    (0..side * side)
+        .flat_map(|i| [centre(view[0], i % side), centre(view[1], i / side)])
+        .collect()
+}
+
+/// The data's view with room for the samples, at most twice as wide: a stray sample must not
+/// coarsen the grid.
+fn widened(data_view: [(f64, f64); 2], samples: &[f64]) -> [(f64, f64); 2] {
+    let mut view = data_view;
+    for (d, range) in view.iter_mut().enumerate() {
+        let mut values: Vec<f64> = samples.iter().skip(d).step_by(2).copied().collect();
+        values.retain(|v| v.is_finite());
+        if values.is_empty() {
+            continue;
+        }
+        let mut at = |share: f64| {
+            let rank = ((values.len() - 1) as f64 * share) as usize;
+            *values.select_nth_unstable_by(rank, f64::total_cmp).1
+        };
+        let room = 0.5 * (range.1 - range.0);
+        *range = (
+            range.0.min(at(0.0005)).max(range.0 - room),
+            range.1.max(at(0.9995)).min(range.1 + room),
+        );
+    }
+    view
+}
+
+/// A square that holds 99 % of the samples along each axis, with a margin, where there is no law to
+/// say what a figure should show.
+pub fn view_of(samples: &[f64]) -> Option<[(f64, f64); 2]> {
+    let range = |d: usize| {
+        let mut values: Vec<f64> = samples.iter().skip(d).step_by(2).copied().collect();
+        values.retain(|v| v.is_finite());
+        values.sort_by(f64::total_cmp);
+        let at = |share: f64| values.get((values.len() as f64 * share) as usize).copied();
+        Some((at(0.005)?, at(0.995)?))
+    };
+    let (x, y) = (range(0)?, range(1)?);
+    let half = 0.6 * (x.1 - x.0).max(y.1 - y.0).max(1e-6);
+    let around = |(low, high): (f64, f64)| {
+        let middle = 0.5 * (low + high);
+        (middle - half, middle + half)
+    };
+    Some([around(x), around(y)])
 }

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::known::Known;
-use super::{Better, Evaluation, Metric, Outcome};
+use super::{distance_squared, given, Better, Evaluation, Metric, Outcome};
 use crate::data::{judge, Truth};
 use crate::models::Model;
 use crate::num;
@@ -64,22 +64,21 @@ impl Isoperimetry {
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
-    let squares = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b));
-    squares.sum::<f64>().sqrt()
+    distance_squared(a, b).sqrt()
 }
 
-/// The largest |x - x'| / |z - z'|, and of how many pairs.
+/// The largest |x - x'| / |z - z'| over finite points, and of how many pairs.
 fn steepest(x: &[f64], z: &[f64], dim: usize) -> (f64, usize) {
     let rows = x.chunks_exact(dim).zip(z.chunks_exact(dim));
     let rows: Vec<_> = rows
         .filter(|(x, z)| x.iter().chain(*z).all(|v| v.is_finite()))
         .collect();
-    let (mut most, mut pairs) = (0.0f64, 0);
+    let (mut most, mut pairs) = (f64::NEG_INFINITY, 0);
     for (i, (x, z)) in rows.iter().enumerate() {
         for (other_x, other_z) in &rows[..i] {
             let run = distance(z, other_z);
             if run > 0.0 {
-                most = most.max(distance(x, other_x) / run);
+                most = num::largest([most, distance(x, other_x) / run]);
                 pairs += 1;
             }
         }
@@ -125,43 +124,30 @@ pub const PAIR_SLOPE: Metric = Metric {
     describe: "largest slope from base to data between two points, a lower bound of the Lipschitz constant",
     unit: "data units",
     better: Better::Neither,
-    is_cost: false,
-    evaluate: |on| match &on.isoperimetry {
-        None => Outcome::none("the model is not one map from a base"),
-        Some(found) => Outcome::Value {
-            value: found.slope,
-            std_err: None,
-            n: found.pairs,
-            non_finite: 0,
-        },
+    evaluate: |on| {
+        let why = "the model is not one map from a base";
+        given(&on.isoperimetry, why, |found| match found.pairs {
+            0 => Outcome::none("no two points land apart at the base"),
+            pairs => Outcome::of(found.slope, None, pairs),
+        })
     },
 };
 
 fn bound(on: &Evaluation) -> Outcome {
-    let modes = on.isoperimetry.as_ref().and_then(|i| {
-        let local = on
-            .conditioning
-            .as_ref()
-            .and_then(|c| c.expansion.last().copied())
-            .unwrap_or(0.0);
-        Some((i.modes.as_ref()?, i.slope.max(local)))
-    });
-    let Some((modes, lipschitz)) = modes else {
+    let found = on.isoperimetry.as_ref();
+    let Some((modes, slope)) = found.and_then(|i| Some((i.modes.as_ref()?, i.slope))) else {
         return Outcome::none(
             "the base is no single normal, or the truth has fewer than two modes",
         );
     };
+    let local = on.conditioning.as_ref().and_then(|c| c.expansion.last());
+    let lipschitz = num::largest([slope, *local.unwrap_or(&0.0)]);
     let normal = Normal::standard();
     let least = modes.iter().map(|&(share, apart)| match share {
         s if s > 0.0 && s < 1.0 => normal.cdf(normal.inverse_cdf(s) + apart / lipschitz) - s,
         _ => 0.0,
     });
-    Outcome::Value {
-        value: least.fold(0.0, f64::max),
-        std_err: None,
-        n: modes.len(),
-        non_finite: 0,
-    }
+    Outcome::of(num::largest(least.chain([0.0])), None, modes.len())
 }
 
 /// max over modes of Phi(Phi^-1(q(A)) + d / L) - q(A), A being the points of a mode that are not below
@@ -173,6 +159,5 @@ pub const BRIDGE_BOUND: Metric = Metric {
     describe: "least mass below the truth's 0.1 % level that a normal base can have with the expansion found",
     unit: "share",
     better: Better::Neither,
-    is_cost: false,
     evaluate: bound,
 };

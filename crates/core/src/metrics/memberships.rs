@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::agreement::best_matching;
-use super::{mean_of, Better, Evaluation, Metric, Outcome};
+use super::{given, mean_of, Better, Evaluation, Metric, Outcome};
 use crate::models::Model;
 use crate::num;
 use crate::Result;
@@ -19,6 +19,8 @@ const DEAD: f64 = 0.1;
 
 /// Probabilities below this one count as this one: single precision knows nothing smaller.
 const LEAST: f64 = 1e-38;
+
+const NOT_FINITE: &str = "no point has finite responsibilities";
 
 /// r_k(x) = P(component k | x) of held-out points.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,7 +112,7 @@ fn by_label(
     of: impl FnOnce(&Memberships, &[usize], Vec<Vec<f64>>, bool) -> Outcome,
 ) -> Outcome {
     let Some(found) = &on.memberships else {
-        return none(on);
+        return Outcome::none(no_mixture(on));
     };
     let Some(all) = &on.labels else {
         return Outcome::none(super::NO_LABELS);
@@ -136,27 +138,21 @@ fn by_label(
     of(found, &labels, sums.collect(), complete)
 }
 
-fn none(on: &Evaluation) -> Outcome {
-    if on.log_q.is_none() {
-        return Outcome::none(super::NO_POINTS);
+fn no_mixture(on: &Evaluation) -> &'static str {
+    match on.log_q {
+        None => super::NO_POINTS,
+        Some(_) => "the model is no mixture",
     }
-    Outcome::none("the model is no mixture")
 }
 
 fn usage(on: &Evaluation, of: fn(&[f64]) -> f64) -> Outcome {
-    match &on.memberships {
-        None => none(on),
-        Some(found) if found.n() == 0 => Outcome::NotApplicable {
-            why: "no point has finite responsibilities",
-            non_finite: found.non_finite,
-        },
-        Some(found) => Outcome::Value {
-            value: of(&found.usage()),
-            std_err: None,
-            n: found.n(),
-            non_finite: found.non_finite,
-        },
-    }
+    given(&on.memberships, no_mixture(on), |found| {
+        let outcome = match found.n() {
+            0 => Outcome::none(NOT_FINITE),
+            n => Outcome::of(of(&found.usage()), None, n),
+        };
+        outcome.without(found.non_finite)
+    })
 }
 
 /// exp(H(mean over held-out points of r)): how many components are used, K if all are alike.
@@ -165,7 +161,6 @@ pub const USAGE_PERPLEXITY: Metric = Metric {
     describe: "components in use, exp of the entropy of the mean responsibilities",
     unit: "components",
     better: Better::Neither,
-    is_cost: false,
     evaluate: |on| {
         usage(on, |usage| {
             let terms = usage.iter().filter(|u| **u > 0.0).map(|u| -u * u.ln());
@@ -180,7 +175,6 @@ pub const DEAD_COMPONENTS: Metric = Metric {
     describe: "components with less than a tenth of an equal share of the points",
     unit: "components",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| {
         usage(on, |usage| {
             let dead = DEAD / usage.len() as f64;
@@ -197,7 +191,6 @@ pub const CALIBRATION_ERROR: Metric = Metric {
     describe: "expected calibration error of the responsibilities, merged to labels",
     unit: "share",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| {
         by_label(on, |found, labels, sums, _| {
             let mut bins = [(0.0, 0.0); BINS];
@@ -210,14 +203,10 @@ pub const CALIBRATION_ERROR: Metric = Metric {
             }
             let n = found.n();
             if n == 0 {
-                return Outcome::none("no point has finite responsibilities");
+                return Outcome::none(NOT_FINITE);
             }
-            Outcome::Value {
-                value: bins.iter().map(|(c, right)| (c - right).abs()).sum::<f64>() / n as f64,
-                std_err: None,
-                n,
-                non_finite: found.non_finite,
-            }
+            let gaps = bins.iter().map(|(c, right)| (c - right).abs());
+            Outcome::of(gaps.sum::<f64>() / n as f64, None, n).without(found.non_finite)
         })
     },
 };
@@ -230,11 +219,9 @@ pub const LABEL_REGRET: Metric = Metric {
     describe: "log loss of the labels by the merged responsibilities, minus that of the truth",
     unit: "nats",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| {
         by_label(on, |found, labels, sums, complete| {
-            let truth = on.known.as_ref().and_then(|k| k.log_label.as_ref());
-            let Some(truth) = truth else {
+            let Some(truth) = on.known.as_ref().and_then(|k| k.log_label.as_ref()) else {
                 return Outcome::none(super::NO_TRUTH);
             };
             if !complete {

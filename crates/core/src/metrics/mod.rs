@@ -3,26 +3,18 @@
 
 pub mod agreement;
 pub mod borders;
-pub mod bridges;
 pub mod conditioning;
 pub mod constraints;
 pub mod cost;
-pub mod coverage;
+pub mod density;
 pub mod distances;
-pub mod divergences;
 pub mod evaluation;
 pub mod isoperimetry;
 pub mod known;
-pub mod likelihood;
-pub mod mass;
 pub mod memberships;
 pub mod modes;
-pub mod moments;
 pub mod neighbours;
 pub mod pairs;
-pub mod relaxed;
-pub mod samples;
-pub mod view;
 
 #[cfg(test)]
 mod laws;
@@ -81,10 +73,36 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// A value on `n` points.
+    fn of(value: f64, std_err: Option<f64>, n: usize) -> Self {
+        let non_finite = 0;
+        Self::Value {
+            value,
+            std_err,
+            n,
+            non_finite,
+        }
+    }
+
     /// No value, for a reason that is in the setting and not in the points.
     fn none(why: &'static str) -> Self {
         Self::NotApplicable { why, non_finite: 0 }
     }
+
+    /// The same, with this many points left out.
+    fn without(mut self, count: usize) -> Self {
+        match &mut self {
+            Self::Value { non_finite, .. } | Self::NotApplicable { non_finite, .. } => {
+                *non_finite = count;
+            }
+        }
+        self
+    }
+}
+
+/// What `evaluate` makes of `found`, or the reason why there is nothing.
+fn given<T>(found: &Option<T>, why: &'static str, evaluate: impl FnOnce(&T) -> Outcome) -> Outcome {
+    found.as_ref().map_or(Outcome::none(why), evaluate)
 }
 
 /// Something to measure.
@@ -97,39 +115,44 @@ pub struct Metric {
     pub unit: &'static str,
     /// Which values are good.
     pub better: Better,
-    /// Whether it depends on the machine, so that equal runs differ in it.
-    pub is_cost: bool,
     /// Its value.
     pub evaluate: fn(&Evaluation) -> Outcome,
 }
 
+impl Metric {
+    /// Whether it depends on the machine, so that equal runs differ in it: times and rates do.
+    pub fn is_cost(&self) -> bool {
+        matches!(self.unit, "s" | "1/s")
+    }
+}
+
 /// All metrics, in the order in which tables show them.
 pub const METRICS: &[Metric] = &[
-    likelihood::NEGATIVE_LOG_LIKELIHOOD,
-    likelihood::KULLBACK_LEIBLER,
+    density::NEGATIVE_LOG_LIKELIHOOD,
+    density::KULLBACK_LEIBLER,
     modes::MODE_TOTAL_VARIATION,
     modes::MODE_WORST_RATIO,
     modes::MODES_COVERED,
-    bridges::BRIDGE_MASS,
+    modes::BRIDGE_MASS,
     agreement::MUTUAL_INFORMATION,
-    samples::REVERSE_KULLBACK_LEIBLER,
-    samples::EFFECTIVE_SAMPLE_SIZE,
-    samples::ENTROPY,
-    samples::ENTROPY_ERROR,
-    relaxed::ENTROPY_BELOW,
-    relaxed::ENTROPY_ABOVE,
+    density::REVERSE_KULLBACK_LEIBLER,
+    density::EFFECTIVE_SAMPLE_SIZE,
+    density::ENTROPY,
+    density::ENTROPY_ERROR,
+    constraints::ENTROPY_BELOW,
+    constraints::ENTROPY_ABOVE,
     constraints::CONSTRAINT_ERROR,
     constraints::RELAXED_CONSTRAINT_ERROR,
     constraints::MULTIPLIER_ERROR,
-    mass::MASS,
-    likelihood::FORWARD_EFFECTIVE_SAMPLE_SIZE,
-    divergences::TOTAL_VARIATION,
-    divergences::JENSEN_SHANNON,
-    divergences::MISSED_MASS,
-    bridges::BRIDGE_MASS_1PC,
-    bridges::LEAK,
-    coverage::PRECISION,
-    coverage::RECALL,
+    density::MASS,
+    density::FORWARD_EFFECTIVE_SAMPLE_SIZE,
+    density::TOTAL_VARIATION,
+    density::JENSEN_SHANNON,
+    density::MISSED_MASS,
+    modes::BRIDGE_MASS_1PC,
+    modes::LEAK,
+    modes::PRECISION,
+    modes::RECALL,
     neighbours::NEIGHBOUR_PRECISION,
     neighbours::NEIGHBOUR_RECALL,
     distances::SLICED_WASSERSTEIN,
@@ -173,6 +196,28 @@ const NO_LABELS: &str = "the points have no labels";
 
 const NO_POINTS: &str = "there are no held-out points";
 
+const NO_PARTS: &str = "the model has no parts";
+
+/// Why points and samples were not compared.
+fn too_few(on: &Evaluation) -> &'static str {
+    match on.log_q {
+        None => NO_POINTS,
+        Some(_) => "too few points",
+    }
+}
+
+/// |a - b|^2.
+fn distance_squared(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
+}
+
+/// The rows of `dim` coordinates that are all finite.
+fn finite_rows(rows: &[f64], dim: usize) -> Vec<f64> {
+    let rows = rows.chunks_exact(dim);
+    let finite = rows.filter(|row| row.iter().all(|v| v.is_finite()));
+    finite.flatten().copied().collect()
+}
+
 /// Mean of the finite values with its standard error; the others are counted.
 fn mean_of(values: impl Iterator<Item = f64>) -> Outcome {
     let (mut n, mut non_finite, mut mean, mut squares) = (0usize, 0, 0.0, 0.0);
@@ -188,16 +233,8 @@ fn mean_of(values: impl Iterator<Item = f64>) -> Outcome {
         squares += before * (v - mean);
     }
     if n == 0 {
-        return Outcome::NotApplicable {
-            why: "no point has a finite value",
-            non_finite,
-        };
+        return Outcome::none("no point has a finite value").without(non_finite);
     }
     let std_err = (n > 1).then(|| (squares / (n - 1) as f64 / n as f64).sqrt());
-    Outcome::Value {
-        value: mean,
-        std_err,
-        n,
-        non_finite,
-    }
+    Outcome::of(mean, std_err, n).without(non_finite)
 }

@@ -1,6 +1,7 @@
-//! Whether every mode has its share.
+//! Whether every mode has its share, and how much mass lies where the truth has next to none.
 
-use super::{Better, Metric, Outcome, NO_TRUTH};
+use super::known::{LowDensity, HIGHER_SHARE};
+use super::{given, Better, Metric, Outcome, NO_TRUTH};
 
 /// Total variation between the true mode weights w and the model's, which are the mean over its
 /// samples of the true responsibilities: (1/2) (sum_j |w^_j - w_j| + share outside every mode).
@@ -11,24 +12,16 @@ pub const MODE_TOTAL_VARIATION: Metric = Metric {
     describe: "total variation between the true and the model's mode weights",
     unit: "share",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| {
-        let Some(known) = &on.known else {
-            return Outcome::none(NO_TRUTH);
-        };
-        let found = &known.of_samples;
-        let outside = 1.0 - found.all.iter().sum::<f64>();
-        let apart = found
-            .all
-            .iter()
-            .zip(&known.weights)
-            .map(|(f, w)| (f - w).abs());
-        Outcome::Value {
-            value: 0.5 * (apart.sum::<f64>() + outside.max(0.0)),
-            std_err: Some((found.variance / on.samples as f64).sqrt()),
-            n: on.samples,
-            non_finite: 0,
-        }
+        given(&on.known, NO_TRUTH, |known| {
+            let found = &known.of_samples;
+            let outside = 1.0 - found.all.iter().sum::<f64>();
+            let both = found.all.iter().zip(&known.weights);
+            let apart = both.map(|(f, w)| (f - w).abs()).sum::<f64>();
+            let std_err = (found.variance / on.samples as f64).sqrt();
+            let value = 0.5 * (apart + outside.max(0.0));
+            Outcome::of(value, Some(std_err), on.samples)
+        })
     },
 };
 
@@ -41,31 +34,21 @@ pub const MODE_WORST_RATIO: Metric = Metric {
     describe: "largest |log| ratio of the model's weight of a mode to its true weight",
     unit: "nats",
     better: Better::Lower,
-    is_cost: false,
     evaluate: |on| {
-        let Some(known) = &on.known else {
-            return Outcome::none(NO_TRUTH);
-        };
-        let found = &known.of_samples.all;
-        let ratios = found.iter().zip(&known.weights);
-        let log_ratios = ratios.map(|(f, w)| (f / w).ln().abs());
-        let largest = log_ratios.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
-        let Some((worst, value)) = largest else {
-            return Outcome::none(NO_TRUTH);
-        };
-        if !value.is_finite() {
-            return Outcome::NotApplicable {
-                why: "infinite: modes without any sample",
-                non_finite: found.iter().filter(|f| !(**f > 0.0)).count(),
+        given(&on.known, NO_TRUTH, |known| {
+            let found = &known.of_samples.all;
+            let ratios = found.iter().zip(&known.weights);
+            let log_ratios = ratios.map(|(f, w)| ((f / w).ln().abs(), *f));
+            let Some((value, share)) = log_ratios.max_by(|a, b| a.0.total_cmp(&b.0)) else {
+                return Outcome::none(NO_TRUTH);
             };
-        }
-        let n = on.samples as f64;
-        Outcome::Value {
-            value,
-            std_err: Some(((1.0 - found[worst]).max(0.0) / (n * found[worst])).sqrt()),
-            n: on.samples,
-            non_finite: 0,
-        }
+            if !value.is_finite() {
+                let lost = found.iter().filter(|f| !(**f > 0.0)).count();
+                return Outcome::none("infinite: modes without any sample").without(lost);
+            }
+            let variance = (1.0 - share).max(0.0) / (on.samples as f64 * share);
+            Outcome::of(value, Some(variance.sqrt()), on.samples)
+        })
     },
 };
 
@@ -76,26 +59,100 @@ pub const MODES_COVERED: Metric = Metric {
     describe: "modes with at least a tenth of their true weight",
     unit: "modes",
     better: Better::Higher,
-    is_cost: false,
     evaluate: |on| {
-        let Some(known) = &on.known else {
+        given(&on.known, NO_TRUTH, |known| {
+            let is_covered = |j: &usize| match known.dense[*j] {
+                dense if dense > 0.0 => known.of_samples.dense[*j] >= 0.1 * dense,
+                _ => known.of_samples.all[*j] >= 0.1 * known.weights[*j],
+            };
+            let covered = (0..known.weights.len()).filter(is_covered).count();
+            Outcome::of(covered as f64, None, on.samples)
+        })
+    },
+};
+
+/// q({x : p(x) < lambda}) - P_p(p(X) < lambda).
+fn excess(of: &LowDensity, samples: usize) -> Outcome {
+    let LowDensity { level, mass } = of;
+    let variance = mass * (1.0 - mass) / samples as f64
+        + level.below * (1.0 - level.below) / level.points as f64;
+    Outcome::of(mass - level.below, Some(variance.sqrt()), samples)
+}
+
+/// q({x : p(x) < lambda}) - P_p(p(X) < lambda), lambda being the truth's own 0.1 % density level:
+/// the excess mass between and around the modes. For a uniform truth it is the mass outside.
+pub const BRIDGE_MASS: Metric = Metric {
+    name: "bridge_mass",
+    describe: "excess mass of the model where the truth is below its own 0.1 % density level",
+    unit: "share",
+    better: Better::Near(0.0),
+    evaluate: |on| given(&on.known, NO_TRUTH, |k| excess(&k.low[0], on.samples)),
+};
+
+/// The same at the truth's 1 % level.
+pub const BRIDGE_MASS_1PC: Metric = Metric {
+    name: "bridge_mass_1pc",
+    describe: "the same at the truth's 1 % density level",
+    unit: "share",
+    better: Better::Near(0.0),
+    evaluate: |on| given(&on.known, NO_TRUTH, |k| excess(&k.low[1], on.samples)),
+};
+
+/// q({x : p(x) = 0}): what a model leaves outside a bounded support.
+pub const LEAK: Metric = Metric {
+    name: "leak",
+    describe: "mass of the model where the true density is 0",
+    unit: "share",
+    better: Better::Lower,
+    evaluate: |on| {
+        given(&on.known, NO_TRUTH, |known| {
+            given(&known.leak, "the true density is 0 nowhere", |leak| {
+                share(*leak, on.samples)
+            })
+        })
+    },
+};
+
+/// A share of `n` points, with its binomial standard error.
+fn share(value: f64, n: usize) -> Outcome {
+    Outcome::of(value, Some((value * (1.0 - value) / n as f64).sqrt()), n)
+}
+
+/// Q(p(X) >= lambda), lambda being the truth's 1 % density level: 0.99 for the truth itself (1 for a
+/// uniform one).
+pub const PRECISION: Metric = Metric {
+    name: "precision",
+    describe: "model's mass where the truth is above its own 1 % density level (0.99 if equal)",
+    unit: "share",
+    better: Better::Higher,
+    evaluate: |on| {
+        given(&on.known, NO_TRUTH, |known| {
+            let n = on.samples as f64;
+            share(((1.0 - known.low[1].mass) * n).round() / n, on.samples)
+        })
+    },
+};
+
+/// P_p(q(X) >= lambda), lambda being the model's own 1 % density level, from its samples: 0.99 for
+/// the truth itself. A point where log q is not a number is not recalled, and counted.
+pub const RECALL: Metric = Metric {
+    name: "recall",
+    describe: "truth's mass where the model is above its own 1 % density level (0.99 if equal)",
+    unit: "share",
+    better: Better::Higher,
+    evaluate: |on| {
+        let (Some(_), Some(log_q)) = (&on.known, &on.log_q) else {
             return Outcome::none(NO_TRUTH);
         };
-        let covered = (0..known.weights.len())
-            .filter(|&j| {
-                let (true_share, found) = if known.dense[j] > 0.0 {
-                    (known.dense[j], known.of_samples.dense[j])
-                } else {
-                    (known.weights[j], known.of_samples.all[j])
-                };
-                found >= 0.1 * true_share
-            })
-            .count();
-        Outcome::Value {
-            value: covered as f64,
-            std_err: None,
-            n: on.samples,
-            non_finite: 0,
+        let mut own: Vec<f64> = on.own_log_q.clone();
+        own.retain(|l| !l.is_nan());
+        if own.is_empty() || log_q.is_empty() {
+            return Outcome::none("no sample has a density");
         }
+        let rank = ((HIGHER_SHARE * own.len() as f64) as usize).min(own.len() - 1);
+        let level = *own.select_nth_unstable_by(rank, f64::total_cmp).1;
+        let reached = log_q.iter().filter(|l| **l >= level).count();
+        let lost = log_q.iter().filter(|l| l.is_nan()).count();
+        share(reached as f64 / log_q.len() as f64, log_q.len()).without(lost)
     },
 };

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Better, Evaluation, Metric, Outcome};
+use super::{distance_squared, given, Better, Evaluation, Metric, Outcome};
 
 /// Points of each kind that are compared.
 const MAX_POINTS: usize = 10_000;
@@ -31,13 +31,7 @@ impl Neighbours {
         let looked_at = (points.len() / dim)
             .min(samples.len() / dim)
             .min(MAX_POINTS);
-        let points = &points[..looked_at * dim];
-        let samples: Vec<f64> = samples[..looked_at * dim]
-            .chunks_exact(dim)
-            .filter(|row| row.iter().all(|v| v.is_finite()))
-            .flatten()
-            .copied()
-            .collect();
+        let samples = super::finite_rows(&samples[..looked_at * dim], dim);
         let n = samples.len() / dim;
         if n <= NEIGHBOURS {
             return None;
@@ -50,10 +44,6 @@ impl Neighbours {
             non_finite: looked_at - n,
         })
     }
-}
-
-fn distance_squared(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
 /// Squared distance of every row to its fifth neighbour among the others.
@@ -91,19 +81,13 @@ fn share_inside(rows: &[f64], centres: &[f64], dim: usize) -> f64 {
 }
 
 fn outcome(on: &Evaluation, value: fn(&Neighbours) -> f64) -> Outcome {
-    match &on.neighbours {
-        None if on.known.is_some() => {
-            Outcome::none("true density known: precision and recall say it")
-        }
-        None if on.log_q.is_none() => Outcome::none(super::NO_POINTS),
-        None => Outcome::none("too few points"),
-        Some(found) => Outcome::Value {
-            value: value(found),
-            std_err: None,
-            n: found.n,
-            non_finite: found.non_finite,
-        },
-    }
+    let why = match on.known {
+        Some(_) => "true density known: precision and recall say it",
+        None => super::too_few(on),
+    };
+    given(&on.neighbours, why, |found| {
+        Outcome::of(value(found), None, found.n).without(found.non_finite)
+    })
 }
 
 /// [`Neighbours::precision`]
@@ -112,7 +96,6 @@ pub const NEIGHBOUR_PRECISION: Metric = Metric {
     describe: "samples within reach of the data (5 nearest neighbours)",
     unit: "share",
     better: Better::Higher,
-    is_cost: false,
     evaluate: |on| outcome(on, |found| found.precision),
 };
 
@@ -122,6 +105,5 @@ pub const NEIGHBOUR_RECALL: Metric = Metric {
     describe: "data within reach of the samples (5 nearest neighbours)",
     unit: "share",
     better: Better::Higher,
-    is_cost: false,
     evaluate: |on| outcome(on, |found| found.recall),
 };

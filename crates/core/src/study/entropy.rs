@@ -10,7 +10,7 @@ use crate::num;
 use crate::rng::Rng;
 use crate::Result;
 
-/// Nested terms that are in memory at once, of a thread.
+/// Nested terms that one thread has in memory at once.
 const AT_ONCE: usize = 1 << 15;
 
 /// Samples of a batch at most.
@@ -28,12 +28,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, value: f64, gap: f64) {
-        self.count += 1.0;
-        for (i, v) in [value, gap].into_iter().enumerate() {
-            self.value[i] += v;
-            self.square[i] += v * v;
-        }
+    fn add(&mut self, values: [f64; 2]) {
+        self.merge(&Self {
+            count: 1.0,
+            value: values,
+            square: values.map(|v| v * v),
+        });
     }
 
     fn merge(&mut self, other: &Self) {
@@ -59,28 +59,24 @@ struct Cell<'a> {
     /// Samples of a batch.
     rows: usize,
     batches: usize,
-    /// The rows of a batch hang together: its mean is one value.
+    /// The rows of a batch depend on each other: its mean is one value.
     whole: bool,
     rng: Rng,
 }
 
 impl Cell<'_> {
-    fn temperature(&self) -> f64 {
-        self.law.row().temperature
-    }
-
     /// One tally per density, and one for the mean of all of them.
     fn tallies(&self, spec: &StudySpec) -> Result<Vec<Tally>> {
         let bases = self.densities.iter().map(|density| {
             let draws = MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
-                temperature: self.temperature(),
+                temperature: self.law.row.temperature,
                 density: density.clone(),
                 ..GumbelSoftmaxSpec::default()
             });
             Ok(build(&spec.mixture, draws)?.1)
         });
         let bases = bases.collect::<Result<Vec<_>>>()?;
-        let batches: Vec<Result<Vec<Tally>>> = (0..self.batches)
+        let batches: Vec<Vec<Tally>> = (0..self.batches)
             .into_par_iter()
             .map(|b| {
                 let mut columns = Vec::new();
@@ -95,46 +91,39 @@ impl Cell<'_> {
                     }
                     columns.push(num::to_vec(&draws.log_prob)?);
                 }
-                Ok(self.batch(&columns, &log_p))
+                Ok(self.batch(columns, &log_p))
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let mut total = vec![Tally::default(); bases.len() + 1];
         for batch in batches {
-            for (total, part) in total.iter_mut().zip(batch?) {
+            for (total, part) in total.iter_mut().zip(batch) {
                 total.merge(&part);
             }
         }
         Ok(total)
     }
 
-    fn batch(&self, columns: &[Vec<f64>], log_p: &[f64]) -> Vec<Tally> {
-        let mut tallies = vec![Tally::default(); columns.len() + 1];
+    fn batch(&self, mut columns: Vec<Vec<f64>>, log_p: &[f64]) -> Vec<Tally> {
         let count = columns.len() as f64;
-        let middle: Vec<f64> = (0..log_p.len())
-            .map(|i| columns.iter().map(|c| c[i]).sum::<f64>() / count)
-            .collect();
-        for (tally, column) in tallies.iter_mut().zip(columns.iter().chain([&middle])) {
-            let pairs = column.iter().zip(log_p).map(|(d, p)| (-d, p - d));
+        let middle = |i: usize| columns.iter().map(|c| c[i]).sum::<f64>() / count;
+        columns.push((0..log_p.len()).map(middle).collect());
+        let tally = |column: &Vec<f64>| {
+            let mut tally = Tally::default();
+            let pairs = column.iter().zip(log_p).map(|(d, p)| [-d, p - d]);
             if self.whole {
-                let (value, gap) = pairs.fold((0.0, 0.0), |(v, g), (x, y)| (v + x, g + y));
-                tally.add(value / log_p.len() as f64, gap / log_p.len() as f64);
+                let sums = pairs.fold([0.0; 2], |[v, g], [x, y]| [v + x, g + y]);
+                tally.add(sums.map(|sum| sum / log_p.len() as f64));
             } else {
-                pairs.for_each(|(value, gap)| tally.add(value, gap));
+                pairs.for_each(|pair| tally.add(pair));
             }
-        }
-        tallies
+            tally
+        };
+        columns.iter().map(tally).collect()
     }
 
     fn row(&self, density: Density, inner: Option<usize>, tally: &Tally) -> EntropyRow {
-        let law = self.law.row();
+        let law = &self.law.row;
         let gap = inner.map_or(0.0, |m| 0.5 * law.chi2 / m as f64);
-        let predicted = match density {
-            Density::NestedIncludingOwn | Density::BatchIncludingOwn => -gap,
-            Density::NestedExcludingOwn => gap,
-            Density::Midpoint => 0.0,
-            Density::ExactMixture => law.kl_to_mixture,
-            Density::Joint => law.conditional_entropy,
-        };
         let ((mean, std_err), (bias, bias_std_err)) = (tally.mean(0), tally.mean(1));
         EntropyRow {
             temperature: law.temperature,
@@ -146,13 +135,19 @@ impl Cell<'_> {
             truth: law.entropy,
             bias,
             bias_std_err,
-            predicted,
+            predicted: match density {
+                Density::NestedIncludingOwn | Density::BatchIncludingOwn => -gap,
+                Density::NestedExcludingOwn => gap,
+                Density::Midpoint => 0.0,
+                Density::ExactMixture => law.kl_to_mixture,
+                Density::Joint => law.conditional_entropy,
+            },
         }
     }
 }
 
 /// Entropies at the temperatures that the study asks for, out of those of `laws`: by temperature, then
-/// by M, then in the order of [`Density::ALL`].
+/// by M, then in the order of [`Density`].
 pub fn entropies(
     spec: &StudySpec,
     laws: &[RelaxedLaw],
@@ -161,23 +156,53 @@ pub fn entropies(
     let root = Rng::new(spec.seed).fork("entropy");
     let mut rows = Vec::new();
     for &temperature in spec.entropy_temperatures() {
-        let Some(law) = laws.iter().find(|l| l.row().temperature == temperature) else {
+        let Some(law) = laws.iter().find(|l| l.row.temperature == temperature) else {
             continue;
         };
         let root = root.fork(&temperature.to_string());
+        let mut add = |cell: Cell<'_>, inner: Option<usize>, densities: &[Density]| {
+            let tallies = cell.tallies(spec)?;
+            let found = densities.iter().zip(&tallies);
+            rows.extend(found.map(|(density, tally)| cell.row(*density, inner, tally)));
+            Ok::<(), crate::Error>(())
+        };
         for &inner in &spec.entropy.inner {
             watch(&format!(
                 "entropy at temperature {temperature}, M = {inner}"
             ));
-            rows.extend(nested(
-                spec,
+            let rng = root.fork_at("inner", inner as u64);
+            let samples = spec.entropy.samples.min(spec.entropy.terms / inner);
+            let rows = (AT_ONCE / inner).clamp(1, ROWS);
+            let nested = NestedSpec { inner };
+            let fresh = Cell {
                 law,
-                inner,
-                &root.fork_at("inner", inner as u64),
-            )?);
+                densities: &[
+                    RelaxedDensity::NestedIncludingOwn(nested.clone()),
+                    RelaxedDensity::NestedExcludingOwn(nested),
+                ],
+                rows,
+                batches: samples.div_ceil(rows),
+                whole: false,
+                rng: rng.fork("fresh"),
+            };
+            let shared = Cell {
+                law,
+                densities: &[RelaxedDensity::BatchIncludingOwn],
+                rows: inner,
+                batches: (samples / inner).clamp(2, CALLS),
+                whole: true,
+                rng: rng.fork("batch"),
+            };
+            let of_fresh = [
+                Density::NestedIncludingOwn,
+                Density::NestedExcludingOwn,
+                Density::Midpoint,
+            ];
+            add(fresh, Some(inner), &of_fresh)?;
+            add(shared, Some(inner), &[Density::BatchIncludingOwn])?;
         }
         watch(&format!("entropy at temperature {temperature}, without M"));
-        let cell = Cell {
+        let plain = Cell {
             law,
             densities: &[RelaxedDensity::ExactMixture, RelaxedDensity::Joint],
             rows: ROWS,
@@ -185,42 +210,7 @@ pub fn entropies(
             whole: false,
             rng: root.fork("one"),
         };
-        let tallies = cell.tallies(spec)?;
-        rows.push(cell.row(Density::ExactMixture, None, &tallies[0]));
-        rows.push(cell.row(Density::Joint, None, &tallies[1]));
+        add(plain, None, &[Density::ExactMixture, Density::Joint])?;
     }
     Ok(rows)
-}
-
-fn nested(spec: &StudySpec, law: &RelaxedLaw, inner: usize, rng: &Rng) -> Result<Vec<EntropyRow>> {
-    let samples = spec.entropy.samples.min(spec.entropy.terms / inner);
-    let rows = (AT_ONCE / inner).clamp(1, ROWS);
-    let nested = NestedSpec { inner };
-    let both = Cell {
-        law,
-        densities: &[
-            RelaxedDensity::NestedIncludingOwn(nested.clone()),
-            RelaxedDensity::NestedExcludingOwn(nested),
-        ],
-        rows,
-        batches: samples.div_ceil(rows),
-        whole: false,
-        rng: rng.fork("fresh"),
-    };
-    let tallies = both.tallies(spec)?;
-    let whole = Cell {
-        law,
-        densities: &[RelaxedDensity::BatchIncludingOwn],
-        rows: inner,
-        batches: (samples / inner).clamp(2, CALLS),
-        whole: true,
-        rng: rng.fork("batch"),
-    };
-    let batches = whole.tallies(spec)?;
-    Ok(vec![
-        both.row(Density::NestedIncludingOwn, Some(inner), &tallies[0]),
-        both.row(Density::NestedExcludingOwn, Some(inner), &tallies[1]),
-        both.row(Density::Midpoint, Some(inner), &tallies[2]),
-        whole.row(Density::BatchIncludingOwn, Some(inner), &batches[0]),
-    ])
 }

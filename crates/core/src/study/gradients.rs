@@ -1,4 +1,4 @@
-//! Gradients of an expectation by each way to draw.
+//! Gradients of an expectation by each strategy.
 
 use candle_core::{Tensor, Var};
 use rayon::prelude::*;
@@ -23,7 +23,7 @@ fn f(x: &Tensor) -> Result<Tensor> {
     Ok(((&x * F.0)?.sin()? + (x.sqr()? * F.1)?)?)
 }
 
-/// The gradients of E f(z) by logits, means and log standard deviations, in closed form:
+/// The gradients of E f(z) by the parameters in the order of [`Parameter::ALL`], in closed form:
 /// E f = sum_k alpha_k f_k with f_k = e^(-(1.5 sigma_k)^2 / 2) sin(1.5 mu_k) + 0.15 (mu_k^2 + sigma_k^2).
 fn truth(of: &StudyMixture) -> [Vec<f64>; 3] {
     let (w, q) = F;
@@ -44,10 +44,10 @@ fn truth(of: &StudyMixture) -> [Vec<f64>; 3] {
     ]
 }
 
-/// A way to draw with the parameters it acts on, in the order of [`Parameter::ALL`].
+/// A strategy with the parameters it acts on, in the order of [`Parameter::ALL`].
 struct Estimator {
     base: Mixture,
-    vars: [Var; 3],
+    vars: Vec<Var>,
     batch: usize,
     rng: Rng,
 }
@@ -55,29 +55,23 @@ struct Estimator {
 impl Estimator {
     fn new(spec: &StudySpec, draws: &MixtureDraws) -> Result<Self> {
         let (name, temperature) = label(draws);
-        let draws = match draws {
+        let mut draws = draws.clone();
+        if let MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec { density, .. }) = &mut draws {
             // E f does not contain the density, and this one is the cheapest.
-            MixtureDraws::GumbelSoftmax(s) => MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
-                density: RelaxedDensity::ExactMixture,
-                ..s.clone()
-            }),
-            other => other.clone(),
-        };
+            *density = RelaxedDensity::ExactMixture;
+        }
         let (params, base) = build(&spec.mixture, draws)?;
         let all = params.trainable();
-        let var = |name: &str| {
+        let vars = ["logits", "means", "log_stds"].map(|name| {
             let found = all.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
             found.ok_or_else(|| Error::failed(format!("a mixture without `{name}`")))
-        };
+        });
         let root = Rng::new(spec.seed).fork("gradients").fork(name);
         Ok(Self {
             base,
-            vars: [var("logits")?, var("means")?, var("log_stds")?],
+            vars: vars.into_iter().collect::<Result<_>>()?,
             batch: spec.gradients.batch,
-            rng: match temperature {
-                Some(t) => root.fork(&t.to_string()),
-                None => root,
-            },
+            rng: temperature.map_or(root.clone(), |t| root.fork(&t.to_string())),
         })
     }
 
@@ -98,87 +92,67 @@ impl Estimator {
     }
 }
 
-fn length(v: &[f64]) -> f64 {
-    v.iter().map(|v| v * v).sum::<f64>().sqrt()
-}
-
-/// A row per parameter for every way to draw, in the order of the study.
+/// A row per parameter for every strategy, in the order of the study.
 pub fn gradients(spec: &StudySpec, watch: Watch<'_>) -> Result<Vec<GradientRow>> {
     let truths = truth(&spec.mixture);
+    let count = spec.gradients.batches;
     let mut rows = Vec::new();
     for draws in &spec.gradients.strategies {
         let (name, temperature) = label(draws);
         let at = temperature.map_or_else(String::new, |t| format!(" at temperature {t}"));
         watch(&format!("gradients by {name}{at}"));
         let estimator = Estimator::new(spec, draws)?;
-        let count = spec.gradients.batches;
-        let parts: Vec<Result<Vec<_>>> = (0..count.div_ceil(IN_A_ROW))
+        let all: Vec<(Vec<f64>, usize)> = (0..count)
             .into_par_iter()
-            .map(|part| {
-                let own = part * IN_A_ROW..count.min((part + 1) * IN_A_ROW);
-                own.map(|index| estimator.estimate(index)).collect()
-            })
-            .collect();
-        let mut all = Vec::with_capacity(count);
-        for part in parts {
-            all.extend(part?);
-        }
+            .with_min_len(IN_A_ROW)
+            .map(|index| estimator.estimate(index))
+            .collect::<Result<_>>()?;
+        let evaluations = all.first().map_or(0, |(_, n)| *n);
         let mut start = 0;
         for (parameter, truth) in Parameter::ALL.into_iter().zip(&truths) {
             let own = start..start + truth.len();
             start = own.end;
-            let estimates: Vec<&[f64]> = all.iter().map(|(g, _)| &g[own.clone()]).collect();
-            let noise = Noise::of(&estimates, truth);
-            let evaluations = all.first().map_or(0, |(_, n)| *n);
-            let scale = (evaluations as f64).sqrt();
+            let estimates: Vec<_> = all.iter().map(|(g, _)| &g[own.clone()]).collect();
             rows.push(GradientRow {
                 strategy: name.to_owned(),
                 temperature,
                 parameter,
                 evaluations,
-                estimates: count,
-                relative_bias: noise.bias,
-                bias_std_err: noise.sd / (count as f64).sqrt(),
-                sd: noise.sd * scale,
-                sd_std_err: noise.sd_std_err * scale,
-                cosine: noise.cosine,
+                ..compared(&estimates, truth, evaluations)
             });
         }
     }
     Ok(rows)
 }
 
-/// Of estimates of one vector, relative to its length.
-struct Noise {
-    bias: f64,
-    /// Root of the total variance.
-    sd: f64,
-    sd_std_err: f64,
-    cosine: f64,
+fn length(v: &[f64]) -> f64 {
+    v.iter().map(|v| v * v).sum::<f64>().sqrt()
 }
 
-impl Noise {
-    fn of(estimates: &[&[f64]], truth: &[f64]) -> Self {
-        let size = length(truth);
-        let mean: Vec<f64> = (0..truth.len())
-            .map(|i| num::mean_and_std_err(estimates.iter().map(|e| e[i])).0)
-            .collect();
-        let apart = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
-        let off: f64 = apart(&mean, truth);
-        let squares = estimates.iter().map(|e| -> f64 { apart(e, &mean) });
-        let (variance, error) = num::mean_and_std_err(squares);
-        let n = estimates.len() as f64;
-        let sd = (variance * n / (n - 1.0)).sqrt();
-        let along: f64 = mean.iter().zip(truth).map(|(a, b)| a * b).sum();
-        Self {
-            bias: off.sqrt() / size,
-            sd: sd / size,
-            sd_std_err: if sd > 0.0 {
-                0.5 * error / sd / size
-            } else {
-                0.0
-            },
-            cosine: along / (length(&mean) * size),
-        }
+/// Bias, noise and direction of estimates of one vector, relative to its length.
+fn compared(estimates: &[&[f64]], truth: &[f64], evaluations: usize) -> GradientRow {
+    let n = estimates.len() as f64;
+    let size = length(truth);
+    let mean = (0..truth.len()).map(|i| num::mean_and_std_err(estimates.iter().map(|e| e[i])).0);
+    let mean: Vec<f64> = mean.collect();
+    let apart = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    let squares = estimates.iter().map(|e| apart(e, &mean));
+    let (variance, error) = num::mean_and_std_err(squares);
+    let root_variance = (variance * n / (n - 1.0)).sqrt();
+    let sd_std_err = match root_variance > 0.0 {
+        true => 0.5 * error / root_variance / size,
+        false => 0.0,
+    };
+    let sd = root_variance / size;
+    let along: f64 = mean.iter().zip(truth).map(|(a, b)| a * b).sum();
+    let scale = (evaluations as f64).sqrt();
+    GradientRow {
+        estimates: estimates.len(),
+        relative_bias: apart(&mean, truth).sqrt() / size,
+        bias_std_err: sd / n.sqrt(),
+        sd: sd * scale,
+        sd_std_err: sd_std_err * scale,
+        cosine: along / (length(&mean) * size),
+        ..GradientRow::default()
     }
 }

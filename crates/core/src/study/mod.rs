@@ -1,9 +1,10 @@
 //! What the estimators of a mixture base are worth, on one mixture in one dimension whose truth is
 //! known by quadrature: entropies of the relaxed mixture by each density, and gradients of an
-//! expectation by each way to draw. Estimates go through [`crate::distributions::mixture::Mixture`]
-//! as training does, in double precision; the truth goes through other code.
+//! expectation by each strategy. Estimates use [`crate::distributions::mixture::Mixture`] as
+//! training does, in double precision; the truth uses other code.
 
 use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::distributions::mixture::Mixture;
 use crate::distributions::{MixtureDraws, MixtureInit, MixtureSpec};
@@ -12,9 +13,7 @@ use crate::Result;
 
 mod entropy;
 mod gradients;
-mod quadrature;
 mod relaxed;
-mod rows;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -22,26 +21,149 @@ mod tests;
 pub use entropy::entropies;
 pub use gradients::gradients;
 pub use relaxed::RelaxedLaw;
-pub use rows::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
 pub use spec::{EntropySpec, GradientSpec, StudyMixture, StudySpec};
 
-/// Is told in a few words what is being computed.
+/// Receives a few words about what is being computed.
 pub type Watch<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// The mixture as the program has it, drawn from in this way.
+/// The relaxed mixture at one temperature, by quadrature. z = c.mu + w (c.sigma) with relaxed weights
+/// c and standard normal w; entropies and divergences in nats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct RelaxedRow {
+    /// Temperature of the relaxed weights.
+    pub temperature: f64,
+    /// H(z).
+    pub entropy: f64,
+    /// E\[-log of the mixture's own density\] over relaxed samples.
+    pub exact_mixture: f64,
+    /// KL(relaxed || mixture) = `exact_mixture` - `entropy`.
+    pub kl_to_mixture: f64,
+    /// KL(mixture || relaxed).
+    pub kl_from_mixture: f64,
+    /// Total variation between relaxed and mixture, 0 to 1.
+    pub total_variation: f64,
+    /// E z.
+    pub mean: f64,
+    /// Var z.
+    pub variance: f64,
+    /// H(z, c), c by Lebesgue measure on the simplex.
+    pub joint_entropy: f64,
+    /// H(c | z) in the same measure.
+    pub conditional_entropy: f64,
+    /// int E_c\[p(z | c)^2\] / p(z) dz - 1: nested densities over M terms are off by about chi2 / (2 M).
+    pub chi2: f64,
+}
+
+/// What stands for the density of a relaxed sample: a member of
+/// [`crate::distributions::RelaxedDensity`], or the midpoint of two.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Density {
+    #[default]
+    NestedIncludingOwn,
+    NestedExcludingOwn,
+    /// The mean of both, sample by sample.
+    Midpoint,
+    /// Over batches of M samples.
+    BatchIncludingOwn,
+    ExactMixture,
+    Joint,
+}
+
+/// An estimate of the entropy of the relaxed mixture, in nats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct EntropyRow {
+    /// Temperature of the relaxed weights.
+    pub temperature: f64,
+    /// What stood for the density of a sample.
+    pub density: Density,
+    /// M, where the density is a mean over M terms.
+    pub inner: Option<usize>,
+    /// Samples of the estimate.
+    pub samples: usize,
+    /// Mean of -log density.
+    pub mean: f64,
+    /// Standard error of `mean`.
+    pub std_err: f64,
+    /// H(z) by quadrature.
+    pub truth: f64,
+    /// Mean of log p(z) - log density, with p by quadrature at every sample: `mean` - `truth` without
+    /// the sampling error that both share.
+    pub bias: f64,
+    /// Standard error of `bias`.
+    pub bias_std_err: f64,
+    /// Theoretical value of `bias`: -+ chi2 / (2 M) for nested densities, exact for those without M.
+    pub predicted: f64,
+}
+
+/// Parameters of the mixture: those that a gradient is by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parameter {
+    /// The mixture weights before their softmax.
+    #[default]
+    Logits,
+    /// mu.
+    Means,
+    /// log sigma.
+    LogStdDevs,
+}
+
+impl Parameter {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Logits, Self::Means, Self::LogStdDevs];
+}
+
+/// Estimates of the gradient of an expectation by some of the parameters, relative to the length of
+/// the true gradient.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GradientRow {
+    /// Name of the strategy.
+    pub strategy: String,
+    /// Its temperature, where it has one.
+    pub temperature: Option<f64>,
+    /// What the gradient is by.
+    pub parameter: Parameter,
+    /// Samples, and so evaluations of the function, of one estimate.
+    pub evaluations: usize,
+    /// Estimates.
+    pub estimates: usize,
+    /// |mean of the estimates - truth| / |truth|.
+    pub relative_bias: f64,
+    /// Root mean square of `relative_bias` for an unbiased estimator.
+    pub bias_std_err: f64,
+    /// sqrt(total variance of an estimate times its evaluations) / |truth|: the noise of one
+    /// evaluation, whatever the batch.
+    pub sd: f64,
+    /// Standard error of `sd`.
+    pub sd_std_err: f64,
+    /// Cosine of the angle between the mean of the estimates and the truth.
+    pub cosine: f64,
+}
+
+impl GradientRow {
+    /// Whether the bias is at most 3.5 of its standard errors.
+    pub fn looks_unbiased(&self) -> bool {
+        self.relative_bias <= 3.5 * self.bias_std_err
+    }
+}
+
+/// The mixture of `of` as the program has it, with the strategy `draws`.
 fn build(of: &StudyMixture, draws: MixtureDraws) -> Result<(Params, Mixture)> {
     let k = of.weights.len();
-    let tensor = |values: Vec<f64>, shape: (usize, usize)| -> Result<Tensor> {
-        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
-    };
     let logs = |values: &[f64]| values.iter().map(|v| v.ln()).collect();
     let values = [
-        ("logits", tensor(logs(&of.weights), (1, k))?),
-        ("means", tensor(of.means.clone(), (k, 1))?),
-        ("log_stds", tensor(logs(&of.std_devs), (k, 1))?),
+        ("logits", logs(&of.weights), (1, k)),
+        ("means", of.means.clone(), (k, 1)),
+        ("log_stds", logs(&of.std_devs), (k, 1)),
     ];
-    let values = values.map(|(name, tensor)| (name.to_owned(), tensor));
-    let params = Params::from_tensors(values.into_iter().collect(), DType::F64, &Device::Cpu);
+    let tensors = values.map(|(name, values, shape)| {
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
+        Ok((name.to_owned(), tensor))
+    });
+    let tensors = tensors.into_iter().collect::<Result<_>>()?;
+    let params = Params::from_tensors(tensors, DType::F64, &Device::Cpu);
     let spec = MixtureSpec {
         components: k,
         init: MixtureInit::Random,

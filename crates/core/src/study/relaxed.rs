@@ -1,9 +1,9 @@
-//! The law of a relaxed sample on a grid.
+//! The law of a relaxed sample on a grid, by quadrature over relaxed weights.
 
 use std::f64::consts::PI;
 
-use super::quadrature::over_weights;
 use super::{RelaxedRow, StudyMixture};
+use crate::data::quadrature::GaussLegendre;
 use crate::num::{log_sum_exp_slice, LN_2PI};
 use crate::{Error, Result};
 
@@ -16,6 +16,12 @@ const REACH: f64 = 9.5;
 /// Grid points to the smallest standard deviation.
 const FINENESS: f64 = 20.0;
 
+/// Largest log ratio of shares: beyond, a component's share is 0 to double precision.
+const FAR: f64 = 40.0;
+
+/// Quadrature nodes of a panel.
+const NODES: usize = 12;
+
 /// p(z) = E_c\[N(z; c.mu, c.sigma)\] at one temperature, by quadrature over c on equal steps of z, and
 /// what follows from it by sums over the steps (which converge faster than any power).
 #[derive(Debug, Clone)]
@@ -23,12 +29,8 @@ pub struct RelaxedLaw {
     low: f64,
     step: f64,
     log_p: Vec<f64>,
-    row: RelaxedRow,
-}
-
-/// sum_z f(z).
-fn sum(values: impl Iterator<Item = f64>) -> f64 {
-    values.sum()
+    /// The law in numbers.
+    pub row: RelaxedRow,
 }
 
 impl RelaxedLaw {
@@ -50,7 +52,7 @@ impl RelaxedLaw {
                 add_gaussian(&mut p, &mut p_squared, weight, at, step);
             }
         });
-        let mass = sum(p.iter().copied()) * step;
+        let mass = p.iter().sum::<f64>() * step;
         if !((mass - 1.0).abs() < 1e-7) {
             return Err(Error::failed(format!(
                 "the relaxed mixture at temperature {temperature}: expected mass 1 by quadrature; \
@@ -60,19 +62,18 @@ impl RelaxedLaw {
         let log_p: Vec<f64> = p.iter().map(|p| p.ln()).collect();
         let z = |i: usize| low + step * i as f64;
         let log_m: Vec<f64> = (0..cells).map(|i| log_mixture(of, z(i))).collect();
-        let over = |f: &dyn Fn(usize) -> f64| step * sum((0..cells).map(f));
-        let inside = |i: usize| p[i] > 0.0;
-        let entropy = over(&|i| if inside(i) { -p[i] * log_p[i] } else { 0.0 });
+        let over = |f: &dyn Fn(usize) -> f64| step * (0..cells).map(f).sum::<f64>();
+        // Where p = 0, its terms vanish.
+        let inside = |f: &dyn Fn(usize) -> f64| over(&|i| if p[i] > 0.0 { f(i) } else { 0.0 });
+        let entropy = inside(&|i| -p[i] * log_p[i]);
         let exact_mixture = over(&|i| -p[i] * log_m[i]);
-        let kl_from_mixture = over(&|i| match inside(i) {
-            true => log_m[i].exp() * (log_m[i] - log_p[i]),
-            false => 0.0,
-        });
         let mean = over(&|i| p[i] * z(i));
         let k = of.weights.len() as f64;
         let sum_log_alpha: f64 = of.weights.iter().map(|w| w.ln()).sum();
+        // psi(k) of a whole number.
+        let digamma = (1..of.weights.len()).map(|i| 1.0 / i as f64).sum::<f64>() - EULER;
         // Entropy of the log ratios, and E sum_k log c_k, which leads to the simplex.
-        let log_ratios = -libm::lgamma(k) - (k - 1.0) * temperature.ln() + k * (EULER + digamma(k));
+        let log_ratios = -libm::lgamma(k) - (k - 1.0) * temperature.ln() + k * (EULER + digamma);
         let weights = log_ratios + sum_log_alpha / temperature - k * log_sums;
         let joint_entropy = weights + 0.5 * (LN_2PI + 1.0) + log_stds;
         let row = RelaxedRow {
@@ -80,13 +81,13 @@ impl RelaxedLaw {
             entropy,
             exact_mixture,
             kl_to_mixture: exact_mixture - entropy,
-            kl_from_mixture,
+            kl_from_mixture: inside(&|i| log_m[i].exp() * (log_m[i] - log_p[i])),
             total_variation: 0.5 * over(&|i| (p[i] - log_m[i].exp()).abs()),
             mean,
             variance: over(&|i| p[i] * (z(i) - mean).powi(2)),
             joint_entropy,
             conditional_entropy: joint_entropy - entropy,
-            chi2: over(&|i| if inside(i) { p_squared[i] / p[i] } else { 0.0 }) - 1.0,
+            chi2: inside(&|i| p_squared[i] / p[i]) - 1.0,
         };
         Ok(Self {
             low,
@@ -94,11 +95,6 @@ impl RelaxedLaw {
             log_p,
             row,
         })
-    }
-
-    /// The law in numbers.
-    pub fn row(&self) -> RelaxedRow {
-        self.row
     }
 
     /// log p(z), nats, by the polynomial through the four nearest grid points; beyond the grid its
@@ -117,9 +113,8 @@ impl RelaxedLaw {
     }
 }
 
-/// Adds weight N(z; mean, std) and weight N(z; mean, std)^2 on a grid where the Gaussian stands `at`
-/// (mean, std) in steps. From its middle outwards a Gaussian is a product of ratios that themselves
-/// have a constant ratio.
+/// Adds weight N(z; mean, std) to `p` and weight N(z; mean, std)^2 to `p_squared`; mean and std are in
+/// steps. From its middle outwards a Gaussian is a product of ratios that have a constant ratio.
 fn add_gaussian(
     p: &mut [f64],
     p_squared: &mut [f64],
@@ -128,16 +123,15 @@ fn add_gaussian(
     step: f64,
 ) {
     let top = 1.0 / (std * step * (2.0 * PI).sqrt());
-    let reach = (REACH * std).ceil();
     let middle = mean.round();
-    let offset = middle - mean;
     let bend = (-1.0 / (std * std)).exp();
     for (sign, start) in [(1.0, 0.0), (-1.0, 1.0)] {
-        let x = (offset + sign * start) / std;
+        let offset = middle - mean + sign * start;
+        let x = offset / std;
         let mut density = top * (-0.5 * x * x).exp();
-        let mut ratio = (-(0.5 + sign * (offset + sign * start)) / (std * std)).exp();
+        let mut ratio = (-(0.5 + sign * offset) / (std * std)).exp();
         let mut at = middle + sign * start;
-        for _ in 0..reach as usize {
+        for _ in 0..(REACH * std).ceil() as usize {
             if at >= 0.0 && at < p.len() as f64 {
                 let i = at as usize;
                 p[i] += weight * density;
@@ -160,7 +154,84 @@ fn log_mixture(of: &StudyMixture, z: f64) -> f64 {
     log_sum_exp_slice(&terms.collect::<Vec<_>>())
 }
 
-/// psi(k) of a whole number.
-fn digamma(k: f64) -> f64 {
-    (1..k as usize).map(|i| 1.0 / i as f64).sum::<f64>() - EULER
+/// A value of ln(c_j / c_k) where k has the largest share, or all values below -[`FAR`] at once.
+struct Node {
+    /// c_j / c_k.
+    ratio: f64,
+    /// log(alpha_j (c_k / c_j)^tau), for all values below -[`FAR`] at the near end.
+    log_a: f64,
+    /// Log of the quadrature weight; none for all values below -[`FAR`].
+    log_step: Option<f64>,
+}
+
+/// Nodes for one component beside the largest. The panels are narrow enough for the mixed Gaussian,
+/// whose mean moves by at most `steepness` standard deviations per unit of the ratio.
+fn nodes(log_alpha: f64, tau: f64, steepness: f64, rule: &GaussLegendre) -> Vec<Node> {
+    let widest = f64::min(2.0, 2.0 / tau);
+    let mut all = vec![Node {
+        ratio: 0.0,
+        log_a: log_alpha + tau * FAR,
+        log_step: None,
+    }];
+    let mut depth = 0.0;
+    while depth < FAR {
+        let width = f64::min(widest, 6.0 / steepness * f64::exp(depth)).min(FAR - depth);
+        for (node, weight) in rule.nodes.iter().zip(&rule.weights) {
+            let below = depth + width * node;
+            all.push(Node {
+                ratio: (-below).exp(),
+                log_a: log_alpha + tau * below,
+                log_step: Some((weight * width).ln()),
+            });
+        }
+        depth += width;
+    }
+    all
+}
+
+/// Calls `visit` with the weight, the shares c and log sum_j c_j / max c of every node of a
+/// quadrature of E_c\[h(c)\], c ~ Concrete(alpha, tau), K = 2 or 3.
+///
+/// By sectors, in each of which one share is the largest: with u_j = ln(c_j / c_k) < 0 and
+/// a_j = alpha_j e^(-tau u_j), a_k = alpha_k, the density of the K - 1 ratios is
+/// Gamma(K) tau^(K-1) prod_j a_j / (sum_j a_j)^K. Where u_j is so low that c_j is 0, it is
+/// integrated away: of m ratios left the density is Gamma(m + 1) tau^m prod_j a_j / (sum_j a_j)^(m+1).
+pub(super) fn over_weights(of: &StudyMixture, tau: f64, mut visit: impl FnMut(f64, &[f64], f64)) {
+    let rule = GaussLegendre::new(NODES);
+    let (low, high) = of.ends(0.0);
+    let steepness = f64::max(1.0, (high - low) / of.narrowest());
+    let log_alpha: Vec<f64> = of.weights.iter().map(|w| w.ln()).collect();
+    let k = of.weights.len();
+    for largest in 0..k {
+        let others: Vec<usize> = (0..k).filter(|j| *j != largest).collect();
+        let axes = others
+            .iter()
+            .map(|j| nodes(log_alpha[*j], tau, steepness, &rule));
+        let axes: Vec<_> = axes.collect();
+        let mut node = |chosen: &[&Node]| {
+            let free = chosen.iter().filter(|p| p.log_step.is_some()).count();
+            let log_as = chosen.iter().map(|p| p.log_a);
+            let top = log_as.fold(log_alpha[largest], f64::max);
+            let rest: f64 = chosen.iter().map(|p| (p.log_a - top).exp()).sum();
+            let log_sum = top + (rest + (log_alpha[largest] - top).exp()).ln();
+            let near = chosen.iter().filter_map(|p| Some(p.log_a + p.log_step?));
+            let log_weight = log_alpha[largest] + near.sum::<f64>() + free as f64 * tau.ln()
+                - (free + 1) as f64 * log_sum;
+            // Gamma(m + 1) is 1 for fewer than two ratios.
+            let weight = log_weight.exp() * if free == 2 { 2.0 } else { 1.0 };
+            let sum = 1.0 + chosen.iter().map(|p| p.ratio).sum::<f64>();
+            let mut c = [0.0; 3];
+            c[largest] = 1.0 / sum;
+            for (j, place) in others.iter().zip(chosen) {
+                c[*j] = place.ratio / sum;
+            }
+            visit(weight, &c[..k], sum.ln());
+        };
+        for first in &axes[0] {
+            match axes.get(1) {
+                None => node(&[first]),
+                Some(second) => second.iter().for_each(|s| node(&[first, s])),
+            }
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What a study is of, as it stands in its file.
+//! The settings of a study file.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -95,54 +95,87 @@ fn default_temperatures() -> Vec<f64> {
     vec![0.1, 0.5, 1.0]
 }
 
-/// A name and, where there is one, a temperature: how a strategy is told from the others.
-pub(super) fn label(draws: &MixtureDraws) -> (&'static str, Option<f64>) {
-    let temperature = match draws {
-        MixtureDraws::GumbelSoftmax(s) => Some(s.temperature),
-        MixtureDraws::StraightThrough(s) => Some(s.temperature),
-        MixtureDraws::Stratified | MixtureDraws::Score | MixtureDraws::Implicit => None,
+/// Name and temperature, by which strategies differ, and whether the temperature changes in training.
+fn described(draws: &MixtureDraws) -> (&'static str, Option<f64>, bool) {
+    let (temperature, changes) = match draws {
+        MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
+            temperature,
+            anneal_from,
+            exact_from,
+            ..
+        }) => (
+            Some(*temperature),
+            anneal_from.is_some() || exact_from.is_some(),
+        ),
+        MixtureDraws::StraightThrough(StraightThroughSpec {
+            temperature,
+            anneal_from,
+            ..
+        }) => (Some(*temperature), anneal_from.is_some()),
+        MixtureDraws::Stratified | MixtureDraws::Score | MixtureDraws::Implicit => (None, false),
     };
-    (draws.name(), temperature)
+    (draws.name(), temperature, changes)
 }
 
-fn each_once<T: PartialEq + std::fmt::Debug>(key: &str, values: &[T]) -> Checked {
-    let twice = values
-        .iter()
-        .enumerate()
-        .find(|(i, v)| values[..*i].contains(v));
-    match twice {
-        None => Ok(()),
-        Some((_, v)) => Err(BadValue::new(
-            key,
-            format!("every value of `{key}` once"),
-            format!("{v:?} twice"),
-        )),
-    }
+/// Name of a strategy and, where it has one, its temperature.
+pub(super) fn label(draws: &MixtureDraws) -> (&'static str, Option<f64>) {
+    let (name, temperature, _) = described(draws);
+    (name, temperature)
+}
+
+fn check_each<T: std::fmt::Display>(
+    key: &str,
+    values: &[T],
+    expected: &str,
+    is_fine: impl Fn(&T) -> bool,
+) -> Checked {
+    let wrong = values.iter().enumerate().find(|(_, v)| !is_fine(v));
+    wrong.map_or(Ok(()), |(i, v)| {
+        Err(BadValue::new(format!("{key}[{i}]"), expected, v))
+    })
+}
+
+fn check_distinct<T: PartialEq + std::fmt::Debug>(key: &str, values: &[T]) -> Checked {
+    let mut all = values.iter().enumerate();
+    let twice = all.find(|(i, v)| values[..*i].contains(v));
+    let expected = format!("every value of `{key}` once");
+    twice.map_or(Ok(()), |(_, v)| {
+        Err(BadValue::new(key, expected, format!("{v:?} twice")))
+    })
+}
+
+fn check_not_empty<T>(key: &str, values: &[T]) -> Checked {
+    let expected = format!("at least one value in `{key}`");
+    BadValue::unless(!values.is_empty(), key, &expected, "[]")
+}
+
+fn check_between(key: &str, value: usize, low: usize, high: usize) -> Checked {
+    let expected = format!("{low} <= `{key}` <= {high}");
+    BadValue::unless((low..=high).contains(&value), key, &expected, value)
 }
 
 /// Within the range that the quadrature is made for.
 fn check_temperatures(values: &[f64]) -> Checked {
-    for (i, t) in values.iter().enumerate() {
-        let key = format!("temperatures[{i}]");
-        let fine = (0.01..=10.0).contains(t);
-        BadValue::unless(fine, &key, "a temperature between 0.01 and 10", t)?;
-    }
-    each_once("temperatures", values)
+    let expected = "a temperature between 0.01 and 10";
+    check_each("temperatures", values, expected, |t| {
+        (0.01..=10.0).contains(t)
+    })?;
+    check_distinct("temperatures", values)
 }
 
 impl StudySpec {
     /// What is wrong with the values, if anything.
     pub fn check(&self) -> Checked {
-        let some = !self.temperatures.is_empty();
-        BadValue::unless(some, "temperatures", "at least one temperature", "[]")?;
+        check_not_empty("temperatures", &self.temperatures)?;
         check_temperatures(&self.temperatures)?;
         self.mixture.check().map_err(|e| e.below("mixture"))?;
         self.entropy.check().map_err(|e| e.below("entropy"))?;
-        for (i, t) in self.entropy.temperatures.iter().enumerate() {
-            let key = format!("entropy.temperatures[{i}]");
-            let expected = "one of the study's `temperatures`, where the truth is computed";
-            BadValue::unless(self.temperatures.contains(t), &key, expected, t)?;
-        }
+        check_each(
+            "entropy.temperatures",
+            &self.entropy.temperatures,
+            "one of the study's `temperatures`, where the truth is computed",
+            |t| self.temperatures.contains(t),
+        )?;
         self.gradients.check().map_err(|e| e.below("gradients"))
     }
 
@@ -160,36 +193,25 @@ impl StudyMixture {
         let k = self.weights.len();
         let expected = "2 or 3 `weights`: the truth is an integral over relaxed weights";
         BadValue::unless((2..=3).contains(&k), "weights", expected, k)?;
-        for (i, w) in self.weights.iter().enumerate() {
-            let fine = *w > 0.0 && *w < 1.0;
-            BadValue::unless(
-                fine,
-                &format!("weights[{i}]"),
-                "a weight between 0 and 1",
-                w,
-            )?;
-        }
+        let expected = "a weight between 0 and 1";
+        check_each("weights", &self.weights, expected, |w| *w > 0.0 && *w < 1.0)?;
         let sum: f64 = self.weights.iter().sum();
         let near = (sum - 1.0).abs() < 1e-9;
         BadValue::unless(near, "weights", "`weights` that sum to 1", sum)?;
         for (key, values) in [("means", &self.means), ("std_devs", &self.std_devs)] {
             let expected = format!("as many `{key}` as weights, {k}");
             BadValue::unless(values.len() == k, key, &expected, values.len())?;
-            for (i, v) in values.iter().enumerate() {
-                let key = format!("{key}[{i}]");
-                BadValue::unless(v.is_finite(), &key, "a finite number", v)?;
-            }
+            check_each(key, values, "a finite number", |v| v.is_finite())?;
         }
-        for (i, s) in self.std_devs.iter().enumerate() {
-            let key = format!("std_devs[{i}]");
-            BadValue::unless(*s > 0.0, &key, "a standard deviation > 0", s)?;
-        }
-        let (wide, narrow) = (self.extent(), self.narrowest());
+        let expected = "a standard deviation > 0";
+        check_each("std_devs", &self.std_devs, expected, |s| *s > 0.0)?;
+        let (low, high) = self.ends(10.0);
+        let widths = (high - low) / self.narrowest();
         BadValue::unless(
-            wide <= 1000.0 * narrow,
+            widths <= 1000.0,
             "means",
             "modes at most 1000 of the smallest `std_devs` apart, and none 50 times as wide",
-            format!("{:.0} in all", wide / narrow),
+            format!("{widths:.0} in all"),
         )
     }
 
@@ -197,89 +219,44 @@ impl StudyMixture {
         self.std_devs.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
-    /// From where to where the mixture, and any relaxed one, has mass: `reach` standard deviations
-    /// beyond the means.
+    /// The interval that holds the mass of the mixture, and of any relaxed one: `reach` standard
+    /// deviations beyond the means.
     pub(super) fn ends(&self, reach: f64) -> (f64, f64) {
-        let both = || self.means.iter().zip(&self.std_devs);
-        let low = both().map(|(m, s)| m - reach * s);
-        let high = both().map(|(m, s)| m + reach * s);
-        (
-            low.fold(f64::INFINITY, f64::min),
-            high.fold(f64::NEG_INFINITY, f64::max),
-        )
-    }
-
-    fn extent(&self) -> f64 {
-        let (low, high) = self.ends(10.0);
-        high - low
+        let both = self.means.iter().zip(&self.std_devs);
+        both.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (m, s)| {
+            (low.min(m - reach * s), high.max(m + reach * s))
+        })
     }
 }
 
 impl EntropySpec {
     fn check(&self) -> Checked {
         check_temperatures(&self.temperatures)?;
-        BadValue::unless(
-            !self.inner.is_empty(),
-            "inner",
-            "at least one size in `inner`",
-            "[]",
-        )?;
-        for (i, m) in self.inner.iter().enumerate() {
-            let fine = (1..=100_000).contains(m);
-            BadValue::unless(
-                fine,
-                &format!("inner[{i}]"),
-                "a size between 1 and 100000",
-                m,
-            )?;
-        }
-        each_once("inner", &self.inner)?;
-        let fine = (100..=100_000_000).contains(&self.samples);
-        BadValue::unless(
-            fine,
-            "samples",
-            "100 <= `samples` <= 100000000",
-            self.samples,
-        )?;
-        let largest = self.inner.iter().copied().max().unwrap_or(1);
-        let expected = format!(
-            "`terms` >= 100 times the largest of `inner`, {}",
-            100 * largest
-        );
-        BadValue::unless(self.terms >= 100 * largest, "terms", &expected, self.terms)
+        check_not_empty("inner", &self.inner)?;
+        let expected = "a size between 1 and 100000";
+        check_each("inner", &self.inner, expected, |m| {
+            (1..=100_000).contains(m)
+        })?;
+        check_distinct("inner", &self.inner)?;
+        check_between("samples", self.samples, 100, 100_000_000)?;
+        let least = 100 * self.inner.iter().max().unwrap_or(&1);
+        let expected = format!("`terms` >= 100 times the largest of `inner`, {least}");
+        BadValue::unless(self.terms >= least, "terms", &expected, self.terms)
     }
 }
 
 impl GradientSpec {
     fn check(&self) -> Checked {
-        let fine = (2..=100_000).contains(&self.batch);
-        BadValue::unless(fine, "batch", "2 <= `batch` <= 100000", self.batch)?;
-        let fine = (10..=100_000_000).contains(&self.batches);
-        BadValue::unless(
-            fine,
-            "batches",
-            "10 <= `batches` <= 100000000",
-            self.batches,
-        )?;
+        check_between("batch", self.batch, 2, 100_000)?;
+        check_between("batches", self.batches, 10, 100_000_000)?;
         for (i, draws) in self.strategies.iter().enumerate() {
             let place = format!("strategies[{i}]");
             draws.check().map_err(|e| e.below(&place))?;
-            let moving = match draws {
-                MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
-                    anneal_from,
-                    exact_from,
-                    ..
-                }) => anneal_from.is_some() || exact_from.is_some(),
-                MixtureDraws::StraightThrough(StraightThroughSpec { anneal_from, .. }) => {
-                    anneal_from.is_some()
-                }
-                MixtureDraws::Stratified | MixtureDraws::Score | MixtureDraws::Implicit => false,
-            };
             let expected = "a fixed temperature: a study has no training in which it could fall";
             let got = "`anneal_from` or `exact_from`";
-            BadValue::unless(!moving, &place, expected, got)?;
+            BadValue::unless(!described(draws).2, &place, expected, got)?;
         }
         let labels: Vec<_> = self.strategies.iter().map(label).collect();
-        each_once("strategies", &labels)
+        check_distinct("strategies", &labels)
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::data::{Entropy, Level, Support, Truth};
 use crate::metrics::conditioning::Conditioning;
+use crate::metrics::constraints::Moments;
 use crate::metrics::distances::Distances;
 use crate::metrics::evaluation::{Grid, Relaxed};
 use crate::metrics::isoperimetry::Isoperimetry;
 use crate::metrics::known::{Known, LowDensity, ModeShares};
 use crate::metrics::memberships::Memberships;
-use crate::metrics::moments::Moments;
 use crate::metrics::neighbours::Neighbours;
 use crate::metrics::pairs::{Estimate, Pairs};
 use crate::metrics::{Cost, Evaluation, Outcome, METRICS};
@@ -85,9 +85,11 @@ pub(in crate::metrics) fn case(q_share: f64, between: f64, loss: f64) -> Evaluat
         },
         mass,
     };
-    let estimate = |value: f64| Estimate {
-        value,
-        std_err: Some(0.1),
+    let std_err = Some(0.1);
+    let estimate = |value: f64| Estimate { value, std_err };
+    let certain = |label: &u32| match label {
+        0 => [1.0 - loss, loss],
+        _ => [loss, 1.0 - loss],
     };
     let labels: Vec<u32> = mode.iter().map(|m| m.unwrap()).collect();
     Evaluation {
@@ -127,13 +129,7 @@ pub(in crate::metrics) fn case(q_share: f64, between: f64, loss: f64) -> Evaluat
         // Certain of the right mode, up to `loss`.
         memberships: Some(Memberships {
             components: 2,
-            rows: labels
-                .iter()
-                .flat_map(|l| match l {
-                    0 => [1.0 - loss, loss],
-                    _ => [loss, 1.0 - loss],
-                })
-                .collect(),
+            rows: labels.iter().flat_map(certain).collect(),
             non_finite: 0,
             place: (0..N).collect(),
         }),
@@ -189,4 +185,13 @@ pub(in crate::metrics) fn number(name: &str, on: &Evaluation) -> f64 {
         Outcome::Value { value, .. } => value,
         Outcome::NotApplicable { why, .. } => panic!("{name}: {why}"),
     }
+}
+
+/// To a tolerance.
+pub(in crate::metrics) fn is(name: &str, on: &Evaluation, want: f64, tolerance: f64) {
+    let got = number(name, on);
+    assert!(
+        (got - want).abs() < tolerance,
+        "{name}: {got} against {want}"
+    );
 }

@@ -1,0 +1,274 @@
+//! How well the density fits: log ratios to the truth at held-out points and at samples of the model.
+
+use std::f64::consts::LN_2;
+
+use super::{given, mean_of, Better, Evaluation, Metric, Outcome, NO_POINTS, NO_TRUTH};
+use crate::num::largest;
+
+/// The mean of values that are +inf where the model's density is 0 is infinite, too, and not the mean of
+/// the rest.
+fn mean_or_infinite(values: impl Iterator<Item = f64> + Clone) -> Outcome {
+    match values.clone().filter(|v| *v == f64::INFINITY).count() {
+        0 => mean_of(values),
+        missed => Outcome::NotApplicable {
+            why: "infinite: held-out points where the model's density is 0",
+            non_finite: missed,
+        },
+    }
+}
+
+/// log p - log q at held-out points.
+fn log_ratios(on: &Evaluation) -> Option<Vec<f64>> {
+    let log_p = &on.known.as_ref()?.log_p;
+    let both = log_p.iter().zip(on.log_q.as_ref()?);
+    Some(both.map(|(p, q)| p - q).collect())
+}
+
+/// -(1/n) sum_i log q(x_i) over held-out points.
+pub const NEGATIVE_LOG_LIKELIHOOD: Metric = Metric {
+    name: "nll",
+    describe: "negative log-likelihood of held-out points",
+    unit: "nats",
+    better: Better::Lower,
+    evaluate: |on| match &on.log_q {
+        Some(log_q) if on.has_data => mean_or_infinite(log_q.iter().map(|l| -l)),
+        _ => Outcome::none("there is no data"),
+    },
+};
+
+/// KL(p || q) = (1/n) sum_i \[log p(x_i) - log q(x_i)\] over held-out points: the entropy is
+/// replaced by its own estimate on the same points, so the error is that of the difference.
+/// Infinite where the truth has mass and the model none.
+pub const KULLBACK_LEIBLER: Metric = Metric {
+    name: "kl",
+    describe: "KL(p||q), truth p against model q",
+    unit: "nats",
+    better: Better::Lower,
+    evaluate: |on| {
+        given(&log_ratios(on), NO_TRUTH, |r| {
+            mean_or_infinite(r.iter().copied())
+        })
+    },
+};
+
+/// 1 / E_p\[p / q\] over held-out points: the share of the model's samples that importance sampling of
+/// the truth is left with in the limit of many. It sees modes that the model lacks, which
+/// the effective sample size of its own samples does not; 0 where q = 0 at a point of the
+/// truth. The standard error is that of the ratio to first order, too small where few points have
+/// most of the weight.
+pub const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
+    name: "forward_ess",
+    describe: "effective sample size from held-out points, 1 / E_p[p/q]: sees lost modes",
+    unit: "share",
+    better: Better::Higher,
+    evaluate: |on| {
+        given(&log_ratios(on), NO_TRUTH, |log_w| {
+            // NaN is dropped here: the mean leaves it out and counts it.
+            let most = log_w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            if most == f64::INFINITY {
+                let infinite = log_w.iter().filter(|w| **w == f64::INFINITY).count();
+                return Outcome::of(0.0, None, log_w.len()).without(infinite);
+            }
+            // Relative to the largest weight, which alone can overflow.
+            let mut found = mean_of(log_w.iter().map(|w| (w - most).exp()));
+            if let Outcome::Value { value, std_err, .. } = &mut found {
+                let mean = std::mem::replace(value, (-most).exp() / *value);
+                *std_err = std_err.map(|e| *value * e / mean);
+            }
+            found
+        })
+    },
+};
+
+/// KL(q || p) = (1/n) sum_i \[log q(x_i) - log p(x_i)\] over samples of the model. It is blind to
+/// modes that the model lacks; infinite where the model has mass and the truth none.
+pub const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
+    name: "reverse_kl",
+    describe: "KL(q||p), model q against truth p",
+    unit: "nats",
+    better: Better::Lower,
+    evaluate: |on| {
+        given(&on.own_log_p, NO_TRUTH, |log_p| {
+            let outside = log_p.iter().filter(|l| **l == f64::NEG_INFINITY).count();
+            if outside > 0 {
+                let why = "infinite: samples where the true density is 0";
+                return Outcome::none(why).without(outside);
+            }
+            mean_of(on.own_log_q.iter().zip(log_p).map(|(q, p)| q - p))
+        })
+    },
+};
+
+/// (sum w)^2 / (n sum w^2) with w = p / q over samples of the model: the share of them that
+/// importance sampling of the truth would be left with.
+pub const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
+    name: "ess",
+    describe: "effective sample size of importance sampling the truth by the model, per sample",
+    unit: "share",
+    better: Better::Higher,
+    evaluate: |on| {
+        given(&on.own_log_p, NO_TRUTH, |log_p| {
+            let log_w = log_p.iter().zip(&on.own_log_q).map(|(p, q)| p - q);
+            let log_w: Vec<f64> = log_w.filter(|w| *w < f64::INFINITY).collect();
+            let most = largest(log_w.iter().copied());
+            let (n, lost) = (log_w.len(), log_p.len() - log_w.len());
+            if most == f64::NEG_INFINITY {
+                let why = "no sample where the true density is positive";
+                return Outcome::none(why).without(lost);
+            }
+            let (mut sum, mut squares) = (0.0, 0.0);
+            for w in log_w.iter().map(|w| (w - most).exp()) {
+                sum += w;
+                squares += w * w;
+            }
+            Outcome::of(sum * sum / (n as f64 * squares), None, n).without(lost)
+        })
+    },
+};
+
+/// H(q) = -(1/n) sum_i log q(x_i) over samples of the model.
+pub const ENTROPY: Metric = Metric {
+    name: "entropy",
+    describe: "differential entropy of the model",
+    unit: "nats",
+    better: Better::Neither,
+    evaluate: |on| mean_of(on.own_log_q.iter().map(|q| -q)),
+};
+
+/// H(q) - H(p).
+pub const ENTROPY_ERROR: Metric = Metric {
+    name: "entropy_error",
+    describe: "entropy of the model minus that of the truth",
+    unit: "nats",
+    better: Better::Near(0.0),
+    evaluate: |on| {
+        given(&on.entropy, NO_TRUTH, |truth| {
+            let mut found = mean_of(on.own_log_q.iter().map(|q| -q - truth.value));
+            if let Outcome::Value {
+                std_err: Some(error),
+                ..
+            } = &mut found
+            {
+                *error = error.hypot(truth.error);
+            }
+            found
+        })
+    },
+};
+
+/// (1/2) E_p\[f(log p/q)\] + (1/2) E_q\[f(log q/p)\] over held-out points and the model's samples. Each
+/// half is a mean of its own, so the variances add.
+fn symmetric(on: &Evaluation, f: impl Fn(f64) -> f64) -> Outcome {
+    let (Some(known), Some(log_q), Some(own_log_p)) = (&on.known, &on.log_q, &on.own_log_p) else {
+        return Outcome::none(NO_TRUTH);
+    };
+    let ratio = |here: &f64, there: &f64| {
+        // A density of 0 at a point of the other law is an answer, not a failure.
+        if *there == f64::NEG_INFINITY && *here > f64::NEG_INFINITY {
+            f64::INFINITY
+        } else {
+            here - there
+        }
+    };
+    let of_points = known.log_p.iter().zip(log_q).map(|(p, q)| ratio(p, q));
+    let of_samples = on.own_log_q.iter().zip(own_log_p).map(|(q, p)| ratio(q, p));
+    match (mean_of(of_points.map(&f)), mean_of(of_samples.map(&f))) {
+        (
+            Outcome::Value {
+                value: a,
+                std_err: a_err,
+                n: a_n,
+                non_finite: a_lost,
+            },
+            Outcome::Value {
+                value: b,
+                std_err: b_err,
+                n: b_n,
+                non_finite: b_lost,
+            },
+        ) => Outcome::Value {
+            value: 0.5 * (a + b),
+            std_err: a_err.zip(b_err).map(|(a, b)| 0.5 * a.hypot(b)),
+            n: a_n + b_n,
+            non_finite: a_lost + b_lost,
+        },
+        (none @ Outcome::NotApplicable { .. }, _) | (_, none) => none,
+    }
+}
+
+/// TV(p, q) = (1/2) int |p - q| = E_m\[|p - q| / (p + q)\] with m = (p + q) / 2, whose integrand
+/// tanh(|log p - log q| / 2) lies in \[0, 1\]: without bias for a normalised q, in any dimension and
+/// however narrow the modes are, where a grid needs cells narrower than the narrowest mode.
+pub const TOTAL_VARIATION: Metric = Metric {
+    name: "tv",
+    describe: "total variation between the truth and the model",
+    unit: "share",
+    better: Better::Lower,
+    evaluate: |on| symmetric(on, |log_ratio| (0.5 * log_ratio.abs()).tanh()),
+};
+
+/// JS(p, q) = (1/2) KL(p || m) + (1/2) KL(q || m) with m = (p + q) / 2: at most ln 2, finite also where
+/// one of the densities is 0.
+pub const JENSEN_SHANNON: Metric = Metric {
+    name: "js",
+    describe: "Jensen-Shannon divergence between the truth and the model",
+    unit: "nats",
+    better: Better::Lower,
+    evaluate: |on| {
+        // ln(2 p / (p + q)) with r = log p/q, by the larger of the two.
+        symmetric(on, |r| match r {
+            r if r >= 0.0 => LN_2 - (-r).exp().ln_1p(),
+            r => LN_2 + r - r.exp().ln_1p(),
+        })
+    },
+};
+
+/// P_p(q(X) = 0), the mass of the truth that the model cannot make: with any of it KL(p || q) is
+/// infinite. Points where log q is not a number are left out and counted.
+pub const MISSED_MASS: Metric = Metric {
+    name: "missed_mass",
+    describe: "share of held-out points where the model's density is 0",
+    unit: "share",
+    better: Better::Lower,
+    evaluate: |on| {
+        given(&on.log_q, NO_POINTS, |log_q| {
+            mean_of(log_q.iter().map(|l| match *l {
+                f64::NEG_INFINITY => 1.0,
+                l if l.is_nan() => f64::NAN,
+                _ => 0.0,
+            }))
+        })
+    },
+};
+
+/// The integral of q over a grid by the midpoint rule, plus the share of q's samples outside it: a
+/// self-check of density and sampler, 1 up to the grid's error. The standard error holds that of
+/// the share and, for ridges that the grid does not resolve, the spread of the four coarser grids
+/// of every second cell.
+pub const MASS: Metric = Metric {
+    name: "mass",
+    describe: "integral of the model's density over a grid plus the share of samples outside it",
+    unit: "share",
+    better: Better::Near(1.0),
+    evaluate: |on| {
+        let Some(grid) = &on.grid else {
+            return Outcome::none("needs two dimensions");
+        };
+        let side = grid.side as f64;
+        let cell: f64 = grid.view.iter().map(|(l, h)| (h - l) / side).product();
+        let mut coarse = [0.0; 4];
+        for (i, l) in grid.log_q.iter().enumerate().filter(|(_, l)| !l.is_nan()) {
+            let (row, column) = (i / grid.side, i % grid.side);
+            coarse[2 * (row % 2) + column % 2] += l.exp() * cell;
+        }
+        let inside: f64 = coarse.iter().sum();
+        // Each of the four integrates a quarter of the cells, four times as heavy.
+        let squares = coarse.iter().map(|c| (4.0 * c - inside).powi(2));
+        let spread = squares.sum::<f64>() / 3.0;
+        let n = on.samples as f64;
+        let variance = grid.outside * (1.0 - grid.outside) / n + spread / 4.0;
+        let lost = grid.log_q.iter().filter(|l| l.is_nan()).count();
+        let value = inside + grid.outside;
+        Outcome::of(value, Some(variance.sqrt()), grid.log_q.len()).without(lost)
+    },
+};
