@@ -9,9 +9,10 @@ use base64::prelude::{Engine, BASE64_STANDARD};
 use pulldown_cmark::{html, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use serde_json::{json, Value};
 
+use super::figures::{self, escaped};
 use super::results::Results;
 use super::summary::{best, Row};
-use super::{digits, figures, table};
+use super::{digits, table};
 use mdn_core::metrics::{Better, METRICS};
 use mdn_core::{Error, Result};
 
@@ -28,12 +29,12 @@ pub fn html(results: &Results<'_>, rows: &[Row], text: &str, dir: &Path) -> Resu
     headings.push(("every-metric".to_owned(), "Every metric".to_owned()));
     let mut contents = String::from("<ul>\n");
     for (id, name) in &headings {
-        let _ = writeln!(contents, "<li><a href=\"#{id}\">{}</a></li>", escape(name));
+        let _ = writeln!(contents, "<li><a href=\"#{id}\">{}</a></li>", escaped(name));
     }
     contents.push_str("</ul>\n");
     // Inside a script element `<` could end it.
     let numbers = numbers(results, rows).to_string().replace('<', "\\u003c");
-    let title = escape(&format!("{}: mdn compare", results.what.experiment));
+    let title = escaped(&format!("{}: mdn compare", results.what.experiment));
     let parts = [
         ("generator", concat!("mdn ", env!("CARGO_PKG_VERSION"))),
         ("title", &title),
@@ -53,13 +54,6 @@ pub fn html(results: &Results<'_>, rows: &[Row], text: &str, dir: &Path) -> Resu
         out.push_str(rest);
     }
     Ok(out)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 /// How many times smaller, each way, the pictures of a page must be to have no more than about
@@ -152,7 +146,7 @@ fn figure(path: &Path, alt: &str, factor: usize) -> Result<String> {
     if factor > 1 {
         bytes = figures::smaller(&bytes, factor)?;
     }
-    let alt = escape(alt);
+    let alt = escaped(alt);
     Ok(format!(
         "<figure><img loading=\"lazy\" alt=\"{alt}\" src=\"data:image/png;base64,{}\">\
          <figcaption>{alt}</figcaption></figure>",

@@ -50,10 +50,10 @@ pub fn opening(results: &Results<'_>, rows: &[Row], made: &Provenance) -> String
     let of = |f: fn(&Run) -> bool| results.runs.iter().filter(|r| f(r)).count();
     let (done, failed) = (of(Run::is_done), of(Run::has_failed));
     let ended = match (failed, results.runs.len() - done - failed) {
-        (0, 0) => "all done".to_owned(),
-        (failed, 0) => format!("{done} done and {failed} failed or diverged"),
+        (0, 0) => "all are done".to_owned(),
+        (failed, 0) => format!("{done} are done and {failed} failed or diverged"),
         (failed, missing) => {
-            format!("{done} done, {failed} failed or diverged and {missing} missing")
+            format!("{done} are done, {failed} failed or diverged and {missing} are missing")
         }
     };
     let mut text = format!(

@@ -37,11 +37,18 @@ fn has_all(text: &str, parts: &[&str]) {
 fn a_report_counts_failures_and_averages_the_rest() {
     let fixture = Fixture::new();
     let dir = fixture.experiment();
-    let report = compare(&Comparison {
+    let what = Comparison {
         figures: Which::Nothing,
         ..fixture.comparison(&dir)
-    })
-    .unwrap();
+    };
+    let bytes = || {
+        let report = compare(&what).unwrap();
+        let read = |f| fs::read(f).unwrap();
+        let bytes: Vec<Vec<u8>> = report.files.iter().map(read).collect();
+        (report, bytes)
+    };
+    let (report, first) = bytes();
+    assert!(first == bytes().1, "another report has other bytes");
 
     let runs = read(&dir.join("runs.csv"));
     assert!(

@@ -3,7 +3,7 @@
 use super::axes::{ends, log_ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
 use super::legend::{mark, Legend};
-use super::pages::finite;
+use super::pages::{finite, seeds};
 use super::style::{count, model_colour, strip, DARK, GREY, MARGIN, NAME, NOTE, STRIP};
 use super::{ComparisonPage, Drawn};
 use crate::report::headline::{Headline, HEADLINES};
@@ -58,12 +58,8 @@ fn figure(page: &ComparisonPage<'_>, metric: &Headline) -> Result<Option<Drawn>>
     let models = count(what.models.len(), "model");
     let on = count(data.len(), "data set");
     let title = format!("{} of {models} on {on}", metric.name);
-    let bars = match what.seeds.len() {
-        1 => "no intervals",
-        _ => "bar: 95 % t interval of the mean",
-    };
-    let seeds = count(what.seeds.len(), "seed");
-    let facts = format!("{seeds}; {bars}; lower is better");
+    let bars = "; bar: 95 % t interval of the mean";
+    let facts = seeds(results, "; no intervals", bars) + "; lower is better";
     strip(&mut canvas, &title, what.command, &facts);
     legend.draw(&mut canvas, (MARGIN, STRIP + 8.0));
     let frame = Frame::new(area, x, (0.0, 1.0));

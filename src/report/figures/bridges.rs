@@ -2,7 +2,8 @@
 
 use super::axes::{ends, log_ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Rect};
-use super::curves::{self, names_width, over_seeds};
+use super::curves::{self, names_width, over_seeds, OF_SEVERAL};
+use super::pages::seeds;
 use super::style::{count, strip, GREY, MARGIN, NOTE, STRIP};
 use super::{DataPage, Drawn};
 use mdn_core::Result;
@@ -38,7 +39,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let area = Rect::new(left, STRIP + 14.0, width - left - names - 46.0, 600.0);
     let mut canvas = Canvas::new(width, area.bottom() + 84.0)?;
     let title = format!("{}: mass between the modes", page.data);
-    let facts = format!("{}; above the diagonal: bridges", page.seeds_of_curves());
+    let facts = seeds(page.results, "", OF_SEVERAL) + "; above the diagonal: bridges";
     strip(&mut canvas, &title, page.results.what.command, &facts);
     let frame = Frame::new(area, (x.1, x.0), y);
     frame.axes(&mut canvas, &log_ticks(y), &log_ticks(x));

@@ -3,7 +3,7 @@
 use super::axes::{ends, log_ticks, ticks, Frame};
 use super::canvas::{Canvas, Ink, Rect};
 use super::legend::{mark, Legend};
-use super::pages::finite;
+use super::pages::{finite, seeds};
 use super::style::{count, heading, model_colour, strip, HEAD, MARGIN, STRIP};
 use super::{ComparisonPage, Drawn};
 use crate::report::headline::Headline;
@@ -54,12 +54,8 @@ pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
     let mut canvas = Canvas::new(width, top + pitch * down as f64)?;
     let models = count(what.models.len(), "model");
     let title = format!("Cost against quality of {models}");
-    let bars = match what.seeds.len() {
-        1 => "",
-        _ => "; bars: 95 % t intervals",
-    };
-    let seeds = count(what.seeds.len(), "seed");
-    let facts = format!("{seeds}{bars}; lower left is better");
+    let bars = "; bars: 95 % t intervals";
+    let facts = seeds(page.results, "", bars) + "; lower left is better";
     strip(&mut canvas, &title, what.command, &facts);
     legend.draw(&mut canvas, (MARGIN, STRIP + 8.0));
     for (i, (data, metric, costs)) in panels.iter().enumerate() {

@@ -66,6 +66,9 @@ pub fn names_width(curves: &[Curve<'_>]) -> f64 {
     widths.fold(60.0, f64::max).min(330.0)
 }
 
+/// What the lines and bands of several seeds are.
+pub const OF_SEVERAL: &str = "; line: mean, band: 95 % t interval";
+
 /// Intervals first, then means, then names at the right within `width`.
 pub fn draw(canvas: &mut Canvas, frame: &Frame, curves: &[Curve<'_>], width: f64) {
     let (area, y) = (frame.area, frame.y);

@@ -47,7 +47,7 @@ impl Type {
         let Some(font) = font(self.bold) else {
             return Line::default();
         };
-        let units = f64::from(font.units_per_em().unwrap_or(2048.0));
+        let units = units_per_em();
         let mut line = Line::default();
         let mut before: Option<GlyphId> = None;
         for character in drawable(text).chars() {
@@ -75,18 +75,13 @@ impl Type {
         mut pixel: impl FnMut(i64, i64, f32),
     ) {
         let Some(font) = font(self.bold) else { return };
-        let height = f64::from(font.height_unscaled() / font.units_per_em().unwrap_or(2048.0));
+        let height = f64::from(font.height_unscaled()) / units_per_em();
         let at = point((at.0 + scale * letter.x) as f32, at.1 as f32);
         let glyph = GlyphId(letter.glyph).with_scale_and_position((scale * height) as f32, at);
         if let Some(outline) = font.outline_glyph(glyph) {
             let corner = outline.px_bounds().min;
-            outline.draw(|x, y, cover| {
-                pixel(
-                    i64::from(x) + corner.x as i64,
-                    i64::from(y) + corner.y as i64,
-                    cover,
-                );
-            });
+            let (left, top) = (corner.x as i64, corner.y as i64);
+            outline.draw(|x, y, cover| pixel(left + i64::from(x), top + i64::from(y), cover));
         }
     }
 
@@ -143,9 +138,8 @@ pub fn drawable(text: &str) -> String {
 
 /// Units of the font to an em.
 pub fn units_per_em() -> f64 {
-    font(false)
-        .and_then(|f| f.units_per_em())
-        .map_or(2048.0, f64::from)
+    let units = font(false).and_then(FontRef::units_per_em);
+    units.map_or(2048.0, f64::from)
 }
 
 /// The outline of a letter as the data of an SVG path, in units of the font, y downwards.

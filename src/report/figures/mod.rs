@@ -46,6 +46,7 @@ use canvas::Canvas;
 pub use gallery::draw_gallery;
 pub use pages::{ComparisonPage, DataPage, RunPage};
 pub use png::smaller;
+pub use svg::escaped;
 
 /// A drawn figure and the stem of its file.
 pub struct Drawn {

@@ -144,29 +144,11 @@ impl<'a> DataPage<'a> {
         self.runs.iter().find_map(|r| grids(&r.picture).0)
     }
 
-    /// `5 seeds`
-    pub(super) fn seeds(&self) -> String {
-        count(self.results.what.seeds.len(), "seed")
-    }
-
-    /// `5 seeds; line: mean, band: 95 % t interval`
-    pub(super) fn seeds_of_curves(&self) -> String {
-        match self.results.what.seeds.len() {
-            1 => self.seeds(),
-            _ => format!("{}; line: mean, band: 95 % t interval", self.seeds()),
-        }
-    }
-
     /// `5 seeds; shown is the seed with the median KL`
     pub(super) fn which(&self) -> String {
-        match self.results.what.seeds.len() {
-            1 => self.seeds(),
-            _ => format!(
-                "{}; shown is the seed with the median {}",
-                self.seeds(),
-                self.headline.map_or("KL", |h| h.name)
-            ),
-        }
+        let metric = self.headline.map_or("KL", |h| h.name);
+        let several = format!("; shown is the seed with the median {metric}");
+        seeds(self.results, "", &several)
     }
 
     /// What the validation loss is called.
@@ -219,6 +201,12 @@ impl MedianRun {
             grid,
         }))
     }
+}
+
+/// `5 seeds` with what is said of one seed or of several.
+pub(super) fn seeds(results: &Results<'_>, one: &str, several: &str) -> String {
+    let n = results.what.seeds.len();
+    count(n, "seed") + if n == 1 { one } else { several }
 }
 
 /// A metric of one model on one data set over the seeds where it is finite.

@@ -40,14 +40,22 @@ pub fn cells(r: &Rect, (width, height): (usize, usize)) -> (Range<usize>, Range<
 /// The means of `factor` x `factor` pixels of a picture.
 pub fn means(rgb: &[[u8; 3]], width: usize, factor: usize) -> Vec<[u8; 3]> {
     let n = factor * factor;
-    let rows = rgb.par_chunks_exact(width * factor);
-    let mean = |rows: &[[u8; 3]], column: usize| -> [u8; 3] {
-        let at = |k: usize| rows[k / factor * width + column * factor + k % factor];
-        let sum = |channel: usize| (0..n).map(|k| usize::from(at(k)[channel])).sum::<usize>();
-        std::array::from_fn(|channel| ((sum(channel) + n / 2) / n) as u8)
+    let row_of_means = |rows: &[[u8; 3]]| {
+        let mut sums = vec![[0usize; 3]; width / factor];
+        for row in rows.chunks_exact(width) {
+            for (sum, block) in sums.iter_mut().zip(row.chunks_exact(factor)) {
+                for [r, g, b] in block {
+                    sum[0] += usize::from(*r);
+                    sum[1] += usize::from(*g);
+                    sum[2] += usize::from(*b);
+                }
+            }
+        }
+        sums.into_iter()
+            .map(move |sum| sum.map(|s| ((s + n / 2) / n) as u8))
     };
-    rows.flat_map_iter(|rows| (0..width / factor).map(move |column| mean(rows, column)))
-        .collect()
+    let rows = rgb.par_chunks_exact(width * factor);
+    rows.flat_map_iter(row_of_means).collect()
 }
 
 /// The canvas as a picture.

@@ -2,6 +2,7 @@
 
 use super::axes::{ends, log_ticks, signs, ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
+use super::pages::seeds;
 use super::style::{count, model_colour, name_colour, strip, DARK, GREY, LABEL, NAME, NOTE, STRIP};
 use super::{DataPage, Drawn};
 use crate::report::digits;
@@ -51,11 +52,11 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let mut canvas = Canvas::new(1400.0, STRIP + height + 96.0)?;
     let models = count(scores.len(), "model");
     let title = format!("{}: {} of {models}", page.data, metric.name);
-    let dots = match page.results.what.seeds.len() {
-        1 => "one value each, no interval",
-        _ => "dot: a seed, bar: mean ± 95 % t interval",
-    };
-    let facts = format!("{}; {dots}; lower is better", page.seeds());
+    let (one, several) = (
+        "; one value each, no interval",
+        "; dot: a seed, bar: mean ± 95 % t interval",
+    );
+    let facts = seeds(page.results, one, several) + "; lower is better";
     strip(&mut canvas, &title, page.results.what.command, &facts);
     let frame = Frame::new(
         Rect::new(left, STRIP, 1400.0 - left - 60.0, height),

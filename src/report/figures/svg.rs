@@ -212,8 +212,8 @@ fn place(r: &Rect) -> String {
     format!(" x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\"")
 }
 
-/// With entities for what XML reserves and blanks for control characters.
-fn escaped(text: &str) -> String {
+/// With entities for what XML and HTML reserve and blanks for control characters.
+pub fn escaped(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     let text = text.replace('>', "&gt;").replace('"', "&quot;");
     text.replace(|c: char| c.is_control(), " ")

@@ -1,7 +1,8 @@
 //! One data set: validation loss against steps, mean and interval over seeds for every model.
 
 use super::canvas::Point;
-use super::curves::{self, names_width, over_seeds, range};
+use super::curves::{self, names_width, over_seeds, range, OF_SEVERAL};
+use super::pages::seeds;
 use super::style::{count, strip};
 use super::training::{chart, losses};
 use super::{DataPage, Drawn};
@@ -30,7 +31,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let width = names_width(&curves);
     let (mut canvas, frame) = chart(&means, y, width + 46.0, page.loss_name())?;
     let title = format!("{}: validation loss", page.data);
-    let facts = format!("{}; failed runs left out", page.seeds_of_curves());
+    let facts = seeds(page.results, "", OF_SEVERAL) + "; failed runs left out";
     strip(&mut canvas, &title, page.results.what.command, &facts);
     curves::draw(&mut canvas, &frame, &curves, width);
     let stem = format!("training-{}", page.data);
