@@ -30,8 +30,10 @@ impl Grid {
         if side < 2 || log.len() != side * side {
             return None;
         }
-        // The larger of NaN and a number is the number.
-        let finite = |v: &f32| f64::from(*v).max(NOTHING).min(-NOTHING);
+        let finite = |v: &f32| match f64::from(*v) {
+            v if v.is_nan() => NOTHING,
+            v => v.clamp(NOTHING, -NOTHING),
+        };
         let log: Vec<f64> = log.iter().map(finite).collect();
         let linear = log.iter().map(|l| l.exp()).collect();
         Some(Self { side, log, linear })
