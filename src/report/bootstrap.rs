@@ -6,15 +6,15 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use mdn_core::rng::Rng;
 
-/// Up to this many values every resample is counted; `2 n - 1` over `n` of them differ.
+/// Of up to this many values all resamples are counted: C(2n - 1, n) different ones.
 const EXACT: usize = 8;
 /// Resamples of more values.
 const RESAMPLES: usize = 10_000;
 
-/// The resamples of n values, by how often each value is in one, with their probabilities. Those of
-/// up to 8 values are all there are, so that the interval has no Monte Carlo error; of more values
-/// there are 10,000 from a fixed stream, the same ones for all sets of n values.
-struct Resamples(Vec<(Vec<f64>, f64)>);
+/// The resamples of n values: how often each value is in one, and its probability. Those of up to 8
+/// values are all there are, so that the interval has no Monte Carlo error; of more values there are
+/// 10,000 from a fixed stream, the same ones for all sets of n values.
+type Resamples = Vec<(Vec<f64>, f64)>;
 
 /// 95 % intervals of means, BCa (Efron 1987; Efron and Tibshirani 1993, 14.3).
 ///
@@ -32,7 +32,7 @@ impl Bootstrap {
         if n < 2 || values.iter().any(|v| !v.is_finite()) {
             return None;
         }
-        let resamples = self.0.entry(n).or_insert_with(|| Resamples::of(n));
+        let resamples = self.0.entry(n).or_insert_with(|| resamples(n));
         bca(values, resamples)
     }
 }
@@ -40,20 +40,17 @@ impl Bootstrap {
 fn bca(values: &[f64], resamples: &Resamples) -> Option<(f64, f64)> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    // Around the mean, so that equal resamples differ by little more than nothing.
+    // Around the mean, so that the means of equal resamples differ by rounding only.
     let deviations: Vec<f64> = values.iter().map(|v| v - mean).collect();
     let largest = deviations.iter().fold(0.0, |m: f64, d| m.max(d.abs()));
     if largest <= 1e-12 * mean.abs() {
         return Some((mean, mean));
     }
-    let mut means: Vec<(f64, f64)> = resamples
-        .0
-        .iter()
-        .map(|(counts, p)| {
-            let sum: f64 = counts.iter().zip(&deviations).map(|(c, d)| c * d).sum();
-            (sum / n, *p)
-        })
-        .collect();
+    let mean_of = |(counts, p): &(Vec<f64>, f64)| {
+        let sum: f64 = counts.iter().zip(&deviations).map(|(c, d)| c * d).sum();
+        (sum / n, *p)
+    };
+    let mut means: Vec<(f64, f64)> = resamples.iter().map(mean_of).collect();
     means.sort_by(|a, b| a.0.total_cmp(&b.0));
     let same = 1e-12 * largest;
     let share = |below: &dyn Fn(f64) -> bool| -> f64 {
@@ -79,34 +76,26 @@ fn bca(values: &[f64], resamples: &Resamples) -> Option<(f64, f64)> {
     end(0.025).zip(end(0.975))
 }
 
-impl Resamples {
-    fn of(n: usize) -> Self {
-        if n <= EXACT {
-            let mut all = Vec::new();
-            every(
-                n,
-                n,
-                1.0 / (n as f64).powi(n as i32),
-                &mut Vec::new(),
-                &mut all,
-            );
-            return Self(all);
-        }
-        let mut rng = Rng::new(0).fork_at("bootstrap", n as u64);
-        let one = |_| {
-            let mut counts = vec![0.0; n];
-            for _ in 0..n {
-                counts[rng.below(n)] += 1.0;
-            }
-            (counts, 1.0 / RESAMPLES as f64)
-        };
-        Self((0..RESAMPLES).map(one).collect())
+fn resamples(n: usize) -> Resamples {
+    if n <= EXACT {
+        let (first, mut all) = ((n as f64).powi(n as i32).recip(), Vec::new());
+        every(n, n, first, &mut Vec::new(), &mut all);
+        return all;
     }
+    let mut rng = Rng::new(0).fork_at("bootstrap", n as u64);
+    let one = |_| {
+        let mut counts = vec![0.0; n];
+        for _ in 0..n {
+            counts[rng.below(n)] += 1.0;
+        }
+        (counts, 1.0 / RESAMPLES as f64)
+    };
+    (0..RESAMPLES).map(one).collect()
 }
 
-/// Every way to choose `left` more of the values behind those counted in `counts`, of `n` in all:
-/// n! / prod counts! of the n^n ordered resamples are the same.
-fn every(n: usize, left: usize, p: f64, counts: &mut Vec<f64>, out: &mut Vec<(Vec<f64>, f64)>) {
+/// Every resample of `n` values that begins with `counts` and has `left` more values: n! / prod counts! of
+/// the n^n ordered resamples are the same.
+fn every(n: usize, left: usize, p: f64, counts: &mut Vec<f64>, out: &mut Resamples) {
     if counts.len() + 1 == n {
         counts.push(left as f64);
         out.push((counts.clone(), p));
@@ -130,7 +119,7 @@ mod tests {
     #[test]
     fn all_resamples_are_counted_with_their_probabilities() {
         for n in 2..=EXACT {
-            let all = Resamples::of(n).0;
+            let all = resamples(n);
             let ways: usize = (0..n).fold(1, |c, i| c * (2 * n - 1 - i) / (i + 1));
             assert_eq!(all.len(), ways, "C({}, {n})", 2 * n - 1);
             let sum: f64 = all.iter().map(|r| r.1).sum();
@@ -138,7 +127,7 @@ mod tests {
             assert!(all.iter().all(|r| r.0.iter().sum::<f64>() == n as f64));
         }
         // Of 3^3 resamples, 6 have each value once and 1 has the first three times.
-        let three = Resamples::of(3).0;
+        let three = resamples(3);
         let p = |counts: &[f64]| three.iter().find(|r| r.0 == counts).unwrap().1 * 27.0;
         assert!((p(&[1.0, 1.0, 1.0]) - 6.0).abs() < 1e-12);
         assert!((p(&[3.0, 0.0, 0.0]) - 1.0).abs() < 1e-12);
@@ -149,8 +138,8 @@ mod tests {
     fn intervals_are_those_of_other_programs() {
         let mut bootstrap = Bootstrap::default();
         // All 3125 resamples in whole thousandths (Python, scipy 1.17.1 for the normal law).
-        // stats.bootstrap((x,), np.mean, n_resamples=200_000, method="BCa") gives (0.0206, 0.048), one
-        // possible mean further, since rounding parts means there that are equal.
+        // stats.bootstrap((x,), np.mean, n_resamples=200_000, method="BCa") gives (0.0206, 0.048), the
+        // next possible mean, since rounding separates equal means there.
         let five = [0.021, 0.034, 0.019, 0.020, 0.055];
         let (low, high) = bootstrap.interval(&five).unwrap();
         assert!(
@@ -168,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn few_equal_and_infinite_values_are_no_trap() {
+    fn few_equal_and_infinite_values_have_an_interval_or_none() {
         let mut bootstrap = Bootstrap::default();
         assert_eq!(bootstrap.interval(&[1.0]), None);
         assert_eq!(bootstrap.interval(&[1.0, f64::INFINITY]), None);

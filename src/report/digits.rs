@@ -1,4 +1,4 @@
-//! Numbers for people: as many digits as the uncertainty allows.
+//! Numbers for readers, with as many digits as the uncertainty allows.
 
 use super::interval::Spread;
 
@@ -17,14 +17,14 @@ pub fn spread(s: Option<&Spread>) -> String {
 /// As [`spread`] with the sign always shown.
 pub fn difference(s: Option<&Spread>) -> String {
     let text = spread(s);
-    match s {
-        Some(s) if s.mean > 0.0 && text.starts_with('(') => format!("(+{}", &text[1..]),
-        Some(s) if s.mean > 0.0 => format!("+{text}"),
-        _ => text,
+    match text.strip_prefix('(') {
+        _ if s.is_none_or(|s| s.mean <= 0.0 || s.mean.is_nan()) => text,
+        Some(rest) => format!("(+{rest}"),
+        None => format!("+{text}"),
     }
 }
 
-/// What stands for "does not apply".
+/// The sign for "does not apply".
 pub fn dash() -> String {
     "–".to_owned()
 }
@@ -55,7 +55,7 @@ pub fn with_half(value: f64, half: f64) -> String {
     let decimals = 1 - magnitude(half);
     let top = magnitude(value.abs().max(half));
     if decimals > MAX_DECIMALS && (-2..=MAX_DECIMALS).contains(&top) {
-        // Near 1, say, five decimals tell enough.
+        // Five decimals are enough for a number near 1.
         let most = MAX_DECIMALS as usize;
         let least = 10f64.powi(-MAX_DECIMALS);
         let half = if half < 0.5 * least {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn digits_follow_the_uncertainty() {
-        let cases = [
+        for (value, half, text) in [
             (1.17634, 0.0341, "1.176 ± 0.034"),
             (-1.17634, 0.341, "-1.18 ± 0.34"),
             (153.2, 12.7, "153 ± 13"),
@@ -127,15 +127,17 @@ mod tests {
             (1.2345e-9, 1.2e-10, "(1.23 ± 0.12)e-9"),
             (2.5e7, 1.0e6, "(2.50 ± 0.10)e7"),
             (f64::INFINITY, f64::NAN, "inf"),
-        ];
-        for (value, half, text) in cases {
+        ] {
             assert_eq!(with_half(value, half), text);
         }
+        let up = Spread::of(&[0.1, 0.3]);
+        assert_eq!(difference(up.as_ref()), "+0.2 ± 1.3");
+        assert_eq!(spread(None), "–");
     }
 
     #[test]
-    fn p_values_have_two_digits_and_no_more_than_four_zeros() {
-        let cases = [
+    fn numbers_alone_have_as_many_digits_as_are_read() {
+        for (p, text) in [
             (1.0, "p = 1.00"),
             (0.21345, "p = 0.21"),
             (0.0494, "p = 0.049"),
@@ -143,15 +145,10 @@ mod tests {
             (0.000123, "p = 0.00012"),
             (3e-9, "p < 0.0001"),
             (0.0, "p < 0.0001"),
-        ];
-        for (p, text) in cases {
+        ] {
             assert_eq!(p_value(p), text);
         }
-    }
-
-    #[test]
-    fn without_an_interval_four_digits_are_shown() {
-        let cases = [
+        for (value, text) in [
             (0.023456, "0.02346"),
             (1.17634, "1.176"),
             (8.0, "8"),
@@ -159,14 +156,9 @@ mod tests {
             (1.23e-9, "1.23e-9"),
             (0.0, "0"),
             (f64::NAN, "NaN"),
-        ];
-        for (value, text) in cases {
+        ] {
             assert_eq!(plain(value), text);
         }
-        assert_eq!(spread(None), "–");
-        assert_eq!(count(1234567.0), "1 234 567");
-        assert_eq!(count(123.0), "123");
-        let up = Spread::of(&[0.1, 0.3]).unwrap();
-        assert_eq!(difference(Some(&up)), "+0.2 ± 1.3");
+        assert_eq!([1234567.0, 123.0].map(count), ["1 234 567", "123"]);
     }
 }

@@ -2,10 +2,9 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// What a handful of values, one a seed, says.
+/// Statistics of a few values, one a seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
-    /// Arithmetic mean.
     pub mean: f64,
     /// 95 % Student-t interval of the mean; `None` with fewer than 2 values or where one is not
     /// finite.
@@ -15,13 +14,12 @@ pub struct Spread {
     pub std_dev: Option<f64>,
     /// Median; of an even number of values the mean of the middle two.
     pub median: f64,
-    /// Number of values.
     pub n: usize,
 }
 
 impl Spread {
     /// Of these values; `None` where there are none. Values that are not finite are not left
-    /// out: they show in the mean.
+    /// out: the mean is not finite either.
     pub fn of(values: &[f64]) -> Option<Self> {
         let n = values.len();
         if n == 0 {
@@ -88,26 +86,18 @@ mod tests {
     }
 
     #[test]
-    fn mean_median_and_interval_of_five_values() {
+    fn mean_median_and_interval_of_a_few_values() {
         // By hand: mean 3, variance 2.5, standard error sqrt(0.5), times t = 2.776445.
         let s = Spread::of(&[5.0, 1.0, 2.0, 4.0, 3.0]).unwrap();
         let half = 2.7764451051977934 * 0.5f64.sqrt();
         assert_eq!((s.mean, s.median, s.n), (3.0, 3.0, 5));
         assert!((s.half().unwrap() - half).abs() < 1e-6);
         assert!((s.std_dev.unwrap() - 2.5f64.sqrt()).abs() < 1e-12);
-    }
-
-    #[test]
-    fn one_value_has_no_interval_and_none_has_nothing() {
+        assert_eq!(Spread::of(&[1.0, 2.0]).unwrap().median, 1.5);
         assert_eq!(Spread::of(&[]), None);
         let one = Spread::of(&[2.0]).unwrap();
         assert_eq!((one.mean, one.interval, one.median), (2.0, None, 2.0));
         assert_eq!(one.std_dev, None);
-        assert_eq!(Spread::of(&[1.0, 2.0]).unwrap().median, 1.5);
-    }
-
-    #[test]
-    fn what_is_not_finite_shows_in_the_mean() {
         let s = Spread::of(&[1.0, f64::INFINITY, 2.0]).unwrap();
         assert_eq!((s.mean, s.interval, s.median), (f64::INFINITY, None, 2.0));
     }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use provenance::Provenance;
 use ranks::Ranks;
 
-use crate::experiment::store::{write_atomic, RunDir, State};
+use crate::experiment::store::{write_atomic, State};
 use mdn_core::{Error, Result};
 
 pub mod figures;
 
-pub use figures::{Format, Which};
+pub use figures::{draw_run, Format, Which};
 pub(crate) use results::headline;
 
 mod bootstrap;
@@ -18,6 +18,7 @@ pub(crate) mod digits;
 mod files;
 #[cfg(test)]
 mod fixture;
+mod headline;
 mod html;
 mod interval;
 mod page;
@@ -56,8 +57,7 @@ pub struct Comparison<'a> {
     pub config_hash: &'a str,
     /// Figures to draw.
     pub figures: Which,
-    /// Whether this is the whole experiment. A part of it is only printed: the files are the whole
-    /// one's.
+    /// Whether this is the whole experiment; of a part of it no files are written.
     pub whole: bool,
 }
 
@@ -82,11 +82,8 @@ pub struct Report {
 /// are counted and reported among the warnings.
 pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     let results = results::Results::read(what)?;
-    if results
-        .runs
-        .iter()
-        .all(|r| r.status.state == State::Missing)
-    {
+    let mut states = results.runs.iter().map(|r| r.status.state);
+    if states.all(|state| state == State::Missing) {
         return Err(Error::request(format!(
             "{}: expected at least one run; got none. Train the experiment first.",
             what.dir.display()
@@ -104,10 +101,8 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     } else {
         Vec::new()
     };
-    let names: Vec<String> = figures
-        .iter()
-        .filter_map(|f| Some(f.file_name()?.to_string_lossy().into_owned()))
-        .collect();
+    let names = figures.iter().filter_map(|f| f.file_name());
+    let names: Vec<String> = names.map(|n| n.to_string_lossy().into_owned()).collect();
     let page = page::page(&page::Contents {
         results: &results,
         rows: &rows,
@@ -117,24 +112,20 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
         warnings: &warnings,
         figures: &names,
     });
-    let report = if what.whole {
-        html::html(&results, &rows, &page, what.dir)?
-    } else {
-        String::new()
-    };
     let mut files = Vec::new();
-    let written = [
-        ("runs.csv", files::runs_csv(&results)?),
-        ("summary.csv", files::summary_csv(&rows)?),
-        ("pairs.csv", files::pairs_csv(&pairs)?),
-        ("ranks.csv", files::ranks_csv(&pairs, ranks.as_ref())?),
-        ("summary.md", page.into_bytes()),
-        ("report.html", report.into_bytes()),
-    ];
-    for (name, bytes) in written.into_iter().filter(|_| what.whole) {
-        let path = what.dir.join(name);
-        write_atomic(&path, &bytes)?;
-        files.push(path);
+    if what.whole {
+        let html = html::html(&results, &rows, &page, what.dir)?;
+        for (name, bytes) in [
+            ("runs.csv", files::runs_csv(&results)?),
+            ("summary.csv", files::summary_csv(&rows)?),
+            ("pairs.csv", files::pairs_csv(&pairs)?),
+            ("ranks.csv", files::ranks_csv(&pairs, ranks.as_ref())?),
+            ("summary.md", page.into_bytes()),
+            ("report.html", html.into_bytes()),
+        ] {
+            files.push(what.dir.join(name));
+            write_atomic(&files[files.len() - 1], &bytes)?;
+        }
     }
     files.extend(figures);
     Ok(Report {
@@ -143,9 +134,4 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
         warnings,
         files,
     })
-}
-
-/// Draws `density` and `base` (two-dimensional runs), `training` and `rounds` into the run's folder.
-pub fn draw_run(place: &RunDir, command: &str, format: Format) -> Result<Vec<PathBuf>> {
-    figures::draw_run(place, command, format)
 }

@@ -1,24 +1,26 @@
 //! Every two models against each other on every data set, by the headline metric.
 
+use std::fmt;
+
 use super::bootstrap::Bootstrap;
 use super::interval::Spread;
 use super::results::Results;
 use super::significance::{self, Test};
 
-/// How the first of two models fared against the other on one data set.
+/// The result of the first of two models against the other on one data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Better: the difference is significant after correction, and the model has no more failed runs
     /// than the other; or the other has failed in all its runs and the model has not.
     Win,
-    /// Neither could be shown to be better.
+    /// Neither.
     Tie,
     /// The other one won.
     Loss,
 }
 
 impl Outcome {
-    /// The word that stands in files.
+    /// The word in files.
     pub fn word(self) -> &'static str {
         match self {
             Self::Win => "win",
@@ -27,8 +29,8 @@ impl Outcome {
         }
     }
 
-    /// The same seen from the other model.
-    pub fn turned(self) -> Self {
+    /// The same for the other model.
+    pub fn swapped(self) -> Self {
         match self {
             Self::Win => Self::Loss,
             Self::Tie => Self::Tie,
@@ -40,13 +42,11 @@ impl Outcome {
 /// Two models on one data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pair {
-    /// Data set.
     pub data: String,
     /// The headline metric there.
     pub metric: &'static str,
     /// The one that is earlier in the experiment file.
     pub model: String,
-    /// The other one.
     pub other: String,
     /// Model minus other, over the seeds that both finished.
     pub diff: Option<Spread>,
@@ -63,32 +63,34 @@ pub fn pairs(results: &Results<'_>) -> Vec<Pair> {
     let what = results.what;
     let mut bootstrap = Bootstrap::default();
     let mut all = Vec::new();
+    let meet = |i: usize| {
+        what.models[i + 1..]
+            .iter()
+            .map(move |o| (&what.models[i], o))
+    };
+    let matches: Vec<(&String, &String)> = (0..what.models.len()).flat_map(meet).collect();
     for data in what.data {
         let Some(metric) = results.headline(data) else {
             continue;
         };
-        for (i, model) in what.models.iter().enumerate() {
-            for other in &what.models[i + 1..] {
-                let differences = results.differences(data, model, other, metric);
-                all.push(Pair {
-                    data: data.clone(),
-                    metric,
-                    model: model.clone(),
-                    other: other.clone(),
-                    diff: Spread::of(&differences),
-                    bootstrap: bootstrap.interval(&differences),
-                    test: Test::of(&differences),
-                    outcome: None,
-                });
-            }
+        for &(model, other) in &matches {
+            let differences = results.differences(data, model, other, metric);
+            all.push(Pair {
+                data: data.clone(),
+                metric,
+                model: model.clone(),
+                other: other.clone(),
+                diff: Spread::of(&differences),
+                bootstrap: bootstrap.interval(&differences),
+                test: Test::of(&differences),
+                outcome: None,
+            });
         }
     }
-    for (i, model) in what.models.iter().enumerate() {
-        for other in &what.models[i + 1..] {
-            let family = all.iter_mut();
-            let family = family.filter(|p| p.model == *model && p.other == *other);
-            significance::correct(&mut family.map(|p| &mut p.test).collect::<Vec<_>>());
-        }
+    for (model, other) in matches {
+        let family = all.iter_mut();
+        let family = family.filter(|p| p.model == *model && p.other == *other);
+        significance::correct(&mut family.map(|p| &mut p.test).collect::<Vec<_>>());
     }
     for pair in &mut all {
         pair.outcome = outcome(results, pair);
@@ -98,37 +100,35 @@ pub fn pairs(results: &Results<'_>) -> Vec<Pair> {
 
 /// The least is best in every headline metric.
 fn outcome(results: &Results<'_>, pair: &Pair) -> Option<Outcome> {
-    let count = |model: &str| {
-        let (done, failed) = results.done_and_failed(&pair.data, model);
-        (done + failed > 0).then_some((done, failed))
-    };
-    let ((done, failed), (other_done, other_failed)) = (count(&pair.model)?, count(&pair.other)?);
-    match (done, other_done) {
-        (0, 0) => return Some(Outcome::Tie),
-        (0, _) => return Some(Outcome::Loss),
-        (_, 0) => return Some(Outcome::Win),
-        _ => {}
+    let (done, failed) = results.done_and_failed(&pair.data, &pair.model);
+    let (other_done, other_failed) = results.done_and_failed(&pair.data, &pair.other);
+    if done + failed == 0 || other_done + other_failed == 0 {
+        return None;
     }
-    let better = pair.test.is_significant() && pair.diff.is_some_and(|d| d.mean < 0.0);
-    let worse = pair.test.is_significant() && pair.diff.is_some_and(|d| d.mean > 0.0);
-    Some(if better && failed <= other_failed {
-        Outcome::Win
-    } else if worse && other_failed <= failed {
-        Outcome::Loss
-    } else {
-        Outcome::Tie
+    let difference = pair.diff.filter(|_| pair.test.is_significant());
+    let sign = difference.map_or(0.0, |d| d.mean);
+    Some(match (done, other_done) {
+        (0, 0) => Outcome::Tie,
+        (0, _) => Outcome::Loss,
+        (_, 0) => Outcome::Win,
+        _ if sign < 0.0 && failed <= other_failed => Outcome::Win,
+        _ if sign > 0.0 && other_failed <= failed => Outcome::Loss,
+        _ => Outcome::Tie,
     })
 }
 
-/// Wins, ties and losses.
+/// Numbers of pairs on data sets that a model won, neither won nor lost, and lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Data sets, or pairs of one, that were won.
     pub wins: usize,
-    /// Those where nothing could be shown.
     pub ties: usize,
-    /// Those that were lost.
     pub losses: usize,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.wins, self.ties, self.losses)
+    }
 }
 
 impl Tally {
@@ -138,7 +138,7 @@ impl Tally {
         for pair in pairs.iter().filter(|p| data.is_none_or(|d| p.data == d)) {
             let (against, outcome) = match pair.outcome {
                 Some(o) if pair.model == model => (&pair.other, o),
-                Some(o) if pair.other == model => (&pair.model, o.turned()),
+                Some(o) if pair.other == model => (&pair.model, o.swapped()),
                 _ => continue,
             };
             if other.is_some_and(|o| o != against) {

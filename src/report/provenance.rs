@@ -1,6 +1,6 @@
 //! How the runs of a comparison were made: settings that they share, versions, devices, kernels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::results::Results;
 use crate::experiment::plan::RunSpec;
@@ -18,7 +18,7 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Reads what the runs that are done say; one that says nothing is left out.
+    /// Reads the files of the runs that are done; a run without them is left out.
     pub fn read(results: &Results<'_>) -> Result<Self> {
         let mut found = Self::default();
         for run in results.runs.iter().filter(|r| r.is_done()) {
@@ -51,27 +51,19 @@ impl Provenance {
 
     /// `mdn 0.1.0 on cpu`, with the number of runs where there are several.
     pub fn makers(&self) -> String {
-        let one = |((version, device), n): (&(String, String), &usize)| {
-            let runs = if self.makers.len() > 1 {
-                format!(" ({n} runs)")
-            } else {
-                String::new()
-            };
-            format!("mdn {version} on {device}{runs}")
+        let several = self.makers.len() > 1;
+        let one = |((version, device), n): (&(String, String), &usize)| match several {
+            true => format!("mdn {version} on {device} ({n} runs)"),
+            false => format!("mdn {version} on {device}"),
         };
         self.makers.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
     /// Every kind of kernels that evaluated a model.
     pub fn kernels(&self) -> Vec<&str> {
-        let mut all: Vec<&str> = self
-            .kernels
-            .values()
-            .flat_map(|k| k.keys().map(String::as_str))
-            .collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+        let all = self.kernels.values().flat_map(BTreeMap::keys);
+        let all: BTreeSet<&str> = all.map(String::as_str).collect();
+        all.into_iter().collect()
     }
 
     /// Runs that are compared though other versions, devices or kernels made them.
@@ -79,20 +71,16 @@ impl Provenance {
         let mut out = Vec::new();
         if self.makers.len() > 1 {
             out.push(format!(
-                "the runs were made by different versions or on different devices: {}; they are \
-                 averaged all the same. To make them alike: --force.",
+                "different versions or devices made the runs: {}; their mean is over all. --force makes \
+                 them anew.",
                 self.makers()
             ));
         }
         for (model, kernels) in self.kernels.iter().filter(|(_, k)| k.len() > 1) {
-            let list: Vec<String> = kernels
-                .iter()
-                .map(|(name, n)| format!("{name} ({n} runs)"))
-                .collect();
+            let list = kernels.iter().map(|(name, n)| format!("{name} ({n} runs)"));
+            let list = list.collect::<Vec<_>>().join(", ");
             out.push(format!(
-                "the runs of `{model}` were made with different kernels: {}; they are averaged all the \
-                 same.",
-                list.join(", ")
+                "different kernels made the runs of `{model}`: {list}; their mean is over all."
             ));
         }
         out
@@ -131,8 +119,7 @@ mod tests {
         );
         assert!(
             warnings[1].starts_with(
-                "the runs of `rad` were made with different kernels: fused (avx512) (1 runs), plain \
-                 (9 runs);"
+                "different kernels made the runs of `rad`: fused (avx512) (1 runs), plain (9 runs);"
             ),
             "{warnings:?}"
         );

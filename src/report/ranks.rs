@@ -22,7 +22,6 @@ const NEMENYI: [f64; 19] = [
 /// The ranks of one model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranked {
-    /// Its name.
     pub model: String,
     /// Its place in the experiment file.
     pub index: usize,
@@ -123,11 +122,9 @@ fn on(results: &Results<'_>, data: &str) -> Option<Vec<f64>> {
         if done + failed == 0 {
             return None;
         }
-        let mean = Spread::of(&results.values(data, model, metric)).map(|s| s.mean);
-        Some((
-            failed,
-            mean.filter(|m| !m.is_nan()).unwrap_or(f64::INFINITY),
-        ))
+        let spread = Spread::of(&results.values(data, model, metric));
+        let mean = spread.map(|s| s.mean).filter(|m| !m.is_nan());
+        Some((failed, mean.unwrap_or(f64::INFINITY)))
     };
     let keys: Vec<(usize, f64)> = models.iter().map(key).collect::<Option<_>>()?;
     let rank = |own: &(usize, f64)| {
@@ -169,10 +166,9 @@ fn friedman(table: &[Vec<f64>]) -> Option<Friedman> {
     } else {
         f64::INFINITY
     };
-    let p = if f.is_finite() {
-        FisherSnedecor::new(a, b).ok()?.sf(f)
-    } else {
-        0.0
+    let p = match f.is_finite() {
+        true => FisherSnedecor::new(a, b).ok()?.sf(f),
+        false => 0.0,
     };
     Some(Friedman {
         chi2,
@@ -206,16 +202,11 @@ mod tests {
         assert!((got.p - 7.7004638238825e-5).abs() < 1e-9, "{got:?}");
         assert_eq!(got.freedom, (3, 15));
         assert_eq!(friedman(&table[..4]), None, "too few data sets");
-        assert_eq!(
-            friedman(&vec![vec![2.0; 3]; 6]),
-            None,
-            "no differences at all"
-        );
+        let equal = vec![vec![2.0; 3]; 6];
+        assert_eq!(friedman(&equal), None, "no differences at all");
         let agreed = friedman(&vec![vec![1.0, 2.0, 3.0]; 5]).unwrap();
-        assert_eq!(
-            (agreed.chi2, agreed.f, agreed.p),
-            (10.0, f64::INFINITY, 0.0)
-        );
+        let found = (agreed.chi2, agreed.f, agreed.p);
+        assert_eq!(found, (10.0, f64::INFINITY, 0.0));
     }
 
     #[test]
@@ -240,16 +231,11 @@ mod tests {
         assert_eq!(order, ["clusters", "normal_base", "rad", "mixture_base"]);
         assert_eq!(ranks.models[3].mean.mean, 8.5 / 3.0);
         assert_eq!((ranks.friedman, ranks.critical_difference), (None, None));
-    }
 
-    #[test]
-    fn a_data_set_without_runs_of_a_model_is_left_out() {
-        let fixture = Fixture::new();
-        let dir = fixture.experiment();
+        // Without runs of a model on it, a data set is left out.
         for seed in 0..5 {
             std::fs::remove_dir_all(&fixture.place("cloud", "clusters", seed).0).unwrap();
         }
-        let what = fixture.comparison(&dir);
         let ranks = Ranks::of(&Results::read(&what).unwrap()).unwrap();
         assert_eq!(
             (ranks.data.len(), ranks.left_out),

@@ -8,18 +8,14 @@ use super::results::Results;
 use super::significance::{self, Test};
 use mdn_core::metrics::Better;
 
-/// What the seeds of one model on one data set say about one metric.
+/// One metric of one model on one data set, over the seeds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Data set.
     pub data: String,
-    /// Model.
     pub model: String,
     /// Key of the metric; empty where no run on this data set was measured.
     pub metric: String,
-    /// Its unit.
     pub unit: String,
-    /// Which values are good.
     pub better: Better,
     /// Over the seeds that are done and to which the metric applies.
     pub value: Option<Spread>,
@@ -33,7 +29,7 @@ pub struct Row {
     pub missing: usize,
     /// Model minus reference, over the seeds that both finished.
     pub diff: Option<Spread>,
-    /// Whether that is more than chance, where the metric has a better end.
+    /// Test of that difference, where the metric has a better end.
     pub test: Test,
     /// Parameters of the model, the mean where seeds differ.
     pub parameters: Option<Spread>,
@@ -79,8 +75,8 @@ fn correct(results: &Results<'_>, rows: &mut [Row]) {
     }
 }
 
-/// The metrics of any run on a data set. One without a name stands in where there are none, so
-/// that runs that all failed are counted all the same.
+/// The metrics of the runs on a data set. Where there are none, one without a name, so that failed runs
+/// are counted.
 fn metrics_on(results: &Results<'_>, data: &str) -> Vec<(String, String, Better)> {
     let mut found: Vec<(String, String, Better)> = Vec::new();
     for m in results.on(data).flat_map(|r| &r.metrics) {
@@ -134,18 +130,16 @@ fn row(
 
 /// The column `better` of `metrics.csv`; anything unknown is neither.
 fn better(text: &str) -> Better {
+    let near = || text.strip_prefix("near ")?.parse().ok();
     match text {
         "lower" => Better::Lower,
         "higher" => Better::Higher,
-        _ => text
-            .strip_prefix("near ")
-            .and_then(|v| v.parse().ok())
-            .map_or(Better::Neither, Better::Near),
+        _ => near().map_or(Better::Neither, Better::Near),
     }
 }
 
-/// How far a mean is from the best that the metric can be: the least is best.
-pub fn badness(better: Better, mean: f64) -> Option<f64> {
+/// A mean as a number of which the least is best.
+fn badness(better: Better, mean: f64) -> Option<f64> {
     match better {
         Better::Lower => Some(mean),
         Better::Higher => Some(-mean),
@@ -158,17 +152,13 @@ pub fn badness(better: Better, mean: f64) -> Option<f64> {
 /// Of the rows of one data set and metric, the models with the best mean: none where the metric
 /// has no better end or only one model was measured, several where they tie.
 pub fn best<'a>(rows: &[&'a Row]) -> Vec<&'a str> {
-    let scored: Vec<(&str, f64)> = rows
-        .iter()
-        .filter_map(|r| Some((r.model.as_str(), badness(r.better, r.value?.mean)?)))
-        .collect();
+    let scored = rows.iter();
+    let scored = scored.filter_map(|r| Some((&*r.model, badness(r.better, r.value?.mean)?)));
+    let scored: Vec<(&str, f64)> = scored.collect();
     let least = scored.iter().map(|s| s.1).fold(f64::INFINITY, f64::min);
-    let winners: Vec<&str> = scored
-        .iter()
-        .filter(|s| s.1 == least)
-        .map(|s| s.0)
-        .collect();
-    if scored.len() < 2 || winners.len() == scored.len() {
+    let winners = scored.iter().filter(|s| s.1 == least).map(|s| s.0);
+    let winners: Vec<&str> = winners.collect();
+    if winners.len() == scored.len() {
         return Vec::new();
     }
     winners

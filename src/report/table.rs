@@ -1,5 +1,8 @@
 //! The table for a terminal: one for each data set, as many metrics as fit.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
 use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
 
 use super::digits;
@@ -12,56 +15,29 @@ use mdn_core::metrics::Better;
 /// Characters across.
 const WIDTH: usize = 120;
 
-/// The metrics that tables show on data sets, in this order, where they were measured. All others are
-/// in `summary.csv`: a table of forty says nothing.
-const ON_DATA: [&str; 13] = [
-    "kl",
-    "nll",
-    "bridge_mass",
-    "mode_tv",
-    "reverse_kl",
-    "tv",
-    "modes_covered",
-    "forward_ess",
-    "ess",
-    "nmi",
-    "accuracy",
-    "sliced_w2",
-    "seconds",
-];
+/// The metrics that tables show, in this order, where they were measured; all others are in
+/// `summary.csv` only. On data sets:
+const ON_DATA: &str = "kl nll bridge_mass mode_tv reverse_kl tv modes_covered forward_ess ess nmi \
+                       accuracy sliced_w2 seconds";
 
-/// The same on problems without data.
-const ON_PROBLEMS: [&str; 8] = [
-    "reverse_kl",
-    "constraint_error",
-    "entropy_error",
-    "ess",
-    "mode_tv",
-    "kl",
-    "multiplier_error",
-    "seconds",
-];
+/// On problems without data:
+const ON_PROBLEMS: &str =
+    "reverse_kl constraint_error entropy_error ess mode_tv kl multiplier_error seconds";
 
-/// The keys of the metrics that are shown for a data set, given its rows, and how many were measured
-/// besides.
+/// The keys of the metrics that are shown for a data set, given its rows, and how many others were
+/// measured.
 pub fn shown(headline: Option<&str>, rows: &[&Row]) -> (Vec<&'static str>, usize) {
-    let order: &[&'static str] = match headline {
-        Some("reverse_kl" | "constraint_error") => &ON_PROBLEMS,
-        _ => &ON_DATA,
+    let order = match headline {
+        Some("reverse_kl" | "constraint_error") => ON_PROBLEMS,
+        _ => ON_DATA,
     };
-    let has_value = |metric: &str| {
-        let mut of = rows.iter().filter(|r| r.metric == metric);
-        of.any(|r| r.value.is_some())
-    };
-    let shown: Vec<&str> = order.iter().copied().filter(|m| has_value(m)).collect();
-    let mut others: Vec<&str> = rows
-        .iter()
-        .map(|r| r.metric.as_str())
-        .filter(|m| !shown.contains(m) && *m != "parameters" && has_value(m))
-        .collect();
-    others.sort_unstable();
-    others.dedup();
-    (shown, others.len())
+    let measured = rows.iter().filter(|r| r.value.is_some());
+    let measured: BTreeSet<&str> = measured.map(|r| r.metric.as_str()).collect();
+    let order = order.split_ascii_whitespace();
+    let shown: Vec<&str> = order.filter(|m| measured.contains(m)).collect();
+    let listed = |m: &&&str| !shown.contains(*m) && **m != "parameters";
+    let others = measured.iter().filter(listed).count();
+    (shown, others)
 }
 
 /// A heading of one or two lines and a cell for every model.
@@ -73,11 +49,9 @@ struct Column {
 
 impl Column {
     fn width(&self) -> usize {
-        let texts = self
-            .heading
-            .lines()
-            .chain(self.cells.iter().map(String::as_str));
-        texts.map(|t| t.chars().count()).max().unwrap_or(0)
+        let texts = self.cells.iter().map(String::as_str);
+        let lengths = texts.chain(self.heading.lines()).map(|t| t.chars().count());
+        lengths.max().unwrap_or(0)
     }
 }
 
@@ -95,136 +69,102 @@ pub fn terminal(
         out.push('\n');
     }
     if let Some(ranks) = ranks.filter(|r| r.data.len() > 1) {
-        out.push_str(&overall(pairs, ranks));
-        out.push('\n');
+        let table = ranked(pairs, ranks);
+        let _ = writeln!(out, "over {} data sets\n\n{table}\n", ranks.data.len());
     }
-    out.push_str(&over(results));
+    out.push_str(&legend(results));
     out
 }
 
-/// Mean ranks, the best first, with wins, ties and losses.
-fn overall(pairs: &[Pair], ranks: &Ranks) -> String {
+/// A table without lines, all columns but the first to the right.
+fn plain_table(head: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(["model", "mean rank", "wins", "ties", "losses"]);
-    for model in &ranks.models {
-        let tally = Tally::of(pairs, &model.model, None, None);
-        table.add_row([
-            model.model.clone(),
-            digits::spread(Some(&model.mean)),
-            tally.wins.to_string(),
-            tally.ties.to_string(),
-            tally.losses.to_string(),
-        ]);
-    }
+        .set_header(head)
+        .add_rows(rows);
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if i > 0 {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    format!(
-        "over {} data sets\n\n{}\n",
-        ranks.data.len(),
-        table.trim_fmt()
-    )
+    table.trim_fmt()
+}
+
+/// Mean ranks, the best first, with wins, ties and losses.
+fn ranked(pairs: &[Pair], ranks: &Ranks) -> String {
+    let head = ["model", "mean rank", "wins", "ties", "losses"].map(str::to_owned);
+    let rows = ranks.models.iter().map(|m| {
+        let Tally { wins, ties, losses } = Tally::of(pairs, &m.model, None, None);
+        let counts = [wins, ties, losses].map(|n| n.to_string());
+        let first = [m.model.clone(), digits::spread(Some(&m.mean))];
+        first.into_iter().chain(counts).collect()
+    });
+    plain_table(head.to_vec(), rows)
 }
 
 fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
-    let (shown, hidden) = fitting(columns(results, data, rows));
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(shown.iter().map(|c| c.heading.as_str()));
-    for i in 0..results.what.models.len() {
-        table.add_row(shown.iter().map(|c| c.cells[i].as_str()));
-    }
-    for (i, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if i > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let mut text = format!("{data}\n\n{}\n", table.trim_fmt());
-    let (_, others) = self::shown(results.headline(data), rows);
+    let (fitting, hidden) = fitting(columns(results, data, rows));
+    let head = fitting.iter().map(|c| c.heading.clone()).collect();
+    let row = |i: usize| fitting.iter().map(|c| c.cells[i].clone()).collect();
+    let table = plain_table(head, (0..results.what.models.len()).map(row));
     let mut also = Vec::new();
     if !hidden.is_empty() {
         also.push(format!("also in summary.md: {}", hidden.join(", ")));
     }
+    let (_, others) = shown(results.headline(data), rows);
     if others > 0 {
         also.push(format!("{others} more in summary.csv"));
     }
-    if !also.is_empty() {
-        text.push_str(&format!("{}\n", also.join("; ")));
-    }
-    text
+    let end = if also.is_empty() { "" } else { "\n" };
+    format!("{data}\n\n{table}\n{}{end}", also.join("; "))
 }
 
 fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
-    let models = results.what.models;
-    let of = |metric: &str| -> Vec<&Row> {
-        models
-            .iter()
-            .filter_map(|m| {
-                rows.iter()
-                    .find(|r| r.model == *m && r.metric == metric)
-                    .copied()
-            })
-            .collect()
-    };
+    let models = results.what.models.iter();
+    let first = models.map(|m| (m, rows.iter().find(|r| r.model == *m)));
+    let first: Vec<_> = first.collect();
     let plain = |heading: &str, cell: &dyn Fn(&Row) -> String| Column {
         metric: String::new(),
         heading: heading.to_owned(),
-        cells: models
+        cells: first
             .iter()
-            .map(|m| {
-                rows.iter()
-                    .find(|r| r.model == *m)
-                    .map_or_else(digits::dash, |r| cell(r))
-            })
+            .map(|(_, row)| row.map_or_else(digits::dash, |r| cell(r)))
             .collect(),
     };
     let mut out = vec![
         plain("model", &|r| r.model.clone()),
-        plain("seeds\ndone", &|r| {
-            let all = r.done + r.failed + r.missing;
-            if r.done == all {
-                all.to_string()
-            } else {
-                format!("{} of {all}", r.done)
-            }
+        plain("seeds\ndone", &|r| match r.done + r.failed + r.missing {
+            all if r.done == all => all.to_string(),
+            all => format!("{} of {all}", r.done),
         }),
         plain("params", &|r| digits::parameters(r.parameters.as_ref())),
     ];
     let headline = results.headline(data);
     for metric in shown(headline, rows).0 {
-        let rows = of(metric);
-        let unit = &rows[0].unit;
+        let of = |m: &String| rows.iter().find(|r| r.model == *m && r.metric == metric);
+        let of: Vec<&&Row> = first.iter().filter_map(|(m, _)| of(m)).collect();
+        let unit = &of[0].unit;
         out.push(Column {
             metric: metric.to_owned(),
-            heading: format!("{metric}{}\n[{unit}]", arrow(rows[0].better)),
-            cells: rows
+            heading: format!("{metric}{}\n[{unit}]", arrow(of[0].better)),
+            cells: of
                 .iter()
                 .map(|r| digits::spread(r.value.as_ref()))
                 .collect(),
         });
-        let compared = rows.iter().any(|r| r.diff.is_some());
-        if headline == Some(metric) && compared {
-            let of_reference = |r: &Row| results.what.reference == Some(r.model.as_str());
-            let cell = |r: &&Row| {
-                if of_reference(r) {
-                    "reference".to_owned()
-                } else {
-                    starred(r)
-                }
+        if headline == Some(metric) && of.iter().any(|r| r.diff.is_some()) {
+            let cell = |r: &&&Row| match results.what.reference {
+                Some(reference) if reference == r.model => "reference".to_owned(),
+                _ => starred(r),
             };
+            let metric = format!("difference in {metric}");
             out.push(Column {
-                metric: format!("difference in {metric}"),
-                heading: format!("difference in {metric}\n[{unit}]"),
-                cells: rows.iter().map(cell).collect(),
+                heading: format!("{metric}\n[{unit}]"),
+                metric,
+                cells: of.iter().map(cell).collect(),
             });
         }
     }
@@ -233,9 +173,8 @@ fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
 
 /// The paired difference, with a star where it is significant after correction.
 pub fn starred(row: &Row) -> String {
-    let star = row.test.is_significant();
-    let text = digits::difference(row.diff.as_ref());
-    format!("{text}{}", if star { " *" } else { "" })
+    let star = if row.test.is_significant() { " *" } else { "" };
+    digits::difference(row.diff.as_ref()) + star
 }
 
 /// Which way is better, as a sign after the name.
@@ -263,8 +202,8 @@ fn fitting(columns: Vec<Column>) -> (Vec<Column>, Vec<String>) {
     (shown, hidden)
 }
 
-/// What the intervals are over.
-pub fn over(results: &Results<'_>) -> String {
+/// What the numbers and signs of tables mean.
+pub fn legend(results: &Results<'_>) -> String {
     let what = results.what;
     let mut text = match what.seeds {
         [] | [_] => "One seed: no interval.".to_owned(),

@@ -12,13 +12,13 @@ use crc::{Crc, CRC_32_ISCSI};
 use crate::experiment::store::RunDir;
 use mdn_core::{Error, Result};
 
-/// TensorBoard takes files for its own that have `tfevents` in their names.
+/// TensorBoard reads files with `tfevents` in their names.
 pub const FILE: &str = "events.out.tfevents.0.mdn";
 
 const VERSION: &[u8] = b"brain.Event:2";
 const CASTAGNOLI: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
-// Kinds of values on the wire, the low three bits of a field's key.
+// Wire types: the low three bits of a field's key.
 const VARINT: u8 = 0;
 const EIGHT_BYTES: u8 = 1;
 const LENGTH_FIRST: u8 = 2;
@@ -36,8 +36,8 @@ struct Scalar {
 /// `rounds/...` by the step at the end of each round, and at the last step `metrics/...` with their
 /// standard errors, `std_err/...`. Metrics that do not apply are left out.
 ///
-/// Every event has the time at which the run began, or 0 where the run does not say it, so that the
-/// bytes depend on the run alone.
+/// Every event has the time at which the run began, or 0 where that is not known, so that the bytes
+/// depend on the run alone.
 ///
 /// # Errors
 /// For files of the run that are damaged.
@@ -74,18 +74,15 @@ fn scalars(place: &RunDir) -> Result<Vec<Scalar>> {
         }
     }
     for (step, round) in place.read_rounds()? {
-        add("rounds/entropy".to_owned(), step, round.entropy);
-        add(
-            "rounds/entropy_std_err".to_owned(),
-            step,
-            round.entropy_std_err,
-        );
-        add("rounds/penalty".to_owned(), step, round.penalty);
+        let mut add = |name: &str, value| add(format!("rounds/{name}"), step, value);
+        add("entropy", round.entropy);
+        add("entropy_std_err", round.entropy_std_err);
+        add("penalty", round.penalty);
         for c in round.constraints {
             let name = c.statistic;
-            add(format!("rounds/{name}/off"), step, c.mean - c.target);
-            add(format!("rounds/{name}/std_err"), step, c.std_err);
-            add(format!("rounds/{name}/multiplier"), step, c.multiplier);
+            add(&format!("{name}/off"), c.mean - c.target);
+            add(&format!("{name}/std_err"), c.std_err);
+            add(&format!("{name}/multiplier"), c.multiplier);
         }
         last = last.max(step);
     }
@@ -103,8 +100,11 @@ fn scalars(place: &RunDir) -> Result<Vec<Scalar>> {
 }
 
 fn encode(time: f64, scalars: &[Scalar]) -> Vec<u8> {
+    let mut at_time = Vec::new();
+    key(&mut at_time, 1, EIGHT_BYTES);
+    at_time.extend(time.to_le_bytes());
     let mut file = Vec::new();
-    let mut event = of_time(time);
+    let mut event = at_time.clone();
     bytes_field(&mut event, 3, VERSION);
     record(&mut file, &event);
     for scalar in scalars {
@@ -114,8 +114,8 @@ fn encode(time: f64, scalars: &[Scalar]) -> Vec<u8> {
         value.extend((scalar.value as f32).to_le_bytes());
         let mut summary = Vec::new();
         bytes_field(&mut summary, 1, &value);
-        let mut event = of_time(time);
-        // As every zero, step 0 is written by leaving it out.
+        let mut event = at_time.clone();
+        // Protocol buffers leave out zeros.
         if scalar.step > 0 {
             key(&mut event, 2, VARINT);
             varint(&mut event, scalar.step as u64);
@@ -124,13 +124,6 @@ fn encode(time: f64, scalars: &[Scalar]) -> Vec<u8> {
         record(&mut file, &event);
     }
     file
-}
-
-fn of_time(time: f64) -> Vec<u8> {
-    let mut event = Vec::new();
-    key(&mut event, 1, EIGHT_BYTES);
-    event.extend(time.to_le_bytes());
-    event
 }
 
 fn key(to: &mut Vec<u8>, field: u8, kind: u8) {
@@ -160,7 +153,7 @@ fn record(to: &mut Vec<u8>, content: &[u8]) {
     to.extend(masked(content).to_le_bytes());
 }
 
-/// A checksum of data that may hold checksums itself.
+/// A checksum that may itself be part of data with a checksum.
 fn masked(bytes: &[u8]) -> u32 {
     CASTAGNOLI
         .checksum(bytes)
@@ -183,19 +176,17 @@ mod tests {
 
     #[test]
     fn events_are_the_bytes_of_tensorboard_itself() {
-        let scalar = |tag: &str, step, value| Scalar {
+        let scalars = [
+            ("train/loss", 0, 2.5),
+            ("train/loss", 300, -0.1),
+            ("metrics/kl", 70_000, f64::INFINITY),
+        ];
+        let scalars = scalars.map(|(tag, step, value)| Scalar {
             tag: tag.to_owned(),
             step,
             value,
-        };
-        let bytes = encode(
-            1_767_225_600.0,
-            &[
-                scalar("train/loss", 0, 2.5),
-                scalar("train/loss", 300, -0.1),
-                scalar("metrics/kl", 70_000, f64::INFINITY),
-            ],
-        );
+        });
+        let bytes = encode(1_767_225_600.0, &scalars);
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, WRITTEN);
     }

@@ -3,24 +3,34 @@
 use super::results::{Results, Run};
 use crate::experiment::store::State;
 
-/// Fewer seeds than this make an interval that says little.
+/// Intervals of fewer seeds than this are too wide to be of use.
 const FEW_SEEDS: usize = 3;
 
-/// Few seeds, training by the clock, then for every data set and model: runs that diverged, failed or are missing, and
-/// points that were left out.
+/// Few seeds, training by the clock, then for every data set and model: runs that diverged, failed or
+/// are missing, and points that were left out.
 pub fn warnings(results: &Results<'_>) -> Vec<String> {
     let what = results.what;
     let mut out = Vec::new();
-    let n = what.seeds.len();
-    if n < FEW_SEEDS {
-        let seeds = if n == 1 { "seed" } else { "seeds" };
-        let so = match n {
-            0 | 1 => "there are no intervals",
-            _ => "the intervals are wide",
-        };
-        out.push(format!("{n} {seeds}: {so}. Use {FEW_SEEDS} or more."));
+    match what.seeds.len() {
+        n @ (0 | 1) => {
+            let s = if n == 1 { "" } else { "s" };
+            out.push(format!(
+                "{n} seed{s}: there are no intervals. Use {FEW_SEEDS} or more."
+            ));
+        }
+        n if n < FEW_SEEDS => out.push(format!(
+            "{n} seeds: the intervals are wide. Use {FEW_SEEDS} or more."
+        )),
+        _ => {}
     }
-    out.extend(by_the_clock(results));
+    let metrics = results.runs.iter().flat_map(|r| &r.metrics);
+    let mut noted = metrics.filter(|m| m.metric == "seconds" && !m.note.is_empty());
+    out.extend(noted.next().map(|m| {
+        format!(
+            "{}: the number of steps differs when the same runs are repeated, or made on another machine.",
+            m.note
+        )
+    }));
     for data in what.data {
         for model in what.models {
             let runs: Vec<&Run> = results.of(data, model).collect();
@@ -31,47 +41,32 @@ pub fn warnings(results: &Results<'_>) -> Vec<String> {
     out
 }
 
-/// That equal runs differ, where the clock ended training.
-fn by_the_clock(results: &Results<'_>) -> Option<String> {
-    let metrics = results.runs.iter().flat_map(|r| &r.metrics);
-    let mut noted = metrics.filter(|m| m.metric == "seconds" && !m.note.is_empty());
-    let note = &noted.next()?.note;
-    Some(format!(
-        "{note}: the same runs again, or on another machine, make other steps."
-    ))
-}
-
 fn unfinished(runs: &[&Run], data: &str, model: &str) -> Vec<String> {
     let all = runs.len();
-    let on = format!("of {all} runs of `{model}` on `{data}`");
-    let of = |state| -> Vec<&&Run> { runs.iter().filter(|r| r.status.state == state).collect() };
-    let reason = |some: &[&&Run]| {
-        some.iter()
-            .map(|r| r.status.reason.as_str())
-            .find(|r| !r.is_empty())
-            .map_or_else(String::new, |r| format!(": {r}"))
-    };
     let mut out = Vec::new();
-    for state in [State::Diverged, State::Failed] {
-        let some = of(state);
-        if !some.is_empty() {
-            out.push(format!(
-                "{} {on} {}{}; counted, not averaged.",
-                some.len(),
-                state.word(),
-                reason(&some),
-            ));
-        }
-    }
     for (state, words) in [
+        (State::Diverged, "diverged"),
+        (State::Failed, "failed"),
         (State::Missing, "not started"),
         (State::Running, "not ended"),
         (State::Interrupted, "interrupted"),
     ] {
-        let some = of(state).len();
-        if some > 0 {
-            out.push(format!("{some} {on} {words}; in no mean."));
+        let some = runs.iter().filter(|r| r.status.state == state);
+        let reasons: Vec<&str> = some.map(|r| r.status.reason.as_str()).collect();
+        if reasons.is_empty() {
+            continue;
         }
+        let n = reasons.len();
+        let mut text = format!("{n} of {all} runs of `{model}` on `{data}` {words}");
+        if matches!(state, State::Diverged | State::Failed) {
+            if let Some(reason) = reasons.iter().find(|r| !r.is_empty()) {
+                text.push_str(&format!(": {reason}"));
+            }
+            text.push_str("; counted, not averaged.");
+        } else {
+            text.push_str("; in no mean.");
+        }
+        out.push(text);
     }
     out
 }
@@ -88,15 +83,12 @@ fn left_out(runs: &[&Run], data: &str, model: &str) -> Option<String> {
         }
     }
     counts.retain(|(_, left, _)| *left > 0);
-    if counts.is_empty() {
-        return None;
-    }
-    let list: Vec<String> = counts
-        .iter()
-        .map(|(key, left, n)| format!("{key}: {left} of {}", left + n))
-        .collect();
-    Some(format!(
-        "points of `{model}` on `{data}` were left out because their value is not finite ({}).",
-        list.join(", ")
-    ))
+    let text = |(key, left, n): &(&str, usize, usize)| format!("{key}: {left} of {}", left + n);
+    let list: Vec<String> = counts.iter().map(text).collect();
+    (!list.is_empty()).then(|| {
+        format!(
+            "points of `{model}` on `{data}` were left out because their value is not finite ({}).",
+            list.join(", ")
+        )
+    })
 }

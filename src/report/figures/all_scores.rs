@@ -1,141 +1,93 @@
 //! All data sets: the headline metric of every model, mean and interval, on one logarithmic axis.
 
-use super::axes::{log_ticks, Frame};
+use super::axes::{ends, log_ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
-use super::legend::{legend, rows, ROW};
-use super::marks::mark;
-use super::pages::metric_name;
-use super::style::{
-    count, model_colour, strip, AXIS, DARK, GREY, LABEL, MARGIN, NAME, NOTE, STRIP,
-};
+use super::legend::{mark, Legend};
+use super::pages::{finite, seeds};
+use super::style::{count, model_colour, strip, DARK, GREY, MARGIN, NAME, NOTE, STRIP};
 use super::{ComparisonPage, Drawn};
+use crate::report::headline::{Headline, HEADLINES};
 use crate::report::interval::Spread;
 use mdn_core::Result;
 
 const WIDTH: f64 = 1400.0;
-/// Height of a model's line in a data set's band.
+/// Height of a model's line in the strip of a data set.
 const LINE: f64 = 11.0;
 const SHADE: [u8; 3] = [0xf3, 0xf5, 0xf8];
 
-/// The metrics that a logarithmic axis suits, with what they are in full.
-const METRICS: [(&str, &str); 3] = [
-    ("kl", "KL(p||q) (nats, log scale)"),
-    ("reverse_kl", "KL(q||p) (nats, log scale)"),
-    (
-        "constraint_error",
-        "largest error of a constrained moment (sd, log scale)",
-    ),
-];
-
-/// A sheet for each metric that two data sets or more are ranked by.
+/// A figure for each metric that two data sets or more are ranked by, without the NLL, which may be
+/// negative.
 pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
-    let mut sheets = Vec::new();
-    for (metric, axis) in METRICS {
-        sheets.extend(sheet(page, metric, axis)?);
+    let mut figures = Vec::new();
+    for metric in HEADLINES.iter().filter(|h| h.key != "nll") {
+        figures.extend(figure(page, metric)?);
     }
-    if let Some(first) = sheets.first_mut() {
+    if let Some(first) = figures.first_mut() {
         "scores".clone_into(&mut first.stem);
     }
-    Ok(sheets)
+    Ok(figures)
 }
 
-fn sheet(page: &ComparisonPage<'_>, metric: &str, axis: &str) -> Result<Option<Drawn>> {
-    let what = page.results.what;
-    let data: Vec<&String> = what
-        .data
+fn figure(page: &ComparisonPage<'_>, metric: &Headline) -> Result<Option<Drawn>> {
+    let (results, what) = (page.results, page.results.what);
+    let data = what.data.iter();
+    let data = data.filter(|d| results.headline(d) == Some(metric.key));
+    let data: Vec<&String> = data.collect();
+    let spread = |data: &str, model: &str| finite(results, data, model, metric.key);
+    let all = data
         .iter()
-        .filter(|d| page.results.headline(d) == Some(metric))
-        .collect();
-    let values = |data: &str, model: &str| -> Vec<f64> {
-        let runs = page.results.of(data, model);
-        runs.filter_map(|r| r.value(metric))
-            .filter(|v| v.is_finite())
-            .collect()
-    };
-    let means = data
-        .iter()
-        .flat_map(|d| what.models.iter().map(|m| values(d, m)))
-        .filter_map(|v| Spread::of(&v));
-    let means: Vec<f64> = means.map(|s| s.mean).filter(|v| *v > 0.0).collect();
-    if data.len() < 2 || means.is_empty() {
+        .flat_map(|d| what.models.iter().map(|m| spread(d, m)));
+    let means = all.flatten().map(|s| s.mean).filter(|v| *v > 0.0);
+    let Some((least, most)) = ends(means.map(f64::log10)).filter(|_| data.len() > 1) else {
         return Ok(None);
-    }
-    let least = means.iter().copied().fold(f64::INFINITY, f64::min).log10();
-    let most = means
-        .iter()
-        .copied()
-        .fold(f64::NEG_INFINITY, f64::max)
-        .log10();
+    };
     let pad = 0.05 * (most - least) + 0.15;
     let x = (least - pad, most + pad);
 
-    let band = LINE * what.models.len() as f64 + 16.0;
-    let names = rows(what.models, WIDTH - 2.0 * MARGIN);
-    let top = STRIP + ROW * names.len() as f64 + 6.0;
-    let widest = data
-        .iter()
-        .map(|d| NAME.width(d))
-        .fold(60.0, f64::max)
-        .min(300.0);
+    let height = LINE * what.models.len() as f64 + 16.0;
+    let legend = Legend::new(what.models, WIDTH - 2.0 * MARGIN);
+    let widths = data.iter().map(|d| NAME.width(d));
+    let widest = widths.fold(60.0, f64::max).min(300.0);
     let area = Rect {
         x: MARGIN + widest + 18.0,
-        y: top,
+        y: STRIP + legend.height() + 6.0,
         w: WIDTH - 2.0 * MARGIN - widest - 30.0,
-        h: band * data.len() as f64,
+        h: height * data.len() as f64,
     };
     let mut canvas = Canvas::new(WIDTH, area.bottom() + 84.0)?;
-    let name = metric_name(metric);
-    let title = format!(
-        "{name} of {} on {}",
-        count(what.models.len(), "model"),
-        count(data.len(), "data set")
-    );
-    let bars = match what.seeds.len() {
-        1 => "no intervals",
-        _ => "bar: 95 % t interval of the mean",
-    };
-    let facts = format!(
-        "{}; {bars}; lower is better",
-        count(what.seeds.len(), "seed")
-    );
+    let models = count(what.models.len(), "model");
+    let on = count(data.len(), "data set");
+    let title = format!("{} of {models} on {on}", metric.name);
+    let bars = "; bar: 95 % t interval of the mean";
+    let facts = seeds(results, "; no intervals", bars) + "; lower is better";
     strip(&mut canvas, &title, what.command, &facts);
-    legend(&mut canvas, &names, MARGIN, STRIP + 8.0);
-    let frame = Frame {
-        area,
-        x,
-        y: (0.0, 1.0),
-    };
+    legend.draw(&mut canvas, (MARGIN, STRIP + 8.0));
+    let frame = Frame::new(area, x, (0.0, 1.0));
     for (i, name) in data.iter().enumerate() {
-        let y = area.y + band * i as f64;
+        let row = Rect {
+            x: MARGIN,
+            y: area.y + height * i as f64,
+            w: area.right() - MARGIN,
+            h: height,
+        };
         if i % 2 == 0 {
-            let (l, r, b) = (MARGIN, area.right(), y + band);
-            canvas.fill(&[(l, y), (r, y), (r, b), (l, b)], Ink::full(SHADE));
+            canvas.fill_rect(&row, Ink::full(SHADE));
         }
-        let name = NAME.squeeze(name, widest);
-        let at = (area.x - 12.0, y + 0.5 * band + 6.0);
-        canvas.text(&name, NAME, DARK, at, Align::Right);
+        let at = (area.x - 12.0, row.middle().1 + 6.0);
+        canvas.text(&NAME.squeeze(name, widest), NAME, DARK, at, Align::Right);
     }
-    let below = log_ticks(x);
-    frame.mesh_upwards(&mut canvas, &below);
-    frame.ticks_below(&mut canvas, &below);
-    let base = [(area.x, area.bottom()), (area.right(), area.bottom())];
-    canvas.stroke(&base, 1.3, Ink::full(AXIS), None);
-    let middle = (area.x + 0.5 * area.w, area.bottom() + 58.0);
-    canvas.text(axis, LABEL, DARK, middle, Align::Middle);
+    frame.axis_below_rows(&mut canvas, &log_ticks(x), &metric.axis(true));
     for (i, d) in data.iter().enumerate() {
         for (k, model) in what.models.iter().enumerate() {
-            let y = area.y + band * i as f64 + 8.0 + LINE * (k as f64 + 0.5);
-            score(&mut canvas, &frame, k, y, Spread::of(&values(d, model)));
+            let y = area.y + height * i as f64 + 8.0 + LINE * (k as f64 + 0.5);
+            score(&mut canvas, &frame, k, y, spread(d, model));
         }
     }
-    Ok(Some(Drawn {
-        stem: format!("scores-{metric}"),
-        title,
-        canvas,
-    }))
+    let stem = format!("scores-{}", metric.key);
+    Ok(Some(Drawn::new(stem, title, canvas)))
 }
 
-/// An arrow where a value has no place on the axis, a dash where there is none.
+/// An arrow where a value is beyond the axis, a dash where there is none.
 fn score(canvas: &mut Canvas, frame: &Frame, i: usize, y: f64, spread: Option<Spread>) {
     let (low, high) = frame.x;
     let at = |v: f64| -> Point {
@@ -154,5 +106,5 @@ fn score(canvas: &mut Canvas, frame: &Frame, i: usize, y: f64, spread: Option<Sp
             canvas.text("←", NOTE, model_colour(i), end, Align::Middle);
         }
     }
-    mark(canvas, i, at(spread.mean), 5.2, 1.0);
+    mark(canvas, i, at(spread.mean), 5.2);
 }

@@ -1,20 +1,24 @@
 //! Scales, round ticks and their labels.
 
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
-use super::style::{AXIS, GREY, MESH, TICK};
+use super::style::{AXIS, DARK, GREY, LABEL, MESH, TICK};
 
-/// A plotting area and what its sides stand for.
+/// Values with their labels.
+pub type Ticks = [(f64, String)];
+
+/// A plotting area, the values at its left and right side, and those at its lower and upper side.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Frame {
-    /// Where it is drawn.
     pub area: Rect,
-    /// Values at the left and the right side.
     pub x: (f64, f64),
-    /// Values at the lower and the upper side.
     pub y: (f64, f64),
 }
 
 impl Frame {
+    pub fn new(area: Rect, x: (f64, f64), y: (f64, f64)) -> Self {
+        Self { area, x, y }
+    }
+
     /// Where a pair of values is drawn.
     pub fn at(&self, x: f64, y: f64) -> Point {
         let part = |v: f64, (low, high): (f64, f64)| (v - low) / (high - low);
@@ -24,56 +28,99 @@ impl Frame {
         )
     }
 
+    /// Where pairs of values are drawn.
+    pub fn path(&self, values: &[Point]) -> Vec<Point> {
+        values.iter().map(|p| self.at(p.0, p.1)).collect()
+    }
+
     /// A line around the area.
     pub fn border(&self, canvas: &mut Canvas) {
-        let (l, t, r, b) = (
-            self.area.x,
-            self.area.y,
-            self.area.right(),
-            self.area.bottom(),
-        );
-        let path = [(l, t), (r, t), (r, b), (l, b), (l, t)];
-        canvas.stroke(&path, 1.3, Ink::full(AXIS), None);
+        let [a, b, c, d] = self.area.corners();
+        thin(canvas, &[a, b, c, d, a], AXIS);
+    }
+
+    /// Lines at the left and below.
+    pub fn corner(&self, canvas: &mut Canvas) {
+        let [upper_left, _, lower_right, lower_left] = self.area.corners();
+        thin(canvas, &[upper_left, lower_left, lower_right], AXIS);
+    }
+
+    /// Both axes with ticks, and faint lines across.
+    pub fn axes(&self, canvas: &mut Canvas, left: &Ticks, below: &Ticks) {
+        self.mesh_across(canvas, left);
+        self.ticks_left(canvas, left);
+        self.ticks_below(canvas, below);
+        self.corner(canvas);
+    }
+
+    /// The horizontal axis of a figure with a row for each model, its name, and faint lines upwards.
+    pub fn axis_below_rows(&self, canvas: &mut Canvas, ticks: &Ticks, name: &str) {
+        self.mesh_upwards(canvas, ticks);
+        self.ticks_below(canvas, ticks);
+        let [.., right, left] = self.area.corners();
+        thin(canvas, &[left, right], AXIS);
+        self.name_below(canvas, name, 58.0);
+    }
+
+    /// The name of the horizontal axis, its base line `down` pixels below the area.
+    pub fn name_below(&self, canvas: &mut Canvas, name: &str, down: f64) {
+        let at = (self.area.middle().0, self.area.bottom() + down);
+        canvas.text(name, LABEL, DARK, at, Align::Middle);
+    }
+
+    /// The name of the vertical axis, its base line at `x`.
+    pub fn name_left(&self, canvas: &mut Canvas, name: &str, x: f64) {
+        canvas.text_upwards(name, LABEL, DARK, (x, self.area.middle().1));
     }
 
     /// Ticks and labels below.
-    pub fn ticks_below(&self, canvas: &mut Canvas, ticks: &[(f64, String)]) {
+    pub fn ticks_below(&self, canvas: &mut Canvas, ticks: &Ticks) {
         for (value, label) in ticks {
-            let (x, _) = self.at(*value, self.y.0);
-            let y = self.area.bottom();
-            canvas.stroke(&[(x, y), (x, y + 6.0)], 1.3, Ink::full(AXIS), None);
+            let (x, y) = self.at(*value, self.y.0);
+            thin(canvas, &[(x, y), (x, y + 6.0)], AXIS);
             canvas.text(label, TICK, GREY, (x, y + 23.0), Align::Middle);
         }
     }
 
     /// Ticks and labels at the left.
-    pub fn ticks_left(&self, canvas: &mut Canvas, ticks: &[(f64, String)]) {
+    pub fn ticks_left(&self, canvas: &mut Canvas, ticks: &Ticks) {
         for (value, label) in ticks {
-            let (_, y) = self.at(self.x.0, *value);
-            let x = self.area.x;
-            canvas.stroke(&[(x - 6.0, y), (x, y)], 1.3, Ink::full(AXIS), None);
+            let (x, y) = self.at(self.x.0, *value);
+            thin(canvas, &[(x - 6.0, y), (x, y)], AXIS);
             canvas.text(label, TICK, GREY, (x - 10.0, y + 5.5), Align::Right);
         }
     }
 
     /// Faint lines across at the ticks of the y axis.
-    pub fn mesh_across(&self, canvas: &mut Canvas, ticks: &[(f64, String)]) {
+    pub fn mesh_across(&self, canvas: &mut Canvas, ticks: &Ticks) {
         for (value, _) in ticks {
-            let (from, to) = (self.at(self.x.0, *value), self.at(self.x.1, *value));
-            canvas.stroke(&[from, to], 1.3, Ink::full(MESH), None);
+            let ends = [self.at(self.x.0, *value), self.at(self.x.1, *value)];
+            thin(canvas, &ends, MESH);
         }
     }
 
     /// Faint lines upwards at the ticks of the x axis.
-    pub fn mesh_upwards(&self, canvas: &mut Canvas, ticks: &[(f64, String)]) {
+    pub fn mesh_upwards(&self, canvas: &mut Canvas, ticks: &Ticks) {
         for (value, _) in ticks {
-            let (from, to) = (self.at(*value, self.y.0), self.at(*value, self.y.1));
-            canvas.stroke(&[from, to], 1.3, Ink::full(MESH), None);
+            let ends = [self.at(*value, self.y.0), self.at(*value, self.y.1)];
+            thin(canvas, &ends, MESH);
         }
     }
 }
 
-/// More than anybody can read.
+/// A line of an axis.
+pub fn thin(canvas: &mut Canvas, path: &[Point], colour: [u8; 3]) {
+    canvas.stroke(path, 1.3, Ink::full(colour), None);
+}
+
+/// The least and the greatest of some values; `None` without one.
+pub fn ends(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    let all = values.into_iter();
+    let (low, high) = all.fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
+    (low <= high).then_some((low, high))
+}
+
+/// More than a reader can use.
 const MAX_TICKS: i64 = 1000;
 
 /// Round values between `low` and `high`, about `wanted` of them, with labels of equal decimals.
@@ -175,29 +222,27 @@ pub fn power_of_ten(power: i32) -> String {
 mod tests {
     use super::*;
 
-    fn labels(t: Vec<(f64, String)>) -> String {
-        t.into_iter().map(|t| t.1).collect::<Vec<_>>().join(" ")
-    }
-
     #[test]
     fn ticks_are_round_and_equally_long() {
-        assert_eq!(labels(ticks((-3.0, 3.0), 4)), "−2 0 2");
-        assert_eq!(labels(ticks((0.0, 0.24), 5)), "0.00 0.05 0.10 0.15 0.20");
-        assert_eq!(labels(ticks((-0.05, 0.11), 3)), "−0.05 0.00 0.05 0.10");
-        assert_eq!(labels(step_ticks((0.0, 5000.0), 5)), "0 1k 2k 3k 4k 5k");
-        assert_eq!(labels(step_ticks((0.0, 300.0), 3)), "0 100 200 300");
-        assert_eq!(labels(step_ticks((0.0, 1500.0), 3)), "0 0.5k 1.0k 1.5k");
-        assert_eq!(
-            labels(log_ticks((-2.0, 0.0))),
-            "0.01 0.02 0.05 0.1 0.2 0.5 1"
-        );
-        assert_eq!(labels(log_ticks((-7.0, -4.0))), "10⁻⁷ 10⁻⁶ 10⁻⁵ 10⁻⁴");
-        assert_eq!(ticks((1.0, 1.0), 4), []);
-        assert_eq!(ticks((f64::NAN, 1.0), 4), []);
-        assert_eq!(ticks((0.0, 5e-324), 4), []);
-        assert_eq!(ticks((-1e308, 1e308), 4), []);
+        for (ticks, labels) in [
+            (ticks((-3.0, 3.0), 4), "−2 0 2"),
+            (ticks((0.0, 0.24), 5), "0.00 0.05 0.10 0.15 0.20"),
+            (ticks((-0.05, 0.11), 3), "−0.05 0.00 0.05 0.10"),
+            (step_ticks((0.0, 5000.0), 5), "0 1k 2k 3k 4k 5k"),
+            (step_ticks((0.0, 300.0), 3), "0 100 200 300"),
+            (step_ticks((0.0, 1500.0), 3), "0 0.5k 1.0k 1.5k"),
+            (log_ticks((-2.0, 0.0)), "0.01 0.02 0.05 0.1 0.2 0.5 1"),
+            (log_ticks((-7.0, -4.0)), "10⁻⁷ 10⁻⁶ 10⁻⁵ 10⁻⁴"),
+            (ticks((1.0, 1.0), 4), ""),
+            (ticks((f64::NAN, 1.0), 4), ""),
+            (ticks((0.0, 5e-324), 4), ""),
+            (ticks((-1e308, 1e308), 4), ""),
+            (log_ticks((f64::NEG_INFINITY, 0.0)), ""),
+        ] {
+            let got: Vec<String> = ticks.into_iter().map(|t| t.1).collect();
+            assert_eq!(got.join(" "), labels);
+        }
         assert!(ticks((1e16, 1e16 + 2.0), 4).len() < 10);
-        assert_eq!(log_ticks((f64::NEG_INFINITY, 0.0)), []);
         assert_eq!(number(-0.001, 1), "0.0");
     }
 }

@@ -1,70 +1,135 @@
-//! Drawing in pixels of the finished figure, three times as fine while drawing; the shapes are kept
-//! beside the pixels, for SVG.
+//! A figure as a list of marks in pixels, y downwards. [`super::pixels`] writes it as PNG,
+//! [`super::svg`] as SVG.
 
 use std::collections::BTreeSet;
 
-use plotters::backend::{BitMapBackend, DrawingBackend};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontTransform, RGBColor, TextStyle};
 use rayon::prelude::*;
 
 use super::font::{self, drawable, Type};
-use super::shapes::{image_cells, Item};
-pub use super::shapes::{Align, Ink, Point, Rect};
-use mdn_core::{Error, Result};
+use super::pixels::cells;
+use mdn_core::Result;
 
-/// Fine pixels to a pixel, each way. Plotters draws on whole pixels: averaging 3 x 3 of them is
-/// what makes curves and letters smooth.
-pub(super) const FINE: usize = 3;
+/// A point in pixels, y downwards.
+pub type Point = (f64, f64);
 
-/// A picture in the making.
-pub struct Canvas {
-    width: usize,
-    height: usize,
-    fine: Vec<u8>,
-    fault: Option<String>,
-    lacking: BTreeSet<char>,
-    items: Vec<Item>,
+/// A colour and its opacity.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ink(pub [u8; 3], pub f64);
+
+impl Ink {
+    /// The opaque colour.
+    pub const fn full(rgb: [u8; 3]) -> Self {
+        Self(rgb, 1.0)
+    }
 }
 
-/// A finished picture, RGB row by row from the top.
+/// An upright rectangle in pixels: its left and upper side, its width and height.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rect {
+    pub x: f64,
+    pub y: f64,
+    pub w: f64,
+    pub h: f64,
+}
+
+impl Rect {
+    pub fn new(x: f64, y: f64, w: f64, h: f64) -> Self {
+        Self { x, y, w, h }
+    }
+
+    /// x of the right side.
+    pub fn right(&self) -> f64 {
+        self.x + self.w
+    }
+
+    /// y of the lower side.
+    pub fn bottom(&self) -> f64 {
+        self.y + self.h
+    }
+
+    /// The centre.
+    pub fn middle(&self) -> Point {
+        (self.x + 0.5 * self.w, self.y + 0.5 * self.h)
+    }
+
+    /// The corners, clockwise from the upper left.
+    pub fn corners(&self) -> [Point; 4] {
+        let (l, t, r, b) = (self.x, self.y, self.right(), self.bottom());
+        [(l, t), (r, t), (r, b), (l, b)]
+    }
+}
+
+/// Which part of a text is at its point, which is on the base line: its beginning, middle or end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Align {
+    Left,
+    Middle,
+    Right,
+}
+
+/// What a figure is made of.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Image {
-    /// Pixels across.
-    pub width: usize,
-    /// Pixels down.
-    pub height: usize,
-    /// `3 * width * height` bytes.
-    pub rgb: Vec<u8>,
+pub enum Mark {
+    /// A filled polygon.
+    Area { corners: Vec<Point>, ink: Ink },
+    /// A line with round ends and joints, or a disc where the path is one point; it is not drawn outside
+    /// `within`.
+    Line {
+        path: Vec<Point>,
+        width: f64,
+        ink: Ink,
+        within: Option<Rect>,
+    },
+    /// A colour for every fine pixel of an area, `columns` of them across, row by row from the top.
+    Image {
+        area: Rect,
+        columns: usize,
+        rgb: Vec<[u8; 3]>,
+    },
+    /// Words.
+    Text(Text),
 }
 
-/// The nearest of 0..=255. `f64::round` is a call into the C library on a plain x86-64.
-pub(super) fn byte(v: f64) -> u8 {
-    (v + 0.5) as u8
+/// Words in characters that the font has; they read upwards where `up`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Text {
+    pub words: String,
+    pub face: Type,
+    pub rgb: [u8; 3],
+    pub at: Point,
+    pub align: Align,
+    pub up: bool,
+}
+
+impl Text {
+    /// Pixels from the beginning of the text to its point, of a text of this width in pixels.
+    pub fn before(&self, width: f64) -> f64 {
+        match self.align {
+            Align::Left => 0.0,
+            Align::Middle => 0.5 * width,
+            Align::Right => width,
+        }
+    }
+}
+
+/// A figure: its size and its marks in the order in which they are drawn.
+pub struct Canvas {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) marks: Vec<Mark>,
+    missing: BTreeSet<char>,
 }
 
 impl Canvas {
-    /// A white sheet.
+    /// An empty white figure.
     pub fn new(width: f64, height: f64) -> Result<Self> {
-        font::register()?;
-        let (width, height) = (width.ceil() as usize, height.ceil() as usize);
+        font::check()?;
         Ok(Self {
-            width,
-            height,
-            fine: vec![255; 3 * width * height * FINE * FINE],
-            fault: None,
-            lacking: BTreeSet::new(),
-            items: Vec::new(),
+            width: width.ceil() as usize,
+            height: height.ceil() as usize,
+            marks: Vec::new(),
+            missing: BTreeSet::new(),
         })
-    }
-
-    /// Everything drawn so far, in order.
-    pub(super) fn items(&self) -> &[Item] {
-        &self.items
-    }
-
-    pub(super) fn keep(&mut self, item: Item) {
-        self.items.push(item);
     }
 
     /// Width and height in pixels.
@@ -72,189 +137,140 @@ impl Canvas {
         (self.width as f64, self.height as f64)
     }
 
-    /// The fine columns and rows of a rectangle, within the sheet.
-    pub(super) fn span(&self, r: &Rect) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
-        let f = FINE as f64;
-        let edge = |v: f64, most: usize| (v * f).round().clamp(0.0, (most * FINE) as f64) as usize;
-        (
-            edge(r.x, self.width)..edge(r.right(), self.width),
-            edge(r.y, self.height)..edge(r.bottom(), self.height),
-        )
+    /// Characters of texts that the font lacks.
+    pub fn missing(&self) -> &BTreeSet<char> {
+        &self.missing
     }
 
-    /// All of it.
-    pub(super) fn sheet(&self) -> Rect {
-        let (w, h) = self.size();
-        Rect {
-            x: 0.0,
-            y: 0.0,
-            w,
-            h,
-        }
-    }
-
-    /// Lays ink over one fine pixel.
-    pub(super) fn blend(&mut self, column: usize, row: usize, Ink(rgb, alpha): Ink) {
-        let at = 3 * (row * self.width * FINE + column);
-        for (old, new) in self.fine[at..at + 3].iter_mut().zip(rgb) {
-            *old = byte(f64::from(*old) * (1.0 - alpha) + f64::from(new) * alpha);
-        }
-    }
-
-    /// The area within `corners`.
+    /// A filled polygon.
     pub fn fill(&mut self, corners: &[Point], ink: Ink) {
-        self.keep(Item::Fill {
-            corners: corners.to_vec(),
-            ink,
-        });
-        let f = FINE as f64;
-        let corners = corners
-            .iter()
-            .map(|(x, y)| ((x * f).round() as i32, (y * f).round() as i32));
-        let corners: Vec<_> = corners.collect();
-        let [r, g, b] = ink.0;
-        let colour = RGBColor(r, g, b).mix(ink.1);
-        let size = ((self.width * FINE) as u32, (self.height * FINE) as u32);
-        let mut backend = BitMapBackend::with_buffer(&mut self.fine, size);
-        if let Err(e) = backend.fill_polygon(corners, &colour) {
-            self.fault = Some(e.to_string());
+        let corners = corners.to_vec();
+        self.marks.push(Mark::Area { corners, ink });
+    }
+
+    /// A filled rectangle.
+    pub fn fill_rect(&mut self, area: &Rect, ink: Ink) {
+        self.fill(&area.corners(), ink);
+    }
+
+    /// A line through `path` with round joints, or a disc for one point; nothing where a point is not
+    /// finite. A translucent line is no darker where it crosses itself.
+    pub fn stroke(&mut self, path: &[Point], width: f64, ink: Ink, within: Option<Rect>) {
+        let finite = path.iter().all(|p| p.0.is_finite() && p.1.is_finite());
+        if finite && !path.is_empty() {
+            let path = path.to_vec();
+            self.marks.push(Mark::Line {
+                path,
+                width,
+                ink,
+                within,
+            });
         }
     }
 
-    /// White again.
-    pub fn blank(&mut self, area: &Rect) {
-        let (l, t, r, b) = (area.x, area.y, area.right(), area.bottom());
-        self.keep(Item::Fill {
-            corners: vec![(l, t), (r, t), (r, b), (l, b)],
-            ink: Ink::full([255; 3]),
-        });
-        self.colour_pixels(area, |_| |_| [255; 3]);
+    /// A disc.
+    pub fn dot(&mut self, at: Point, radius: f64, ink: Ink, within: Option<Rect>) {
+        self.stroke(&[at], 2.0 * radius, ink, within);
+    }
+
+    /// A dashed line.
+    pub fn dashes(&mut self, from: Point, to: Point, width: f64, ink: Ink) {
+        for piece in dashed(&[from, to], 6.0, 6.0) {
+            self.stroke(&piece, width, ink, None);
+        }
     }
 
     /// The colours that `colour(v)(u)` gives for 0 <= u, v < 1, u to the right and v upwards.
     pub fn image<C: Fn(f64) -> [u8; 3]>(&mut self, area: &Rect, colour: impl Fn(f64) -> C + Sync) {
-        let (columns, rows) = (image_cells(area.w), image_cells(area.h));
-        let mut rgb = Vec::with_capacity(columns * rows);
-        for j in 0..rows {
-            let along = colour(1.0 - (j as f64 + 0.5) / rows as f64);
-            rgb.extend((0..columns).map(|i| along((i as f64 + 0.5) / columns as f64)));
-        }
-        self.keep(Item::Image {
+        let (columns, rows) = cells(area, (self.width, self.height));
+        let (columns, rows) = (columns.len(), rows.len());
+        let mut rgb = vec![[255; 3]; columns * rows];
+        rgb.par_chunks_mut(columns.max(1))
+            .enumerate()
+            .for_each(|(j, row)| {
+                let colour = colour(1.0 - (j as f64 + 0.5) / rows as f64);
+                for (i, pixel) in row.iter_mut().enumerate() {
+                    *pixel = colour((i as f64 + 0.5) / columns as f64);
+                }
+            });
+        self.marks.push(Mark::Image {
             area: *area,
             columns,
             rgb,
         });
-        self.colour_pixels(area, colour);
-    }
-
-    fn colour_pixels<C: Fn(f64) -> [u8; 3]>(
-        &mut self,
-        area: &Rect,
-        colour: impl Fn(f64) -> C + Sync,
-    ) {
-        let (columns, rows) = self.span(area);
-        let (w, h) = (columns.len() as f64, rows.len() as f64);
-        let across = 3 * self.width * FINE;
-        self.fine[rows.start * across..rows.end * across]
-            .par_chunks_exact_mut(across)
-            .enumerate()
-            .for_each(|(j, row)| {
-                let along = colour(1.0 - (j as f64 + 0.5) / h);
-                let pixels = row[3 * columns.start..3 * columns.end].as_chunks_mut().0;
-                for (i, pixel) in pixels.iter_mut().enumerate() {
-                    *pixel = along((i as f64 + 0.5) / w);
-                }
-            });
     }
 
     /// A text whose base line is at `at`.
     pub fn text(&mut self, text: &str, face: Type, rgb: [u8; 3], at: Point, align: Align) {
-        self.write(text, face, rgb, at, align, false);
-    }
-
-    /// A text that reads upwards, its middle at `at`.
-    pub fn text_upwards(&mut self, text: &str, face: Type, rgb: [u8; 3], at: Point) {
-        self.write(text, face, rgb, at, Align::Middle, true);
-    }
-
-    fn write(&mut self, text: &str, face: Type, rgb: [u8; 3], at: Point, align: Align, up: bool) {
-        let f = FINE as f64;
-        let drawable = drawable(text);
-        let replaced = text.chars().zip(drawable.chars()).filter(|(a, b)| a != b);
-        self.lacking.extend(replaced.map(|(a, _)| a));
-        self.keep(Item::Text {
-            text: drawable.clone(),
+        let words = drawable(text);
+        let replaced = text.chars().zip(words.chars()).filter(|(a, b)| a != b);
+        self.missing.extend(replaced.map(|(a, _)| a));
+        self.marks.push(Mark::Text(Text {
+            words,
             face,
             rgb,
             at,
             align,
-            up,
-        });
-        let font = face.font(f);
-        let size = font.get_size();
-        let h_pos = match align {
-            Align::Left => HPos::Left,
-            Align::Middle => HPos::Center,
-            Align::Right => HPos::Right,
-        };
-        let [r, g, b] = rgb;
-        let font = if up {
-            font.transform(FontTransform::Rotate270)
-        } else {
-            font
-        };
-        let colour = RGBColor(r, g, b);
-        let style = TextStyle::from(font)
-            .pos(Pos::new(h_pos, VPos::Top))
-            .color(&colour);
-        // Plotters' base line lies half a size below the point it is given; in an upward text
-        // that way points to the right.
-        let drop = 0.5 * size;
-        let (x, y) = if up {
-            (at.0 * f - drop, at.1 * f)
-        } else {
-            (at.0 * f, at.1 * f - drop)
-        };
-        let place = (x.round() as i32, y.round() as i32);
-        let size = ((self.width * FINE) as u32, (self.height * FINE) as u32);
-        let mut backend = BitMapBackend::with_buffer(&mut self.fine, size);
-        if let Err(e) = backend.draw_text(&drawable, &style, place) {
-            self.fault = Some(e.to_string());
-        }
+            up: false,
+        }));
     }
 
-    /// Signs that texts asked for and the font lacks.
-    pub fn lacking(&self) -> &BTreeSet<char> {
-        &self.lacking
+    /// A text that reads upwards, its middle at `at`.
+    pub fn text_upwards(&mut self, text: &str, face: Type, rgb: [u8; 3], at: Point) {
+        self.text(text, face, rgb, at, Align::Middle);
+        if let Some(Mark::Text(text)) = self.marks.last_mut() {
+            text.up = true;
+        }
     }
+}
 
-    /// The mean of every 3 x 3 fine pixels.
-    pub fn finish(self) -> Result<Image> {
-        if let Some(fault) = self.fault {
-            return Err(Error::failed(format!("could not draw: {fault}")));
-        }
-        let across = 3 * self.width * FINE;
-        let cells = (FINE * FINE) as u16;
-        let mut rgb = Vec::with_capacity(3 * self.width * self.height);
-        let mut sums = vec![0u16; across];
-        for rows in self.fine.chunks_exact(across * FINE) {
-            sums.fill(0);
-            for row in rows.chunks_exact(across) {
-                for (sum, fine) in sums.iter_mut().zip(row) {
-                    *sum += u16::from(*fine);
-                }
+/// Longer than any figure, in pixels.
+const FARTHEST: f64 = 10_000.0;
+
+/// The pieces of a path that a pattern of `on` pixels drawn and `off` left out keeps.
+pub fn dashed(path: &[Point], on: f64, off: f64) -> Vec<Vec<Point>> {
+    let mut all: Vec<Vec<Point>> = Vec::new();
+    let (mut drawn, mut left, mut walked) = (true, on, 0.0);
+    let mut piece: Vec<Point> = path.first().copied().into_iter().collect();
+    for pair in path.windows(2) {
+        let ((mut ax, mut ay), (bx, by)) = (pair[0], pair[1]);
+        let mut length = (bx - ax).hypot(by - ay);
+        while length.is_finite() && length > left && walked < FARTHEST {
+            let t = left / length;
+            (ax, ay) = (ax + t * (bx - ax), ay + t * (by - ay));
+            length -= left;
+            walked += left;
+            if drawn {
+                piece.push((ax, ay));
+                all.push(std::mem::take(&mut piece));
+            } else {
+                piece = vec![(ax, ay)];
             }
-            for fine in sums.as_chunks::<{ 3 * FINE }>().0 {
-                for channel in 0..3 {
-                    let sum: u16 = (0..FINE).map(|f| fine[3 * f + channel]).sum();
-                    rgb.push(((sum + cells / 2) / cells) as u8);
-                }
-            }
+            drawn = !drawn;
+            left = if drawn { on } else { off };
         }
-        Ok(Image {
-            width: self.width,
-            height: self.height,
-            rgb,
-        })
+        left -= length;
+        if drawn {
+            piece.push((bx, by));
+        }
+    }
+    if drawn && piece.len() > 1 {
+        all.push(piece);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dashes_go_around_corners() {
+        let path = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0)];
+        let got = dashed(&path, 4.0, 3.0);
+        assert_eq!(got[0], [(0.0, 0.0), (4.0, 0.0)]);
+        assert_eq!(got[1], [(7.0, 0.0), (10.0, 0.0), (10.0, 1.0)]);
+        assert_eq!(got[2], [(10.0, 4.0), (10.0, 8.0)]);
+        assert_eq!(got.len(), 3);
     }
 }

@@ -1,6 +1,114 @@
-//! Loss curves: smoothing, ranges that show the end of training, labels that do not collide.
+//! Curves: smoothing, ranges, means over seeds, and names at their ends.
 
-use super::canvas::Point;
+use super::axes::{ends, Frame};
+use super::canvas::{Align, Canvas, Ink, Point};
+use super::legend::line;
+use super::style::{model_colour, name_colour, NAME};
+use super::DataPage;
+use crate::report::interval::Spread;
+use crate::report::results::Run;
+use mdn_core::Result;
+
+/// The mean over seeds of a model's curves, with the ends of its intervals where it has any; `index` is
+/// the model's place in the experiment.
+pub struct Curve<'a> {
+    pub index: usize,
+    pub model: &'a str,
+    pub mean: Vec<Point>,
+    pub low: Vec<Point>,
+    pub high: Vec<Point>,
+}
+
+/// The curves of all models: at every x that all their finished runs have, `place` of x and of the mean
+/// and the ends of the interval of y. The mean would jump where its seeds change.
+pub fn over_seeds<'a>(
+    page: &DataPage<'a>,
+    points: impl Fn(&Run) -> Result<Vec<Point>>,
+    place: impl Fn(f64, f64) -> Point,
+) -> Result<Vec<Curve<'a>>> {
+    let mut curves = Vec::new();
+    for (index, model) in page.results.what.models.iter().enumerate() {
+        let done = page.results.of(page.data, model).filter(|r| r.is_done());
+        let mut seeds: Vec<Vec<Point>> = done.map(&points).collect::<Result<_>>()?;
+        seeds.retain(|s| !s.is_empty());
+        let (mut mean, mut low, mut high) = (Vec::new(), Vec::new(), Vec::new());
+        for &(x, _) in seeds.first().into_iter().flatten() {
+            let at = |s: &Vec<Point>| Some(s.iter().find(|p| p.0 == x)?.1);
+            let values: Option<Vec<f64>> = seeds.iter().map(at).collect();
+            let Some(spread) = values.as_deref().and_then(Spread::of) else {
+                continue;
+            };
+            mean.push(place(x, spread.mean));
+            if let Some((a, b)) = spread.interval {
+                low.push(place(x, a));
+                high.push(place(x, b));
+            }
+        }
+        for points in [&mut mean, &mut low, &mut high] {
+            points.retain(|p| p.1.is_finite());
+        }
+        if !mean.is_empty() {
+            curves.push(Curve {
+                index,
+                model,
+                mean,
+                low,
+                high,
+            });
+        }
+    }
+    Ok(curves)
+}
+
+/// Width of the longest name of a model at the end of its curve.
+pub fn names_width(curves: &[Curve<'_>]) -> f64 {
+    let widths = curves.iter().map(|c| NAME.width(c.model));
+    widths.fold(60.0, f64::max).min(330.0)
+}
+
+/// What the lines and bands of several seeds are.
+pub const OF_SEVERAL: &str = "; line: mean, band: 95 % t interval";
+
+/// Intervals first, then means, then names at the right within `width`.
+pub fn draw(canvas: &mut Canvas, frame: &Frame, curves: &[Curve<'_>], width: f64) {
+    let (area, y) = (frame.area, frame.y);
+    // Many intervals on top of each other would be one dark cloud.
+    let opacity = f64::min(0.16, 0.6 / curves.len() as f64);
+    for c in curves {
+        let around: Vec<Point> = c.low.iter().chain(c.high.iter().rev()).copied().collect();
+        let interval = between(&frame.path(&around), area.y, area.bottom());
+        if interval.len() > 2 {
+            canvas.fill(&interval, Ink(model_colour(c.index), opacity));
+        }
+    }
+    for c in curves {
+        line(canvas, c.index, &frame.path(&c.mean), 2.6, area);
+    }
+    let name = |c: &Curve<'_>| {
+        let last = c.mean.last().map(|p| (p.0, p.1.clamp(y.0, y.1)));
+        (c.model.to_owned(), name_colour(c.index), last)
+    };
+    let names: Vec<_> = curves.iter().map(name).collect();
+    names_at_ends(canvas, frame, &names, width);
+}
+
+/// Names with their colours at the right of an area, near the last points of their curves and apart from
+/// each other.
+pub fn names_at_ends(
+    canvas: &mut Canvas,
+    frame: &Frame,
+    names: &[(String, [u8; 3], Option<Point>)],
+    width: f64,
+) {
+    let area = frame.area;
+    let end = |last: &Option<Point>| last.map_or(area.y, |p| frame.at(p.0, p.1).1);
+    let wanted: Vec<f64> = names.iter().map(|n| end(&n.2)).collect();
+    let heights = spread_out(&wanted, 24.0, (area.y, area.bottom()));
+    for ((name, colour, _), y) in names.iter().zip(heights) {
+        let at = (area.right() + 12.0, y + 6.0);
+        canvas.text(&NAME.squeeze(name, width), NAME, *colour, at, Align::Left);
+    }
+}
 
 /// The mean over a window of `share` of all values, centred; at the start, where losses fall fast,
 /// it is shorter on both sides.
@@ -15,29 +123,19 @@ pub fn smooth(values: &[f64], share: f64) -> Vec<f64> {
         .collect()
 }
 
-/// A range that holds the curves from a tenth of the way on: the first steps often start so
-/// high that nothing else could be seen.
+/// A range that holds the last nine tenths of the curves: the first losses are often so high that
+/// nothing else could be seen.
 pub fn range(curves: &[&[Point]]) -> Option<(f64, f64)> {
-    let last = curves
-        .iter()
-        .flat_map(|c| c.last())
-        .map(|p| p.0)
-        .fold(0.0, f64::max);
-    let late = curves
-        .iter()
-        .flat_map(|c| c.iter())
-        .filter(|p| p.0 >= 0.1 * last);
-    let finite = late.map(|p| p.1).filter(|v| v.is_finite());
-    let (low, high) = finite.fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
-    if low > high {
-        return None;
-    }
+    let last = curves.iter().flat_map(|c| c.last()).map(|p| p.0);
+    let last = last.fold(0.0, f64::max);
+    let late = curves.concat().into_iter().filter(|p| p.0 >= 0.1 * last);
+    let (low, high) = ends(late.map(|p| p.1).filter(|v| v.is_finite()))?;
     let pad = (0.06 * (high - low)).max(1e-3 * high.abs()).max(1e-6);
     Some((low - pad, high + pad))
 }
 
-/// Heights for labels that want to be at `wanted`, at least `gap` apart, those that must move as
-/// near as can be (least squares, by pooling neighbours that collide), and within `low..high`.
+/// Heights for labels at `wanted`, at least `gap` apart and within `low..high`; labels that collide move
+/// as little as possible (least squares, by pooling neighbours).
 pub fn spread_out(wanted: &[f64], gap: f64, (low, high): (f64, f64)) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|a, b| wanted[*a].total_cmp(&wanted[*b]));
@@ -96,18 +194,14 @@ mod tests {
 
     #[test]
     fn the_range_forgets_the_first_steps_and_what_is_not_finite() {
-        let curve: Vec<Point> = (0..=100)
-            .map(|i| {
-                (
-                    f64::from(i),
-                    if i < 5 {
-                        1e9
-                    } else {
-                        2.0 - f64::from(i) / 100.0
-                    },
-                )
-            })
-            .collect();
+        let loss = |i: i32| {
+            if i < 5 {
+                1e9
+            } else {
+                2.0 - f64::from(i) / 100.0
+            }
+        };
+        let curve: Vec<Point> = (0..=100).map(|i| (f64::from(i), loss(i))).collect();
         let (low, high) = range(&[&curve]).unwrap();
         assert!(low > 0.9 && low < 1.0 && high > 1.9 && high < 2.1);
         assert_eq!(range(&[&[(1.0, f64::NAN)]]), None);

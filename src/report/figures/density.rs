@@ -2,16 +2,21 @@
 
 use super::axes::ticks;
 use super::canvas::{Canvas, Ink};
-use super::panels::{colour_bar, common_top, grids, Map, Panel, SHARES_NOTE};
+use super::panels::{common_top, grids, Map, PanelSheet, SHARES_NOTE};
 use super::parts::Parts;
-use super::style::{count, heading, strip, BLUE, HEAD, MARGIN, ORANGE, STRIP};
+use super::style::{count, strip, BLUE, ORANGE};
 use super::RunPage;
 use mdn_core::Result;
 
-/// Dots beyond these numbers only hide each other.
+/// More dots than these only hide each other.
 pub const MAX_SAMPLES: usize = 4000;
 /// Held-out points drawn over them.
 pub const MAX_POINTS: usize = 400;
+
+const SIDE: f64 = 410.0;
+const GAP: f64 = 34.0;
+/// Space for the colour bar, between the densities and the samples.
+const BAR: f64 = 88.0;
 
 /// `None` where the run has no picture.
 pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
@@ -24,60 +29,38 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     let part = picture.part.as_ref();
     let parts = part.and_then(|p| Parts::new(picture.side, p));
     let panels = 2 + usize::from(target.is_some()) + usize::from(parts.is_some());
-    let (side, gap, left, bar) = (410.0, 34.0, 46.0, 88.0);
-    let width = 2.0 * MARGIN + left + bar + panels as f64 * (side + gap) - gap;
-    let y = STRIP + HEAD;
-    let mut canvas = Canvas::new(width, y + side + 52.0)?;
-    strip(&mut canvas, &page.title(), page.command, &page.facts());
-    let map = Map::viridis();
-    let top = common_top(target.as_ref().map(|t| t.max()), &[model.max()]);
-    let mut x = MARGIN + left;
-    let mut letter = 0;
-    let mut next = |canvas: &mut Canvas, title: &str, note: &str, x: &mut f64| {
-        let panel = Panel::new(*x, y, side, picture.view);
-        heading(canvas, letter, title, note, (*x, y), side);
-        letter += 1;
-        *x += side + gap;
-        panel
-    };
-    if let Some(target) = &target {
-        let panel = next(&mut canvas, "Target density", "p(x), exact", &mut x);
-        panel.density(&mut canvas, target, top, &map);
-        panel.axes(&mut canvas, true);
-    }
-    let panel = next(&mut canvas, "Model density", SHARES_NOTE, &mut x);
-    panel.density(&mut canvas, &model, top, &map);
-    panel.axes(&mut canvas, target.is_none());
-    let range = (0.0, top);
-    colour_bar(
-        &mut canvas,
-        &panel,
-        &map,
-        range,
-        &ticks(range, 5),
-        "density",
+    let mut sheet = PanelSheet::with_side(panels, 1, SIDE, (GAP, BAR))?;
+    strip(
+        &mut sheet.canvas,
+        &page.title(),
+        page.command,
+        &page.facts(),
     );
-    x += bar;
+    let (map, view) = (Map::viridis(), picture.view);
+    let top = common_top(target.as_ref().map(|t| t.max()), &[model.max()]);
+    if let Some(target) = &target {
+        let panel = sheet.panel(0, ("Target density", "p(x), exact"), view);
+        panel.density(&mut sheet.canvas, target, top, &map);
+    }
+    let column = usize::from(target.is_some());
+    let panel = sheet.panel(column, ("Model density", SHARES_NOTE), view);
+    panel.density(&mut sheet.canvas, &model, top, &map);
+    let range = (0.0, top);
+    panel.colour_bar(&mut sheet.canvas, &map, range, &ticks(range, 5), "density");
+    sheet.left += BAR;
     let samples = &picture.samples[..picture.samples.len().min(MAX_SAMPLES)];
     let points = &picture.points[..picture.points.len().min(MAX_POINTS)];
-    let note = format!(
-        "{} of the model, {} in orange",
-        samples.len(),
-        count(points.len(), "held-out point")
-    );
-    let panel = next(&mut canvas, "Samples", &note, &mut x);
-    panel.points(&mut canvas, samples, 2.2, Ink(BLUE, 0.28));
-    panel.points(&mut canvas, points, 2.2, Ink(ORANGE, 0.7));
-    panel.0.border(&mut canvas);
-    panel.axes(&mut canvas, false);
+    let held_out = count(points.len(), "held-out point");
+    let note = format!("{} of the model, {held_out} in orange", samples.len());
+    let panel = sheet.panel(column + 1, ("Samples", &note), view);
+    panel.points(&mut sheet.canvas, samples, 2.2, Ink(BLUE, 0.28));
+    panel.points(&mut sheet.canvas, points, 2.2, Ink(ORANGE, 0.7));
+    panel.border(&mut sheet.canvas);
     if let Some(parts) = &parts {
-        let note = format!(
-            "{} in view; faint where q is tiny",
-            count(parts.count(), "part")
-        );
-        let panel = next(&mut canvas, "Parts of the model", &note, &mut x);
-        panel.parts(&mut canvas, parts, &model);
-        panel.axes(&mut canvas, false);
+        let in_view = count(parts.count(), "part");
+        let note = format!("{in_view} in view; faint where q is tiny");
+        let panel = sheet.panel(column + 2, ("Parts of the model", &note), view);
+        panel.parts(&mut sheet.canvas, parts, &model);
     }
-    Ok(Some(canvas))
+    Ok(Some(sheet.canvas))
 }

@@ -1,26 +1,34 @@
-//! The embedded font: figures look the same on every machine and need no library for it.
+//! The embedded font: figures look the same on every machine. SVG gets letters as outlines.
 
-use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::OnceLock;
 
-use plotters::style::{register_font, FontDesc, FontFamily, FontStyle};
+use ab_glyph::{point, Font as _, FontRef, GlyphId, OutlineCurve};
 
 use mdn_core::{Error, Result};
 
-pub(super) static REGULAR: &[u8] = include_bytes!("../../../assets/fonts/Inter-Regular-subset.ttf");
-pub(super) static SEMI_BOLD: &[u8] =
-    include_bytes!("../../../assets/fonts/Inter-SemiBold-subset.ttf");
+static REGULAR: &[u8] = include_bytes!("../../../assets/fonts/Inter-Regular-subset.ttf");
+static SEMI_BOLD: &[u8] = include_bytes!("../../../assets/fonts/Inter-SemiBold-subset.ttf");
 
-/// The rasteriser's size is from ascent to descent; of Inter that is 2478 units to an em of 2048.
-const SIZE_PER_EM: f64 = 2478.0 / 2048.0;
-
-/// A weight and a size.
+/// A size, in pixels to an em, and a weight: semi-bold or regular.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Type {
-    /// Pixels to an em.
     pub em: f64,
-    /// Semi-bold or regular.
     pub bold: bool,
+}
+
+/// The number of a glyph in the font, and how many ems to the right of the text's beginning it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Letter {
+    pub glyph: u16,
+    pub x: f64,
+}
+
+/// A text set in one weight: its letters without the blanks, and its width in ems.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Line {
+    pub letters: Vec<Letter>,
+    pub width: f64,
 }
 
 impl Type {
@@ -34,108 +42,131 @@ impl Type {
         Self { em, bold: true }
     }
 
-    /// As plotters asks for it, `scale` times as large.
-    pub fn font(self, scale: f64) -> FontDesc<'static> {
-        let style = if self.bold {
-            FontStyle::Bold
-        } else {
-            FontStyle::Normal
+    /// Where the letters of `text` are, kerning included.
+    pub fn set(self, text: &str) -> Line {
+        let Some(font) = font(self.bold) else {
+            return Line::default();
         };
-        FontDesc::new(
-            FontFamily::Name("Inter"),
-            self.em * SIZE_PER_EM * scale,
-            style,
-        )
+        let units = units_per_em();
+        let mut line = Line::default();
+        let mut before: Option<GlyphId> = None;
+        for character in drawable(text).chars() {
+            let id = font.glyph_id(character);
+            line.width += before.map_or(0.0, |b| f64::from(font.kern_unscaled(b, id)) / units);
+            if font.outline(id).is_some() {
+                line.letters.push(Letter {
+                    glyph: id.0,
+                    x: line.width,
+                });
+            }
+            line.width += f64::from(font.h_advance_unscaled(id)) / units;
+            before = Some(id);
+        }
+        line
+    }
+
+    /// Calls `pixel(column, row, cover)` for every pixel of a letter, of a text that begins at `at` and
+    /// has `scale` pixels to an em.
+    pub fn draw_letter(
+        self,
+        letter: &Letter,
+        scale: f64,
+        at: (f64, f64),
+        mut pixel: impl FnMut(i64, i64, f32),
+    ) {
+        let Some(font) = font(self.bold) else { return };
+        let height = f64::from(font.height_unscaled()) / units_per_em();
+        let at = point((at.0 + scale * letter.x) as f32, at.1 as f32);
+        let glyph = GlyphId(letter.glyph).with_scale_and_position((scale * height) as f32, at);
+        if let Some(outline) = font.outline_glyph(glyph) {
+            let corner = outline.px_bounds().min;
+            let (left, top) = (corner.x as i64, corner.y as i64);
+            outline.draw(|x, y, cover| pixel(left + i64::from(x), top + i64::from(y), cover));
+        }
     }
 
     /// Width of `text` in pixels.
     pub fn width(self, text: &str) -> f64 {
-        const FINE: f64 = 8.0;
-        // An unregistered font is reported when text is drawn.
-        self.font(FINE)
-            .box_size(&drawable(text))
-            .map_or(0.0, |(w, _)| f64::from(w) / FINE)
+        self.em * self.set(text).width
     }
 
     /// `text`, cut in its middle to fit into `width` pixels: names often differ at their ends.
     pub fn squeeze(self, text: &str, width: f64) -> String {
-        if self.width(text) <= width {
-            return text.to_owned();
-        }
-        let all: Vec<char> = text.chars().collect();
-        for kept in (1..all.len()).rev() {
+        self.shorten(text, width, |all, kept| {
             let (head, tail) = (kept.div_ceil(2), kept / 2);
-            let mut short: String = all[..head].iter().collect();
-            short.push('…');
-            short.extend(&all[all.len() - tail..]);
-            if self.width(&short) <= width {
-                return short;
-            }
-        }
-        String::new()
+            [&all[..head], &['…'], &all[all.len() - tail..]].concat()
+        })
     }
 
     /// `text`, cut at its end to fit into `width` pixels.
     pub fn cut(self, text: &str, width: f64) -> String {
+        self.shorten(text, width, |all, kept| [&all[..kept], &['…']].concat())
+    }
+
+    /// The longest of `text` and what `short` makes of it with fewer and fewer characters that fits.
+    fn shorten(self, text: &str, width: f64, short: fn(&[char], usize) -> Vec<char>) -> String {
         if self.width(text) <= width {
             return text.to_owned();
         }
-        let mut kept: Vec<char> = text.chars().collect();
-        while kept.pop().is_some() {
-            let short: String = kept.iter().collect::<String>() + "…";
-            if self.width(&short) <= width {
-                return short;
-            }
-        }
-        String::new()
+        let all: Vec<char> = text.chars().collect();
+        let shorter = (1..all.len()).rev().map(|kept| short(&all, kept));
+        let mut shorter = shorter.map(String::from_iter);
+        shorter.find(|s| self.width(s) <= width).unwrap_or_default()
     }
 }
 
-/// Makes the font known to plotters; later calls do nothing.
-pub fn register() -> Result<()> {
-    static DONE: OnceLock<bool> = OnceLock::new();
-    let done = *DONE.get_or_init(|| {
-        register_font("Inter", FontStyle::Normal, REGULAR).is_ok()
-            && register_font("Inter", FontStyle::Bold, SEMI_BOLD).is_ok()
-    });
-    if done {
-        Ok(())
-    } else {
-        Err(Error::failed("the embedded font is damaged"))
-    }
+fn font(bold: bool) -> Option<&'static FontRef<'static>> {
+    static FONTS: OnceLock<[Option<FontRef<'static>>; 2]> = OnceLock::new();
+    let read = || [REGULAR, SEMI_BOLD].map(|bytes| FontRef::try_from_slice(bytes).ok());
+    FONTS.get_or_init(read)[usize::from(bold)].as_ref()
 }
 
-/// `text` with a question mark for every sign that the font lacks, which would be blank.
+/// Whether the font can be read; if it could not, texts would be empty.
+pub fn check() -> Result<()> {
+    let both = font(false).and(font(true));
+    both.map(|_| ())
+        .ok_or_else(|| Error::failed("the embedded font is damaged"))
+}
+
+/// `text` with a question mark for every character that the font lacks.
 pub fn drawable(text: &str) -> String {
-    static SIGNS: OnceLock<BTreeSet<u32>> = OnceLock::new();
-    let signs = SIGNS.get_or_init(|| signs(REGULAR).unwrap_or_default());
-    let known = |c: char| signs.contains(&u32::from(c));
+    let known = |c: char| font(false).is_some_and(|f| f.glyph_id(c).0 != 0);
     text.chars()
         .map(|c| if known(c) { c } else { '?' })
         .collect()
 }
 
-/// The characters of a TrueType font: its `cmap` subtable of format 4 (OpenType 1.9, "cmap").
-fn signs(font: &[u8]) -> Option<BTreeSet<u32>> {
-    let u16_at = |at: usize| {
-        font.get(at..at + 2)
-            .map(|b| usize::from(b[0]) << 8 | usize::from(b[1]))
-    };
-    let u32_at = |at: usize| Some(u16_at(at)? << 16 | u16_at(at + 2)?);
-    let tables = u16_at(4)?;
-    let mut records = (0..tables).map(|i| 12 + 16 * i);
-    let record = records.find(|at| font.get(*at..*at + 4) == Some(b"cmap".as_slice()))?;
-    let cmap = u32_at(record + 8)?;
-    let mut offsets = (0..u16_at(cmap + 2)?).filter_map(|i| u32_at(cmap + 4 + 8 * i + 4));
-    let sub = offsets.find(|o| u16_at(cmap + o) == Some(4))? + cmap;
-    let twice = u16_at(sub + 6)?;
-    let mut out = BTreeSet::new();
-    for i in (0..twice).step_by(2) {
-        let end = u16_at(sub + 14 + i)?;
-        let start = u16_at(sub + 16 + twice + i)?;
-        out.extend((start..=end).filter(|c| *c != 0xFFFF).map(|c| c as u32));
+/// Units of the font to an em.
+pub fn units_per_em() -> f64 {
+    let units = font(false).and_then(FontRef::units_per_em);
+    units.map_or(2048.0, f64::from)
+}
+
+/// The outline of a letter as the data of an SVG path, in units of the font, y downwards.
+pub fn outline(glyph: u16, bold: bool) -> String {
+    let outline = font(bold).and_then(|f| f.outline(GlyphId(glyph)));
+    let mut out = String::new();
+    let mut pen = None;
+    for curve in outline.iter().flat_map(|o| &o.curves) {
+        let (from, through, to) = match curve {
+            OutlineCurve::Line(a, b) => (a, vec![], b),
+            OutlineCurve::Quad(a, c, b) => (a, vec![c], b),
+            OutlineCurve::Cubic(a, c, d, b) => (a, vec![c, d], b),
+        };
+        if pen != Some(from) {
+            let close = if pen.is_some() { "z" } else { "" };
+            let _ = write!(out, "{close}M{} {}", from.x, -from.y);
+        }
+        out.push(['L', 'Q', 'C'][through.len()]);
+        let points = through.into_iter().chain([to]);
+        let points: Vec<String> = points.map(|p| format!("{} {}", p.x, -p.y)).collect();
+        out.push_str(&points.join(" "));
+        pen = Some(to);
     }
-    Some(out)
+    if !out.is_empty() {
+        out.push('z');
+    }
+    out.replace("-0 ", "0 ")
 }
 
 #[cfg(test)]
@@ -143,24 +174,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_weights_hold_every_sign_that_labels_use() {
+    fn both_weights_have_every_character_that_labels_use() {
         let labels = "−0123456789.,:;±·×→↓↑–…()[]%/*²³⁰¹⁴⁵⁶⁷⁸⁹⁻≥≤≈ '`_-+= log q(x)KL";
-        for font in [REGULAR, SEMI_BOLD] {
-            let signs = signs(font).unwrap();
-            assert!(signs.len() > 300, "{}", signs.len());
-            let missing: Vec<char> = ('a'..='z')
-                .chain('A'..='Z')
-                .chain(labels.chars())
-                .filter(|c| !signs.contains(&u32::from(*c)))
-                .collect();
-            assert_eq!(missing, []);
+        let letters = ('a'..='z').chain('A'..='Z').chain(labels.chars());
+        for bold in [false, true] {
+            let font = font(bold).unwrap();
+            let missing = letters.clone().filter(|c| font.glyph_id(*c).0 == 0);
+            assert_eq!(missing.collect::<String>(), "");
         }
         assert_eq!(drawable("−é 漢"), "−é ?");
     }
 
     #[test]
     fn text_is_measured_and_cut() {
-        register().unwrap();
         let t = Type::regular(20.0);
         let (short, long) = (t.width("mm"), t.width("mmmm"));
         assert!(short > 20.0 && (long - 2.0 * short).abs() < 1.0);
@@ -168,5 +194,19 @@ mod tests {
         assert_eq!(t.squeeze("abcdefgh", t.width("abc…gh")), "abc…gh");
         let cut = t.cut("mmmmmmmm", long);
         assert!(cut.ends_with('…') && t.width(&cut) <= long);
+        assert_eq!(t.set("A V").letters.len(), 2, "a blank has no outline");
+    }
+
+    #[test]
+    fn an_outline_is_closed_and_as_tall_as_the_letter() {
+        // Inter's capital height is 1490 of 2048 units; an O has two contours.
+        let of = |text: &str| outline(Type::regular(1.0).set(text).letters[0].glyph, false);
+        let (tall, round) = (of("H"), of("O"));
+        assert!(
+            tall.starts_with('M') && tall.ends_with('z') && tall.contains("-1490"),
+            "{tall}"
+        );
+        assert_eq!(round.matches('z').count(), 2);
+        assert_eq!(round.matches('M').count(), 2);
     }
 }

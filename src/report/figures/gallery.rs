@@ -7,10 +7,11 @@ use rayon::prelude::*;
 use super::axes::number;
 use super::canvas::Canvas;
 use super::grid::Grid;
-use super::origin::Origin;
-use super::panels::{Map, Panel};
+use super::panels::{square, Map};
+use super::pixels;
 use super::png::png_bytes;
 use super::style::{count, heading, strip, HEAD, MARGIN, STRIP};
+use super::Metadata;
 use crate::experiment::store::write_atomic;
 use mdn_core::data::{log_densities, low_density_level, DataSet, Support, BENCHMARKS};
 use mdn_core::num;
@@ -28,33 +29,34 @@ const RIM: f64 = 0.025;
 const CELLS: usize = 480;
 /// Points whose densities give the ends of a panel's colours.
 const POINTS: usize = 20_000;
-/// Share of a law's own points whose density is below what is drawn.
+/// Share of a target's own points whose density is below the darkest colour.
 const SHARE: f64 = 0.001;
 
 /// Draws them into `to`, a PNG file.
 pub fn draw_gallery(to: &Path, command: &str) -> Result<()> {
-    let canvas = gallery(CELLS, command)?;
-    let origin = Origin {
+    let metadata = Metadata {
         description: "every two-dimensional target: log density, modes and entropy".to_owned(),
         command: command.to_owned(),
         config_hash: None,
     };
-    write_atomic(to, &png_bytes(&canvas.finish()?, &origin)?)
+    let image = pixels::draw(&gallery(CELLS, command)?)?;
+    write_atomic(to, &png_bytes(&image, &metadata)?)
 }
 
-/// With so many cells along a panel.
+/// The same with so many cells along a panel.
 pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
-    let shown: Vec<_> = BENCHMARKS
-        .iter()
-        .map(|b| Ok((b.name, (b.spec)().build()?)))
-        .collect::<Result<_>>()?;
-    let (shown, others): (Vec<_>, Vec<_>) =
-        shown.into_iter().partition(|(_, d)| d.view().is_some());
+    let (mut shown, mut others) = (Vec::new(), Vec::new());
+    for benchmark in BENCHMARKS {
+        let data = (benchmark.spec)().build()?;
+        match data.view() {
+            Some(_) => shown.push((benchmark.name, data)),
+            None => others.push(benchmark.name),
+        }
+    }
     let rows = shown.len().div_ceil(COLUMNS);
     let width = 2.0 * MARGIN + LEFT + COLUMNS as f64 * (SIDE + GAP) - GAP;
     let mut canvas = Canvas::new(width, STRIP + rows as f64 * (HEAD + SIDE + BELOW))?;
     let title = format!("{} targets in two dimensions", shown.len());
-    let others: Vec<_> = others.iter().map(|(name, _)| *name).collect();
     let facts = format!(
         "log density, dark below the level that 0.1 % of the law's own points are under   ·   \
          H in nats   ·   not drawn: {}",
@@ -65,61 +67,68 @@ pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
     for (i, (name, data)) in shown.iter().enumerate() {
         let x = MARGIN + LEFT + (i % COLUMNS) as f64 * (SIDE + GAP);
         let y = STRIP + HEAD + (i / COLUMNS) as f64 * (HEAD + SIDE + BELOW);
-        let (note, view, grid, ends) = picture(&**data, cells)?;
-        heading(&mut canvas, i, name, &note, (x, y), SIDE);
-        let panel = Panel::new(x, y, SIDE, view);
-        canvas.image(&panel.0.area, |v| {
-            let log_density = grid.log_density(v);
-            move |u| map_between(map, ends, log_density(u))
+        let target = Target::of(&**data, cells)?;
+        heading(&mut canvas, i, name, &target.note, (x, y), SIDE);
+        let panel = square((x, y), SIDE, target.view);
+        let (low, high) = target.colours;
+        canvas.image(&panel.area, |v| {
+            let log_density = target.grid.log_density(v);
+            // Where the density has one level both ends are the same, and it is the brightest.
+            move |u| match log_density(u) {
+                log_p if log_p >= high => map.at(1.0),
+                log_p => map.at((log_p - low) / (high - low)),
+            }
         });
-        panel.axes(&mut canvas, true);
+        panel.numbers(&mut canvas, true);
     }
     Ok(canvas)
 }
 
-fn map_between(map: &Map, (low, high): (f64, f64), log_p: f64) -> [u8; 3] {
-    map.at(if log_p >= high {
-        1.0
-    } else {
-        (log_p - low) / (high - low)
-    })
+/// What is shown of a data set.
+struct Target {
+    note: String,
+    view: [(f64, f64); 2],
+    /// Its log density.
+    grid: Grid,
+    /// The log densities at the ends of the colours.
+    colours: (f64, f64),
 }
 
-type Shown = (String, [(f64, f64); 2], Grid, (f64, f64));
-
-/// What is said of a data set, its view, its log density there, and the ends of its colours.
-fn picture(data: &dyn DataSet, cells: usize) -> Result<Shown> {
-    let missing = || Error::failed("gallery: expected data with a density in two dimensions");
-    let (view, truth) = data.view().zip(data.truth()).ok_or_else(missing)?;
-    let view = view.map(|(low, high)| {
-        let rim = RIM * (high - low);
-        (low - rim, high + rim)
-    });
-    let note = format!(
-        "{}, H = {}",
-        count(truth.weights().len(), "mode"),
-        number(truth.entropy().value, 3)
-    );
-    let rng = Rng::new(0).fork("gallery");
-    let low = low_density_level(data, SHARE, POINTS, &mut rng.fork("level"))?.log_level;
-    let points = num::to_vec(&data.sample(POINTS, &mut rng.fork("top"))?)?;
-    let top = log_densities(truth, &points, 2)
-        .into_iter()
-        .fold(f64::NEG_INFINITY, f64::max);
-    let centre = |(a, b): (f64, f64), i: usize| a + (b - a) * (i as f64 + 0.5) / cells as f64;
-    let places: Vec<f64> = (0..cells * cells)
-        .into_par_iter()
-        .flat_map_iter(|k| [centre(view[0], k % cells), centre(view[1], k / cells)])
-        .collect();
-    let log_p: Vec<f32> = log_densities(truth, &places, 2)
-        .into_iter()
-        .map(|v| v as f32)
-        .collect();
-    let grid = Grid::new(cells, &log_p).ok_or_else(missing)?;
-    // Plateaus: where there is but one both ends are the same, and the lowest of several must show.
-    let low = match truth.support() {
-        Support::Everywhere => low,
-        _ => 2.0 * low - top - 1e-3,
-    };
-    Ok((note, view, grid, (low, top - 1e-6)))
+impl Target {
+    fn of(data: &dyn DataSet, cells: usize) -> Result<Self> {
+        let missing = || Error::failed("gallery: expected data with a density in two dimensions");
+        let (view, truth) = data.view().zip(data.truth()).ok_or_else(missing)?;
+        let view = view.map(|(low, high)| {
+            let rim = RIM * (high - low);
+            (low - rim, high + rim)
+        });
+        let note = format!(
+            "{}, H = {}",
+            count(truth.weights().len(), "mode"),
+            number(truth.entropy().value, 3)
+        );
+        let rng = Rng::new(0).fork("gallery");
+        let low = low_density_level(data, SHARE, POINTS, &mut rng.fork("level"))?.log_level;
+        let points = num::to_vec(&data.sample(POINTS, &mut rng.fork("top"))?)?;
+        let top = num::largest(log_densities(truth, &points, 2));
+        let centre = |(a, b): (f64, f64), i: usize| a + (b - a) * (i as f64 + 0.5) / cells as f64;
+        let places: Vec<f64> = (0..cells * cells)
+            .into_par_iter()
+            .flat_map_iter(|k| [centre(view[0], k % cells), centre(view[1], k / cells)])
+            .collect();
+        let log_p = log_densities(truth, &places, 2).into_iter();
+        let log_p: Vec<f32> = log_p.map(|v| v as f32).collect();
+        let grid = Grid::new(cells, &log_p).ok_or_else(missing)?;
+        // A density may have few levels: the lowest of several must be visible.
+        let low = match truth.support() {
+            Support::Everywhere => low,
+            _ => 2.0 * low - top - 1e-3,
+        };
+        Ok(Self {
+            note,
+            view,
+            grid,
+            colours: (low, top - 1e-6),
+        })
+    }
 }

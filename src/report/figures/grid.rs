@@ -1,4 +1,4 @@
-//! A density on a grid of cells: looked up between cells, and the regions that hold its mass.
+//! A density on a grid of cells, interpolated, and the regions that hold its mass.
 
 use contour::ContourBuilder;
 
@@ -20,29 +20,26 @@ pub(super) fn cell(t: f64, side: usize) -> (usize, f64) {
     (low, t - low as f64)
 }
 
-/// Logarithms below this stand for nothing at all; it keeps slopes finite.
+/// The logarithm that stands for a density of 0; it keeps slopes finite.
 const NOTHING: f64 = -700.0;
 
 impl Grid {
-    /// From log-densities; what is not a number counts as no density. `None` where the number of
+    /// From log-densities; NaN counts as no density. `None` where the number of
     /// cells does not fit.
     pub fn new(side: usize, log: &[f32]) -> Option<Self> {
         if side < 2 || log.len() != side * side {
             return None;
         }
-        let finite = |v: &f32| {
-            if v.is_nan() {
-                NOTHING
-            } else {
-                f64::from(*v).clamp(NOTHING, -NOTHING)
-            }
+        let finite = |v: &f32| match f64::from(*v) {
+            v if v.is_nan() => NOTHING,
+            v => v.clamp(NOTHING, -NOTHING),
         };
         let log: Vec<f64> = log.iter().map(finite).collect();
         let linear = log.iter().map(|l| l.exp()).collect();
         Some(Self { side, log, linear })
     }
 
-    /// A function of this log-density and another's in every cell; `None` where they have not as many.
+    /// A function of this log-density and another's in every cell; `None` where the sizes differ.
     pub fn with(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Option<Self> {
         let pairs = self.log.iter().zip(&other.log);
         let values: Vec<f32> = pairs.map(|(a, b)| f(*a, *b) as f32).collect();
@@ -89,7 +86,7 @@ impl Grid {
         // Relative to the highest cell, so that no sum overflows.
         let top = sorted[0];
         let total: f64 = sorted.iter().map(|l| (l - top).exp()).sum();
-        let reach = |share: &f64| {
+        let reached = |share: &f64| {
             let mut sum = 0.0;
             let crossed = sorted.iter().find(|l| {
                 sum += (**l - top).exp();
@@ -97,7 +94,7 @@ impl Grid {
             });
             *crossed.unwrap_or(&top)
         };
-        shares.iter().map(reach).collect()
+        shares.iter().map(reached).collect()
     }
 
     /// The lines where the log-density is `level`, in u and v; sides of the view are no lines.
@@ -106,10 +103,8 @@ impl Grid {
         // onto the higher cell.
         let values: Vec<f64> = self.log.iter().map(|l| l.max(level - 12.0)).collect();
         let found = ContourBuilder::new(self.side, self.side, true).lines(&values, &[level]);
-        let rings = found
-            .into_iter()
-            .flatten()
-            .flat_map(|line| line.into_inner().0 .0);
+        let rings = found.into_iter().flatten();
+        let rings = rings.flat_map(|line| line.into_inner().0 .0);
         let side = self.side as f64;
         let mut out = Vec::new();
         for ring in rings {
@@ -172,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_cells_are_no_density() {
+    fn damaged_cells_have_no_density() {
         assert!(Grid::new(2, &[0.0; 3]).is_none());
         let g = Grid::new(2, &[f32::NAN, f32::NEG_INFINITY, f32::INFINITY, 0.0]).unwrap();
         assert!(g.max().is_finite() && g.density(0.0)(0.0) < 1e-300);

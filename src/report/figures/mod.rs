@@ -1,7 +1,8 @@
-//! Figures, one file each, listed in [`FIGURES`]. Plotters and its fonts stay in this folder.
+//! Figures, one file each, listed in [`FIGURES`]. Only this folder uses plotters and fonts.
 
 use std::path::{Path, PathBuf};
 
+use super::headline::{Headline, HEADLINES};
 use super::results::Results;
 use crate::experiment::config_hash;
 use crate::experiment::store::{write_atomic, RunDir, Study, StudyDir};
@@ -9,7 +10,6 @@ use mdn_core::{Error, Result};
 
 mod all_scores;
 mod axes;
-mod bands;
 mod base;
 mod bridges;
 mod canvas;
@@ -23,20 +23,14 @@ mod gallery;
 mod grid;
 mod labels;
 mod legend;
-mod marks;
-mod origin;
-mod outlines;
 mod pages;
 mod panels;
 mod parts;
+mod pixels;
 mod png;
 mod ranks;
 mod rounds;
 mod scores;
-mod shapes;
-mod sheet;
-mod shown;
-mod stroke;
 mod study;
 mod style;
 mod svg;
@@ -48,39 +42,72 @@ mod training_by_model;
 
 use canvas::Canvas;
 pub use gallery::draw_gallery;
-use origin::Origin;
 pub use pages::{ComparisonPage, DataPage, RunPage};
 pub use png::smaller;
+pub use svg::escaped;
 
-/// A drawn figure, its file's stem and its title.
+/// A drawn figure and the stem of its file.
 pub struct Drawn {
     stem: String,
     title: String,
     canvas: Canvas,
 }
 
-/// How a figure is drawn; `None` where it does not apply.
+impl Drawn {
+    fn new(stem: impl Into<String>, title: String, canvas: Canvas) -> Self {
+        let stem = stem.into();
+        Self {
+            stem,
+            title,
+            canvas,
+        }
+    }
+}
+
+/// How a figure is drawn; none are drawn where it does not apply.
 pub enum Draw {
     /// From one run, into its folder.
     Run(fn(&RunPage<'_>) -> Result<Option<Canvas>>),
     /// From all runs on one data set, into `figures/`.
     Data(fn(&DataPage<'_>) -> Result<Option<Drawn>>),
-    /// From all runs of a comparison, into `figures/`.
-    Comparison(fn(&ComparisonPage<'_>) -> Result<Option<Drawn>>),
-    /// The same, on as many sheets as it takes; the stems begin with the figure's name.
-    Pages(fn(&ComparisonPage<'_>) -> Result<Vec<Drawn>>),
+    /// From all runs of a comparison, into `figures/`; the stems begin with the figure's name.
+    Comparison(fn(&ComparisonPage<'_>) -> Result<Vec<Drawn>>),
     /// From a study, into its `figures/`.
     Study(fn(&Study<'_>) -> Result<Option<Canvas>>),
 }
 
 /// A member of [`FIGURES`].
 pub struct Figure {
-    /// Stem of its file; the headline metric stands for `kl` where that is another one.
+    /// Stem of its file; where another metric than `kl` is the headline, its key replaces `kl`.
     pub name: &'static str,
     /// What it shows.
     pub what: &'static str,
-    /// How it is drawn.
+    /// Draws it.
     pub draw: Draw,
+}
+
+/// What a figure's file says of its making.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Metadata {
+    /// What the figure shows.
+    pub description: String,
+    /// What the user typed.
+    pub command: String,
+    /// [`config_hash`] of the settings behind it, where there are any.
+    pub config_hash: Option<String>,
+}
+
+impl Metadata {
+    /// Keys and texts, in the order in which files list them.
+    pub fn entries(&self) -> Vec<(&'static str, &str)> {
+        let mut all = vec![
+            ("Software", concat!("mdn ", env!("CARGO_PKG_VERSION"))),
+            ("Description", &self.description),
+            ("Command", &self.command),
+        ];
+        all.extend(self.config_hash.as_deref().map(|h| ("Configuration", h)));
+        all
+    }
 }
 
 /// Every figure.
@@ -108,12 +135,12 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "targets-by-models",
         what: "log densities of all 2-D targets and models",
-        draw: Draw::Pages(targets_by_models::draw),
+        draw: Draw::Comparison(targets_by_models::draw),
     },
     Figure {
         name: "scores",
         what: "KL (reverse KL or constraint error on problems) of every model on all data sets",
-        draw: Draw::Pages(all_scores::draw),
+        draw: Draw::Comparison(all_scores::draw),
     },
     Figure {
         name: "cost",
@@ -191,8 +218,28 @@ pub enum Which {
     Nothing,
 }
 
-/// Removes the figures of an earlier comparison: one whose runs have since failed is not drawn
-/// again, and must not stand beside a new table.
+/// The figure of a comparison with this stem, the rest of the stem after the figure's name, and for
+/// `kl-<data>` the metric that its stem begins with.
+fn of_comparison(stem: &str) -> Option<(&'static Figure, &str, Option<Headline>)> {
+    FIGURES.iter().find_map(|figure| match figure.draw {
+        Draw::Run(_) | Draw::Study(_) => None,
+        Draw::Data(_) if figure.name == "kl-<data>" => HEADLINES.into_iter().find_map(|h| {
+            let rest = stem.strip_prefix(h.key)?.strip_prefix('-')?;
+            Some((figure, rest, Some(h)))
+        }),
+        Draw::Data(_) => {
+            let rest = stem.strip_prefix(figure.name.trim_end_matches("<data>"))?;
+            Some((figure, rest, None))
+        }
+        Draw::Comparison(_) => {
+            let rest = stem.strip_prefix(figure.name)?;
+            (rest.is_empty() || rest.starts_with('-')).then_some((figure, rest, None))
+        }
+    })
+}
+
+/// Removes the figures of an earlier comparison: those of runs that have since failed would be left
+/// beside a new table.
 pub fn remove_old(dir: &Path) -> Result<()> {
     let folder = dir.join("figures");
     let Ok(entries) = std::fs::read_dir(&folder) else {
@@ -201,103 +248,72 @@ pub fn remove_old(dir: &Path) -> Result<()> {
     for path in entries.flatten().map(|e| e.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stem = name.strip_suffix(".png").or(name.strip_suffix(".svg"));
-        if stem.is_some_and(is_of_comparison) {
+        if stem.and_then(of_comparison).is_some() {
             std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
         }
     }
     Ok(())
 }
 
-/// How the stems of [`scores`] begin, by the metric they show, and what they show.
-const HEADLINE: [(&str, &str); 4] = [
-    ("kl-", "KL(p‖q) of every model, seed by seed"),
-    ("nll-", "NLL of every model, seed by seed"),
-    ("reverse_kl-", "KL(q‖p) of every model, seed by seed"),
-    (
-        "constraint_error-",
-        "constraint error of every model, seed by seed",
-    ),
-];
-
-/// Whether a comparison writes a figure of this stem.
-fn is_of_comparison(stem: &str) -> bool {
-    of_comparison(stem).is_some()
-}
-
-/// The figure of a comparison that has this stem.
-fn of_comparison(stem: &str) -> Option<&'static Figure> {
-    let is_headline = HEADLINE.iter().any(|(start, _)| stem.starts_with(start));
-    FIGURES.iter().find(|figure| match figure.draw {
-        Draw::Run(_) | Draw::Study(_) => false,
-        Draw::Data(_) if figure.name == "kl-<data>" && is_headline => true,
-        Draw::Data(_) => stem.starts_with(figure.name.trim_end_matches("<data>")),
-        Draw::Comparison(_) => stem == figure.name,
-        Draw::Pages(_) => stem.starts_with(figure.name),
-    })
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// Whether a comparison's figure of this file name is that of one data set.
 pub fn is_of_data(name: &str, data: &str) -> bool {
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let Some(start) = stem.strip_suffix(data) else {
-        return false;
-    };
-    HEADLINE.iter().any(|(known, _)| *known == start)
-        || FIGURES.iter().any(|figure| {
-            matches!(figure.draw, Draw::Data(_)) && figure.name.trim_end_matches("<data>") == start
-        })
+    of_comparison(stem(name))
+        .is_some_and(|(figure, rest, _)| matches!(figure.draw, Draw::Data(_)) && rest == data)
 }
 
 /// What a comparison's figure of this file name shows.
-pub fn caption(name: &str) -> &'static str {
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let headline = HEADLINE.iter().find(|(start, _)| stem.starts_with(start));
-    headline
-        .map(|(_, what)| *what)
-        .or_else(|| of_comparison(stem).map(|figure| figure.what))
-        .unwrap_or_default()
+pub fn caption(name: &str) -> String {
+    match of_comparison(stem(name)) {
+        Some((_, _, Some(headline))) => format!("{} of every model, seed by seed", headline.long),
+        Some((figure, ..)) => figure.what.to_owned(),
+        None => String::new(),
+    }
 }
 
 /// Writes a figure as `<stem>.png`, `<stem>.svg` or both.
-fn write(canvas: Canvas, stem: &Path, format: Format, origin: &Origin) -> Result<Vec<PathBuf>> {
-    let path = |suffix: &str| {
+fn write(canvas: &Canvas, stem: &Path, format: Format, about: &Metadata) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut save = |suffix: &str, bytes: &[u8]| {
         let mut name = stem.as_os_str().to_owned();
         name.push(suffix);
-        PathBuf::from(name)
+        files.push(PathBuf::from(name));
+        write_atomic(&files[files.len() - 1], bytes)
     };
-    let svg = match format {
-        Format::Png => None,
-        Format::Svg | Format::Both => Some(svg::svg_bytes(&canvas, origin)?),
-    };
-    let mut files = Vec::new();
     if format != Format::Svg {
-        files.push(path(".png"));
-        write_atomic(&files[0], &png::png_bytes(&canvas.finish()?, origin)?)?;
+        save(".png", &png::png_bytes(&pixels::draw(canvas)?, about)?)?;
     }
-    if let Some(bytes) = svg {
-        files.push(path(".svg"));
-        write_atomic(&path(".svg"), &bytes)?;
+    if format != Format::Png {
+        save(".svg", &svg::svg_bytes(canvas, about)?)?;
     }
     Ok(files)
 }
 
-/// Draws the figures of one run into its folder and says which files it wrote.
+/// Metadata of a figure of a folder with a `config.toml`.
+fn metadata_in(folder: &Path, title: &str, figure: &Figure, command: &str) -> Metadata {
+    let settings = std::fs::read_to_string(folder.join("config.toml"));
+    Metadata {
+        description: format!("{title}: {}", figure.what),
+        command: command.to_owned(),
+        config_hash: settings.ok().map(|text| config_hash(&text)),
+    }
+}
+
+/// Draws `density` and `base` (two-dimensional runs), `training` and `rounds` into the run's folder and
+/// returns the files it wrote.
 pub fn draw_run(place: &RunDir, command: &str, format: Format) -> Result<Vec<PathBuf>> {
     let page = RunPage::read(place, command)?;
-    let settings = std::fs::read_to_string(place.path("config.toml"));
-    let config_hash = settings.ok().map(|text| config_hash(&text));
     let mut files = Vec::new();
     for figure in FIGURES {
         let Draw::Run(draw) = figure.draw else {
             continue;
         };
         if let Some(canvas) = draw(&page)? {
-            let origin = Origin {
-                description: format!("{}: {}", page.title(), figure.what),
-                command: command.to_owned(),
-                config_hash: config_hash.clone(),
-            };
-            files.extend(write(canvas, &place.path(figure.name), format, &origin)?);
+            let about = metadata_in(&place.0, &page.title(), figure, command);
+            files.extend(write(&canvas, &place.path(figure.name), format, &about)?);
         }
     }
     Ok(files)
@@ -305,8 +321,6 @@ pub fn draw_run(place: &RunDir, command: &str, format: Format) -> Result<Vec<Pat
 
 /// Draws the figures of a study into its folder `figures/`.
 pub fn draw_study(study: &Study<'_>, place: &StudyDir) -> Result<Vec<PathBuf>> {
-    let settings = std::fs::read_to_string(place.path("config.toml"));
-    let config_hash = settings.ok().map(|text| config_hash(&text));
     let mut files = Vec::new();
     for figure in FIGURES {
         let Draw::Study(draw) = figure.draw else {
@@ -314,12 +328,8 @@ pub fn draw_study(study: &Study<'_>, place: &StudyDir) -> Result<Vec<PathBuf>> {
         };
         let stem = place.path("figures").join(figure.name);
         if let Some(canvas) = draw(study)? {
-            let origin = Origin {
-                description: format!("{}: {}", study.name, figure.what),
-                command: study.command.to_owned(),
-                config_hash: config_hash.clone(),
-            };
-            files.extend(write(canvas, &stem, Format::Both, &origin)?);
+            let about = metadata_in(&place.0, study.name, figure, study.command);
+            files.extend(write(&canvas, &stem, Format::Both, &about)?);
             continue;
         }
         for path in ["png", "svg"].map(|suffix| stem.with_extension(suffix)) {
@@ -338,34 +348,27 @@ pub fn draw_comparison(results: &Results<'_>, which: Which) -> Result<Vec<PathBu
     if which == Which::Nothing {
         return Ok(files);
     }
-    let mut keep = |drawn: Drawn, figure: &Figure| {
+    let mut save = |drawn: Drawn, figure: &Figure| {
         let stem = what.dir.join("figures").join(&drawn.stem);
-        let origin = Origin {
+        let about = Metadata {
             description: format!("{}: {}", drawn.title, figure.what),
             command: what.command.to_owned(),
             config_hash: Some(what.config_hash.to_owned()),
         };
-        files.extend(write(drawn.canvas, &stem, Format::Both, &origin)?);
+        files.extend(write(&drawn.canvas, &stem, Format::Both, &about)?);
         Ok::<(), Error>(())
     };
     let page = ComparisonPage { results };
     for figure in FIGURES {
-        match figure.draw {
-            Draw::Comparison(draw) => draw(&page)?.map_or(Ok(()), |d| keep(d, figure))?,
-            Draw::Pages(draw) => {
-                for drawn in draw(&page)? {
-                    keep(drawn, figure)?;
-                }
-            }
-            Draw::Run(_) | Draw::Data(_) | Draw::Study(_) => {}
+        if let Draw::Comparison(draw) = figure.draw {
+            draw(&page)?.into_iter().try_for_each(|d| save(d, figure))?;
         }
     }
-    let each = what.data.iter().filter(|_| which == Which::All);
-    for data in each {
+    for data in what.data.iter().filter(|_| which == Which::All) {
         let page = DataPage::read(results, data)?;
         for figure in FIGURES {
             if let Draw::Data(draw) = figure.draw {
-                draw(&page)?.map_or(Ok(()), |d| keep(d, figure))?;
+                draw(&page)?.into_iter().try_for_each(|d| save(d, figure))?;
             }
         }
     }

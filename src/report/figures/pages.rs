@@ -2,8 +2,14 @@
 
 use std::path::Path;
 
-use super::shown::Shown;
+use super::axes::signs;
+use super::grid::Grid;
+use super::panels::grids;
+use super::style::count;
 use crate::experiment::store::{HistoryRow, Picture, Round, RunDir, State};
+use crate::report::digits;
+use crate::report::headline::Headline;
+use crate::report::interval::Spread;
 use crate::report::results::{Results, Run};
 use mdn_core::Result;
 
@@ -20,9 +26,9 @@ pub struct RunPage<'a> {
 pub struct DataPage<'a> {
     pub(super) results: &'a Results<'a>,
     pub(super) data: &'a str,
-    pub(super) headline: Option<&'static str>,
+    pub(super) headline: Option<Headline>,
     /// A run of every model, for two-dimensional data.
-    pub(super) shown: Vec<Shown>,
+    pub(super) runs: Vec<MedianRun>,
 }
 
 /// What a figure of a whole comparison is drawn from.
@@ -31,8 +37,22 @@ pub struct ComparisonPage<'a> {
     pub results: &'a Results<'a>,
 }
 
+/// The run of a model with the median headline metric of its seeds, the lower one of two.
+pub struct MedianRun {
+    pub model: String,
+    /// The model's place in the experiment.
+    pub index: usize,
+    /// Its headline metric, where that is a number.
+    pub score: Option<f64>,
+    /// `KL 0.0123, seed 2`
+    pub note: String,
+    pub picture: Picture,
+    /// log q.
+    pub grid: Grid,
+}
+
 impl<'a> RunPage<'a> {
-    /// Reads what a run left; a run that ended early leaves less.
+    /// Reads the files of a run; a run that ended early has fewer.
     pub fn read(place: &RunDir, command: &'a str) -> Result<Self> {
         let status = place.read_status()?;
         let metrics = match status.state {
@@ -78,10 +98,8 @@ impl<'a> RunPage<'a> {
     pub(super) fn loss_name(&self) -> &'static str {
         if !self.rounds.is_empty() {
             "augmented Lagrangian"
-        } else if self.run.is_done() && self.run.value("nll").is_none() {
-            "KL(q||p)"
         } else {
-            "negative log-likelihood"
+            loss_name(self.run.is_done() && self.run.value("nll").is_none())
         }
     }
 
@@ -92,78 +110,113 @@ impl<'a> RunPage<'a> {
             let colon = if status.reason.is_empty() { "" } else { ": " };
             return format!("{}{colon}{}", status.state.word(), status.reason);
         }
-        let of_data = [("kl", "KL", "nats"), ("nll", "NLL", "nats")];
-        let of_problem = [
-            ("reverse_kl", "reverse KL", "nats"),
-            ("constraint_error", "constraint error", "sd"),
-        ];
-        let shown = match self.run.value("nll") {
-            Some(_) => of_data,
-            None => of_problem,
+        let score = |h: &Headline| {
+            let value = digits::plain(self.run.value(h.key)?);
+            Some(format!("{} {} {}", h.name, signs(&value), h.unit))
         };
-        let scores: Vec<String> = shown
-            .into_iter()
-            .filter_map(|(key, name, unit)| {
-                let value = crate::report::digits::plain(self.run.value(key)?);
-                Some(format!("{name} {} {unit}", super::axes::signs(&value)))
-            })
-            .collect();
+        let headlines = Headline::some(self.run.value("nll").is_some());
+        let scores: Vec<String> = headlines.iter().filter_map(score).collect();
         if scores.is_empty() {
-            status.state.word().to_owned()
-        } else {
-            scores.join(", ")
+            return status.state.word().to_owned();
         }
+        scores.join(", ")
     }
 }
 
 impl<'a> DataPage<'a> {
-    /// Reads the pictures of the runs that stand for their models.
+    /// Reads the pictures of the models' median runs.
     pub fn read(results: &'a Results<'a>, data: &'a str) -> Result<Self> {
+        let headline = results.headline(data).map(Headline::of);
+        let mut runs = Vec::new();
+        for (index, model) in results.what.models.iter().enumerate() {
+            runs.extend(MedianRun::read(results, data, (index, model), headline)?);
+        }
         Ok(Self {
             results,
             data,
-            headline: results.headline(data),
-            shown: Shown::all(results, data)?,
+            headline,
+            runs,
         })
     }
 
-    /// `5 seeds`
-    pub(super) fn seeds(&self) -> String {
-        super::style::count(self.results.what.seeds.len(), "seed")
+    /// log p, where the truth is known.
+    pub(super) fn target(&self) -> Option<Grid> {
+        self.runs.iter().find_map(|r| grids(&r.picture).0)
     }
 
     /// `5 seeds; shown is the seed with the median KL`
     pub(super) fn which(&self) -> String {
-        match self.results.what.seeds.len() {
-            1 => self.seeds(),
-            _ => format!(
-                "{}; shown is the seed with the median {}",
-                self.seeds(),
-                self.headline_name()
-            ),
-        }
+        let metric = self.headline.map_or("KL", |h| h.name);
+        let several = format!("; shown is the seed with the median {metric}");
+        seeds(self.results, "", &several)
     }
 
     /// What the validation loss is called.
     pub(super) fn loss_name(&self) -> &'static str {
-        match self.headline {
-            Some("reverse_kl") => "KL(q||p)",
-            _ => "negative log-likelihood",
-        }
-    }
-
-    /// How the headline metric is called in a figure.
-    pub(super) fn headline_name(&self) -> &'static str {
-        self.headline.map_or("KL", metric_name)
+        loss_name(self.headline.is_some_and(|h| h.key == "reverse_kl"))
     }
 }
 
-/// How a headline metric is called in a figure.
-pub(super) fn metric_name(metric: &str) -> &'static str {
-    match metric {
-        "nll" => "NLL",
-        "reverse_kl" => "reverse KL",
-        "constraint_error" => "constraint error",
-        _ => "KL",
+/// What the loss of a model is called that learns from its own samples or from data.
+fn loss_name(own_samples: bool) -> &'static str {
+    if own_samples {
+        "KL(q||p)"
+    } else {
+        "negative log-likelihood"
     }
+}
+
+impl MedianRun {
+    /// `None` where the model has no finished run with a picture.
+    fn read(
+        results: &Results<'_>,
+        data: &str,
+        (index, model): (usize, &str),
+        headline: Option<Headline>,
+    ) -> Result<Option<Self>> {
+        let done = results.of(data, model).filter(|r| r.is_done());
+        let score = |r: &Run| headline.and_then(|h| r.value(h.key));
+        let mut done: Vec<&Run> = done.collect();
+        let key = |r: &Run| score(r).unwrap_or(f64::INFINITY);
+        done.sort_by(|a, b| key(a).total_cmp(&key(b)));
+        let Some(run) = done.get(done.len().saturating_sub(1) / 2) else {
+            return Ok(None);
+        };
+        let Some(picture) = run.place.read_picture()? else {
+            return Ok(None);
+        };
+        let Some(grid) = grids(&picture).1 else {
+            return Ok(None);
+        };
+        let score = score(run).filter(|s| s.is_finite());
+        let value = headline.zip(score).map_or_else(String::new, |(h, s)| {
+            format!("{} {}, ", h.name, signs(&digits::plain(s)))
+        });
+        Ok(Some(Self {
+            model: model.to_owned(),
+            index,
+            score,
+            note: format!("{value}seed {}", run.seed),
+            picture,
+            grid,
+        }))
+    }
+}
+
+/// `5 seeds` with what is said of one seed or of several.
+pub(super) fn seeds(results: &Results<'_>, one: &str, several: &str) -> String {
+    let n = results.what.seeds.len();
+    count(n, "seed") + if n == 1 { one } else { several }
+}
+
+/// A metric of one model on one data set over the seeds where it is finite.
+pub(super) fn finite(
+    results: &Results<'_>,
+    data: &str,
+    model: &str,
+    metric: &str,
+) -> Option<Spread> {
+    let mut values = results.values(data, model, metric);
+    values.retain(|v| v.is_finite());
+    Spread::of(&values)
 }

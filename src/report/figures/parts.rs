@@ -1,11 +1,11 @@
-//! Which part of a model each place belongs to, as a map in light colours with borders.
+//! A map of the parts of a model, in light colours with borders.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::canvas::byte;
 use super::grid::cell;
+use super::pixels::byte;
 
-/// Light colours that colour-blind eyes tell apart (Paul Tol's "light" scheme, without its grey).
+/// Light colours that colour-blind readers can tell apart (Paul Tol's "light" scheme, without its grey).
 const LIGHT: [[u8; 3]; 8] = [
     [0x77, 0xaa, 0xdd],
     [0xee, 0x88, 0x66],
@@ -35,19 +35,19 @@ pub struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// `None` where the number of cells does not fit. A part's colour follows from its number,
-    /// and moves on where a neighbour has it already.
+    /// `None` where the number of cells does not fit. A part's colour follows from its number;
+    /// where a neighbour has it already, the part gets the next one.
     pub fn new(side: usize, part: &'a [u32]) -> Option<Self> {
         if side < 2 || part.len() != side * side {
             return None;
         }
         let mut beside: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
         for (i, &own) in part.iter().enumerate() {
-            let right = (i % side + 1 < side).then(|| part[i + 1]);
-            let above = part.get(i + side).copied();
-            let set = beside.entry(own).or_default();
-            set.extend([right, above].into_iter().flatten().filter(|p| *p != own));
-            for other in [right, above].into_iter().flatten().filter(|p| *p != own) {
+            beside.entry(own).or_default();
+            let right = part.get(i + 1).filter(|_| i % side + 1 < side);
+            let neighbours = right.into_iter().chain(part.get(i + side));
+            for &other in neighbours.filter(|p| **p != own) {
+                beside.entry(own).or_default().insert(other);
                 beside.entry(other).or_default().insert(own);
             }
         }
@@ -55,11 +55,10 @@ impl<'a> Parts<'a> {
         let mut chosen: BTreeMap<u32, usize> = BTreeMap::new();
         for (rank, (&own, near)) in beside.iter().enumerate() {
             let start = if few { rank } else { mixed(own) };
-            let taken: BTreeSet<usize> =
-                near.iter().filter_map(|p| chosen.get(p).copied()).collect();
-            let free = (0..LIGHT.len()).map(|k| (start + k) % LIGHT.len());
-            let colour = free.clone().find(|k| !taken.contains(k));
-            chosen.insert(own, colour.unwrap_or(start % LIGHT.len()));
+            let taken: BTreeSet<&usize> = near.iter().filter_map(|p| chosen.get(p)).collect();
+            let mut colours = (0..LIGHT.len()).map(|k| (start + k) % LIGHT.len());
+            let free = colours.find(|k| !taken.contains(k));
+            chosen.insert(own, free.unwrap_or(start % LIGHT.len()));
         }
         Some(Self {
             side,
@@ -97,13 +96,9 @@ impl<'a> Parts<'a> {
     /// over the next: borders become smooth lines instead of stairs.
     fn own(&self, u: f64, v: f64) -> (usize, f64) {
         let ((i, s), (j, t)) = (cell(u, self.side), cell(v, self.side));
-        let corner = j * self.side + i;
-        let cells = [
-            corner,
-            corner + 1,
-            corner + self.side,
-            corner + self.side + 1,
-        ];
+        let (right, up) = (1, self.side);
+        let corner = j * up + i;
+        let cells = [corner, corner + right, corner + up, corner + right + up];
         let part = cells.map(|c| self.part[c]);
         if part == [part[0]; 4] {
             return (corner, 1.0);
@@ -114,15 +109,12 @@ impl<'a> Parts<'a> {
             same.map(|(_, w)| w).sum()
         };
         let (mut first, mut second) = ((0, weight(part[0])), 0.0);
-        for k in 1..4 {
+        for k in (1..4).filter(|k| part[*k] != part[0]) {
             let w = weight(part[k]);
-            if part[k] == part[first.0] {
-                continue;
-            }
             if w > first.1 {
                 second = first.1;
                 first = (k, w);
-            } else {
+            } else if part[k] != part[first.0] {
                 second = f64::max(second, w);
             }
         }

@@ -1,23 +1,23 @@
 //! Pictures as PNG bytes that say where they came from.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Compression, Encoder, PixelDimensions, Unit};
 
-use super::canvas::Image;
-use super::origin::Origin;
+use super::pixels::{means, Image};
+use super::Metadata;
 use mdn_core::{Error, Result};
 
 /// 200 dots an inch, in dots a metre.
 const DOTS_PER_METRE: u32 = 7874;
 
-fn fault(e: png::EncodingError) -> Error {
-    Error::failed(format!("could not encode PNG: {e}"))
+fn fault(e: impl std::fmt::Display) -> Error {
+    Error::failed(format!("could not encode or decode PNG: {e}"))
 }
 
-/// The PNG, with a text chunk for each of the origin's entries.
-pub fn png_bytes(image: &Image, origin: &Origin) -> Result<Vec<u8>> {
+/// The PNG, with a text chunk for each entry of the metadata.
+pub fn png_bytes(image: &Image, metadata: &Metadata) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, image.width as u32, image.height as u32);
     encoder.set_color(ColorType::Rgb);
@@ -27,7 +27,7 @@ pub fn png_bytes(image: &Image, origin: &Origin) -> Result<Vec<u8>> {
         yppu: DOTS_PER_METRE,
         unit: Unit::Meter,
     }));
-    for (key, text) in origin.entries() {
+    for (key, text) in metadata.entries() {
         let (key, text) = (key.to_owned(), text.to_owned());
         // The plain text chunk is the one most programs show; it holds Latin-1 only.
         if text.chars().all(|c| u32::from(c) < 256) {
@@ -36,22 +36,23 @@ pub fn png_bytes(image: &Image, origin: &Origin) -> Result<Vec<u8>> {
             encoder.add_itxt_chunk(key, text).map_err(fault)?;
         }
     }
-    let mut writer = encoder.write_header().map_err(fault)?;
-    writer.write_image_data(&image.rgb).map_err(fault)?;
-    writer.finish().map_err(fault)?;
+    encoded(encoder, image.rgb.as_flattened())?;
     Ok(bytes)
+}
+
+fn encoded(encoder: Encoder<'_, &mut Vec<u8>>, data: &[u8]) -> Result<()> {
+    let mut writer = encoder.write_header().map_err(fault)?;
+    writer.write_image_data(data).map_err(fault)?;
+    writer.finish().map_err(fault)
 }
 
 /// A figure's PNG at a `factor`-th of its width and height, each pixel the mean of
 /// `factor` x `factor`, in the 256 colours that suit it best, without the texts: about an eighth of
 /// its bytes at `factor` 2.
 pub fn smaller(bytes: &[u8], factor: usize) -> Result<Vec<u8>> {
-    let fault = |e: png::DecodingError| Error::failed(format!("could not read PNG: {e}"));
-    let mut reader = png::Decoder::new(Cursor::new(bytes))
-        .read_info()
-        .map_err(fault)?;
-    let size = reader.output_buffer_size().unwrap_or_default();
-    let mut rgb = vec![0; size];
+    let decoder = png::Decoder::new(Cursor::new(bytes));
+    let mut reader = decoder.read_info().map_err(fault)?;
+    let mut rgb = vec![0; reader.output_buffer_size().unwrap_or_default()];
     let info = reader.next_frame(&mut rgb).map_err(fault)?;
     if (info.color_type, info.bit_depth) != (ColorType::Rgb, BitDepth::Eight) {
         return Err(Error::failed(format!(
@@ -59,22 +60,8 @@ pub fn smaller(bytes: &[u8], factor: usize) -> Result<Vec<u8>> {
             info.color_type, info.bit_depth
         )));
     }
-    let pixels = rgb.as_chunks::<3>().0;
-    let width = info.width as usize;
-    let (columns, rows) = (width / factor, info.height as usize / factor);
-    let mut cells = Vec::with_capacity(columns * rows);
-    for row in 0..rows {
-        for column in 0..columns {
-            let mut sums = [0usize; 3];
-            for k in 0..factor * factor {
-                let at = (row * factor + k / factor) * width + column * factor + k % factor;
-                for (sum, value) in sums.iter_mut().zip(pixels[at]) {
-                    *sum += usize::from(value);
-                }
-            }
-            cells.push(sums.map(|sum| (sum / (factor * factor)) as u8));
-        }
-    }
+    let columns = info.width as usize / factor;
+    let cells = means(rgb.as_chunks().0, info.width as usize, factor);
     bare_png(columns, &few_colours(columns, &cells)?)
 }
 
@@ -90,14 +77,11 @@ fn few_colours(columns: usize, cells: &[[u8; 3]]) -> Result<Vec<[u8; 3]>> {
     let mut indices = vec![0; cells.len()];
     found.remap_image(&image, &mut indices).map_err(fault)?;
     let palette = &found.get_palette().entries;
-    let colour = |&i: &u8| {
-        let entry = &palette[usize::from(i)];
-        [entry.r, entry.g, entry.b]
-    };
-    Ok(indices.iter().map(colour).collect())
+    let colours = indices.iter().map(|i| &palette[usize::from(*i)]);
+    Ok(colours.map(|c| [c.r, c.g, c.b]).collect())
 }
 
-/// A PNG of `columns` cells across and nothing but its colours, one byte a cell where they are few:
+/// A PNG of `columns` cells across without metadata, one byte a cell where it has up to 256 colours:
 /// what an SVG embeds.
 pub fn bare_png(columns: usize, cells: &[[u8; 3]]) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -105,32 +89,60 @@ pub fn bare_png(columns: usize, cells: &[[u8; 3]]) -> Result<Vec<u8>> {
     let mut encoder = Encoder::new(&mut bytes, columns as u32, rows as u32);
     encoder.set_depth(BitDepth::Eight);
     encoder.set_compression(Compression::High);
-    let colours: BTreeMap<[u8; 3], u8> = {
-        let mut all: BTreeMap<[u8; 3], u8> = BTreeMap::new();
-        for cell in cells {
-            all.insert(*cell, 0);
-            if all.len() > 256 {
-                break;
-            }
-        }
-        for (i, index) in all.values_mut().enumerate() {
-            *index = i as u8;
-        }
-        all
-    };
-    let data: Vec<u8> = if colours.len() > 256 {
+    let mut colours = BTreeSet::new();
+    let few = cells.iter().all(|cell| {
+        colours.insert(*cell);
+        colours.len() <= 256
+    });
+    if !few {
         encoder.set_color(ColorType::Rgb);
-        cells.as_flattened().to_vec()
-    } else {
-        encoder.set_color(ColorType::Indexed);
-        let palette: Vec<[u8; 3]> = colours.keys().copied().collect();
-        encoder.set_palette(palette.into_flattened());
-        // Differences of palette indices mean nothing: filters only spoil them.
-        encoder.set_filter(png::Filter::NoFilter);
-        cells.iter().map(|cell| colours[cell]).collect()
-    };
-    let mut writer = encoder.write_header().map_err(fault)?;
-    writer.write_image_data(&data).map_err(fault)?;
-    writer.finish().map_err(fault)?;
+        encoded(encoder, cells.as_flattened())?;
+        return Ok(bytes);
+    }
+    let palette: Vec<[u8; 3]> = colours.into_iter().collect();
+    let index = |cell| palette.binary_search(cell).unwrap_or_default() as u8;
+    let indices: Vec<u8> = cells.iter().map(index).collect();
+    encoder.set_color(ColorType::Indexed);
+    encoder.set_palette(palette.into_flattened());
+    // Differences of palette indices mean nothing: filters only spoil them.
+    encoder.set_filter(png::Filter::NoFilter);
+    encoded(encoder, &indices)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_embedded_picture_has_its_colours_back() {
+        let few: Vec<[u8; 3]> = (0..60u8).map(|i| [i % 5, 7, 200]).collect();
+        let many: Vec<[u8; 3]> = (0..600u32)
+            .map(|i| [(i % 256) as u8, (i / 256) as u8, 3])
+            .collect();
+        for cells in [few, many] {
+            let bytes = bare_png(20, &cells).unwrap();
+            let mut decoder = png::Decoder::new(Cursor::new(bytes));
+            decoder.set_transformations(png::Transformations::EXPAND);
+            let mut reader = decoder.read_info().unwrap();
+            let mut back = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut back).unwrap();
+            let size = (info.width as usize, info.height as usize);
+            assert_eq!(size, (20, cells.len() / 20));
+            assert_eq!(back, cells.as_flattened());
+        }
+    }
+
+    #[test]
+    fn a_smaller_picture_has_the_means_of_its_pixels() {
+        let image = Image {
+            width: 2,
+            height: 2,
+            rgb: vec![[0, 10, 0], [100, 20, 0], [200, 30, 0], [100, 40, 255]],
+        };
+        let bytes = png_bytes(&image, &Metadata::default()).unwrap();
+        let small = smaller(&bytes, 2).unwrap();
+        assert_eq!(small, bare_png(1, &[[100, 25, 64]]).unwrap());
+        assert!(smaller(&bytes[..30], 2).is_err());
+    }
 }

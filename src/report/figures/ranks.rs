@@ -2,11 +2,12 @@
 
 use super::axes::Frame;
 use super::canvas::{Align, Canvas, Ink, Rect};
-use super::style::{count, model_colour, strip, AXIS, DARK, GREY, LABEL, MARGIN, MESH, NAME, NOTE};
+use super::scores::mean_with_text;
+use super::style::{count, model_colour, strip, DARK, GREY, LABEL, MARGIN, MESH, NAME, NOTE};
 use super::style::{STRIP, TICK};
 use super::{ComparisonPage, Drawn};
-use crate::report::digits::{p_value, spread};
-use crate::report::pairs::{pairs, Pair, Tally};
+use crate::report::digits::p_value;
+use crate::report::pairs::{pairs, Tally};
 use crate::report::ranks::{Ranked, Ranks};
 use mdn_core::Result;
 
@@ -18,22 +19,17 @@ const BAR: f64 = 52.0;
 /// Width at the right for wins, ties and losses.
 const COUNTS: f64 = 150.0;
 
-/// `None` with fewer than 2 models or data sets to rank.
-pub fn draw(page: &ComparisonPage<'_>) -> Result<Option<Drawn>> {
+/// None with fewer than 2 models or data sets to rank.
+pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
     let results = page.results;
     let Some(ranks) = Ranks::of(results).filter(|r| r.data.len() > 1) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let pairs = pairs(results);
     let k = ranks.models.len();
     let names = ranks.models.iter().map(|m| NAME.width(&m.model));
     let left = MARGIN + names.fold(90.0, f64::max).min(330.0) + 24.0;
-    let top = STRIP
-        + if ranks.critical_difference.is_some() {
-            BAR
-        } else {
-            8.0
-        };
+    let top = STRIP + ranks.critical_difference.map_or(8.0, |_| BAR);
     let height = ROW * k as f64;
     let mut canvas = Canvas::new(WIDTH, top + height + 96.0)?;
     let title = format!(
@@ -42,71 +38,46 @@ pub fn draw(page: &ComparisonPage<'_>) -> Result<Option<Drawn>> {
         count(k, "model"),
         count(ranks.data.len(), "data set")
     );
-    strip(&mut canvas, &title, results.what.command, &facts(&ranks));
-    let area = Rect {
-        x: left,
-        y: top,
-        w: WIDTH - left - COUNTS - MARGIN,
-        h: height,
-    };
-    let frame = Frame {
-        area,
-        x: (0.6, k as f64 + 0.4),
-        y: (0.0, 1.0),
-    };
-    let ticks: Vec<(f64, String)> = (1..=k).map(|r| (r as f64, r.to_string())).collect();
+    let test = ranks.friedman;
+    let test = test.map_or_else(String::new, |f| format!("; Friedman {}", p_value(f.p)));
+    let facts =
+        format!("large dot and bar: mean rank ± 95 % t interval; small dot: a data set{test}");
+    strip(&mut canvas, &title, results.what.command, &facts);
+    let frame = Frame::new(
+        Rect::new(left, top, WIDTH - left - COUNTS - MARGIN, height),
+        (0.6, k as f64 + 0.4),
+        (0.0, 1.0),
+    );
     if let (Some(width), Some(best)) = (ranks.critical_difference, ranks.models.first()) {
         critical_difference(&mut canvas, &frame, best.mean.mean, width);
     }
-    frame.mesh_upwards(&mut canvas, &ticks);
-    frame.ticks_below(&mut canvas, &ticks);
-    let base = [(area.x, area.bottom()), (area.right(), area.bottom())];
-    canvas.stroke(&base, 1.3, Ink::full(AXIS), None);
-    let middle = (area.x + 0.5 * area.w, area.bottom() + 58.0);
-    let label = "rank by the mean over the seeds (1 is best)";
-    canvas.text(label, LABEL, DARK, middle, Align::Middle);
-    let right = WIDTH - MARGIN;
-    let head = "wins / ties / losses";
+    let ticks: Vec<(f64, String)> = (1..=k).map(|r| (r as f64, r.to_string())).collect();
+    let axis = "rank by the mean over the seeds (1 is best)";
+    frame.axis_below_rows(&mut canvas, &ticks, axis);
+    let (right, head) = (WIDTH - MARGIN, "wins / ties / losses");
     canvas.text(head, TICK, GREY, (right, top - 12.0), Align::Right);
     for (i, model) in ranks.models.iter().enumerate() {
         let y = top + ROW * (i as f64 + 0.5);
         row(&mut canvas, &frame, model, y);
-        let text = counts(&pairs, &model.model);
+        let Tally { wins, ties, losses } = Tally::of(&pairs, &model.model, None, None);
+        let text = format!("{wins} / {ties} / {losses}");
         canvas.text(&text, LABEL, DARK, (right, y + 2.0), Align::Right);
     }
-    Ok(Some(Drawn {
-        stem: "ranks".to_owned(),
-        title,
-        canvas,
-    }))
-}
-
-/// What the dots and bars are, and what Friedman's test says.
-fn facts(ranks: &Ranks) -> String {
-    let test = ranks
-        .friedman
-        .map_or_else(String::new, |f| format!("; Friedman {}", p_value(f.p)));
-    format!("large dot and bar: mean rank ± 95 % t interval; small dot: a data set{test}")
-}
-
-fn counts(pairs: &[Pair], model: &str) -> String {
-    let Tally { wins, ties, losses } = Tally::of(pairs, model, None, None);
-    format!("{wins} / {ties} / {losses}")
+    Ok(vec![Drawn::new("ranks", title, canvas)])
 }
 
 /// A bar above the rows from the best mean rank, as long as the critical difference, and its shade
-/// over all rows: models whose mean lies in it are not told apart from the best.
+/// over all rows: means inside do not differ significantly from the best.
 fn critical_difference(canvas: &mut Canvas, frame: &Frame, best: f64, width: f64) {
     let area = frame.area;
     let (from, to) = (frame.at(best, 0.0).0, frame.at(best + width, 0.0).0);
     let end = to.min(area.right());
-    let shade = [
-        (from, area.y),
-        (end, area.y),
-        (end, area.bottom()),
-        (from, area.bottom()),
-    ];
-    canvas.fill(&shade, Ink(MESH, 0.45));
+    let shade = Rect {
+        x: from,
+        w: end - from,
+        ..area
+    };
+    canvas.fill_rect(&shade, Ink(MESH, 0.45));
     let y = area.y - 8.0;
     canvas.stroke(&[(from, y), (end, y)], 2.2, Ink::full(DARK), None);
     for x in [from, end] {
@@ -131,12 +102,8 @@ fn row(canvas: &mut Canvas, frame: &Frame, model: &Ranked, y: f64) {
         let (low, high) = (at(low.max(1.0)), at(high.min(last)));
         canvas.stroke(&[(low, y), (high, y)], 4.5, Ink::full(colour), None);
     }
-    let mean = at(model.mean.mean);
-    canvas.dot((mean, y), 7.5, Ink::full(colour), None);
-    let text = super::axes::signs(&spread(Some(&model.mean)));
-    let half = 0.5 * LABEL.width(&text);
-    let x = mean.clamp(frame.area.x + half, frame.area.right() - half);
-    canvas.text(&text, LABEL, DARK, (x, y - 15.0), Align::Middle);
+    let mean = (at(model.mean.mean), y);
+    mean_with_text(canvas, frame, &model.mean, (mean, y - 15.0), colour);
     let mut ranks = model.ranks.clone();
     ranks.sort_by(f64::total_cmp);
     for group in ranks.chunk_by(|a, b| a == b) {

@@ -1,4 +1,4 @@
-//! The look that every figure shares: sizes, colours, the strip with the title.
+//! The look that every figure shares: sizes, colours, titles.
 
 use super::canvas::{Align, Canvas, Point};
 use super::font::Type;
@@ -38,10 +38,10 @@ pub const STRIP: f64 = 106.0;
 /// Height of a panel's title with its note.
 pub const HEAD: f64 = 58.0;
 
-/// Colours before the first comes again.
+/// Number of different colours.
 pub const COLOURS: usize = MODELS.len();
 
-/// Colours that stay apart for colour-blind eyes (Okabe and Ito 2008), the palest left out.
+/// Colours that colour-blind readers can tell apart (Okabe and Ito 2008), without the palest.
 const MODELS: [[u8; 3]; 7] = [
     BLUE,
     ORANGE,
@@ -57,7 +57,7 @@ pub fn model_colour(i: usize) -> [u8; 3] {
     MODELS[i % MODELS.len()]
 }
 
-/// The same as writing: as dark as white paper needs for reading (contrast 4.5, WCAG 2.2).
+/// The same for text: dark enough to be read on white (contrast 4.5, WCAG 2.2).
 pub fn name_colour(i: usize) -> [u8; 3] {
     let linear = |c: u8| match f64::from(c) / 255.0 {
         v if v <= 0.04045 => v / 12.92,
@@ -86,10 +86,10 @@ pub fn strip(canvas: &mut Canvas, title: &str, command: &str, facts: &str) {
 
 /// A panel's letter, title and note, above its upper left corner at `at`, at most `room` wide.
 pub fn heading(canvas: &mut Canvas, letter: usize, title: &str, note: &str, at: Point, room: f64) {
-    let sign = |i: usize| char::from(b'a' + (i % 26) as u8).to_string();
+    let one = |i: usize| char::from(b'a' + (i % 26) as u8).to_string();
     let letter = match letter / 26 {
-        0 => sign(letter),
-        round => sign(round - 1) + &sign(letter),
+        0 => one(letter),
+        round => one(round - 1) + &one(letter),
     };
     let indent = f64::max(24.0, HEADING.width(&letter) + 9.0);
     let (x, y) = (at.0, at.1 - 36.0);

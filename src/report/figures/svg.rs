@@ -1,4 +1,4 @@
-//! Figures as SVG that looks the same everywhere: text as outlines, heat maps as embedded PNG.
+//! A canvas as SVG that looks the same everywhere: text as outlines, heat maps as embedded PNG.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -6,74 +6,69 @@ use std::fmt::Write as _;
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 
-use super::canvas::Canvas;
-use super::font::Type;
-use super::origin::Origin;
-use super::outlines;
+use super::canvas::{Canvas, Ink, Mark, Point, Rect};
+use super::font;
 use super::png::bare_png;
-use super::shapes::{Align, Ink, Item, Point, Rect};
+use super::Metadata;
 use mdn_core::Result;
 
-/// The figure, with its origin in `<title>` and `<metadata>`.
-pub fn svg_bytes(canvas: &Canvas, origin: &Origin) -> Result<Vec<u8>> {
+/// The figure, with its metadata in `<title>` and `<metadata>`.
+pub fn svg_bytes(canvas: &Canvas, metadata: &Metadata) -> Result<Vec<u8>> {
     let (width, height) = canvas.size();
-    let mut sheet = Sheet::default();
-    for item in canvas.items() {
-        sheet.item(item)?;
+    let mut body = Body::default();
+    for mark in &canvas.marks {
+        body.mark(mark)?;
     }
-    sheet.group("", "");
+    body.group("");
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" \
          width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n<title>{}</title>\n\
          <metadata>\n",
-        escaped(&origin.description)
+        escaped(&metadata.description)
     );
-    for (key, text) in origin.entries() {
+    for (key, text) in metadata.entries() {
         let _ = writeln!(out, "{key}: {}", escaped(text));
     }
     out.push_str("</metadata>\n<defs>\n");
-    for (bold, glyph) in &sheet.letters {
-        let path = outlines::path(*glyph, *bold)?;
-        let _ = writeln!(out, "<path id=\"{}\" d=\"{path}\"/>", id(*bold, *glyph));
+    for (bold, glyph) in &body.letters {
+        let (id, path) = (id(*bold, *glyph), font::outline(*glyph, *bold));
+        let _ = writeln!(out, "<path id=\"{id}\" d=\"{path}\"/>");
     }
-    for (i, clip) in sheet.clips.iter().enumerate() {
-        let _ = writeln!(out, "<clipPath id=\"c{i}\">{}</clipPath>", rect(clip));
+    for (i, clip) in body.clips.iter().enumerate() {
+        let place = place(clip);
+        let _ = writeln!(out, "<clipPath id=\"c{i}\"><rect{place}/></clipPath>");
     }
     let _ = write!(
         out,
         "</defs>\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n\
          <g stroke-linecap=\"round\" stroke-linejoin=\"round\">\n{}</g>\n</svg>\n",
-        sheet.body
+        body.text
     );
     Ok(out.into_bytes())
 }
 
-/// What stands between the outer tags; neighbours of one look share a group.
+/// The elements; neighbours with the same attributes share a group.
 #[derive(Default)]
-struct Sheet {
-    body: String,
+struct Body {
+    text: String,
     group: String,
-    /// Colour of an open group of discs.
-    disc: [u8; 3],
     clips: Vec<Rect>,
     letters: BTreeSet<(bool, u16)>,
 }
 
-impl Sheet {
-    /// Opens a group with these attributes and says so, unless one of the same name is open already;
-    /// closes it for none.
-    fn group(&mut self, name: &str, attributes: &str) -> bool {
-        if name == self.group {
-            return false;
+impl Body {
+    /// Opens a group with these attributes unless it is open already; none closes it.
+    fn group(&mut self, attributes: &str) {
+        if attributes == self.group {
+            return;
         }
         if !self.group.is_empty() {
-            self.body.push_str("</g>\n");
+            self.text.push_str("</g>\n");
         }
         if !attributes.is_empty() {
-            let _ = writeln!(self.body, "<g {attributes}>");
+            let _ = writeln!(self.text, "<g {attributes}>");
         }
-        name.clone_into(&mut self.group);
-        true
+        attributes.clone_into(&mut self.group);
     }
 
     fn clip(&mut self, within: Option<Rect>) -> String {
@@ -88,109 +83,104 @@ impl Sheet {
         format!(" clip-path=\"url(#c{at})\"")
     }
 
-    fn item(&mut self, item: &Item) -> Result<()> {
-        match item {
-            Item::Fill { corners, ink } => {
-                let look = paint("fill", *ink);
-                self.group(&look, &look);
-                let _ = writeln!(self.body, "<path d=\"{}z\"/>", points(corners));
+    fn mark(&mut self, mark: &Mark) -> Result<()> {
+        match mark {
+            Mark::Area { corners, ink } => {
+                self.group(&paint("fill", *ink));
+                let _ = writeln!(self.text, "<path d=\"{}z\"/>", points(corners));
             }
-            Item::Line {
+            Mark::Line {
                 path,
                 width,
-                ink,
+                ink: Ink(rgb, alpha),
                 within,
             } => {
-                let clip = self.clip(*within);
-                let look = paint("stroke", *ink);
-                let width = short(*width);
-                let all = format!("fill=\"none\" {look} stroke-width=\"{width}\"{clip}");
+                let (width, clip) = (short(*width), self.clip(*within));
+                let colour = format!("stroke=\"{}\"", hex(*rgb));
+                let rest = format!(
+                    "{} stroke-width=\"{width}\"{clip}",
+                    opacity("stroke", *alpha)
+                );
                 let data = points(path);
                 if path.len() > 1 {
-                    self.group(&all, &all);
-                    let _ = writeln!(self.body, "<path d=\"{data}\"/>");
-                    return Ok(());
-                }
-                // Discs come by the thousand, in turns of colour. A path of one point is seen as one
-                // if it has a length, be it nothing.
-                let name = format!("disc {width} {}{clip}", ink.1);
-                if self.group(&name, &all) {
-                    self.disc = ink.0;
-                }
-                let own = if ink.0 == self.disc {
-                    String::new()
+                    self.group(&format!("fill=\"none\" {colour}{rest}"));
+                    let _ = writeln!(self.text, "<path d=\"{data}\"/>");
                 } else {
-                    format!(" {}", paint("stroke", Ink::full(ink.0)))
-                };
-                let _ = writeln!(self.body, "<path d=\"{data}h0\"{own}/>");
+                    // Discs come by the thousand in many colours: each has its own. A path of one
+                    // point is drawn if it has a length, even of 0.
+                    self.group(&format!("fill=\"none\"{rest}"));
+                    let _ = writeln!(self.text, "<path d=\"{data}h0\" {colour}/>");
+                }
             }
-            Item::Image { area, columns, rgb } => {
-                self.group("", "");
-                let png = STANDARD.encode(bare_png(*columns, rgb)?);
+            Mark::Image { area, columns, rgb } => {
+                self.group("");
+                let (columns, rgb) = coarser(area, *columns, rgb);
                 let _ = writeln!(
-                    self.body,
+                    self.text,
                     "<image{} preserveAspectRatio=\"none\" \
-                     xlink:href=\"data:image/png;base64,{png}\"/>",
-                    place(area)
+                     xlink:href=\"data:image/png;base64,{}\"/>",
+                    place(area),
+                    STANDARD.encode(bare_png(columns, &rgb)?)
                 );
             }
-            Item::Text {
-                text,
-                face,
-                rgb,
-                at,
-                align,
-                up,
-            } => self.text(text, *face, *rgb, *at, (*align, *up))?,
+            Mark::Text(text) => {
+                self.group("");
+                let (face, line, units) =
+                    (text.face, text.face.set(&text.words), font::units_per_em());
+                let _ = write!(
+                    self.text,
+                    "<g {} role=\"img\" aria-label=\"{}\" transform=\"translate({} {}){}scale({:.6})\">",
+                    paint("fill", Ink::full(text.rgb)),
+                    escaped(&text.words),
+                    short(text.at.0),
+                    short(text.at.1),
+                    if text.up { "rotate(-90)" } else { "" },
+                    face.em / units,
+                );
+                for letter in &line.letters {
+                    let x = (letter.x - text.before(line.width)) * units;
+                    let id = id(face.bold, letter.glyph);
+                    let _ = write!(self.text, "<use xlink:href=\"#{id}\" x=\"{x:.0}\"/>");
+                    self.letters.insert((face.bold, letter.glyph));
+                }
+                self.text.push_str("</g>\n");
+            }
         }
         Ok(())
     }
+}
 
-    fn text(
-        &mut self,
-        text: &str,
-        face: Type,
-        rgb: [u8; 3],
-        at: Point,
-        (align, up): (Align, bool),
-    ) -> Result<()> {
-        let line = outlines::set(text, face)?;
-        self.group("", "");
-        let before = match align {
-            Align::Left => 0.0,
-            Align::Middle => 0.5 * line.width,
-            Align::Right => line.width,
-        };
-        let turn = if up { "rotate(-90)" } else { "" };
-        let _ = write!(
-            self.body,
-            "<g {} role=\"img\" aria-label=\"{}\" transform=\"translate({} {}){turn}scale({:.6})\">",
-            paint("fill", Ink::full(rgb)),
-            escaped(text),
-            short(at.0),
-            short(at.1),
-            face.em / f64::from(line.units),
-        );
-        for letter in &line.letters {
-            let (x, id) = (f64::from(letter.x - before), id(face.bold, letter.glyph));
-            let _ = write!(self.body, "<use xlink:href=\"#{id}\" x=\"{x:.0}\"/>");
-            self.letters.insert((face.bold, letter.glyph));
-        }
-        self.body.push_str("</g>\n");
-        Ok(())
-    }
+/// An image with as many cells as pixels, up to twice as many along a short side, so that small panels
+/// can be enlarged.
+fn coarser(area: &Rect, columns: usize, rgb: &[[u8; 3]]) -> (usize, Vec<[u8; 3]>) {
+    const ENOUGH: f64 = 200.0;
+    let rows = rgb.len() / columns.max(1);
+    let kept = |side: f64, all: usize| {
+        let n = side.max((2.0 * side).min(ENOUGH)).ceil().max(1.0) as usize;
+        (0..n).map(move |i| (2 * i + 1) * all / (2 * n))
+    };
+    let some = kept(area.h, rows)
+        .flat_map(|row| kept(area.w, columns).map(move |column| rgb[row * columns + column]));
+    (kept(area.w, columns).len(), some.collect())
 }
 
 fn id(bold: bool, glyph: u16) -> String {
     format!("{}{glyph}", if bold { 'b' } else { 'r' })
 }
 
-fn paint(what: &str, Ink([r, g, b], alpha): Ink) -> String {
-    let opacity = match alpha {
-        a if a >= 1.0 => String::new(),
-        a => format!(" {what}-opacity=\"{}\"", (a * 1000.0).round() / 1000.0),
-    };
-    format!("{what}=\"#{r:02x}{g:02x}{b:02x}\"{opacity}")
+fn hex([r, g, b]: [u8; 3]) -> String {
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
+
+fn opacity(what: &str, alpha: f64) -> String {
+    if alpha >= 1.0 {
+        return String::new();
+    }
+    format!(" {what}-opacity=\"{}\"", (alpha * 1000.0).round() / 1000.0)
+}
+
+fn paint(what: &str, Ink(rgb, alpha): Ink) -> String {
+    format!("{what}=\"{}\"{}", hex(rgb), opacity(what, alpha))
 }
 
 /// A length with at most two decimals.
@@ -222,65 +212,44 @@ fn place(r: &Rect) -> String {
     format!(" x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\"")
 }
 
-fn rect(r: &Rect) -> String {
-    format!("<rect{}/>", place(r))
-}
-
-/// Without what XML gives another meaning, or none.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
+/// With entities for what XML and HTML reserve and blanks for control characters.
+pub fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    let text = text.replace('>', "&gt;").replace('"', "&quot;");
+    text.replace(|c: char| c.is_control(), " ")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::font::Type;
     use super::*;
 
-    fn area(x: f64) -> Rect {
-        Rect {
+    #[test]
+    fn every_mark_is_in_the_file_and_its_tags_are_closed() {
+        let area = |x: f64| Rect {
             x,
             y: 5.0,
             w: 40.0,
             h: 30.0,
-        }
-    }
-
-    #[test]
-    fn every_shape_is_in_the_file_and_its_tags_are_closed() {
+        };
         let mut canvas = Canvas::new(120.0, 60.0).unwrap();
-        canvas.fill(
-            &[(0.0, 0.0), (9.04, 0.0), (9.0, -0.01)],
-            Ink([1, 2, 255], 0.25),
-        );
+        let corners = [(0.0, 0.0), (9.04, 0.0), (9.0, -0.01)];
+        canvas.fill(&corners, Ink([1, 2, 255], 0.25));
         canvas.image(&area(5.0), |v| {
             move |u| [(255.0 * u) as u8, (255.0 * v) as u8, 0]
         });
         let thin = Ink::full([0; 3]);
-        canvas.stroke(
-            &[(1.0, 1.0), (1.2, 1.0), (4.0, 1.0)],
-            1.5,
-            thin,
-            Some(area(0.0)),
-        );
+        let path = [(1.0, 1.0), (1.2, 1.0), (4.0, 1.0)];
+        canvas.stroke(&path, 1.5, thin, Some(area(0.0)));
         canvas.dot((7.0, 8.0), 2.0, thin, None);
         canvas.dot((9.0, 8.0), 2.0, Ink::full([0, 255, 0]), None);
         canvas.text_upwards("p & <q>", Type::bold(12.0), [9; 3], (60.0, 30.0));
-        let origin = Origin {
+        let metadata = Metadata {
             description: "a \"test\"".into(),
             command: "mdn\u{1b} <x>".into(),
             config_hash: None,
         };
-        let text = String::from_utf8(svg_bytes(&canvas, &origin).unwrap()).unwrap();
+        let text = String::from_utf8(svg_bytes(&canvas, &metadata).unwrap()).unwrap();
         for part in [
             "width=\"120\" height=\"60\"",
             "<title>a &quot;test&quot;</title>",
@@ -288,7 +257,8 @@ mod tests {
             "<g fill=\"#0102ff\" fill-opacity=\"0.25\">\n<path d=\"M0 0L9 0L9 0z\"/>",
             "<image x=\"5\" y=\"5\" width=\"40\" height=\"30\" preserveAspectRatio",
             "stroke-width=\"1.5\" clip-path=\"url(#c0)\">\n<path d=\"M1 1L4 1\"/>",
-            "stroke-width=\"4\">\n<path d=\"M7 8h0\"/>\n<path d=\"M9 8h0\" stroke=\"#00ff00\"/>\n</g>",
+            "<g fill=\"none\" stroke-width=\"4\">\n<path d=\"M7 8h0\" stroke=\"#000000\"/>\n\
+             <path d=\"M9 8h0\" stroke=\"#00ff00\"/>\n</g>",
             "aria-label=\"p &amp; &lt;q&gt;\" transform=\"translate(60 30)rotate(-90)scale(",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
@@ -308,27 +278,6 @@ mod tests {
         let drawn: BTreeSet<&str> = text.split("id=\"").skip(1).map(|t| &t[..4]).collect();
         for used in text.split("href=\"#").skip(1) {
             assert!(drawn.iter().any(|d| d.starts_with(&used[..3])), "{used}");
-        }
-    }
-
-    #[test]
-    fn an_embedded_picture_has_its_colours_back() {
-        let few: Vec<[u8; 3]> = (0..60u8).map(|i| [i % 5, 7, 200]).collect();
-        let many: Vec<[u8; 3]> = (0..600u32)
-            .map(|i| [(i % 256) as u8, (i / 256) as u8, 3])
-            .collect();
-        for cells in [few, many] {
-            let bytes = bare_png(20, &cells).unwrap();
-            let mut decoder = ::png::Decoder::new(std::io::Cursor::new(bytes));
-            decoder.set_transformations(::png::Transformations::EXPAND);
-            let mut reader = decoder.read_info().unwrap();
-            let mut back = vec![0; reader.output_buffer_size().unwrap()];
-            let info = reader.next_frame(&mut back).unwrap();
-            assert_eq!(
-                (info.width as usize, info.height as usize),
-                (20, cells.len() / 20)
-            );
-            assert_eq!(back, cells.as_flattened());
         }
     }
 }

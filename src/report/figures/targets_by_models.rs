@@ -1,16 +1,16 @@
 //! All two-dimensional data sets by all models: logarithms of densities, a row for each data set.
 
 use super::axes::signs;
+use super::canvas::Ink;
 use super::canvas::{Align, Canvas};
 use super::grid::Grid;
-use super::panels::{common_top, grids, Map, Panel, DECADES};
-use super::shown::Shown;
-use super::style::{count, name_colour, strip, DARK, GREY, MARGIN, NAME, NOTE, STRIP};
-use super::{ComparisonPage, Drawn};
+use super::panels::{common_top, square, Map, DECADES};
+use super::style::{count, name_colour, strip, DARK, GREY, MARGIN, NAME, NOTE, ORANGE, STRIP};
+use super::{ComparisonPage, DataPage, Drawn};
 use crate::report::digits;
 use mdn_core::Result;
 
-/// Rows on a sheet.
+/// Rows of a figure.
 const MAX_ROWS: usize = 10;
 const GAP: f64 = 10.0;
 /// Space for the name of a data set, which reads upwards.
@@ -20,7 +20,7 @@ const TOP: f64 = 30.0;
 /// The score below a panel.
 const BELOW: f64 = 30.0;
 
-/// Sheets of at most ten rows; none where there is one data set, which has figures of its own.
+/// Figures of at most ten rows; none where there is one data set, which has figures of its own.
 pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
     let what = page.results.what;
     let drawn = |d: &&String| {
@@ -35,25 +35,25 @@ pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
     let pages = data.len().div_ceil(MAX_ROWS);
     let rows = data.len().div_ceil(pages);
     let chunks = data.chunks(rows).enumerate();
-    let sheets = chunks.map(|(i, some)| sheet(page, some, (i + 1, pages)));
-    sheets.collect()
+    let figures = chunks.map(|(i, some)| figure(page, some, (i + 1, pages)));
+    figures.collect()
 }
 
-fn sheet(page: &ComparisonPage<'_>, data: &[&String], (at, of): (usize, usize)) -> Result<Drawn> {
+fn figure(page: &ComparisonPage<'_>, data: &[&String], (at, of): (usize, usize)) -> Result<Drawn> {
     let what = page.results.what;
     let columns = what.models.len() + 1;
     let room = 1900.0 - 2.0 * MARGIN - LEFT;
     let side = (room / columns as f64 - GAP).clamp(120.0, 260.0);
     let width = 2.0 * MARGIN + LEFT + columns as f64 * (side + GAP) - GAP;
     let pitch = side + BELOW;
-    let mut canvas = Canvas::new(
-        width.max(960.0),
-        STRIP + TOP + pitch * data.len() as f64 + 14.0,
-    )?;
-    let part = if of > 1 {
-        format!(" ({at} of {of})")
-    } else {
-        String::new()
+    let height = STRIP + TOP + pitch * data.len() as f64 + 14.0;
+    let mut canvas = Canvas::new(width.max(960.0), height)?;
+    let (part, stem) = match of {
+        1 => (String::new(), "targets-by-models".to_owned()),
+        _ => (
+            format!(" ({at} of {of})"),
+            format!("targets-by-models-{at}"),
+        ),
     };
     let models = count(what.models.len(), "model");
     let title = format!("Log densities: targets and {models}{part}");
@@ -64,84 +64,57 @@ fn sheet(page: &ComparisonPage<'_>, data: &[&String], (at, of): (usize, usize)) 
     let facts = format!("{which}; each row on one scale of {DECADES} decades");
     strip(&mut canvas, &title, what.command, &facts);
     let x = |column: usize| MARGIN + LEFT + column as f64 * (side + GAP);
-    let head = STRIP + TOP - 16.0;
-    canvas.text(
-        "target",
-        NAME,
-        DARK,
-        (x(0) + 0.5 * side, head),
-        Align::Middle,
-    );
+    let (middle, head) = (|column: usize| x(column) + 0.5 * side, STRIP + TOP - 16.0);
+    canvas.text("target", NAME, DARK, (middle(0), head), Align::Middle);
     for (i, model) in what.models.iter().enumerate() {
-        let middle = (x(i + 1) + 0.5 * side, head);
-        canvas.text(
-            &NAME.squeeze(model, side),
-            NAME,
-            name_colour(i),
-            middle,
-            Align::Middle,
-        );
+        let at = (middle(i + 1), head);
+        let name = NAME.squeeze(model, side);
+        canvas.text(&name, NAME, name_colour(i), at, Align::Middle);
     }
     let map = Map::magma();
     for (row, name) in data.iter().enumerate() {
         let y = STRIP + TOP + pitch * row as f64;
         let upwards = NAME.squeeze(name, side);
         canvas.text_upwards(&upwards, NAME, DARK, (MARGIN + 14.0, y + 0.5 * side));
-        let shown = Shown::all(page.results, name)?;
-        one_row(&mut canvas, &shown, (y, side), &x, &map);
+        let page = DataPage::read(page.results, name)?;
+        let target = page.target();
+        let tops: Vec<f64> = page.runs.iter().map(|r| r.grid.max()).collect();
+        let top = common_top(target.as_ref().map(Grid::max), &tops).ln();
+        let below = y + side + 18.0;
+        if let Some(first) = page.runs.first() {
+            let picture = &first.picture;
+            let panel = square((x(0), y), side, picture.view);
+            match &target {
+                Some(target) => panel.log_density(&mut canvas, target, top, &map),
+                None => panel.points(&mut canvas, &picture.points, 1.3, Ink(ORANGE, 0.6)),
+            }
+            panel.border(&mut canvas);
+            let [x, y] = picture.view.map(|(low, high)| number(high - low));
+            let view = NOTE.cut(&format!("{x} x {y}"), side);
+            canvas.text(&view, NOTE, GREY, (middle(0), below), Align::Middle);
+        }
         for i in 0..what.models.len() {
-            if !shown.iter().any(|s| s.index == i) {
-                let middle = (x(i + 1) + 0.5 * side, y + 0.5 * side);
-                canvas.text("no finished run", NOTE, GREY, middle, Align::Middle);
+            let Some(run) = page.runs.iter().find(|r| r.index == i) else {
+                let at = (middle(i + 1), y + 0.5 * side);
+                canvas.text("no finished run", NOTE, GREY, at, Align::Middle);
+                continue;
+            };
+            let panel = square((x(i + 1), y), side, run.picture.view);
+            panel.log_density(&mut canvas, &run.grid, top, &map);
+            panel.border(&mut canvas);
+            if let Some(score) = run.score {
+                let text = signs(&digits::plain(score));
+                canvas.text(&text, NOTE, DARK, (middle(i + 1), below), Align::Middle);
             }
         }
     }
-    Ok(Drawn {
-        stem: match of {
-            1 => "targets-by-models".to_owned(),
-            _ => format!("targets-by-models-{at}"),
-        },
-        title,
-        canvas,
-    })
+    Ok(Drawn::new(stem, title, canvas))
 }
 
-fn one_row(
-    canvas: &mut Canvas,
-    shown: &[Shown],
-    (y, side): (f64, f64),
-    x: &dyn Fn(usize) -> f64,
-    map: &Map,
-) {
-    let target = shown.iter().find_map(|s| grids(&s.picture).0);
-    let tops: Vec<f64> = shown.iter().map(|s| s.grid.max()).collect();
-    let top = common_top(target.as_ref().map(Grid::max), &tops).ln();
-    let Some(first) = shown.first() else { return };
-    let panel = Panel::new(x(0), y, side, first.picture.view);
-    match &target {
-        Some(target) => panel.log_density(canvas, target, top, map),
-        None => {
-            let ink = super::canvas::Ink(super::style::ORANGE, 0.6);
-            panel.points(canvas, &first.picture.points, 1.3, ink);
-        }
-    }
-    panel.0.border(canvas);
-    let [(a, b), (c, d)] = first.picture.view;
-    let number = |v: f64| match v {
+/// The length of a side of a view.
+fn number(v: f64) -> String {
+    match v {
         0.1..1e4 => format!("{v:.1}"),
         _ => signs(&format!("{v:.1e}")),
-    };
-    let view = format!("{} x {}", number(b - a), number(d - c));
-    let below = (x(0) + 0.5 * side, y + side + 18.0);
-    canvas.text(&NOTE.cut(&view, side), NOTE, GREY, below, Align::Middle);
-    for s in shown {
-        let panel = Panel::new(x(s.index + 1), y, side, s.picture.view);
-        panel.log_density(canvas, &s.grid, top, map);
-        panel.0.border(canvas);
-        if let Some(score) = s.score {
-            let text = signs(&digits::plain(score));
-            let below = (x(s.index + 1) + 0.5 * side, y + side + 18.0);
-            canvas.text(&text, NOTE, DARK, below, Align::Middle);
-        }
     }
 }

@@ -1,98 +1,71 @@
 //! A run's loss against its steps, in training and on the validation points.
 
-use super::axes::{step_ticks, ticks, Frame};
+use super::axes::{number, step_ticks, ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
-use super::curves::{range, smooth, spread_out};
-use super::style::{strip, BLUE, DARK, GREY, LABEL, MARGIN, NAME, NOTE, ORANGE, STRIP};
+use super::curves::{names_at_ends, range, smooth};
+use super::style::{strip, BLUE, GREY, MARGIN, NOTE, ORANGE, STRIP};
 use super::RunPage;
 use crate::experiment::store::{HistoryRow, Split};
 use mdn_core::Result;
 
+const WIDTH: f64 = 1400.0;
+
 /// `None` where the run has no history.
 pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
-    let curve = |split| -> Vec<Point> {
-        let rows = page
-            .history
-            .iter()
-            .filter(|r: &&HistoryRow| r.split == split);
-        rows.filter(|r| r.loss.is_finite())
-            .map(|r| (r.step as f64, r.loss))
-            .collect()
-    };
-    let (train, validation) = (curve(Split::Train), curve(Split::Validation));
-    let losses: Vec<f64> = train.iter().map(|p| p.1).collect();
-    let smoothed = smooth(&losses, 0.03);
-    let smoothed: Vec<Point> = train.iter().zip(smoothed).map(|(p, v)| (p.0, v)).collect();
+    let (train, validation) = (
+        losses(&page.history, Split::Train),
+        losses(&page.history, Split::Validation),
+    );
+    let values: Vec<f64> = train.iter().map(|p| p.1).collect();
+    let smoothed = train.iter().zip(smooth(&values, 0.03));
+    let smoothed: Vec<Point> = smoothed.map(|(p, v)| (p.0, v)).collect();
     let Some(y) = range(&[&smoothed, &validation]) else {
         return Ok(None);
     };
-    let last = train
-        .iter()
-        .chain(&validation)
-        .map(|p| p.0)
-        .fold(1.0, f64::max);
-    let mut canvas = Canvas::new(1400.0, 760.0)?;
+    let (mut canvas, frame) = chart(&[&train, &validation], y, 160.0, page.loss_name())?;
     strip(&mut canvas, &page.title(), page.command, &page.facts());
-    let area = Rect {
-        x: 118.0,
-        y: STRIP + 14.0,
-        w: 1400.0 - 118.0 - 160.0,
-        h: 545.0,
-    };
-    let frame = Frame {
-        area,
-        x: (0.0, last),
-        y,
-    };
-    draw_axes(&mut canvas, &frame, page.loss_name());
-    let to_pixels = |c: &[Point]| c.iter().map(|p| frame.at(p.0, p.1)).collect::<Vec<_>>();
-    if !train.is_empty() {
-        canvas.stroke(&to_pixels(&train), 1.2, Ink(BLUE, 0.22), Some(area));
-        canvas.stroke(&to_pixels(&smoothed), 2.6, Ink::full(BLUE), Some(area));
-    }
-    if !validation.is_empty() {
-        canvas.stroke(&to_pixels(&validation), 2.6, Ink::full(ORANGE), Some(area));
+    for (points, width, ink) in [
+        (&train, 1.2, Ink(BLUE, 0.22)),
+        (&smoothed, 2.6, Ink::full(BLUE)),
+        (&validation, 2.6, Ink::full(ORANGE)),
+    ] {
+        canvas.stroke(&frame.path(points), width, ink, Some(frame.area));
     }
     mark_best(&mut canvas, &frame, &validation);
-    let ends = [
-        ("training", &smoothed, BLUE),
-        ("validation", &validation, ORANGE),
+    let mut names = vec![
+        ("training".to_owned(), BLUE, smoothed.last().copied()),
+        ("validation".to_owned(), ORANGE, validation.last().copied()),
     ];
-    let ends: Vec<_> = ends
-        .iter()
-        .filter_map(|(n, c, k)| Some((n, c.last()?, k)))
-        .collect();
-    let wanted: Vec<f64> = ends.iter().map(|(_, p, _)| frame.at(p.0, p.1).1).collect();
-    let heights = spread_out(&wanted, 24.0, (area.y, area.bottom()));
-    for ((name, _, colour), y) in ends.iter().zip(heights) {
-        canvas.text(
-            name,
-            NAME,
-            **colour,
-            (area.right() + 12.0, y + 6.0),
-            Align::Left,
-        );
-    }
+    names.retain(|n| n.2.is_some());
+    names_at_ends(&mut canvas, &frame, &names, 160.0);
     Ok(Some(canvas))
 }
 
-/// Axes of a loss against steps.
-pub fn draw_axes(canvas: &mut Canvas, frame: &Frame, loss: &str) {
-    let across = ticks(frame.y, 6);
-    frame.mesh_across(canvas, &across);
-    frame.ticks_left(canvas, &across);
-    frame.ticks_below(canvas, &step_ticks(frame.x, 6));
-    let area = frame.area;
-    let corner = [
-        (area.x, area.y),
-        (area.x, area.bottom()),
-        (area.right(), area.bottom()),
-    ];
-    canvas.stroke(&corner, 1.3, Ink::full(super::style::AXIS), None);
-    let middle = (area.x + 0.5 * area.w, area.bottom() + 58.0);
-    canvas.text("training step", LABEL, DARK, middle, Align::Middle);
-    let beside = (MARGIN + 14.0, area.y + 0.5 * area.h);
-    canvas.text_upwards(&format!("{loss} (nats)"), LABEL, DARK, beside);
+/// Steps with the finite losses of one kind of points.
+pub fn losses(history: &[HistoryRow], split: Split) -> Vec<Point> {
+    let rows = history.iter().filter(|r| r.split == split);
+    let finite = rows.filter(|r| r.loss.is_finite());
+    finite.map(|r| (r.step as f64, r.loss)).collect()
+}
+
+/// Axes of a loss against the steps of `curves`, with `right` pixels for names.
+pub fn chart(
+    curves: &[&[Point]],
+    y: (f64, f64),
+    right: f64,
+    loss: &str,
+) -> Result<(Canvas, Frame)> {
+    let mut canvas = Canvas::new(WIDTH, 760.0)?;
+    let last = curves.iter().filter_map(|c| c.last()).map(|p| p.0);
+    let frame = Frame::new(
+        Rect::new(118.0, STRIP + 14.0, WIDTH - 118.0 - right, 545.0),
+        (0.0, last.fold(1.0, f64::max)),
+        y,
+    );
+    frame.axes(&mut canvas, &ticks(y, 6), &step_ticks(frame.x, 6));
+    frame.name_below(&mut canvas, "training step", 58.0);
+    frame.name_left(&mut canvas, &format!("{loss} (nats)"), MARGIN + 14.0);
+    Ok((canvas, frame))
 }
 
 /// The step with the least validation loss, whose weights are kept.
@@ -105,27 +78,14 @@ fn mark_best(canvas: &mut Canvas, frame: &Frame, validation: &[Point]) {
     canvas.dashes((at.0, top), at, 1.4, Ink::full(GREY));
     canvas.dot(at, 7.5, Ink::full([255; 3]), None);
     canvas.dot(at, 5.5, Ink::full(ORANGE), None);
-    let text = format!(
-        "best: {} nats at step {}",
-        super::axes::number(best.1, 3),
-        best.0
-    );
+    let text = format!("best: {} nats at step {}", number(best.1, 3), best.0);
     let room = NOTE.width(&text) + 12.0;
-    let (x, align) = if at.0 - frame.area.x > room {
-        (at.0 - 9.0, Align::Right)
+    let (x, from, align) = if at.0 - frame.area.x > room {
+        (at.0 - 9.0, at.0 - 1.0 - room, Align::Right)
     } else {
-        (at.0 + 9.0, Align::Left)
+        (at.0 + 9.0, at.0 + 5.0, Align::Left)
     };
-    let from = if align == Align::Right {
-        x - room + 8.0
-    } else {
-        x - 4.0
-    };
-    canvas.blank(&Rect {
-        x: from,
-        y: top,
-        w: room - 4.0,
-        h: 24.0,
-    });
+    let behind = Rect::new(from, top, room - 4.0, 24.0);
+    canvas.fill_rect(&behind, Ink::full([255; 3]));
     canvas.text(&text, NOTE, GREY, (x, top + 16.0), align);
 }

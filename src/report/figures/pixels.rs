@@ -1,0 +1,193 @@
+//! A canvas as pixels, three times as fine while drawing.
+
+use std::ops::Range;
+
+use plotters::backend::{BitMapBackend, DrawingBackend};
+use plotters::style::{Color, RGBColor};
+use rayon::prelude::*;
+
+use super::canvas::{Canvas, Ink, Mark, Point, Rect, Text};
+use mdn_core::{Error, Result};
+
+/// Fine pixels to a pixel, each way: averaging 3 x 3 of them smooths edges.
+const FINE: usize = 3;
+
+/// A finished picture, row by row from the top.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    pub width: usize,
+    pub height: usize,
+    pub rgb: Vec<[u8; 3]>,
+}
+
+/// The nearest of 0..=255. `f64::round` is a call into the C library on a plain x86-64.
+pub fn byte(v: f64) -> u8 {
+    (v + 0.5) as u8
+}
+
+/// The fine columns and rows of a rectangle on a figure of `width` x `height` pixels.
+pub fn cells(r: &Rect, (width, height): (usize, usize)) -> (Range<usize>, Range<usize>) {
+    let edge = |v: f64, most: usize| {
+        let most = (most * FINE) as f64;
+        (v * FINE as f64).round().clamp(0.0, most) as usize
+    };
+    (
+        edge(r.x, width)..edge(r.right(), width),
+        edge(r.y, height)..edge(r.bottom(), height),
+    )
+}
+
+/// The means of `factor` x `factor` pixels of a picture.
+pub fn means(rgb: &[[u8; 3]], width: usize, factor: usize) -> Vec<[u8; 3]> {
+    let n = factor * factor;
+    let row_of_means = |rows: &[[u8; 3]]| {
+        let mut sums = vec![[0usize; 3]; width / factor];
+        for row in rows.chunks_exact(width) {
+            for (sum, block) in sums.iter_mut().zip(row.chunks_exact(factor)) {
+                for [r, g, b] in block {
+                    sum[0] += usize::from(*r);
+                    sum[1] += usize::from(*g);
+                    sum[2] += usize::from(*b);
+                }
+            }
+        }
+        sums.into_iter()
+            .map(move |sum| sum.map(|s| ((s + n / 2) / n) as u8))
+    };
+    let rows = rgb.par_chunks_exact(width * factor);
+    rows.flat_map_iter(row_of_means).collect()
+}
+
+/// The canvas as a picture.
+///
+/// # Errors
+/// Where plotters cannot fill an area.
+pub fn draw(canvas: &Canvas) -> Result<Image> {
+    let (width, height) = (canvas.width, canvas.height);
+    let mut fine = Fine {
+        size: (width, height),
+        rgb: vec![[255; 3]; width * height * FINE * FINE],
+    };
+    for mark in &canvas.marks {
+        match mark {
+            Mark::Area { corners, ink } => fine.area(corners, *ink)?,
+            Mark::Line {
+                path,
+                width,
+                ink,
+                within,
+            } => fine.line(path, *width, *ink, within.as_ref()),
+            Mark::Image { area, columns, rgb } => fine.image(area, *columns, rgb),
+            Mark::Text(text) => fine.text(text),
+        }
+    }
+    Ok(Image {
+        width,
+        height,
+        rgb: means(&fine.rgb, width * FINE, FINE),
+    })
+}
+
+/// The fine pixels of a figure whose size is given in pixels.
+struct Fine {
+    size: (usize, usize),
+    rgb: Vec<[u8; 3]>,
+}
+
+impl Fine {
+    /// Blends ink over one fine pixel.
+    fn blend(&mut self, column: usize, row: usize, Ink(rgb, alpha): Ink) {
+        let pixel = &mut self.rgb[row * self.size.0 * FINE + column];
+        for (old, new) in pixel.iter_mut().zip(rgb) {
+            *old = byte(f64::from(*old) * (1.0 - alpha) + f64::from(new) * alpha);
+        }
+    }
+
+    fn area(&mut self, corners: &[Point], Ink([r, g, b], alpha): Ink) -> Result<()> {
+        let fine = |v: f64| (v * FINE as f64).round() as i32;
+        let corners: Vec<_> = corners.iter().map(|(x, y)| (fine(*x), fine(*y))).collect();
+        let size = ((self.size.0 * FINE) as u32, (self.size.1 * FINE) as u32);
+        BitMapBackend::with_buffer(self.rgb.as_flattened_mut(), size)
+            .fill_polygon(corners, &RGBColor(r, g, b).mix(alpha))
+            .map_err(|e| Error::failed(format!("could not draw: {e}")))
+    }
+
+    fn image(&mut self, area: &Rect, columns: usize, rgb: &[[u8; 3]]) {
+        let (x, rows) = cells(area, self.size);
+        for (row, colours) in rows.zip(rgb.chunks_exact(columns.max(1))) {
+            let at = row * self.size.0 * FINE + x.start;
+            self.rgb[at..at + columns].copy_from_slice(colours);
+        }
+    }
+
+    fn text(&mut self, text: &Text) {
+        let (line, scale) = (text.face.set(&text.words), text.face.em * FINE as f64);
+        let (x, y) = (text.at.0 * FINE as f64, text.at.1 * FINE as f64);
+        // Along the base line and down from it, whichever way the text reads.
+        let (along, down) = if text.up { (-y, x) } else { (x, y) };
+        let start = (along - text.before(line.width * scale), down);
+        let (columns, rows) = ((self.size.0 * FINE) as i64, (self.size.1 * FINE) as i64);
+        for letter in &line.letters {
+            text.face.draw_letter(letter, scale, start, |i, j, cover| {
+                let (column, row) = if text.up { (j, -1 - i) } else { (i, j) };
+                if (0..columns).contains(&column) && (0..rows).contains(&row) {
+                    let ink = Ink(text.rgb, f64::from(cover.clamp(0.0, 1.0)));
+                    self.blend(column as usize, row as usize, ink);
+                }
+            });
+        }
+    }
+
+    /// Plotters strokes a line as polygons between whole pixels, whose overlaps are blended twice;
+    /// here every fine pixel knows how far from the whole line it is.
+    fn line(&mut self, path: &[Point], width: f64, ink: Ink, within: Option<&Rect>) {
+        let radius = 0.5 * width * FINE as f64;
+        let whole = (0..self.size.0 * FINE, 0..self.size.1 * FINE);
+        let (columns, rows) = within.map_or(whole, |r| cells(r, self.size));
+        let reached = |a: f64, b: f64, range: &Range<usize>| {
+            let edge = |v: f64| v.clamp(range.start as f64, range.end as f64) as usize;
+            let (low, high) = (a.min(b) * FINE as f64, a.max(b) * FINE as f64);
+            edge(low - radius - 1.0)..edge(high + radius + 2.0)
+        };
+        let dot = [path[0], path[0]];
+        let path = if path.len() == 1 { &dot[..] } else { path };
+        let mut covered: Vec<(usize, usize, f32)> = Vec::new();
+        for pair in path.windows(2) {
+            let cover = cover(pair, radius);
+            let columns = reached(pair[0].0, pair[1].0, &columns);
+            for row in reached(pair[0].1, pair[1].1, &rows) {
+                let pixels = columns
+                    .clone()
+                    .map(|column| (row, column, cover(column, row)));
+                covered.extend(pixels.filter(|p| p.2 > 0.0));
+            }
+        }
+        // Of each pixel the largest cover.
+        if path.len() > 2 {
+            covered.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(b.2.total_cmp(&a.2)));
+            covered.dedup_by_key(|p| (p.0, p.1));
+        }
+        for (row, column, cover) in covered {
+            self.blend(column, row, Ink(ink.0, ink.1 * f64::from(cover)));
+        }
+    }
+}
+
+/// How much of the fine pixel `(column, row)` the line between two points covers that reaches
+/// `radius` fine pixels to either side.
+fn cover(ends: &[Point], radius: f64) -> impl Fn(usize, usize) -> f32 {
+    let [(ax, ay), (bx, by)] = [ends[0], ends[1]].map(|(x, y)| (x * FINE as f64, y * FINE as f64));
+    let (dx, dy) = (bx - ax, by - ay);
+    let length = dx * dx + dy * dy;
+    move |column, row| {
+        let (px, py) = (column as f64 + 0.5 - ax, row as f64 + 0.5 - ay);
+        let t = if length > 0.0 {
+            ((px * dx + py * dy) / length).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        // The square root is exactly rounded, unlike `hypot`, and one instruction.
+        let distance = ((px - t * dx).powi(2) + (py - t * dy).powi(2)).sqrt();
+        (radius + 0.5 - distance).clamp(0.0, 1.0) as f32
+    }
+}
