@@ -264,7 +264,7 @@ mod tests {
             ..Default::default()
         };
         let path = study
-            .write_rows("gradients.csv", &[gradient.clone()])
+            .write_rows("gradients.csv", std::slice::from_ref(&gradient))
             .unwrap();
         assert_eq!(read_rows::<GradientRow>(&path).unwrap(), [gradient]);
     }
