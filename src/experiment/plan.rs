@@ -6,19 +6,19 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use mdn_core::data::FileRecord;
-use mdn_core::distributions::{BaseSpec, EntropyBound, MixtureInit};
-use mdn_core::error::{did_you_mean, BadValue};
+use mdn_core::distributions::EntropyBound;
+use mdn_core::error::did_you_mean;
 use mdn_core::models::ModelSpec;
 use mdn_core::train::TrainSpec;
 use mdn_core::{Error, Result};
 
 use super::budget::Budget;
-use super::config::{self, Config};
+use super::config::Config;
 use super::search::{Search, Trial};
 use super::store::RunDir;
-use super::{EvaluationSpec, Task};
+use super::{quoted, EvaluationSpec, Task};
 
-pub use settings::Difference;
+pub use super::config::Difference;
 
 mod settings;
 
@@ -215,7 +215,7 @@ fn known<'a>(
         Some(name) => Err(Error::request(format!(
             "the experiment has no {kind} `{name}`{}; expected one of {}",
             did_you_mean(name, all.iter().copied()),
-            config::quoted(all.iter().copied())
+            quoted(all.iter().copied())
         ))),
     }
 }
@@ -331,62 +331,6 @@ impl TryFrom<Config> for RunSpec {
             )),
         }
     }
-}
-
-/// Whether a model can start: k-means needs a point per cluster, and points at all.
-pub(super) fn check_start(model: &ModelSpec, config: &Config) -> std::result::Result<(), BadValue> {
-    let base = |base: &BaseSpec, place: &str| match base {
-        BaseSpec::Mixture(s) if s.init == MixtureInit::Data => Some((
-            format!("{place}.mixture.components"),
-            s.components,
-            format!("{place}.mixture.init"),
-            "`init = \"random\"`",
-        )),
-        _ => None,
-    };
-    let start = match model {
-        ModelSpec::Flow(s) => base(&s.base, "flow.base"),
-        ModelSpec::Rad(s) => base(&s.base, "rad.base"),
-        ModelSpec::Clusters(s) => Some((
-            "clusters.clusters".to_owned(),
-            s.clusters.unwrap_or(1),
-            "clusters".to_owned(),
-            "another model",
-        )),
-        ModelSpec::GaussianMixture(s) => Some((
-            "gaussian_mixture.components".to_owned(),
-            s.components.unwrap_or(1),
-            "gaussian_mixture".to_owned(),
-            "another model",
-        )),
-        ModelSpec::KernelDensity(_) => Some((
-            "kernel_density".to_owned(),
-            1,
-            "kernel_density".to_owned(),
-            "another model",
-        )),
-    };
-    let Some((key, k, init, instead)) = start else {
-        return Ok(());
-    };
-    if let Some((problem, _)) = config.problems.first() {
-        let expected =
-            format!("{instead} in a file with problems, which have no points to start from");
-        return Err(BadValue::new(
-            &init,
-            expected,
-            format!("a start from the data (`{problem}` has none)"),
-        ));
-    }
-    if k > config.train.start_points() {
-        let name = key.rsplit('.').next().unwrap_or_default();
-        let expected = format!(
-            "`{name}` <= {}, the number of points that training starts from",
-            config.train.start_points()
-        );
-        return Err(BadValue::new(&key, expected, k));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

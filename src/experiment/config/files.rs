@@ -1,14 +1,15 @@
-//! Files of data that an experiment file names: where they are, and what is in them.
+//! Files of data that an experiment file names, and whether models can start from so few points.
 
 use std::path::Path;
 
 use super::Config;
-use crate::experiment::plan::check_start;
 use mdn_core::data::DataSpec;
+use mdn_core::distributions::{BaseSpec, MixtureInit};
 use mdn_core::error::BadValue;
+use mdn_core::models::ModelSpec;
 
 impl Config {
-    /// Makes paths that are given from `folder` on into paths from the root of the file system.
+    /// Makes paths relative to `folder` absolute.
     pub(super) fn locate_files(&mut self, folder: &Path) {
         for data in self.data.values_mut() {
             if let DataSpec::File(file) = data {
@@ -18,7 +19,7 @@ impl Config {
         }
     }
 
-    /// The same experiment, with paths that are given from `folder` on: what a file there says.
+    /// The same experiment with paths relative to `folder`, as a file there has them.
     pub fn from_folder(mut self, folder: &Path) -> Self {
         for data in self.data.values_mut() {
             if let DataSpec::File(file) = data {
@@ -28,8 +29,8 @@ impl Config {
         self
     }
 
-    /// Reads the files and writes down what they have. Models that cannot start from so few points
-    /// are refused.
+    /// Reads the files and records their contents. Models that cannot start from so few points are
+    /// refused.
     pub(super) fn settle_files(&mut self) -> Result<(), BadValue> {
         let mut fewest: Option<usize> = None;
         let mut dims = Vec::new();
@@ -52,7 +53,7 @@ impl Config {
         self.check_trials(dims)
     }
 
-    /// A file has no fresh points.
+    /// A file cannot give a stream of fresh points.
     pub(super) fn check_stream(&self) -> Result<(), BadValue> {
         let is_file = |data: &DataSpec| matches!(data, DataSpec::File(_));
         match self.data.iter().find(|(_, data)| is_file(data)) {
@@ -64,4 +65,52 @@ impl Config {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a model can start: k-means needs a point per cluster, and points at all.
+pub(super) fn check_start(model: &ModelSpec, config: &Config) -> Result<(), BadValue> {
+    let base = |base: &BaseSpec, place: &str| match base {
+        BaseSpec::Mixture(s) if s.init == MixtureInit::Data => Some((
+            format!("{place}.mixture.components"),
+            s.components,
+            format!("{place}.mixture.init"),
+            "`init = \"random\"`",
+        )),
+        _ => None,
+    };
+    let fitted = |kind: &str, key: String, k| Some((key, k, kind.to_owned(), "another model"));
+    let start = match model {
+        ModelSpec::Flow(s) => base(&s.base, "flow.base"),
+        ModelSpec::Rad(s) => base(&s.base, "rad.base"),
+        ModelSpec::Clusters(s) => {
+            let key = "clusters.clusters".to_owned();
+            fitted("clusters", key, s.clusters.unwrap_or(1))
+        }
+        ModelSpec::GaussianMixture(s) => {
+            let key = "gaussian_mixture.components".to_owned();
+            fitted("gaussian_mixture", key, s.components.unwrap_or(1))
+        }
+        ModelSpec::KernelDensity(_) => fitted("kernel_density", "kernel_density".to_owned(), 1),
+    };
+    let Some((key, k, init, instead)) = start else {
+        return Ok(());
+    };
+    if let Some((problem, _)) = config.problems.first() {
+        let expected =
+            format!("{instead} in a file with problems, which have no points to start from");
+        return Err(BadValue::new(
+            &init,
+            expected,
+            format!("a start from the data (`{problem}` has none)"),
+        ));
+    }
+    if k > config.train.start_points() {
+        let name = key.rsplit('.').next().unwrap_or_default();
+        let expected = format!(
+            "`{name}` <= {}, the number of points that training starts from",
+            config.train.start_points()
+        );
+        return Err(BadValue::new(&key, expected, k));
+    }
+    Ok(())
 }

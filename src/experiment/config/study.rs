@@ -1,24 +1,12 @@
 //! The study file.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
-use toml::de::{DeTable, DeValue};
-
-use super::entries::entries;
-use super::{check_name, name_of, read, Typed};
+use super::{check_name, name_of, read, schema_of, Typed};
 use mdn_core::error::BadValue;
 use mdn_core::study::StudySpec;
 use mdn_core::{Error, Result};
-
-/// Keys whose value is an array.
-const ARRAYS: [&str; 6] = [
-    "temperatures",
-    "weights",
-    "means",
-    "std_devs",
-    "inner",
-    "strategies",
-];
 
 impl Typed for StudySpec {
     fn check(&self) -> std::result::Result<(), BadValue> {
@@ -28,19 +16,10 @@ impl Typed for StudySpec {
         Self::check(self)
     }
 
-    fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
-        let all = entries(root);
-        let misplaced = all
-            .iter()
-            .find(|e| matches!(e.value, DeValue::Array(_)) && !ARRAYS.contains(&e.name()))?;
-        Some(BadValue::new(
-            misplaced.path.join("."),
-            format!(
-                "`{}` to be a table of settings by name, as in `{{}}`",
-                misplaced.name()
-            ),
-            "an array",
-        ))
+    fn schema() -> &'static serde_json::Value {
+        static SCHEMA: LazyLock<serde_json::Value> =
+            LazyLock::new(|| schema_of::<StudySpec>("").to_value());
+        &SCHEMA
     }
 
     fn other_kind(keys: &[&str]) -> Option<&'static str> {
@@ -121,7 +100,7 @@ strategies = [\"score\", { gumbel_softmax = { temperature = 0.2 } }]
             ("temperature = 0.2", "temperature = 0", "two.toml:7: gradients.strategies[1].gumbel_softmax: expected 1e-4 <= `temperature` <= 1000; got 0"),
             ("{ temperature = 0.2 }", "[0.2]", "two.toml:7: gradients.strategies[1]: expected `gumbel_softmax` to be a table of settings by name"),
             ("\"score\"", "\"scores\"", "two.toml:7: gradients: unknown choice `scores` (did you mean `score`?)"),
-            ("[gradients]", "[models]\n[gradients]", "unknown key `models`; expected one of `name`, `seed`, "),
+            ("[gradients]", "[models]\n[gradients]", "unknown key `models`; expected one of `entropy`, "),
             ("[gradients]", "[models]\n[gradients]", "(for an experiment try `mdn compare`)"),
         ];
         for (from, to, message) in cases {

@@ -2,51 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::number::{exact, exact_or_empty};
-use super::table::{csv_bytes, read_csv, Line};
+use super::table::{csv_rows, read_rows};
 use super::write_atomic;
-use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
+use mdn_core::study::{EntropyRow, GradientRow, RelaxedRow};
 use mdn_core::Result;
-
-const RELAXED: [&str; 11] = [
-    "temperature",
-    "entropy",
-    "exact_mixture",
-    "kl_to_mixture",
-    "kl_from_mixture",
-    "total_variation",
-    "mean",
-    "variance",
-    "joint_entropy",
-    "conditional_entropy",
-    "chi2",
-];
-
-const ENTROPY: [&str; 10] = [
-    "temperature",
-    "density",
-    "inner",
-    "samples",
-    "mean",
-    "std_err",
-    "truth",
-    "bias",
-    "bias_std_err",
-    "predicted",
-];
-
-const GRADIENTS: [&str; 10] = [
-    "strategy",
-    "temperature",
-    "parameter",
-    "evaluations",
-    "estimates",
-    "relative_bias",
-    "bias_std_err",
-    "sd",
-    "sd_std_err",
-    "cosine",
-];
 
 /// Where a study leaves its files: `<out>/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,146 +31,39 @@ impl StudyDir {
 
     /// Writes the whole of `relaxed.csv`.
     pub fn write_relaxed(&self, rows: &[RelaxedRow]) -> Result<PathBuf> {
-        let lines = rows.iter().map(|r| {
-            [
-                r.temperature,
-                r.entropy,
-                r.exact_mixture,
-                r.kl_to_mixture,
-                r.kl_from_mixture,
-                r.total_variation,
-                r.mean,
-                r.variance,
-                r.joint_entropy,
-                r.conditional_entropy,
-                r.chi2,
-            ]
-            .map(exact)
-        });
-        self.write("relaxed.csv", &csv_bytes(RELAXED, lines)?)
+        self.write("relaxed.csv", &csv_rows(rows)?)
     }
 
     /// Reads `relaxed.csv`.
     pub fn read_relaxed(&self) -> Result<Vec<RelaxedRow>> {
-        read_csv(&self.path("relaxed.csv"), &RELAXED, |line| {
-            Ok(RelaxedRow {
-                temperature: number(line, "temperature")?,
-                entropy: number(line, "entropy")?,
-                exact_mixture: number(line, "exact_mixture")?,
-                kl_to_mixture: number(line, "kl_to_mixture")?,
-                kl_from_mixture: number(line, "kl_from_mixture")?,
-                total_variation: number(line, "total_variation")?,
-                mean: number(line, "mean")?,
-                variance: number(line, "variance")?,
-                joint_entropy: number(line, "joint_entropy")?,
-                conditional_entropy: number(line, "conditional_entropy")?,
-                chi2: number(line, "chi2")?,
-            })
-        })
+        read_rows(&self.path("relaxed.csv"))
     }
 
     /// Writes the whole of `entropy.csv`.
     pub fn write_entropies(&self, rows: &[EntropyRow]) -> Result<PathBuf> {
-        let lines = rows.iter().map(|r| {
-            [
-                exact(r.temperature),
-                r.density.word().to_owned(),
-                r.inner.map_or_else(String::new, |m| m.to_string()),
-                r.samples.to_string(),
-                exact(r.mean),
-                exact(r.std_err),
-                exact(r.truth),
-                exact(r.bias),
-                exact(r.bias_std_err),
-                exact(r.predicted),
-            ]
-        });
-        self.write("entropy.csv", &csv_bytes(ENTROPY, lines)?)
+        self.write("entropy.csv", &csv_rows(rows)?)
     }
 
     /// Reads `entropy.csv`.
     pub fn read_entropies(&self) -> Result<Vec<EntropyRow>> {
-        read_csv(&self.path("entropy.csv"), &ENTROPY, |line| {
-            let words = Density::ALL.map(Density::word);
-            let place = one_of(line, "density", &words)?;
-            let inner = match line.text("inner") {
-                "" => None,
-                _ => Some(whole(line, "inner")?),
-            };
-            Ok(EntropyRow {
-                temperature: number(line, "temperature")?,
-                density: Density::ALL[place],
-                inner,
-                samples: whole(line, "samples")?,
-                mean: number(line, "mean")?,
-                std_err: number(line, "std_err")?,
-                truth: number(line, "truth")?,
-                bias: number(line, "bias")?,
-                bias_std_err: number(line, "bias_std_err")?,
-                predicted: number(line, "predicted")?,
-            })
-        })
+        read_rows(&self.path("entropy.csv"))
     }
 
     /// Writes the whole of `gradients.csv`.
     pub fn write_gradients(&self, rows: &[GradientRow]) -> Result<PathBuf> {
-        let lines = rows.iter().map(|r| {
-            [
-                r.strategy.clone(),
-                exact_or_empty(r.temperature),
-                r.parameter.word().to_owned(),
-                r.evaluations.to_string(),
-                r.estimates.to_string(),
-                exact(r.relative_bias),
-                exact(r.bias_std_err),
-                exact(r.sd),
-                exact(r.sd_std_err),
-                exact(r.cosine),
-            ]
-        });
-        self.write("gradients.csv", &csv_bytes(GRADIENTS, lines)?)
+        self.write("gradients.csv", &csv_rows(rows)?)
     }
 
     /// Reads `gradients.csv`.
     pub fn read_gradients(&self) -> Result<Vec<GradientRow>> {
-        read_csv(&self.path("gradients.csv"), &GRADIENTS, |line| {
-            let words = Parameter::ALL.map(Parameter::word);
-            Ok(GradientRow {
-                strategy: line.parse("strategy", "a name")?,
-                temperature: line.parse_or_empty("temperature")?,
-                parameter: Parameter::ALL[one_of(line, "parameter", &words)?],
-                evaluations: whole(line, "evaluations")?,
-                estimates: whole(line, "estimates")?,
-                relative_bias: number(line, "relative_bias")?,
-                bias_std_err: number(line, "bias_std_err")?,
-                sd: number(line, "sd")?,
-                sd_std_err: number(line, "sd_std_err")?,
-                cosine: number(line, "cosine")?,
-            })
-        })
+        read_rows(&self.path("gradients.csv"))
     }
-}
-
-fn number(line: &Line<'_>, column: &str) -> Result<f64> {
-    line.parse(column, "a number")
-}
-
-fn whole(line: &Line<'_>, column: &str) -> Result<usize> {
-    line.parse(column, "a whole number")
-}
-
-/// The place of the cell among `words`.
-fn one_of(line: &Line<'_>, column: &str, words: &[&str]) -> Result<usize> {
-    let text = line.text(column);
-    words.iter().position(|w| *w == text).ok_or_else(|| {
-        let words: Vec<_> = words.iter().map(|w| format!("`{w}`")).collect();
-        line.fault(column, &format!("one of {}", words.join(", ")), text)
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mdn_core::study::{Density, Parameter};
 
     #[test]
     fn rows_read_back_as_written_and_damage_has_a_line() {

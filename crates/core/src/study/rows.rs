@@ -1,8 +1,10 @@
 //! What a study finds, row by row.
 
+use serde::{Deserialize, Serialize};
+
 /// The relaxed mixture at one temperature, by quadrature. z = c.mu + w (c.sigma) with relaxed weights
 /// c and standard normal w; logarithms are natural.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RelaxedRow {
     /// Of the relaxed weights.
     pub temperature: f64,
@@ -30,7 +32,8 @@ pub struct RelaxedRow {
 }
 
 /// What stands for the density of a relaxed sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Density {
     /// [`crate::distributions::RelaxedDensity::NestedIncludingOwn`].
     NestedIncludingOwn,
@@ -71,7 +74,7 @@ impl Density {
 }
 
 /// An estimate of the entropy of the relaxed mixture.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EntropyRow {
     /// Of the relaxed weights.
     pub temperature: f64,
@@ -98,7 +101,8 @@ pub struct EntropyRow {
 }
 
 /// Which parameters of the mixture a gradient is by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Parameter {
     /// The mixture weights before their softmax.
     Logits,
@@ -124,7 +128,7 @@ impl Parameter {
 
 /// Estimates of the gradient of an expectation by some of the parameters. Everything is relative to
 /// the length of the true gradient.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GradientRow {
     /// Name of the way to draw.
     pub strategy: String,
