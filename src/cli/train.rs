@@ -8,7 +8,7 @@ use clap::Args;
 use super::common::{ComputeArgs, FileArgs, SelectionArgs};
 use super::output::{columns, print, warn};
 use super::{progress, Context, Exit};
-use crate::experiment::guard::{Guard, Interrupt};
+use crate::experiment::control::{Control, Interrupt};
 use crate::experiment::plan::{Plan, RunSpec};
 use crate::experiment::pool::{self, Action, Ended, Job, Sharing};
 use crate::experiment::run;
@@ -149,7 +149,7 @@ pub(super) fn train(
     if let Some(folder) = jobs.first().and_then(|j| j.place.0.ancestors().nth(3)) {
         std::fs::create_dir_all(folder).map_err(Error::io(folder, "could not make the folder"))?;
     }
-    let guard = Guard {
+    let control = Control {
         every: how.checkpoint_every,
         interrupt: Interrupt::by_signals()?,
         anew: how.force,
@@ -164,7 +164,7 @@ pub(super) fn train(
             &job.spec,
             &job.place,
             &compute,
-            (&guard, &context.command),
+            (&control, &context.command),
             watch,
         )?;
         if status.state == State::Done {
@@ -191,7 +191,7 @@ pub(super) fn train(
         steal: how.steal_lock,
         wait,
         fail_fast: how.fail_fast,
-        interrupt: guard.interrupt.clone(),
+        interrupt: control.interrupt.clone(),
     };
     let ended = pool::run_all(jobs, &actions, (threads, &sharing), &work, &screen)?;
     screen.finish(&ended);

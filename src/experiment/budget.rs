@@ -1,4 +1,4 @@
-//! The table `[budget]`: what every model is given alike.
+//! The table `[budget]`: resources that every model gets alike.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Whether nothing is said.
+    /// Whether there is no limit.
     pub fn is_empty(&self) -> bool {
         self.parameters.is_none() && self.seconds.is_none()
     }

@@ -1,8 +1,8 @@
-//! The file `checkpoint`: a run that is not over, between two steps.
+//! The file `checkpoint`: the state of a run between two steps.
 //!
-//! A line that names the format, the SHA-256 of all that follows, then [`Saved`] as
-//! [postcard](https://postcard.jamesmunns.com) writes it. It is made anew in full every time and moved
-//! over the last one, so that there is never less than one good checkpoint.
+//! A line that names the format, the SHA-256 of the rest, then [`Saved`] in the format of
+//! [postcard](https://postcard.jamesmunns.com). A new file replaces the old one only when it is
+//! complete, so there is always a good checkpoint.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -20,25 +20,25 @@ const FILE: &str = "checkpoint";
 const FORMAT: &[u8] = b"mdn checkpoint 1\n";
 const SUM: usize = 32;
 
-/// A run that is not over.
+/// The state of a run between two steps.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Saved {
     /// SHA-256 of the run's `config.toml`.
     pub settings: Vec<u8>,
-    /// The trials that are over.
+    /// The finished trials.
     pub trials: Vec<TrialRow>,
     /// Wall time of their training.
     pub seconds: f64,
     /// The best of them.
     pub kept: Option<Kept>,
-    /// The trial that is under way; `None` between two of them.
+    /// The trial in progress; `None` between two trials.
     pub current: Option<Checkpoint>,
 }
 
-/// A trial that is over and the best so far.
+/// The best finished trial.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Kept {
-    /// Which, from 0.
+    /// Its number, from 0.
     pub number: usize,
     /// Its validation loss; infinite where it diverged.
     pub loss: f64,
@@ -55,7 +55,7 @@ impl RunDir {
         self.path(FILE)
     }
 
-    /// Keeps `saved` as the checkpoint of the run with these settings (its `config.toml`).
+    /// Writes the checkpoint.
     pub fn write_checkpoint(&self, saved: &Saved) -> Result<PathBuf> {
         let body = postcard::to_stdvec(saved)
             .map_err(|e| Error::failed(format!("{FILE}: could not be encoded: {e}")))?;
@@ -68,7 +68,7 @@ impl RunDir {
     /// The checkpoint; `None` where there is none.
     ///
     /// # Errors
-    /// For a damaged file, that of another format, and that of a run with other `settings`.
+    /// If the file is damaged, has another format, or is of a run with other `settings`.
     pub fn read_checkpoint(&self, settings: &str) -> Result<Option<Saved>> {
         let path = self.checkpoint();
         let bytes = match std::fs::read(&path) {
@@ -105,12 +105,12 @@ impl RunDir {
         Ok(Some(saved))
     }
 
-    /// Whether there is something that only runs have which are not over.
+    /// Whether there are files that only unfinished runs have.
     pub fn has_leftovers(&self) -> bool {
         self.checkpoint().exists() || self.has_lock()
     }
 
-    /// Removes the checkpoint and files half written. The run must be ours.
+    /// Removes the checkpoint and temporary files. The caller must hold the lock.
     pub fn remove_leftovers(&self) -> Result<()> {
         remove_unfinished(&self.0)?;
         self.remove_checkpoint()

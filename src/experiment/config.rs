@@ -1,12 +1,12 @@
-//! The experiment file as typed: its tables, its defaults, and what is wrong with it.
+//! The experiment file: its tables, its defaults, and the check of its values.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use toml::de::DeTable;
 
 use mdn_core::data::DataSpec;
 use mdn_core::error::{did_you_mean, BadValue};
@@ -17,27 +17,28 @@ use mdn_core::{Error, Result};
 
 use super::budget::Budget;
 use super::memory::Memory;
-use super::plan::check_start;
 use super::search::Search;
-use super::EvaluationSpec;
+use super::{quoted, EvaluationSpec};
+pub use difference::Difference;
 pub(super) use difference::{differences, setting};
-pub(super) use words::quoted;
+use files::check_start;
+use schema::schema_of;
 
 mod difference;
-mod entries;
 mod fault;
 mod files;
 mod overrides;
+pub mod schema;
+mod shape;
 pub mod study;
-mod words;
 
-/// A kind of file that is typed as TOML.
+/// A kind of TOML file.
 trait Typed: DeserializeOwned {
     /// What is wrong with the values, if anything; keys are paths from the file's root.
     fn check(&self) -> std::result::Result<(), BadValue>;
-    /// The first array where settings by name belong: read by position, `ring = [3]` would pass.
-    fn array_for_table(root: &DeTable<'_>) -> Option<BadValue>;
-    /// What to try, where these keys at the root tell that the file is of another kind.
+    /// The JSON Schema of the file.
+    fn schema() -> &'static serde_json::Value;
+    /// What to try if these keys at the root show that the file is of another kind.
     fn other_kind(keys: &[&str]) -> Option<&'static str>;
 }
 
@@ -56,8 +57,10 @@ impl Typed for Config {
         Self::check(self)
     }
 
-    fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
-        fault::array_for_table(root)
+    fn schema() -> &'static serde_json::Value {
+        static SCHEMA: LazyLock<serde_json::Value> =
+            LazyLock::new(|| schema_of::<Config>("").to_value());
+        &SCHEMA
     }
 
     fn other_kind(keys: &[&str]) -> Option<&'static str> {
@@ -107,7 +110,7 @@ pub struct Config {
     pub models: IndexMap<String, ModelSpec>,
 }
 
-/// What [`check_name`] lets pass, as a regular expression.
+/// The names that [`check_name`] accepts, as a regular expression.
 const NAME: &str = "^[a-z0-9_][a-z0-9_-]{0,63}$";
 
 fn named() -> serde_json::Value {
@@ -195,8 +198,10 @@ impl Config {
         }
         self.check_reference()?;
         self.check_runs()?;
-        self.search.check(self).map_err(|e| e.below("search"))?;
-        // What is in a file is seen when it has been found.
+        self.search
+            .check(&self.models, &self.train, &self.problems)
+            .map_err(|e| e.below("search"))?;
+        // Files are read later, by `settle_files`.
         let synthetic = |data: &&DataSpec| !matches!(data, DataSpec::File(_));
         let data = self.data.values().filter(synthetic).map(DataSpec::check);
         let problems = self.problems.values().map(ProblemSpec::check);
@@ -206,8 +211,8 @@ impl Config {
         self.check_trials(dims)
     }
 
-    /// Whether every trial of every model can start, and on data of these dimensions has a size within
-    /// the budget and within what a machine may hold.
+    /// Whether every trial of every model can start, and with data of these dimensions fits the budget
+    /// and the memory of a machine.
     fn check_trials(&self, mut dims: Vec<usize>) -> std::result::Result<(), BadValue> {
         dims.sort_unstable();
         dims.dedup();
@@ -235,20 +240,19 @@ impl Config {
     }
 
     fn check_seeds(&self) -> std::result::Result<(), BadValue> {
-        BadValue::unless(
-            !self.seeds.is_empty(),
-            "seeds",
-            "at least one seed in `seeds`",
-            "[]",
-        )?;
+        let expected = "at least one seed in `seeds`";
+        BadValue::unless(!self.seeds.is_empty(), "seeds", expected, "[]")?;
         let mut sorted = self.seeds.clone();
         sorted.sort_unstable();
         match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(BadValue::new(
-                "seeds",
-                "every seed once in `seeds`",
-                format!("{} twice", pair[0]),
-            )),
+            Some(pair) => {
+                let expected = "every seed once in `seeds`";
+                Err(BadValue::new(
+                    "seeds",
+                    expected,
+                    format!("{} twice", pair[0]),
+                ))
+            }
             None => Ok(()),
         }
     }
@@ -274,7 +278,7 @@ impl Config {
     }
 }
 
-/// Names become folders, so they keep to characters that no shell or file system minds.
+/// Names become folders, so only characters are allowed that are safe in shells and file systems.
 fn check_name(place: &str, name: &str) -> std::result::Result<(), BadValue> {
     let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     BadValue::unless(
@@ -285,7 +289,7 @@ fn check_name(place: &str, name: &str) -> std::result::Result<(), BadValue> {
     )
 }
 
-/// A name that stands beside the report's own folder.
+/// A name of a folder next to the report's folder `figures`.
 fn check_folder(place: &str, name: &str) -> std::result::Result<(), BadValue> {
     check_name(place, name)?;
     BadValue::unless(
@@ -296,7 +300,7 @@ fn check_folder(place: &str, name: &str) -> std::result::Result<(), BadValue> {
     )
 }
 
-/// The name of the experiment in the file at `path`, which gives none itself.
+/// The name of the experiment in a file without `name`: the stem of its path.
 pub(crate) fn name_of(path: &Path) -> Result<String> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     check_name("name", &stem).map_err(|bad| {
@@ -319,4 +323,4 @@ fn unreadable(path: &Path, e: &std::io::Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::experiment) mod tests;

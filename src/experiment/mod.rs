@@ -3,20 +3,19 @@
 use candle_core::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use mdn_core::error::BadValue;
 
 pub mod budget;
 pub mod checkpoint;
 pub mod config;
-pub mod guard;
-mod hash;
-mod landing;
+pub mod control;
 pub mod memory;
 pub mod plan;
 pub mod pool;
+mod prepared;
 pub mod run;
-pub mod schema;
 pub mod search;
 pub mod store;
 mod task;
@@ -24,15 +23,29 @@ pub mod trained;
 mod trials;
 pub mod weights;
 
-pub use hash::config_hash;
+pub use config::schema;
 pub use task::Task;
 
-/// Where and with what a run computes: nothing that its results depend on, rounding apart.
+/// The first 12 hexadecimal digits of the SHA-256 of settings as TOML, every default filled in: of
+/// an experiment ([`config::Config::to_toml`]) or of one run (its `config.toml`). Equal
+/// settings, equal hash.
+pub fn config_hash(toml: &str) -> String {
+    let digest = Sha256::digest(toml.as_bytes());
+    digest[..6].iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// "`a`, `b`"
+fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.into_iter().map(|n| format!("`{n}`")).collect();
+    names.join(", ")
+}
+
+/// Where and with which kernels a run computes. Results depend on it by rounding alone.
 #[derive(Debug, Clone)]
 pub struct Compute {
-    /// Where its tensors are.
+    /// The device of its tensors.
     pub device: Device,
-    /// What evaluates its model.
+    /// The kernels that evaluate its model.
     pub kernels: mdn_kernels::Choice,
 }
 
@@ -70,5 +83,16 @@ impl EvaluationSpec {
             "16 <= `grid` <= 4000",
             self.grid,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_beginning_of_sha_256() {
+        // FIPS 180-2, appendix B.1.
+        assert_eq!(config_hash("abc"), "ba7816bf8f01");
     }
 }

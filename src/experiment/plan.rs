@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use mdn_core::data::FileRecord;
 use mdn_core::distributions::EntropyBound;
-use mdn_core::error::{did_you_mean, BadValue};
+use mdn_core::error::did_you_mean;
 use mdn_core::models::ModelSpec;
 use mdn_core::train::TrainSpec;
 use mdn_core::{Error, Result};
 
 use super::budget::Budget;
-use super::config::{self, Config};
+use super::config::Config;
 use super::search::{Search, Trial};
 use super::store::RunDir;
-use super::{EvaluationSpec, Task};
+use super::{quoted, EvaluationSpec, Task};
 
-pub use settings::Difference;
+pub use super::config::Difference;
 
 mod settings;
 
@@ -212,7 +212,7 @@ fn known<'a>(
         Some(name) => Err(Error::request(format!(
             "the experiment has no {kind} `{name}`{}; expected one of {}",
             did_you_mean(name, all.iter().copied()),
-            config::quoted(all.iter().copied())
+            quoted(all.iter().copied())
         ))),
     }
 }
@@ -329,25 +329,6 @@ impl TryFrom<Config> for RunSpec {
             )),
         }
     }
-}
-
-/// Whether the data that the models see have the points that `model` starts from.
-pub(super) fn check_start(model: &ModelSpec, config: &Config) -> std::result::Result<(), BadValue> {
-    let Some(start) = model.start() else {
-        return Ok(());
-    };
-    if let Some((problem, _)) = config.problems.first() {
-        let expected = format!(
-            "{} in a file with problems, which have no points to start from",
-            start.instead
-        );
-        let got = format!("a start from the data (`{problem}` has none)");
-        return Err(BadValue::new(&start.cause, expected, got));
-    }
-    let most = config.train.start_points();
-    let name = start.key.rsplit('.').next().unwrap_or_default();
-    let expected = format!("`{name}` <= {most}, the number of points that training starts from");
-    BadValue::unless(start.points <= most, &start.key, &expected, start.points)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Many runs at once, one per core.
+//! Many runs in parallel.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::guard::Interrupt;
+use super::control::Interrupt;
 use super::plan::{Difference, RunSpec};
 use super::store::{Locking, RunDir, State, Status};
 use mdn_core::train::Progress;
 use mdn_core::{Error, Result};
 
-/// A run and its place.
+/// A run and its folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// Index in the plan.
     pub index: usize,
-    /// What it is.
+    /// Its settings.
     pub spec: RunSpec,
-    /// Where it goes.
+    /// Its folder.
     pub place: RunDir,
 }
 
@@ -41,12 +41,12 @@ impl Job {
     }
 }
 
-/// What is to be done with a job.
+/// What to do with a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Train it: nothing usable is there.
+    /// Train it: there is no usable result.
     Train,
-    /// Nothing: it ended before, with these very settings.
+    /// Nothing: it ended before with the same settings.
     Skip(Status),
 }
 
@@ -57,13 +57,25 @@ pub struct Ended {
     pub job: usize,
     /// Where the run stands now.
     pub status: Status,
-    /// It had ended before and was not done again.
+    /// It had ended before and was not repeated.
     pub skipped: bool,
     /// Wall time.
     pub seconds: f64,
 }
 
-/// Is told what happens, from several threads at once.
+impl Ended {
+    /// A job that was not done here.
+    fn skipped(job: usize, status: Status) -> Self {
+        Self {
+            job,
+            status,
+            skipped: true,
+            seconds: 0.0,
+        }
+    }
+}
+
+/// Observes the runs, from several threads at once.
 pub trait Watch: Sync {
     /// A run begins.
     fn began(&self, job: usize);
@@ -73,27 +85,21 @@ pub trait Watch: Sync {
     fn ended(&self, ended: &Ended);
 }
 
-/// What is to be done with each job. A run that ended before is not done again, one that was
-/// broken off or failed, or whose files are missing, is. A finished run with other settings is a bad request: it would be
-/// overwritten. With `force` every job is trained.
+/// What to do with each job. A run that ended before is skipped; one that was interrupted, failed or
+/// lacks files is trained again. A finished run with other settings is a bad request, since it would
+/// be overwritten. With `force` every job is trained.
 pub fn actions(jobs: &[Job], force: bool) -> Result<Vec<Action>> {
-    let each = jobs.iter();
-    each.map(|job| {
-        if force {
-            Ok(Action::Train)
-        } else {
-            action(job)
-        }
-    })
-    .collect()
+    let each = jobs.iter().map(|job| match force {
+        true => Ok(Action::Train),
+        false => action(job),
+    });
+    each.collect()
 }
 
 fn action(job: &Job) -> Result<Action> {
     let status = job.place.read_status()?;
-    if !matches!(status.state, State::Done | State::Diverged) {
-        return Ok(Action::Train);
-    }
-    if !job.place.is_complete(status.state) {
+    let ended = matches!(status.state, State::Done | State::Diverged);
+    if !ended || !job.place.is_complete(status.state) {
         return Ok(Action::Train);
     }
     match difference(job)? {
@@ -106,7 +112,7 @@ fn action(job: &Job) -> Result<Action> {
     }
 }
 
-/// The first setting in which the run on disk is another than the job.
+/// The first setting in which the run on disk and the job differ.
 fn difference(job: &Job) -> Result<Option<Difference>> {
     let made = RunSpec::read(&job.place.path("config.toml"))?;
     Ok(made.first_difference(&job.spec))
@@ -123,8 +129,8 @@ fn other_settings(job: &Job, d: &Difference, instead: &str) -> Error {
     ))
 }
 
-/// Refuses to take runs of other settings for those of the jobs: any that ended, well or not, since
-/// failures are counted too. So is a run that is done and does not say its settings.
+/// Refuses runs on disk that ended, well or not, with other settings than the jobs (failures are
+/// counted too), and finished runs without `config.toml`.
 pub fn check_settings(jobs: &[Job]) -> Result<()> {
     for job in jobs {
         let state = job.place.read_status()?.state;
@@ -142,7 +148,7 @@ pub fn check_settings(jobs: &[Job]) -> Result<()> {
         } else if state == State::Done {
             return Err(Error::request(format!(
                 "{}: expected config.toml, which says how the run was made; got none (`mdn train` \
-                 makes the run anew)",
+                 repeats the run)",
                 job.place.0.display()
             )));
         }
@@ -150,13 +156,13 @@ pub fn check_settings(jobs: &[Job]) -> Result<()> {
     Ok(())
 }
 
-/// What does one job: [`super::run::run`] with a device, outside of tests.
+/// Does one job: [`super::run::run`] with a device, outside of tests.
 pub type Work<'a> = dyn Fn(&Job, &mut dyn FnMut(&Progress)) -> Result<Status> + Sync + 'a;
 
 /// `n` threads for the parallel loops of one run.
 pub fn pool(n: usize) -> Result<rayon::ThreadPool> {
-    // Back-propagation recurses over the graph: a thousand layers need more than the usual 2 MiB,
-    // and this is address space, not memory.
+    // Back-propagation recurses over the graph: a thousand layers need more than the usual 2 MiB.
+    // This reserves address space, not memory.
     rayon::ThreadPoolBuilder::new()
         .num_threads(n)
         .stack_size(256 << 20)
@@ -164,28 +170,28 @@ pub fn pool(n: usize) -> Result<rayon::ThreadPool> {
         .map_err(|e| Error::failed(format!("could not start the worker threads: {e}")))
 }
 
-/// How jobs are done beside other processes that may be doing the same.
+/// How jobs are shared with other processes that may be doing the same.
 #[derive(Debug, Clone, Default)]
 pub struct Sharing {
-    /// Do jobs that are done.
+    /// Repeat finished jobs.
     pub force: bool,
-    /// Take runs from the processes that work on them.
+    /// Take runs from the processes that hold them.
     pub steal: bool,
-    /// Wait for runs that others work on.
+    /// Wait for runs that other processes hold.
     pub wait: bool,
-    /// Begin nothing more once a run has failed or diverged.
+    /// Begin no run after one has failed or diverged.
     pub fail_fast: bool,
-    /// Begin nothing more once this is wished.
+    /// Begin no run after this request.
     pub interrupt: Interrupt,
 }
 
-/// Between two looks at a run that another process works on.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Time between two checks of a run that another process holds.
+const CHECK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Does the jobs, at most `threads` at a time, in order. One that fails or diverges does not stop
-/// the others, unless it is so wished. A run that another process works on is left to it: its status
-/// is [`State::Running`]; that of one that was not begun is [`State::Missing`]. The result has the
-/// jobs' order.
+/// Does the jobs in order, at most `threads` at a time. One that fails or diverges does not stop the
+/// others, unless `sharing.fail_fast`. A run that another process holds is left to it with the status
+/// [`State::Running`]; a run that was not begun is [`State::Missing`]. The result has the order of
+/// the jobs.
 pub fn run_all(
     jobs: &[Job],
     actions: &[Action],
@@ -200,12 +206,7 @@ pub fn run_all(
             Action::Train => waiting.push(job),
             Action::Skip(status) => {
                 tidy(&jobs[job].place)?;
-                let ended = Ended {
-                    job,
-                    status: status.clone(),
-                    skipped: true,
-                    seconds: 0.0,
-                };
+                let ended = Ended::skipped(job, status.clone());
                 watch.ended(&ended);
                 all.push(ended);
             }
@@ -213,7 +214,7 @@ pub fn run_all(
     }
     let next = AtomicUsize::new(0);
     let done = Mutex::new(all);
-    // Runs of other processes, to be looked at once more at the end.
+    // Runs that other processes hold: they are tried again at the end.
     let elsewhere = Mutex::new(Vec::new());
     let failed = AtomicBool::new(false);
     let stops = || {
@@ -227,9 +228,8 @@ pub fn run_all(
     let try_one = |job: usize| -> Option<String> {
         let start = Instant::now();
         let (status, skipped) = match attempt(&jobs[job], job, sharing, work, watch) {
-            Attempt::Theirs(who) => return Some(who),
-            Attempt::DoneBefore(status) => (status, true),
-            Attempt::Ended(status) => (status, false),
+            Ok(ended) => ended,
+            Err(who) => return Some(who),
         };
         if matches!(status.state, State::Failed | State::Diverged) {
             failed.store(true, Ordering::Relaxed);
@@ -257,23 +257,21 @@ pub fn run_all(
             };
             while let Some(who) = try_one(job) {
                 if sharing.wait && !stops() {
-                    std::thread::sleep(LOOK_AGAIN);
+                    std::thread::sleep(CHECK_AGAIN);
                     continue;
                 }
                 let reason = format!("another process works on it: {who}");
-                keep(Ended {
+                keep(Ended::skipped(
                     job,
-                    status: Status::because(State::Running, &reason),
-                    skipped: true,
-                    seconds: 0.0,
-                });
+                    Status::because(State::Running, &reason),
+                ));
                 break;
             }
         }
     };
-    // A pool for each worker: inside one shared pool, a run that waits for a parallel loop of its
-    // own would begin another run in the meantime, and outside any pool all such loops would queue
-    // for the global one. Threads that have no run of their own help with one.
+    // Every worker has a pool of its own: in a shared pool, a run that waits for its parallel loop
+    // would begin another run, and without pools all loops would queue for the global one. Threads
+    // beyond the number of runs are spread over the pools.
     let workers = threads.min(waiting.len());
     let pools = (0..workers)
         .map(|i| pool(threads / workers + usize::from(i < threads % workers)))
@@ -286,19 +284,17 @@ pub fn run_all(
     let mut all = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     for job in waiting {
         if all.iter().all(|e| e.job != job) {
-            all.push(Ended {
+            all.push(Ended::skipped(
                 job,
-                status: Status::because(State::Missing, "not begun"),
-                skipped: true,
-                seconds: 0.0,
-            });
+                Status::because(State::Missing, "not begun"),
+            ));
         }
     }
     all.sort_by_key(|e| e.job);
     Ok(all)
 }
 
-/// Removes what a process left that was killed between the end of its run and its own.
+/// Removes what a process left that was killed after its run ended.
 fn tidy(place: &RunDir) -> Result<()> {
     if place.has_leftovers() {
         if let Locking::Ours(_lock) = place.lock(false)? {
@@ -312,15 +308,9 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What came of a job.
-enum Attempt {
-    /// Another process, which is named, works on it.
-    Theirs(String),
-    /// Another process did it since it was planned.
-    DoneBefore(Status),
-    /// It was done here.
-    Ended(Status),
-}
+/// The status of a job and whether another process finished it in the meantime; the process that
+/// holds it, if one does.
+type Attempt = std::result::Result<(Status, bool), String>;
 
 fn attempt(
     job: &Job,
@@ -329,17 +319,17 @@ fn attempt(
     work: &Work<'_>,
     watch: &dyn Watch,
 ) -> Attempt {
-    let failed = |e: &Error| Attempt::Ended(Status::because(State::Failed, &e.to_string()));
+    let failed = |e: &Error| Ok((Status::because(State::Failed, &e.to_string()), false));
     let _lock = match job.place.lock(sharing.steal) {
         Ok(Locking::Ours(lock)) => lock,
-        Ok(Locking::Theirs(who)) => return Attempt::Theirs(who),
+        Ok(Locking::Theirs(who)) => return Err(who),
         Err(e) => return failed(&e),
     };
     if !sharing.force {
         match action(job) {
             Ok(Action::Skip(status)) => {
                 return match job.place.remove_leftovers() {
-                    Ok(()) => Attempt::DoneBefore(status),
+                    Ok(()) => Ok((status, true)),
                     Err(e) => failed(&e),
                 }
             }
@@ -348,14 +338,11 @@ fn attempt(
         }
     }
     watch.began(number);
-    Attempt::Ended(one(job, work, &mut |p| watch.stepped(number, p)))
+    Ok((one(job, work, &mut |p| watch.stepped(number, p)), false))
 }
 
 fn one(job: &Job, work: &Work<'_>, watch: &mut dyn FnMut(&Progress)) -> Status {
-    let failed = |reason: &str| Status {
-        state: State::Failed,
-        reason: reason.lines().collect::<Vec<_>>().join(" "),
-    };
+    let failed = |reason: &str| Status::because(State::Failed, reason);
     match catch_unwind(AssertUnwindSafe(|| work(job, watch))) {
         Ok(Ok(status)) => status,
         Ok(Err(e)) => failed(&e.to_string()),
@@ -366,14 +353,14 @@ fn one(job: &Job, work: &Work<'_>, watch: &mut dyn FnMut(&Progress)) -> Status {
                 "a fault of the program: {}",
                 said.unwrap_or_default()
             ));
-            // If this cannot be recorded either, the run stays `running` and is done again.
+            // If this cannot be written either, the run stays `running` and is repeated.
             let _ = job.place.write_status(&status);
             status
         }
     }
 }
 
-/// The number of runs at a time: as asked for, else as the environment says, else one per core.
+/// The number of parallel runs: as asked for, else from the environment, else one per core.
 pub fn threads(asked: Option<usize>, environment: Option<usize>) -> usize {
     asked
         .or(environment)

@@ -1,25 +1,23 @@
-//! The table `[search]`: settings that are chosen for every model by its validation loss, out of as
-//! many trials for each.
+//! The table `[search]`: settings that are chosen for every model by its validation loss, from the
+//! same number of trials for each.
+
+use std::borrow::Cow;
 
 use indexmap::IndexMap;
-use schemars::JsonSchema;
+use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::config::Config;
+use super::quoted;
 use mdn_core::error::{did_you_mean, BadValue};
 use mdn_core::models::ModelSpec;
 use mdn_core::objectives::ProblemSpec;
 use mdn_core::train::TrainSpec;
 
-/// Settings of training that may differ between trials. The others say how much a model is given
-/// (points, steps) or how it is judged, and must be the same for all.
+/// Settings of training that may differ between trials. The others decide how much a model is given
+/// (points, steps) or how it is measured, and must be the same for all.
 const TRAIN: [&str; 4] = ["learning_rate", "schedule", "weight_decay", "clip_norm"];
-
-mod axes;
-
-use axes::{Axes, TrainAxes};
 
 /// Trials of one run at most.
 const MAX_TRIALS: usize = 10_000;
@@ -42,7 +40,7 @@ pub struct Search {
 /// One combination of settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// What was set, as overrides of the file: `train.learning_rate=0.001`.
+    /// Its settings as overrides of the file: `train.learning_rate=0.001`.
     pub settings: Vec<String>,
     /// How the trial is trained.
     pub train: TrainSpec,
@@ -54,12 +52,12 @@ pub struct Trial {
 type Axis = (Vec<String>, Vec<Value>);
 
 impl Search {
-    /// Whether there is nothing to choose.
+    /// Whether there is nothing to search over.
     pub fn is_empty(&self) -> bool {
         self.train.is_empty() && self.models.is_empty()
     }
 
-    /// What concerns the model `name`.
+    /// The search of the model `name` alone.
     pub fn of(&self, name: &str) -> Self {
         let own = self.models.iter().filter(|(n, _)| *n == name);
         Self {
@@ -68,8 +66,8 @@ impl Search {
         }
     }
 
-    /// All combinations for the model `name`, the last key moving fastest; keys of what is wrong
-    /// begin at the table.
+    /// All combinations for the model `name`, the last key varying fastest. Keys of errors begin below
+    /// `[search]`.
     pub fn trials(
         &self,
         name: &str,
@@ -81,7 +79,7 @@ impl Search {
         if let Some(own) = self.models.get(name) {
             walk(own, &["models", name], &mut axes)?;
         }
-        // Seventy lists of two are more than a number holds.
+        // The product of many lengths overflows.
         let lengths = axes.iter().map(|a| a.1.len());
         let count = lengths.fold(1, usize::saturating_mul);
         let expected = format!("at most {MAX_TRIALS} trials of `{name}`");
@@ -105,7 +103,12 @@ impl Search {
     }
 
     /// What is wrong with the settings, if anything.
-    pub fn check(&self, config: &Config) -> Result<(), BadValue> {
+    pub fn check(
+        &self,
+        models: &IndexMap<String, ModelSpec>,
+        train: &TrainSpec,
+        problems: &IndexMap<String, ProblemSpec>,
+    ) -> Result<(), BadValue> {
         for key in self.train.keys() {
             let names = TRAIN.map(|k| format!("`{k}`")).join(", ");
             BadValue::unless(
@@ -116,11 +119,11 @@ impl Search {
             )?;
         }
         for name in self.models.keys() {
-            let known = || config.models.keys().map(String::as_str);
+            let known = || models.keys().map(String::as_str);
             BadValue::unless(
-                config.models.contains_key(name),
+                models.contains_key(name),
                 &format!("models.{name}"),
-                &format!("one of {}", super::config::quoted(known())),
+                &format!("one of {}", quoted(known())),
                 format!("`{name}`{}", did_you_mean(name, known())),
             )?;
         }
@@ -128,7 +131,7 @@ impl Search {
             return Ok(());
         }
         let rounds = |p: &ProblemSpec| matches!(p, ProblemSpec::MaximumEntropy(_));
-        if let Some((name, _)) = config.problems.iter().find(|(_, p)| rounds(p)) {
+        if let Some((name, _)) = problems.iter().find(|(_, p)| rounds(p)) {
             return Err(BadValue::new(
                 "",
                 "no search in a file with a `maximum_entropy` problem, which has no validation \
@@ -137,8 +140,8 @@ impl Search {
             ));
         }
         let mut counts: Vec<(&str, usize)> = Vec::new();
-        for (name, model) in &config.models {
-            let trials = self.trials(name, &config.train, model)?;
+        for (name, model) in models {
+            let trials = self.trials(name, train, model)?;
             counts.push((name, trials.len()));
         }
         let equal = counts.iter().all(|(_, n)| *n == counts[0].1);
@@ -187,28 +190,25 @@ fn walk(table: &Table, above: &[&str], axes: &mut Vec<Axis>) -> Result<(), BadVa
 }
 
 impl Trial {
-    /// Puts value number `at` of the axis `path` into place.
+    /// Sets the key `path` to its value number `at`.
     fn set(&mut self, path: &[String], at: usize, value: &Value) -> Result<(), BadValue> {
         let place = format!("{}[{at}]", path.join("."));
         let refused = |said: String| BadValue::new(&place, "a value that may stand there", said);
-        // `train` is a table of its own; a model stands below its name.
-        if path[0] == "train" {
+        // The path of a model begins with `models` and its name.
+        let checked = if path[0] == "train" {
             self.train = with(&self.train, &path[1..], value).map_err(refused)?;
-            self.train
-                .check()
-                .map_err(|e| BadValue::new(&place, e.expected, e.got))?;
+            self.train.check()
         } else {
             self.model = with(&self.model, &path[2..], value).map_err(refused)?;
-            self.model
-                .check()
-                .map_err(|e| BadValue::new(&place, e.expected, e.got))?;
-        }
+            self.model.check()
+        };
+        checked.map_err(|e| BadValue::new(&place, e.expected, e.got))?;
         self.settings.push(format!("{}={value}", path.join(".")));
         Ok(())
     }
 }
 
-/// `spec` with `value` at `path`, or what was wrong with that.
+/// `spec` with `value` at `path`, or why that is wrong.
 fn with<T: Serialize + DeserializeOwned>(
     spec: &T,
     path: &[String],
@@ -217,7 +217,7 @@ fn with<T: Serialize + DeserializeOwned>(
     let mut whole = Value::try_from(spec).map_err(|e| e.to_string())?;
     let mut inner = &mut whole;
     for key in path {
-        // A string may be a choice without settings that now becomes one with settings.
+        // A string is a choice without settings, which becomes one with settings here.
         if inner.is_str() {
             *inner = Value::Table(Table::new());
         }
@@ -233,6 +233,47 @@ fn with<T: Serialize + DeserializeOwned>(
         let said = e.message().trim();
         format!("{value} ({said})")
     })
+}
+
+/// The schema of a table whose values are lists of settings, or such tables again.
+struct Axes;
+
+/// The schema of the settings of `[train]` that may differ between trials.
+struct TrainAxes;
+
+/// A list of settings, or a table of such lists.
+fn axis(generator: &mut SchemaGenerator) -> serde_json::Value {
+    let deeper = generator.subschema_for::<Axes>();
+    serde_json::json!({ "anyOf": [{ "type": "array", "minItems": 1 }, deeper] })
+}
+
+impl JsonSchema for Axes {
+    fn schema_name() -> Cow<'static, str> {
+        "Axes".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The keys of the table itself, with a list of values in place of each value",
+            "type": "object",
+            "additionalProperties": axis(generator),
+        })
+    }
+}
+
+impl JsonSchema for TrainAxes {
+    fn schema_name() -> Cow<'static, str> {
+        "TrainAxes".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let keys = TRAIN.map(|key| (key.to_owned(), axis(generator)));
+        json_schema!({
+            "type": "object",
+            "properties": serde_json::Map::from_iter(keys),
+            "additionalProperties": false,
+        })
+    }
 }
 
 #[cfg(test)]

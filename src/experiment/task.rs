@@ -17,7 +17,7 @@ pub enum Task {
 }
 
 impl Task {
-    /// D.
+    /// The dimension D.
     pub fn dim(&self) -> Result<usize> {
         let dim = match self {
             Self::Data(data) => data.check(),
@@ -26,13 +26,13 @@ impl Task {
         dim.map_err(|bad| mdn_core::Error::request(bad.to_string()))
     }
 
-    /// Whether there are points to train on.
+    /// Whether there are training points.
     pub fn has_data(&self) -> bool {
         matches!(self, Self::Data(_))
     }
 
-    /// What the model is measured against: the data set, or the law of the solution where it is
-    /// known.
+    /// The law that the model is measured against: the data set, or the solution of the problem
+    /// where it is known.
     pub fn law(&self) -> Result<Option<Box<dyn DataSet>>> {
         match self {
             Self::Data(data) => data.build().map(Some),
@@ -48,7 +48,7 @@ impl Task {
         }
     }
 
-    /// T and m of a problem with constraints.
+    /// T and m of a problem with constraints E\[T\] = m.
     pub fn constraints(&self) -> Result<Option<(Statistics, Vec<f64>)>> {
         match self {
             Self::Problem(ProblemSpec::MaximumEntropy(s)) => s.constraints().map(Some),
@@ -56,7 +56,7 @@ impl Task {
         }
     }
 
-    /// log p of points given as rows, p the exact solution of such a problem, where it is known.
+    /// log p of points given as rows, with p the exact solution of such a problem where it is known.
     pub fn solution_log_p(&self, rows: &[f64]) -> Result<Option<Vec<f64>>> {
         let Self::Problem(ProblemSpec::MaximumEntropy(s)) = self else {
             return Ok(None);

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::plan::RunSpec;
-use super::run::build_model;
+use super::prepared::build_model;
 use super::store::{RunDir, State};
 use super::weights;
 use super::Compute;
@@ -16,7 +16,7 @@ use mdn_core::{Error, Result};
 
 /// A trained run read back from its folder.
 pub struct Trained {
-    /// What it is.
+    /// Its settings.
     pub spec: RunSpec,
     model: Box<dyn Model>,
     dtype: DType,
@@ -24,33 +24,29 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Reads a run's folder. A missing, unfinished or damaged one is a bad request that names it.
-    /// `open` gives the place for numbers of the run's format.
+    /// Reads a run's folder. A missing, unfinished or damaged run is a bad request that names it.
+    /// `open` chooses where to compute in the run's number format.
     pub fn load(place: &RunDir, open: impl FnOnce(DType) -> Result<Compute>) -> Result<Self> {
         let wrong = |why: String| Err(Error::request(format!("{}: {why}", place.0.display())));
         if !place.0.is_dir() {
             return wrong("expected the folder of a run; there is no such folder".to_owned());
         }
         let status = place.read_status()?;
-        match status.state {
-            State::Done => {}
-            State::Missing => {
-                return wrong(
-                    "expected the folder of a run, as in \
-                     results/<experiment>/<data>/<model>/seed-<n>; it has no file `status`"
-                        .to_owned(),
-                )
-            }
-            other => {
-                let reason = match status.reason.as_str() {
-                    "" => String::new(),
-                    reason => format!(" ({reason})"),
-                };
-                return wrong(format!(
-                    "expected a run that is done; this one is {}{reason}",
-                    other.word()
-                ));
-            }
+        if status.state == State::Missing {
+            let place = "results/<experiment>/<data>/<model>/seed-<n>";
+            return wrong(format!(
+                "expected the folder of a run, as in {place}; it has no file `status`"
+            ));
+        }
+        if status.state != State::Done {
+            let (state, reason) = (status.state.word(), status.reason.as_str());
+            let reason = match reason {
+                "" => String::new(),
+                reason => format!(" ({reason})"),
+            };
+            return wrong(format!(
+                "expected a run that is done; this one is {state}{reason}"
+            ));
         }
         let spec = RunSpec::read_trained(place)?;
         let path = place.path("model.safetensors");
@@ -96,7 +92,7 @@ impl Trained {
         log_q(self.model.as_ref(), &self.tensor(points)?)
     }
 
-    /// The part of the model that every point belongs to; `None` for a model without parts.
+    /// The part of the model for every point; `None` for a model without parts.
     pub fn parts(&self, points: &[Vec<f64>]) -> Result<Option<Vec<u64>>> {
         if points.is_empty() {
             return Ok(Some(Vec::new()));

@@ -1,9 +1,9 @@
-//! The trials of a run: each is trained, one is kept.
+//! The trials of a run: all are trained, one is kept.
 
 use super::checkpoint::{Kept, Saved};
-use super::guard::{Keeping, OfTrial};
+use super::control::{Checkpoints, TrialCheckpoints};
 use super::plan::RunSpec;
-use super::run::{Law, Run};
+use super::prepared::{Law, Run};
 use super::store::TrialRow;
 use super::Compute;
 use mdn_core::train::{train, Curves, Progress};
@@ -13,25 +13,25 @@ use mdn_core::{Error, Result};
 pub(super) struct Best {
     /// Its model, with the weights of its best validation.
     pub run: Run,
-    /// How its training went. It diverged only where every trial did.
+    /// Its training. It diverged only if every trial did.
     pub trained: Curves,
     /// Every trial, in order.
     pub trials: Vec<TrialRow>,
-    /// Wall time of all trials together, where there was something to choose.
+    /// Wall time of all trials together, if there was a search.
     pub search_seconds: Option<f64>,
 }
 
 /// Trains every trial of a run on the same points, with the same start and batches, and keeps the
-/// one with the least validation loss, the first of equals. One that diverges counts as a trial and
-/// loses. Goes on from where `so_far` was left.
+/// one with the least validation loss, the first of equals. A trial that diverges loses. Continues
+/// after the trials of `so_far`.
 ///
 /// # Errors
-/// [`Error::Interrupted`] where an end was wished, with a checkpoint left behind.
+/// [`Error::Interrupted`] if the run is to end; a checkpoint is left.
 pub(super) fn best(
     spec: &RunSpec,
     law: Option<&Law>,
     compute: &Compute,
-    (mut so_far, keeping): (Saved, &mut Keeping<'_>),
+    (mut so_far, checkpoints): (Saved, &mut Checkpoints<'_>),
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Best> {
     let all = spec.trials()?;
@@ -44,12 +44,12 @@ pub(super) fn best(
         )));
     }
     let mut current = so_far.current.take();
-    // The best trial as it was trained here; after a checkpoint there are only its weights.
+    // The best trial, if this process trained it; a checkpoint has only its weights.
     let mut trained_here: Option<Run> = None;
     for (number, (trial, alone)) in all.iter().enumerate().skip(so_far.trials.len()) {
         let run = Run::on(alone, law, compute)?;
         let before = so_far.seconds;
-        // Every trial as a like part of the whole: how many steps the others make is not known.
+        // Every trial counts as an equal part of the whole: the steps of later ones are not known.
         let mut told = |p: &Progress| {
             watch(&Progress {
                 step: number * p.steps + p.step,
@@ -58,8 +58,8 @@ pub(super) fn best(
                 seconds: before + p.seconds,
             });
         };
-        let mut checkpointer = OfTrial {
-            keeping: &mut *keeping,
+        let mut checkpointer = TrialCheckpoints {
+            run: &mut *checkpoints,
             before: &so_far,
         };
         let from = current.take();
@@ -88,7 +88,7 @@ pub(super) fn best(
             });
             trained_here = Some(run);
         }
-        keeping.after_trial(&so_far)?;
+        checkpoints.after_trial(&so_far)?;
     }
     let Saved {
         mut trials,

@@ -12,11 +12,11 @@ use mdn_core::nn::params::Snapshot;
 use mdn_core::nn::stored;
 use mdn_core::{Error, Result};
 
-/// Version of the file's layout: tensors by name, metadata, and the sum of both.
+/// Version of the layout: tensors by name, metadata, and a checksum of both.
 const FORMAT: &str = "2";
-/// The same without a sum. What was made then is still read; damage of its numbers goes unseen.
-const WITHOUT_SUM: &str = "1";
-// One key: the library writes several in the order of a hash, and equal runs must give equal bytes.
+/// The layout without a checksum. It is still read, but damaged numbers are not detected.
+const WITHOUT_CHECKSUM: &str = "1";
+// One key: the library writes several keys in random order, and equal runs must give equal bytes.
 const KEY: &str = "mdn";
 const SUM: &str = "sha256";
 
@@ -48,16 +48,16 @@ pub fn to_bytes(snapshot: &Snapshot, best_step: usize) -> Result<Vec<u8>> {
         "version": env!("CARGO_PKG_VERSION"),
         "best_step": best_step,
     });
-    about[SUM] = sum(&about, &views).into();
+    about[SUM] = checksum(&about, &views).into();
     let metadata = HashMap::from([(KEY.to_owned(), about.to_string())]);
     safetensors::serialize(views, Some(metadata)).map_err(damaged)
 }
 
-/// SHA-256, in hexadecimal, of what is said about the tensors, then of each in the order of the
-/// names: name, format, shape and numbers. The place in the file plays no part.
-fn sum(about: &Value, tensors: &BTreeMap<impl AsRef<str>, TensorView<'_>>) -> String {
+/// SHA-256, in hexadecimal, of the metadata and of every tensor in the order of the names: name,
+/// format, shape and numbers. The order in the file does not matter.
+fn checksum(about: &Value, tensors: &BTreeMap<impl AsRef<str>, TensorView<'_>>) -> String {
     let mut hash = Sha256::new();
-    // A length in front of each part keeps two parts from being taken for others.
+    // The length in front of each part makes the split into parts unique.
     let mut add = |part: &[u8]| {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
@@ -75,7 +75,7 @@ fn sum(about: &Value, tensors: &BTreeMap<impl AsRef<str>, TensorView<'_>>) -> St
 /// The parameters of a file that [`to_bytes`] made.
 ///
 /// # Errors
-/// For a damaged file, and for one of another program or layout version.
+/// If the file is damaged, or of another program or layout version.
 pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
     let damaged = |e: safetensors::SafeTensorError| {
         Error::request(format!(
@@ -87,13 +87,13 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
     let tensors: BTreeMap<_, _> = tensors.tensors().into_iter().collect();
     let again = "(train the run again with `--force`)";
     match about["format"].as_str() {
-        Some(WITHOUT_SUM) => {}
+        Some(WITHOUT_CHECKSUM) => {}
         Some(FORMAT) => {
             let said = about.as_object_mut().and_then(|o| o.remove(SUM));
-            let found = sum(&about, &tensors);
+            let found = checksum(&about, &tensors);
             if said.as_ref().and_then(Value::as_str) != Some(&found) {
                 return Err(Error::request(format!(
-                    "expected a whole file; got a damaged one, whose checksum is another {again}"
+                    "expected a whole file; got a damaged one, whose checksum does not match {again}"
                 )));
             }
         }
@@ -117,12 +117,12 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
         .collect())
 }
 
-/// The step that the weights of such a file are of; `None` where it does not say so.
+/// The step of the weights in such a file; `None` where it is not recorded.
 pub fn best_step(bytes: &[u8]) -> Option<u64> {
     about(bytes).ok()??["best_step"].as_u64()
 }
 
-/// What [`to_bytes`] says about the weights.
+/// The metadata that [`to_bytes`] writes.
 fn about(bytes: &[u8]) -> std::result::Result<Option<Value>, safetensors::SafeTensorError> {
     let (_, header) = SafeTensors::read_metadata(bytes)?;
     let said = header.metadata().as_ref().and_then(|m| m.get(KEY));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bit_that_is_turned_over_is_seen() {
+    fn every_flipped_bit_is_detected() {
         let good = to_bytes(&three(), 7).unwrap();
         for at in 0..good.len() {
             for bit in 0..8 {
@@ -162,34 +162,34 @@ mod tests {
         }
     }
 
+    /// A file with one tensor and the metadata of this format alone.
+    fn file_of(format: &str, tensor: TensorView<'_>) -> Vec<u8> {
+        let about = format!("{{\"format\":\"{format}\"}}");
+        let metadata = HashMap::from([(KEY.to_owned(), about)]);
+        safetensors::serialize([("a", tensor)], Some(metadata)).unwrap()
+    }
+
     #[test]
-    fn weights_that_were_made_without_a_sum_are_read() {
+    fn weights_without_a_checksum_are_read() {
         let number = 2.5f32.to_le_bytes();
-        let view = TensorView::new(Dtype::F32, vec![1], &number).unwrap();
-        let about = |format| {
-            Some(HashMap::from([(
-                KEY.to_owned(),
-                format!("{{\"format\":\"{format}\"}}"),
-            )]))
+        let file = |format| {
+            file_of(
+                format,
+                TensorView::new(Dtype::F32, vec![1], &number).unwrap(),
+            )
         };
-        let old = safetensors::serialize([("a", &view)], about("1")).unwrap();
-        assert_eq!(
-            from_bytes(&old).unwrap()["a"].to_vec1::<f32>().unwrap(),
-            [2.5]
-        );
+        let old = from_bytes(&file("1")).unwrap();
+        assert_eq!(old["a"].to_vec1::<f32>().unwrap(), [2.5]);
         for (format, message) in [("2", "checksum"), ("3", "got \"3\"")] {
-            let bytes = safetensors::serialize([("a", &view)], about(format)).unwrap();
-            let said = from_bytes(&bytes).unwrap_err().to_string();
+            let said = from_bytes(&file(format)).unwrap_err().to_string();
             assert!(said.contains(message), "{said}");
         }
     }
 
     #[test]
-    fn a_shape_that_cannot_be_counted_is_refused_though_no_number_is_there() {
+    fn a_shape_that_overflows_is_refused_even_without_numbers() {
         let view = TensorView::new(Dtype::F32, vec![0, 1 << 62, 8], &[]).unwrap();
-        let about = HashMap::from([(KEY.to_owned(), "{\"format\":\"1\"}".to_owned())]);
-        let bytes = safetensors::serialize([("a", &view)], Some(about)).unwrap();
-        let said = from_bytes(&bytes).unwrap_err().to_string();
+        let said = from_bytes(&file_of("1", view)).unwrap_err().to_string();
         assert!(said.contains("`a`: expected a shape"), "{said}");
     }
 
@@ -204,10 +204,8 @@ mod tests {
         assert_eq!(back.len(), 3);
         assert_eq!(back["b"].to_vec1::<f64>().unwrap(), [0.1, 0.2]);
         assert_eq!(back["order"].to_vec1::<u32>().unwrap(), [2, 0, 1]);
-        for broken in [&bytes[..40], &bytes[..bytes.len() - 1], b"", b"hello world"] {
-            let message = from_bytes(broken).unwrap_err().to_string();
-            assert!(message.contains("damaged"), "{message}");
-        }
+        let message = from_bytes(b"hello world").unwrap_err().to_string();
+        assert!(message.contains("damaged"), "{message}");
         let foreign = safetensors::serialize(BTreeMap::<String, TensorView<'_>>::new(), None);
         let message = from_bytes(&foreign.unwrap()).unwrap_err().to_string();
         assert!(message.contains("another program"), "{message}");

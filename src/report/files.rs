@@ -1,288 +1,242 @@
 //! `runs.csv`, `summary.csv` and the same as JSON, `pairs.csv`, `ranks.csv`.
 
-use serde_json::{json, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::interval::Spread;
-use super::pairs::{Outcome, Pair, Tally};
-use super::ranks::{Ranked, Ranks};
+use super::pairs::{Pair, Tally};
+use super::ranks::Ranks;
 use super::results::Results;
 use super::significance::Test;
 use super::summary::Row;
-use crate::experiment::store::{csv_bytes, exact, exact_or_empty};
+use crate::experiment::store::{csv_rows, json_rows};
 use mdn_core::Result;
-
-const RUNS: [&str; 11] = [
-    "data",
-    "model",
-    "seed",
-    "state",
-    "metric",
-    "unit",
-    "value",
-    "std_err",
-    "n",
-    "non_finite",
-    "note",
-];
-
-const SUMMARY: [&str; 21] = [
-    "data",
-    "model",
-    "metric",
-    "unit",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "median",
-    "seeds",
-    "failed",
-    "diff",
-    "diff_low",
-    "diff_high",
-    "parameters",
-    "std_dev",
-    "boot_low",
-    "boot_high",
-    "p",
-    "p_flip",
-    "p_holm",
-    "tests",
-];
-
-const PAIRS: [&str; 15] = [
-    "data",
-    "metric",
-    "model",
-    "other",
-    "diff",
-    "diff_low",
-    "diff_high",
-    "boot_low",
-    "boot_high",
-    "seeds",
-    "p",
-    "p_flip",
-    "p_holm",
-    "tests",
-    "outcome",
-];
-
-const RANKS: [&str; 12] = [
-    "data",
-    "model",
-    "rank",
-    "ci_low",
-    "ci_high",
-    "boot_low",
-    "boot_high",
-    "wins",
-    "ties",
-    "losses",
-    "friedman_p",
-    "critical_difference",
-];
 
 /// What stands for all data sets in `ranks.csv`: no data set can be called so.
 const ALL: &str = "(all)";
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct RunRow<'a> {
+    data: &'a str,
+    model: &'a str,
+    seed: u64,
+    state: &'a str,
+    metric: &'a str,
+    unit: &'a str,
+    value: Option<f64>,
+    std_err: Option<f64>,
+    n: Option<usize>,
+    non_finite: Option<usize>,
+    note: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SummaryRow {
+    data: String,
+    model: String,
+    metric: String,
+    unit: String,
+    mean: Option<f64>,
+    ci_low: Option<f64>,
+    ci_high: Option<f64>,
+    median: Option<f64>,
+    seeds: usize,
+    failed: usize,
+    diff: Option<f64>,
+    diff_low: Option<f64>,
+    diff_high: Option<f64>,
+    parameters: Option<f64>,
+    std_dev: Option<f64>,
+    boot_low: Option<f64>,
+    boot_high: Option<f64>,
+    p: Option<f64>,
+    p_flip: Option<f64>,
+    p_holm: Option<f64>,
+    tests: Option<usize>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PairRow {
+    data: String,
+    metric: String,
+    model: String,
+    other: String,
+    diff: Option<f64>,
+    diff_low: Option<f64>,
+    diff_high: Option<f64>,
+    boot_low: Option<f64>,
+    boot_high: Option<f64>,
+    seeds: usize,
+    p: Option<f64>,
+    p_flip: Option<f64>,
+    p_holm: Option<f64>,
+    tests: Option<usize>,
+    outcome: Option<String>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct RankRow {
+    data: String,
+    model: String,
+    rank: Option<f64>,
+    ci_low: Option<f64>,
+    ci_high: Option<f64>,
+    boot_low: Option<f64>,
+    boot_high: Option<f64>,
+    wins: usize,
+    ties: usize,
+    losses: usize,
+    friedman_p: Option<f64>,
+    critical_difference: Option<f64>,
+}
 
 /// `runs.csv`: a row for every run and metric; a run without metrics has one row with its state
 /// and the reason as the note.
 pub fn runs_csv(results: &Results<'_>) -> Result<Vec<u8>> {
     let mut rows = Vec::new();
     for run in &results.runs {
-        let cells = |rest: [String; 7]| {
-            let [metric, unit, value, std_err, n, non_finite, note] = rest;
-            [
-                run.data.clone(),
-                run.model.clone(),
-                run.seed.to_string(),
-                run.status.state.word().to_owned(),
-                metric,
-                unit,
-                value,
-                std_err,
-                n,
-                non_finite,
-                note,
-            ]
+        let bare = RunRow {
+            data: &run.data,
+            model: &run.model,
+            seed: run.seed,
+            state: run.status.state.word(),
+            note: &run.status.reason,
+            ..RunRow::default()
         };
         if run.metrics.is_empty() {
-            let mut bare = [const { String::new() }; 7];
-            bare[6].clone_from(&run.status.reason);
-            rows.push(cells(bare));
+            rows.push(bare.clone());
         }
-        for m in &run.metrics {
-            rows.push(cells([
-                m.metric.clone(),
-                m.unit.clone(),
-                exact_or_empty(m.value),
-                exact_or_empty(m.std_err),
-                m.n.to_string(),
-                m.non_finite.to_string(),
-                m.note.clone(),
-            ]));
-        }
+        rows.extend(run.metrics.iter().map(|m| RunRow {
+            metric: &m.metric,
+            unit: &m.unit,
+            value: m.value,
+            std_err: m.std_err,
+            n: Some(m.n),
+            non_finite: Some(m.non_finite),
+            note: &m.note,
+            ..bare.clone()
+        }));
     }
-    csv_bytes(RUNS, rows)
+    csv_rows(&rows)
 }
 
-/// The numbers of a row, in the order of the columns from `mean` to `diff_high`, without the
-/// counts.
-fn numbers(s: Option<&Spread>) -> [Option<f64>; 4] {
-    let interval = s.and_then(|s| s.interval);
-    [
-        s.map(|s| s.mean),
-        interval.map(|i| i.0),
-        interval.map(|i| i.1),
-        s.map(|s| s.median),
-    ]
+/// Mean and ends of the interval.
+fn mean_and_ends(spread: Option<&Spread>) -> [Option<f64>; 3] {
+    let (low, high) = spread.and_then(|s| s.interval).unzip();
+    [spread.map(|s| s.mean), low, high]
+}
+
+/// The number of tests that a p-value was corrected for.
+fn tests(test: &Test) -> Option<usize> {
+    test.p_holm.map(|_| test.family)
+}
+
+fn summary_rows(rows: &[Row]) -> Vec<SummaryRow> {
+    let row = |r: &Row| {
+        let Row { value, diff, .. } = r;
+        let [mean, ci_low, ci_high] = mean_and_ends(value.as_ref());
+        let [diff, diff_low, diff_high] = mean_and_ends(diff.as_ref());
+        let (boot_low, boot_high) = r.bootstrap.unzip();
+        SummaryRow {
+            data: r.data.clone(),
+            model: r.model.clone(),
+            metric: r.metric.clone(),
+            unit: r.unit.clone(),
+            mean,
+            ci_low,
+            ci_high,
+            median: value.map(|s| s.median),
+            seeds: value.map_or(0, |s| s.n),
+            failed: r.failed,
+            diff,
+            diff_low,
+            diff_high,
+            parameters: r.parameters.map(|s| s.mean),
+            std_dev: value.and_then(|s| s.std_dev),
+            boot_low,
+            boot_high,
+            p: r.test.p,
+            p_flip: r.test.p_flip,
+            p_holm: r.test.p_holm,
+            tests: tests(&r.test),
+        }
+    };
+    rows.iter().map(row).collect()
 }
 
 /// `summary.csv`.
 pub fn summary_csv(rows: &[Row]) -> Result<Vec<u8>> {
-    let lines = rows.iter().map(|r| {
-        let [mean, low, high, median] = numbers(r.value.as_ref()).map(exact_or_empty);
-        let [diff, diff_low, diff_high, _] = numbers(r.diff.as_ref()).map(exact_or_empty);
-        [
-            r.data.clone(),
-            r.model.clone(),
-            r.metric.clone(),
-            r.unit.clone(),
-            mean,
-            low,
-            high,
-            median,
-            r.value.map_or(0, |s| s.n).to_string(),
-            r.failed.to_string(),
-            diff,
-            diff_low,
-            diff_high,
-            exact_or_empty(r.parameters.map(|s| s.mean)),
-            exact_or_empty(r.value.and_then(|s| s.std_dev)),
-            exact_or_empty(r.bootstrap.map(|b| b.0)),
-            exact_or_empty(r.bootstrap.map(|b| b.1)),
-            exact_or_empty(r.test.p),
-            exact_or_empty(r.test.p_flip),
-            exact_or_empty(r.test.p_holm),
-            family(&r.test),
-        ]
-    });
-    csv_bytes(SUMMARY, lines)
+    csv_rows(&summary_rows(rows))
 }
 
-/// The number of tests that a p-value was corrected for.
-fn family(test: &Test) -> String {
-    test.p_holm
-        .map_or_else(String::new, |_| test.family.to_string())
+/// The rows of `summary.csv` as a list of objects.
+pub fn summary_json(rows: &[Row]) -> Result<Value> {
+    json_rows(&summary_rows(rows))
 }
 
 /// `pairs.csv`: a row for every two models on every data set, by its headline metric.
 pub fn pairs_csv(pairs: &[Pair]) -> Result<Vec<u8>> {
-    let lines = pairs.iter().map(|p| {
-        let [diff, low, high, _] = numbers(p.diff.as_ref()).map(exact_or_empty);
-        [
-            p.data.clone(),
-            p.metric.to_owned(),
-            p.model.clone(),
-            p.other.clone(),
+    let row = |p: &Pair| {
+        let [diff, diff_low, diff_high] = mean_and_ends(p.diff.as_ref());
+        let (boot_low, boot_high) = p.bootstrap.unzip();
+        PairRow {
+            data: p.data.clone(),
+            metric: p.metric.to_owned(),
+            model: p.model.clone(),
+            other: p.other.clone(),
             diff,
-            low,
-            high,
-            exact_or_empty(p.bootstrap.map(|b| b.0)),
-            exact_or_empty(p.bootstrap.map(|b| b.1)),
-            p.diff.map_or(0, |s| s.n).to_string(),
-            exact_or_empty(p.test.p),
-            exact_or_empty(p.test.p_flip),
-            exact_or_empty(p.test.p_holm),
-            family(&p.test),
-            p.outcome.map_or("", Outcome::word).to_owned(),
-        ]
-    });
-    csv_bytes(PAIRS, lines)
+            diff_low,
+            diff_high,
+            boot_low,
+            boot_high,
+            seeds: p.diff.map_or(0, |s| s.n),
+            p: p.test.p,
+            p_flip: p.test.p_flip,
+            p_holm: p.test.p_holm,
+            tests: tests(&p.test),
+            outcome: p.outcome.map(|o| o.word().to_owned()),
+        }
+    };
+    csv_rows(&pairs.iter().map(row).collect::<Vec<_>>())
 }
 
 /// `ranks.csv`: rank, wins, ties and losses of every model on every data set that can be ranked, and
 /// over all of them.
 pub fn ranks_csv(pairs: &[Pair], ranks: Option<&Ranks>) -> Result<Vec<u8>> {
     let mut rows = Vec::new();
-    if let Some(ranks) = ranks {
-        let cells = |data: &str, model: &Ranked, tally: Tally, rest: [Option<f64>; 7]| {
-            let [rank, low, high, boot_low, boot_high, p, cd] = rest.map(exact_or_empty);
-            [
-                data.to_owned(),
-                model.model.clone(),
-                rank,
-                low,
-                high,
-                boot_low,
-                boot_high,
-                tally.wins.to_string(),
-                tally.ties.to_string(),
-                tally.losses.to_string(),
-                p,
-                cd,
-            ]
-        };
-        for (i, data) in ranks.data.iter().enumerate() {
-            for model in &ranks.models {
-                let tally = Tally::of(pairs, &model.model, None, Some(data));
-                let mut rest = [None; 7];
-                rest[0] = Some(model.ranks[i]);
-                rows.push(cells(data, model, tally, rest));
-            }
+    let Some(ranks) = ranks else {
+        return csv_rows::<RankRow>(&rows);
+    };
+    let row = |model: &str, data: Option<&str>| {
+        let tally = Tally::of(pairs, model, None, data);
+        RankRow {
+            data: data.unwrap_or(ALL).to_owned(),
+            model: model.to_owned(),
+            wins: tally.wins,
+            ties: tally.ties,
+            losses: tally.losses,
+            ..RankRow::default()
         }
-        for model in &ranks.models {
-            let [mean, low, high, _] = numbers(Some(&model.mean));
-            let rest = [
-                mean,
-                low,
-                high,
-                model.bootstrap.map(|b| b.0),
-                model.bootstrap.map(|b| b.1),
-                ranks.friedman.map(|f| f.p),
-                ranks.critical_difference,
-            ];
-            let tally = Tally::of(pairs, &model.model, None, None);
-            rows.push(cells(ALL, model, tally, rest));
-        }
+    };
+    for (i, data) in ranks.data.iter().enumerate() {
+        rows.extend(ranks.models.iter().map(|m| RankRow {
+            rank: Some(m.ranks[i]),
+            ..row(&m.model, Some(data))
+        }));
     }
-    csv_bytes(RANKS, rows)
-}
-
-/// The rows of `summary.csv` as a list of objects: an empty cell is null, and what is not finite
-/// is text, since JSON has no number for it.
-pub fn summary_json(rows: &[Row]) -> Value {
-    let number = |v: Option<f64>| match v {
-        Some(v) if v.is_finite() => json!(v),
-        Some(v) => json!(exact(v)),
-        None => Value::Null,
-    };
-    let object = |r: &Row| {
-        let [mean, low, high, median] = numbers(r.value.as_ref()).map(number);
-        let [diff, diff_low, diff_high, _] = numbers(r.diff.as_ref()).map(number);
-        json!({
-            "data": r.data,
-            "model": r.model,
-            "metric": r.metric,
-            "unit": r.unit,
-            "mean": mean,
-            "ci_low": low,
-            "ci_high": high,
-            "median": median,
-            "seeds": r.value.map_or(0, |s| s.n),
-            "failed": r.failed,
-            "diff": diff,
-            "diff_low": diff_low,
-            "diff_high": diff_high,
-            "parameters": number(r.parameters.map(|s| s.mean)),
-            "std_dev": number(r.value.and_then(|s| s.std_dev)),
-            "boot_low": number(r.bootstrap.map(|b| b.0)),
-            "boot_high": number(r.bootstrap.map(|b| b.1)),
-            "p": number(r.test.p),
-            "p_flip": number(r.test.p_flip),
-            "p_holm": number(r.test.p_holm),
-            "tests": r.test.p_holm.map(|_| r.test.family),
-        })
-    };
-    Value::Array(rows.iter().map(object).collect())
+    rows.extend(ranks.models.iter().map(|m| {
+        let [rank, ci_low, ci_high] = mean_and_ends(Some(&m.mean));
+        let (boot_low, boot_high) = m.bootstrap.unzip();
+        RankRow {
+            rank,
+            ci_low,
+            ci_high,
+            boot_low,
+            boot_high,
+            friedman_p: ranks.friedman.map(|f| f.p),
+            critical_difference: ranks.critical_difference,
+            ..row(&m.model, None)
+        }
+    }));
+    csv_rows(&rows)
 }

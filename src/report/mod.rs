@@ -130,7 +130,7 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     files.extend(figures);
     Ok(Report {
         table: table::terminal(&results, &rows, &pairs, ranks.as_ref()),
-        json: files::summary_json(&rows),
+        json: files::summary_json(&rows)?,
         warnings,
         files,
     })

@@ -59,7 +59,7 @@ impl<'a> Results<'a> {
                     let metrics = match status.state {
                         State::Done => place.read_metrics().map_err(|e| {
                             Error::request(format!(
-                                "{e} (`mdn train` makes a run with missing files anew, and any run \
+                                "{e} (`mdn train` repeats a run with missing files, and any run \
                                  with --force)"
                             ))
                         })?,

@@ -1,5 +1,5 @@
 //! Data of extreme scales and shapes, from outside: what is trained, what is refused, and in which words.
-//! Every model on every kind of data is in `src/experiment/run/guard_tests.rs`.
+//! Every model on every kind of data is in `src/experiment/prepared/tests/scales.rs`.
 
 use crate::common::Place;
 

@@ -87,7 +87,7 @@ fn a_bad_file_is_refused_with_its_line() {
             "steps = 30",
             "stpes = 30",
             "bad.toml:5: train: unknown key `stpes` (did you mean `steps`?); expected one of \
-             `steps`, ",
+             `batch_size`, ",
         ),
         (
             "steps = 30",

@@ -3,19 +3,29 @@
 use toml::{Table, Value};
 
 use super::Config;
-use crate::experiment::plan::Difference;
+
+/// A setting that differs between two runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its path, such as `train.steps`.
+    pub key: String,
+    /// Its value in the first run.
+    pub was: String,
+    /// Its value in the second run.
+    pub now: String,
+}
 
 /// All of them, in the order of the file; a table that only one has is one key.
 pub(in crate::experiment) fn differences(was: &Config, now: &Config) -> Vec<Difference> {
     let mut found = Vec::new();
-    // A file that cannot be written as TOML cannot have been read from it.
+    // Every file was read from TOML, so it can be written as TOML.
     if let (Ok(was), Ok(now)) = (Table::try_from(was), Table::try_from(now)) {
         in_tables("", &was, &now, &mut found);
     }
     found
 }
 
-/// What a file says at a dotted key, as TOML; `None` where it says nothing.
+/// The value at a dotted key as TOML; `None` where the file has none.
 pub(in crate::experiment) fn setting(config: &Config, key: &str) -> Option<String> {
     let root = Value::Table(Table::try_from(config).ok()?);
     let found = key.split('.').try_fold(&root, |at, name| at.get(name))?;

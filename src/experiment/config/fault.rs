@@ -1,17 +1,15 @@
-//! From a fault in TOML text to a message that says where, what was expected and what came.
+//! Faults of a TOML file: where, what was expected and what came.
 
 use std::ops::Range;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::entries::{entries, nearest, Entry};
-use super::words::{self, quoted};
-use super::Typed;
-use mdn_core::error::{did_you_mean, shortened, BadValue};
+use super::{shape, Typed};
+use mdn_core::error::{shortened, BadValue};
 use mdn_core::Error;
 
-/// Characters of a line that a message shows, around the fault.
+/// Characters of a line that a message shows around the fault.
 const SHOWN: usize = 120;
 
 /// One fault of an experiment file or of an override.
@@ -23,7 +21,7 @@ pub(super) struct Fault {
     table: String,
     /// One line.
     message: String,
-    /// The text is no TOML: a column helps, and a table is not known.
+    /// The text is not TOML: the message shows the line and the column.
     syntax: bool,
     /// The table that names several members of an enum at once, where that is the fault.
     pub(super) ambiguous: Option<Vec<String>>,
@@ -31,25 +29,22 @@ pub(super) struct Fault {
 
 /// Reads and checks a whole file.
 pub(super) fn parse<T: Typed>(text: &str) -> Result<T, Fault> {
-    let table = DeTable::parse(text).map_err(|e| Fault::syntax(text, &e))?;
-    let config = T::deserialize(Deserializer::from(table.clone())).map_err(|e| {
-        let mut fault = Fault::shape::<T>(table.get_ref(), &e);
-        let others = table.get_ref().keys().map(|key| key.get_ref().as_ref());
-        if let Some(hint) = T::other_kind(&others.collect::<Vec<&str>>()) {
+    let parsed = DeTable::parse(text).map_err(|e| Fault::syntax(text, &e))?;
+    let root = parsed.get_ref();
+    shape::check(T::schema(), root).map_err(|mut fault| {
+        let keys = root.keys().map(|key| key.get_ref().as_ref());
+        if let Some(hint) = T::other_kind(&keys.collect::<Vec<&str>>()) {
             fault.message = format!("{} ({hint})", fault.message);
         }
         fault
     })?;
-    if let Some(bad) = T::array_for_table(table.get_ref()) {
-        return Err(Fault::value(table.get_ref(), &bad));
-    }
-    config
-        .check()
-        .map_err(|bad| Fault::value(table.get_ref(), &bad))?;
+    let config = T::deserialize(Deserializer::from(parsed.clone()))
+        .map_err(|e| Fault::new(e.span(), &[], e.message().to_owned()))?;
+    config.check().map_err(|bad| Fault::value(root, &bad))?;
     Ok(config)
 }
 
-/// The error of a value that turned out to be wrong once the whole file at `path` was read.
+/// The error of a value that was found to be wrong after the file at `path` was read.
 pub(super) fn in_file_of(path: &Path, bad: &BadValue) -> Error {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     Error::Request(match DeTable::parse(&text) {
@@ -58,72 +53,42 @@ pub(super) fn in_file_of(path: &Path, bad: &BadValue) -> Error {
     })
 }
 
-/// Keys and values of a table; none of anything else.
-fn inside<'t>(value: &'t DeValue<'_>) -> Vec<(&'t str, &'t DeValue<'t>)> {
-    match value {
-        DeValue::Table(table) => table
-            .iter()
-            .map(|(key, value)| (key.get_ref().as_ref(), value.get_ref()))
-            .collect(),
-        _ => Vec::new(),
+/// The place of `key` (dotted, from the root), or of the nearest one above it that the file has, with
+/// the table that `key` stands in.
+fn find<'k>(root: &DeTable<'_>, key: &'k str) -> (Option<Range<usize>>, &'k str) {
+    let (mut table, mut rest, mut found) = (root, key, None);
+    let above = key.rsplit_once('.').map_or("", |(above, _)| above);
+    loop {
+        let named = table.iter().find_map(|(name, value)| {
+            let rest = rest.strip_prefix(name.get_ref().as_ref())?;
+            let ends = rest.is_empty() || rest.starts_with(['.', '[']);
+            ends.then_some((name.span(), value, rest))
+        });
+        let Some((span, mut value, mut after)) = named else {
+            return (found, above);
+        };
+        found = Some(span);
+        while let (Some((index, behind)), DeValue::Array(items)) = (index(after), value.get_ref()) {
+            let Some(item) = items.get(index) else {
+                return (found, above);
+            };
+            (value, after, found) = (item, behind, Some(item.span()));
+        }
+        if after.is_empty() {
+            // A name may have dots of its own.
+            return (found, key[..key.len() - rest.len()].trim_end_matches('.'));
+        }
+        match (after.strip_prefix('.'), value.get_ref()) {
+            (Some(below), DeValue::Table(inner)) => (table, rest) = (inner, below),
+            _ => return (found, above),
+        }
     }
 }
 
-/// Everything below `key` of a table.
-fn below<'t>(
-    key: &'t str,
-    path: &[&'t str],
-    table: &'t DeValue<'_>,
-    places: &mut Vec<(Vec<&'t str>, &'t DeValue<'t>)>,
-) {
-    for (name, value) in inside(table).into_iter().filter(|(n, _)| *n == key) {
-        let path = [path, &[name]].concat();
-        for (next, _) in inside(value) {
-            below(next, &path, value, places);
-        }
-        places.push((path, value));
-    }
-}
-
-/// The first array where settings by name belong: read by position, `ring = [3]` would pass.
-pub(super) fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
-    let mut places: Vec<(Vec<&str>, &DeValue<'_>)> = Vec::new();
-    for (top, value) in root {
-        let top = top.get_ref().as_ref();
-        if ["train", "evaluation", "budget", "search"].contains(&top) {
-            places.push((vec![top], value.get_ref()));
-        }
-        if !["data", "models", "problems"].contains(&top) {
-            continue;
-        }
-        for (name, value) in inside(value.get_ref()) {
-            for (kind, value) in inside(value) {
-                places.push((vec![top, name, kind], value));
-                for (part, value) in inside(value) {
-                    if part == "split" {
-                        places.push((vec![top, name, kind, part], value));
-                    }
-                    let chosen = ["bijection", "base"].contains(&part);
-                    for (member, value) in inside(value) {
-                        if chosen && member != "chain" {
-                            let path = vec![top, name, kind, part, member];
-                            below("draws", &path, value, &mut places);
-                            places.push((path, value));
-                        }
-                    }
-                }
-            }
-        }
-    }
-    let (path, _) = places
-        .into_iter()
-        .find(|(_, value)| matches!(value, DeValue::Array(_)))?;
-    let key = path.last().copied().unwrap_or_default();
-    Some(BadValue::new(
-        path.join("."),
-        format!("`{key}` to be a table of settings by name, as in `{{}}`"),
-        "an array",
-    ))
+/// `[3].rest` as 3 and `.rest`.
+fn index(text: &str) -> Option<(usize, &str)> {
+    let (number, rest) = text.strip_prefix('[')?.split_once(']')?;
+    Some((number.parse().ok()?, rest))
 }
 
 impl Fault {
@@ -162,7 +127,7 @@ impl Fault {
         )
     }
 
-    fn new(span: Option<Range<usize>>, table: &[String], message: String) -> Self {
+    pub(super) fn new(span: Option<Range<usize>>, table: &[String], message: String) -> Self {
         Self {
             span,
             table: shortened(&table.join("."), 200).into_owned(),
@@ -186,72 +151,9 @@ impl Fault {
     }
 
     fn value(root: &DeTable<'_>, bad: &BadValue) -> Self {
-        let at = nearest(root, &bad.key);
-        let table = match &at {
-            Some(at) if at.path.join(".") == bad.key => at.table().join("."),
-            _ => bad.key.rsplit_once('.').map_or("", |t| t.0).to_owned(),
-        };
-        Self::new(
-            // An element of an array has no name.
-            at.map(|at| if at.key.is_empty() { at.span } else { at.key }),
-            &[table],
-            format!("expected {}; got {}", bad.expected, bad.got),
-        )
-    }
-
-    /// What serde found: an unknown key, a missing one, a value of the wrong kind.
-    fn shape<T: Typed>(root: &DeTable<'_>, e: &toml::de::Error) -> Self {
-        let (span, said) = (e.span(), e.message());
-        let all = entries(root);
-        if let Some(unknown) = words::unknown(said) {
-            // A key that only leads to others has the span of its value too: the key is meant.
-            let at = all.iter().find(|e| Some(&e.key) == span.as_ref());
-            let at = at.or_else(|| all.iter().find(|e| Some(&e.span) == span.as_ref()));
-            let known = unknown.known.iter().map(String::as_str);
-            let message = format!(
-                "unknown {} `{}`{}; {}",
-                unknown.kind,
-                unknown.name,
-                did_you_mean(&unknown.name, known),
-                unknown.expected,
-            );
-            return Self::new(span, at.map_or(&[][..], Entry::table), message);
-        }
-        let Some(at) = all.iter().find(|e| Some(&e.span) == span.as_ref()) else {
-            let line = span.filter(|s| !s.is_empty());
-            return Self::new(line, &[], words::plain(said));
-        };
-        if said.starts_with("missing field ") {
-            return Self::new(span, &at.path, words::plain(said));
-        }
-        if said.starts_with("wanted exactly 1") || said == "wanted string or table" {
-            return Self::choice::<T>(root, at);
-        }
-        let message = match at.value.as_str() {
-            Some(name) if said.contains("unit variant, expected") => format!(
-                "expected `{0}` to be a table, as in `{0}.{name} = {{}}`; got \"{name}\"",
-                at.name()
-            ),
-            _ => words::mismatch(at.name(), said),
-        };
-        Self::new(span, at.table(), message)
-    }
-
-    /// A table that should name one member of an enum, and names none or several.
-    fn choice<T: Typed>(root: &DeTable<'_>, at: &Entry<'_, '_>) -> Self {
-        let got = match at.value {
-            DeValue::Table(t) if t.is_empty() => "none".to_owned(),
-            DeValue::Table(t) => quoted(t.keys().map(|k| k.get_ref().as_ref())),
-            other => format!("a value of type {}", other.type_str()),
-        };
-        let expected =
-            choices::<T>(root, at).unwrap_or_else(|| "the kinds `mdn list` shows".into());
-        let message = format!("expected exactly one of {expected}; got {got}");
-        let several = at.value.as_table().is_some_and(|t| t.len() > 1);
-        Self {
-            ambiguous: several.then(|| at.path.clone()),
-            ..Self::new(Some(at.span.clone()), &at.path, message)
-        }
+        let (span, table) = find(root, &bad.key);
+        let message = format!("expected {}; got {}", bad.expected, bad.got);
+        Self::new(span, &[table.to_owned()], message)
     }
 }
 
@@ -262,22 +164,4 @@ impl std::fmt::Display for Fault {
         }
         f.write_str(&self.message)
     }
-}
-
-/// The members that may stand at `at`: serde lists them when it meets one that it does not know.
-fn choices<T: Typed>(root: &DeTable<'_>, at: &Entry<'_, '_>) -> Option<String> {
-    let mut probe = root.clone();
-    let (last, above) = at.path.split_last()?;
-    let mut table = &mut probe;
-    for key in above {
-        let DeValue::Table(next) = table.get_mut(key.as_str())?.get_mut() else {
-            return None;
-        };
-        table = next;
-    }
-    *table.get_mut(last.as_str())?.get_mut() = DeValue::String("?".into());
-    let span = at.span.clone();
-    let said = T::deserialize(Deserializer::from(toml::Spanned::new(span, probe))).err()?;
-    let unknown = words::unknown(said.message()).filter(|u| u.name == "?")?;
-    Some(quoted(unknown.known.iter().map(String::as_str)))
 }

@@ -1,14 +1,14 @@
-//! Files of data that an experiment file names: where they are, and what is in them.
+//! Files of data that an experiment file names, and whether models can start from so few points.
 
 use std::path::Path;
 
 use super::Config;
-use crate::experiment::plan::check_start;
 use mdn_core::data::DataSpec;
 use mdn_core::error::BadValue;
+use mdn_core::models::ModelSpec;
 
 impl Config {
-    /// Makes paths that are given from `folder` on into paths from the root of the file system.
+    /// Makes paths relative to `folder` absolute.
     pub(super) fn locate_files(&mut self, folder: &Path) {
         for data in self.data.values_mut() {
             if let DataSpec::File(file) = data {
@@ -18,7 +18,7 @@ impl Config {
         }
     }
 
-    /// The same experiment, with paths that are given from `folder` on: what a file there says.
+    /// The same experiment with paths relative to `folder`, as a file there has them.
     pub fn from_folder(mut self, folder: &Path) -> Self {
         for data in self.data.values_mut() {
             if let DataSpec::File(file) = data {
@@ -28,8 +28,8 @@ impl Config {
         self
     }
 
-    /// Reads the files and writes down what they have. Models that cannot start from so few points
-    /// are refused.
+    /// Reads the files and records their contents. Models that cannot start from so few points are
+    /// refused.
     pub(super) fn settle_files(&mut self) -> Result<(), BadValue> {
         let mut fewest: Option<usize> = None;
         let mut dims = Vec::new();
@@ -52,7 +52,7 @@ impl Config {
         self.check_trials(dims)
     }
 
-    /// A file has no fresh points.
+    /// A file cannot give a stream of fresh points.
     pub(super) fn check_stream(&self) -> Result<(), BadValue> {
         let is_file = |data: &DataSpec| matches!(data, DataSpec::File(_));
         match self.data.iter().find(|(_, data)| is_file(data)) {
@@ -64,4 +64,23 @@ impl Config {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the data that the models see have the points that `model` starts from.
+pub(super) fn check_start(model: &ModelSpec, config: &Config) -> Result<(), BadValue> {
+    let Some(start) = model.start() else {
+        return Ok(());
+    };
+    if let Some((problem, _)) = config.problems.first() {
+        let expected = format!(
+            "{} in a file with problems, which have no points to start from",
+            start.instead
+        );
+        let got = format!("a start from the data (`{problem}` has none)");
+        return Err(BadValue::new(&start.cause, expected, got));
+    }
+    let most = config.train.start_points();
+    let name = start.key.rsplit('.').next().unwrap_or_default();
+    let expected = format!("`{name}` <= {most}, the number of points that training starts from");
+    BadValue::unless(start.points <= most, &start.key, &expected, start.points)
 }

@@ -5,8 +5,8 @@ use toml::de::ValueDeserializer;
 use toml::{Table, Value};
 
 use super::fault::{parse, Fault};
-use super::words::quoted;
 use super::Typed;
+use crate::experiment::quoted;
 use mdn_core::error::did_you_mean;
 use mdn_core::{Error, Result};
 
@@ -27,7 +27,7 @@ pub(super) fn apply<T: Typed>(text: &str, overrides: &[String]) -> Result<T> {
     Ok(config)
 }
 
-/// `a.b=1` as its keys and its value; what is no TOML value is a string.
+/// `a.b=1` as its keys and its value; text that is not a TOML value is a string.
 fn split(typed: &str) -> std::result::Result<(Vec<&str>, Value), String> {
     let (key, value) = typed
         .split_once('=')
@@ -46,8 +46,8 @@ fn split(typed: &str) -> std::result::Result<(Vec<&str>, Value), String> {
     ))
 }
 
-/// Puts the value into place. New tables are made on the way, but no new data set or model: a
-/// typo in a name must not add one.
+/// Sets the value. Missing tables are created, except data sets and models: a typo in a name must
+/// not add one.
 fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<(), String> {
     let (last, above) = path.split_last().ok_or("expected a key")?;
     let mut inner = table;
@@ -72,7 +72,7 @@ fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<()
         let next = inner
             .entry(*key)
             .or_insert_with(|| Value::Table(Table::new()));
-        // A string may be a choice without settings that now becomes one with settings.
+        // A string is a choice without settings, which becomes one with settings here.
         if next.is_str() {
             *next = Value::Table(Table::new());
         }
@@ -84,8 +84,8 @@ fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<()
     Ok(())
 }
 
-/// Checks the table as a file. Where the override chose another member of an enum, the one that
-/// was chosen before goes.
+/// Checks the table as a file. If the override chose another member of an enum, the previous choice
+/// is removed.
 fn settle<T: Typed>(table: &mut Table, path: &[&str]) -> std::result::Result<T, Fault> {
     loop {
         let text = table.to_string();

@@ -1,24 +1,12 @@
 //! The study file.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
-use toml::de::{DeTable, DeValue};
-
-use super::entries::{entries, Entry};
-use super::{check_name, name_of, read, Typed};
+use super::{check_name, name_of, read, schema_of, Typed};
 use mdn_core::error::BadValue;
 use mdn_core::study::StudySpec;
 use mdn_core::{Error, Result};
-
-/// Keys whose value is an array.
-const ARRAYS: [&str; 6] = [
-    "temperatures",
-    "weights",
-    "means",
-    "std_devs",
-    "inner",
-    "strategies",
-];
 
 impl Typed for StudySpec {
     fn check(&self) -> std::result::Result<(), BadValue> {
@@ -28,15 +16,10 @@ impl Typed for StudySpec {
         Self::check(self)
     }
 
-    fn array_for_table(root: &DeTable<'_>) -> Option<BadValue> {
-        let all = entries(root);
-        let is_array = |e: &&Entry<'_, '_>| matches!(e.value, DeValue::Array(_));
-        let mut arrays = all.iter().filter(is_array);
-        let misplaced = arrays.find(|e| !ARRAYS.contains(&e.name()))?;
-        let name = misplaced.name();
-        let expected = format!("`{name}` to be a table of settings by name, as in `{{}}`");
-        let key = misplaced.path.join(".");
-        Some(BadValue::new(key, expected, "an array"))
+    fn schema() -> &'static serde_json::Value {
+        static SCHEMA: LazyLock<serde_json::Value> =
+            LazyLock::new(|| schema_of::<StudySpec>("").to_value());
+        &SCHEMA
     }
 
     fn other_kind(keys: &[&str]) -> Option<&'static str> {
@@ -102,25 +85,23 @@ strategies = [\"score\", { gumbel_softmax = { temperature = 0.2 } }]
         }
     }
 
-    /// What is replaced in the study, by what, and the message.
-    const FAULTS: &str = r#"
-seed = 3 -> sed = 3 -> two.toml:1: unknown key `sed` (did you mean `seed`?)
-means = [0.0, -> means = ["a", -> two.toml:4: mixture: expected `means[0]` to be a number; got string "a"
-weights = [0.5, -> weights = [0.6, -> two.toml:3: mixture: expected `weights` that sum to 1; got 1.1
-temperature = 0.2 -> temperature = 0 -> two.toml:7: gradients.strategies[1].gumbel_softmax: expected 1e-4 <= `temperature` <= 1000; got 0
-{ temperature = 0.2 } -> [0.2] -> two.toml:7: gradients.strategies[1]: expected `gumbel_softmax` to be a table of settings by name
-"score" -> "scores" -> two.toml:7: gradients: unknown choice `scores` (did you mean `score`?)
-[gradients] -> [models] -> unknown key `models`; expected one of `name`, `seed`, `temperatures`
-"#;
-
     #[test]
     fn faults_are_reported_at_their_line() {
-        for line in FAULTS.trim().lines() {
-            let parts: Vec<&str> = line.split(" -> ").collect();
-            let text = STUDY.replace(parts[0], parts[1]);
-            assert_ne!(text, STUDY, "{line}");
+        let cases = [
+            ("seed = 3", "sed = 3", "two.toml:1: unknown key `sed` (did you mean `seed`?)"),
+            ("means = [0.0,", "means = [\"a\",", "two.toml:4: mixture: expected `means[0]` to be a number; got string \"a\""),
+            ("weights = [0.5,", "weights = [0.6,", "two.toml:3: mixture: expected `weights` that sum to 1; got 1.1"),
+            ("temperature = 0.2", "temperature = 0", "two.toml:7: gradients.strategies[1].gumbel_softmax: expected 1e-4 <= `temperature` <= 1000; got 0"),
+            ("{ temperature = 0.2 }", "[0.2]", "two.toml:7: gradients.strategies[1]: expected `gumbel_softmax` to be a table of settings by name"),
+            ("\"score\"", "\"scores\"", "two.toml:7: gradients: unknown choice `scores` (did you mean `score`?)"),
+            ("[gradients]", "[models]\n[gradients]", "unknown key `models`; expected one of `entropy`, "),
+            ("[gradients]", "[models]\n[gradients]", "(for an experiment try `mdn compare`)"),
+        ];
+        for (from, to, message) in cases {
+            let text = STUDY.replace(from, to);
+            assert_ne!(text, STUDY, "{from}");
             let got = load_text(&text, &[]).unwrap_err().to_string();
-            assert!(got.contains(parts[2]), "{line}\ngot {got}");
+            assert!(got.contains(message), "expected {message}\ngot {got}");
         }
     }
 }

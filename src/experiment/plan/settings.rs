@@ -2,22 +2,11 @@
 
 use super::RunSpec;
 use crate::experiment::budget::Budget;
-use crate::experiment::config;
+use crate::experiment::config::{self, Difference};
 use crate::experiment::search::Search;
 use crate::experiment::{EvaluationSpec, Task};
 use mdn_core::data::DataSpec;
 use mdn_core::train::TrainSpec;
-
-/// A setting that differs between two runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// Its path, such as `train.steps`.
-    pub key: String,
-    /// Its value in the first run.
-    pub was: String,
-    /// Its value in the second run.
-    pub now: String,
-}
 
 impl RunSpec {
     /// A setting by its dotted key, such as `train.steps`, as TOML; `None` if the run's file has no such

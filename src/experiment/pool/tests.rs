@@ -6,8 +6,8 @@ const FILE: &str = "seeds = [0, 1, 2, 3]\n[data.ring.ring]\nmodes = 8\nradius = 
 
 fn jobs(dir: &Path) -> Vec<Job> {
     let path = dir.join("pool.toml");
-    std::fs::write(&path, FILE).expect("writable");
-    let plan = Plan::load(&path, &[]).expect("a good file");
+    std::fs::write(&path, FILE).unwrap();
+    let plan = Plan::load(&path, &[]).unwrap();
     let runs = plan.runs.iter().enumerate();
     runs.map(|(i, run)| Job::new(i, run, &dir.join("out")))
         .collect()
@@ -44,7 +44,7 @@ impl Watch for Count {
 
 #[test]
 fn one_that_fails_diverges_or_panics_does_not_stop_the_others() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().unwrap();
     let jobs = jobs(dir.path());
     let work = |job: &Job, _: &mut dyn FnMut(&Progress)| match job.spec.seed {
         0 => Err(Error::failed("no disk\nleft")),
@@ -52,37 +52,34 @@ fn one_that_fails_diverges_or_panics_does_not_stop_the_others() {
         2 => panic!("on purpose"),
         _ => recorded(job, State::Done, ""),
     };
-    let first = actions(&jobs, false).expect("nothing there yet");
+    let first = actions(&jobs, false).unwrap();
     assert_eq!(first, vec![Action::Train; 4]);
     let watch = Count(AtomicUsize::new(0));
-    let ended = run_all(&jobs, &first, (2, &Sharing::default()), &work, &watch).expect("it runs");
+    let ended = run_all(&jobs, &first, (2, &Sharing::default()), &work, &watch).unwrap();
     assert_eq!(watch.0.load(Ordering::Relaxed), 4);
     let states: Vec<_> = ended.iter().map(|e| e.status.state).collect();
     use State::{Diverged, Done, Failed};
     assert_eq!(states, [Failed, Diverged, Failed, Done]);
     assert_eq!(ended[0].status.reason, "no disk left");
     assert_eq!(ended[2].status.reason, "a fault of the program: on purpose");
-    assert_eq!(jobs[2].place.read_status().expect("status").state, Failed);
+    assert_eq!(jobs[2].place.read_status().unwrap().state, Failed);
 
-    let again = actions(&jobs, false).expect("same settings");
+    let again = actions(&jobs, false).unwrap();
     let skips: Vec<_> = again.iter().map(|t| *t != Action::Train).collect();
     assert_eq!(skips, [false, true, false, true]);
-    assert_eq!(
-        actions(&jobs, true).expect("forced"),
-        vec![Action::Train; 4]
-    );
+    assert_eq!(actions(&jobs, true).unwrap(), vec![Action::Train; 4]);
 }
 
 #[test]
 fn a_finished_run_with_other_settings_is_refused() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().unwrap();
     let mut jobs = jobs(dir.path());
-    recorded(&jobs[0], State::Done, "").expect("writable");
-    recorded(&jobs[1], State::Diverged, "").expect("writable");
+    recorded(&jobs[0], State::Done, "").unwrap();
+    recorded(&jobs[1], State::Diverged, "").unwrap();
     for job in &mut jobs {
         job.spec.train.steps += 1;
     }
-    let said = actions(&jobs, false).expect_err("refused").to_string();
+    let said = actions(&jobs, false).unwrap_err().to_string();
     assert!(
         said.ends_with(
             "out/pool/ring/rad/seed-0 was made with other settings: train.steps was 5000, now \
@@ -90,15 +87,12 @@ fn a_finished_run_with_other_settings_is_refused() {
         ),
         "{said}"
     );
-    assert_eq!(
-        actions(&jobs, true).expect("forced"),
-        vec![Action::Train; 4]
-    );
+    assert_eq!(actions(&jobs, true).unwrap(), vec![Action::Train; 4]);
     // A file that is gone takes the whole run with it.
-    std::fs::remove_file(jobs[0].place.path("cost.csv")).expect("it was there");
-    let redone = actions(&jobs[..1], false).expect("nothing to lose");
+    std::fs::remove_file(jobs[0].place.path("cost.csv")).unwrap();
+    let redone = actions(&jobs[..1], false).unwrap();
     assert_eq!(redone, [Action::Train]);
-    let redone = actions(&jobs[1..], false).expect("a diverged run may be tried again");
+    let redone = actions(&jobs[1..], false).unwrap();
     assert_eq!(redone, vec![Action::Train; 3]);
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::experiment::config::tests::assert_faults;
 use crate::experiment::plan::Plan;
 
 const FILE: &str = r#"seeds = [0, 1]
@@ -92,98 +93,44 @@ fn a_model_may_search_its_own_settings_if_all_have_as_many_trials() {
     assert_eq!(difference.key, "search.train");
 }
 
-/// (what is replaced in the file, by what, the message)
-const FAULTS: &[(&str, &str, &str)] = &[
-    (
-        "learning_rate = [1e-3, 3e-3]",
-        "learning_rate = 1e-3",
-        "fair:7: search.train: expected a list of values of `learning_rate`, as in `[1e-3, 3e-3]`; got 0.001",
-    ),
-    (
-        "[1e-3, 3e-3]",
-        "[1e-3, -3e-3]",
-        "fair:7: search.train: expected `learning_rate` > 0; got -0.003",
-    ),
-    (
-        "[1e-3, 3e-3]",
-        "[1e-3, \"fast\"]",
-        "fair:7: search.train: expected a value that may stand there; got \"fast\" (",
-    ),
-    (
-        "[1e-3, 3e-3]",
-        "[]",
-        "fair:7: search.train: expected at least one value; got []",
-    ),
-    (
-        "[1e-3, 3e-3]",
-        "[1e-3, 1e-3]",
-        "fair:7: search.train: expected every value once; got 0.001 twice",
-    ),
-    (
-        "learning_rate = [1e-3, 3e-3]",
-        "steps = [10, 20]",
-        "fair:7: search.train: expected one of `learning_rate`, `schedule`, `weight_decay`, \
-         `clip_norm` (all trials have the same points, steps and batches); got `steps`",
-    ),
-    (
-        "[data.ring]",
-        "[search.models.raad]\nrad.layers = [1]\n[data.ring]",
-        "fair:10: search.models: expected one of `plain`, `rad`; got `raad` (did you mean `rad`?)",
-    ),
-    (
-        "[data.ring]",
-        "[search.models.rad]\nrad.fold_width = [0.25, 0.5, 1.0]\n[data.ring]",
-        "fair:10: search: expected as many trials of every model; got 4 of `plain`, 12 of `rad`",
-    ),
-    (
-        "[data.ring]",
-        "[search.models.rad]\nrad.fold_wdth = [0.25]\n[data.ring]",
-        "fair:11: search.models.rad.rad: expected a value that may stand there; got 0.25 (unknown field `fold_wdth`",
-    ),
-    (
-        "[search.train]",
-        "[search]\ngrid = [1]\n[search.train]",
-        "fair:7: search: unknown key `grid`; expected one of `train`, `models`",
-    ),
-    (
-        "[data.ring]\nring = {}",
-        "[problems.wells]\nmaximum_entropy = { problem = \"double_well_tilted\" }",
-        "fair:6: expected no search in a file with a `maximum_entropy` problem",
-    ),
-    (
-        "parameters = 3000",
-        "parameters = 64",
-        "fair:16: models.rad: expected widths that give 63 to 65 parameters in 2 dimensions",
-    ),
-    (
-        "parameters = 3000",
-        "parameters = 0",
-        "fair:4: budget: expected 1 <= `parameters` <= 10000000; got 0",
-    ),
-    (
-        "parameters = 3000",
-        "seconds = -1",
-        "fair:4: budget: expected 0.01 <= `seconds` <= 1e7; got -1",
-    ),
-    (
-        "[budget]\nparameters = 3000",
-        "budget = [3000]",
-        "fair:3: expected `budget` to be a table of settings by name",
-    ),
-];
+/// Pairs of lines: what is replaced in the good file by what, and the beginning of the message.
+const FAULTS: &str = r#"
+learning_rate = [1e-3, 3e-3] => learning_rate = 1e-3
+    7: search.train: expected a list of values of `learning_rate`, as in `[1e-3, 3e-3]`; got 0.001
+[1e-3, 3e-3] => [1e-3, -3e-3]
+    7: search.train: expected `learning_rate` > 0; got -0.003
+[1e-3, 3e-3] => [1e-3, "fast"]
+    7: search.train: expected a value that may stand there; got "fast" (
+[1e-3, 3e-3] => []
+    7: search.train: expected at least one value; got []
+[1e-3, 3e-3] => [1e-3, 1e-3]
+    7: search.train: expected every value once; got 0.001 twice
+learning_rate = [1e-3, 3e-3] => steps = [10, 20]
+    7: search.train: expected one of `learning_rate`, `schedule`, `weight_decay`, `clip_norm` (all trials have the same points, steps and batches); got `steps`
+[data.ring] => [search.models.raad]\nrad.layers = [1]\n[data.ring]
+    10: search.models: expected one of `plain`, `rad`; got `raad` (did you mean `rad`?)
+[data.ring] => [search.models.rad]\nrad.fold_width = [0.25, 0.5, 1.0]\n[data.ring]
+    10: search: expected as many trials of every model; got 4 of `plain`, 12 of `rad`
+[data.ring] => [search.models.rad]\nrad.fold_wdth = [0.25]\n[data.ring]
+    11: search.models.rad.rad: expected a value that may stand there; got 0.25 (unknown field `fold_wdth`
+[search.train] => [search]\ngrid = [1]\n[search.train]
+    7: search: unknown key `grid`; expected one of `models`, `train`
+[data.ring]\nring = {} => [problems.wells]\nmaximum_entropy = { problem = "double_well_tilted" }
+    6: expected no search in a file with a `maximum_entropy` problem
+parameters = 3000 => parameters = 64
+    16: models.rad: expected widths that give 63 to 65 parameters in 2 dimensions
+parameters = 3000 => parameters = 0
+    4: budget: expected 1 <= `parameters` <= 10000000; got 0
+parameters = 3000 => seconds = -1
+    4: budget: expected 0.01 <= `seconds` <= 1e7; got -1
+[budget]\nparameters = 3000 => budget = [3000]
+    3: expected `budget` to be a table of settings by name
+"#;
 
 #[test]
 fn every_fault_says_where_and_what() {
-    let mut wrong = Vec::new();
-    for (good, bad, message) in FAULTS {
-        assert!(FILE.contains(good), "{good}");
-        let said = match plan(&FILE.replacen(good, bad, 1)) {
-            Ok(_) => "it was taken".to_owned(),
-            Err(e) => e.to_string(),
-        };
-        if !said.starts_with(message) {
-            wrong.push(format!("{bad}\n  expected {message}\n  got      {said}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_faults(FILE, FAULTS, |text| match plan(text) {
+        Ok(_) => "it was taken".to_owned(),
+        Err(e) => e.to_string().replacen("fair:", "", 1),
+    });
 }

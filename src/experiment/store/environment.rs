@@ -1,4 +1,4 @@
-//! The file `environment.toml`: what made a run.
+//! The file `environment.toml`: how and where a run was made.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use mdn_core::{Error, Result};
 
 const FILE: &str = "environment.toml";
 
-/// What made a run. Its results depend on none of it, rounding and faults of a version apart.
+/// How and where a run was made. Results depend on it only by rounding and by bugs of a version.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Environment {
@@ -18,9 +18,9 @@ pub struct Environment {
     pub command: String,
     /// Version of the program, with its commit.
     pub version: String,
-    /// Where its tensors were.
+    /// The device of its tensors.
     pub device: String,
-    /// What evaluated the model, such as `fused (avx512)`; nothing where a run failed.
+    /// Kernels that evaluated the model, such as `fused (avx512)`; empty if the run failed.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub kernels: String,
     /// Threads of this run.
@@ -31,20 +31,20 @@ pub struct Environment {
     pub started: String,
     /// Time of its end.
     pub ended: String,
-    /// What keeps the run from being repeated byte for byte, where something does.
+    /// Why the run cannot be repeated byte for byte, if it cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
 impl RunDir {
-    /// Writes what made the run.
+    /// Writes `environment.toml`.
     pub fn write_environment(&self, environment: &Environment) -> Result<PathBuf> {
         let text = toml::to_string(environment)
             .map_err(|e| Error::failed(format!("{FILE}: could not write TOML: {e}")))?;
         self.write(FILE, text.as_bytes())
     }
 
-    /// What made the run; `None` where the file is missing.
+    /// Reads `environment.toml`; `None` where it is missing.
     pub fn read_environment(&self) -> Result<Option<Environment>> {
         let path = self.path(FILE);
         if !path.exists() {
@@ -54,7 +54,7 @@ impl RunDir {
         let fault = |e: toml::de::Error| {
             let why = e.message().lines().collect::<Vec<_>>().join(" ");
             Error::request(format!(
-                "{}: expected what made a run; got {why} (`mdn train` with --force makes the run anew)",
+                "{}: expected what made a run; got {why} (`mdn train` with --force repeats the run)",
                 path.display()
             ))
         };
@@ -73,14 +73,10 @@ mod tests {
         assert_eq!(run.read_environment().unwrap(), None);
         let environment = Environment {
             command: "mdn train \"my ring.toml\"".into(),
-            version: "0.1.0 (0123456789)".into(),
-            device: "cpu".into(),
-            kernels: "fused (avx2)".into(),
             threads: 2,
-            precision: Precision::F32,
-            started: "2026-01-01T00:00:00Z".into(),
-            ended: "2026-01-01T00:00:09Z".into(),
-            note: None,
+            precision: Precision::F64,
+            note: Some("by the clock".into()),
+            ..Environment::default()
         };
         run.write_environment(&environment).unwrap();
         assert_eq!(run.read_environment().unwrap(), Some(environment));

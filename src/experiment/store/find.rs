@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use super::RunDir;
 use mdn_core::{Error, Result};
 
-/// What is below a folder.
+/// The runs below a folder.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The runs, in the order of their paths, seeds by number.
+    /// The runs by path, seeds in numeric order.
     pub runs: Vec<RunDir>,
-    /// Folders that could not be looked into.
+    /// Errors of folders that could not be read.
     pub unreadable: Vec<Error>,
 }
 
@@ -19,7 +19,7 @@ impl RunDir {
     /// Whether the folder has the two files that every run has: `status` and `config.toml`.
     pub fn is_run(&self) -> bool {
         ["status", "config.toml"].iter().all(|name| {
-            // Not by way of a link, which would be somebody else's.
+            // A link would be another folder's file.
             fs::symlink_metadata(self.path(name)).is_ok_and(|m| m.is_file())
         })
     }
@@ -28,7 +28,7 @@ impl RunDir {
 /// All runs at and below `folder`. Links below it are not followed.
 ///
 /// # Errors
-/// If `folder` itself is none.
+/// If `folder` is not a folder.
 pub fn runs_below(folder: &Path) -> Result<Found> {
     if !folder.is_dir() {
         return Err(Error::request(format!(
@@ -47,10 +47,10 @@ pub fn runs_below(folder: &Path) -> Result<Found> {
     Ok(found)
 }
 
-/// All runs at and below `folder`, of which there must be one.
+/// All runs at and below `folder`, at least one.
 ///
 /// # Errors
-/// If there is none, or a folder could not be looked into.
+/// If there is none, or a folder could not be read.
 pub fn some_runs_below(folder: &Path) -> Result<Vec<RunDir>> {
     let found = runs_below(folder)?;
     if let Some(unreadable) = found.unreadable.into_iter().next() {
@@ -68,8 +68,7 @@ pub fn some_runs_below(folder: &Path) -> Result<Vec<RunDir>> {
 fn look(folder: &Path, found: &mut Found) {
     let run = RunDir(folder.to_path_buf());
     if run.is_run() {
-        found.runs.push(run);
-        return;
+        return found.runs.push(run);
     }
     match folders_in(folder) {
         Ok(below) => below.iter().for_each(|path| look(path, found)),
@@ -83,7 +82,7 @@ fn folders_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut below = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        // Of a link this is the link's own type.
+        // For a link this is the type of the link itself.
         if entry.file_type()?.is_dir() {
             below.push(entry.path());
         }

@@ -1,8 +1,8 @@
 //! The file `lock`: one process at a time works on a run.
 //!
-//! The lock is the operating system's, so that of a process that died is free. The file names who
-//! holds it. Where the file system has no locks, the name alone must do: that of a process of this
-//! machine which is no longer there counts for nothing, any other holds until it is taken by force.
+//! The operating system releases the lock of a process that dies. The file names the holder. On a file
+//! system without locks the name alone decides: a dead process of this machine holds nothing, any
+//! other holder keeps the run until it is taken by force.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
@@ -14,18 +14,18 @@ use mdn_core::{Error, Result};
 
 const FILE: &str = "lock";
 
-/// Longer than [`RunDir::holder`] has the lock.
-const LOOK: Duration = Duration::from_millis(20);
+/// Longer than [`RunDir::holder`] keeps its lock.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// The right to work on a run, until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock {
-    // Held open for the operating system's lock.
+    // Open for as long as the lock is held.
     file: File,
     path: PathBuf,
 }
 
-/// What came of asking for a lock.
+/// The answer to a request for a lock.
 #[derive(Debug)]
 pub enum Locking {
     /// It is ours.
@@ -36,7 +36,7 @@ pub enum Locking {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While the lock is still held; by force it may have become another's.
+        // While the lock is still held. The file may be another process's that took it by force.
         if is_at(&self.file, &self.path) {
             let _ = fs::remove_file(&self.path);
         }
@@ -44,16 +44,16 @@ impl Drop for Lock {
 }
 
 impl RunDir {
-    /// Whether a process holds the run, or died with it.
+    /// Whether a process holds the run, or died while it did.
     pub fn has_lock(&self) -> bool {
         self.path(FILE).exists()
     }
 
-    /// Which process holds the run now, and since when; `None` if none does. Nothing is written, and
-    /// nobody is kept from the run.
+    /// Which process holds the run now, and since when; `None` if none does. Nothing is written and
+    /// nothing stays locked.
     pub fn holder(&self) -> Result<Option<String>> {
         let path = self.path(FILE);
-        // Whatever else has this name is not what [`RunDir::lock`] made.
+        // Links and folders of this name are not from [`RunDir::lock`].
         if !fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) {
             return Ok(None);
         }
@@ -62,9 +62,7 @@ impl RunDir {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Error::io(&path, "could not open")(e)),
         };
-        let mut holder = String::new();
-        let _ = file.read_to_string(&mut holder);
-        let holder = holder.trim().to_owned();
+        let holder = holder_in(&mut file);
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
             Err(TryLockError::WouldBlock) => Ok(Some(holder)),
@@ -75,11 +73,11 @@ impl RunDir {
         }
     }
 
-    /// Asks for the right to work on the run; with `steal`, takes it from whoever has it.
+    /// Asks for the right to work on the run; with `steal`, takes it from its holder.
     pub fn lock(&self, steal: bool) -> Result<Locking> {
         let path = self.path(FILE);
         self.create()?;
-        // Its holder is written into it: a link would have that done to another file.
+        // The holder is written into the file: through a link that would change another file.
         if path.is_symlink() {
             return Err(Error::request(format!(
                 "{}: expected a file; got a symbolic link (remove it)",
@@ -87,7 +85,7 @@ impl RunDir {
             )));
         }
         if steal {
-            // Whoever holds it holds a file without a name from now on.
+            // Its holder keeps an open file that no longer has a name.
             remove_if_there(&path)?;
         }
         let mut again = true;
@@ -97,16 +95,13 @@ impl RunDir {
             let mut file = options
                 .open(&path)
                 .map_err(Error::io(&path, "could not open"))?;
-            let mut holder = String::new();
-            // What is not text names nobody.
-            let _ = file.read_to_string(&mut holder);
-            let holder = holder.trim().to_owned();
+            let holder = holder_in(&mut file);
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) if again => {
-                    // It may be one who only looks.
+                    // It may be a call of `holder`, which is short.
                     again = false;
-                    std::thread::sleep(LOOK);
+                    std::thread::sleep(RETRY_AFTER);
                     continue;
                 }
                 Err(TryLockError::WouldBlock) => return Ok(Locking::Theirs(holder)),
@@ -117,7 +112,7 @@ impl RunDir {
                 }
                 Err(TryLockError::Error(e)) => return Err(Error::io(&path, "could not lock")(e)),
             }
-            // Between opening and locking, the holder before may have removed it.
+            // The previous holder may have removed the file since it was opened.
             if !is_at(&file, &path) {
                 continue;
             }
@@ -132,7 +127,14 @@ impl RunDir {
     }
 }
 
-/// Whether the open file is the one that has this name.
+/// The holder that the file names; empty where it is not text.
+fn holder_in(file: &mut File) -> String {
+    let mut holder = String::new();
+    let _ = file.read_to_string(&mut holder);
+    holder.trim().to_owned()
+}
+
+/// Whether the open file is the one at `path`.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -160,7 +162,7 @@ fn host() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_else(|_| "this host".to_owned())
 }
 
-/// Whether the process that [`RunDir::lock`] wrote down was one of this machine and is no longer there.
+/// Whether the holder that [`RunDir::lock`] wrote was a process of this machine and is dead.
 #[cfg(unix)]
 fn is_gone(holder: &str) -> bool {
     use nix::errno::Errno;
@@ -186,13 +188,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_is_one_processs_at_a_time() {
+    fn one_process_at_a_time_holds_a_run() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir(dir.path().join("run"));
         let Locking::Ours(first) = run.lock(false).unwrap() else {
             panic!("nobody has it");
         };
-        // A lock belongs to the open file: a second one of this process stands for another.
+        // A lock belongs to the open file: a second one stands for another process.
         let Locking::Theirs(who) = run.lock(false).unwrap() else {
             panic!("taken twice");
         };
@@ -217,7 +219,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_lock_that_is_a_link_is_refused_and_what_it_leads_to_stays() {
+    fn a_lock_that_is_a_link_is_refused_and_its_target_stays() {
         let dir = tempfile::tempdir().unwrap();
         let (run, other) = (RunDir(dir.path().join("run")), dir.path().join("other"));
         fs::write(&other, "kept").unwrap();
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dead_process_left_is_taken_over() {
+    fn the_lock_of_a_dead_process_is_free() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir(dir.path().to_path_buf());
         for left in ["process 1 on elsewhere since then\n", "", "\u{0}\u{1}"] {
@@ -242,7 +244,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn without_locks_only_a_dead_process_of_this_machine_counts_for_nothing() {
+    fn without_system_locks_only_a_dead_process_of_this_machine_frees_a_run() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let dead = child.id();
         child.wait().unwrap();

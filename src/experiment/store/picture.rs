@@ -10,7 +10,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use super::{BaseComponents, Landing, Picture, RunDir};
+use super::RunDir;
 use mdn_core::{Error, Result};
 
 const FILE: &str = "picture.safetensors";
@@ -18,8 +18,57 @@ const FILE: &str = "picture.safetensors";
 /// Raised when the meaning of a tensor changes; new ones may be absent and raise nothing.
 const VERSION: u32 = 1;
 
-/// All of it stands under one key, because the order of several would differ between writes.
+/// One metadata key holds everything: the order of several keys would differ between writes.
 const KEY: &str = "mdn.picture";
+
+/// What the figures of a two-dimensional run are drawn from, so that they can be drawn again
+/// without the model. Grids are row by row, `side * side` cell centres, y from low to high and x
+/// from low to high within a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// `[(x_min, x_max), (y_min, y_max)]`.
+    pub view: [(f64, f64); 2],
+    /// Cells along each side.
+    pub side: usize,
+    /// log p, where the truth is known.
+    pub log_p: Option<Vec<f32>>,
+    /// log q of the model.
+    pub log_q: Vec<f32>,
+    /// Which component, branch code or cluster a point belongs to; equal numbers, equal part.
+    pub part: Option<Vec<u32>>,
+    /// Samples of the model.
+    pub samples: Vec<[f32; 2]>,
+    /// Held-out points.
+    pub points: Vec<[f32; 2]>,
+    /// Where they land at the base; `None` for a model without one.
+    pub landing: Option<Landing>,
+}
+
+/// Where the held-out points of a [`Picture`] land at the model's base, each through its own piece.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Landing {
+    /// z of every point.
+    pub z: Vec<[f32; 2]>,
+    /// The part of every point, numbered as in [`Picture::part`].
+    pub part: Option<Vec<u32>>,
+    /// The largest responsibility for every point, of a model with responsibilities.
+    pub share: Option<Vec<f32>>,
+    /// The mode or class that every point was drawn from, where that is known.
+    pub label: Option<Vec<u32>>,
+    /// Components of a base that is a mixture of Gaussians.
+    pub components: Option<BaseComponents>,
+}
+
+/// Components of a base of two dimensions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaseComponents {
+    /// alpha_k.
+    pub weights: Vec<f32>,
+    /// mu_k.
+    pub means: Vec<[f32; 2]>,
+    /// sigma_k along each axis.
+    pub std_devs: Vec<[f32; 2]>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -51,68 +100,67 @@ impl RunDir {
 
 fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> {
     let text = |e: &dyn Display| e.to_string();
-    let grid = vec![picture.side, picture.side];
-    let floats = |v: &[f32]| v.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let floats = |v: &[f32]| v.iter().map(|x| x.to_le_bytes()).collect::<Vec<_>>();
+    let numbers = |v: &[u32]| v.iter().map(|k| k.to_le_bytes()).collect::<Vec<_>>();
     let pairs = |v: &[[f32; 2]]| floats(v.as_flattened());
+    let side = picture.side;
     let mut tensors = vec![
-        ("log_q", Dtype::F32, grid.clone(), floats(&picture.log_q)),
-        (
-            "points",
-            Dtype::F32,
-            vec![picture.points.len(), 2],
-            pairs(&picture.points),
-        ),
-        (
-            "samples",
-            Dtype::F32,
-            vec![picture.samples.len(), 2],
-            pairs(&picture.samples),
-        ),
+        ("log_q", Dtype::F32, side, floats(&picture.log_q)),
+        ("points", Dtype::F32, 2, pairs(&picture.points)),
+        ("samples", Dtype::F32, 2, pairs(&picture.samples)),
     ];
-    if let Some(p) = &picture.log_p {
-        tensors.push(("log_p", Dtype::F32, grid.clone(), floats(p)));
-    }
-    if let Some(part) = &picture.part {
-        let bytes = part.iter().flat_map(|k| k.to_le_bytes()).collect();
-        tensors.push(("part", Dtype::U32, grid, bytes));
-    }
-    let column = |v: &[u32]| v.iter().flat_map(|k| k.to_le_bytes()).collect::<Vec<u8>>();
+    let mut add = |name, dtype, columns, words: Option<Vec<[u8; 4]>>| {
+        tensors.extend(words.map(|words| (name, dtype, columns, words)));
+    };
+    add(
+        "log_p",
+        Dtype::F32,
+        side,
+        picture.log_p.as_deref().map(floats),
+    );
+    add(
+        "part",
+        Dtype::U32,
+        side,
+        picture.part.as_deref().map(numbers),
+    );
     if let Some(landing) = &picture.landing {
-        let Landing {
-            z,
-            part,
-            share,
-            label,
-            components,
-        } = landing;
-        tensors.push(("z", Dtype::F32, vec![z.len(), 2], pairs(z)));
-        for (name, values) in [("point_part", part), ("point_label", label)] {
-            if let Some(v) = values {
-                tensors.push((name, Dtype::U32, vec![v.len(), 1], column(v)));
-            }
-        }
-        if let Some(v) = share {
-            tensors.push(("point_share", Dtype::F32, vec![v.len(), 1], floats(v)));
-        }
-        if let Some(c) = components {
-            let k = c.weights.len();
-            let weights = floats(&c.weights);
-            tensors.push(("base_weights", Dtype::F32, vec![k, 1], weights));
-            tensors.push(("base_means", Dtype::F32, vec![k, 2], pairs(&c.means)));
-            let std_devs = pairs(&c.std_devs);
-            tensors.push(("base_std_devs", Dtype::F32, vec![k, 2], std_devs));
+        add("z", Dtype::F32, 2, Some(pairs(&landing.z)));
+        add(
+            "point_part",
+            Dtype::U32,
+            1,
+            landing.part.as_deref().map(numbers),
+        );
+        add(
+            "point_label",
+            Dtype::U32,
+            1,
+            landing.label.as_deref().map(numbers),
+        );
+        add(
+            "point_share",
+            Dtype::F32,
+            1,
+            landing.share.as_deref().map(floats),
+        );
+        if let Some(c) = &landing.components {
+            add("base_weights", Dtype::F32, 1, Some(floats(&c.weights)));
+            add("base_means", Dtype::F32, 2, Some(pairs(&c.means)));
+            add("base_std_devs", Dtype::F32, 2, Some(pairs(&c.std_devs)));
         }
     }
     let views = tensors
         .iter()
-        .map(|(name, dtype, shape, bytes)| {
-            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (*name, view))
+        .map(|(name, dtype, columns, words)| {
+            let shape = vec![words.len() / columns, *columns];
+            TensorView::new(*dtype, shape, words.as_flattened()).map(|view| (*name, view))
         })
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(|e| text(&e))?;
     let header = Header {
         version: VERSION,
-        side: picture.side,
+        side,
         view: picture.view,
     };
     let header = serde_json::to_string(&header).map_err(|e| text(&e))?;
@@ -122,103 +170,89 @@ fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> {
 
 fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
     let fault = |what: &dyn Display| Error::request(format!("{}: {what}", path.display()));
-    let (_, meta) = SafeTensors::read_metadata(bytes)
-        .map_err(|e| fault(&format!("not a whole safetensors file: {e}")))?;
+    let damaged = |e| fault(&format!("not a whole safetensors file: {e}"));
+    let (_, meta) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let header = meta.metadata().as_ref().and_then(|m| m.get(KEY));
-    let header: Header = header
-        .and_then(|text| serde_json::from_str(text).ok())
-        .ok_or_else(|| {
-            fault(&format!(
-                "expected metadata `{KEY}`; got none that is readable"
-            ))
-        })?;
-    if header.version != VERSION {
+    let header = header.and_then(|text| serde_json::from_str(text).ok());
+    let Header {
+        version,
+        side,
+        view,
+    } = header.ok_or_else(|| {
+        fault(&format!(
+            "expected metadata `{KEY}`; got none that is readable"
+        ))
+    })?;
+    if version != VERSION {
         return Err(fault(&format!(
-            "expected format version {VERSION}; got {}: written by another version of mdn",
-            header.version
+            "expected format version {VERSION}; got {version}: written by another version of mdn"
         )));
     }
-    let finite = header
-        .view
-        .iter()
-        .all(|(a, b)| a.is_finite() && b.is_finite() && a < b);
-    if !finite || header.side < 2 {
+    let finite = |(a, b): &(f64, f64)| a.is_finite() && b.is_finite() && a < b;
+    if !view.iter().all(finite) || side < 2 {
         return Err(fault(
             &"expected a view with low < high and a side of 2 or more",
         ));
     }
-    let tensors = SafeTensors::deserialize(bytes)
-        .map_err(|e| fault(&format!("not a whole safetensors file: {e}")))?;
-    let words = |name: &str, dtype: Dtype, cols: usize, rows: Option<usize>| {
+    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let names = tensors.names();
+    let words = |name: &str, dtype: Dtype, columns: usize, rows: Option<usize>| {
+        if !names.contains(&name) {
+            return Ok(None);
+        }
         let view = tensors
             .tensor(name)
             .map_err(|e| fault(&format!("`{name}`: {e}")))?;
-        let fits = matches!(*view.shape(), [n, c] if c == cols && rows.is_none_or(|r| r == n));
+        let fits = matches!(*view.shape(), [n, c] if c == columns && rows.is_none_or(|r| r == n));
         if view.dtype() != dtype || !fits {
             return Err(fault(&format!(
-                "`{name}`: expected {dtype:?} with {cols} columns; got {:?} {:?}",
+                "`{name}`: expected {dtype:?} with {columns} columns; got {:?} {:?}",
                 view.dtype(),
                 view.shape()
             )));
         }
-        let (words, _) = view.data().as_chunks::<4>();
-        Ok(words.to_vec())
+        Ok(Some(view.data().as_chunks::<4>().0.to_vec()))
     };
-    let side = header.side;
-    let floats = |w: Vec<[u8; 4]>| w.into_iter().map(f32::from_le_bytes).collect::<Vec<_>>();
-    let grid = |name| words(name, Dtype::F32, side, Some(side)).map(floats);
-    let pairs = |name| {
-        let flat = floats(words(name, Dtype::F32, 2, None)?);
+    let floats = |name: &str, columns, rows| {
+        let words = words(name, Dtype::F32, columns, rows)?;
+        Ok::<_, Error>(words.map(|w| w.into_iter().map(f32::from_le_bytes).collect::<Vec<_>>()))
+    };
+    let numbers = |name: &str, columns, rows| {
+        let words = words(name, Dtype::U32, columns, rows)?;
+        Ok::<_, Error>(words.map(|w| w.into_iter().map(u32::from_le_bytes).collect::<Vec<_>>()))
+    };
+    let missing = |name: &str| fault(&format!("`{name}`: expected a tensor; got none"));
+    let pairs = |name: &str, rows| {
+        let flat = floats(name, 2, rows)?.ok_or_else(|| missing(name))?;
         Ok::<_, Error>(flat.as_chunks::<2>().0.to_vec())
     };
-    let has = |name: &str| tensors.names().contains(&name);
-    let part = |w: Vec<[u8; 4]>| w.into_iter().map(u32::from_le_bytes).collect::<Vec<_>>();
-    let points: Vec<[f32; 2]> = pairs("points")?;
+    let points: Vec<[f32; 2]> = pairs("points", None)?;
     let n = Some(points.len());
-    let of_points = |name| {
-        let found = has(name).then(|| words(name, Dtype::U32, 1, n).map(part));
-        found.transpose()
-    };
-    let landing = if has("z") {
-        let components = if has("base_weights") {
-            let weights = floats(words("base_weights", Dtype::F32, 1, None)?);
-            let k = Some(weights.len());
-            let of_components = |name| {
-                let flat = floats(words(name, Dtype::F32, 2, k)?);
-                Ok::<_, Error>(flat.as_chunks::<2>().0.to_vec())
-            };
-            Some(BaseComponents {
-                means: of_components("base_means")?,
-                std_devs: of_components("base_std_devs")?,
-                weights,
-            })
-        } else {
-            None
-        };
+    let components = floats("base_weights", 1, None)?.map(|weights| {
+        Ok::<_, Error>(BaseComponents {
+            means: pairs("base_means", Some(weights.len()))?,
+            std_devs: pairs("base_std_devs", Some(weights.len()))?,
+            weights,
+        })
+    });
+    let landing = if names.contains(&"z") {
         Some(Landing {
-            z: floats(words("z", Dtype::F32, 2, n)?)
-                .as_chunks::<2>()
-                .0
-                .to_vec(),
-            part: of_points("point_part")?,
-            share: has("point_share")
-                .then(|| words("point_share", Dtype::F32, 1, n).map(floats))
-                .transpose()?,
-            label: of_points("point_label")?,
-            components,
+            z: pairs("z", n)?,
+            part: numbers("point_part", 1, n)?,
+            share: floats("point_share", 1, n)?,
+            label: numbers("point_label", 1, n)?,
+            components: components.transpose()?,
         })
     } else {
         None
     };
     Ok(Picture {
-        view: header.view,
+        view,
         side,
-        log_p: has("log_p").then(|| grid("log_p")).transpose()?,
-        log_q: grid("log_q")?,
-        part: has("part")
-            .then(|| words("part", Dtype::U32, side, Some(side)).map(part))
-            .transpose()?,
-        samples: pairs("samples")?,
+        log_p: floats("log_p", side, Some(side))?,
+        log_q: floats("log_q", side, Some(side))?.ok_or_else(|| missing("log_q"))?,
+        part: numbers("part", side, Some(side))?,
+        samples: pairs("samples", None)?,
         points,
         landing,
     })

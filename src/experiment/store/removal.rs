@@ -1,13 +1,13 @@
-//! The files of a run, and how they go.
+//! Removing the files of a run.
 
 use std::fs;
 use std::path::PathBuf;
 
-use super::atomic::{is_unfinished, remove_if_there};
+use super::write::{is_unfinished, remove_if_there};
 use super::{Locking, RunDir, State};
 use mdn_core::{Error, Result};
 
-/// Files that a run leaves and that a new one of the same place removes first.
+/// Files that a run leaves. A new run in the same folder removes them first.
 const OUTPUTS: [&str; 21] = [
     "data.toml",
     "trained.toml",
@@ -32,32 +32,32 @@ const OUTPUTS: [&str; 21] = [
     "rounds.svg",
 ];
 
-/// What says where the run stands, in the order in which it goes. The last two make a folder that of a
-/// run: while they are there, it is found again.
+/// Files that record the state of a run, in the order in which they are removed. The last two make
+/// the folder that of a run: while they exist, it is found again.
 const RECORD: [&str; 3] = ["checkpoint", "config.toml", "status"];
 
-/// What came of removing a run.
+/// The result of removing a run.
 #[derive(Debug)]
 pub enum Removal {
-    /// It is gone, folder and all.
+    /// It was removed with its folder.
     Gone,
-    /// Its files are gone. These are not a run's, so they are still there.
+    /// Its files were removed. These are not files of a run and were kept.
     Left(Vec<PathBuf>),
-    /// A process holds it: which, since when. Nothing was removed.
+    /// This process holds it, since this time. Nothing was removed.
     Held(String),
-    /// It is in this state, which was not to be removed.
+    /// Runs in this state were not to be removed.
     Kept(State),
 }
 
 impl RunDir {
-    /// Removes what a run leaves, but for what says where it stands.
+    /// Removes the results of a run, but not the record of its state.
     pub fn remove_outputs(&self) -> Result<()> {
         OUTPUTS
             .iter()
             .try_for_each(|name| remove_if_there(&self.path(name)))
     }
 
-    /// What is in the folder and no file of a run: links and folders among them, whatever their names.
+    /// What is in the folder and not a file of a run; links and folders count, whatever their names.
     pub fn foreign(&self) -> Result<Vec<PathBuf>> {
         let unreadable = |e| Error::io(&self.0, "could not read")(e);
         let mut found = Vec::new();
@@ -73,11 +73,11 @@ impl RunDir {
         Ok(found)
     }
 
-    /// Removes the run if no process holds it and `wanted` holds of its state: the files that runs
-    /// write, and then the folder if nothing else is in it. Links are not followed, nor removed.
+    /// Removes the files of the run if no process holds it and `wanted` accepts its state, and then the
+    /// folder if nothing else is in it. Links are neither followed nor removed.
     pub fn remove(&self, wanted: impl FnOnce(State) -> bool) -> Result<Removal> {
         let foreign = self.foreign()?;
-        // It would be written through.
+        // Locking would write through a link.
         let lock = self.path("lock");
         if foreign.contains(&lock) {
             return Err(Error::failed(format!(
@@ -89,7 +89,7 @@ impl RunDir {
             Locking::Ours(held) => held,
             Locking::Theirs(who) => return Ok(Removal::Held(who)),
         };
-        // Only now it cannot change any more.
+        // Under the lock the state cannot change.
         let state = self.read_status().map_or(State::Missing, |s| s.state);
         if !wanted(state) {
             return Ok(Removal::Kept(state));
@@ -147,39 +147,42 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_runs_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = run_in(dir.path(), State::Failed);
-        let notes = run.write("notes.md", b"mine").unwrap();
-        let folder = run.path("rounds.svg");
-        fs::remove_file(&folder).unwrap();
-        fs::create_dir(&folder).unwrap();
-        let Removal::Left(left) = run.remove(|_| true).unwrap() else {
-            panic!("there is something left");
-        };
-        assert_eq!(left, [notes.clone(), folder]);
-        assert_eq!(fs::read_dir(&run.0).unwrap().count(), 2);
-        assert_eq!(fs::read(notes).unwrap(), b"mine");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_are_neither_followed_nor_removed() {
-        use std::os::unix::fs::symlink;
+    fn files_that_are_not_of_a_run_stay_and_links_are_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let outside = dir.path().join("outside");
         fs::write(&outside, b"mine").unwrap();
         let run = run_in(dir.path(), State::Failed);
-        let model = run.path("model.safetensors");
-        fs::remove_file(&model).unwrap();
-        symlink(&outside, &model).unwrap();
+        let mut kept = vec![
+            run.write("notes.md", b"mine").unwrap(),
+            run.path("rounds.svg"),
+        ];
+        fs::remove_file(&kept[1]).unwrap();
+        fs::create_dir(&kept[1]).unwrap();
+        #[cfg(unix)]
+        {
+            let model = run.path("model.safetensors");
+            fs::remove_file(&model).unwrap();
+            std::os::unix::fs::symlink(&outside, &model).unwrap();
+            kept.insert(0, model);
+        }
         let Removal::Left(left) = run.remove(|_| true).unwrap() else {
-            panic!("the link is left");
+            panic!("there is something left");
         };
-        assert_eq!(left, [model]);
+        assert_eq!(left, kept);
+        assert_eq!(fs::read_dir(&run.0).unwrap().count(), kept.len());
+        assert_eq!(fs::read(run.path("notes.md")).unwrap(), b"mine");
+        assert_eq!(fs::read(outside).unwrap(), b"mine");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_run_whose_lock_is_a_link_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = dir.path().join("outside");
+        fs::write(&outside, b"mine").unwrap();
         let run = RunDir(dir.path().join("other"));
         run.write_status(&Status::of(State::Failed)).unwrap();
-        symlink(&outside, run.path("lock")).unwrap();
+        std::os::unix::fs::symlink(&outside, run.path("lock")).unwrap();
         let why = run.remove(|_| true).unwrap_err().to_string();
         assert!(why.contains("lock: expected a file of `mdn`"), "{why}");
         assert!(run.path("status").exists());

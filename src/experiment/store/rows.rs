@@ -1,149 +1,146 @@
-//! `history.csv`, `metrics.csv` and `cost.csv`. What depends on the machine's speed stands in the
-//! last alone: the other two are the same bytes whenever the same run is repeated.
+//! The tables of a run. What depends on the machine's speed stands in `cost.csv` alone: the other
+//! files are the same bytes whenever the same run is repeated.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::number::{exact, exact_or_empty};
-use super::table::{csv_bytes, read_csv};
-use super::{Constraint, HistoryRow, MetricRow, Round, RunDir, Split};
+use serde::{Deserialize, Serialize};
+
+use super::table::{cells, columns, csv_bytes, csv_rows, exact, read_csv, read_rows};
+use super::{Constraint, HistoryRow, Round, RunDir};
 use mdn_core::Result;
 
-const HISTORY: [&str; 5] = ["step", "split", "loss", "grad_norm", "non_finite"];
+/// A line of `metrics.csv` or `cost.csv`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct MetricRow {
+    /// Key, such as `kl`.
+    pub metric: String,
+    /// Unit, such as `nats`.
+    pub unit: String,
+    /// `lower`, `higher`, `neither` or `near V`.
+    pub better: String,
+    /// Empty where the metric does not apply: `note` says why.
+    pub value: Option<f64>,
+    /// Standard error of `value`, empty where there is none.
+    pub std_err: Option<f64>,
+    /// Number of points it was computed on.
+    pub n: usize,
+    /// Points left out because their value was not finite.
+    pub non_finite: usize,
+    /// Why there is no value, or a remark.
+    pub note: String,
+}
 
-const ROUNDS: [&str; 12] = [
-    "step",
-    "entropy",
-    "entropy_std_err",
-    "accepted",
-    "penalty",
-    "statistic",
-    "target",
-    "mean",
-    "std_err",
-    "std_dev",
-    "multiplier",
-    "exact",
-];
+/// Settings that were tried, and the result on the validation set. Checkpoints hold it in this layout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialRow {
+    /// As overrides of the experiment file: `train.learning_rate=0.001`.
+    pub settings: Vec<String>,
+    /// Loss of the best weights on the validation set, nats.
+    pub validation_loss: Option<f64>,
+    /// Trainable numbers of the model.
+    pub parameters: usize,
+    /// The step that the best weights are of.
+    pub best_step: usize,
+    /// Steps until training ended.
+    pub steps: usize,
+    /// Why training could not go on, if it diverged.
+    pub diverged: Option<String>,
+    /// Whether it is the one that was measured.
+    pub chosen: bool,
+}
 
-const MODES: [&str; 4] = ["mode", "weight", "found", "std_err"];
+/// The columns of `rounds.csv` that a round fills; those of its constraint follow.
+const ROUND: [&str; 5] = ["step", "entropy", "entropy_std_err", "accepted", "penalty"];
+
+/// What [`ROUND`] holds.
+type RoundCells = (usize, f64, f64, Accepted, f64);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Accepted {
+    Yes,
+    No,
+}
 
 const LEVELS: [&str; 2] = ["share", "mass"];
-
-const METRICS: [&str; 8] = [
-    "metric",
-    "unit",
-    "better",
-    "value",
-    "std_err",
-    "n",
-    "non_finite",
-    "note",
-];
 
 impl RunDir {
     /// Writes the whole of `history.csv`.
     pub fn write_history(&self, rows: &[HistoryRow]) -> Result<PathBuf> {
-        let lines = rows.iter().map(|r| {
-            [
-                r.step.to_string(),
-                r.split.word().to_owned(),
-                exact(r.loss),
-                exact_or_empty(r.grad_norm),
-                r.non_finite.to_string(),
-            ]
-        });
-        self.write("history.csv", &csv_bytes(HISTORY, lines)?)
+        self.write("history.csv", &csv_rows(rows)?)
     }
 
     /// Reads `history.csv`.
     pub fn read_history(&self) -> Result<Vec<HistoryRow>> {
-        read_csv(&self.path("history.csv"), &HISTORY, |line| {
-            let split = match line.text("split") {
-                "train" => Split::Train,
-                "validation" => Split::Validation,
-                other => return Err(line.fault("split", "`train` or `validation`", other)),
-            };
-            Ok(HistoryRow {
-                step: line.parse("step", "a whole number")?,
-                split,
-                loss: line.parse("loss", "a number")?,
-                grad_norm: line.parse_or_empty("grad_norm")?,
-                non_finite: line.parse("non_finite", "a whole number")?,
-            })
-        })
+        read_rows(&self.path("history.csv"))
+    }
+
+    /// Writes the whole of `trials.csv`.
+    pub fn write_trials(&self, rows: &[TrialRow]) -> Result<PathBuf> {
+        let header = [&["trial"], columns::<TrialRow>()].concat();
+        let mut lines = Vec::new();
+        for (number, row) in rows.iter().enumerate() {
+            lines.push([vec![number.to_string()], cells(row)?].concat());
+        }
+        self.write("trials.csv", &csv_bytes(&header, lines)?)
     }
 
     /// Writes the whole of `rounds.csv`: a line per round and constraint.
     pub fn write_rounds(&self, rounds: &[(usize, Round)]) -> Result<PathBuf> {
-        let lines = rounds.iter().flat_map(|(step, round)| {
-            round.constraints.iter().map(move |c| {
-                [
-                    step.to_string(),
-                    exact(round.entropy),
-                    exact(round.entropy_std_err),
-                    if round.accepted { "yes" } else { "no" }.to_owned(),
-                    exact(round.penalty),
-                    c.statistic.clone(),
-                    exact(c.target),
-                    exact(c.mean),
-                    exact(c.std_err),
-                    exact(c.std_dev),
-                    exact(c.multiplier),
-                    exact_or_empty(c.exact),
-                ]
-            })
-        });
-        self.write("rounds.csv", &csv_bytes(ROUNDS, lines)?)
+        let header = [&ROUND, columns::<Constraint>()].concat();
+        let mut lines = Vec::new();
+        for (step, round) in rounds {
+            let of_round = vec![
+                step.to_string(),
+                exact(round.entropy),
+                exact(round.entropy_std_err),
+                if round.accepted { "yes" } else { "no" }.to_owned(),
+                exact(round.penalty),
+            ];
+            for constraint in &round.constraints {
+                lines.push([of_round.clone(), cells(constraint)?].concat());
+            }
+        }
+        self.write("rounds.csv", &csv_bytes(&header, lines)?)
     }
 
     /// Reads `rounds.csv`; no rounds where there is no such file.
     pub fn read_rounds(&self) -> Result<Vec<(usize, Round)>> {
         let path = self.path("rounds.csv");
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
+        let header = [&ROUND, columns::<Constraint>()].concat();
         let mut rounds: Vec<(usize, Round)> = Vec::new();
-        let lines = read_csv(&path, &ROUNDS, |line| {
-            let accepted = match line.text("accepted") {
-                "yes" => true,
-                "no" => false,
-                other => return Err(line.fault("accepted", "`yes` or `no`", other)),
-            };
-            let round = Round {
-                entropy: line.parse("entropy", "a number")?,
-                entropy_std_err: line.parse("entropy_std_err", "a number")?,
-                accepted,
-                penalty: line.parse("penalty", "a number")?,
-                constraints: vec![Constraint {
-                    statistic: line.text("statistic").to_owned(),
-                    target: line.parse("target", "a number")?,
-                    mean: line.parse("mean", "a number")?,
-                    std_err: line.parse("std_err", "a number")?,
-                    std_dev: line.parse("std_dev", "a number")?,
-                    multiplier: line.parse("multiplier", "a number")?,
-                    exact: line.parse_or_empty("exact")?,
-                }],
-            };
-            Ok((line.parse("step", "a whole number")?, round))
-        })?;
-        for (step, round) in lines {
+        if !path.exists() {
+            return Ok(rounds);
+        }
+        let lines: Vec<(RoundCells, Constraint)> = read_csv(&path, &header)?;
+        for ((step, entropy, entropy_std_err, accepted, penalty), constraint) in lines {
             match rounds.last_mut() {
-                Some((last, same)) if *last == step => same.constraints.extend(round.constraints),
-                _ => rounds.push((step, round)),
+                Some((last, round)) if *last == step => round.constraints.push(constraint),
+                _ => {
+                    let round = Round {
+                        entropy,
+                        entropy_std_err,
+                        accepted: matches!(accepted, Accepted::Yes),
+                        penalty,
+                        constraints: vec![constraint],
+                    };
+                    rounds.push((step, round));
+                }
             }
         }
         Ok(rounds)
     }
 
-    /// Writes the whole of `modes.csv`: the weight of every mode of the truth and what the model's
-    /// `n` samples make of it.
+    /// Writes the whole of `modes.csv`: the weight of every mode of the truth and its share of the
+    /// model's `n` samples.
     pub fn write_modes(&self, weights: &[f64], found: &[f64], n: usize) -> Result<PathBuf> {
         let lines = weights.iter().zip(found).enumerate().map(|(j, (w, f))| {
             let std_err = (f * (1.0 - f) / n as f64).max(0.0).sqrt();
             [j.to_string(), exact(*w), exact(*f), exact(std_err)]
         });
-        self.write("modes.csv", &csv_bytes(MODES, lines)?)
+        let header = ["mode", "weight", "found", "std_err"];
+        self.write("modes.csv", &csv_bytes(&header, lines)?)
     }
 
     /// Writes the whole of `levels.csv`: for density levels of the truth the share of its own mass that
@@ -151,8 +148,17 @@ impl RunDir {
     pub fn write_levels(&self, levels: &[(f64, f64)]) -> Result<PathBuf> {
         let lines = levels
             .iter()
-            .map(|(share, mass)| [exact(*share), exact(*mass)]);
-        self.write("levels.csv", &csv_bytes(LEVELS, lines)?)
+            .map(|(share, mass)| [*share, *mass].map(exact));
+        self.write("levels.csv", &csv_bytes(&LEVELS, lines)?)
+    }
+
+    /// Reads `levels.csv`; nothing where there is no such file.
+    pub fn read_levels(&self) -> Result<Vec<(f64, f64)>> {
+        let path = self.path("levels.csv");
+        match path.exists() {
+            true => read_csv(&path, &LEVELS),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// Writes the whole of `bridges.csv`: for pairs of modes the truth's own share of points below its
@@ -162,75 +168,31 @@ impl RunDir {
             [a.to_string(), b.to_string(), exact(*truth), exact(*model)]
         });
         let header = ["mode", "other", "share", "mass"];
-        self.write("bridges.csv", &csv_bytes(header, lines)?)
-    }
-
-    /// Reads `levels.csv`; nothing where there is no such file.
-    pub fn read_levels(&self) -> Result<Vec<(f64, f64)>> {
-        let path = self.path("levels.csv");
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
-        read_csv(&path, &LEVELS, |line| {
-            Ok((
-                line.parse("share", "a number")?,
-                line.parse("mass", "a number")?,
-            ))
-        })
+        self.write("bridges.csv", &csv_bytes(&header, lines)?)
     }
 
     /// Writes the whole of `metrics.csv`.
     pub fn write_metrics(&self, rows: &[MetricRow]) -> Result<PathBuf> {
-        self.write_metric_rows("metrics.csv", rows)
+        self.write("metrics.csv", &csv_rows(rows)?)
     }
 
     /// Writes the whole of `cost.csv`.
     pub fn write_costs(&self, rows: &[MetricRow]) -> Result<PathBuf> {
-        self.write_metric_rows("cost.csv", rows)
+        self.write("cost.csv", &csv_rows(rows)?)
     }
 
-    /// Reads `metrics.csv` and, behind it, `cost.csv`.
+    /// Reads `metrics.csv`, then `cost.csv`.
     pub fn read_metrics(&self) -> Result<Vec<MetricRow>> {
-        let mut rows = self.read_metric_rows("metrics.csv")?;
-        rows.extend(self.read_metric_rows("cost.csv")?);
+        let mut rows = read_rows(&self.path("metrics.csv"))?;
+        rows.extend(read_rows::<MetricRow>(&self.path("cost.csv"))?);
         Ok(rows)
-    }
-
-    fn write_metric_rows(&self, name: &str, rows: &[MetricRow]) -> Result<PathBuf> {
-        let lines = rows.iter().map(|r| {
-            [
-                r.metric.clone(),
-                r.unit.clone(),
-                r.better.clone(),
-                exact_or_empty(r.value),
-                exact_or_empty(r.std_err),
-                r.n.to_string(),
-                r.non_finite.to_string(),
-                r.note.clone(),
-            ]
-        });
-        self.write(name, &csv_bytes(METRICS, lines)?)
-    }
-
-    fn read_metric_rows(&self, name: &str) -> Result<Vec<MetricRow>> {
-        read_csv(&self.path(name), &METRICS, |line| {
-            Ok(MetricRow {
-                metric: line.parse("metric", "a key")?,
-                unit: line.text("unit").to_owned(),
-                better: line.text("better").to_owned(),
-                value: line.parse_or_empty("value")?,
-                std_err: line.parse_or_empty("std_err")?,
-                n: line.parse("n", "a whole number")?,
-                non_finite: line.parse("non_finite", "a whole number")?,
-                note: line.text("note").to_owned(),
-            })
-        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mdn_core::train::Split;
     use std::fs;
 
     fn history() -> Vec<HistoryRow> {
@@ -253,10 +215,9 @@ mod tests {
             unit: "nats".into(),
             better: "lower".into(),
             value,
-            std_err: None,
             n: 1000,
-            non_finite: 0,
             note: note.into(),
+            ..MetricRow::default()
         };
         vec![
             row("nll", Some(-1.5), ""),
@@ -300,38 +261,31 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir(dir.path().to_path_buf());
         let head = "step,split,loss,grad_norm,non_finite\n";
-        let cases = [
-            ("", "history.csv:1: expected the columns `step,split"),
-            (
-                "step,loss\n",
-                "history.csv:1: expected the columns `step,split,loss,grad_norm,non_finite`; \
-                 got `step,loss`",
-            ),
-            (
-                &format!("{head}1,train,2,,0\n2,train,2,"),
-                "history.csv:3: the last line does not end: the file is cut off",
-            ),
-            (
-                &format!("{head}1,train,2,,0\n2,train\n"),
-                "history.csv:3: expected 5 cells; got 2",
-            ),
-            (
-                &format!("{head}1,test,2,,0\n"),
-                "history.csv:2: `split`: expected `train` or `validation`; got `test`",
-            ),
-            (
-                &format!("{head}1,train,two,,0\n"),
-                "history.csv:2: `loss`: expected a number; got `two`",
-            ),
-            (
-                &format!("{head}1,train,2,x,0\n"),
-                "history.csv:2: `grad_norm`: expected a number or nothing; got `x`",
-            ),
-        ];
-        for (text, expected) in cases {
+        // Pairs of lines: the file, with `^` for its header, and the message.
+        let cases = r"
+            ^1,train,2,,0\n2,train,2,
+                3: the last line does not end: the file is cut off
+            ^1,train,2,,0\n2,train\n
+                3: expected 5 cells; got 2
+            ^1,test,2,,0\n
+                2: `split`: expected `train` or `validation`; got `test`
+            ^1,train,two,,0\n
+                2: `loss`: expected a number; got `two`
+            ^1,train,2,x,0\n
+                2: `grad_norm`: expected a number; got `x`
+            ^-1,train,2,,0\n
+                2: `step`: expected a whole number; got `-1`
+            step,loss\n
+                1: expected the columns `step,split,loss,grad_norm,non_finite`; got `step,loss`
+            \n
+                1: expected the columns `step,split,loss,grad_norm,non_finite`; got an empty file";
+        let lines: Vec<_> = cases.trim().lines().map(str::trim).collect();
+        for pair in lines.chunks(2) {
+            let text = pair[0].replace('^', head).replace("\\n", "\n");
             fs::write(run.path("history.csv"), text).unwrap();
             let got = run.read_history().unwrap_err().to_string();
-            assert!(got.contains(expected), "expected {expected}\ngot {got}");
+            let expected = format!("history.csv:{}", pair[1]);
+            assert!(got.contains(&expected), "expected {expected}\ngot {got}");
         }
         fs::write(run.path("history.csv"), b"step,\xff\xfe\n").unwrap();
         let got = run.read_history().unwrap_err().to_string();

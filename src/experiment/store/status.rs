@@ -1,14 +1,41 @@
-//! The file `status`: the state's word on the first line, the reason on the second.
+//! The file `status`: the state on the first line, the reason on the second.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::{RunDir, State, Status};
+use super::RunDir;
+use crate::experiment::quoted;
 use mdn_core::error::shortened;
 use mdn_core::{Error, Result};
 
 const FILE: &str = "status";
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Never started.
+    Missing,
+    /// Started and not ended, or killed.
+    Running,
+    /// Ended with metrics.
+    Done,
+    /// Ended by a loss or gradient that was not finite.
+    Diverged,
+    /// Ended by an error.
+    Failed,
+    /// Ended on request with a checkpoint, from which training continues.
+    Interrupted,
+}
+
+/// The file `status`: a state and, for `Diverged` and `Failed`, the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Where the run stands.
+    pub state: State,
+    /// Why, in one line; empty if there is nothing to say.
+    pub reason: String,
+}
 
 impl State {
     /// Every state, in the order of a run's life.
@@ -21,7 +48,7 @@ impl State {
         Self::Failed,
     ];
 
-    /// The word that stands in files.
+    /// The word in files.
     pub fn word(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -35,12 +62,12 @@ impl State {
 }
 
 impl Status {
-    /// A state with nothing to say about it.
+    /// A state without a reason.
     pub fn of(state: State) -> Self {
         Self::because(state, "")
     }
 
-    /// A state with the reason, which is brought to one line.
+    /// A state with the reason, joined to one line.
     pub fn because(state: State, reason: &str) -> Self {
         Self {
             state,
@@ -60,7 +87,7 @@ impl RunDir {
     pub fn read_status(&self) -> Result<Status> {
         let path = self.path(FILE);
         let text = match fs::read(&path) {
-            // What is not text is no state either.
+            // Bytes that are not text are an unknown state.
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Ok(Status::of(State::Missing))
@@ -69,19 +96,15 @@ impl RunDir {
         };
         let mut lines = text.lines();
         let word = lines.next().unwrap_or_default().trim();
-        let state = State::ALL.into_iter().find(|s| s.word() == word);
-        state.map_or_else(
-            || {
-                Err(Error::request(format!(
-                    "{}:1: expected one of {}; got `{}` (`mdn train` with --force makes the \
-                     run anew)",
-                    path.display(),
-                    State::ALL.map(|s| format!("`{}`", s.word())).join(", "),
-                    shortened(word, 100),
-                )))
-            },
-            |state| Ok(Status::because(state, lines.next().unwrap_or_default())),
-        )
+        match State::ALL.into_iter().find(|s| s.word() == word) {
+            Some(state) => Ok(Status::because(state, lines.next().unwrap_or_default())),
+            None => Err(Error::request(format!(
+                "{}:1: expected one of {}; got `{}` (`mdn train` with --force repeats the run)",
+                path.display(),
+                quoted(State::ALL.map(State::word)),
+                shortened(word, 100),
+            ))),
+        }
     }
 }
 
@@ -96,28 +119,16 @@ mod tests {
         assert_eq!(run.0, dir.path().join("e/ring/rad/seed-3"));
         assert_eq!(run.read_status().unwrap(), Status::of(State::Missing));
         for state in State::ALL {
-            let status = Status {
-                state,
-                reason: "loss\nnot finite".into(),
-            };
-            run.write_status(&status).unwrap();
-            let back = run.read_status().unwrap();
-            assert_eq!(back.state, state);
-            assert_eq!(back.reason, "loss not finite");
+            let reason = "loss\nnot finite".into();
+            run.write_status(&Status { state, reason }).unwrap();
+            let back = Status::because(state, "loss not finite");
+            assert_eq!(run.read_status().unwrap(), back);
         }
-    }
-
-    #[test]
-    fn an_unknown_or_empty_status_names_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = RunDir(dir.path().to_path_buf());
         for damaged in ["", "finished\n"] {
             run.write(FILE, damaged.as_bytes()).unwrap();
             let text = run.read_status().unwrap_err().to_string();
-            assert!(
-                text.contains("status:1: expected one of `missing`"),
-                "{text}"
-            );
+            let expected = "status:1: expected one of `missing`";
+            assert!(text.contains(expected), "{text}");
         }
     }
 }

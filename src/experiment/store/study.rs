@@ -2,15 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use csv::{DeserializeErrorKind, ErrorKind, StringRecord};
 use serde::{de::DeserializeOwned, Serialize};
 use serde_json::json;
-use toml::{Table, Value};
 
-use super::number::exact;
+use super::table::{csv_rows, json_rows, read_rows};
 use super::write_atomic;
 use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
-use mdn_core::{Error, Result};
+use mdn_core::Result;
 
 /// Where a study leaves its files: `<out>/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,15 +33,16 @@ impl StudyDir {
     }
 
     /// Writes the CSV file `name`: a column per field of the rows.
-    pub fn write_rows<T: Serialize + Default>(&self, name: &str, rows: &[T]) -> Result<PathBuf> {
+    pub fn write_rows<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        rows: &[T],
+    ) -> Result<PathBuf> {
         self.write(name, &csv_rows(rows)?)
     }
 
     /// Reads what [`StudyDir::write_rows`] wrote.
-    pub fn read_rows<T: DeserializeOwned + Serialize + Default>(
-        &self,
-        name: &str,
-    ) -> Result<Vec<T>> {
+    pub fn read_rows<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>> {
         read_rows(&self.path(name))
     }
 }
@@ -118,93 +117,6 @@ fn distinct<T: PartialEq + Copy>(values: impl Iterator<Item = T>) -> Vec<T> {
         }
     }
     all
-}
-
-fn unwritable(e: impl std::fmt::Display) -> Error {
-    Error::failed(format!("could not write CSV: {e}"))
-}
-
-/// The names of the fields of `T`, in order.
-fn columns<T: Serialize + Default>() -> Result<StringRecord> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.serialize(T::default()).map_err(unwritable)?;
-    let bytes = writer.into_inner().map_err(unwritable)?;
-    let mut reader = csv::Reader::from_reader(bytes.as_slice());
-    reader.headers().cloned().map_err(unwritable)
-}
-
-fn csv_rows<T: Serialize + Default>(rows: &[T]) -> Result<Vec<u8>> {
-    let columns = columns::<T>()?;
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(&columns).map_err(unwritable)?;
-    for row in rows {
-        let fields = Table::try_from(row).map_err(unwritable)?;
-        let cells = columns.iter().map(|name| match fields.get(name) {
-            None => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Float(number)) => exact(*number),
-            Some(other) => other.to_string(),
-        });
-        writer.write_record(cells).map_err(unwritable)?;
-    }
-    writer.into_inner().map_err(unwritable)
-}
-
-/// Numbers that are not finite are text, since JSON has none.
-fn json_rows<T: Serialize + Default>(rows: &[T]) -> Result<Vec<serde_json::Value>> {
-    let columns = columns::<T>()?;
-    let object = |row: &T| {
-        let fields = Table::try_from(row).map_err(unwritable)?;
-        let cells = columns.iter().map(|name| match fields.get(name) {
-            Some(Value::Float(v)) if !v.is_finite() => (name.to_owned(), json!(exact(*v))),
-            value => (name.to_owned(), json!(value)),
-        });
-        Ok(serde_json::Value::Object(cells.collect()))
-    };
-    rows.iter().map(object).collect()
-}
-
-fn read_rows<T: DeserializeOwned + Serialize + Default>(path: &Path) -> Result<Vec<T>> {
-    let at = |line: u64, what: String| Error::request(format!("{}:{line}: {what}", path.display()));
-    let unreadable = |e: csv::Error| at(e.position().map_or(1, csv::Position::line), e.to_string());
-    let bytes = std::fs::read(path).map_err(Error::io(path, "could not read"))?;
-    let mut reader = csv::Reader::from_reader(bytes.as_slice());
-    let (columns, header) = (
-        columns::<T>()?,
-        reader.headers().map_err(unreadable)?.clone(),
-    );
-    if header != columns {
-        let [expected, got] = [columns, header].map(|r| r.iter().collect::<Vec<_>>().join(","));
-        return Err(at(
-            1,
-            format!("expected the columns `{expected}`; got `{got}`"),
-        ));
-    }
-    let row = |record: csv::Result<StringRecord>| {
-        let record = record.map_err(unreadable)?;
-        let line = record.position().map_or(1, csv::Position::line);
-        record.deserialize(Some(&columns)).map_err(|e| {
-            let ErrorKind::Deserialize { err, .. } = e.kind() else {
-                return at(line, e.to_string());
-            };
-            let said = err.kind().to_string();
-            // An unknown variant has no column of its own: its text tells which.
-            let is_named = |cell: &str| said.contains(&format!("`{cell}`"));
-            let column = match err.field() {
-                Some(column) => column as usize,
-                None => record.iter().position(is_named).unwrap_or_default(),
-            };
-            let expected = match err.kind() {
-                DeserializeErrorKind::ParseInt(_) => "a whole number",
-                DeserializeErrorKind::ParseFloat(_) => "a number",
-                // "unknown variant `c`, expected `a` or `b`"
-                _ => said.rsplit_once("expected ").map_or(said.as_str(), |e| e.1),
-            };
-            let (name, got) = (&columns[column], &record[column]);
-            at(line, format!("`{name}`: expected {expected}; got `{got}`"))
-        })
-    };
-    reader.records().map(row).collect()
 }
 
 #[cfg(test)]

@@ -1,15 +1,86 @@
-//! CSV files with a fixed header, read back with errors that name the file, the line and the column.
+//! CSV files: a row type is a struct with serde's derives, whose field names are the columns.
+//! Errors name the file, the line and the column.
 
 use std::fmt::Display;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use csv::{DeserializeErrorKind, ErrorKind};
+use serde::de::value::Error as Unread;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, Visitor};
+use serde::{forward_to_deserialize_any, Serialize};
+use serde_json::json;
+use toml::{Table, Value};
 
 use mdn_core::{Error, Result};
 
+/// The shortest text that reads back to `value`: `0.1`, `8`, `1e-12`, `NaN`, `inf`.
+pub fn exact(value: f64) -> String {
+    let text = format!("{value:?}");
+    match text.strip_suffix(".0") {
+        Some(whole) => whole.to_owned(),
+        None => text,
+    }
+}
+
+/// The names of the fields of `R`, in order.
+pub(super) fn columns<'de, R: Deserialize<'de>>() -> &'static [&'static str] {
+    struct Names<'a>(&'a mut &'static [&'static str]);
+
+    impl<'de> Deserializer<'de> for Names<'_> {
+        type Error = Unread;
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            visitor: V,
+        ) -> std::result::Result<V::Value, Unread> {
+            *self.0 = fields;
+            self.deserialize_any(visitor)
+        }
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> std::result::Result<V::Value, Unread> {
+            Err(Unread::custom("there is nothing to read"))
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+            unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    let mut names: &'static [&'static str] = &[];
+    // The error is expected: only the names are wanted.
+    let _ = R::deserialize(Names(&mut names));
+    names
+}
+
+/// The cells of a row, in the order of its columns: unknown values are empty, lists are joined.
+pub(super) fn cells<'de, R: Serialize + Deserialize<'de>>(row: &R) -> Result<Vec<String>> {
+    fn text(value: &Value) -> String {
+        match value {
+            Value::String(text) => text.clone(),
+            Value::Float(number) => exact(*number),
+            Value::Boolean(true) => "yes".to_owned(),
+            Value::Boolean(false) => "no".to_owned(),
+            Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join("; "),
+            other => other.to_string(),
+        }
+    }
+    let fields = fields(row)?;
+    let cells = columns::<R>().iter().map(|name| fields.get(*name));
+    Ok(cells.map(|c| c.map_or_else(String::new, text)).collect())
+}
+
+fn fields(row: &impl Serialize) -> Result<Table> {
+    Table::try_from(row).map_err(|e| Error::failed(format!("could not write a row: {e}")))
+}
+
 /// The bytes of a CSV file with this header and these rows.
-pub fn csv_bytes<const N: usize>(
-    header: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
+pub(super) fn csv_bytes<C: AsRef<[u8]>>(
+    header: &[&str],
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = C>>,
 ) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let fault = |e: &dyn Display| Error::failed(format!("could not write CSV: {e}"));
@@ -20,98 +91,134 @@ pub fn csv_bytes<const N: usize>(
     writer.into_inner().map_err(|e| fault(&e))
 }
 
-/// A line of a CSV file and where it stands.
-pub(super) struct Line<'a> {
-    path: &'a Path,
-    number: u64,
-    header: &'a [&'a str],
-    cells: csv::StringRecord,
+/// The bytes of a CSV file with these rows.
+pub fn csv_rows<'de, R: Serialize + Deserialize<'de>>(rows: &[R]) -> Result<Vec<u8>> {
+    let lines = rows.iter().map(cells).collect::<Result<Vec<_>>>()?;
+    csv_bytes(columns::<R>(), lines)
 }
 
-impl Line<'_> {
-    /// The cell under `column`.
-    pub fn text(&self, column: &str) -> &str {
-        let at = self.header.iter().position(|c| *c == column);
-        at.and_then(|i| self.cells.get(i)).unwrap_or_default()
-    }
-
-    /// The cell under `column`, which may not be empty and must be `expected`.
-    pub fn parse<T: std::str::FromStr>(&self, column: &str, expected: &str) -> Result<T> {
-        let text = self.text(column);
-        text.parse().map_err(|_| self.fault(column, expected, text))
-    }
-
-    /// As [`Line::parse`], with `None` for an empty cell.
-    pub fn parse_or_empty(&self, column: &str) -> Result<Option<f64>> {
-        match self.text(column) {
-            "" => Ok(None),
-            _ => self.parse(column, "a number or nothing").map(Some),
-        }
-    }
-
-    /// What is wrong with the cell under `column`.
-    pub fn fault(&self, column: &str, expected: &str, got: &str) -> Error {
-        let (path, number) = (self.path.display(), self.number);
-        Error::request(format!(
-            "{path}:{number}: `{column}`: expected {expected}; got `{got}`"
-        ))
-    }
+/// The same rows as a list of objects: an unknown value is null, and a number that is not finite
+/// is text, since JSON has no number for it.
+pub fn json_rows<'de, R: Serialize + Deserialize<'de>>(rows: &[R]) -> Result<serde_json::Value> {
+    let object = |row: &R| {
+        let fields = fields(row)?;
+        let values = columns::<R>().iter().map(|name| {
+            let value = match fields.get(*name) {
+                Some(Value::Float(number)) if !number.is_finite() => json!(exact(*number)),
+                value => json!(value),
+            };
+            ((*name).to_owned(), value)
+        });
+        Ok(serde_json::Value::Object(values.collect()))
+    };
+    rows.iter().map(object).collect()
 }
 
-/// Reads every line of the CSV file at `path`, whose header must be `header`.
-pub(super) fn read_csv<T>(
-    path: &PathBuf,
-    header: &[&str],
-    mut row: impl FnMut(&Line<'_>) -> Result<T>,
-) -> Result<Vec<T>> {
+/// Reads every row of the CSV file at `path`, whose header must be the columns of `R`.
+pub(super) fn read_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
+    read_csv(path, columns::<R>())
+}
+
+/// Reads every row of the CSV file at `path`, whose header must be `columns`.
+pub(super) fn read_csv<R: DeserializeOwned>(path: &Path, columns: &[&str]) -> Result<Vec<R>> {
     let bytes = fs::read(path).map_err(Error::io(path, "could not read"))?;
-    let name = path.display();
+    let wrong =
+        |line: u64, what: String| Err(Error::request(format!("{}:{line}: {what}", path.display())));
     if bytes.last().is_some_and(|b| *b != b'\n') {
-        let lines = bytes.split(|b| *b == b'\n').count();
-        return Err(Error::request(format!(
-            "{name}:{lines}: the last line does not end: the file is cut off"
-        )));
+        let lines = bytes.split(|b| *b == b'\n').count() as u64;
+        let what = "the last line does not end: the file is cut off";
+        return wrong(lines, what.to_owned());
     }
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .from_reader(bytes.as_slice());
     let mut rows = Vec::new();
+    let mut header = None;
     for (i, record) in reader.records().enumerate() {
-        let cells = record.map_err(|e| {
-            let line = e.position().map_or(i as u64 + 1, csv::Position::line);
-            Error::request(format!("{name}:{line}: not readable as CSV: {e}"))
-        })?;
-        let number = cells.position().map_or(i as u64 + 1, csv::Position::line);
-        if i == 0 {
-            if cells.iter().ne(header.iter().copied()) {
-                return Err(Error::request(format!(
-                    "{name}:1: expected the columns `{}`; got `{}`",
-                    header.join(","),
-                    cells.iter().collect::<Vec<_>>().join(","),
-                )));
+        let line = |at: Option<&csv::Position>| at.map_or(i as u64 + 1, csv::Position::line);
+        let cells = match record {
+            Ok(cells) => cells,
+            Err(e) => return wrong(line(e.position()), format!("not readable as CSV: {e}")),
+        };
+        let line = line(cells.position());
+        if header.is_none() {
+            header = Some(cells.iter().collect::<Vec<_>>().join(","));
+            if cells.iter().eq(columns.iter().copied()) {
+                continue;
             }
-            continue;
+            break;
         }
-        if cells.len() != header.len() {
-            return Err(Error::request(format!(
-                "{name}:{number}: expected {} cells; got {}",
-                header.len(),
-                cells.len(),
-            )));
+        if cells.len() != columns.len() {
+            let what = format!("expected {} cells; got {}", columns.len(), cells.len());
+            return wrong(line, what);
         }
-        rows.push(row(&Line {
-            path,
-            number,
-            header,
-            cells,
-        })?);
+        match cells.deserialize(None) {
+            Ok(row) => rows.push(row),
+            Err(e) => return wrong(line, bad_cell(&e, columns, &cells)),
+        }
     }
-    if bytes.is_empty() {
-        return Err(Error::request(format!(
-            "{name}:1: expected the columns `{}`; got an empty file",
-            header.join(",")
-        )));
+    let expected = columns.join(",");
+    match header {
+        Some(header) if header == expected => Ok(rows),
+        Some(header) => wrong(
+            1,
+            format!("expected the columns `{expected}`; got `{header}`"),
+        ),
+        None => wrong(
+            1,
+            format!("expected the columns `{expected}`; got an empty file"),
+        ),
     }
-    Ok(rows)
+}
+
+fn bad_cell(error: &csv::Error, columns: &[&str], cells: &csv::StringRecord) -> String {
+    let ErrorKind::Deserialize { err, .. } = error.kind() else {
+        return error.to_string();
+    };
+    let said = err.kind().to_string();
+    // An unknown word comes without its column: the first cell that holds it is meant.
+    let unknown = said.split('`').nth(1);
+    let holds = |word: &str| cells.iter().position(|cell| cell == word);
+    let field = err.field().map(|field| field as usize);
+    let at = field.or_else(|| holds(unknown?)).unwrap_or_default();
+    let expected = match err.kind() {
+        DeserializeErrorKind::ParseInt(_) => "a whole number",
+        DeserializeErrorKind::ParseFloat(_) => "a number",
+        // "unknown variant `c`, expected `a` or `b`"
+        _ => said.rsplit_once("expected ").map_or(said.as_str(), |e| e.1),
+    };
+    format!(
+        "`{}`: expected {expected}; got `{}`",
+        columns.get(at).copied().unwrap_or_default(),
+        cells.get(at).unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_short_and_reads_back_to_the_same_bits() {
+        let cases = [
+            (0.1, "0.1"),
+            (8.0, "8"),
+            (-0.0, "-0"),
+            (1e-12, "1e-12"),
+            (f64::MIN_POSITIVE, "2.2250738585072014e-308"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+            (f64::NAN, "NaN"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(exact(value), text);
+            let back: f64 = text.parse().unwrap();
+            assert!(
+                back.to_bits() == value.to_bits() || value.is_nan(),
+                "{text}"
+            );
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use candle_core::Device;
 
 use super::*;
-use crate::experiment::guard::Guard;
+use crate::experiment::control::Control;
 use crate::experiment::plan::Plan;
 use crate::experiment::store::{RunDir, State};
 use mdn_core::data::{DataSet, DataSpec, LabelledPoints, Split, Truth};
@@ -73,8 +73,8 @@ fn spy() -> Arc<Spy> {
 
 fn best(spec: &RunSpec, law: &Law) -> Best {
     let place = RunDir(std::path::PathBuf::new());
-    let guard = Guard::default();
-    let from = (Saved::default(), &mut Keeping::new(&place, &guard));
+    let control = Control::default();
+    let from = (Saved::default(), &mut Checkpoints::new(&place, &control));
     super::best(spec, Some(law), &compute(), from, &mut |_| {}).unwrap()
 }
 

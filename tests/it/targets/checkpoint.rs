@@ -1,7 +1,7 @@
 //! Checkpoints: as they lie there, with a checksum that is right, and to go on from.
 
 use mdn::experiment::checkpoint::{digest, Kept, Saved};
-use mdn::experiment::guard::Guard;
+use mdn::experiment::control::Control;
 use mdn::experiment::plan::RunSpec;
 use mdn::experiment::run::{run, Run};
 use mdn::experiment::store::TrialRow;
@@ -84,7 +84,7 @@ fn goes_on(
         spec,
         place,
         &compute(),
-        (&Guard::default(), "mdn"),
+        (&Control::default(), "mdn"),
         &mut |_| {},
     ) {
         Ok(_) => true,

@@ -1,7 +1,7 @@
 //! Small runs that are done, to damage.
 
 use candle_core::Device;
-use mdn::experiment::guard::Guard;
+use mdn::experiment::control::Control;
 use mdn::experiment::plan::{Plan, RunSpec};
 use mdn::experiment::run::run;
 use mdn::experiment::store::{RunDir, State};
@@ -27,7 +27,7 @@ impl Runs {
                 spec,
                 place,
                 &compute(),
-                (&Guard::default(), "mdn"),
+                (&Control::default(), "mdn"),
                 &mut |_| {},
             );
             let state = status.expect("a run that can be made").state;

@@ -43,6 +43,7 @@ pub struct Progress {
 
 /// Which points a loss was computed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Split {
     /// The step's batch.
     Train,

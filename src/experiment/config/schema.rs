@@ -5,20 +5,20 @@ use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use super::config::Config;
+use super::Config;
 use mdn_core::study::StudySpec;
 
-/// Of an experiment file.
+/// The schema of an experiment file.
 pub fn experiment() -> Schema {
     schema_of::<Config>("mdn experiment file")
 }
 
-/// Of a file of `mdn study`.
+/// The schema of a file of `mdn study`.
 pub fn study() -> Schema {
     schema_of::<StudySpec>("mdn study file")
 }
 
-/// Of any type that serde reads.
+/// The schema of a type that serde reads.
 pub fn schema_of<T: JsonSchema>(title: &str) -> Schema {
     let settings = SchemaSettings::draft2020_12();
     let mut schema = settings.into_generator().into_root_schema_for::<T>();

@@ -1,13 +1,16 @@
-//! What a run leaves behind: curves, weights, metrics and the picture that figures are drawn from.
+//! Writes what a run leaves: curves, weights, metrics and the picture that figures are drawn from.
 
-use super::{ended_by_the_clock, spread, Run};
-use crate::experiment::landing::landing;
-use crate::experiment::store::{MetricRow, Picture, RunDir, State, Status};
+use candle_core::Tensor;
+
+use super::{ended_by_the_clock, points, Run};
+use crate::experiment::store::{
+    BaseComponents, Landing, MetricRow, Picture, RunDir, State, Status,
+};
 use crate::experiment::weights;
 use mdn_core::data::log_densities;
 use mdn_core::metrics::evaluation::{self, Against, Measured};
 use mdn_core::metrics::{Cost, Evaluation, Metric, Outcome, METRICS};
-use mdn_core::models::log_q;
+use mdn_core::models::{log_q, Model};
 use mdn_core::num;
 use mdn_core::train::{Curves, HistoryRow, Split};
 use mdn_core::{Error, Result};
@@ -17,32 +20,32 @@ const PICTURE_POINTS: usize = 1000;
 const PICTURE_SIDE: usize = 300;
 
 impl Run {
-    /// Writes down how training went and, where it did not diverge, measures the model:
-    /// the one place where test points are drawn. `go_on` is asked between pieces of work.
+    /// Writes how training went and, unless it diverged, measures the model. Test points are drawn
+    /// nowhere else. `check_interrupt` is called between pieces of work.
     pub(in crate::experiment) fn record(
         &self,
         place: &RunDir,
         trained: &Curves,
         search_seconds: Option<f64>,
-        go_on: &dyn Fn() -> Result<()>,
+        check_interrupt: &dyn Fn() -> Result<()>,
     ) -> Result<Status> {
         self.save(place, trained)?;
         if let Some(reason) = &trained.diverged {
             let unit = match &self.law {
                 Some(law) if self.spec.task.has_data() => {
                     let points = law.sample(1000, &mut self.rng.fork("hint"))?;
-                    spread::hint(&self.spec.model, &points)?
+                    points::hint(&self.spec.model, &points)?
                 }
                 _ => None,
             };
             let hint = unit.unwrap_or_else(|| " (try a lower train.learning_rate)".to_owned());
             return Ok(Status::because(State::Diverged, &(reason.clone() + &hint)));
         }
-        self.measure(place, trained, search_seconds, go_on)?;
+        self.measure(place, trained, search_seconds, check_interrupt)?;
         Ok(Status::of(State::Done))
     }
 
-    /// What training left: curves and weights.
+    /// Writes the curves and the weights.
     pub(super) fn save(&self, place: &RunDir, trained: &Curves) -> Result<()> {
         if let Some(found) = self.law.as_ref().and_then(|law| law.record()) {
             let text = toml::to_string(found);
@@ -59,7 +62,7 @@ impl Run {
     }
 
     /// Validation loss plus the mean of log p on the same points: KL(p || q) without the noise of the
-    /// entropy. `None` where the loss is another one or p is not known.
+    /// entropy. `None` where the loss is not a mean negative log-density or p is not known.
     fn validation_kl(&self, trained: &Curves) -> Result<Option<Vec<(usize, f64)>>> {
         let truth = self.law.as_ref().and_then(|law| law.truth());
         let (Some(truth), Some(points)) = (truth, &self.validation) else {
@@ -80,14 +83,14 @@ impl Run {
         place: &RunDir,
         trained: &Curves,
         search_seconds: Option<f64>,
-        go_on: &dyn Fn() -> Result<()>,
+        check_interrupt: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
-        go_on()?;
+        check_interrupt()?;
         let rng = self.rng.fork("evaluation");
         let cost = Cost {
             parameters: self.model.parameters(self.params.count()),
             steps: trained.steps,
-            // A model that takes no steps has done its work before.
+            // A model without training steps is fitted when it is built.
             seconds: trained.seconds
                 + match self.model.phases().is_empty() {
                     true => self.build_seconds,
@@ -119,11 +122,8 @@ impl Run {
             evaluation.own_log_p = self.spec.task.solution_log_p(&samples)?;
         }
         let rows = |costs: bool| -> Vec<MetricRow> {
-            METRICS
-                .iter()
-                .filter(|m| m.is_cost() == costs)
-                .map(|m| row(m, &evaluation))
-                .collect()
+            let metrics = METRICS.iter().filter(|m| m.is_cost() == costs);
+            metrics.map(|m| row(m, &evaluation)).collect()
         };
         place.write_metrics(&rows(false))?;
         if let Some(known) = &evaluation.known {
@@ -134,14 +134,14 @@ impl Run {
                 place.write_bridges(&known.bridges)?;
             }
         }
-        // Apart from the metrics, which are the same bytes on every repetition.
+        // In a file of its own: the metrics are the same bytes on every repetition.
         let mut costs = rows(true);
         if let Some(by) = ended_by_the_clock(&self.spec) {
             let seconds = costs.iter_mut().filter(|r| r.metric == "seconds");
             seconds.for_each(|row| row.note.clone_from(&by));
         }
         place.write_costs(&costs)?;
-        go_on()?;
+        check_interrupt()?;
         let labels = evaluation.labels.as_deref();
         if let Some(picture) = self.picture(&points, &samples, labels)? {
             place.write_picture(&picture)?;
@@ -163,19 +163,17 @@ impl Run {
         let Some(view) = view else {
             return Ok(None);
         };
-        // The data's own view with a margin, whatever the model does outside: all models of a data
-        // set are shown on the same axes.
+        // The data's view with a margin, so that all models of a data set share their axes.
         let view = view.map(|(low, high)| {
             let margin = 0.05 * (high - low);
             (low - margin, high + margin)
         });
         let side = self.spec.evaluation.grid.min(PICTURE_SIDE);
-        let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
         let rows = evaluation::grid_rows(view, side);
         let truth = self.law.as_ref().and_then(|law| law.truth());
         let log_p = truth.map(|truth| single(&log_densities(truth, &rows, 2)));
         let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;
-        // Numbers as small as the parts are many.
+        // Parts are numbered in the order in which they appear.
         let mut seen = std::collections::BTreeMap::new();
         let mut number = |part: u64| {
             let next = seen.len() as u32;
@@ -187,14 +185,7 @@ impl Run {
         let at = num::from_rows(shown, 2, self.params.dtype(), &self.params.device())?;
         let landing = match shown {
             [] => None,
-            _ => landing(self.model.as_ref(), &at, labels, &mut number)?,
-        };
-        let pairs = |values: &[f64], n: usize| -> Vec<[f32; 2]> {
-            values
-                .chunks_exact(2)
-                .take(n)
-                .map(|p| [p[0] as f32, p[1] as f32])
-                .collect()
+            _ => at_base(self.model.as_ref(), &at, labels, &mut number)?,
         };
         Ok(Some(Picture {
             view,
@@ -202,11 +193,19 @@ impl Run {
             log_p,
             log_q: single(&log_q(self.model.as_ref(), &x)?),
             part,
-            samples: pairs(samples, PICTURE_SAMPLES),
-            points: pairs(points, PICTURE_POINTS),
+            samples: pairs(&samples[..samples.len().min(2 * PICTURE_SAMPLES)]),
+            points: pairs(shown),
             landing,
         }))
     }
+}
+
+fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|v| *v as f32).collect()
+}
+
+fn pairs(values: &[f64]) -> Vec<[f32; 2]> {
+    single(values).as_chunks::<2>().0.to_vec()
 }
 
 fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
@@ -214,11 +213,7 @@ fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
         metric: metric.name.to_owned(),
         unit: metric.unit.to_owned(),
         better: metric.better.to_string(),
-        value: None,
-        std_err: None,
-        n: 0,
-        non_finite: 0,
-        note: String::new(),
+        ..MetricRow::default()
     };
     match (metric.evaluate)(on) {
         Outcome::NotApplicable { why, non_finite } => {
@@ -238,4 +233,42 @@ fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
         }
     }
     row
+}
+
+/// The points x (n, 2) mapped to the base; `number` numbers the parts as on the grid. `None` for a
+/// model without a base.
+fn at_base(
+    model: &dyn Model,
+    x: &Tensor,
+    labels: Option<&[u32]>,
+    number: &mut dyn FnMut(u64) -> u32,
+) -> Result<Option<Landing>> {
+    let (n, rows) = (x.dim(0)?, num::rows_at_once(x.device()));
+    let (mut z, mut share) = (Vec::with_capacity(n), Some(Vec::with_capacity(n)));
+    for start in (0..n).step_by(rows) {
+        let chunk = x.narrow(0, start, rows.min(n - start))?;
+        let Some(landed) = model.to_base(&chunk)? else {
+            return Ok(None);
+        };
+        z.extend(pairs(&num::to_vec(&landed.detach())?));
+        share = match (share, model.responsibilities(&chunk)?) {
+            (Some(mut all), Some(r)) => {
+                all.extend(single(&num::to_vec(&r.detach().max(1)?)?));
+                Some(all)
+            }
+            _ => None,
+        };
+    }
+    let part = evaluation::parts(model, x)?;
+    Ok(Some(Landing {
+        z,
+        part: part.map(|all| all.into_iter().map(number).collect()),
+        share,
+        label: labels.map(|all| all.iter().take(n).copied().collect()),
+        components: model.components()?.map(|c| BaseComponents {
+            weights: single(&c.weights),
+            means: pairs(&c.means),
+            std_devs: pairs(&c.std_devs),
+        }),
+    }))
 }

@@ -1,4 +1,4 @@
-//! Files that are there in full or not at all.
+//! Files are written in full or not at all, and never through a link that leads out of the results.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -6,15 +6,15 @@ use std::path::Path;
 
 use mdn_core::{Error, Result};
 
-/// How the names of files begin that are being written.
+/// The names of files that are being written begin so.
 const UNFINISHED: &str = ".mdn-";
 
-/// Whether a file of this name was never finished.
+/// Whether a file of this name is a temporary one.
 pub(super) fn is_unfinished(name: &str) -> bool {
     name.starts_with(UNFINISHED)
 }
 
-/// Removes what processes that died left half written in `folder`. No other may be writing there.
+/// Removes the temporary files of processes that died in `folder`. No process may be writing there.
 pub fn remove_unfinished(folder: &Path) -> Result<()> {
     let entries = fs::read_dir(folder).map_err(Error::io(folder, "could not read"))?;
     for entry in entries.flatten() {
@@ -35,16 +35,16 @@ pub fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes `bytes` to a new file beside `path` and moves it there, so that a reader or a crash
-/// never meets half a file. Folders on the way are made.
+/// Writes `bytes` to a new file beside `path` and moves it there, so that no reader or crash
+/// meets half a file. Missing folders are made.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
     };
     fs::create_dir_all(folder).map_err(Error::io(folder, "could not make the folder"))?;
-    // Made here, since the temporary files of the crate are private, which hides results from colleagues on
-    // a shared disk, and its errors name a file that nobody asked for.
+    // The crate's own temporary files are private, which would hide results from colleagues on a
+    // shared disk, and its errors name the temporary file.
     let mut file = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .make_in(folder, |path| File::create_new(path))
@@ -58,6 +58,44 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     // The move itself survives a power cut only once the folder is on disk; not every file
     // system can sync a folder, and the file is already whole.
     let _ = File::open(folder).and_then(|f| f.sync_all());
+    Ok(())
+}
+
+/// Refuses to write to `place`, which is `out` or below it, where a symbolic link between them leads
+/// out of `out`. `out` itself may be a link, and links to places inside it are allowed.
+///
+/// # Errors
+/// With the name of the link and where it leads.
+pub fn check_within(out: &Path, place: &Path) -> Result<()> {
+    let Ok(below) = place.strip_prefix(out) else {
+        return Err(Error::failed(format!(
+            "{}: expected a place below {}",
+            place.display(),
+            out.display()
+        )));
+    };
+    let mut at = out.to_path_buf();
+    for part in below {
+        at.push(part);
+        if !at.is_symlink() {
+            continue;
+        }
+        let leads = at.canonicalize();
+        let real = out.canonicalize();
+        match (&leads, &real) {
+            (Ok(leads), Ok(real)) if leads.starts_with(real) => {}
+            _ => {
+                let to = at.read_link().unwrap_or_default();
+                return Err(Error::request(format!(
+                    "{}: a symbolic link that leads out of {}, to {}: nothing is written there \
+                     (remove it, or give the folder it leads to by --out)",
+                    at.display(),
+                    out.display(),
+                    to.display()
+                )));
+            }
+        }
+    }
     Ok(())
 }
 
@@ -106,5 +144,31 @@ mod tests {
             );
             assert!(!text.contains(UNFINISHED), "{text}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_links_that_lead_out_are_refused() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let (real, away) = (dir.path().join("real"), dir.path().join("away"));
+        fs::create_dir_all(real.join("e/ring")).unwrap();
+        fs::create_dir_all(&away).unwrap();
+        let out = dir.path().join("out");
+        symlink(&real, &out).unwrap();
+        let run = out.join("e/ring/flow/seed-0");
+        check_within(&out, &run).unwrap();
+        check_within(&out, &out).unwrap();
+        symlink("ring", real.join("e/inside")).unwrap();
+        check_within(&out, &out.join("e/inside/flow")).unwrap();
+        symlink(&away, real.join("e/ring/flow")).unwrap();
+        let said = check_within(&out, &run).unwrap_err().to_string();
+        assert!(
+            said.contains("e/ring/flow: a symbolic link that leads out of"),
+            "{said}"
+        );
+        symlink(dir.path().join("nowhere"), real.join("f")).unwrap();
+        assert!(check_within(&out, &out.join("f")).is_err());
+        assert!(check_within(&out, &away).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! What keeps a run's work where it is broken off.
+//! When runs are checkpointed and when they end early.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use super::store::RunDir;
 use mdn_core::train::{Checkpoint, Checkpointer, Request};
 use mdn_core::{Error, Result};
 
-/// How the work of runs is kept.
+/// When runs are checkpointed and when they end early.
 #[derive(Debug, Clone)]
-pub struct Guard {
+pub struct Control {
     /// Time between two checkpoints of a run.
     pub every: Duration,
-    /// A request that all runs end.
+    /// A request that all runs end with checkpoints.
     pub interrupt: Interrupt,
-    /// Leave checkpoints aside and train from the start.
+    /// Ignore checkpoints and train from the start.
     pub anew: bool,
 }
 
-impl Default for Guard {
+impl Default for Control {
     fn default() -> Self {
         Self {
             every: Duration::from_secs(30),
@@ -35,22 +35,17 @@ impl Default for Guard {
 pub struct Interrupt(Arc<AtomicUsize>);
 
 /// Signals that end runs, with their names.
-#[cfg(unix)]
-const SIGNALS: [(i32, &str); 3] = [
+const SIGNALS: &[(i32, &str)] = &[
     (signal_hook::consts::SIGINT, "SIGINT"),
     (signal_hook::consts::SIGTERM, "SIGTERM"),
+    #[cfg(unix)]
     (signal_hook::consts::SIGUSR1, "SIGUSR1"),
-];
-#[cfg(not(unix))]
-const SIGNALS: [(i32, &str); 2] = [
-    (signal_hook::consts::SIGINT, "SIGINT"),
-    (signal_hook::consts::SIGTERM, "SIGTERM"),
 ];
 
 impl Interrupt {
-    /// From now on a signal to the process is the request that its runs end. SIGINT after that ends the
-    /// process at once, with 130, as the shell says it of a process that was killed so. Other signals are no
-    /// more than the request however often they come: `timeout` and schedulers send them twice.
+    /// From now on a signal to the process requests that its runs end. A SIGINT after that ends the
+    /// process at once with exit code 130, as shells report it. Other signals never do more than
+    /// request the end: `timeout` and schedulers send them twice.
     ///
     /// # Errors
     /// If the system refuses.
@@ -59,10 +54,10 @@ impl Interrupt {
         let second = Arc::new(AtomicBool::new(false));
         let refused = |e| Error::failed(format!("could not listen to signals: {e}"));
         let interrupt = signal_hook::consts::SIGINT;
-        // Before what sets the flag: the first signal finds it unset.
+        // Registered before the flag is set, so that the first signal does not end the process.
         signal_hook::flag::register_conditional_shutdown(interrupt, 130, Arc::clone(&second))
             .map_err(refused)?;
-        for (signal, _) in SIGNALS {
+        for &(signal, _) in SIGNALS {
             signal_hook::flag::register(signal, Arc::clone(&second)).map_err(refused)?;
             signal_hook::flag::register_usize(signal, Arc::clone(&request.0), signal as usize)
                 .map_err(refused)?;
@@ -70,13 +65,13 @@ impl Interrupt {
         Ok(request)
     }
 
-    /// The request of a test.
+    /// A request as a signal makes it.
     #[cfg(test)]
     pub fn request(&self) {
         self.0.store(15, Ordering::Relaxed);
     }
 
-    /// The signal that came, by its name.
+    /// The name of the signal that came.
     pub fn reason(&self) -> Option<&'static str> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
@@ -88,34 +83,34 @@ impl Interrupt {
     }
 }
 
-/// Writes a run's checkpoints.
-pub(super) struct Keeping<'a> {
+/// Writes a run's checkpoints when they are due.
+pub(super) struct Checkpoints<'a> {
     place: &'a RunDir,
-    guard: &'a Guard,
+    control: &'a Control,
     last: Instant,
 }
 
-impl<'a> Keeping<'a> {
-    pub(super) fn new(place: &'a RunDir, guard: &'a Guard) -> Self {
+impl<'a> Checkpoints<'a> {
+    pub(super) fn new(place: &'a RunDir, control: &'a Control) -> Self {
         Self {
             place,
-            guard,
+            control,
             last: Instant::now(),
         }
     }
 
-    /// What is to be done between two pieces of work.
+    /// What to do between two steps.
     pub(super) fn request(&self) -> Request {
-        if self.guard.interrupt.reason().is_some() {
+        if self.control.interrupt.reason().is_some() {
             Request::Stop
-        } else if self.last.elapsed() >= self.guard.every {
+        } else if self.last.elapsed() >= self.control.every {
             Request::Save
         } else {
             Request::Continue
         }
     }
 
-    /// Writes a checkpoint, and the curves so far for those who watch.
+    /// Writes a checkpoint, and the curves so far.
     pub(super) fn write(&mut self, saved: &Saved) -> Result<()> {
         self.place.write_checkpoint(saved)?;
         if let Some(current) = &saved.current {
@@ -125,22 +120,20 @@ impl<'a> Keeping<'a> {
         Ok(())
     }
 
-    /// Does what is wished after a trial.
+    /// Saves after a trial where a checkpoint is due.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] if that is to end.
+    /// [`Error::Interrupted`] if the run is to end.
     pub(super) fn after_trial(&mut self, saved: &Saved) -> Result<()> {
         if self.request() != Request::Continue {
             self.write(saved)?;
         }
-        self.go_on("after a trial")
+        self.check_interrupt("after a trial")
     }
 
-    /// Whether the work goes on.
-    ///
     /// # Errors
-    /// [`Error::Interrupted`] if it is to end; `at` says where that is.
-    pub(super) fn go_on(&self, at: &str) -> Result<()> {
+    /// [`Error::Interrupted`] if the run is to end; `at` says where it was.
+    pub(super) fn check_interrupt(&self, at: &str) -> Result<()> {
         match self.request() {
             Request::Stop => Err(Error::Interrupted(at.to_owned())),
             _ => Ok(()),
@@ -148,19 +141,19 @@ impl<'a> Keeping<'a> {
     }
 }
 
-/// Writes a trial's checkpoints, with what was done before it.
-pub(super) struct OfTrial<'a, 'k> {
-    pub keeping: &'a mut Keeping<'k>,
+/// Writes the checkpoints of one trial, together with the trials before it.
+pub(super) struct TrialCheckpoints<'a, 'k> {
+    pub run: &'a mut Checkpoints<'k>,
     pub before: &'a Saved,
 }
 
-impl Checkpointer for OfTrial<'_, '_> {
+impl Checkpointer for TrialCheckpoints<'_, '_> {
     fn request(&mut self) -> Request {
-        self.keeping.request()
+        self.run.request()
     }
 
     fn save(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        self.keeping.write(&Saved {
+        self.run.write(&Saved {
             current: Some(checkpoint),
             ..self.before.clone()
         })

@@ -1,0 +1,113 @@
+//! Whether a density can be learned from the points in the precision of training.
+
+use candle_core::{DType, Tensor};
+
+use mdn_core::data::{log_densities, DataSet};
+use mdn_core::models::ModelSpec;
+use mdn_core::{num, Error, Result};
+
+/// Refuses data that single precision cannot hold. If rounding the points changes the truth's
+/// log-density by 0.01 nats or more in the mean, the model would fit the rounding.
+pub(super) fn check_single(data: &dyn DataSet, points: &Tensor) -> Result<()> {
+    let exact = num::to_vec(points)?;
+    let rounded: Vec<f64> = exact.iter().map(|v| f64::from(*v as f32)).collect();
+    let Some(truth) = data.truth() else {
+        return check_single_columns(&exact, &rounded, data.dim());
+    };
+    let log_p = log_densities(truth, &exact, data.dim());
+    let log_r = log_densities(truth, &rounded, data.dim());
+    let off = log_p.iter().zip(&log_r).map(|(p, r)| (p - r).abs());
+    let off = off.sum::<f64>() / log_p.len() as f64;
+    if off < 0.01 {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "expected data that single precision can hold; got modes so narrow for their place that \
+         rounding changes log p by {off:.2e} nats a point (try train.precision=f64)"
+    )))
+}
+
+/// The same where no truth is known: rounding must be small next to the spread of each coordinate.
+fn check_single_columns(exact: &[f64], rounded: &[f64], dim: usize) -> Result<()> {
+    let n = (exact.len() / dim) as f64;
+    for d in 0..dim {
+        let column = || exact.iter().skip(d).step_by(dim);
+        let mean = column().sum::<f64>() / n;
+        let spread = (column().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let off = column().zip(rounded.iter().skip(d).step_by(dim));
+        let off = num::largest(off.map(|(v, r)| (v - r).abs()));
+        if !(off <= 1e-3 * spread) {
+            return Err(Error::failed(format!(
+                "expected data that single precision can hold; got a coordinate ({d}, from 0) of \
+                 mean {mean:.3e} and standard deviation {spread:.3e} that rounding moves by \
+                 {off:.1e} (try train.precision=f64)"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A model that does not standardise its points is likely to fail where a standard deviation is
+/// beyond this factor of 1, or a mean beyond this factor of the standard deviation.
+const FAR: f64 = 1e3;
+
+/// The least standard deviation in each precision: below it, inverses overflow in single precision
+/// and squares underflow in double precision.
+fn least(dtype: DType) -> f64 {
+    match dtype {
+        DType::F32 => 1e-30,
+        _ => 1e-150,
+    }
+}
+
+/// Refuses training points (n, dim) that do not vary in one of their coordinates: the likelihood of
+/// a constant has no bound.
+pub(super) fn check_varies(points: &Tensor) -> Result<()> {
+    let (n, dim) = points.dims2()?;
+    let rows = num::to_vec(points)?;
+    let least = least(points.dtype());
+    for (d, (_, std)) in num::moments(&rows, dim).into_iter().enumerate() {
+        if std >= least && std.is_finite() {
+            continue;
+        }
+        let column = rows.iter().skip(d).step_by(dim);
+        let (low, high) = column.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
+            (a.min(*v), b.max(*v))
+        });
+        let got = match n {
+            1 => "a single one (see train.points)".to_owned(),
+            _ if low == high => format!(
+                "a coordinate ({d}, from 0) that is {low:e} in all {n} of them (see train.points)"
+            ),
+            _ => format!(
+                "a coordinate ({d}, from 0) between {low:e} and {high:e}, whose standard deviation is \
+                 below {least:e} (try another unit)"
+            ),
+        };
+        return Err(Error::failed(format!(
+            "expected training points that vary in every coordinate, since a density on a constant \
+             is infinite; got {got}"
+        )));
+    }
+    Ok(())
+}
+
+/// What to try when a model of `spec` diverged on points like these (n, dim), if their unit is a
+/// likely reason.
+pub(super) fn hint(spec: &ModelSpec, points: &Tensor) -> Result<Option<String>> {
+    if spec.standardises() {
+        return Ok(None);
+    }
+    let (_, dim) = points.dims2()?;
+    let moments = num::moments(&num::to_vec(points)?, dim);
+    let far = moments
+        .iter()
+        .enumerate()
+        .find(|(_, (mean, std))| !(1.0 / FAR..=FAR).contains(std) || mean.abs() > FAR * std);
+    Ok(far.map(|(d, (mean, std))| {
+        format!(
+            "; coordinate {d} (from 0) of the points has mean {mean:.3e} and standard deviation \
+             {std:.3e}, and `standardise` is false (try `standardise = true`)"
+        )
+    }))
+}
