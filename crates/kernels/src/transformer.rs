@@ -10,6 +10,7 @@ mod spline;
 pub(crate) use affine::Affine;
 pub(crate) use fold::Fold;
 pub(crate) use spline::Spline;
+pub use spline::SPLINE_MIN;
 
 /// The moved coordinates of a tile on their way; every matrix has rows of [`TILE`] numbers.
 pub(crate) struct Way<'a> {

@@ -5,7 +5,6 @@ use candle_core::{Device, Tensor, D};
 use super::fold::{Fold, PARTS};
 use super::{dispatch, Interleave, Model, RadSpec};
 use crate::bijections::affine::standardise;
-use crate::bijections::coupling::Coupling;
 use crate::bijections::linear::Linear;
 use crate::bijections::{pull_back, AffineCouplingSpec, Bijection};
 use crate::distributions::{Components, Distribution, Draws};
@@ -83,7 +82,7 @@ impl Rad {
                             .into_iter()
                             .map(|turn| {
                                 let params = params.at(turn);
-                                let made = Coupling::affine(&params, dim, turn, &coupling)?;
+                                let made = coupling.coupling(&params, dim, turn)?;
                                 Ok(Box::new(made) as Box<dyn Bijection>)
                             })
                             .collect::<Result<_>>()?

@@ -112,28 +112,23 @@ fn temperatures_fall_geometrically() {
 
 #[test]
 fn bounds_are_told_apart() {
-    let of = |density| {
-        MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
+    use RelaxedDensity as D;
+    let nested = NestedSpec { inner: 4 };
+    for (density, bound) in [
+        (D::NestedIncludingOwn(nested.clone()), EntropyBound::Below),
+        (D::BatchIncludingOwn, EntropyBound::Below),
+        (
+            D::NestedExcludingOwn(nested),
+            EntropyBound::Above("Jensen's inequality"),
+        ),
+        (D::ExactMixture, EntropyBound::Above("Gibbs' inequality")),
+        (D::Joint, EntropyBound::Joint),
+    ] {
+        let spec = GumbelSoftmaxSpec {
             density,
             ..GumbelSoftmaxSpec::default()
-        })
-        .entropy_bound()
-    };
-    let inner = NestedSpec { inner: 4 };
-    use RelaxedDensity as D;
-    assert_eq!(
-        of(D::NestedIncludingOwn(inner.clone())),
-        EntropyBound::Below
-    );
-    assert_eq!(of(D::BatchIncludingOwn), EntropyBound::Below);
-    assert_eq!(
-        of(D::NestedExcludingOwn(inner)),
-        EntropyBound::Above("Jensen's inequality")
-    );
-    assert_eq!(
-        of(D::ExactMixture),
-        EntropyBound::Above("Gibbs' inequality")
-    );
-    assert_eq!(of(D::Joint), EntropyBound::Joint);
+        };
+        assert_eq!(MixtureDraws::GumbelSoftmax(spec).entropy_bound(), bound);
+    }
     assert_eq!(MixtureDraws::Score.entropy_bound(), EntropyBound::Exact);
 }
