@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_processor_can_always_be_used() {
+    fn the_cpu_can_always_be_used() {
         for dtype in [DType::F32, DType::F64] {
             let opened = Choice::Cpu.open(dtype).unwrap();
             assert!(opened.device.is_cpu() && opened.notice.is_none());

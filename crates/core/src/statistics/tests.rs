@@ -105,7 +105,7 @@ fn the_origin_has_a_finite_gradient() {
 }
 
 #[test]
-fn a_name_that_cannot_be_is_pointed_at() {
+fn invalid_names_are_pointed_at() {
     let bad: &[(usize, &str, &str)] = &[
         (2, "", "expected one of `x`, `y`, `x1`, `x2` (the data has D = 2); got the end at column 1 of `` in statistics[0]"),
         (2, "z", "got `z` at column 1"),

@@ -37,7 +37,7 @@ fn golden_implicit_derivatives() {
 /// A common shift or stretch of all components shifts or stretches the samples, however far out
 /// they lie.
 #[test]
-fn implicit_motion_is_right_in_the_tails() {
+fn implicit_derivatives_are_right_in_the_tails() {
     let (params, base) = plane(MixtureDraws::Implicit);
     let log_stds = num::to_vec(&base.log_stds).unwrap();
     let means = num::to_vec(&base.means).unwrap();
@@ -65,7 +65,7 @@ fn implicit_motion_is_right_in_the_tails() {
 /// The derivative by the logits 9 to 70 standard deviations out, where the distribution function is 0 or
 /// 1 in double precision: finite differences of ln of its upper tail, from the tails' asymptotic series.
 #[test]
-fn implicit_motion_with_the_logits_is_right_in_the_tails() {
+fn implicit_derivatives_by_the_logits_are_right_in_the_tails() {
     let (params, base) = mixture(
         1,
         &[0.4, -0.3],

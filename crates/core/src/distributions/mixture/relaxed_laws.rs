@@ -4,7 +4,7 @@ use super::strategy_laws::{every_density, gradients, gumbel_softmax, plane, thre
 use super::tests::{mixture, reference};
 use super::*;
 use crate::distributions::relaxed::gumbel;
-use crate::distributions::{GumbelSoftmaxSpec, NestedSpec, RelaxedDensity};
+use crate::distributions::{GumbelSoftmaxSpec, NestedSpec, RelaxedDensity, StraightThroughSpec};
 use crate::num::testing::{cases, numbers, scaled, tensor, values, Faults};
 
 /// tests/reference/mog.json, `relaxed_base_cases`: numpy, its Concrete term checked with torch 2.15.0;
@@ -62,12 +62,12 @@ fn nested_densities_bound_the_entropy_from_both_sides() {
     let mut faults = Faults::default();
     for case in cases(&file["relaxed_entropy"], "values") {
         let tau = case["tau"].as_f64().unwrap();
-        if ![0.1, 0.5, 1.0].contains(&tau) {
+        if ![0.1, 1.0].contains(&tau) {
             continue;
         }
         let of = |key: &str| case[key].as_f64().unwrap();
         let (entropy, chi2) = (of("entropy_relaxed"), of("chi2"));
-        for inner in [10, 50, 200] {
+        for inner in [10, 200] {
             let n = 10_000;
             let mut rng = Rng::new(6).fork_at("nested", inner as u64);
             let samples = base.between_bounds(tau, inner, n, &mut rng).unwrap();
@@ -90,7 +90,7 @@ fn nested_densities_bound_the_entropy_from_both_sides() {
             let share = gap * inner as f64 / chi2;
             let noise = 4.0 * gap_se * inner as f64 / chi2;
             let near = (share - 1.0).abs() < noise + 5.0 / inner as f64;
-            faults.unless(inner < 50 || near, || {
+            faults.unless(inner == 10 || near, || {
                 format!("not as chi2 / M: {}", line())
             });
         }
@@ -161,7 +161,7 @@ fn draws_carry_the_density_that_was_asked_for() {
 }
 
 #[test]
-fn only_what_stays_relaxed_has_relaxed_samples() {
+fn only_what_stays_relaxed_until_the_end_has_relaxed_samples() {
     let relaxed = |exact_from| {
         MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
             anneal_from: Some(1.0),
@@ -201,28 +201,34 @@ fn only_what_stays_relaxed_has_relaxed_samples() {
 #[test]
 fn single_precision_stays_finite_at_temperature_0_01() {
     let saved = three_modes(MixtureDraws::default()).0.snapshot().unwrap();
-    for density in every_density() {
-        let params = Params::from_tensors(saved.clone(), DType::F64, &Device::Cpu);
-        let single = saved
-            .iter()
-            .map(|(name, t)| (name.clone(), t.to_dtype(DType::F32).unwrap()))
-            .collect();
-        let single = Params::from_tensors(single, DType::F32, &Device::Cpu);
-        let mut spec = super::tests::spec(3);
-        spec.draws = gumbel_softmax(0.01, density.clone());
-        let double = Mixture::new(&params, 1, &spec, None).unwrap();
-        let base = Mixture::new(&single, 1, &spec, None).unwrap();
-        let draws = base.draws(3000, 1.0, &mut Rng::new(5)).unwrap();
-        let got = values(&draws.log_prob);
-        let exact = double.draws(3000, 1.0, &mut Rng::new(5)).unwrap();
-        let exact = values(&exact.log_prob);
-        for (got, exact) in got.iter().zip(&exact) {
+    let straight = MixtureDraws::StraightThrough(StraightThroughSpec {
+        temperature: 0.01,
+        ..StraightThroughSpec::default()
+    });
+    let relaxed = every_density().into_iter();
+    for strategy in relaxed.map(|d| gumbel_softmax(0.01, d)).chain([straight]) {
+        let drawn = |dtype| {
+            let convert =
+                |(name, t): (&String, &Tensor)| (name.clone(), t.to_dtype(dtype).unwrap());
+            let values = saved.iter().map(convert).collect();
+            let params = Params::from_tensors(values, dtype, &Device::Cpu);
+            let mut spec = super::tests::spec(3);
+            spec.draws = strategy.clone();
+            let base = Mixture::new(&params, 1, &spec, None).unwrap();
+            (params, base.draws(3000, 1.0, &mut Rng::new(5)).unwrap())
+        };
+        let (params, draws) = drawn(DType::F32);
+        let exact = values(&drawn(DType::F64).1.log_prob);
+        for (got, exact) in values(&draws.log_prob).iter().zip(&exact) {
             let off = (got - exact).abs() / exact.abs().max(1.0);
-            assert!(off < 2e-2, "{density:?}: {off}");
+            assert!(off < 2e-2, "{strategy:?}: {off}");
         }
         let mean = (draws.log_prob.mean_all().unwrap() + draws.x.mean_all().unwrap()).unwrap();
-        for (name, g) in gradients(&mean, &single) {
-            assert!(g.iter().all(|v| v.is_finite()), "{density:?} {name}: {g:?}");
+        for (name, g) in gradients(&mean, &params) {
+            assert!(
+                g.iter().all(|v| v.is_finite()),
+                "{strategy:?} {name}: {g:?}"
+            );
         }
     }
 }

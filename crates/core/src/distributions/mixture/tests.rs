@@ -111,7 +111,7 @@ fn data_initialisation_finds_the_modes() {
 /// As many components as points have no spread of their own: a tenth of that of all points, in
 /// whatever unit. Two points are as far from their mean as their standard deviation.
 #[test]
-fn a_component_on_every_point_is_no_spike() {
+fn a_component_on_every_point_starts_with_a_usable_deviation() {
     for unit in [1.0, 1e-12, 1e12] {
         let points = Tensor::new(&[[-unit], [3.0 * unit]], &Device::Cpu).unwrap();
         let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);

@@ -11,7 +11,7 @@ fn read(text: &str) -> Result<MixtureDraws, String> {
 }
 
 #[test]
-fn the_file_says_it_as_documented() {
+fn settings_read_back_as_documented() {
     for spec in MixtureDraws::examples() {
         let name = spec.name();
         let short = match spec {
@@ -54,7 +54,7 @@ fn the_file_says_it_as_documented() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_named() {
+fn invalid_settings_are_named() {
     let relaxed = |text: &str| {
         let spec = read(&format!("draws.gumbel_softmax = {{ {text} }}")).unwrap();
         spec.check().map_err(|e| e.to_string())

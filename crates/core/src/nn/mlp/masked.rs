@@ -179,7 +179,7 @@ mod tests {
     use crate::rng::Rng;
 
     #[test]
-    fn degrees_are_shared_out() {
+    fn degrees_are_spread_evenly() {
         assert_eq!(spread(&[1, 2, 3], 7), [1, 1, 2, 2, 3, 3, 3]);
         assert_eq!(spread(&[1, 2, 3, 4], 2), [2, 4]);
         // After a narrow layer only the degrees that are left.
