@@ -1,4 +1,4 @@
-//! Where tensors live.
+//! The device that tensors live on.
 
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -12,9 +12,9 @@ use crate::{Error, Result};
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
-    /// The first of CUDA, Metal and the processor that can be used.
+    /// The first usable one of CUDA, Metal and the CPU.
     Auto,
-    /// The processor.
+    /// The CPU.
     Cpu,
     /// The NVIDIA GPU of this number.
     Cuda(usize),
@@ -22,16 +22,16 @@ pub enum Choice {
     Metal,
 }
 
-/// A device that can be computed on.
+/// A usable device.
 #[derive(Debug, Clone)]
 pub struct Opened {
     /// The device.
     pub device: Device,
-    /// Why it is the processor, where `auto` might have been a GPU.
+    /// Why `auto` chose the CPU in a build for GPUs.
     pub notice: Option<String>,
 }
 
-/// What `--device` calls this device.
+/// The device's name, as `--device` takes it.
 pub fn name(device: &Device) -> String {
     match device.location() {
         DeviceLocation::Cpu => Choice::Cpu.to_string(),
@@ -65,10 +65,8 @@ impl fmt::Display for Choice {
 impl Choice {
     /// Reads what the user typed.
     pub fn parse(typed: &str) -> std::result::Result<Self, String> {
-        let (kind, number) = match typed.split_once(':') {
-            Some((kind, number)) => (kind, Some(number)),
-            None => (typed, None),
-        };
+        let parts = typed.split_once(':');
+        let (kind, number) = parts.map_or((typed, None), |(kind, number)| (kind, Some(number)));
         match (kind, number) {
             ("auto", None) => Ok(Self::Auto),
             ("cpu", None) => Ok(Self::Cpu),
@@ -103,11 +101,11 @@ impl Choice {
         }
     }
 
-    /// The device, for numbers of this format. `auto` takes the processor where no GPU can be used,
-    /// and then says why not.
+    /// The device, for numbers of this format. `auto` falls back to the CPU where no GPU can be used
+    /// and says why.
     ///
     /// # Errors
-    /// A device that was named and cannot be used is a bad request.
+    /// A named device that cannot be used is a bad request.
     pub fn open(self, dtype: DType) -> Result<Opened> {
         let mut reasons = Vec::new();
         let candidates = match self {
@@ -145,7 +143,7 @@ impl Choice {
     pub fn probe(self, dtype: DType) -> std::result::Result<Device, String> {
         match self {
             Self::Auto | Self::Cpu => Ok(Device::Cpu),
-            // First, as this needs no device to be known.
+            // Before all else: this is true of every Metal device.
             Self::Metal if dtype == DType::F64 => Err(
                 "expected train.precision to be `f32`, as Metal has no 64-bit floats; got `f64` \
                  (try train.precision=f32)"
@@ -172,8 +170,8 @@ impl Choice {
     }
 }
 
-/// The device, after it has multiplied two matrices: a driver too old for the kernels, or a library
-/// that is not there, shows only in use.
+/// The device, after it has multiplied two matrices: an outdated driver or a missing library shows
+/// only in use.
 fn tried(device: Device) -> candle_core::Result<Device> {
     let x = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &device)?;
     let sum = (x.matmul(&x)? * 2.0)?.sum_all()?.to_scalar::<f32>()?;
@@ -184,10 +182,10 @@ fn tried(device: Device) -> candle_core::Result<Device> {
     }
 }
 
-/// What `open` gives, or one line about why not: the bindings panic where a library or a device is
-/// missing, and nothing of that belongs on stderr.
+/// The result of `open`, or one line about why it failed: the bindings panic where a library or a
+/// device is missing, and that must not reach stderr.
 fn guarded<T>(open: impl FnOnce() -> candle_core::Result<T>) -> std::result::Result<T, String> {
-    // The hook is the whole program's: two threads that take turns badly would lose it.
+    // The panic hook is global: without a lock two threads could lose it.
     static HOOK: Mutex<()> = Mutex::new(());
     let lock = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
     let hook = std::panic::take_hook();
@@ -206,7 +204,7 @@ fn guarded<T>(open: impl FnOnce() -> candle_core::Result<T>) -> std::result::Res
     }
 }
 
-/// The reason without the backtrace and the advice that may follow it.
+/// The reason without the backtrace and the advice after it.
 fn reason(said: &str) -> String {
     let line = said.lines().next().unwrap_or_default();
     let missing = "Unable to dynamically load the \"";
@@ -254,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_processor_can_always_be_used() {
+    fn the_cpu_can_always_be_used() {
         for dtype in [DType::F32, DType::F64] {
             let opened = Choice::Cpu.open(dtype).unwrap();
             assert!(opened.device.is_cpu() && opened.notice.is_none());

@@ -1,4 +1,4 @@
-//! One error type. A message names the thing, what was expected, what came, and what to try.
+//! One error type. A message names the thing, what was expected, what was found and what to try.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ pub enum Error {
     /// The request was fine and failed while running. Exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// The request was to end before all was done; what was done is kept. Exit code 75.
+    /// The run was interrupted; finished work is kept. Exit code 75.
     #[error("interrupted: {0}")]
     Interrupted(String),
-    /// A tensor operation failed: shapes or devices that do not fit, a fault of the program.
+    /// A tensor operation failed (shapes or devices do not match): a bug in the program.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),
     /// A file or folder could not be read or written.
@@ -23,15 +23,15 @@ pub enum Error {
     Io {
         /// Where.
         path: PathBuf,
-        /// What was tried, as in "could not write".
+        /// What failed, as in "could not write".
         action: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
-/// What every fallible function of this crate returns.
-pub type Result<T> = std::result::Result<T, Error>;
+/// The result of every fallible function of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// A bad request.
@@ -56,7 +56,7 @@ impl Error {
         }
     }
 
-    /// What the process returns: 2 for a bad request, 75 (temporary failure in `sysexits.h`: try
+    /// The exit code of the process: 2 for a bad request, 75 (temporary failure in `sysexits.h`: try
     /// again) after an interruption, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -97,15 +97,15 @@ pub fn shortened(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// A value that cannot be, found in a specification before anything was built from it.
+/// An invalid value, found in a specification before anything was built from it.
 /// The experiment file's reader turns it into "file:line: table: expected ...; got ...".
 #[derive(Debug, Clone, PartialEq)]
 pub struct BadValue {
     /// Path of the key below the table that was checked, such as `base.mixture.components`.
     pub key: String,
-    /// What would have been fine, such as `` `components` >= 1 ``.
+    /// What was expected, such as `` `components` >= 1 ``.
     pub expected: String,
-    /// What was there.
+    /// What was found.
     pub got: String,
 }
 
@@ -123,7 +123,7 @@ impl BadValue {
         }
     }
 
-    /// The same fault seen from one table further out.
+    /// The same fault with `table` in front of its key.
     pub fn below(mut self, table: &str) -> Self {
         self.key = if self.key.is_empty() {
             table.to_owned()
@@ -152,7 +152,7 @@ impl BadValue {
         key: &str,
         expected: &str,
         got: impl std::fmt::Display,
-    ) -> std::result::Result<(), Self> {
+    ) -> Result<(), Self> {
         if fine {
             Ok(())
         } else {

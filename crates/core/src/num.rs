@@ -4,11 +4,14 @@ use candle_core::{DType, Device, Tensor, D};
 
 use crate::{Error, Result};
 
+#[cfg(test)]
+pub mod testing;
+
 /// ln(2 pi)
 pub const LN_2PI: f64 = 1.837_877_066_409_345_3;
 
-/// Rows that plain tensors are evaluated on at once: on a CPU they then stay in its cache; a GPU
-/// needs many to be busy. All tensors that lead to a result are in memory together.
+/// Rows that plain tensors are evaluated on at once: few enough for a CPU's cache, enough to keep a
+/// GPU busy. All intermediate tensors of these rows are in memory together.
 pub fn rows_at_once(device: &Device) -> usize {
     if device.is_cpu() {
         1 << 11
@@ -109,8 +112,8 @@ pub fn mean_and_std_err(values: impl Iterator<Item = f64> + Clone) -> (f64, f64)
 }
 
 /// Mean and standard deviation (the root of the mean square) of every coordinate of points given as
-/// rows. A coordinate that is the same in all of them has that mean and the deviation 0 exactly:
-/// rounding would leave it one of its own, a spike for whoever divides by it.
+/// rows. A coordinate that is the same in all of them has exactly that mean and deviation 0: a
+/// deviation of rounding errors would be dangerous to divide by.
 pub fn moments(rows: &[f64], dim: usize) -> Vec<(f64, f64)> {
     let n = (rows.len() / dim.max(1)) as f64;
     let of = |d: usize| {

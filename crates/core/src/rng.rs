@@ -1,5 +1,5 @@
 //! Seeded randomness, drawn on the host and forked by label, so that the same run gives the
-//! same numbers on every device and a new draw in one place shifts no other.
+//! same numbers on every device and a new draw in one place changes no other.
 
 use candle_core::{DType, Device, Tensor};
 use rand::{Rng as _, RngCore, SeedableRng};
@@ -69,8 +69,7 @@ impl Rng {
     /// Index `k` with probability `weights[k]`; the weights sum to one.
     pub fn categorical(&mut self, weights: &[f64]) -> usize {
         let mut u = self.uniform();
-        // Counted to the end: where a search would stop cannot be foreseen, and a wrong guess
-        // costs the processor more than the rest of a short list.
+        // Without an early exit: a mispredicted branch costs more than the rest of a short list.
         let mut k = 0;
         for w in weights {
             u -= w;
@@ -79,7 +78,7 @@ impl Rng {
         if k < weights.len() {
             return k;
         }
-        // Rounding can leave a sliver above the last weight.
+        // Because of rounding the weights may sum to slightly less than one.
         weights.iter().rposition(|w| *w > 0.0).unwrap_or(0)
     }
 
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_draws_are_what_they_always_were() {
+    fn the_first_draws_never_change() {
         // Pinned: a change here changes every published result.
         let mut rng = Rng::new(0).fork("data");
         let got = [rng.uniform(), rng.uniform(), rng.normal()];

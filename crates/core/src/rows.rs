@@ -7,16 +7,16 @@ use rayon::prelude::*;
 
 use crate::{Error, Result};
 
-/// Rows that are worth handing to another thread.
+/// Smallest number of rows for another thread.
 const ROWS_PER_THREAD: usize = 256;
 
 /// f: R^D -> R^k with its derivative, for one point at a time.
 pub trait RowFunction: Send + Sync {
     /// k, at least 1.
     fn outputs(&self) -> usize;
-    /// Writes f(x) to `out` (k places).
+    /// Writes f(x) to `out` (k numbers).
     fn value(&self, x: &[f64], out: &mut [f64]);
-    /// Writes sum_j cotangent_j df_j/dx to `out` (D places).
+    /// Writes sum_j cotangent_j df_j/dx to `out` (D numbers).
     fn vjp(&self, x: &[f64], cotangent: &[f64], out: &mut [f64]);
 }
 
@@ -59,7 +59,7 @@ pub fn apply(x: &Tensor, function: Arc<dyn RowFunction>) -> Result<Tensor> {
             )))
         }
     }
-    // In this order, since not every device has f64.
+    // To the host first, since not every device has f64.
     let host = x
         .to_device(&Device::Cpu)?
         .to_dtype(DType::F64)?
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_graph_goes_on_behind_it_and_strides_do_not_matter() {
+    fn gradients_flow_through_it_and_strides_do_not_matter() {
         // The points are a transposed view of 2 w.
         let rows = [[0.3, -0.4], [1.2, 0.5], [-0.7, 2.0]];
         let w = Var::new(&rows, &Device::Cpu).unwrap();
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_no_rows_and_an_error_for_what_is_not_rows() {
+    fn no_rows_give_an_empty_result_and_a_wrong_shape_an_error() {
         let none = Tensor::zeros((0, 3), DType::F32, &Device::Cpu).unwrap();
         let y = apply(&none, Arc::new(Example)).unwrap();
         assert_eq!((y.dims(), y.dtype()), (&[0, 2][..], DType::F32));

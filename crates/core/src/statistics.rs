@@ -1,13 +1,7 @@
-//! Statistics T_i(x) named by strings, as constraints of a maximum-entropy problem name them.
+//! Statistics T_i(x) given by name, the constraints of maximum-entropy problems.
 //!
-//! | name | T(x) | where |
-//! |---|---|---|
-//! | `x`, `y^2`, `x*y`, `x1^2*x3` | a monomial of total degree 1 to 6 | any D |
-//! | `x^2+y^2`, `x^4+y^4` | a sum of monomials | any D |
-//! | `r`, `r^2`, `r^3` | \|x\|^k, 1 <= k <= 6 | any D |
-//! | `cos(theta)`, `sin(3*theta)` | cos and sin of k atan2(y, x), 1 <= k <= 100 | D = 2 |
-//! | `log(x1)`, `log(x2)` | log x_d | inside the simplex |
-//! | `log(rest)` | log(1 - sum_d x_d), of the part that the D coordinates leave | inside the simplex |
+//! [`FORMS`] lists the forms. Angles are theta = atan2(y, x) times 1 to 100, in D = 2; logarithms are
+//! defined inside the simplex.
 //!
 //! Coordinates are `x1` to `xD`; `x`, `y`, `z` are short for the first three. The simplex is
 //! x_d > 0, sum_d x_d < 1: D coordinates describe D + 1 parts of a whole.
@@ -37,7 +31,7 @@ mod tests;
 use crate::error::BadValue;
 use crate::rows::RowFunction;
 
-/// What a statistic can look like, with one line about it, for `mdn list statistics`.
+/// Forms of statistics with a one-line description, for `mdn list statistics`.
 pub const FORMS: &[(&str, &str)] = &[
     (
         "x, y^2, x*y, x1^2*x3",
@@ -59,7 +53,7 @@ pub const FORMS: &[(&str, &str)] = &[
 const MAX_DEGREE: i32 = 6;
 /// The largest multiple of theta.
 const MAX_ANGLE: u32 = 100;
-/// More statistics than this are a slip.
+/// The largest number of statistics.
 const MAX_STATISTICS: usize = 10_000;
 
 /// prod x_d^p over pairs (d, p), by increasing d; every p at least 1.
@@ -90,7 +84,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Reads the names (the table above) for points of `dim` coordinates. An error says which name,
+    /// Reads names of the forms in [`FORMS`] for points of `dim` coordinates. An error says which name,
     /// at which column, and what was expected there; no statistic may be named twice.
     pub fn parse(typed: &[impl AsRef<str>], dim: usize) -> Result<Self, BadValue> {
         BadValue::unless(
@@ -140,16 +134,16 @@ impl Statistics {
             .any(|k| matches!(k, Kind::Log(_) | Kind::LogRest))
     }
 
-    /// Writes T_i(x) to `out`, k places. A logarithm is -inf at the edge of the simplex and NaN
-    /// beyond; theta is 0 at the origin.
+    /// Writes T_i(x) to `out` (k numbers). A logarithm is -inf on the edge of the simplex and NaN
+    /// outside; theta is 0 at the origin.
     pub fn evaluate(&self, x: &[f64], out: &mut [f64]) {
         for (kind, out) in self.kinds.iter().zip(out) {
             *out = kind.value(x);
         }
     }
 
-    /// Writes sum_i cotangent_i dT_i/dx to `out`, D places. At the origin, where the radius and
-    /// theta have no derivative, theirs is taken as 0.
+    /// Writes sum_i cotangent_i dT_i/dx to `out` (D numbers). At the origin, where the radius and
+    /// theta have no derivative, 0 stands for theirs.
     pub fn vjp(&self, x: &[f64], cotangent: &[f64], out: &mut [f64]) {
         out.fill(0.0);
         for (kind, c) in self.kinds.iter().zip(cotangent) {
@@ -184,7 +178,7 @@ fn rest(x: &[f64]) -> f64 {
 }
 
 impl Kind {
-    /// One form for one function: terms in order, and r^2 as a sum.
+    /// The same form for equal functions: terms sorted, and r^2 as a sum.
     fn canonical(self, dim: usize) -> Self {
         match self {
             Self::Sum(mut terms) => {

@@ -37,7 +37,7 @@ pub use flat::{BETA1, BETA2, EPSILON};
 pub use fused::{Fused, FusedTraining};
 pub use layer::{Layer, LayerMask, Masks, Transformer};
 pub use simd::Isa;
-pub use transformer::fold;
+pub use transformer::{fold, SPLINE_MIN};
 
 /// Which kernels a model is built with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

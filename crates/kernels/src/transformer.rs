@@ -10,6 +10,7 @@ mod spline;
 pub(crate) use affine::Affine;
 pub(crate) use fold::Fold;
 pub(crate) use spline::Spline;
+pub use spline::SPLINE_MIN;
 
 /// Inputs and outputs of a transformer on one tile, in either direction; rows have [`TILE`] numbers.
 pub(crate) struct TransformerPass<'a> {

@@ -1,11 +1,59 @@
-//! Scale and shift: of every coordinate on its own, and as the transformer of a coupling.
+//! Scale and shift: of every coordinate on its own, and as a transformer.
 
 use candle_core::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::coupling::Transformer;
-use super::{constant_log_det, Bijection};
+use super::coupling::Coupling;
+use super::permutation::Order;
+use super::stack::{Kind, Mixing, Stack};
+use super::{built, constant_log_det, Bijection, Built, Settings, Transformer};
+use crate::error::BadValue;
+use crate::nn::extent::Extent;
+use crate::nn::mlp::Activation;
 use crate::nn::Params;
-use crate::{num, Result};
+use crate::{num, Error, Result};
+
+/// How an elementwise layer starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ElementwiseInit {
+    /// Scale 1, shift 0.
+    #[default]
+    Identity,
+    /// Scale and shift that give the training points mean 0 and variance 1 on the base side
+    /// (actnorm, Kingma and Dhariwal 2018).
+    Data,
+}
+
+/// `elementwise = { init = "data" }`
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ElementwiseSpec {
+    /// How it starts.
+    pub init: ElementwiseInit,
+}
+
+impl Settings for ElementwiseSpec {
+    fn extent(&self, dim: usize) -> Extent {
+        Extent::layer(dim, 2.0 * dim as f64)
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Built> {
+        let layer = match (self.init, &points) {
+            (ElementwiseInit::Data, Some(points)) => {
+                Elementwise::from_points(params, points, None, true)?
+            }
+            (ElementwiseInit::Data, None) if !params.is_loading() => {
+                return Err(Error::request(
+                    "elementwise: expected training points for `init = \"data\"`; got none",
+                ))
+            }
+            _ => Elementwise::identity(params, dim)?,
+        };
+        built(layer, points)
+    }
+}
 
 /// A scale and a shift for every coordinate (actnorm when it starts from the data: Kingma and
 /// Dhariwal 2018).
@@ -22,15 +70,12 @@ pub struct Elementwise {
 impl Elementwise {
     /// Starts as the identity; trainable.
     pub fn identity(params: &Params, dim: usize) -> Result<Self> {
-        Ok(Self {
-            log_scale: params.values("log_scale", (1, dim), vec![0.0; dim])?,
-            shift: params.values("shift", (1, dim), vec![0.0; dim])?,
-        })
+        Self::start_at(params, true, vec![0.0; dim], vec![0.0; dim])
     }
 
     /// Starts so that `points` (n, dim) have mean 0 and variance 1 on the base side. A coordinate
-    /// that is the same in all of them says nothing of a scale: it gets the one that it has in
-    /// `whole`, points (m, dim) which these are some of, and is only shifted if it has none there.
+    /// that is the same in all of them gets the scale of `whole`, points (m, dim) that contain
+    /// these, and is only shifted if it is constant there too.
     pub fn from_points(
         params: &Params,
         points: &Tensor,
@@ -50,19 +95,20 @@ impl Elementwise {
         let log_scale = |std: &f64| if usable(std) { std.ln() } else { 0.0 };
         let log_stds = stds.iter().map(log_scale).collect();
         let means = moments.into_iter().map(|(mean, _)| mean).collect();
-        Self::start_at(params, dim, trainable, log_stds, means)
+        Self::start_at(params, trainable, log_stds, means)
     }
 
+    /// Starts at these s and t, one per coordinate.
     fn start_at(
         params: &Params,
-        dim: usize,
         trainable: bool,
         log_scale: Vec<f64>,
         shift: Vec<f64>,
     ) -> Result<Self> {
         let row = |name: &str, values: Vec<f64>| {
-            params.param(name, (1, dim), trainable, |_| {
-                Ok(Tensor::from_vec(values, (1, dim), &Device::Cpu)?)
+            let shape = (1, values.len());
+            params.param(name, shape, trainable, |_| {
+                Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
             })
         };
         Ok(Self {
@@ -101,6 +147,106 @@ impl Bijection for Elementwise {
     }
 }
 
+/// A fixed layer that gives `points`, some of `whole` or all, mean 0 and variance 1 on the base
+/// side; with no points, the layer that a file holds.
+pub fn standardise(
+    params: &Params,
+    dim: usize,
+    points: Option<&Tensor>,
+    whole: Option<&Tensor>,
+) -> Result<Elementwise> {
+    match points {
+        Some(points) => Elementwise::from_points(params, points, whole, false),
+        None => Elementwise::start_at(params, false, vec![0.0; dim], vec![0.0; dim]),
+    }
+}
+
+/// `affine_coupling = { layers = 8, hidden = [64, 64] }`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AffineCouplingSpec {
+    /// Number of couplings.
+    pub layers: usize,
+    /// Widths of the conditioner's hidden layers.
+    pub hidden: Vec<usize>,
+    /// Nonlinearity of the conditioner.
+    pub activation: Activation,
+    /// Bound on |log scale| of one coupling (nats per coordinate).
+    pub log_scale_bound: f64,
+    /// What stands between two couplings.
+    pub mixing: Mixing,
+}
+
+impl Default for AffineCouplingSpec {
+    fn default() -> Self {
+        Self {
+            layers: 8,
+            hidden: vec![64, 64],
+            activation: Activation::default(),
+            log_scale_bound: 3.0,
+            mixing: Mixing::default(),
+        }
+    }
+}
+
+impl AffineCouplingSpec {
+    pub(super) fn stack(&self) -> Stack<'_> {
+        let transformer = Affine {
+            bound: self.log_scale_bound,
+        };
+        let net = (&self.hidden[..], self.activation);
+        Stack::new(self.layers, net, Kind::Couplings(self.mixing), transformer)
+    }
+
+    /// Coupling number `layer` of a stack; the identity at the start.
+    pub fn coupling(&self, params: &Params, dim: usize, layer: usize) -> Result<Coupling> {
+        self.stack().coupling(params, dim, layer)
+    }
+}
+
+/// `masked_autoregressive = { layers = 6, hidden = [64, 64] }`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MaskedAutoregressiveSpec {
+    /// Number of layers.
+    pub layers: usize,
+    /// Widths of the conditioner's hidden layers.
+    pub hidden: Vec<usize>,
+    /// Nonlinearity of the conditioner.
+    pub activation: Activation,
+    /// Bound on |log scale| of one layer (nats per coordinate).
+    pub log_scale_bound: f64,
+    /// The order of the coordinates in every second layer (`reverse`) or in each (`shuffle`).
+    pub order: Order,
+}
+
+impl Default for MaskedAutoregressiveSpec {
+    fn default() -> Self {
+        Self {
+            layers: 6,
+            hidden: vec![64, 64],
+            activation: Activation::default(),
+            log_scale_bound: 3.0,
+            order: Order::default(),
+        }
+    }
+}
+
+impl MaskedAutoregressiveSpec {
+    pub(super) fn stack(&self) -> Stack<'_> {
+        let transformer = Affine {
+            bound: self.log_scale_bound,
+        };
+        let net = (&self.hidden[..], self.activation);
+        Stack::new(
+            self.layers,
+            net,
+            Kind::Autoregressive(self.order),
+            transformer,
+        )
+    }
+}
+
 /// The transformer of Real NVP (Dinh et al. 2017) with a log-scale that cannot run away:
 /// s = c tanh(r / c) from the raw output r.
 ///
@@ -108,9 +254,9 @@ impl Bijection for Elementwise {
 /// - its log-det: sum_d s_d
 /// - inverse: z = (x - t) e^-s
 /// - its log-det: -sum_d s_d
-pub struct Affine {
+struct Affine {
     /// c, the bound on |s|.
-    pub bound: f64,
+    bound: f64,
 }
 
 impl Affine {
@@ -146,18 +292,13 @@ impl Transformer for Affine {
     fn kernel(&self) -> mdn_kernels::Transformer {
         mdn_kernels::Transformer::Affine { bound: self.bound }
     }
-}
 
-/// A fixed layer that gives `points`, some of `whole` or all, mean 0 and variance 1 on the base
-/// side; with no points, the layer that a file holds.
-pub fn standardise(
-    params: &Params,
-    dim: usize,
-    points: Option<&Tensor>,
-    whole: Option<&Tensor>,
-) -> Result<Elementwise> {
-    match points {
-        Some(points) => Elementwise::from_points(params, points, whole, false),
-        None => Elementwise::start_at(params, dim, false, vec![0.0; dim], vec![0.0; dim]),
+    fn check(&self) -> Result<(), BadValue> {
+        BadValue::unless(
+            self.bound > 0.0 && self.bound <= 20.0,
+            "log_scale_bound",
+            "0 < `log_scale_bound` <= 20",
+            self.bound,
+        )
     }
 }

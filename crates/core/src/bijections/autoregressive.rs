@@ -1,77 +1,13 @@
-//! Masked autoregressive layers: every coordinate is transformed as those before it decide.
+//! Masked autoregressive layers: the coordinates before each one decide how it is transformed.
+
+use std::sync::Arc;
 
 use candle_core::Tensor;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::affine::Affine;
-use super::chain::Chain;
-use super::coupling::Transformer;
-use super::permutation::Permutation;
-use super::spline::Spline;
-use super::{Bijection, Order};
+use super::{Bijection, Transformer};
 use crate::nn::mlp::{Activation, LastLayer, MaskedMlp, Mlp};
 use crate::nn::Params;
 use crate::{num, Result};
-
-/// `masked_autoregressive = { layers = 6, hidden = [64, 64] }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct MaskedAutoregressiveSpec {
-    /// Number of layers.
-    pub layers: usize,
-    /// Widths of the conditioner's hidden layers.
-    pub hidden: Vec<usize>,
-    /// Nonlinearity of the conditioner.
-    pub activation: Activation,
-    /// Bound on |log scale| of one layer (nats per coordinate).
-    pub log_scale_bound: f64,
-    /// The order of the coordinates in every second layer (`reverse`) or in each (`shuffle`).
-    pub order: Order,
-}
-
-impl Default for MaskedAutoregressiveSpec {
-    fn default() -> Self {
-        Self {
-            layers: 6,
-            hidden: vec![64, 64],
-            activation: Activation::default(),
-            log_scale_bound: 3.0,
-            order: Order::default(),
-        }
-    }
-}
-
-/// `masked_autoregressive_spline = { layers = 3, bins = 8 }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct MaskedAutoregressiveSplineSpec {
-    /// Number of layers.
-    pub layers: usize,
-    /// Widths of the conditioner's hidden layers.
-    pub hidden: Vec<usize>,
-    /// Nonlinearity of the conditioner.
-    pub activation: Activation,
-    /// Number of spline bins.
-    pub bins: usize,
-    /// B: the spline acts on [-B, B] and is the identity outside.
-    pub tail_bound: f64,
-    /// The order of the coordinates in every second layer (`reverse`) or in each (`shuffle`).
-    pub order: Order,
-}
-
-impl Default for MaskedAutoregressiveSplineSpec {
-    fn default() -> Self {
-        Self {
-            layers: 3,
-            hidden: vec![64, 64],
-            activation: Activation::default(),
-            bins: 8,
-            tail_bound: 5.0,
-            order: Order::default(),
-        }
-    }
-}
 
 /// Masked autoregressive flow (Papamakarios, Pavlakou and Murray 2017) with a transformer t and
 /// conditioners m_d: free parameters for the first coordinate, one masked network (MADE, Germain et
@@ -81,8 +17,8 @@ impl Default for MaskedAutoregressiveSplineSpec {
 /// - its log-det: sum_d that of t at z_d
 /// - inverse: z_d = t^-1(x_d; m_d(x_1, ..., x_{d-1})), all d at once
 /// - its log-det: sum_d that of t^-1 at x_d
-pub struct MaskedAutoregressive<T> {
-    transformer: T,
+pub(super) struct MaskedAutoregressive {
+    transformer: Arc<dyn Transformer>,
     first: Mlp,
     rest: Option<Rest>,
     dim: usize,
@@ -91,65 +27,18 @@ pub struct MaskedAutoregressive<T> {
 /// Coordinates 2 to D.
 struct Rest {
     conditioner: MaskedMlp,
-    /// Which of the conditioner's outputs are for each of them.
+    /// The indices of each one's parameters among the conditioner's outputs.
     outputs: Vec<Tensor>,
 }
 
-/// Layer number `layer` of an affine stack, the identity at the start.
-pub fn affine(
-    params: &Params,
-    dim: usize,
-    layer: usize,
-    spec: &MaskedAutoregressiveSpec,
-) -> Result<Box<dyn Bijection>> {
-    let transformer = Affine {
-        bound: spec.log_scale_bound,
-    };
-    let net = (&spec.hidden[..], spec.activation);
-    let inner = MaskedAutoregressive::new(params, dim, transformer, net)?;
-    ordered(params, dim, layer, spec.order, inner)
-}
-
-/// Layer number `layer` of a spline stack, the identity at the start.
-pub fn spline(
-    params: &Params,
-    dim: usize,
-    layer: usize,
-    spec: &MaskedAutoregressiveSplineSpec,
-) -> Result<Box<dyn Bijection>> {
-    let transformer = Spline {
-        bins: spec.bins,
-        bound: spec.tail_bound,
-    };
-    let net = (&spec.hidden[..], spec.activation);
-    let inner = MaskedAutoregressive::new(params, dim, transformer, net)?;
-    ordered(params, dim, layer, spec.order, inner)
-}
-
-/// The layer on the coordinates in the order of its turn.
-fn ordered(
-    params: &Params,
-    dim: usize,
-    layer: usize,
-    order: Order,
-    inner: impl Bijection + 'static,
-) -> Result<Box<dyn Bijection>> {
-    if dim == 1 || (order == Order::Reverse && layer.is_multiple_of(2)) {
-        return Ok(Box::new(inner));
-    }
-    let order = Permutation::new(params, dim, order)?;
-    let back = order.inverse();
-    let members: Vec<Box<dyn Bijection>> = vec![Box::new(order), Box::new(inner), Box::new(back)];
-    Ok(Box::new(Chain::new(members, dim)))
-}
-
-impl<T: Transformer> MaskedAutoregressive<T> {
-    /// In the order of the coordinates.
-    fn new(
+impl MaskedAutoregressive {
+    /// In the order of the coordinates; the identity at the start.
+    pub fn new(
         params: &Params,
         dim: usize,
-        transformer: T,
-        (hidden, activation): (&[usize], Activation),
+        transformer: Arc<dyn Transformer>,
+        hidden: &[usize],
+        activation: Activation,
     ) -> Result<Self> {
         let last = |coordinates| LastLayer {
             std: 0.0,
@@ -187,7 +76,7 @@ impl<T: Transformer> MaskedAutoregressive<T> {
     }
 }
 
-impl<T: Transformer> Bijection for MaskedAutoregressive<T> {
+impl Bijection for MaskedAutoregressive {
     fn dim(&self) -> usize {
         self.dim
     }
@@ -203,7 +92,7 @@ impl<T: Transformer> Bijection for MaskedAutoregressive<T> {
         let net = rest.conditioner.dense()?;
         for (before, outputs) in rest.outputs.iter().enumerate() {
             let d = before + 1;
-            // No output that is taken sees what is not there yet.
+            // The mask hides coordinates that have not been sampled yet.
             let seen = match self.dim - 1 - d {
                 0 => x.clone(),
                 missing => {

@@ -2,7 +2,9 @@
 
 use candle_core::Tensor;
 
-use super::{Bijection, BijectionSpec, Built};
+use super::{Bijection, BijectionSpec, Built, Settings};
+use crate::error::BadValue;
+use crate::nn::extent::Extent;
 use crate::nn::Params;
 use crate::Result;
 
@@ -60,29 +62,34 @@ fn accumulate<'a>(
             None => log_det,
         });
     }
-    match total {
-        Some(total) => Ok((value, total)),
-        None => {
-            let zero = start.zeros_like()?.sum(1)?;
-            Ok((value, zero))
-        }
-    }
+    let total = total.map_or_else(|| start.zeros_like()?.sum(1), Ok)?;
+    Ok((value, total))
 }
 
-/// Builds the members from the data side to the base side, so that each one sees the training
-/// points as its neighbours on the data side leave them.
-pub fn build(
-    specs: &[BijectionSpec],
-    params: &Params,
-    dim: usize,
-    mut points: Option<Tensor>,
-) -> Result<Built> {
-    let mut members = Vec::with_capacity(specs.len());
-    for (i, spec) in specs.iter().enumerate().rev() {
-        let (member, pulled) = spec.build(&params.at(i), dim, points)?;
-        points = pulled;
-        members.push(member);
+/// The members' settings, from base to data.
+pub(super) struct Members<'a>(pub &'a [BijectionSpec]);
+
+impl Settings for Members<'_> {
+    fn check(&self) -> Result<(), BadValue> {
+        BadValue::unless(!self.0.is_empty(), "", "at least one member", "[]")?;
+        self.0.iter().try_for_each(BijectionSpec::check)
     }
-    members.reverse();
-    Ok((Box::new(Chain::new(members, dim)), points))
+
+    fn extent(&self, dim: usize) -> Extent {
+        let members = self.0.iter().map(|m| m.extent(dim));
+        members.fold(Extent::default(), |a, b| a + b)
+    }
+
+    /// Builds the members from the data side to the base side, so that each one sees the training
+    /// points as its neighbours on the data side leave them.
+    fn build(&self, params: &Params, dim: usize, mut points: Option<Tensor>) -> Result<Built> {
+        let mut members = Vec::with_capacity(self.0.len());
+        for (i, spec) in self.0.iter().enumerate().rev() {
+            let (member, pulled) = spec.build(&params.at(i), dim, points)?;
+            points = pulled;
+            members.push(member);
+        }
+        members.reverse();
+        Ok((Box::new(Chain::new(members, dim)), points))
+    }
 }

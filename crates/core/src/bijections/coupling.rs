@@ -1,32 +1,14 @@
 //! Coupling layers: one half of the coordinates is kept and decides how the other is transformed.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::affine::Affine;
-use super::chain::Chain;
-use super::linear::Linear;
-use super::spline::Spline;
-use super::{pull_back, AffineCouplingSpec, Bijection, Built, Mixing, SplineCouplingSpec};
+use super::{Bijection, Transformer};
 use crate::nn::mlp::{Activation, LastLayer, Mlp};
 use crate::nn::Params;
 use crate::{num, Result};
-
-/// A monotone map of every coordinate on its own, given its parameters for every point.
-pub trait Transformer: Send + Sync {
-    /// The raw parameters of `dim` coordinates at which the map is the identity; their number is
-    /// what a conditioner must put out.
-    fn start(&self, dim: usize) -> Vec<f64>;
-    /// Which of `dim` coordinates, counted from 0, raw parameter number `output` belongs to.
-    fn owner(&self, output: usize, dim: usize) -> usize;
-    /// z (n, dim), theta (n, outputs) -> x and log|det dx/dz| (n,).
-    fn forward_and_log_det(&self, z: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)>;
-    /// x (n, dim), theta (n, outputs) -> z and log|det dz/dx| (n,).
-    fn inverse_and_log_det(&self, x: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)>;
-    /// The same in the fused kernels.
-    fn kernel(&self) -> mdn_kernels::Transformer;
-}
 
 /// Which coordinates coupling number `layer` keeps and which it transforms: two halves that take
 /// turns, the first `dim / 2` coordinates being kept by the even layers.
@@ -62,64 +44,20 @@ pub fn join(kept: &Tensor, transformed: &Tensor, kept_range: &Range<usize>) -> R
 /// - its log-det: that of t at z_b
 /// - inverse: z = (x_a, t^-1(x_b; m(x_a)))
 /// - its log-det: that of t^-1 at x_b
-pub struct Coupling<T> {
-    transformer: T,
+pub struct Coupling {
+    transformer: Arc<dyn Transformer>,
     conditioner: Mlp,
     kept: Range<usize>,
     transformed: Range<usize>,
 }
 
-impl Coupling<Affine> {
-    /// Real NVP's coupling number `layer` of a stack; the identity at the start.
-    pub fn affine(
+impl Coupling {
+    /// Coupling number `layer` of a stack; the identity at the start.
+    pub(super) fn new(
         params: &Params,
         dim: usize,
         layer: usize,
-        spec: &AffineCouplingSpec,
-    ) -> Result<Self> {
-        let transformer = Affine {
-            bound: spec.log_scale_bound,
-        };
-        Self::new(
-            params,
-            dim,
-            layer,
-            transformer,
-            &spec.hidden,
-            spec.activation,
-        )
-    }
-}
-
-impl Coupling<Spline> {
-    /// A rational-quadratic spline coupling, number `layer` of a stack; the identity at the start.
-    pub fn spline(
-        params: &Params,
-        dim: usize,
-        layer: usize,
-        spec: &SplineCouplingSpec,
-    ) -> Result<Self> {
-        let transformer = Spline {
-            bins: spec.bins,
-            bound: spec.tail_bound,
-        };
-        Self::new(
-            params,
-            dim,
-            layer,
-            transformer,
-            &spec.hidden,
-            spec.activation,
-        )
-    }
-}
-
-impl<T: Transformer> Coupling<T> {
-    fn new(
-        params: &Params,
-        dim: usize,
-        layer: usize,
-        transformer: T,
+        transformer: Arc<dyn Transformer>,
         hidden: &[usize],
         activation: Activation,
     ) -> Result<Self> {
@@ -128,44 +66,39 @@ impl<T: Transformer> Coupling<T> {
             std: 0.0,
             bias: transformer.start(transformed.len()),
         };
-        let conditioner = Mlp::new(params, kept.len(), hidden, activation, last)?;
         Ok(Self {
+            conditioner: Mlp::new(params, kept.len(), hidden, activation, last)?,
             transformer,
-            conditioner,
             kept,
             transformed,
         })
     }
 
-    fn apply(
-        &self,
-        v: &Tensor,
-        transform: impl Fn(&T, &Tensor, &Tensor) -> Result<(Tensor, Tensor)>,
-    ) -> Result<(Tensor, Tensor)> {
+    /// The two halves of `v`, and the transformer's parameters for the second.
+    fn split(&self, v: &Tensor) -> Result<[Tensor; 3]> {
         num::expect_points("coupling", v, self.dim())?;
-        let kept = v
-            .narrow(1, self.kept.start, self.kept.len())?
-            .contiguous()?;
-        let moved = v
-            .narrow(1, self.transformed.start, self.transformed.len())?
-            .contiguous()?;
+        let half = |r: &Range<usize>| v.narrow(1, r.start, r.len())?.contiguous();
+        let (kept, moved) = (half(&self.kept)?, half(&self.transformed)?);
         let theta = self.conditioner.forward(&kept)?;
-        let (moved, log_det) = transform(&self.transformer, &moved, &theta)?;
-        Ok((join(&kept, &moved, &self.kept)?, log_det))
+        Ok([kept, moved, theta])
     }
 }
 
-impl<T: Transformer> Bijection for Coupling<T> {
+impl Bijection for Coupling {
     fn dim(&self) -> usize {
         self.kept.len() + self.transformed.len()
     }
 
     fn forward_and_log_det(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
-        self.apply(z, T::forward_and_log_det)
+        let [kept, moved, theta] = self.split(z)?;
+        let (moved, log_det) = self.transformer.forward_and_log_det(&moved, &theta)?;
+        Ok((join(&kept, &moved, &self.kept)?, log_det))
     }
 
     fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        self.apply(x, T::inverse_and_log_det)
+        let [kept, moved, theta] = self.split(x)?;
+        let (moved, log_det) = self.transformer.inverse_and_log_det(&moved, &theta)?;
+        Ok((join(&kept, &moved, &self.kept)?, log_det))
     }
 
     fn kernel(&self) -> Option<Vec<mdn_kernels::Layer<Tensor>>> {
@@ -176,34 +109,4 @@ impl<T: Transformer> Bijection for Coupling<T> {
             conditioner: self.conditioner.kernel()?,
         }])
     }
-}
-
-/// `layers` couplings that take turns in which half they keep, with `mixing` between them. Built
-/// from the data side, so that `points` arrive at the base.
-pub fn stack(
-    params: &Params,
-    dim: usize,
-    mut points: Option<Tensor>,
-    layers: usize,
-    mixing: Mixing,
-    mut coupling: impl FnMut(&Params, usize) -> Result<Box<dyn Bijection>>,
-) -> Result<Built> {
-    let mut members: Vec<Box<dyn Bijection>> = Vec::new();
-    for layer in (0..layers).rev() {
-        let params = params.at(layer);
-        let mut here = vec![coupling(&params, layer)?];
-        if layer > 0 {
-            let mix = params.at("mixing");
-            match mixing {
-                Mixing::None => {}
-                Mixing::Linear => here.push(Box::new(Linear::new(&mix, dim)?)),
-            }
-        }
-        for member in here {
-            points = pull_back(member.as_ref(), points)?;
-            members.push(member);
-        }
-    }
-    members.reverse();
-    Ok((Box::new(Chain::new(members, dim)), points))
 }

@@ -1,4 +1,4 @@
-//! What every bijection owes, in f64, each member by name; the support maps among them.
+//! The laws that every bijection and support map obeys, in f64.
 
 #[path = "../../../../docs/members/leaky.rs"]
 mod leaky;
@@ -9,7 +9,8 @@ use candle_core::{DType, Device, Tensor, Var};
 
 use super::{Bijection, BijectionSpec, BoxSpec, PerCoordinate, SupportSpec};
 use crate::nn::Params;
-use crate::num::to_vec;
+use crate::num::largest;
+use crate::num::testing::{gap, values, Faults};
 use crate::rng::Rng;
 use crate::Result;
 
@@ -18,7 +19,7 @@ const DIMS: [usize; 4] = [1, 2, 3, 5];
 /// A member over so many coordinates.
 type Build = Rc<dyn Fn(&Params, usize) -> Result<Box<dyn Bijection>>>;
 
-/// Every example, and the member that docs/extending.md adds.
+/// Every example, and the member of docs/extending.md.
 fn members() -> Vec<(&'static str, Build)> {
     let examples = BijectionSpec::examples().into_iter();
     let mut all: Vec<(_, Build)> = examples
@@ -113,40 +114,66 @@ fn apply(direction: &str, case: &Case, v: &Tensor) -> (Tensor, Tensor) {
 
 const BOTH: [&str; 2] = ["forward", "inverse"];
 
-fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
-    to_vec(&(a - b).unwrap()).unwrap().iter().fold(0.0, |m, v| {
-        if v.is_nan() {
-            f64::NAN
-        } else {
-            v.abs().max(m)
-        }
-    })
+/// The law for every member in every dimension, perturbed away from its start if `std` is not 0.
+fn every_member(std: f64, law: impl Fn(&Case, &mut Faults)) {
+    let mut faults = Faults::default();
+    cases(std).iter().for_each(|case| law(case, &mut faults));
+    faults.none();
 }
 
-fn all_pass(faults: &[String]) {
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+fn round_trips(case: &Case, faults: &mut Faults) {
+    for (direction, back) in BOTH.iter().zip(["inverse", "forward"]) {
+        let v = points_for(direction, case, 200, 1.5);
+        let there = apply(direction, case, &v);
+        let again = apply(back, case, &there.0);
+        let gaps = [gap(&again.0, &v), gap(&there.1.neg().unwrap(), &again.1)];
+        // In this form NaN is a fault too.
+        faults.unless(gaps[0] < 1e-8 && gaps[1] < 1e-7, || {
+            format!("{} {direction} and back: {gaps:?}", case.name)
+        });
+    }
 }
 
 #[test]
 fn round_trips_both_ways_and_log_dets_cancel() {
-    let mut faults = Vec::new();
-    for case in cases(0.4) {
-        for (direction, back) in BOTH.iter().zip(["inverse", "forward"]) {
-            let v = points_for(direction, &case, 200, 1.5);
-            let there = apply(direction, &case, &v);
-            let again = apply(back, &case, &there.0);
-            let gap = largest_gap(&again.0, &v);
-            let log_det_gap = largest_gap(&there.1.neg().unwrap(), &again.1);
-            // Negated so that NaN is a fault too.
-            if !(gap < 1e-8 && log_det_gap < 1e-7) {
-                faults.push(format!(
-                    "{} {direction} and back: {gap:e}, {log_det_gap:e}",
-                    case.name
-                ));
-            }
-        }
+    every_member(0.4, round_trips);
+}
+
+/// The identity, but NaN in the first coordinate of the first point.
+struct Broken;
+
+impl Bijection for Broken {
+    fn dim(&self) -> usize {
+        2
     }
-    all_pass(&faults);
+
+    fn forward_and_log_det(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
+        let mut x = values(z);
+        x[0] = f64::NAN;
+        let x = Tensor::from_vec(x, z.shape(), z.device())?;
+        Ok((x, z.zeros_like()?.sum(1)?))
+    }
+
+    fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.forward_and_log_det(x)
+    }
+}
+
+/// A fold of the errors that drops NaN unless it comes last would miss it.
+#[test]
+fn one_nan_in_the_first_point_is_a_fault() {
+    let rng = Rng::new(0);
+    let broken = Case {
+        name: "broken".to_owned(),
+        params: Params::seeded(rng.clone(), DType::F64, &Device::Cpu),
+        bijection: Box::new(Broken),
+        build: Some(Rc::new(|_, _| Ok(Box::new(Broken)))),
+        dim: 2,
+        rng,
+    };
+    let mut faults = Faults::default();
+    round_trips(&broken, &mut faults);
+    assert!(!faults.is_empty());
 }
 
 /// log|det| by Gaussian elimination with pivoting.
@@ -172,11 +199,10 @@ fn log_abs_det(mut a: Vec<Vec<f64>>) -> f64 {
 
 #[test]
 fn log_dets_are_those_of_the_autodiff_jacobian() {
-    let mut faults = Vec::new();
-    for case in cases(0.4) {
+    every_member(0.4, |case, faults| {
         for direction in BOTH {
-            let v = Var::from_tensor(&points_for(direction, &case, 20, 1.5)).unwrap();
-            let (u, log_det) = apply(direction, &case, v.as_tensor());
+            let v = Var::from_tensor(&points_for(direction, case, 20, 1.5)).unwrap();
+            let (u, log_det) = apply(direction, case, v.as_tensor());
             // Points do not see each other, so the gradient of a column's sum holds that column's
             // row of every point's Jacobian.
             let rows: Vec<Vec<Vec<f64>>> = (0..case.dim)
@@ -188,95 +214,74 @@ fn log_dets_are_those_of_the_autodiff_jacobian() {
                     }
                 })
                 .collect();
-            for (i, got) in to_vec(&log_det).unwrap().into_iter().enumerate() {
-                let jacobian = rows.iter().map(|r| r[i].clone()).collect();
-                let expected = log_abs_det(jacobian);
-                if !((got - expected).abs() < 1e-8) {
-                    faults.push(format!(
-                        "{} {direction}, point {i}: {got} against {expected}",
-                        case.name
-                    ));
-                }
-            }
+            let expected = |i: usize| log_abs_det(rows.iter().map(|r| r[i].clone()).collect());
+            let expected: Vec<f64> = (0..20).map(expected).collect();
+            let what = format!("{} {direction}", case.name);
+            faults.near(&what, &values(&log_det), &expected, |_| 1e-8);
         }
-    }
-    all_pass(&faults);
+    });
 }
 
 #[test]
 fn stacks_transform_every_coordinate() {
-    let mut faults = Vec::new();
-    for case in cases(0.4) {
-        if !["coupling", "autoregressive"]
-            .iter()
-            .any(|kind| case.name.contains(kind))
-        {
-            continue;
+    every_member(0.4, |case, faults| {
+        let kinds = ["coupling", "autoregressive"];
+        if !kinds.iter().any(|kind| case.name.contains(kind)) {
+            return;
         }
-        let z = points(&case, 50, 1.0);
+        let z = points(case, 50, 1.0);
         let (x, _) = case.bijection.forward_and_log_det(&z).unwrap();
         for d in 0..case.dim {
             let column = |t: &Tensor| t.narrow(1, d, 1).unwrap();
-            if largest_gap(&column(&x), &column(&z)) < 1e-3 {
-                faults.push(format!("{}: coordinate {d}", case.name));
-            }
+            let moved = gap(&column(&x), &column(&z));
+            faults.unless(moved >= 1e-3, || format!("{}: coordinate {d}", case.name));
         }
-    }
-    all_pass(&faults);
+    });
 }
 
 #[test]
 fn starts_as_the_identity() {
-    let mut faults = Vec::new();
-    for case in cases(0.0) {
+    every_member(0.0, |case, faults| {
         // A reordering is never the identity, and nor is a map onto less than the whole space.
         if case.name.contains("permutation") || case.build.is_none() {
-            continue;
+            return;
         }
-        let z = points(&case, 50, 2.0);
+        let z = points(case, 50, 2.0);
         let (x, log_det) = case.bijection.forward_and_log_det(&z).unwrap();
-        let gap = largest_gap(&x, &z);
-        let log_det = largest_gap(&log_det, &log_det.zeros_like().unwrap());
-        if !(gap < 1e-12 && log_det < 1e-12) {
-            faults.push(format!("{}: {gap:e}, {log_det:e}", case.name));
-        }
-    }
-    all_pass(&faults);
+        let gaps = [gap(&x, &z), gap(&log_det, &log_det.zeros_like().unwrap())];
+        faults.unless(largest(gaps) < 1e-12, || format!("{}: {gaps:?}", case.name));
+    });
 }
 
 #[test]
 fn every_parameter_has_a_gradient_in_both_directions() {
-    let mut faults = Vec::new();
-    for case in cases(0.4) {
+    every_member(0.4, |case, faults| {
         for direction in BOTH {
-            let (u, log_det) = apply(direction, &case, &points_for(direction, &case, 100, 1.0));
+            let (u, log_det) = apply(direction, case, &points_for(direction, case, 100, 1.0));
             let sum = (u.sqr().unwrap().sum_all().unwrap() + log_det.sum_all().unwrap()).unwrap();
             let gradients = sum.backward().unwrap();
             for (name, var) in case.params.trainable() {
-                let size = gradients
-                    .get(var.as_tensor())
-                    .map(|g| to_vec(g).unwrap().iter().map(|v| v * v).sum::<f64>());
+                let gradient = gradients.get(var.as_tensor());
+                let size = gradient.map(|g| values(g).iter().map(|v| v * v).sum::<f64>());
                 // One coordinate has nothing above or below a matrix's diagonal.
                 let nothing_to_learn =
                     case.dim == 1 && (name.ends_with("lower") || name.ends_with("upper"));
-                match size {
-                    Some(s) if s.is_finite() && (s > 0.0 || nothing_to_learn) => {}
-                    other => faults.push(format!("{} {direction}, {name}: {other:?}", case.name)),
-                }
+                let fine = size.is_some_and(|s| s.is_finite() && (s > 0.0 || nothing_to_learn));
+                faults.unless(fine, || {
+                    format!("{} {direction}, {name}: {size:?}", case.name)
+                });
             }
         }
-    }
-    all_pass(&faults);
+    });
 }
 
 /// Along a random direction through parameters and points together: autodiff against a central
 /// difference.
 #[test]
 fn gradients_are_those_of_finite_differences() {
-    let mut faults = Vec::new();
-    for case in cases(0.4) {
+    every_member(0.4, |case, faults| {
         for direction in BOTH {
-            let v = Var::from_tensor(&points_for(direction, &case, 20, 1.0)).unwrap();
+            let v = Var::from_tensor(&points_for(direction, case, 20, 1.0)).unwrap();
             let mut rng = case.rng.fork("direction");
             let mut normal = |t: &Tensor| {
                 rng.normal_tensor(t.shape().clone(), DType::F64, &Device::Cpu)
@@ -288,7 +293,7 @@ fn gradients_are_those_of_finite_differences() {
             let steps: Vec<Tensor> = moved.iter().map(|var| normal(var)).collect();
             let starts: Vec<Tensor> = moved.iter().map(|var| var.copy().unwrap()).collect();
             let value = || {
-                let (u, log_det) = apply(direction, &case, v.as_tensor());
+                let (u, log_det) = apply(direction, case, v.as_tensor());
                 let along = (u * &cotangents.0).unwrap().sum_all().unwrap();
                 (along + (log_det * &cotangents.1).unwrap().sum_all().unwrap()).unwrap()
             };
@@ -297,7 +302,7 @@ fn gradients_are_those_of_finite_differences() {
                 .iter()
                 .zip(&steps)
                 .filter_map(|(var, step)| Some((gradients.get(var.as_tensor())? * step).unwrap()))
-                .map(|product| to_vec(&product).unwrap().iter().sum::<f64>())
+                .map(|product| values(&product).iter().sum::<f64>())
                 .sum();
             let at = |by: f64| {
                 for ((var, start), step) in moved.iter().zip(&starts).zip(&steps) {
@@ -306,55 +311,44 @@ fn gradients_are_those_of_finite_differences() {
                 value().to_scalar::<f64>().unwrap()
             };
             let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
-            if !((slope - expected).abs() < 1e-5 * expected.abs().max(1.0)) {
-                faults.push(format!(
-                    "{} {direction}: {slope} against {expected}",
-                    case.name
-                ));
-            }
+            let fine = (slope - expected).abs() < 1e-5 * expected.abs().max(1.0);
+            faults.unless(fine, || {
+                format!("{} {direction}: {slope} against {expected}", case.name)
+            });
             at(0.0);
         }
-    }
-    all_pass(&faults);
+    });
 }
 
 #[test]
 fn parameters_read_back_give_the_same_map() {
-    for case in cases(0.4) {
-        let Some(build) = &case.build else { continue };
-        let loaded =
-            Params::from_tensors(case.params.snapshot().unwrap(), DType::F64, &Device::Cpu);
+    every_member(0.4, |case, faults| {
+        let Some(build) = &case.build else { return };
+        let saved = case.params.snapshot().unwrap();
+        let loaded = Params::from_tensors(saved, DType::F64, &Device::Cpu);
         let again = build(&loaded, case.dim).unwrap();
-        let v = points(&case, 10, 1.0);
-        let gap = largest_gap(
-            &case.bijection.forward_and_log_det(&v).unwrap().0,
-            &again.forward_and_log_det(&v).unwrap().0,
-        );
-        assert_eq!(gap, 0.0, "{}", case.name);
-    }
+        let v = points(case, 10, 1.0);
+        let [(x, _), (y, _)] =
+            [&case.bijection, &again].map(|b| b.forward_and_log_det(&v).unwrap());
+        faults.unless(gap(&x, &y) == 0.0, || case.name.clone());
+    });
 }
 
 #[test]
 fn nan_weights_stay_visible() {
-    let mut faults = Vec::new();
-    for case in cases(0.0) {
+    every_member(0.0, |case, faults| {
         for (_, var) in case.params.trainable() {
             let nan = (var.as_tensor() * f64::NAN).unwrap();
             var.set(&nan).unwrap();
         }
         if case.params.count() == 0 {
-            continue;
+            return;
         }
-        let (u, log_det) = case
-            .bijection
-            .inverse_and_log_det(&points(&case, 5, 1.0))
-            .unwrap();
-        let values = [to_vec(&u).unwrap(), to_vec(&log_det).unwrap()].concat();
-        if values.iter().all(|v| v.is_finite()) {
-            faults.push(case.name);
-        }
-    }
-    all_pass(&faults);
+        let (u, log_det) = apply("inverse", case, &points(case, 5, 1.0));
+        let all = [values(&u), values(&log_det)].concat();
+        let seen = all.iter().any(|v| !v.is_finite());
+        faults.unless(seen, || case.name.clone());
+    });
 }
 
 #[test]
@@ -369,8 +363,8 @@ fn data_initialisation_standardises() {
     let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
     let (_, z) = spec.build(&params, 3, Some(x)).unwrap();
     let z = z.unwrap();
-    let mean = to_vec(&z.mean(0).unwrap()).unwrap();
-    let var = to_vec(&z.sqr().unwrap().mean(0).unwrap()).unwrap();
+    let mean = values(&z.mean(0).unwrap());
+    let var = values(&z.sqr().unwrap().mean(0).unwrap());
     assert!(mean.iter().all(|m| m.abs() < 1e-12), "{mean:?}");
     assert!(var.iter().all(|v| (v - 1.0).abs() < 1e-12), "{var:?}");
     let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);

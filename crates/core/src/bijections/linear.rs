@@ -1,14 +1,32 @@
 //! A learned invertible matrix.
 
 use candle_core::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{constant_log_det, Bijection};
+use super::{built, constant_log_det, Bijection, Built, Settings};
+use crate::nn::extent::Extent;
 use crate::nn::Params;
 use crate::{num, Result};
 
+/// `linear = {}`
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinearSpec {}
+
+impl Settings for LinearSpec {
+    fn extent(&self, dim: usize) -> Extent {
+        Extent::layer(dim, (dim * dim) as f64)
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Built> {
+        built(Linear::new(params, dim)?, points)
+    }
+}
+
 /// z = x W^T with W = L U: L unit lower triangular, U upper triangular with diagonal e^s (the LU
-/// form of Glow, Kingma and Dhariwal 2018, without its permutation). The matrix maps data to base,
-/// so training needs one product and sampling two triangular solves.
+/// form of Glow, Kingma and Dhariwal 2018, without its permutation). The matrix maps data to base, so
+/// that training needs one product and sampling two triangular solves.
 ///
 /// - forward: x = z W^-T by substitution
 /// - its log-det: -sum_d s_d

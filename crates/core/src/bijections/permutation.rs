@@ -1,10 +1,42 @@
 //! A fixed reordering of the coordinates.
 
 use candle_core::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Bijection, Order};
+use super::{built, Bijection, Built, Settings};
+use crate::nn::extent::Extent;
 use crate::nn::Params;
 use crate::{num, Error, Result};
+
+/// `permutation = { order = "reverse" }`
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PermutationSpec {
+    /// Which order.
+    pub order: Order,
+}
+
+/// The order of a fixed permutation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Last coordinate first.
+    #[default]
+    Reverse,
+    /// Drawn once from the run's seed.
+    Shuffle,
+}
+
+impl Settings for PermutationSpec {
+    fn extent(&self, dim: usize) -> Extent {
+        Extent::layer(dim, 0.0)
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Built> {
+        built(Permutation::new(params, dim, self.order)?, points)
+    }
+}
 
 /// x_d = z_{o_d} for a fixed order o.
 ///
@@ -18,7 +50,7 @@ pub struct Permutation {
 }
 
 impl Permutation {
-    /// The order is part of the saved model.
+    /// The order is saved with the model.
     pub fn new(params: &Params, dim: usize, order: Order) -> Result<Self> {
         let order = params.param("order", dim, false, |rng| {
             let order: Vec<u32> = match order {
@@ -42,7 +74,7 @@ impl Permutation {
         Ok(Self { order, inverse })
     }
 
-    /// The map the other way round.
+    /// The inverse map.
     pub fn inverse(&self) -> Self {
         Self {
             order: self.inverse.clone(),

@@ -1,8 +1,12 @@
-//! Planar layers: the space is stretched along one direction, by how far a point is along another.
+//! Planar layers: stretch the space along one direction, depending on the position along another.
 
 use candle_core::{DType, Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::Bijection;
+use super::{built, check_layers, Bijection, Built, Settings};
+use crate::error::BadValue;
+use crate::nn::extent::Extent;
 use crate::nn::Params;
 use crate::{num, Result};
 
@@ -11,6 +15,34 @@ pub(super) const SOFTPLUS_IS_ONE: f64 = 0.541_324_854_612_918_1;
 
 /// Smallest 1 + w.û: in single precision w.û itself would round to -1.
 const MIN_SLOPE: f64 = 1e-6;
+
+/// `planar = { layers = 32 }`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlanarSpec {
+    /// Number of layers.
+    pub layers: usize,
+}
+
+impl Default for PlanarSpec {
+    fn default() -> Self {
+        Self { layers: 32 }
+    }
+}
+
+impl Settings for PlanarSpec {
+    fn check(&self) -> Result<(), BadValue> {
+        check_layers(self.layers)
+    }
+
+    fn extent(&self, dim: usize) -> Extent {
+        Extent::layer(dim, 2.0 * dim as f64 + 1.0).times(self.layers as f64)
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Built> {
+        built(Planar::new(params, dim, self.layers)?, points)
+    }
+}
 
 /// A stack of planar layers (Rezende and Mohamed 2015), f = f_L o ... o f_1, each with parameters
 /// w, u (D) and b:
@@ -27,7 +59,7 @@ const MIN_SLOPE: f64 = 1e-6;
 ///
 /// The inverse is exact to rounding (near w.û = -1 to rounding over 1 + w.û) and its gradients, of
 /// points and parameters, are those of the implicit function theorem. It is solved on the host, so
-/// training on data costs a device a transfer per layer.
+/// that training on data transfers every layer's points between host and device.
 pub struct Planar {
     w: Tensor,
     u: Tensor,
@@ -36,7 +68,7 @@ pub struct Planar {
 
 impl Planar {
     /// `layers` layers that start as the identity, û = 0, with random w of length 1 and b ~ N(0, 1):
-    /// layers that start alike would stay alike.
+    /// layers with equal starting values would stay equal.
     pub fn new(params: &Params, dim: usize, layers: usize) -> Result<Self> {
         let w = params.param("w", (layers, dim), true, |rng| {
             let w = rng.normal_tensor((layers, dim), DType::F64, &Device::Cpu)?;
@@ -65,6 +97,33 @@ impl Planar {
         let along = v.matmul(&self.w.narrow(0, layer, 1)?.t()?)?;
         Ok((along + ones.matmul(&self.b.narrow(0, layer, 1)?)?)?)
     }
+
+    /// Through all layers, forward or inverse.
+    fn apply(&self, v: &Tensor, inverse: bool) -> Result<(Tensor, Tensor)> {
+        let n = num::expect_points("planar", v, self.dim())?;
+        let (u, slope) = self.constrained()?;
+        let ones = Tensor::ones((n, 1), v.dtype(), v.device())?;
+        let layers = self.w.dim(0)?;
+        let mut v = v.clone();
+        let mut all = Vec::new();
+        for step in 0..layers {
+            let layer = if inverse { layers - 1 - step } else { step };
+            let place = self.place(layer, &v, &ones)?;
+            let a = match inverse {
+                true => solve(&place, &slope.narrow(0, layer, 1)?)?,
+                false => place,
+            };
+            let t = a.tanh()?;
+            let shift = t.matmul(&u.narrow(0, layer, 1)?)?;
+            v = if inverse { (v - shift)? } else { (v + shift)? };
+            all.push(t);
+        }
+        if inverse {
+            all.reverse();
+        }
+        let log_det = log_det(&all, &slope, &ones)?;
+        Ok((v, if inverse { log_det.neg()? } else { log_det }))
+    }
 }
 
 /// sum_l log(t_l^2 + (1 - t_l^2) s_l), the log-det for s = 1 + w.û without a difference that
@@ -82,33 +141,11 @@ impl Bijection for Planar {
     }
 
     fn forward_and_log_det(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
-        let n = num::expect_points("planar", z, self.dim())?;
-        let (u, slope) = self.constrained()?;
-        let ones = Tensor::ones((n, 1), z.dtype(), z.device())?;
-        let mut v = z.clone();
-        let mut all = Vec::new();
-        for layer in 0..self.w.dim(0)? {
-            let t = self.place(layer, &v, &ones)?.tanh()?;
-            v = (v + t.matmul(&u.narrow(0, layer, 1)?)?)?;
-            all.push(t);
-        }
-        Ok((v, log_det(&all, &slope, &ones)?))
+        self.apply(z, false)
     }
 
     fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let n = num::expect_points("planar", x, self.dim())?;
-        let (u, slope) = self.constrained()?;
-        let ones = Tensor::ones((n, 1), x.dtype(), x.device())?;
-        let mut v = x.clone();
-        let mut all = Vec::new();
-        for layer in (0..self.w.dim(0)?).rev() {
-            let target = self.place(layer, &v, &ones)?;
-            let t = solve(&target, &slope.narrow(0, layer, 1)?)?.tanh()?;
-            v = (v - t.matmul(&u.narrow(0, layer, 1)?)?)?;
-            all.push(t);
-        }
-        all.reverse();
-        Ok((v, log_det(&all, &slope, &ones)?.neg()?))
+        self.apply(x, true)
     }
 }
 
@@ -122,7 +159,7 @@ fn solve(target: &Tensor, slope: &Tensor) -> Result<Tensor> {
     let a = num::from_rows(&roots, 1, target.dtype(), target.device())?;
     let t = a.tanh()?;
     let steep = t.sqr()?.affine(1.0 - s, s)?;
-    // One Newton step: its value is nothing but rounding, so only its gradient is kept.
+    // One Newton step: its value is rounding error alone, so only its gradient is kept.
     let step = (target - t.matmul(&(slope - 1.0)?)?)?;
     let step = (&step - step.detach())?;
     Ok((a + (step / steep)?)?)
@@ -187,17 +224,15 @@ mod tests {
         assert!(root(f64::NAN, 0.5).is_nan() && root(1.0, f64::NAN).is_nan());
     }
 
-    /// A direction that u all but flattens: 1 + w.û is at its limit and must not reach 0.
+    /// Where u almost collapses a direction, 1 + w.û is at its limit and must not reach 0.
     #[test]
     fn single_precision_survives_the_limit() {
         let row = |v: &[f32]| Tensor::new(v, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
-        let tensors = [
+        let params = Params::holding([
             ("w", row(&[1.0, 0.5])),
             ("u", row(&[-40.0, 3.0])),
             ("b", row(&[0.2])),
-        ];
-        let tensors = tensors.map(|(name, t)| (name.to_owned(), t));
-        let params = Params::from_tensors(tensors.into(), DType::F32, &Device::Cpu);
+        ]);
         let planar = Planar::new(&params, 2, 1).unwrap();
         let z = num::from_rows(&[-0.2, 0.0, 1.0, 2.0], 2, DType::F32, &Device::Cpu).unwrap();
         let (x, log_det) = planar.forward_and_log_det(&z).unwrap();

@@ -1,9 +1,13 @@
-//! Radial layers: the space is drawn to a centre or pushed away from it.
+//! Radial layers: contract the space towards a centre or expand it away from it.
 
 use candle_core::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::planar::SOFTPLUS_IS_ONE;
-use super::Bijection;
+use super::{built, check_layers, Bijection, Built, Settings};
+use crate::error::BadValue;
+use crate::nn::extent::Extent;
 use crate::nn::Params;
 use crate::{num, Result};
 
@@ -12,6 +16,34 @@ const SMALLEST: f64 = 1e-6;
 
 /// Added to |z - c|^2, whose root has no gradient at 0.
 const TINY: f64 = 1e-30;
+
+/// `radial = { layers = 16 }`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RadialSpec {
+    /// Number of layers.
+    pub layers: usize,
+}
+
+impl Default for RadialSpec {
+    fn default() -> Self {
+        Self { layers: 16 }
+    }
+}
+
+impl Settings for RadialSpec {
+    fn check(&self) -> Result<(), BadValue> {
+        check_layers(self.layers)
+    }
+
+    fn extent(&self, dim: usize) -> Extent {
+        Extent::layer(dim, 2.0 * dim as f64 + 1.0).times(self.layers as f64)
+    }
+
+    fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Built> {
+        built(Radial::new(params, dim, self.layers)?, points)
+    }
+}
 
 /// A stack of radial layers (Rezende and Mohamed 2015), f = f_L o ... o f_1, each with a centre c
 /// (D) and two numbers alpha', beta'. With r = |z - c|, A = softplus(alpha') and
@@ -68,6 +100,36 @@ impl Radial {
         let along = (along - (inner * 2.0)?)?;
         num::row_sum(&((across * (self.dim() as f64 - 1.0))? + along)?)
     }
+
+    /// Through all layers, forward or inverse.
+    fn apply(&self, v: &Tensor, inverse: bool) -> Result<(Tensor, Tensor)> {
+        let n = num::expect_points("radial", v, self.dim())?;
+        let (all_a, all_b) = self.sizes()?;
+        let ones = Tensor::ones((n, 1), v.dtype(), v.device())?;
+        let layers = all_a.dim(0)?;
+        let mut v = v.clone();
+        let mut distances = Vec::new();
+        for step in 0..layers {
+            let layer = if inverse { layers - 1 - step } else { step };
+            let a = ones.matmul(&all_a.narrow(0, layer, 1)?)?;
+            let b = ones.matmul(&all_b.narrow(0, layer, 1)?)?;
+            let (away, rho) = self.offset(layer, &v, &ones)?;
+            let r = if inverse {
+                distance(&rho, &a, &b)?
+            } else {
+                rho
+            };
+            let size = if inverse { &b } else { &a };
+            let shift = away.broadcast_mul(&((&b - &a)? / (size + &r)?)?)?;
+            v = if inverse { (v - shift)? } else { (v + shift)? };
+            distances.push(r);
+        }
+        if inverse {
+            distances.reverse();
+        }
+        let log_det = self.log_det(&distances, &all_a, &all_b, &ones)?;
+        Ok((v, if inverse { log_det.neg()? } else { log_det }))
+    }
 }
 
 impl Bijection for Radial {
@@ -76,39 +138,11 @@ impl Bijection for Radial {
     }
 
     fn forward_and_log_det(&self, z: &Tensor) -> Result<(Tensor, Tensor)> {
-        let n = num::expect_points("radial", z, self.dim())?;
-        let (a, b) = self.sizes()?;
-        let ones = Tensor::ones((n, 1), z.dtype(), z.device())?;
-        let mut v = z.clone();
-        let mut all = Vec::new();
-        for layer in 0..a.dim(0)? {
-            let a = ones.matmul(&a.narrow(0, layer, 1)?)?;
-            let b = ones.matmul(&b.narrow(0, layer, 1)?)?;
-            let (away, r) = self.offset(layer, &v, &ones)?;
-            let factor = ((b - &a)? / (a + &r)?)?;
-            v = (v + away.broadcast_mul(&factor)?)?;
-            all.push(r);
-        }
-        Ok((v, self.log_det(&all, &a, &b, &ones)?))
+        self.apply(z, false)
     }
 
     fn inverse_and_log_det(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let n = num::expect_points("radial", x, self.dim())?;
-        let (a, b) = self.sizes()?;
-        let ones = Tensor::ones((n, 1), x.dtype(), x.device())?;
-        let mut v = x.clone();
-        let mut all = Vec::new();
-        for layer in (0..a.dim(0)?).rev() {
-            let a = ones.matmul(&a.narrow(0, layer, 1)?)?;
-            let b = ones.matmul(&b.narrow(0, layer, 1)?)?;
-            let (away, rho) = self.offset(layer, &v, &ones)?;
-            let r = distance(&rho, &a, &b)?;
-            let factor = ((&b - a)? / (b + &r)?)?;
-            v = (v - away.broadcast_mul(&factor)?)?;
-            all.push(r);
-        }
-        all.reverse();
-        Ok((v, self.log_det(&all, &a, &b, &ones)?.neg()?))
+        self.apply(x, true)
     }
 }
 
@@ -133,13 +167,11 @@ mod tests {
     fn a_point_on_the_centre_has_a_log_det_and_finite_gradients() {
         for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F64, 1e-12)] {
             let row = |v: &[f64]| num::from_rows(v, v.len(), dtype, &Device::Cpu).unwrap();
-            let tensors = [
+            let params = Params::holding([
                 ("centre", row(&[0.5, -1.0, 2.0])),
                 ("alpha", row(&[0.3])),
                 ("beta", row(&[2.0])),
-            ];
-            let tensors = tensors.map(|(name, t)| (name.to_owned(), t));
-            let params = Params::from_tensors(tensors.into(), dtype, &Device::Cpu);
+            ]);
             let radial = Radial::new(&params, 3, 1).unwrap();
             let softplus = |v: f64| v.exp().ln_1p();
             let expected = 3.0 * (softplus(2.0) / softplus(0.3)).ln();

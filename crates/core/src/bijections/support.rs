@@ -1,22 +1,21 @@
-//! Maps from R^D onto a part of it, for densities that live there.
+//! Maps from R^D onto a part of it, for densities with that support.
+
+use std::fmt;
 
 use candle_core::{DType, Tensor};
 use schemars::JsonSchema;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::{pull_back, Bijection};
 use crate::error::BadValue;
 use crate::{num, Error, Result};
 
-mod per_coordinate;
-
-pub use per_coordinate::PerCoordinate;
-
-/// A bijection from R^D onto an open set, the support. `forward` lands inside it also where
-/// rounding would reach its edge; `inverse` takes points inside only.
+/// A bijection from R^D onto an open set, the support. `forward` stays inside it even where rounding
+/// would reach the edge; `inverse` takes points inside only.
 pub trait Support: Bijection {
-    /// (n, dim) -> 1 for points that are not inside, 0 for all others (n,), u8. A coordinate that is
-    /// NaN is on no side: such a point goes on into the inverse and stays NaN.
+    /// (n, dim) -> 1 for points that are not inside, 0 for all others (n,), u8. A point with a NaN
+    /// coordinate does not count as outside: the inverse keeps it NaN.
     fn outside(&self, x: &Tensor) -> Result<Tensor>;
 }
 
@@ -40,6 +39,70 @@ pub struct BoxSpec {
     pub low: PerCoordinate,
     /// Upper edges.
     pub high: PerCoordinate,
+}
+
+/// A number, or a list of numbers with one per coordinate.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PerCoordinate {
+    /// The same in every coordinate.
+    All(f64),
+    /// One for each of the D coordinates.
+    Each(Vec<f64>),
+}
+
+impl PerCoordinate {
+    fn to_vec(&self, dim: usize) -> Vec<f64> {
+        match self {
+            Self::All(v) => vec![*v; dim],
+            Self::Each(list) => list.clone(),
+        }
+    }
+
+    /// As many as there are coordinates, all within the range of single precision.
+    fn check(&self, key: &str, dim: usize) -> Result<(), BadValue> {
+        let list = self.to_vec(dim);
+        let expected = format!("one number, or a list of {dim} (one a coordinate)");
+        let got = format!("a list of {}", list.len());
+        BadValue::unless(list.len() == dim, key, &expected, got)?;
+        match list.iter().find(|v| !(v.abs() <= 1e30)) {
+            Some(v) => Err(BadValue::new(key, "numbers between -1e30 and 1e30", v)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PerCoordinate {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct NumberOrList;
+
+        impl<'de> Visitor<'de> for NumberOrList {
+            type Value = PerCoordinate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, or a list of numbers with one per coordinate")
+            }
+
+            fn visit_f64<E: de::Error>(self, v: f64) -> Result<PerCoordinate, E> {
+                Ok(PerCoordinate::All(v))
+            }
+
+            fn visit_i64<E: de::Error>(self, v: i64) -> Result<PerCoordinate, E> {
+                self.visit_f64(v as f64)
+            }
+
+            fn visit_u64<E: de::Error>(self, v: u64) -> Result<PerCoordinate, E> {
+                self.visit_f64(v as f64)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<PerCoordinate, A::Error> {
+                let list = de::value::SeqAccessDeserializer::new(list);
+                Vec::deserialize(list).map(PerCoordinate::Each)
+            }
+        }
+
+        from.deserialize_any(NumberOrList)
+    }
 }
 
 impl SupportSpec {
@@ -74,15 +137,14 @@ impl SupportSpec {
     }
 
     /// What is wrong with the settings in `dim` coordinates, if anything.
-    pub fn check(&self, dim: usize) -> std::result::Result<(), BadValue> {
+    pub fn check(&self, dim: usize) -> Result<(), BadValue> {
         match self {
             Self::Box(s) => s.check(dim).map_err(|e| e.below("box")),
             Self::Positive | Self::Simplex => Ok(()),
         }
     }
 
-    /// Training points (n, dim) carried back to R^D, where the model behind the map starts from
-    /// them.
+    /// Training points (n, dim) mapped to R^D, where the model starts from them.
     ///
     /// # Errors
     /// If a point is not inside.
@@ -102,11 +164,11 @@ impl SupportSpec {
 }
 
 impl BoxSpec {
-    fn check(&self, dim: usize) -> std::result::Result<(), BadValue> {
+    fn check(&self, dim: usize) -> Result<(), BadValue> {
         self.low.check("low", dim)?;
         self.high.check("high", dim)?;
         for (low, high) in self.low.to_vec(dim).into_iter().zip(self.high.to_vec(dim)) {
-            // Single precision must still tell the edges apart, with numbers between them.
+            // Single precision must have numbers between the edges.
             BadValue::unless(
                 high - low >= 1e-4 * low.abs().max(high.abs()).max(1e-20),
                 "high",
@@ -142,7 +204,7 @@ impl Interior {
     }
 }
 
-/// The first number after `v` upwards, of those that `dtype` holds at full precision.
+/// The next larger number after `v` that `dtype` holds at full precision.
 fn next_up(v: f64, dtype: DType) -> f64 {
     if dtype == DType::F32 {
         let v = v as f32;
@@ -196,7 +258,7 @@ impl Support for Interior {
     }
 }
 
-/// Points that one of two marks (n, dim) in one of their coordinates: (n,).
+/// Points for which one of the two masks (n, dim) is set in some coordinate: (n,).
 fn any(first: &Tensor, second: &Tensor) -> Result<Tensor> {
     let count = (first.to_dtype(DType::F32)? + second.to_dtype(DType::F32)?)?;
     Ok(num::row_sum(&count)?.gt(0.0)?)
@@ -212,8 +274,8 @@ fn log_range(dtype: DType) -> (f64, f64) {
 }
 
 /// The positive numbers by the exponential function. Unlike softplus it keeps all digits near 0, its
-/// log-det is a sum, and a change of the data's unit is only a shift of z; the price is a heavier
-/// tail of x for the same tail of z.
+/// log-det is a sum, and a change of the data's unit only shifts z; but the same tail of z gives x a
+/// heavier tail.
 ///
 /// - forward: x = e^z
 /// - its log-det: sum_d z_d
@@ -280,7 +342,7 @@ impl Bijection for Simplex {
             DType::F32 => f64::from(f32::EPSILON),
             _ => f64::EPSILON,
         };
-        // 1, or where the last part was rounded away what leaves some of it.
+        // 1, or slightly less where rounding left nothing for the last part.
         let room = total
             .ge(1.0)?
             .to_dtype(z.dtype())?
@@ -306,4 +368,166 @@ impl Support for Simplex {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::num::testing::{row, tensor, values, Faults};
+    use candle_core::Var;
+
+    fn parse(text: &str) -> std::result::Result<SupportSpec, toml::de::Error> {
+        #[derive(Deserialize)]
+        struct File {
+            support: SupportSpec,
+        }
+        toml::from_str::<File>(text).map(|f| f.support)
+    }
+
+    #[test]
+    fn specifications_read_back_and_faults_are_named() {
+        let spec = parse("support.box = { low = -1, high = [1.0, 2.5] }").unwrap();
+        let expected = SupportSpec::Box(BoxSpec {
+            low: PerCoordinate::All(-1.0),
+            high: PerCoordinate::Each(vec![1.0, 2.5]),
+        });
+        assert_eq!(spec, expected);
+        for (_, spec) in SupportSpec::examples().into_iter().chain([("", spec)]) {
+            let mut file = toml::Table::new();
+            file.insert("support".into(), toml::Value::try_from(&spec).unwrap());
+            assert_eq!(parse(&file.to_string()).unwrap(), spec);
+            spec.check(2).unwrap();
+        }
+        assert_eq!(parse("support = 'simplex'").unwrap(), SupportSpec::Simplex);
+        for (text, key, what) in [
+            ("low = [0.0, 0.0, 0.0], high = 1.0", "box.low", "list of 2"),
+            ("low = 0.0, high = []", "box.high", "a list of 0"),
+            ("low = 0.0, high = [1.0, inf]", "box.high", "got inf"),
+            ("low = 0.0, high = nan", "box.high", "got NaN"),
+            (
+                "low = [0.0, 1.0], high = 1.0",
+                "box.high",
+                "low = 1, high = 1",
+            ),
+            ("low = 1e6, high = 1000001.0", "box.high", "above `low`"),
+        ] {
+            let spec = parse(&format!("support.box = {{ {text} }}")).unwrap();
+            let bad = spec.check(2).unwrap_err();
+            assert_eq!(bad.key, key, "{bad}");
+            assert!(bad.to_string().contains(what), "{bad}");
+            let why = spec.build(2).err().unwrap().to_string();
+            assert!(why.contains("support: box."), "{why}");
+        }
+        for text in [
+            "support.box = { low = 0.0 }",
+            "support.box = { low = 0.0, high = 1.0, width = 2.0 }",
+            "support.box = { low = 'a', high = 1.0 }",
+            "support = 'sphere'",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    /// Values by hand: S(log 3) = 3/4; e^(log 3) = 3; softmax(log 3, log 2, 0) = (3, 2, 1) / 6.
+    #[test]
+    fn known_values() {
+        let z = [3f64.ln(), 2f64.ln()];
+        let uneven = "support.box = { low = [1.0, -3.0], high = [5.0, 0.0] }";
+        let mut faults = Faults::default();
+        for (text, x, slope) in [
+            (uneven, [4.0, -1.0], 3.0 / 4.0 * 2.0 / 3.0),
+            ("support = 'positive'", [3.0, 2.0], 6.0),
+            ("support = 'simplex'", [1.0 / 2.0, 1.0 / 3.0], 1.0 / 36.0),
+        ] {
+            let support = parse(text).unwrap().build(2).unwrap();
+            let (got, log_det) = support.forward_and_log_det(&row(&z)).unwrap();
+            faults.near(text, &values(&got), &x, |_| 1e-14);
+            faults.near(text, &values(&log_det), &[f64::ln(slope)], |_| 1e-14);
+        }
+        faults.none();
+    }
+
+    /// What is outside, on the edge, inside and NaN.
+    #[test]
+    fn points_on_the_edge_are_outside() {
+        let inf = f64::INFINITY;
+        let nan = f64::NAN;
+        for (text, points, expected) in [
+            (
+                "support.box = { low = [-1.0, 0.0], high = 2.0 }",
+                vec![0., 1., -1., 1., 0., 2., 5., 1., -inf, 1., nan, 1.],
+                [0., 1., 1., 1., 1., 0.],
+            ),
+            (
+                "support = 'positive'",
+                vec![1., 1e-30, 0., 1., 1., -1., inf, 1., -inf, 1., nan, 1.],
+                [0., 1., 1., 1., 1., 0.],
+            ),
+            (
+                "support = 'simplex'",
+                vec![0.2, 0.7, 0.5, 0.5, 0., 0.1, -0.1, 0.3, inf, 0.1, nan, 0.1],
+                [0., 1., 1., 1., 1., 0.],
+            ),
+        ] {
+            let support = parse(text).unwrap().build(2).unwrap();
+            for dtype in [DType::F32, DType::F64] {
+                let x = tensor(&points, 2).to_dtype(dtype).unwrap();
+                assert_eq!(values(&support.outside(&x).unwrap()), expected);
+                let (z, log_det) = support.inverse_and_log_det(&x).unwrap();
+                assert!(values(&z)[10].is_nan(), "{text}");
+                assert!(values(&log_det)[5].is_nan(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_tails_stay_inside_with_finite_log_dets_and_gradients() {
+        let mut faults = Faults::default();
+        let far = [-1e4, -700.0, -80.0, -30.0, 0.0, 30.0, 80.0, 700.0, 1e4];
+        let pairs = far
+            .iter()
+            .flat_map(|a| far.iter().flat_map(move |b| [*a, *b]));
+        let rows: Vec<f64> = pairs.collect();
+        let uneven = "support.box = { low = [-4.0, 0.0], high = [0.0, 1e3] }";
+        let uneven = ("uneven box", parse(uneven).unwrap());
+        for (name, spec) in SupportSpec::examples().into_iter().chain([uneven]) {
+            let support = spec.build(2).unwrap();
+            for dtype in [DType::F32, DType::F64] {
+                let z = Var::from_tensor(&tensor(&rows, 2).to_dtype(dtype).unwrap()).unwrap();
+                let (x, log_det) = support.forward_and_log_det(z.as_tensor()).unwrap();
+                let outside = values(&support.outside(&x).unwrap()).contains(&1.0);
+                faults.unless(!outside, || format!("{name}, {dtype:?}: outside"));
+                let (back, back_log_det) = support.inverse_and_log_det(&x).unwrap();
+                let mut sum = log_det.sum_all().unwrap();
+                // The largest positive numbers have no finite sum.
+                if name != "positive" {
+                    sum = (sum + x.sum_all().unwrap()).unwrap();
+                }
+                let gradients = sum.backward().unwrap();
+                let gradient = gradients.get(z.as_tensor()).unwrap();
+                for t in [&x, &log_det, &back, &back_log_det, gradient] {
+                    let finite = values(t).iter().all(|v| v.is_finite());
+                    faults.unless(finite, || format!("{name}, {dtype:?}: {t}"));
+                }
+            }
+        }
+        faults.none();
+        // log S'(z) = -|z| - 2 log(1 + e^-|z|) far out, where S(z) (1 - S(z)) itself is 0 or rounded.
+        let unit = parse("support.box = { low = 0.0, high = 1.0 }").unwrap();
+        let unit = unit.build(1).unwrap();
+        let z = tensor(&[-300.0, -40.0, 40.0, 300.0], 1);
+        let (x, log_det) = unit.forward_and_log_det(&z).unwrap();
+        assert_eq!(values(&log_det), [-300.0, -40.0, -40.0, -300.0]);
+        let (back, _) = unit.inverse_and_log_det(&x).unwrap();
+        assert!((values(&back)[0] + 300.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn training_points_come_back_or_are_refused() {
+        let points = tensor(&[0.2, 0.3, 0.6, 0.1], 2);
+        let z = SupportSpec::Simplex.pull_back(&points).unwrap();
+        let support = SupportSpec::Simplex.build(2).unwrap();
+        let (x, _) = support.forward_and_log_det(&z).unwrap();
+        assert!(crate::num::testing::gap(&x, &points) < 1e-14);
+        let points = (points * 2.0).unwrap();
+        let why = SupportSpec::Simplex.pull_back(&points).unwrap_err();
+        assert!(why.to_string().contains("got 2 of 2 outside"), "{why}");
+    }
+}

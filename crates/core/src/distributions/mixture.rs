@@ -1,20 +1,22 @@
 //! A mixture of diagonal Gaussians with trainable weights, means and standard deviations.
 
 use candle_core::{DType, Device, Tensor, WithDType};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Components, Distribution, Draws, MixtureDraws, MixtureInit, MixturePart, MixtureSpec,
-    RelaxedSamples,
+    Components, Distribution, Draws, EntropyBound, MixtureDraws, RelaxedSamples, Settings,
 };
+use crate::error::BadValue;
+use crate::kmeans::kmeans;
+use crate::nn::extent::Extent;
 use crate::nn::Params;
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::{Error, Result};
 
-mod draws;
 mod implicit;
 mod relaxation;
-mod start;
 
 #[cfg(test)]
 mod implicit_laws;
@@ -25,10 +27,103 @@ mod strategy_laws;
 #[cfg(test)]
 mod tests;
 
-use start::Start;
-
 /// Nested terms of [`Distribution::relaxed_samples`].
 const NESTED: usize = 256;
+
+/// How a mixture's components start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MixtureInit {
+    /// Means from N(0, `spread`^2), standard deviations `std`, equal weights.
+    Random,
+    /// k-means++ on the training points pulled back through the untrained flow: means, standard
+    /// deviations and shares of the clusters.
+    #[default]
+    Data,
+}
+
+/// Parameters that keep their starting value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MixturePart {
+    /// The mixture weights.
+    Weights,
+    /// The component means.
+    Means,
+    /// The component standard deviations.
+    StdDevs,
+}
+
+/// `base.mixture = { components = 8, init = "data" }`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MixtureSpec {
+    /// K.
+    pub components: usize,
+    /// How the components start.
+    #[serde(default)]
+    pub init: MixtureInit,
+    /// `init = "random"`: standard deviation that the means are drawn with.
+    #[serde(default = "default_spread")]
+    pub spread: f64,
+    /// `init = "random"`: standard deviation of every component.
+    #[serde(default = "default_std")]
+    pub std: f64,
+    /// Parameters that are not trained.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<MixturePart>,
+    /// How samples for training are drawn, where an objective needs some.
+    #[serde(default)]
+    pub draws: MixtureDraws,
+}
+
+fn default_spread() -> f64 {
+    1.0
+}
+
+fn default_std() -> f64 {
+    0.5
+}
+
+impl Settings for MixtureSpec {
+    fn check(&self) -> Result<(), BadValue> {
+        let fine = (1..=100_000).contains(&self.components);
+        let expected = "1 <= `components` <= 100000";
+        BadValue::unless(fine, "components", expected, self.components)?;
+        let fine = (0.0..=1e6).contains(&self.spread);
+        BadValue::unless(fine, "spread", "0 <= `spread` <= 1e6", self.spread)?;
+        let fine = (1e-6..=1e6).contains(&self.std);
+        BadValue::unless(fine, "std", "1e-6 <= `std` <= 1e6", self.std)?;
+        self.draws.check().map_err(|e| e.below("draws"))
+    }
+
+    fn extent(&self, dim: usize, drawn: Option<usize>) -> Extent {
+        let (k, d) = (self.components as f64, dim as f64);
+        let terms = match (&self.draws, drawn) {
+            (MixtureDraws::GumbelSoftmax(relaxed), Some(batch)) => relaxed.density.terms(batch),
+            _ => 0,
+        };
+        Extent {
+            parameters: k * (2.0 * d + 1.0),
+            // Differences to every mean and their squares; of every nested term its weights and its
+            // differences.
+            per_point: 2.0 * k * d + terms as f64 * (k + 2.0 * d),
+        }
+    }
+
+    fn build(
+        &self,
+        params: &Params,
+        dim: usize,
+        points: Option<&Tensor>,
+    ) -> Result<Box<dyn Distribution>> {
+        Ok(Box::new(Mixture::new(params, dim, self, points)?))
+    }
+
+    fn entropy_bound(&self) -> EntropyBound {
+        self.draws.entropy_bound()
+    }
+}
 
 /// p(z) = sum_k alpha_k N(z; mu_k, diag sigma_k^2), with alpha = softmax(logits) and log sigma as
 /// the parameter. log p is a log-sum-exp over the components.
@@ -52,54 +147,33 @@ impl Mixture {
         points: Option<&Tensor>,
     ) -> Result<Self> {
         let k = spec.components;
-        let start = if params.is_loading() {
-            None
-        } else {
-            Some(match spec.init {
-                MixtureInit::Random => Start {
-                    logits: vec![0.0; k],
-                    means: None,
-                    log_stds: vec![spec.std.ln(); k * dim],
-                },
-                MixtureInit::Data => {
-                    let points = points.ok_or_else(|| {
-                        Error::request(
-                            "mixture: expected training points for `init = \"data\"`; got none \
-                             (try `init = \"random\"`)",
-                        )
-                    })?;
-                    // The clusters come from the stream that the means would be drawn from.
-                    let rng = params.stream("means")?;
-                    Start::from_points(&num::to_vec(points)?, dim, k, &rng)
-                }
+        let Start {
+            logits,
+            means,
+            log_stds,
+        } = match (params.is_loading(), spec.init) {
+            (true, _) => Start::default(),
+            (false, MixtureInit::Random) => Start::random(dim, spec, params.stream("means")?)?,
+            (false, MixtureInit::Data) => {
+                let points = points.ok_or_else(|| {
+                    Error::request(
+                        "mixture: expected training points for `init = \"data\"`; got none (try \
+                         `init = \"random\"`)",
+                    )
+                })?;
+                // The clusters use the stream that random means would be drawn from.
+                Start::from_points(&num::to_vec(points)?, dim, k, &params.stream("means")?)
+            }
+        };
+        let param = |name: &str, part, shape: (usize, usize), values: Vec<f64>| {
+            params.param(name, shape, !spec.frozen.contains(&part), |_| {
+                Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
             })
         };
-        let trained = |part| !spec.frozen.contains(&part);
-        let tensor = |values: Vec<f64>, shape: (usize, usize)| -> Result<Tensor> {
-            Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
-        };
-        let (logits, means, log_stds) = match start {
-            Some(s) => (s.logits, s.means, s.log_stds),
-            None => (Vec::new(), None, Vec::new()),
-        };
         Ok(Self {
-            logits: params.param("logits", (1, k), trained(MixturePart::Weights), |_| {
-                tensor(logits, (1, k))
-            })?,
-            means: params.param(
-                "means",
-                (k, dim),
-                trained(MixturePart::Means),
-                |rng| match means {
-                    Some(means) => tensor(means, (k, dim)),
-                    None => {
-                        Ok((rng.normal_tensor((k, dim), DType::F64, &Device::Cpu)? * spec.spread)?)
-                    }
-                },
-            )?,
-            log_stds: params.param("log_stds", (k, dim), trained(MixturePart::StdDevs), |_| {
-                tensor(log_stds, (k, dim))
-            })?,
+            logits: param("logits", MixturePart::Weights, (1, k), logits)?,
+            means: param("means", MixturePart::Means, (k, dim), means)?,
+            log_stds: param("log_stds", MixturePart::StdDevs, (k, dim), log_stds)?,
             components: k,
             dim,
             draws: spec.draws.clone(),
@@ -132,8 +206,8 @@ impl Mixture {
         Ok((means + (stds * noise)?)?)
     }
 
-    /// The same with fresh noise and without gradients: gathering rows by tensors takes several
-    /// times as long as drawing them.
+    /// The same with fresh noise and without gradients: with tensors, gathering rows takes several
+    /// times as long as drawing the noise.
     fn place_on_host<T: WithDType>(&self, component: &[usize], rng: &mut Rng) -> Result<Tensor> {
         let host = |x: &Tensor| -> Result<Vec<T>> {
             Ok(x.detach()
@@ -173,6 +247,61 @@ impl Mixture {
 
     fn noise(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         rng.normal_tensor((n, self.dim), self.means.dtype(), self.means.device())
+    }
+
+    /// A fixed number n_k of samples from every component, near n alpha_k and at least two, each
+    /// weighted alpha_k / n_k. Unbiased for weights, means and standard deviations, with little
+    /// variance for weights and means.
+    fn stratified(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
+        let log_weights = self.log_weights()?;
+        let counts: Vec<usize> = num::to_vec(&log_weights)?
+            .into_iter()
+            .map(|w| ((w.exp() * n as f64).ceil() as usize).max(2))
+            .collect();
+        let component: Vec<u32> = counts
+            .iter()
+            .enumerate()
+            .flat_map(|(k, &count)| std::iter::repeat_n(k as u32, count))
+            .collect();
+        let total = component.len();
+        let shares: Vec<f64> = component
+            .iter()
+            .map(|&k| -(counts[k as usize] as f64).ln())
+            .collect();
+        let component = Tensor::from_vec(component, total, self.means.device())?;
+        let shares = Tensor::from_vec(shares, total, &Device::Cpu)?
+            .to_dtype(self.means.dtype())?
+            .to_device(self.means.device())?;
+        let noise = self.noise(total, rng)?;
+        let x = self.place(&component, &noise)?;
+        let log_prob = self.log_prob(&x)?;
+        let log_weight = (log_weights.squeeze(0)?.index_select(&component, 0)? + shares)?;
+        Ok(Draws {
+            x,
+            log_prob,
+            log_weight,
+            strata: Some(counts),
+        })
+    }
+
+    /// Components drawn by their weights; means and standard deviations act through x, the weights
+    /// through the score of log alpha_k.
+    fn scored(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
+        let n = n.max(2);
+        let component: Vec<u32> = self
+            .draw_components(n, rng)?
+            .into_iter()
+            .map(|k| k as u32)
+            .collect();
+        let component = Tensor::from_vec(component, n, self.means.device())?;
+        let noise = self.noise(n, rng)?;
+        let x = self.place(&component, &noise)?;
+        let log_prob = self.log_prob(&x)?;
+        let chosen = self
+            .log_weights()?
+            .squeeze(0)?
+            .index_select(&component, 0)?;
+        Draws::scored(x, log_prob, &chosen)
     }
 }
 
@@ -240,5 +369,72 @@ impl Distribution for Mixture {
             means: self.means.clone(),
             log_stds: self.log_stds.clone(),
         })
+    }
+}
+
+/// Starting values, flat, (K,) and (K, D).
+#[derive(Default)]
+struct Start {
+    logits: Vec<f64>,
+    means: Vec<f64>,
+    log_stds: Vec<f64>,
+}
+
+impl Start {
+    fn random(dim: usize, spec: &MixtureSpec, mut rng: Rng) -> Result<Self> {
+        let k = spec.components;
+        let means = rng.normal_tensor((k, dim), DType::F64, &Device::Cpu)?;
+        Ok(Self {
+            logits: vec![0.0; k],
+            means: num::to_vec(&(means * spec.spread)?)?,
+            log_stds: vec![spec.std.ln(); k * dim],
+        })
+    }
+
+    /// By k-means (k-means++ seeding, best of 10): centres, spreads and shares of the clusters.
+    fn from_points(points: &[f64], dim: usize, k: usize, rng: &Rng) -> Self {
+        let clusters = kmeans(points, dim, k, 10, rng);
+        let found = clusters.len();
+        let n = clusters.labels.len() as f64;
+        let mut squares = vec![0.0; k * dim];
+        for (&label, point) in clusters.labels.iter().zip(points.chunks_exact(dim)) {
+            for (d, v) in point.iter().enumerate() {
+                squares[label * dim + d] += (v - clusters.centres[label * dim + d]).powi(2);
+            }
+        }
+        let mut noise = rng.fork("twins");
+        let sizes = clusters.sizes();
+        let overall = (clusters.inertia / (n * dim as f64)).sqrt();
+        // With as many clusters as distinct points none has a spread: then that of all points.
+        let moments = num::moments(points, dim).into_iter();
+        let spreads: Vec<f64> = moments
+            .map(|(_, std)| match std {
+                std if overall > 1e-3 * std => overall,
+                std if std > 0.0 && std.is_finite() => std,
+                _ => 1.0,
+            })
+            .collect();
+        let mut start = Self::default();
+        for c in 0..k {
+            // Fewer distinct points than components: the rest copy existing clusters.
+            let of = if found > 0 { c % found } else { 0 };
+            let size = sizes.get(of).copied().unwrap_or(0) as f64;
+            start.logits.push(((size + 1.0) / (n + k as f64)).ln());
+            for (d, spread) in spreads.iter().enumerate() {
+                let i = of * dim + d;
+                let centre = clusters.centres.get(i).copied().unwrap_or(0.0);
+                // A cluster of one or two points must not start with a tiny deviation.
+                let std = (squares[i] / size.max(1.0)).sqrt().max(0.1 * spread);
+                // Copies in the same place would have the same gradient and never separate.
+                let apart = if c < found {
+                    0.0
+                } else {
+                    0.1 * std * noise.normal()
+                };
+                start.means.push(centre + apart);
+                start.log_stds.push(std.ln());
+            }
+        }
+        start
     }
 }

@@ -1,32 +1,37 @@
-//! Densities that can be evaluated and sampled: base distributions, flows and known targets alike.
+//! Densities that can be evaluated and sampled (base distributions, flows and known targets alike),
+//! and how an experiment file chooses a base.
 
 use candle_core::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use crate::error::BadValue;
+use crate::nn::extent::Extent;
+use crate::nn::Params;
 use crate::rng::Rng;
 use crate::Result;
 
-mod extent;
 pub mod mixture;
 mod nodes;
 pub mod normal;
-pub mod relaxed;
+mod relaxed;
 pub mod resampled;
-mod spec;
 mod strategy;
 
 #[cfg(test)]
 pub mod laws;
 
+pub use mixture::{MixtureInit, MixturePart, MixtureSpec};
+pub use normal::NormalSpec;
 pub use resampled::ResampledSpec;
-pub use spec::{BaseSpec, MixtureInit, MixturePart, MixtureSpec, NormalSpec};
 pub use strategy::{
     EntropyBound, GumbelSoftmaxSpec, MixtureDraws, NestedSpec, RelaxedDensity, StraightThroughSpec,
 };
 
 /// Weighted, differentiable samples: E_q\[h(X)\] ~ sum_i exp(log_weight_i) h(x_i), and the gradient
-/// of that sum estimates the gradient of the expectation without bias. A parameter's influence
-/// travels through x, through log_weight or through both: a component that was drawn by its index
-/// gives the mixture weights no gradient, the weights of these draws do.
+/// of that sum estimates the gradient of the expectation without bias. Gradients flow through x,
+/// through log_weight or through both: a component drawn by its index gives the mixture weights no
+/// gradient, but the weights of these draws do.
 pub struct Draws {
     /// (n, dim)
     pub x: Tensor,
@@ -34,12 +39,12 @@ pub struct Draws {
     pub log_prob: Tensor,
     /// (n,)
     pub log_weight: Tensor,
-    /// Sizes of the consecutive groups within which rows of x and log_weight are independent, alike
-    /// and of equal weight, such as the rows of one component; rows of different groups are
-    /// independent too. `None` where they hang together (a baseline made of the other rows, say):
-    /// then only whole sets of draws are independent of each other. A density made of the other
-    /// rows ([`RelaxedDensity::BatchIncludingOwn`]) couples log_prob alone: its mean is right, a
-    /// standard error from its rows is not.
+    /// Sizes of the consecutive groups (such as the rows of one component) within which rows of x
+    /// and log_weight are independent, identically distributed and of equal weight; rows of
+    /// different groups are independent too. `None` where rows depend on each other, say through a
+    /// baseline: then only whole sets of draws are independent. A density made of the other rows
+    /// ([`RelaxedDensity::BatchIncludingOwn`]) couples log_prob alone: its mean is right, a standard
+    /// error from its rows is not.
     pub strata: Option<Vec<usize>>,
 }
 
@@ -56,10 +61,10 @@ impl Draws {
         })
     }
 
-    /// Rows that were drawn with the probabilities `log_chance` (n,), n at least 2, through which
-    /// parameters act that x has no path to: with the scores s_i = log_chance_i - stop(log_chance_i),
+    /// Rows drawn with the log-probabilities `log_chance` (n,), n at least 2, of parameters that have
+    /// no path through x (score function): with s_i = log_chance_i - stop(log_chance_i),
     /// log w_i = n / (n - 1) (s_i - mean s) - ln n, which subtracts from every h(x_i) the mean of the
-    /// others. Unbiased; that baseline ties the rows together.
+    /// others. Unbiased; the baseline makes the rows dependent.
     pub fn scored(x: Tensor, log_prob: Tensor, log_chance: &Tensor) -> Result<Self> {
         let n = x.dim(0)? as f64;
         let score = (log_chance - log_chance.detach())?;
@@ -75,7 +80,7 @@ impl Draws {
 
 /// Samples of a base that is relaxed in training, where its own density has no closed form:
 /// E\[-log_excluding\] >= H >= E\[-log_including\] (the upper bound is Jensen's, the lower one
-/// convexity's), both closing in as the nested batch grows.
+/// convexity's); both converge to H as the nested batch grows.
 pub struct RelaxedSamples {
     /// (n, dim), without gradients.
     pub x: Tensor,
@@ -96,14 +101,14 @@ pub struct Components {
     pub std_devs: Vec<f64>,
 }
 
-/// Base, flow and RAD alike: a flow *is* a distribution.
+/// A density with a sampler: base, flow or RAD.
 pub trait Distribution: Send + Sync {
     /// D, the number of coordinates.
     fn dim(&self) -> usize;
     /// (n, dim) -> log q (n,), nats.
     fn log_prob(&self, x: &Tensor) -> Result<Tensor>;
-    /// log q(x) as training estimates it: with noise from `rng` where the normaliser is an integral
-    /// of which every step takes other nodes.
+    /// log q(x) as training estimates it: with noise from `rng` where every step evaluates the
+    /// normalising integral at other nodes.
     fn estimate_log_prob(&self, x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
         let _ = rng;
         self.log_prob(x)
@@ -113,14 +118,13 @@ pub trait Distribution: Send + Sync {
     /// At least `n` weighted samples that carry gradients. `progress` is the share of training that
     /// is done, in [0, 1]: a temperature may depend on it.
     fn draws(&self, n: usize, progress: f64, rng: &mut Rng) -> Result<Draws>;
-    /// `n` samples as training at its end saw them, for a distribution that is trained through a
-    /// relaxation and is then something else than [`Distribution::log_prob`] says; `None` for all
-    /// others.
+    /// `n` samples of the relaxation that a distribution is trained through until the end, whose
+    /// density is not [`Distribution::log_prob`]; `None` for all others.
     fn relaxed_samples(&self, n: usize, rng: &mut Rng) -> Result<Option<RelaxedSamples>> {
         let _ = (n, rng);
         Ok(None)
     }
-    /// Which component, branch code or cluster each point belongs to; equal numbers, equal part.
+    /// The component, branch code or cluster of each point: equal numbers mean the same part.
     /// `None` for a distribution without parts.
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
         let _ = x;
@@ -143,5 +147,135 @@ pub trait Distribution: Send + Sync {
     /// The distribution as a base of the fused kernels; `None` if they lack it.
     fn kernel(&self) -> Option<mdn_kernels::Base<Tensor>> {
         None
+    }
+}
+
+/// Which base distribution, with its settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum BaseSpec {
+    /// N(0, I).
+    Normal(NormalSpec),
+    /// A trainable mixture of diagonal Gaussians; its `draws`: mdn list draws.
+    Mixture(MixtureSpec),
+    /// N(0, I) resampled with learned acceptance (Stimper et al. 2022).
+    Resampled(ResampledSpec),
+}
+
+/// Name and text of an experiment file, for [`BaseSpec::examples`].
+const EXAMPLES: [(&str, &str); 10] = [
+    ("normal", "normal = {}"),
+    ("mixture", "mixture.components = 3"),
+    ("mixture of one", "mixture.components = 1"),
+    (
+        "mixture (frozen means)",
+        "mixture = { components = 4, frozen = ['means'] }",
+    ),
+    (
+        "mixture (score)",
+        "mixture = { components = 3, draws = 'score' }",
+    ),
+    (
+        "mixture (implicit)",
+        "mixture = { components = 3, draws = 'implicit' }",
+    ),
+    (
+        "mixture (straight through)",
+        "mixture = { components = 3, draws.straight_through = {} }",
+    ),
+    (
+        "mixture (Gumbel-softmax)",
+        "mixture = { components = 3, draws.gumbel_softmax = {} }",
+    ),
+    (
+        "mixture (Gumbel-softmax, exact at the end)",
+        "mixture = { components = 3, draws.gumbel_softmax.exact_from = 0.9 }",
+    ),
+    (
+        "resampled",
+        "resampled = { hidden = [6], activation = 'tanh', truncation = 5 }",
+    ),
+];
+
+/// What the settings of a base must offer.
+trait Settings {
+    /// What is wrong with the settings, if anything.
+    fn check(&self) -> Result<(), BadValue> {
+        Ok(())
+    }
+    /// See [`BaseSpec::extent`].
+    fn extent(&self, dim: usize, drawn: Option<usize>) -> Extent;
+    /// See [`BaseSpec::build`].
+    fn build(
+        &self,
+        params: &Params,
+        dim: usize,
+        points: Option<&Tensor>,
+    ) -> Result<Box<dyn Distribution>>;
+    /// See [`BaseSpec::entropy_bound`].
+    fn entropy_bound(&self) -> EntropyBound {
+        EntropyBound::Exact
+    }
+}
+
+impl Default for BaseSpec {
+    fn default() -> Self {
+        Self::Normal(NormalSpec {})
+    }
+}
+
+impl BaseSpec {
+    /// The key in an experiment file, and the settings.
+    fn member(&self) -> (&'static str, &dyn Settings) {
+        match self {
+            Self::Normal(s) => ("normal", s),
+            Self::Mixture(s) => ("mixture", s),
+            Self::Resampled(s) => ("resampled", s),
+        }
+    }
+
+    /// One or more of each kind, with the name under which tests show it. Mixtures start at random,
+    /// since the tests have no points.
+    ///
+    /// # Panics
+    /// Never: the examples are in the sources.
+    pub fn examples() -> Vec<(&'static str, Self)> {
+        let parse = |(name, text)| {
+            let mut spec: Self = toml::from_str(text).expect("settings");
+            if let Self::Mixture(mixture) = &mut spec {
+                mixture.init = MixtureInit::Random;
+                (mixture.spread, mixture.std) = (2.0, 0.7);
+            }
+            (name, spec)
+        };
+        EXAMPLES.map(parse).into()
+    }
+
+    /// What is wrong with the settings, if anything.
+    pub fn check(&self) -> Result<(), BadValue> {
+        let (key, settings) = self.member();
+        settings.check().map_err(|e| e.below(key))
+    }
+
+    /// Its size over `dim` coordinates. `drawn` is the number of samples that a step asks of it, for
+    /// an objective that trains on samples.
+    pub fn extent(&self, dim: usize, drawn: Option<usize>) -> Extent {
+        self.member().1.extent(dim, drawn)
+    }
+
+    /// Makes the distribution over `dim` coordinates with parameters from `params`. `points`
+    /// (n, dim) are the training points at the base side, for members that start from the data.
+    pub fn build(
+        &self,
+        params: &Params,
+        dim: usize,
+        points: Option<&Tensor>,
+    ) -> Result<Box<dyn Distribution>> {
+        self.member().1.build(params, dim, points)
+    }
+
+    /// How the mean of -log_prob over the draws compares to the entropy of what they sample.
+    pub fn entropy_bound(&self) -> EntropyBound {
+        self.member().1.entropy_bound()
     }
 }

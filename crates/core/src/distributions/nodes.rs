@@ -7,12 +7,12 @@ use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::Result;
 
-/// How fine the nodes are.
+/// The resolution of the nodes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fineness {
     /// For one step of training, under a random shift.
     Step,
-    /// For the density that a model is judged by.
+    /// For the density that is evaluated.
     Judgement,
 }
 
@@ -25,12 +25,12 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// In one and two dimensions a regular grid in a ball, weighted with the density (the
-    /// trapezoidal rule: for smooth functions that decay it converges faster than any power of the
-    /// spacing; turned, so that kinks along the axes or diagonals do not lie along the grid), in more
-    /// dimensions a Kronecker sequence with the generalised golden ratio carried
-    /// over by the normal quantile. `shift` moves all nodes by a uniform part of a cell, or of the
-    /// unit cube, which makes the mean unbiased.
+    /// In one and two dimensions a regular grid in a ball, weighted with the density: the trapezoidal
+    /// rule, which converges faster than any power of the spacing for smooth functions that decay.
+    /// The grid is rotated, so that kinks along the axes or diagonals do not lie along it. In more
+    /// dimensions a Kronecker sequence with the generalised golden ratio, mapped by the normal
+    /// quantile. `shift` moves all nodes by a uniform part of a cell, or of the unit cube, which makes
+    /// the mean unbiased.
     pub fn new(
         dim: usize,
         fineness: Fineness,
@@ -58,11 +58,11 @@ impl Nodes {
     }
 }
 
-/// Weights are brought to a sum of one: a function of no effect must have none.
+/// The weights are normalised, so that the mean of a constant is exact.
 fn grid(dim: usize, spacing: f64, radius: f64, shift: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let reach = (radius / spacing).ceil() as i64 + 1;
     let axis = |d: usize| (-reach..=reach).map(move |i| spacing * (i as f64 + shift[d] - 0.5));
-    // The golden angle's slope: no line of small whole numbers comes near it.
+    // The slope of the golden ratio, far from every ratio of small whole numbers.
     let (sin, cos) = ((5f64.sqrt() - 1.0) / 2.0).atan().sin_cos();
     let (mut rows, mut weights) = (Vec::new(), Vec::new());
     let mut add = |point: &[f64]| {

@@ -1,11 +1,38 @@
 //! The standard normal distribution.
 
 use candle_core::{DType, Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Distribution, Draws};
+use super::{Distribution, Draws, Settings};
+use crate::nn::extent::Extent;
+use crate::nn::Params;
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::Result;
+
+/// `base.normal = {}`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NormalSpec {}
+
+impl Settings for NormalSpec {
+    fn extent(&self, dim: usize, _drawn: Option<usize>) -> Extent {
+        Extent {
+            parameters: 0.0,
+            per_point: 2.0 * dim as f64,
+        }
+    }
+
+    fn build(
+        &self,
+        params: &Params,
+        dim: usize,
+        _points: Option<&Tensor>,
+    ) -> Result<Box<dyn Distribution>> {
+        Ok(Box::new(Normal::new(dim, params.dtype(), &params.device())))
+    }
+}
 
 /// N(0, I): log p(z) = -|z|^2 / 2 - (D/2) ln 2 pi.
 pub struct Normal {

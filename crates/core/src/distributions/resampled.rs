@@ -8,16 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::nodes::{Fineness, Nodes};
-use super::{Distribution, Draws};
+use super::{Distribution, Draws, Settings};
 use crate::error::BadValue;
+use crate::nn::extent::Extent;
 use crate::nn::mlp::{check_hidden, Activation, LastLayer, Mlp};
 use crate::nn::Params;
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::Result;
-
-#[cfg(test)]
-mod tests;
 
 /// `base.resampled = { hidden = [128, 128], truncation = 100 }`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,7 +25,7 @@ pub struct ResampledSpec {
     pub hidden: Vec<usize>,
     /// Its nonlinearity.
     pub activation: Activation,
-    /// T: the proposal that is accepted whatever the network says.
+    /// T: proposal number T is always accepted.
     pub truncation: usize,
 }
 
@@ -41,8 +39,8 @@ impl Default for ResampledSpec {
     }
 }
 
-impl ResampledSpec {
-    pub(super) fn check(&self) -> std::result::Result<(), BadValue> {
+impl Settings for ResampledSpec {
+    fn check(&self) -> Result<(), BadValue> {
         check_hidden(&self.hidden)?;
         BadValue::unless(
             (2..=1_000_000).contains(&self.truncation),
@@ -51,16 +49,29 @@ impl ResampledSpec {
             self.truncation,
         )
     }
+
+    fn extent(&self, dim: usize, _drawn: Option<usize>) -> Extent {
+        Extent::net(dim as f64, &self.hidden, 1.0)
+    }
+
+    fn build(
+        &self,
+        params: &Params,
+        dim: usize,
+        _points: Option<&Tensor>,
+    ) -> Result<Box<dyn Distribution>> {
+        Ok(Box::new(Resampled::new(params, dim, self)?))
+    }
 }
 
 /// p(z) = pi(z) ((1 - alpha) a(z) / Z + alpha) with pi = N(0, I), the acceptance a(z) = sigmoid of a
-/// network, Z = E_pi\[a\] and alpha = (1 - Z)^(T - 1): what is left of proposals from pi when each is
-/// accepted with probability a and the T-th in any case.
+/// network, Z = E_pi\[a\] and alpha = (1 - Z)^(T - 1): the distribution of proposals from pi of which
+/// each is accepted with probability a, and the T-th always.
 ///
-/// Z is a mean over nodes of a quadrature rule, not over random proposals as in the paper: the density that a
-/// model is judged by has one and the same Z to at least four digits in one and two dimensions and to
-/// about a percent in more, so its mass is one. In training every step takes other, fewer nodes under
-/// a random shift; a network cannot learn where they lie, and no moving average is needed.
+/// Z is computed by quadrature, not from random proposals as in the paper: the density used for
+/// evaluation has a fixed Z, exact to at least four digits in one and two dimensions and to about a
+/// percent in more, so that its mass is one. Training uses fewer nodes with a new random shift in
+/// every step: the network cannot adapt to them, and no moving average is needed.
 pub struct Resampled {
     network: Mlp,
     truncation: usize,
@@ -107,8 +118,7 @@ impl Resampled {
         Nodes::new(self.dim, fineness, shift, self.dtype, &self.device)
     }
 
-    /// Z as exactly as it is known, without gradients. It is kept for as long as the parameters stay
-    /// what they are.
+    /// Z by the fine rule, without gradients; cached until the parameters change.
     fn exact_mass(&self) -> Result<f64> {
         let mut now = Vec::new();
         for tensor in self.network.parameters() {
@@ -136,7 +146,7 @@ impl Resampled {
         num::expect_points("resampled", z, self.dim)?;
         let log_pi = num::row_sum(&z.sqr()?)?.affine(-0.5, -0.5 * LN_2PI * self.dim as f64)?;
         let mass = mass.clamp(1e-6, 1.0 - 1e-6)?;
-        // In logarithms: alpha is below the smallest number for any Z worth having.
+        // In logarithms: alpha underflows for any useful Z.
         let log_alpha = (mass.affine(-1.0, 1.0)?.log()? * (self.truncation - 1) as f64)?;
         let log_rest = log_alpha.exp()?.affine(-1.0, 1.0)?.log()?;
         let accepted = self
@@ -200,5 +210,92 @@ impl Distribution for Resampled {
         let log_prob = self.log_prob(&z)?;
         let chance = log_prob.clone();
         Draws::scored(z, log_prob, &chance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::num::testing::{tensor, values};
+
+    /// a(z) = sigmoid(w z + b) in one dimension, a network without hidden layers.
+    fn logistic(w: f64, b: f64, truncation: usize) -> Resampled {
+        let params = Params::holding([
+            ("acceptance.out.weight", tensor(&[w], 1)),
+            ("acceptance.out.bias", tensor(&[b], 1)),
+        ]);
+        let spec = ResampledSpec {
+            hidden: Vec::new(),
+            truncation,
+            ..ResampledSpec::default()
+        };
+        Resampled::new(&params, 1, &spec).unwrap()
+    }
+
+    /// By symmetry E\[sigmoid(w z)\] = 1/2 for every w, so with b = 0 all is known:
+    /// p(z) = pi(z) ((1 - alpha) 2 sigmoid(w z) + alpha), alpha = 2^-(T - 1).
+    #[test]
+    fn a_logistic_acceptance_by_hand() {
+        for truncation in [2, 5, 100] {
+            for w in [0.5, 3.0, 40.0] {
+                let p = logistic(w, 0.0, truncation);
+                let alpha = 0.5f64.powi(truncation as i32 - 1);
+                let z = [-3.0, -0.1, 0.0, 0.4, 2.0];
+                let x = tensor(&z, 1);
+                let got = values(&p.log_prob(&x).unwrap());
+                let estimate = values(&p.estimate_log_prob(&x, &mut Rng::new(1)).unwrap());
+                for ((z, got), estimate) in z.iter().zip(got).zip(estimate) {
+                    let a = 1.0 / (1.0 + (-w * z).exp());
+                    let pi = -0.5 * (z * z + LN_2PI);
+                    let want = pi + ((1.0 - alpha) * 2.0 * a + alpha).ln();
+                    assert!(
+                        (got - want).abs() < 1e-6,
+                        "{truncation} {w} {z}: {got}, {want}"
+                    );
+                    assert!(
+                        (estimate - want).abs() < 2e-2,
+                        "{truncation} {w} {z}: {estimate}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// ln Z is computed again when the network has changed, and only then.
+    #[test]
+    fn the_mass_follows_the_parameters() {
+        let params = Params::seeded(Rng::new(3), DType::F64, &Device::Cpu);
+        let p = Resampled::new(&params, 2, &ResampledSpec::default()).unwrap();
+        assert!((p.exact_mass().unwrap() - 0.5).abs() < 1e-12);
+        params.perturb(0.3, &mut Rng::new(4));
+        let moved = p.exact_mass().unwrap();
+        assert!((moved - 0.5).abs() > 1e-3, "{moved}");
+        *p.known.lock().unwrap() = None;
+        assert_eq!(p.exact_mass().unwrap(), moved);
+    }
+
+    /// The estimate of a step is unbiased: its mean over the shifts is Z.
+    #[test]
+    fn a_steps_mass_is_unbiased() {
+        for dim in [2, 4] {
+            let params = Params::seeded(Rng::new(3), DType::F64, &Device::Cpu);
+            let p = Resampled::new(&params, dim, &ResampledSpec::default()).unwrap();
+            params.perturb(0.3, &mut Rng::new(4));
+            let exact = p.exact_mass().unwrap();
+            let rng = &mut Rng::new(5);
+            let masses: Vec<f64> = (0..60)
+                .map(|_| {
+                    let nodes = p.nodes(Fineness::Step, Some(rng)).unwrap();
+                    values(&p.mass(&nodes).unwrap())[0]
+                })
+                .collect();
+            let (mean, std_err) = num::mean_and_std_err(masses.iter().copied());
+            let (spread, known) = (std_err * 60f64.sqrt(), if dim == 2 { 1e-4 } else { 2e-3 });
+            assert!(
+                ((mean - exact) / exact).abs() < known + 4.0 * std_err,
+                "{mean} {exact}"
+            );
+            assert!(spread < 0.05 * exact, "{dim}: {spread}");
+        }
     }
 }

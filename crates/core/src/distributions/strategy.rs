@@ -1,9 +1,10 @@
-//! How a mixture's samples for training are drawn, as it stands in an experiment file.
+//! How an experiment file chooses the way that a mixture's samples are drawn in training.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
+use crate::Result;
 
 /// `base.mixture.draws`: where the gradients of E_q\[h\] come from, q the mixture.
 ///
@@ -22,44 +23,50 @@ use crate::error::BadValue;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum MixtureDraws {
-    /// A fixed number of samples from every component, weighted alpha_k / n_k. Unbiased.
+    /// Samples of every component, weighted; unbiased.
+    ///
+    /// A fixed number n_k from component k, weighted alpha_k / n_k.
     #[default]
     Stratified,
-    /// The mixture's parameters mixed by relaxed weights; see [`GumbelSoftmaxSpec`]. Exact for
-    /// another distribution than the mixture, which it approaches as the temperature falls.
+    /// Parameters mixed by relaxed weights (Jang et al. 2017, Maddison et al. 2017); biased.
+    ///
+    /// Unbiased for the relaxed distribution, which approaches the mixture as the temperature falls.
     GumbelSoftmax(GumbelSoftmaxSpec),
-    /// One component forward, relaxed weights backward; see [`StraightThroughSpec`]. Unbiased for
-    /// means and standard deviations, biased for the weights at every temperature.
+    /// A component forward, relaxed weights backward; biased for the weights.
+    ///
+    /// Unbiased for means and standard deviations; the bias stays at every temperature.
     StraightThrough(StraightThroughSpec),
-    /// One component a sample, with the score of its weight against the other samples' mean.
-    /// Unbiased.
+    /// Sampled components, with the score of their weights; unbiased.
+    ///
+    /// The baseline of a sample is the mean of the others.
     Score,
-    /// One component a sample, whose motion with the parameters follows from the distribution
-    /// function (Figurnov et al. 2018). Unbiased; where modes are far apart the variance for the
-    /// weights grows like the inverse density between them.
+    /// Samples that move with the distribution function (Figurnov et al. 2018); unbiased.
+    ///
+    /// Where modes are far apart, the variance for the weights grows like the inverse density
+    /// between them.
     Implicit,
 }
 
 /// `draws.gumbel_softmax = { temperature = 0.1, density = "exact_mixture" }`
 ///
 /// c ~ Concrete(alpha, temperature) (Jang et al. 2017, Maddison et al. 2017), then
-/// z ~ N(c.mu, diag (c.sigma)^2). The density of z has no closed form; `density` chooses what takes
-/// its place.
+/// z ~ N(c.mu, diag (c.sigma)^2). The density of z has no closed form; `density` chooses its
+/// replacement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GumbelSoftmaxSpec {
-    /// The temperature; at the end, if it falls. The relaxed mixture is about 0.7 times this from
-    /// the mixture in total variation (three separated components).
+    /// The temperature; its final value, if it falls. The total variation distance between relaxed
+    /// mixture and mixture is about 0.7 times this (three separated components).
     pub temperature: f64,
-    /// What stands for log p(z).
+    /// What replaces log p(z).
     pub density: RelaxedDensity,
     /// The temperature at the start, from which it falls geometrically; fixed if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anneal_from: Option<f64>,
     /// Share of training over which it falls.
     pub anneal_over: f64,
-    /// Share of training after which draws are stratified and exact, so that what is trained last
-    /// is the mixture that is sampled later; never if absent.
+    /// Share of training after which draws are stratified and exact, so that training ends on the
+    /// mixture that is sampled later; never if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exact_from: Option<f64>,
 }
@@ -83,7 +90,7 @@ impl Default for GumbelSoftmaxSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StraightThroughSpec {
-    /// The temperature of the backward pass; at the end, if it falls.
+    /// The temperature of the backward pass; its final value, if it falls.
     pub temperature: f64,
     /// The temperature at the start, from which it falls geometrically; fixed if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,30 +109,50 @@ impl Default for StraightThroughSpec {
     }
 }
 
-/// What stands for the density of a relaxed sample z, drawn with the weights c_0. With H the entropy
-/// of z, and the mean of -log density over M nested terms written H_incl(M) and H_excl(M):
+/// The density that replaces that of a relaxed sample z, drawn with the weights c_0. With H the
+/// entropy of z, and H_incl(M) and H_excl(M) the means of -log density over M nested terms:
 /// H(z | c) = H_incl(1) <= H_incl(M) <= H <= H_excl(M).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RelaxedDensity {
-    /// log (1/M) sum_j N(z; c_j.mu, c_j.sigma) over c_0 and M - 1 fresh c_j for every sample:
-    /// a lower bound of the entropy (Yin and Zhou 2018), too small by about chi^2 / (2 M), with
-    /// chi^2 = E_c int p(z | c)^2 / p(z) dz - 1, and never by more than the information between z
+    /// A mean over nested terms with the sample's own: a lower bound of the entropy.
+    ///
+    /// log (1/M) sum_j N(z; c_j.mu, c_j.sigma) over c_0 and M - 1 fresh c_j for every sample (Yin and
+    /// Zhou 2018). The bound is too small by about chi^2 / (2 M), with
+    /// chi^2 = E_c int p(z | c)^2 / p(z) dz - 1, and never by more than the mutual information of z
     /// and c.
     NestedIncludingOwn(NestedSpec),
-    /// The same over M fresh c_j without c_0: an upper bound of the entropy, too large by about
-    /// chi^2 / (2 M) where M is large and without limit where the fresh ones miss z's mode.
+    /// A mean over nested terms without the sample's own: an upper bound of the entropy.
+    ///
+    /// The same over M fresh c_j without c_0. The bound is too large by about chi^2 / (2 M) for large
+    /// M, and without limit where the fresh ones miss z's mode.
     NestedExcludingOwn(NestedSpec),
-    /// [`Self::NestedIncludingOwn`] over the c of the whole batch, M = n: the same lower bound from
-    /// the noise that is there already, at n^2 pairs; the rows' log densities hang together.
+    /// A mean over the whole batch: a lower bound of the entropy.
+    ///
+    /// [`Self::NestedIncludingOwn`] over the c of the batch, M = n: it needs no further noise but n^2
+    /// pairs, and the rows' log densities depend on each other.
     BatchIncludingOwn,
-    /// log sum_k alpha_k N(z; mu_k, sigma_k), the mixture's own density on samples that are not its
-    /// own: E\[-log\] = H + KL(relaxed || mixture), a cross entropy and so an upper bound of H.
+    /// The mixture's own density: an upper bound of the entropy.
+    ///
+    /// log sum_k alpha_k N(z; mu_k, sigma_k) on relaxed samples: E\[-log\] = H + KL(relaxed || mixture),
+    /// a cross entropy.
     ExactMixture,
-    /// log p(c_0) + log N(z; c_0.mu, c_0.sigma), p(c) by Lebesgue measure on the simplex: the joint
-    /// entropy H(z, c) in that measure, which is no entropy of z; in it the logits feel a pull
-    /// (1 - K alpha_k) / temperature towards equal weights.
+    /// The joint density of point and weights: a joint entropy, not that of the points.
+    ///
+    /// log p(c_0) + log N(z; c_0.mu, c_0.sigma), p(c) by Lebesgue measure on the simplex. In this
+    /// measure the logits have a gradient (1 - K alpha_k) / temperature towards equal weights.
     Joint,
+}
+
+impl RelaxedDensity {
+    /// Nested terms of each sample, where a step draws `batch` samples.
+    pub(super) fn terms(&self, batch: usize) -> usize {
+        match self {
+            Self::NestedIncludingOwn(n) | Self::NestedExcludingOwn(n) => n.inner,
+            Self::BatchIncludingOwn => batch,
+            Self::ExactMixture | Self::Joint => 1,
+        }
+    }
 }
 
 impl Default for RelaxedDensity {
@@ -158,13 +185,13 @@ pub enum EntropyBound {
     /// it raises the entropy.
     Below,
     /// At least the entropy, by the inequality of this name: Jensen's (fresh c_j) or Gibbs' (the
-    /// mixture's density on relaxed samples). It must not be maximised: with
-    /// the standard deviations going to 0 the entropy falls without limit while samples between the
-    /// modes, whose share is of the order of the temperature, are given -log densities of the order of
-    /// distance^2 / sigma^2, so the bound rises without limit and training runs away.
+    /// mixture's density on relaxed samples). It must not be maximised: as the standard deviations go
+    /// to 0 the entropy falls without limit, but the share of samples between the modes stays of the
+    /// order of the temperature and their -log density grows like distance^2 / sigma^2, so the bound
+    /// rises without limit and training diverges.
     Above(&'static str),
-    /// An entropy of points and relaxed weights together, whose value depends on the measure that is
-    /// chosen for the weights.
+    /// A joint entropy of points and relaxed weights, which depends on the measure chosen for the
+    /// weights.
     Joint,
 }
 
@@ -191,7 +218,7 @@ impl MixtureDraws {
         ]
     }
 
-    /// How the mean of -log_prob over these draws stands to the entropy of what they sample.
+    /// How the mean of -log_prob over these draws compares to the entropy of what they sample.
     pub fn entropy_bound(&self) -> EntropyBound {
         match self {
             Self::GumbelSoftmax(s) => match s.density {
@@ -224,12 +251,8 @@ impl MixtureDraws {
 impl GumbelSoftmaxSpec {
     /// The temperature when the share `progress` of training is done.
     pub fn temperature_at(&self, progress: f64) -> f64 {
-        annealed(
-            self.anneal_from,
-            self.temperature,
-            self.anneal_over,
-            progress,
-        )
+        let (from, over) = (self.anneal_from, self.anneal_over);
+        annealed(from, self.temperature, over, progress)
     }
 
     /// Whether draws are stratified and exact by then.
@@ -253,78 +276,47 @@ impl GumbelSoftmaxSpec {
                 from,
             )?;
         }
-        match &self.density {
-            RelaxedDensity::NestedIncludingOwn(s) => {
-                s.check().map_err(|e| e.below("nested_including_own"))
-            }
-            RelaxedDensity::NestedExcludingOwn(s) => {
-                s.check().map_err(|e| e.below("nested_excluding_own"))
-            }
-            RelaxedDensity::BatchIncludingOwn
-            | RelaxedDensity::ExactMixture
-            | RelaxedDensity::Joint => Ok(()),
-        }
-        .map_err(|e| e.below("density"))
+        let (key, inner) = match &self.density {
+            RelaxedDensity::NestedIncludingOwn(s) => ("nested_including_own", s.inner),
+            RelaxedDensity::NestedExcludingOwn(s) => ("nested_excluding_own", s.inner),
+            _ => return Ok(()),
+        };
+        BadValue::unless(
+            (1..=100_000).contains(&inner),
+            &format!("density.{key}.inner"),
+            "1 <= `inner` <= 100000",
+            inner,
+        )
     }
 }
 
 impl StraightThroughSpec {
     /// The temperature when the share `progress` of training is done.
     pub fn temperature_at(&self, progress: f64) -> f64 {
-        annealed(
-            self.anneal_from,
-            self.temperature,
-            self.anneal_over,
-            progress,
-        )
-    }
-}
-
-impl NestedSpec {
-    fn check(&self) -> Result<(), BadValue> {
-        BadValue::unless(
-            (1..=100_000).contains(&self.inner),
-            "inner",
-            "1 <= `inner` <= 100000",
-            self.inner,
-        )
+        let (from, over) = (self.anneal_from, self.anneal_over);
+        annealed(from, self.temperature, over, progress)
     }
 }
 
 /// from (to / from)^min(progress / over, 1).
 fn annealed(from: Option<f64>, to: f64, over: f64, progress: f64) -> f64 {
-    let Some(from) = from else {
-        return to;
-    };
     let done = (progress / over).clamp(0.0, 1.0);
-    if done == 1.0 {
-        return to;
+    match from {
+        Some(from) if done != 1.0 => from * (to / from).powf(done),
+        _ => to,
     }
-    from * (to / from).powf(done)
 }
 
 fn check_temperatures(to: f64, from: Option<f64>, over: f64) -> Result<(), BadValue> {
     // Below 1e-4 perturbed logits over the temperature lose all digits in single precision.
-    BadValue::unless(
-        (1e-4..=1e3).contains(&to),
-        "temperature",
-        "1e-4 <= `temperature` <= 1000",
-        to,
-    )?;
+    let expected = "1e-4 <= `temperature` <= 1000";
+    BadValue::unless((1e-4..=1e3).contains(&to), "temperature", expected, to)?;
     if let Some(from) = from {
-        BadValue::unless(
-            (to..=1e3).contains(&from),
-            "anneal_from",
-            "`temperature` <= `anneal_from` <= 1000",
-            from,
-        )?;
+        let expected = "`temperature` <= `anneal_from` <= 1000";
+        BadValue::unless((to..=1e3).contains(&from), "anneal_from", expected, from)?;
     }
-    BadValue::unless(
-        over > 0.0 && over <= 1.0,
-        "anneal_over",
-        "0 < `anneal_over` <= 1",
-        over,
-    )
+    let expected = "0 < `anneal_over` <= 1";
+    BadValue::unless(over > 0.0 && over <= 1.0, "anneal_over", expected, over)
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::fold::{Fold, PARTS};
 use super::{fuse, Model, ModelSpec, Settings, Start};
 use crate::bijections::affine::standardise;
-use crate::bijections::coupling::Coupling;
 use crate::bijections::linear::Linear;
 use crate::bijections::{pull_back, AffineCouplingSpec, Bijection, BijectionSpec, LinearSpec};
 use crate::distributions::{BaseSpec, Components, Distribution, Draws, MixtureDraws};
@@ -253,7 +252,7 @@ impl Rad {
                             .into_iter()
                             .map(|turn| {
                                 let params = params.at(turn);
-                                let made = Coupling::affine(&params, dim, turn, &coupling)?;
+                                let made = coupling.coupling(&params, dim, turn)?;
                                 Ok(Box::new(made) as Box<dyn Bijection>)
                             })
                             .collect::<Result<_>>()?

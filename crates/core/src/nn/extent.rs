@@ -1,4 +1,5 @@
-//! How large something will be, from its settings alone: nothing is made for it.
+//! How large something will be, from its settings alone: a size that no machine has room for must
+//! be refused before anything is allocated.
 
 use std::ops::Add;
 
@@ -7,14 +8,13 @@ use std::ops::Add;
 pub struct Extent {
     /// Trainable numbers, to within a few percent.
     pub parameters: f64,
-    /// Numbers that a step of training holds for every point until gradients have been made from
-    /// them.
+    /// Numbers per point that a training step holds until the backward pass.
     pub per_point: f64,
 }
 
 impl Extent {
     /// A conditioner: its weights and biases, and for every point the values of each layer before
-    /// and behind the nonlinearity.
+    /// and after the nonlinearity.
     pub fn net(inputs: f64, hidden: &[usize], outputs: f64) -> Self {
         let mut extent = Self::default();
         let mut before = inputs;
@@ -24,6 +24,15 @@ impl Extent {
             before = width;
         }
         extent
+    }
+
+    /// A layer of so many parameters that scales and shifts: of a point it keeps input, output,
+    /// scale and shift, four numbers a coordinate.
+    pub fn layer(dim: usize, parameters: f64) -> Self {
+        Self {
+            parameters,
+            per_point: 4.0 * dim as f64,
+        }
     }
 
     /// `n` of them, one after the other.

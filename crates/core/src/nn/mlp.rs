@@ -30,7 +30,7 @@ pub enum Activation {
 impl Activation {
     fn apply(self, v: &Tensor) -> Result<Tensor> {
         Ok(match self {
-            // `relu` turns NaN into 0 on a CPU, and a broken weight would go unseen.
+            // `relu` turns NaN into 0 on a CPU, which would hide a broken weight.
             Self::Relu => v.maximum(&v.zeros_like()?)?,
             Self::Tanh => v.tanh()?,
             Self::Silu => v.silu()?,
@@ -47,8 +47,8 @@ impl Activation {
         }
     }
 
-    // Keeps the variance of the signal: 2/inputs behind a rectifier (He et al. 2015), 1/inputs
-    // behind tanh (LeCun et al. 1998).
+    // Keeps the variance of the signal: 2/inputs after a rectifier (He et al. 2015), 1/inputs after
+    // tanh (LeCun et al. 1998).
     fn gain(self) -> f64 {
         match self {
             Self::Tanh => 1.0,
@@ -58,7 +58,7 @@ impl Activation {
 }
 
 /// Hidden widths between 1 and 65,536, at most 16 of them.
-pub fn check_hidden(hidden: &[usize]) -> std::result::Result<(), BadValue> {
+pub fn check_hidden(hidden: &[usize]) -> Result<(), BadValue> {
     BadValue::unless(
         hidden.len() <= 16 && hidden.iter().all(|w| (1..=65_536).contains(w)),
         "hidden",
@@ -92,6 +92,18 @@ impl LastLayer {
     }
 }
 
+/// From U(-1, 1) / sqrt(fan_in), the fan-in being a unit's own.
+fn hidden_bias(layer: &Params, width: usize, fan_in: impl Fn(usize) -> f64) -> Result<Tensor> {
+    layer.param("bias", (1, width), true, |rng| {
+        let draws = (0..width).map(|unit| (2.0 * rng.uniform() - 1.0) / fan_in(unit).sqrt());
+        Ok(Tensor::from_vec(
+            draws.collect::<Vec<_>>(),
+            (1, width),
+            &Device::Cpu,
+        )?)
+    })
+}
+
 impl Mlp {
     /// Layers of widths `inputs`, `hidden`.., `last.bias.len()`. Hidden weights start from
     /// N(0, g / fan_in), hidden biases from U(-1, 1) / sqrt(fan_in): with one input, biases of 0
@@ -112,12 +124,7 @@ impl Mlp {
                 let fan_in = width as f64;
                 let weight =
                     layer.normal("weight", (width, next), (activation.gain() / fan_in).sqrt())?;
-                let bias = layer.param("bias", (1, next), true, |rng| {
-                    let draws: Vec<f64> = (0..next)
-                        .map(|_| (2.0 * rng.uniform() - 1.0) / fan_in.sqrt())
-                        .collect();
-                    Ok(Tensor::from_vec(draws, (1, next), &Device::Cpu)?)
-                })?;
+                let bias = hidden_bias(&layer, next, |_| fan_in)?;
                 layers.push((Some(weight), bias));
                 width = next;
             }
@@ -170,7 +177,7 @@ impl Mlp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::num::to_vec;
+    use crate::num::testing::{values, Faults};
     use crate::rng::Rng;
 
     const ALL: [Activation; 4] = [
@@ -190,13 +197,13 @@ mod tests {
             };
             let mlp = Mlp::new(&params, 3, &[4], activation, last).unwrap();
             let x = Tensor::ones((5, 3), DType::F64, &Device::Cpu).unwrap();
-            let clean = to_vec(&mlp.forward(&x).unwrap()).unwrap();
+            let clean = values(&mlp.forward(&x).unwrap());
             assert!(clean.iter().all(|v| v.is_finite()), "{activation:?}");
             let (_, weight) = &params.trainable()[1];
             weight
                 .set(&(weight.as_tensor() * f64::NAN).unwrap())
                 .unwrap();
-            let broken = to_vec(&mlp.forward(&x).unwrap()).unwrap();
+            let broken = values(&mlp.forward(&x).unwrap());
             assert!(broken.iter().all(|v| v.is_nan()), "{activation:?}");
         }
     }
@@ -205,7 +212,7 @@ mod tests {
     #[test]
     fn values_by_hand() {
         let tensor = |v: f64| Tensor::full(v, (1, 1), &Device::Cpu).unwrap();
-        let values = [
+        let given = [
             ("0.weight", 2.0),
             ("0.bias", 1.0),
             ("out.weight", 3.0),
@@ -217,19 +224,15 @@ mod tests {
             Activation::Silu => v / (1.0 + (-v).exp()),
             Activation::Gelu => 0.5 * v * (1.0 + libm::erf(v / std::f64::consts::SQRT_2)),
         };
+        let mut faults = Faults::default();
         for activation in ALL {
-            let tensors = values.iter().map(|(n, v)| ((*n).to_owned(), tensor(*v)));
-            let params = Params::from_tensors(tensors.collect(), DType::F64, &Device::Cpu);
+            let params = Params::holding(given.map(|(name, v)| (name, tensor(v))));
             let mlp = Mlp::new(&params, 1, &[1], activation, LastLayer::zero(1)).unwrap();
             let x = Tensor::new(&[[-2.0], [1.0]], &Device::Cpu).unwrap();
-            let got = to_vec(&mlp.forward(&x).unwrap()).unwrap();
-            for (got, x) in got.iter().zip([-2.0, 1.0]) {
-                let expected = 3.0 * by_hand(activation, 2.0 * x + 1.0) - 1.0;
-                assert!(
-                    (got - expected).abs() < 1e-6,
-                    "{activation:?}: {got}, {expected}"
-                );
-            }
+            let got = values(&mlp.forward(&x).unwrap());
+            let expected = [-2.0, 1.0].map(|x| 3.0 * by_hand(activation, 2.0 * x + 1.0) - 1.0);
+            faults.near(&format!("{activation:?}"), &got, &expected, |_| 1e-6);
         }
+        faults.none();
     }
 }

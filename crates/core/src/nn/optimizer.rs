@@ -1,30 +1,28 @@
 //! Adam with decoupled weight decay, and the norm of a whole gradient.
 
-mod flat;
-
 use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
-
+use candle_core::{DType, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 use mdn_kernels::{BETA1, BETA2, EPSILON};
-
-pub use flat::FlatAdam;
 
 /// Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019):
 /// theta <- theta - lr (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay theta).
 ///
 /// A parameter without a gradient in a step keeps its value and its moments.
 pub struct Adam {
-    slots: Vec<Slot>,
+    all: Vec<Var>,
+    groups: Vec<Group>,
     weight_decay: f64,
+    /// 0 until a loss or gradient is not finite, NaN from then on; see [`Adam::step_on_device`].
+    fault: Option<Tensor>,
 }
 
 /// Moments of parameters that have moved together, for a checkpoint.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Moved {
-    /// Which parameters, by their places in the optimizer; none where it has one vector of all.
+    /// Indices of the parameters in the optimizer; empty for the single vector of the fused kernels.
     pub members: Vec<usize>,
     /// First moment.
     #[serde(with = "super::stored::one")]
@@ -32,71 +30,117 @@ pub struct Moved {
     /// Second moment.
     #[serde(with = "super::stored::one")]
     pub v: Tensor,
-    /// Steps they are of.
+    /// Number of steps.
     pub steps: i32,
 }
 
 /// The moments of an optimizer: with the parameters, all that its next step depends on.
 pub type OptimizerState = Vec<Moved>;
 
-/// Refuses the moments of other parameters.
-fn fits(moved: &Moved, like: &Tensor) -> Result<()> {
-    if [moved.m.dims(), moved.v.dims()] == [like.dims(); 2]
-        && [moved.m.dtype(), moved.v.dtype()] == [like.dtype(); 2]
-    {
-        return Ok(());
-    }
-    Err(Error::request(format!(
-        "expected moments of shape {:?} in {:?}; got {:?} in {:?}",
-        like.dims(),
-        like.dtype(),
-        moved.m.dims(),
-        moved.m.dtype()
-    )))
-}
-
-fn other_parameters(expected: usize, got: usize) -> Error {
-    Error::request(format!(
-        "expected moments of {expected} parameters; got those of {got}"
-    ))
-}
-
-struct Slot {
-    var: Var,
-    moments: Moments,
-}
-
-struct Moments {
+/// Parameters that had a gradient in the same steps, with their moments.
+struct Group {
+    /// Indices of the parameters.
+    members: Vec<usize>,
     m: Tensor,
     v: Tensor,
-    step: i32,
+    steps: i32,
+    /// The parameters' values joined into one vector; `None` for a group of one parameter, which
+    /// keeps its shape and is read where it is.
+    joined: Option<Tensor>,
 }
 
-impl Moments {
-    fn zero(like: &Tensor) -> Result<Self> {
+fn join(tensors: &[Tensor]) -> Result<Tensor> {
+    let rows = tensors.iter().map(|t| Ok(t.detach().flatten_all()?));
+    Ok(Tensor::cat(&rows.collect::<Result<Vec<_>>>()?, 0)?)
+}
+
+impl Group {
+    /// Parameter number `member` alone.
+    fn single(all: &[Var], member: usize) -> Result<Self> {
+        let zero = all[member].zeros_like()?;
         Ok(Self {
-            m: like.zeros_like()?,
-            v: like.zeros_like()?,
-            step: 0,
+            members: vec![member],
+            m: zero.clone(),
+            v: zero,
+            steps: 0,
+            joined: None,
         })
     }
 
-    fn of(moved: &Moved, like: &Tensor) -> Result<Self> {
-        fits(moved, like)?;
+    /// These parameters as one vector.
+    fn flat(all: &[Var], members: Vec<usize>) -> Result<Self> {
+        let values: Vec<_> = members
+            .iter()
+            .map(|&i| all[i].as_tensor().clone())
+            .collect();
+        let value = join(&values)?;
         Ok(Self {
-            m: moved.m.to_device(like.device())?,
-            v: moved.v.to_device(like.device())?,
-            step: moved.steps,
-        })
-    }
-
-    fn state(&self, members: Vec<usize>) -> Moved {
-        Moved {
             members,
-            m: self.m.clone(),
-            v: self.v.clone(),
-            steps: self.step,
+            m: value.zeros_like()?,
+            v: value.zeros_like()?,
+            steps: 0,
+            joined: Some(value),
+        })
+    }
+
+    /// The members that `keep` names, as a group of their own.
+    fn part(&self, all: &[Var], keep: impl Fn(usize) -> bool) -> Result<Option<Self>> {
+        let (mut members, mut ranges, mut at) = (Vec::new(), Vec::new(), 0);
+        for &i in &self.members {
+            let n = all[i].elem_count();
+            if keep(i) {
+                members.push(i);
+                ranges.push((at, n));
+            }
+            at += n;
         }
+        if members.is_empty() {
+            return Ok(None);
+        }
+        let cut = |whole: &Tensor| {
+            let rows = ranges.iter().map(|&(at, n)| Ok(whole.narrow(0, at, n)?));
+            join(&rows.collect::<Result<Vec<_>>>()?)
+        };
+        Ok(Some(Self {
+            members,
+            m: cut(&self.m)?,
+            v: cut(&self.v)?,
+            steps: self.steps,
+            joined: self.joined.as_ref().map(cut).transpose()?,
+        }))
+    }
+
+    /// `None` if no member has one.
+    fn gradient(&self, all: &[Var], gradients: &GradStore) -> Result<Option<Tensor>> {
+        let found = self.members.iter();
+        let found = found.filter_map(|&i| gradients.get(all[i].as_tensor()).cloned());
+        let found: Vec<_> = found.collect();
+        match (found.as_slice(), &self.joined) {
+            ([], _) => Ok(None),
+            ([own], None) => Ok(Some(own.detach())),
+            (all, _) => join(all).map(Some),
+        }
+    }
+
+    fn value(&self, all: &[Var]) -> Tensor {
+        match &self.joined {
+            Some(value) => value.clone(),
+            None => all[self.members[0]].as_detached_tensor(),
+        }
+    }
+
+    fn set(&mut self, all: &[Var], value: Tensor) -> Result<()> {
+        if self.joined.is_none() {
+            return Ok(all[self.members[0]].set(&value)?);
+        }
+        let mut at = 0;
+        for &i in &self.members {
+            let n = all[i].elem_count();
+            all[i].set(&value.narrow(0, at, n)?.reshape(all[i].shape())?)?;
+            at += n;
+        }
+        self.joined = Some(value);
+        Ok(())
     }
 
     /// The value after a step from `value`; no tensor here has a history of its own.
@@ -106,85 +150,194 @@ impl Moments {
         gradient: &Tensor,
         (learning_rate, weight_decay): (f64, f64),
     ) -> Result<Tensor> {
-        self.step += 1;
+        self.steps += 1;
         self.m = ((&self.m * BETA1)? + (gradient * (1.0 - BETA1))?)?;
         self.v = ((&self.v * BETA2)? + (gradient.sqr()? * (1.0 - BETA2))?)?;
-        let m_hat = (&self.m * (1.0 / (1.0 - BETA1.powi(self.step))))?;
-        let v_hat = (&self.v * (1.0 / (1.0 - BETA2.powi(self.step))))?;
+        let m_hat = (&self.m * (1.0 / (1.0 - BETA1.powi(self.steps))))?;
+        let v_hat = (&self.v * (1.0 / (1.0 - BETA2.powi(self.steps))))?;
         let mut update = (m_hat / (v_hat.sqrt()? + EPSILON)?)?;
         if weight_decay > 0.0 {
             update = (update + (value * weight_decay)?)?;
         }
         Ok((value - (update * learning_rate)?)?)
     }
+
+    fn resume(&mut self, from: &Moved) -> Result<()> {
+        let same = [from.m.dims(), from.v.dims()] == [self.m.dims(); 2]
+            && [from.m.dtype(), from.v.dtype()] == [self.m.dtype(); 2];
+        if !same {
+            return Err(Error::request(format!(
+                "expected moments of shape {:?} in {:?}; got {:?} in {:?}",
+                self.m.dims(),
+                self.m.dtype(),
+                from.m.dims(),
+                from.m.dtype()
+            )));
+        }
+        let device = self.m.device().clone();
+        (self.m, self.v) = (from.m.to_device(&device)?, from.v.to_device(&device)?);
+        self.steps = from.steps;
+        Ok(())
+    }
 }
 
 impl Adam {
-    /// Over these parameters, in this order.
+    /// Over these parameters, each in its own shape: for [`Adam::step`].
     pub fn new(vars: Vec<Var>, weight_decay: f64) -> Result<Self> {
-        let slots = vars
-            .into_iter()
-            .map(|var| {
-                Ok(Slot {
-                    moments: Moments::zero(&var)?,
-                    var,
-                })
-            })
-            .collect::<Result<_>>()?;
+        let groups = (0..vars.len()).map(|i| Group::single(&vars, i));
         Ok(Self {
-            slots,
+            groups: groups.collect::<Result<_>>()?,
+            all: vars,
             weight_decay,
+            fault: None,
         })
     }
 
-    /// One step with every gradient multiplied by `scale` (the clipping factor).
-    pub fn step(&mut self, gradients: &GradStore, scale: f64, learning_rate: f64) -> Result<()> {
-        for slot in &mut self.slots {
-            let Some(gradient) = gradients.get(slot.var.as_tensor()) else {
-                continue;
-            };
-            let gradient = (gradient.detach() * scale)?;
-            let value = slot.var.as_detached_tensor();
-            let rates = (learning_rate, self.weight_decay);
-            slot.var
-                .set(&slot.moments.step(&value, &gradient, rates)?)?;
-        }
-        Ok(())
+    /// Over these parameters as one vector, for [`Adam::step_on_device`]: values, gradients and
+    /// moments are one tensor each. Other writes to the parameters are overwritten by the next step.
+    pub fn flat(vars: Vec<Var>, weight_decay: f64) -> Result<Self> {
+        let groups = match vars.len() {
+            0 => Vec::new(),
+            n => vec![Group::flat(&vars, (0..n).collect())?],
+        };
+        Ok(Self {
+            groups,
+            all: vars,
+            weight_decay,
+            fault: None,
+        })
     }
 
-    /// Where it stands.
+    /// The moments. Waits for the device.
     pub fn state(&self) -> OptimizerState {
-        let slots = self.slots.iter().enumerate();
-        slots.map(|(i, s)| s.moments.state(vec![i])).collect()
+        let state = |group: &Group| Moved {
+            members: group.members.clone(),
+            m: group.m.clone(),
+            v: group.v.clone(),
+            steps: group.steps,
+        };
+        self.groups.iter().map(state).collect()
     }
 
-    /// Goes on from where another one over the same parameters stood.
+    /// Continues from the moments of another optimizer of the same kind over the same parameters.
     ///
     /// # Errors
-    /// If those were others.
+    /// If the parameters differ.
     pub fn resume(&mut self, from: &[Moved]) -> Result<()> {
-        if from.len() != self.slots.len() {
-            return Err(other_parameters(self.slots.len(), from.len()));
+        let (expected, single) = (
+            self.all.len(),
+            self.groups.iter().all(|g| g.joined.is_none()),
+        );
+        let members: Vec<usize> = from.iter().flat_map(|m| m.members.clone()).collect();
+        let got = if single { from.len() } else { members.len() };
+        if [members.len(), got] != [expected; 2] || members.iter().any(|&i| i >= expected) {
+            return Err(Error::request(format!(
+                "expected moments of {expected} parameters; got those of {got}"
+            )));
         }
-        for (slot, moved) in self.slots.iter_mut().zip(from) {
-            slot.moments = Moments::of(moved, &slot.var)?;
-        }
+        let groups = from.iter().map(|moved| {
+            let mut group = match moved.members[..] {
+                [member] if single => Group::single(&self.all, member)?,
+                _ => Group::flat(&self.all, moved.members.clone())?,
+            };
+            group.resume(moved)?;
+            Ok(group)
+        });
+        self.groups = groups.collect::<Result<_>>()?;
         Ok(())
     }
 
     /// Norm of the gradient of all parameters together.
     pub fn gradient_norm(&self, gradients: &GradStore) -> Result<f64> {
         let mut sum = 0.0;
-        for slot in &self.slots {
-            if let Some(gradient) = gradients.get(slot.var.as_tensor()) {
-                sum += gradient
-                    .sqr()?
-                    .sum_all()?
-                    .to_dtype(candle_core::DType::F64)?
-                    .to_scalar::<f64>()?;
+        for var in &self.all {
+            if let Some(gradient) = gradients.get(var.as_tensor()) {
+                let square = gradient.sqr()?.sum_all()?;
+                sum += square.to_dtype(DType::F64)?.to_scalar::<f64>()?;
             }
         }
         Ok(sum.sqrt())
+    }
+
+    /// One step with every gradient multiplied by `scale` (the clipping factor).
+    pub fn step(&mut self, gradients: &GradStore, scale: f64, learning_rate: f64) -> Result<()> {
+        for group in &mut self.groups {
+            let Some(gradient) = group.gradient(&self.all, gradients)? else {
+                continue;
+            };
+            let value = group.value(&self.all);
+            let rates = (learning_rate, self.weight_decay);
+            let value = group.step(&value, &(gradient * scale)?, rates)?;
+            group.set(&self.all, value)?;
+        }
+        Ok(())
+    }
+
+    /// One step that never waits for the device, and the norm of the gradient before clipping as a
+    /// scalar on the device; `clip_norm` 0 does not clip. From the first step on whose loss or
+    /// gradient is not finite, the parameters stay as they are.
+    pub fn step_on_device(
+        &mut self,
+        gradients: &GradStore,
+        loss: &Tensor,
+        clip_norm: f64,
+        learning_rate: f64,
+    ) -> Result<Tensor> {
+        self.split_by_gradient(gradients)?;
+        let loss = loss.detach();
+        let mut squares = loss.zeros_like()?;
+        let mut moving = Vec::new();
+        for group in &mut self.groups {
+            if let Some(gradient) = group.gradient(&self.all, gradients)? {
+                squares = (squares + gradient.sqr()?.sum_all()?)?;
+                moving.push((group, gradient));
+            }
+        }
+        let norm = squares.sqrt()?;
+        // Neither infinity nor NaN survives a product with 0.
+        let fault = ((&loss + &norm)? * 0.0)?;
+        let fault = match &self.fault {
+            Some(before) => (before + fault)?,
+            None => fault,
+        };
+        let sound = fault.eq(&fault.zeros_like()?)?;
+        self.fault = Some(fault);
+        let scale = match clip_norm {
+            clip if clip > 0.0 => Some((norm.recip()? * clip)?.minimum(1.0)?),
+            _ => None,
+        };
+        for (group, mut gradient) in moving {
+            if let Some(scale) = &scale {
+                gradient = gradient.broadcast_mul(scale)?;
+            }
+            let before = group.value(&self.all);
+            let rates = (learning_rate, self.weight_decay);
+            let after = group.step(&before, &gradient, rates)?;
+            let sound = sound.broadcast_as(after.shape())?;
+            group.set(&self.all, sound.where_cond(&after, &before)?)?;
+        }
+        Ok(norm)
+    }
+
+    /// Splits groups of which only some members have a gradient: the others keep their moments and
+    /// the number of their steps.
+    fn split_by_gradient(&mut self, gradients: &GradStore) -> Result<()> {
+        let moves = |i: usize| gradients.get(self.all[i].as_tensor()).is_some();
+        let uniform = |group: &Group| {
+            let mut members = group.members.iter().map(|&i| moves(i));
+            let first = members.next();
+            members.all(|other| Some(other) == first)
+        };
+        if self.groups.iter().all(uniform) {
+            return Ok(());
+        }
+        let mut parts = Vec::new();
+        for group in &self.groups {
+            parts.extend(group.part(&self.all, moves)?);
+            parts.extend(group.part(&self.all, |i| !moves(i))?);
+        }
+        self.groups = parts;
+        Ok(())
     }
 }
 
@@ -211,6 +364,79 @@ mod tests {
             x -= 0.01 * (mh / (vh.sqrt() + 1e-8) + 0.1 * x);
             let got = var.to_vec1::<f64>().unwrap()[0];
             assert!((got - x).abs() < 1e-14, "step {t}: {got} against {x}");
+        }
+    }
+
+    /// Three parameters, of which one has no gradient in some steps, with clipping and decay; the
+    /// flat form goes through a checkpoint after every step.
+    #[test]
+    fn both_forms_take_the_same_steps() {
+        let make = || -> Vec<Var> {
+            let shapes: [&[usize]; 3] = [&[2, 3], &[4], &[1, 1]];
+            let mut rng = crate::rng::Rng::new(3);
+            let start = |shape: &[usize]| {
+                let start = rng.normal_tensor(shape, DType::F64, &Device::Cpu).unwrap();
+                Var::from_tensor(&start).unwrap()
+            };
+            shapes.into_iter().map(start).collect()
+        };
+        let loss = |vars: &[Var], step: usize| {
+            let mut loss = vars[0].sqr().unwrap().sum_all().unwrap();
+            loss = (loss + vars[2].exp().unwrap().sum_all().unwrap()).unwrap();
+            if step % 3 != 1 {
+                let more = vars[1].sqr().unwrap().sqr().unwrap().sum_all().unwrap();
+                loss = (loss + more).unwrap();
+            }
+            loss
+        };
+        for clip in [0.0, 1.0] {
+            let (vars, flat_vars) = (make(), make());
+            let mut adam = Adam::new(vars.clone(), 0.1).unwrap();
+            let mut flat = Adam::flat(flat_vars.clone(), 0.1).unwrap();
+            for step in 0..20 {
+                let gradients = loss(&vars, step).backward().unwrap();
+                let norm = adam.gradient_norm(&gradients).unwrap();
+                let clipped = clip > 0.0 && norm > clip;
+                let scale = if clipped { clip / norm } else { 1.0 };
+                adam.step(&gradients, scale, 0.05).unwrap();
+                let value = loss(&flat_vars, step);
+                let gradients = value.backward().unwrap();
+                let flat_norm = flat.step_on_device(&gradients, &value, clip, 0.05).unwrap();
+                let flat_norm = flat_norm.to_scalar::<f64>().unwrap();
+                assert!((norm - flat_norm).abs() < 1e-12 * norm, "step {step}");
+                for (a, b) in vars.iter().zip(&flat_vars) {
+                    let off = (a.as_tensor() - b.as_tensor()).unwrap().abs().unwrap();
+                    let off = off.max_all().unwrap().to_scalar::<f64>().unwrap();
+                    assert!(off < 1e-13, "clip {clip}, step {step}: {off}");
+                }
+                let state = flat.state();
+                assert_eq!(state.len(), if step == 0 { 1 } else { 2 });
+                flat = Adam::flat(flat_vars.clone(), 0.1).unwrap();
+                flat.resume(&state).unwrap();
+            }
+            // Neither form takes the moments of the other.
+            assert!(flat.resume(&adam.state()).is_err());
+            assert!(adam.resume(&flat.state()).is_err());
+            assert!(adam.resume(&adam.state()[1..]).is_err());
+        }
+    }
+
+    #[test]
+    fn after_a_fault_the_parameters_stay_as_they_are() {
+        for fault in [f64::NAN, f64::INFINITY] {
+            let start = Tensor::new(&[1f64, 2.0], &Device::Cpu).unwrap();
+            let var = Var::from_tensor(&start).unwrap();
+            let mut flat = Adam::flat(vec![var.clone()], 0.0).unwrap();
+            let mut seen = Vec::new();
+            for factor in [1.0, fault, 1.0] {
+                let loss = (var.sqr().unwrap().sum_all().unwrap() * factor).unwrap();
+                let gradients = loss.backward().unwrap();
+                flat.step_on_device(&gradients, &loss, 5.0, 0.1).unwrap();
+                seen.push(var.to_vec1::<f64>().unwrap());
+            }
+            assert!((seen[0][0] - 0.9).abs() < 1e-6, "{seen:?}");
+            assert_eq!(seen[1], seen[0]);
+            assert_eq!(seen[2], seen[0]);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Named parameters: made from a seed or read from a file, always walked in the order of their
-//! names, so that sums over them never depend on a hash.
+//! Named parameters: made from a seed or read from a file, always visited in the order of their
+//! names, so that sums over them are reproducible.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -31,8 +31,8 @@ enum Source {
     Shapes,
 }
 
-/// Numbers that all parameters together may have: 8 GiB with gradients and moments in double
-/// precision.
+/// The most numbers that all parameters together may have: 8 GiB with gradients and moments in
+/// double precision.
 const MAX_NUMBERS: usize = 1 << 28;
 
 /// A copy of every parameter's value.
@@ -40,7 +40,7 @@ pub type Snapshot = BTreeMap<String, Tensor>;
 
 impl Params {
     /// An empty store whose members start from `rng`; each draws from a stream of its own name,
-    /// so a new member shifts no other.
+    /// so that a new member changes no other.
     pub fn seeded(rng: Rng, dtype: DType, device: &Device) -> Self {
         Self::with(Source::Seed(Box::new(rng)), dtype, device)
     }
@@ -50,8 +50,8 @@ impl Params {
         Self::with(Source::File(tensors), dtype, device)
     }
 
-    /// An empty store that only learns the shapes of its members: all values are 0. A model that
-    /// is built from it can be counted ([`Params::count`]) and is no use for anything else.
+    /// An empty store that only records the shapes of its members: all values are 0. It serves to
+    /// count the parameters of a model ([`Params::count`]).
     pub fn shapes() -> Self {
         Self::with(Source::Shapes, DType::F32, &Device::Cpu)
             .with_kernels(mdn_kernels::Choice::Plain)
@@ -107,7 +107,7 @@ impl Params {
         self.store.borrow().device.clone()
     }
 
-    /// Whether values come from a file, or are not asked for at all: then starting values are never
+    /// Whether values come from a file or only shapes matter: then starting values are never
     /// computed, and a model needs no points to start from.
     pub fn is_loading(&self) -> bool {
         !matches!(self.store.borrow().source, Source::Seed(_))
@@ -138,7 +138,7 @@ impl Params {
         start: impl FnOnce(&mut Rng) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let shape = shape.into();
-        // Before anything of that size is made.
+        // Before anything of that size is allocated.
         let have = self.total();
         if shape.elem_count() > MAX_NUMBERS - have.min(MAX_NUMBERS) {
             return Err(Error::request(format!(
@@ -153,7 +153,7 @@ impl Params {
             let zeros = || Ok(Tensor::zeros(&shape, DType::F32, &Device::Cpu)?);
             self.any_shape(name, trainable, |rng| match trainable {
                 true => zeros(),
-                // A fixed value may have to make sense, as an order of coordinates.
+                // A fixed value may have to be valid, such as an order of coordinates.
                 false => start(rng).or_else(|_| zeros()),
             })?
         } else {
@@ -170,7 +170,7 @@ impl Params {
         )))
     }
 
-    /// A value that the file (or `start`) also gives its shape, such as cluster centres whose
+    /// A value whose shape also comes from the file (or `start`), such as cluster centres whose
     /// number was chosen from the data.
     pub fn any_shape(
         &self,
@@ -179,7 +179,7 @@ impl Params {
         start: impl FnOnce(&mut Rng) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let full = self.full(name);
-        // `start` may make members of its own, so the store must not be borrowed while it runs.
+        // `start` may add parameters itself, so the store must not be borrowed while it runs.
         let (seed, dtype, device) = {
             let store = self.store.borrow();
             let seed = match &store.source {
@@ -252,7 +252,7 @@ impl Params {
         store.vars.values().map(|(v, _)| v.elem_count()).sum()
     }
 
-    /// Refuses a file that holds parameters which nothing asked for: it is another model's.
+    /// Refuses a file with parameters that the model does not have: it belongs to another model.
     pub fn check_all_used(&self) -> Result<()> {
         let store = self.store.borrow();
         let Source::File(tensors) = &store.source else {
@@ -271,8 +271,8 @@ impl Params {
         self.trainable().iter().map(|(_, v)| v.elem_count()).sum()
     }
 
-    /// Numbers in the trainable weight matrices, every one a multiply-add for a point that passes through
-    /// them once; `None` where there are none.
+    /// Numbers in the trainable weight matrices, one multiply-add each per point and pass; `None`
+    /// where there are none.
     pub fn multiply_adds(&self) -> Option<usize> {
         let matrices = self.trainable().into_iter();
         let matrices = matrices.filter(|(name, var)| name.ends_with(".weight") && var.rank() == 2);
@@ -301,7 +301,15 @@ impl Params {
         Ok(())
     }
 
-    /// Adds noise to every trainable parameter, so that a law is tested away from the start.
+    /// Parameters with these values, in their format.
+    #[cfg(test)]
+    pub fn holding<const N: usize>(values: [(&str, Tensor); N]) -> Self {
+        let dtype = values[0].1.dtype();
+        let values = values.map(|(name, value)| (name.to_owned(), value));
+        Self::from_tensors(values.into(), dtype, &Device::Cpu)
+    }
+
+    /// Adds noise to every trainable parameter, to test laws away from the start.
     #[cfg(test)]
     pub fn perturb(&self, std: f64, rng: &mut Rng) {
         for (_, var) in self.trainable() {
@@ -319,7 +327,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_that_no_memory_would_hold_is_refused_before_it_is_made() {
+    fn a_parameter_that_is_too_large_is_refused_before_it_is_allocated() {
         let params = Params::seeded(Rng::new(0), DType::F32, &Device::Cpu);
         params.normal("small", (3, 4), 1.0).unwrap();
         let why = params.normal("large", (65_536, 65_536), 1.0).unwrap_err();

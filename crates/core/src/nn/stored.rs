@@ -1,10 +1,8 @@
-//! Tensors as numbers in a file, bit for bit: on the CPU when they come back.
+//! Tensors as numbers in a file, bit for bit; on the CPU after reading.
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
-use serde::de::Error as _;
-use serde::ser::Error as _;
+use candle_core::{DType, Device, Tensor, WithDType};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::params::Snapshot;
@@ -31,38 +29,35 @@ struct Stored {
 /// # Errors
 /// For formats that no parameter has.
 pub fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    fn all<T: WithDType, const N: usize>(
+        flat: &Tensor,
+        bytes: fn(T) -> [u8; N],
+    ) -> Result<Vec<u8>> {
+        Ok(flat.to_vec1()?.into_iter().flat_map(bytes).collect())
+    }
     let flat = tensor.to_device(&Device::Cpu)?.flatten_all()?;
-    Ok(match tensor.dtype() {
-        DType::F32 => {
-            let values = flat.to_vec1::<f32>()?.into_iter();
-            values.flat_map(f32::to_le_bytes).collect()
-        }
-        DType::F64 => {
-            let values = flat.to_vec1::<f64>()?.into_iter();
-            values.flat_map(f64::to_le_bytes).collect()
-        }
-        DType::U32 => {
-            let values = flat.to_vec1::<u32>()?.into_iter();
-            values.flat_map(u32::to_le_bytes).collect()
-        }
-        other => {
-            return Err(Error::failed(format!(
-                "a stored tensor: expected f32, f64 or u32; got {other:?}"
-            )))
-        }
-    })
+    match tensor.dtype() {
+        DType::F32 => all(&flat, f32::to_le_bytes),
+        DType::F64 => all(&flat, f64::to_le_bytes),
+        DType::U32 => all(&flat, u32::to_le_bytes),
+        other => Err(Error::failed(format!(
+            "a stored tensor: expected f32, f64 or u32; got {other:?}"
+        ))),
+    }
 }
 
-/// Bytes of a tensor of this shape with numbers of `size` bytes; `None` where they cannot be counted. Nor
-/// can they where an axis of length 0 makes them none: the others still decide its strides.
+/// Bytes of a tensor of this shape with numbers of `size` bytes; `None` where that number, or the
+/// product of the axes that are not empty (the strides of a tensor without numbers), overflows.
 pub fn bytes_of(shape: &[usize], size: usize) -> Option<usize> {
     let mut axes = shape.iter().map(|n| *n.max(&1));
     let most = axes.try_fold(size, usize::checked_mul);
     most.map(|most| if shape.contains(&0) { 0 } else { most })
 }
 
-impl Stored {
-    fn of(tensor: &Tensor) -> Result<Self> {
+impl TryFrom<&Tensor> for Stored {
+    type Error = Error;
+
+    fn try_from(tensor: &Tensor) -> Result<Self> {
         let format = match tensor.dtype() {
             DType::F64 => Format::F64,
             DType::U32 => Format::U32,
@@ -74,70 +69,63 @@ impl Stored {
             bytes: bytes(tensor)?,
         })
     }
+}
 
-    fn tensor(&self) -> Result<Tensor> {
-        let (dtype, size) = match self.format {
+impl TryFrom<Stored> for Tensor {
+    type Error = Error;
+
+    fn try_from(stored: Stored) -> Result<Self> {
+        let (dtype, size) = match stored.format {
             Format::F32 => (DType::F32, 4),
             Format::F64 => (DType::F64, 8),
             Format::U32 => (DType::U32, 4),
         };
-        if bytes_of(&self.shape, size) != Some(self.bytes.len()) {
+        let (bytes, shape) = (&stored.bytes, stored.shape.as_slice());
+        if bytes_of(shape, size) != Some(bytes.len()) {
             return Err(Error::request(format!(
-                "expected the numbers of a tensor of shape {:?}; got {} bytes",
-                self.shape,
-                self.bytes.len()
+                "expected the numbers of a tensor of shape {shape:?}; got {} bytes",
+                bytes.len()
             )));
         }
-        let shape = self.shape.as_slice();
-        Ok(Tensor::from_raw_buffer(
-            &self.bytes,
-            dtype,
-            shape,
-            &Device::Cpu,
-        )?)
+        Ok(Self::from_raw_buffer(bytes, dtype, shape, &Device::Cpu)?)
     }
 }
 
 /// `#[serde(with = "...")]` for one tensor.
 pub mod one {
+    use serde::{de, ser};
+
     use super::*;
 
     /// Writes the numbers.
-    pub fn serialize<S: Serializer>(
-        tensor: &Tensor,
-        to: S,
-    ) -> std::result::Result<S::Ok, S::Error> {
-        Stored::of(tensor).map_err(S::Error::custom)?.serialize(to)
+    pub fn serialize<S: Serializer>(tensor: &Tensor, to: S) -> Result<S::Ok, S::Error> {
+        let stored = Stored::try_from(tensor).map_err(ser::Error::custom)?;
+        stored.serialize(to)
     }
 
     /// Reads them.
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> std::result::Result<Tensor, D::Error> {
-        Stored::deserialize(from)?
-            .tensor()
-            .map_err(D::Error::custom)
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tensor, D::Error> {
+        let stored = Stored::deserialize(from)?;
+        stored.try_into().map_err(de::Error::custom)
     }
 }
+
+#[derive(Serialize, Deserialize)]
+struct One(#[serde(with = "one")] Tensor);
 
 /// The same for tensors by name.
 pub mod map {
     use super::*;
 
     /// Writes the numbers.
-    pub fn serialize<S: Serializer>(all: &Snapshot, to: S) -> std::result::Result<S::Ok, S::Error> {
-        let stored = all.iter().map(|(name, t)| Ok((name, Stored::of(t)?)));
-        let stored: Result<BTreeMap<_, _>> = stored.collect();
-        stored.map_err(S::Error::custom)?.serialize(to)
+    pub fn serialize<S: Serializer>(all: &Snapshot, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(all.iter().map(|(name, t)| (name, One(t.clone()))))
     }
 
     /// Reads them.
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> std::result::Result<Snapshot, D::Error> {
-        let stored = BTreeMap::<String, Stored>::deserialize(from)?;
-        let tensors = stored.into_iter().map(|(name, s)| Ok((name, s.tensor()?)));
-        tensors.collect::<Result<_>>().map_err(D::Error::custom)
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Snapshot, D::Error> {
+        let all = BTreeMap::<String, One>::deserialize(from)?;
+        Ok(all.into_iter().map(|(name, one)| (name, one.0)).collect())
     }
 }
 
@@ -146,21 +134,16 @@ pub mod maps {
     use super::*;
 
     #[derive(Serialize, Deserialize)]
-    struct One(#[serde(with = "map")] Snapshot);
+    struct Named(#[serde(with = "map")] Snapshot);
 
     /// Writes the numbers.
-    pub fn serialize<S: Serializer>(
-        all: &[Snapshot],
-        to: S,
-    ) -> std::result::Result<S::Ok, S::Error> {
-        to.collect_seq(all.iter().map(|one| One(one.clone())))
+    pub fn serialize<S: Serializer>(all: &[Snapshot], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(all.iter().map(|one| Named(one.clone())))
     }
 
     /// Reads them.
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> std::result::Result<Vec<Snapshot>, D::Error> {
-        let all = Vec::<One>::deserialize(from)?;
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Snapshot>, D::Error> {
+        let all = Vec::<Named>::deserialize(from)?;
         Ok(all.into_iter().map(|one| one.0).collect())
     }
 }

@@ -1,15 +1,8 @@
-//! What moments cannot be, and what statistics cannot bound.
+//! Moments that no density has, and statistics that bound no density.
 
 use super::{Kind, Monomial, Statistics, MAX_DEGREE};
 
-/// An upper bound on E[m^2] for a monomial m: a moment and the statistic that has it.
-struct Bound {
-    moment: f64,
-    /// Index of the statistic; `None` for E[1] = 1.
-    by: Option<usize>,
-}
-
-/// The monomial whose square this is.
+/// The square root of a monomial, if it is one.
 fn root(monomial: &Monomial) -> Option<Monomial> {
     monomial
         .iter()
@@ -30,8 +23,8 @@ fn product(a: &Monomial, b: &Monomial) -> Monomial {
 }
 
 impl Statistics {
-    /// Why no density has these expectations of the statistics, or `None` where nothing was found:
-    /// the conditions below are necessary, not sufficient.
+    /// Why no density has these expectations of the statistics; `None` if no reason was found. The
+    /// conditions are necessary, not sufficient.
     ///
     /// - Every moment is finite; even monomials, their sums and powers of the radius are above 0.
     /// - Cauchy-Schwarz, `E[ab]^2 < E[a^2] E[b^2]` for monomials a and b, where a sum of even
@@ -41,7 +34,7 @@ impl Statistics {
     /// - `E[cos]^2 + E[sin]^2 < 1` for one multiple of theta.
     /// - Jensen on the simplex, `E[log x_k] < log E[x_k]` and `sum_k exp E[log x_k] < 1`.
     ///
-    /// All hold strictly for densities, that is for laws that do not sit on a curve.
+    /// All hold strictly for distributions with a density.
     pub fn infeasible(&self, moments: &[f64]) -> Option<String> {
         if moments.len() != self.len() {
             return Some(format!(
@@ -79,13 +72,11 @@ impl Statistics {
         ))
     }
 
-    /// The least bound on E[a^2] among all moments.
-    fn bound(&self, a: &Monomial, moments: &[f64]) -> Option<Bound> {
+    /// The least upper bound on E[a^2] among all moments, and the index of its statistic (`None` for
+    /// E[1] = 1).
+    fn bound(&self, a: &Monomial, moments: &[f64]) -> Option<(f64, Option<usize>)> {
         if a.is_empty() {
-            return Some(Bound {
-                moment: 1.0,
-                by: None,
-            });
+            return Some((1.0, None));
         }
         let square = product(a, a);
         let holds = |i: &usize| match &self.kinds[*i] {
@@ -97,10 +88,7 @@ impl Statistics {
         (0..self.len())
             .filter(holds)
             .min_by(|i, j| moments[*i].total_cmp(&moments[*j]))
-            .map(|i| Bound {
-                moment: moments[i],
-                by: Some(i),
-            })
+            .map(|i| (moments[i], Some(i)))
     }
 
     fn against_cauchy_schwarz(&self, moments: &[f64]) -> Option<String> {
@@ -110,29 +98,25 @@ impl Statistics {
                 continue;
             };
             for (a, b) in factors(monomial) {
-                let (Some(left), Some(right)) = (self.bound(&a, moments), self.bound(&b, moments))
-                else {
+                let bounds = (self.bound(&a, moments), self.bound(&b, moments));
+                let (Some((left, by)), Some((right, and))) = bounds else {
                     continue;
                 };
                 // A moment bounds itself where a = b.
-                if left.by == Some(i) || right.by == Some(i) {
+                if by == Some(i) || and == Some(i) {
                     continue;
                 }
-                // |ab| <= (a^2 + b^2) / 2
-                let shared = left.by == right.by && a != b;
-                let most = if shared {
-                    0.5 * left.moment
-                } else {
-                    (left.moment * right.moment).sqrt()
+                let most = match by == and && a != b {
+                    // |ab| <= (a^2 + b^2) / 2
+                    true => 0.5 * left,
+                    false => (left * right).sqrt(),
                 };
                 if moments[i].abs() >= most {
                     let said = self.said(i, moments);
-                    let others: Vec<String> = [left.by, right.by]
-                        .into_iter()
-                        .flatten()
-                        .map(|j| self.said(j, moments))
-                        .take(if left.by == right.by { 1 } else { 2 })
-                        .collect();
+                    let mut others = vec![by, and];
+                    others.dedup();
+                    let others = others.into_iter().flatten();
+                    let others: Vec<_> = others.map(|j| self.said(j, moments)).collect();
                     let others = others.join(" and ");
                     return Some(format!(
                         "{said}, but with {others} its size is below {most} (Cauchy-Schwarz)"
@@ -248,20 +232,20 @@ impl Statistics {
         })
     }
 
-    /// Whether a density exp(eta.T) can be made to fall off in every direction, so that a maximum
-    /// of the entropy can exist on all of R^D. Conservative: see
-    /// [`unbounded_direction`](Self::unbounded_direction). On the simplex it always can.
+    /// Whether some density exp(eta.T) falls off in every direction, so that a maximum of the entropy
+    /// can exist on all of R^D: [`unbounded_direction`](Self::unbounded_direction) finds nothing. On
+    /// the simplex it always can.
     pub fn supports_bound(&self) -> bool {
         self.unbounded_direction().is_none()
     }
 
-    /// What keeps the statistics from bounding the support, in words, or `None`.
+    /// Why densities exp(eta.T) cannot fall off in every direction, or `None`.
     ///
     /// Let k_d be the largest power with which a sum of even monomials (as x_d^k) or a power of the
     /// radius grows along coordinate d. Every coordinate needs one, and no monomial prod x_d^p_d
     /// may outgrow them all: sum_d p_d / k_d <= 1. With equality, as for `x*y` beside `x^2` and
     /// `y^2`, the moments decide. A problem that fails the test has no maximum for almost all
-    /// moments: mass escapes to where the entropy grows at no cost.
+    /// moments: mass escapes to infinity, where the entropy grows at no cost.
     pub fn unbounded_direction(&self) -> Option<String> {
         if self.on_simplex() {
             return None;

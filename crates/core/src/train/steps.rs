@@ -4,7 +4,7 @@
 use candle_core::{Device, Tensor, Var};
 
 use super::Training;
-use crate::nn::optimizer::{Adam, FlatAdam, Moved, OptimizerState};
+use crate::nn::optimizer::{Adam, Moved, OptimizerState};
 use crate::num;
 use crate::objectives::At;
 use crate::rng::Rng;
@@ -177,7 +177,7 @@ const QUEUE: usize = 50;
 /// read the losses every [`QUEUE`] steps.
 pub(super) struct QueuedSteps<'a> {
     task: &'a Training<'a>,
-    adam: FlatAdam,
+    adam: Adam,
     losses: Vec<Tensor>,
     norms: Vec<Tensor>,
 }
@@ -187,7 +187,7 @@ impl<'a> QueuedSteps<'a> {
         let spec = task.spec;
         Ok(Self {
             task,
-            adam: FlatAdam::new(trained(task), spec.weight_decay, spec.clip_norm)?,
+            adam: Adam::flat(trained(task), spec.weight_decay)?,
             losses: Vec::new(),
             norms: Vec::new(),
         })
@@ -201,7 +201,11 @@ impl Steps for QueuedSteps<'_> {
         } = *self.task;
         let loss = objective.loss(model, at, noise)?;
         let gradients = loss.backward()?;
-        self.norms.push(self.adam.step(&gradients, &loss, rate)?);
+        let clip_norm = self.task.spec.clip_norm;
+        let norm = self
+            .adam
+            .step_on_device(&gradients, &loss, clip_norm, rate)?;
+        self.norms.push(norm);
         self.losses.push(loss.detach());
         if self.losses.len() < QUEUE {
             return Ok(Vec::new());

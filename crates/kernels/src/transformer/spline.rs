@@ -5,7 +5,11 @@ use crate::math;
 use crate::product::TILE;
 use crate::simd::Simd;
 
-const MIN: f32 = 1e-3;
+/// Smallest width and height of a bin, as a share of the interval, and smallest slope of a
+/// rational-quadratic spline.
+pub const SPLINE_MIN: f64 = 1e-3;
+
+const MIN: f32 = SPLINE_MIN as f32;
 
 /// K bins on [-B, B], the identity outside; applied from data to base. theta holds, coordinate by
 /// coordinate, K raw widths, K raw heights and K - 1 raw inner slopes.

@@ -15,16 +15,16 @@ impl Mixture {
     /// S_d = sum_k w_kd Phi((z_d - mu_kd) / sigma_kd), w_kd in proportion to
     /// alpha_k prod_(e < d) N(z_e; mu_ke, sigma_ke), and dz/dtheta = -(dS/dz)^-1 dS/dtheta.
     ///
-    /// Unbiased, but the motion with the logits is the inverse of the density where the sample lies:
-    /// for modes 8 standard deviations apart its standard deviation is 10 times the gradient, at 12
-    /// it is 800 times.
+    /// Unbiased, but the derivative by the logits is proportional to the inverse density at the
+    /// sample: for modes 8 standard deviations apart its standard deviation is 10 times the gradient,
+    /// at 12 it is 800 times.
     pub(super) fn implicit(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
         let x = self.attach(&self.sample_on_host(n.max(1), rng)?)?;
         let log_prob = self.log_prob(&x)?;
         Draws::alike(x, log_prob)
     }
 
-    /// The same points, (n, D), with the motion of samples.
+    /// The same points, (n, D), with the derivatives of samples.
     pub(super) fn attach(&self, z: &Tensor) -> Result<Tensor> {
         let (n, dim) = z.dims2()?;
         let on_host = |x: &Tensor| x.to_device(&Device::Cpu)?.to_dtype(DType::F64);
@@ -121,7 +121,7 @@ impl Motion {
 }
 
 /// p_k and q_k of one coordinate, from ln w_k, and (z - mu_k) / sigma_k and ln sigma_k by component.
-/// Differences of distribution functions are those of the smaller of both tails.
+/// Differences of distribution functions are taken in the smaller of the two tails.
 fn conditional(log_w: &[f64], at: impl Fn(usize) -> (f64, f64), p: &mut [f64], q: &mut [f64]) {
     let each = |f: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
         let terms = log_w.iter().enumerate().map(|(c, w)| {

@@ -1,52 +1,43 @@
-//! Implicit motion of samples, against another program's and in the tails.
+//! Implicit derivatives of samples, against another program's and in the tails.
 
-use super::strategy_laws::{gradients, plane, reference};
-use super::tests::{mixture, rows};
+use super::strategy_laws::{gradients, plane};
+use super::tests::{mixture, reference};
 use super::*;
+use crate::num::testing::{cases, numbers, tensor, Faults};
 
 /// tests/reference/mog.json, `implicit_cases`: checked with TensorFlow Probability 0.24.0; tolerance
 /// as stated there.
 #[test]
 fn golden_implicit_derivatives() {
-    let mut faults = Vec::new();
-    for (i, case) in reference()["implicit_cases"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .enumerate()
-    {
-        let of = |key: &str| rows(&case[key]);
+    let file = reference();
+    let mut faults = Faults::default();
+    for (i, case) in cases(&file, "implicit_cases").iter().enumerate() {
+        let of = |key: &str| numbers(&case[key]);
         let z = of("z");
         let dim = z.len();
         let none = MixtureDraws::default();
         let (params, base) = mixture(dim, &of("logits"), &of("mu"), &of("log_sigma"), none);
-        let z = num::from_rows(&z, dim, DType::F64, &Device::Cpu).unwrap();
-        let x = base.attach(&z).unwrap();
+        let x = base.attach(&tensor(&z, dim)).unwrap();
         for d in 0..dim {
-            let got = gradients(&x.narrow(1, d, 1).unwrap().sum_all().unwrap(), &params);
-            for (name, got) in got {
+            for (name, got) in gradients(&x.narrow(1, d, 1).unwrap(), &params) {
                 let key = match name.as_str() {
                     "logits" => "dz_dlogits",
                     "means" => "dz_dmu",
                     _ => "dz_dlog_sigma",
                 };
-                let expected = rows(&case[key][d]);
-                assert_eq!(got.len(), expected.len(), "{key}");
-                for (g, e) in got.iter().zip(&expected) {
-                    if !((g - e).abs() <= 1e-10 * e.abs() + 1e-13) {
-                        faults.push(format!("case {i} {key}[{d}]: {g} against {e}"));
-                    }
-                }
+                let expected = numbers(&case[key][d]);
+                let what = format!("case {i} {key}[{d}]");
+                faults.near(&what, &got, &expected, |e| 1e-10 * e.abs() + 1e-13);
             }
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    faults.none();
 }
 
-/// Samples move with a common shift and a common stretch of all components as points do, however
-/// far out they lie.
+/// A common shift or stretch of all components shifts or stretches the samples, however far out
+/// they lie.
 #[test]
-fn implicit_motion_is_right_in_the_tails() {
+fn implicit_derivatives_are_right_in_the_tails() {
     let (params, base) = plane(MixtureDraws::Implicit);
     let log_stds = num::to_vec(&base.log_stds).unwrap();
     let means = num::to_vec(&base.means).unwrap();
@@ -54,7 +45,7 @@ fn implicit_motion_is_right_in_the_tails() {
         let x = Tensor::new(&[z], &Device::Cpu).unwrap();
         let x = base.attach(&x).unwrap();
         for (d, z) in z.into_iter().enumerate() {
-            let got = gradients(&x.narrow(1, d, 1).unwrap().sum_all().unwrap(), &params);
+            let got = gradients(&x.narrow(1, d, 1).unwrap(), &params);
             let [by_log_stds, by_logits, by_means] = [&got[0].1, &got[1].1, &got[2].1];
             let all: f64 = by_logits.iter().sum();
             assert!(all.abs() < 1e-9, "{z}: {by_logits:?}");
@@ -71,10 +62,10 @@ fn implicit_motion_is_right_in_the_tails() {
     }
 }
 
-/// The motion with the logits 9 to 70 standard deviations out, where the distribution function is 0 or
+/// The derivative by the logits 9 to 70 standard deviations out, where the distribution function is 0 or
 /// 1 in double precision: finite differences of ln of its upper tail, from the tails' asymptotic series.
 #[test]
-fn implicit_motion_with_the_logits_is_right_in_the_tails() {
+fn implicit_derivatives_by_the_logits_are_right_in_the_tails() {
     let (params, base) = mixture(
         1,
         &[0.4, -0.3],
@@ -101,7 +92,7 @@ fn implicit_motion_with_the_logits_is_right_in_the_tails() {
         let by_z = (log_upper(z + h, 0.0) - log_upper(z - h, 0.0)) / (2.0 * h);
         let x = Tensor::new(&[[z]], &Device::Cpu).unwrap();
         let x = base.attach(&x).unwrap();
-        let got = gradients(&x.sum_all().unwrap(), &params);
+        let got = gradients(&x, &params);
         let (expected, got) = (-by_logit / by_z, got[1].1[0]);
         let close = (got / expected - 1.0).abs() < 2e-4 || (got - expected).abs() < 1e-8;
         assert!(close, "{z}: {got} against {expected}");

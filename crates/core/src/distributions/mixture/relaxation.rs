@@ -1,4 +1,4 @@
-//! Samples whose components are mixed by relaxed weights, and the densities that stand for theirs.
+//! Samples of components mixed by relaxed weights, and the densities that replace theirs.
 
 use candle_core::Tensor;
 
@@ -9,7 +9,7 @@ use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::Result;
 
-/// Numbers of the largest tensor behind a chunk of [`Mixture::between_bounds`].
+/// Numbers in the largest tensor of a chunk in [`Mixture::between_bounds`].
 const AT_ONCE: usize = 1 << 21;
 
 /// N(mean, diag std^2), one a row: (N, D) both.

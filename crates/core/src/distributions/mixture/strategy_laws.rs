@@ -1,15 +1,9 @@
-//! What each way to draw owes: gradients of what it claims.
+//! Every way to draw gives the gradients that it claims.
 
-use candle_core::Var;
-use serde_json::Value;
-
-use super::tests::{mixture, rows};
+use super::tests::{mixture, reference};
 use super::*;
 use crate::distributions::{GumbelSoftmaxSpec, NestedSpec, RelaxedDensity, StraightThroughSpec};
-
-pub(super) fn reference() -> Value {
-    serde_json::from_str(include_str!("../../../tests/reference/mog.json")).unwrap()
-}
+use crate::num::testing::{numbers, scaled, tensor, Faults};
 
 pub(super) fn gumbel_softmax(temperature: f64, density: RelaxedDensity) -> MixtureDraws {
     MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
@@ -44,44 +38,18 @@ pub(super) fn plane(draws: MixtureDraws) -> (Params, Mixture) {
     mixture(2, &[0.3, -0.5, 0.1], &means, &log_stds, draws)
 }
 
-/// Gradients by parameter, flat.
+/// Gradients of the sum of `of` by parameter, flat.
 pub(super) fn gradients(of: &Tensor, params: &Params) -> Vec<(String, Vec<f64>)> {
-    let store = of.backward().unwrap();
-    let gradient = |var: &Var| match store.get(var.as_tensor()) {
-        Some(g) => num::to_vec(g).unwrap(),
-        None => vec![0.0; var.elem_count()],
-    };
-    let all = params.trainable();
-    all.iter().map(|(n, v)| (n.clone(), gradient(v))).collect()
+    let (names, vars): (Vec<_>, Vec<_>) = params.trainable().into_iter().unzip();
+    let gradients = num::testing::gradients(of, &vars);
+    names.into_iter().zip(gradients).collect()
 }
 
 /// Central differences of `value`, in the order of [`gradients`].
-pub(super) fn differences(
-    params: &Params,
-    step: f64,
-    value: impl Fn() -> f64,
-) -> Vec<(String, Vec<f64>)> {
-    let by = |var: &Var| -> Vec<f64> {
-        let start = num::to_vec(var.as_tensor()).unwrap();
-        let at = |values: Vec<f64>| {
-            let t = Tensor::from_vec(values, var.shape().clone(), &Device::Cpu).unwrap();
-            var.set(&t).unwrap();
-        };
-        let slope = |i: usize| {
-            let shifted = |by: f64| {
-                let mut values = start.clone();
-                values[i] += by;
-                at(values);
-                value()
-            };
-            let slope = (shifted(step) - shifted(-step)) / (2.0 * step);
-            at(start.clone());
-            slope
-        };
-        (0..start.len()).map(slope).collect()
-    };
-    let all = params.trainable();
-    all.iter().map(|(n, v)| (n.clone(), by(v))).collect()
+fn differences(params: &Params, step: f64, value: impl Fn() -> f64) -> Vec<(String, Vec<f64>)> {
+    let all = params.trainable().into_iter();
+    all.map(|(name, var)| (name, num::testing::differences(&var, step, &value)))
+        .collect()
 }
 
 /// f(z) = sin(1.5 z) + 0.15 z^2, as in `expectation_gradient`.
@@ -102,15 +70,9 @@ fn estimate(
     for b in 0..batches {
         let draws = draw(&mut Rng::new(9).fork_at("batch", b));
         let weighted = (draws.log_weight.exp().unwrap() * value(&draws)).unwrap();
-        all.push(gradients(&weighted.sum_all().unwrap(), params));
+        all.push(gradients(&weighted, params));
     }
-    let count = batches as f64;
-    let one = |p: usize, i: usize| {
-        let values = all.iter().map(|g| g[p].1[i]);
-        let mean = values.clone().sum::<f64>() / count;
-        let var = values.map(|v| (v - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        (mean, (var / count).sqrt())
-    };
+    let one = |p: usize, i: usize| num::mean_and_std_err(all.iter().map(|g| g[p].1[i]));
     let parameters = all[0].iter().enumerate();
     parameters
         .map(|(p, (name, g))| (name.clone(), (0..g.len()).map(|i| one(p, i)).collect()))
@@ -122,7 +84,7 @@ type Truth = Vec<(String, Vec<f64>)>;
 /// Gradients of E f (closed form, tests/reference/mog.json) and of E log q (differences of a quadrature).
 fn truths() -> [Truth; 2] {
     let file = reference();
-    let of = |key: &str| rows(&file["expectation_gradient"][key]);
+    let of = |key: &str| numbers(&file["expectation_gradient"][key]);
     let mean_f = vec![
         ("log_stds".to_owned(), of("grad_log_sigma")),
         ("logits".to_owned(), of("grad_logits")),
@@ -130,7 +92,7 @@ fn truths() -> [Truth; 2] {
     ];
     let (params, base) = three_modes(MixtureDraws::default());
     let cells: Vec<f64> = (0..6000).map(|i| -9.0 + 0.0035 * f64::from(i)).collect();
-    let grid = num::from_rows(&cells, 1, DType::F64, &Device::Cpu).unwrap();
+    let grid = tensor(&cells, 1);
     let mean_log_q = differences(&params, 1e-4, || {
         let log_q = base.log_prob(&grid).unwrap();
         let product = (log_q.exp().unwrap() * log_q).unwrap().sum_all().unwrap();
@@ -140,13 +102,13 @@ fn truths() -> [Truth; 2] {
 }
 
 /// Every unbiased strategy gives every parameter the gradient of E f and of E log q; straight-through
-/// the means and standard deviations that of E f. Plain samples of components, which most programs take,
-/// give the mixture weights none at all of E f, and of E log q one that is 0 in the mean.
+/// gives it to means and standard deviations. Plain samples of components, as most programs take
+/// them, give the mixture weights no gradient of E f and one of mean 0 of E log q.
 #[test]
 fn gradients_of_expectations() {
     let [mean_f, mean_log_q] = truths();
     let straight = MixtureDraws::StraightThrough(StraightThroughSpec::default());
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     for (name, strategy, biased) in [
         ("stratified", MixtureDraws::Stratified, ""),
         ("score", MixtureDraws::Score, ""),
@@ -157,23 +119,27 @@ fn gradients_of_expectations() {
         let draw = |rng: &mut Rng| base.draws(2000, 1.0, rng).unwrap();
         let of_f = estimate(&params, draw, |d| f(&d.x));
         let of_log_q = estimate(&params, draw, |d| d.log_prob.clone());
-        let mut off_logits: f64 = 0.0;
+        let mut off_logits = Vec::new();
         for (what, got, truth) in [("f", of_f, &mean_f), ("log q", of_log_q, &mean_log_q)] {
             for ((parameter, got), (_, truth)) in got.iter().zip(truth) {
                 for (i, ((mean, se), truth)) in got.iter().zip(truth).enumerate() {
                     let off = (mean - truth).abs() / se;
                     if parameter == biased {
-                        off_logits = off_logits.max(off);
-                    } else if !(off < 5.0) {
-                        let line = format!("{mean} +- {se} against {truth}");
-                        faults.push(format!("{name}, E {what}, {parameter}[{i}]: {line}"));
+                        off_logits.push(off);
+                        continue;
                     }
+                    faults.unless(off < 5.0, || {
+                        format!(
+                            "{name}, E {what}, {parameter}[{i}]: {mean} +- {se} against {truth}"
+                        )
+                    });
                 }
             }
         }
-        if !biased.is_empty() && off_logits < 20.0 {
-            faults.push(format!("{name}: expected biased logits; {off_logits}"));
-        }
+        let off = num::largest(off_logits);
+        faults.unless(biased.is_empty() || off >= 20.0, || {
+            format!("{name}: expected biased logits; {off}")
+        });
     }
     let (params, base) = three_modes(MixtureDraws::Score);
     let plain = |rng: &mut Rng| {
@@ -184,45 +150,41 @@ fn gradients_of_expectations() {
             ..draws
         }
     };
-    for (mean, se) in &estimate(&params, plain, |d| f(&d.x))[1].1 {
-        if *mean != 0.0 || *se != 0.0 {
-            faults.push(format!("plain, E f: {mean} +- {se}"));
-        }
+    for estimate in &estimate(&params, plain, |d| f(&d.x))[1].1 {
+        faults.unless(*estimate == (0.0, 0.0), || {
+            format!("plain, E f: {estimate:?}")
+        });
     }
     let of_log_q = estimate(&params, plain, |d| d.log_prob.clone());
     for ((mean, se), truth) in of_log_q[1].1.iter().zip(&mean_log_q[1].1) {
-        if !(mean.abs() < 5.0 * se) || truth.abs() < 20.0 * se {
-            faults.push(format!("plain, E log q: {mean} +- {se}, truth {truth}"));
-        }
+        let fine = mean.abs() < 5.0 * se && truth.abs() >= 20.0 * se;
+        faults.unless(fine, || {
+            format!("plain, E log q: {mean} +- {se}, truth {truth}")
+        });
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    faults.none();
 }
 
-/// The noise knows no parameters, so with the noise held the gradient of any mean over relaxed draws,
-/// of the densities too, is that of differences: unbiased for the relaxed objective.
+/// The noise does not depend on the parameters, so for fixed noise the gradient of any mean over
+/// relaxed draws and their densities equals finite differences: it is unbiased for the relaxed
+/// objective.
 #[test]
 fn relaxed_gradients_are_those_of_the_relaxed_objective() {
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     for density in every_density() {
         let (params, base) = plane(gumbel_softmax(0.5, density.clone()));
         let value = || {
             let draws = base.draws(12, 0.3, &mut Rng::new(4)).unwrap();
             let x = draws.x.sqr().unwrap().sum(1).unwrap().sin().unwrap();
             let value = (x + (&draws.log_prob * 0.7).unwrap()).unwrap();
-            (value * draws.log_weight.exp().unwrap())
-                .unwrap()
-                .sum_all()
-                .unwrap()
+            let weighted = value * draws.log_weight.exp().unwrap();
+            weighted.unwrap().sum_all().unwrap()
         };
         let got = gradients(&value(), &params);
         let expected = differences(&params, 1e-5, || value().to_scalar::<f64>().unwrap());
         for ((name, got), (_, expected)) in got.iter().zip(&expected) {
-            for (g, e) in got.iter().zip(expected) {
-                if !((g - e).abs() < 1e-7 * e.abs().max(1.0)) {
-                    faults.push(format!("{density:?} {name}: {g} against {e}"));
-                }
-            }
+            faults.near(&format!("{density:?} {name}"), got, expected, scaled(1e-7));
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    faults.none();
 }

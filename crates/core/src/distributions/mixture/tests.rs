@@ -4,12 +4,12 @@ use candle_core::Var;
 use serde_json::Value;
 
 use super::*;
+use crate::num::testing::{cases, numbers, tensor, values, Faults};
 
-pub(super) fn rows(v: &Value) -> Vec<f64> {
-    match v {
-        Value::Array(items) => items.iter().flat_map(rows).collect(),
-        other => vec![other.as_f64().unwrap()],
-    }
+/// tests/reference/mog.json
+pub(super) fn reference() -> Value {
+    let text = include_str!("../../../tests/reference/mog.json");
+    num::testing::reference(text)
 }
 
 pub(super) fn spec(components: usize) -> MixtureSpec {
@@ -32,19 +32,11 @@ pub(super) fn mixture(
     draws: MixtureDraws,
 ) -> (Params, Mixture) {
     let k = logits.len();
-    let tensor = |values: &[f64], shape: (usize, usize)| {
-        Tensor::from_slice(values, shape, &Device::Cpu).unwrap()
-    };
-    let values = [
-        ("logits", tensor(logits, (1, k))),
-        ("means", tensor(means, (k, dim))),
-        ("log_stds", tensor(log_stds, (k, dim))),
-    ];
-    let params = Params::from_tensors(
-        values.into_iter().map(|(n, t)| (n.to_owned(), t)).collect(),
-        DType::F64,
-        &Device::Cpu,
-    );
+    let params = Params::holding([
+        ("logits", tensor(logits, k)),
+        ("means", tensor(means, dim)),
+        ("log_stds", tensor(log_stds, dim)),
+    ]);
     let spec = MixtureSpec { draws, ..spec(k) };
     let mixture = Mixture::new(&params, dim, &spec, None).unwrap();
     (params, mixture)
@@ -54,43 +46,39 @@ pub(super) fn mixture(
 /// stated there.
 #[test]
 fn golden_values() {
-    let file: Value =
-        serde_json::from_str(include_str!("../../../tests/reference/mog.json")).unwrap();
-    let mut faults = Vec::new();
-    for case in file["log_prob_cases"].as_array().unwrap() {
+    let file = reference();
+    let mut faults = Faults::default();
+    for case in cases(&file, "log_prob_cases") {
         let tag = case["tag"].as_str().unwrap();
-        let dim = case["z"].as_array().unwrap().len();
-        let of = |key: &str| rows(&case[key]);
+        let of = |key: &str| numbers(&case[key]);
+        let dim = of("z").len();
         let draws = MixtureDraws::default();
         let (params, mixture) = mixture(dim, &of("logits"), &of("mu"), &of("log_sigma"), draws);
-        let z = num::from_rows(&of("z"), dim, DType::F64, &Device::Cpu).unwrap();
-        let z = Var::from_tensor(&z).unwrap();
+        let z = num::testing::var(&of("z"), dim);
         let log_prob = mixture.log_prob(z.as_tensor()).unwrap();
         let gradients = log_prob.sum_all().unwrap().backward().unwrap();
         let mut check = |key: &str, got: &Tensor, tolerance: f64| {
-            let expected = rows(&case[key]);
-            let got = num::to_vec(got).unwrap();
-            let size = expected.iter().fold(1.0f64, |m, v| m.max(v.abs()));
-            for (g, e) in got.iter().zip(&expected) {
-                if !((g - e).abs() <= tolerance * size) {
-                    faults.push(format!("{tag} {key}: {g} against {e}"));
-                }
-            }
+            let expected = of(key);
+            let sizes = expected.iter().map(|v| v.abs());
+            let size = num::largest(sizes.chain([1.0]));
+            let what = format!("{tag} {key}");
+            faults.near(&what, &values(got), &expected, |_| tolerance * size);
         };
         check("log_prob", &log_prob, 1e-12);
         let responsibilities = mixture.responsibilities(z.as_tensor()).unwrap().unwrap();
         check("responsibilities", &responsibilities, 1e-11);
-        check("grad_z", gradients.get(z.as_tensor()).unwrap(), 1e-11);
+        let gradient = |var: &Var| gradients.get(var.as_tensor()).unwrap().clone();
+        check("grad_z", &gradient(&z), 1e-11);
         for (name, var) in params.trainable() {
             let key = match name.as_str() {
                 "logits" => "grad_logits",
                 "means" => "grad_mu",
                 _ => "grad_log_sigma",
             };
-            check(key, gradients.get(var.as_tensor()).unwrap(), 1e-11);
+            check(key, &gradient(&var), 1e-11);
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    faults.none();
 }
 
 #[test]
@@ -102,12 +90,12 @@ fn data_initialisation_finds_the_modes() {
         let (mean, std) = modes[(i % 4).min(2)];
         points.push(mean + std * rng.normal());
     }
-    let points = num::from_rows(&points, 1, DType::F64, &Device::Cpu).unwrap();
+    let points = tensor(&points, 1);
     let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
     let mixture = Mixture::new(&params, 1, &spec(3), Some(&points)).unwrap();
-    let weights = num::to_vec(&mixture.log_weights().unwrap().exp().unwrap()).unwrap();
-    let means = num::to_vec(&mixture.means).unwrap();
-    let stds = num::to_vec(&mixture.log_stds.exp().unwrap()).unwrap();
+    let weights = values(&mixture.log_weights().unwrap().exp().unwrap());
+    let means = values(&mixture.means);
+    let stds = values(&mixture.log_stds.exp().unwrap());
     let mut found: Vec<_> = (0..3).map(|k| (means[k], stds[k], weights[k])).collect();
     found.sort_by(|a, b| a.0.total_cmp(&b.0));
     for ((mean, std, weight), (m, s)) in found.iter().zip(modes) {
@@ -123,12 +111,12 @@ fn data_initialisation_finds_the_modes() {
 /// As many components as points have no spread of their own: a tenth of that of all points, in
 /// whatever unit. Two points are as far from their mean as their standard deviation.
 #[test]
-fn a_component_on_every_point_is_no_spike() {
+fn a_component_on_every_point_starts_with_a_usable_deviation() {
     for unit in [1.0, 1e-12, 1e12] {
         let points = Tensor::new(&[[-unit], [3.0 * unit]], &Device::Cpu).unwrap();
         let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
         let mixture = Mixture::new(&params, 1, &spec(2), Some(&points)).unwrap();
-        let stds = num::to_vec(&mixture.log_stds.exp().unwrap()).unwrap();
+        let stds = values(&mixture.log_stds.exp().unwrap());
         for std in stds {
             assert!((std / (0.2 * unit) - 1.0).abs() < 1e-9, "{unit}: {std}");
         }

@@ -11,7 +11,7 @@ fn read(text: &str) -> Result<MixtureDraws, String> {
 }
 
 #[test]
-fn the_file_says_it_as_documented() {
+fn settings_read_back_as_documented() {
     for spec in MixtureDraws::examples() {
         let name = spec.name();
         let short = match spec {
@@ -54,7 +54,7 @@ fn the_file_says_it_as_documented() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_named() {
+fn invalid_settings_are_named() {
     let relaxed = |text: &str| {
         let spec = read(&format!("draws.gumbel_softmax = {{ {text} }}")).unwrap();
         spec.check().map_err(|e| e.to_string())
@@ -112,28 +112,23 @@ fn temperatures_fall_geometrically() {
 
 #[test]
 fn bounds_are_told_apart() {
-    let of = |density| {
-        MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
+    use RelaxedDensity as D;
+    let nested = NestedSpec { inner: 4 };
+    for (density, bound) in [
+        (D::NestedIncludingOwn(nested.clone()), EntropyBound::Below),
+        (D::BatchIncludingOwn, EntropyBound::Below),
+        (
+            D::NestedExcludingOwn(nested),
+            EntropyBound::Above("Jensen's inequality"),
+        ),
+        (D::ExactMixture, EntropyBound::Above("Gibbs' inequality")),
+        (D::Joint, EntropyBound::Joint),
+    ] {
+        let spec = GumbelSoftmaxSpec {
             density,
             ..GumbelSoftmaxSpec::default()
-        })
-        .entropy_bound()
-    };
-    let inner = NestedSpec { inner: 4 };
-    use RelaxedDensity as D;
-    assert_eq!(
-        of(D::NestedIncludingOwn(inner.clone())),
-        EntropyBound::Below
-    );
-    assert_eq!(of(D::BatchIncludingOwn), EntropyBound::Below);
-    assert_eq!(
-        of(D::NestedExcludingOwn(inner)),
-        EntropyBound::Above("Jensen's inequality")
-    );
-    assert_eq!(
-        of(D::ExactMixture),
-        EntropyBound::Above("Gibbs' inequality")
-    );
-    assert_eq!(of(D::Joint), EntropyBound::Joint);
+        };
+        assert_eq!(MixtureDraws::GumbelSoftmax(spec).entropy_bound(), bound);
+    }
     assert_eq!(MixtureDraws::Score.entropy_bound(), EntropyBound::Exact);
 }

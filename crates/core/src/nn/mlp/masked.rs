@@ -2,17 +2,17 @@
 
 use candle_core::{Device, Tensor};
 
-use super::{Activation, LastLayer, Mlp};
+use super::{hidden_bias, Activation, LastLayer, Mlp};
 use crate::nn::Params;
 use crate::Result;
 
-/// A perceptron with weights left out so that an output sees some of the inputs only (MADE,
-/// Germain, Gregor, Murray and Larochelle 2015): input j has degree j = 1..I, hidden units have
-/// degrees of their own, outputs are given theirs, and a unit sees what has a degree of at most its
-/// own. An output of degree d is then a function of the first d inputs.
+/// A perceptron with masked weights, so that an output depends on some of the inputs only (MADE,
+/// Germain, Gregor, Murray and Larochelle 2015): input j has degree j = 1..I, hidden units and
+/// outputs have degrees of their own, and a unit depends on units of at most its own degree. An
+/// output of degree d is then a function of the first d inputs.
 ///
-/// Only the weights that there are are parameters: they stand one after the other in a vector, or
-/// in a matrix (inputs, outputs) where none is left out, as with a single input.
+/// Only weights that are not masked are parameters: one after the other in a vector, or in a matrix
+/// (inputs, outputs) where none is masked, as with a single input.
 pub struct MaskedMlp {
     weights: Vec<Weight>,
     biases: Vec<Tensor>,
@@ -26,16 +26,17 @@ struct Weight {
     inputs: usize,
 }
 
-/// Where in a layer's matrix the weights are.
+/// Which entries of a layer's matrix are weights.
 struct Mask {
-    /// Of the weights in their order, row by row.
+    /// The entry of each weight, counted row by row.
     places: Vec<usize>,
-    /// (inputs * outputs,): which weight stands at a place; the one behind the last is 0.
+    /// (inputs * outputs,): the index of each entry's weight; masked entries have the index after
+    /// the last weight, which stands for 0.
     sources: Tensor,
 }
 
 /// Degrees of `width` units, in ascending order: those of the layer before in equal numbers, the
-/// largest always among them, so that no unit is left without outputs or inputs.
+/// largest always among them, so that no unit is without outputs or inputs.
 fn spread(before: &[usize], width: usize) -> Vec<usize> {
     let mut distinct = before.to_vec();
     distinct.dedup();
@@ -64,14 +65,8 @@ impl MaskedMlp {
             let weight = Weight::new(&layer, &before, &after, |unit| {
                 (activation.gain() / fan_in(unit)).sqrt()
             })?;
-            let bias = layer.param("bias", (1, width), true, |rng| {
-                let draws: Vec<f64> = (0..width)
-                    .map(|unit| (2.0 * rng.uniform() - 1.0) / fan_in(unit).sqrt())
-                    .collect();
-                Ok(Tensor::from_vec(draws, (1, width), &Device::Cpu)?)
-            })?;
             weights.push(weight);
-            biases.push(bias);
+            biases.push(hidden_bias(&layer, width, fan_in)?);
             before = after;
         }
         let layer = params.at("out");
@@ -84,7 +79,7 @@ impl MaskedMlp {
         })
     }
 
-    /// The network with zeros where weights are left out; its gradients lead to the weights here.
+    /// The network with zeros for masked weights; gradients flow to the weights here.
     pub fn dense(&self) -> Result<Mlp> {
         let layers = self.weights.iter().zip(&self.biases);
         Ok(Mlp {
@@ -95,8 +90,8 @@ impl MaskedMlp {
         })
     }
 
-    /// The network as the fused kernels know it, and its masks if weights are left out; `None` with
-    /// an activation that they do not have.
+    /// The network as the fused kernels know it, and its masks if weights are masked; `None` with an
+    /// activation that they do not have.
     pub fn kernel(&self) -> Option<(mdn_kernels::Conditioner<Tensor>, Option<mdn_kernels::Masks>)> {
         let layers = self.weights.iter().zip(&self.biases);
         let net = mdn_kernels::Conditioner {
@@ -115,7 +110,7 @@ impl MaskedMlp {
     }
 }
 
-/// Units before that a unit of this degree sees; `before` ascends.
+/// Units of the layer before that a unit of this degree depends on; `before` ascends.
 fn fan_in(before: &[usize], degree: usize) -> usize {
     before.partition_point(|d| *d <= degree)
 }
@@ -180,14 +175,14 @@ mod tests {
     use candle_core::{DType, Var};
 
     use super::*;
-    use crate::num::to_vec;
+    use crate::num::testing::gradient;
     use crate::rng::Rng;
 
     #[test]
-    fn degrees_are_shared_out() {
+    fn degrees_are_spread_evenly() {
         assert_eq!(spread(&[1, 2, 3], 7), [1, 1, 2, 2, 3, 3, 3]);
         assert_eq!(spread(&[1, 2, 3, 4], 2), [2, 4]);
-        // Behind a narrow layer only the degrees that are left.
+        // After a narrow layer only the degrees that are left.
         assert_eq!(spread(&[2, 2, 4], 5), [2, 2, 4, 4, 4]);
         assert_eq!(spread(&[1, 2, 3], 1), [3]);
         assert_eq!(spread(&[1], 3), [1, 1, 1]);
@@ -219,8 +214,7 @@ mod tests {
             let x = Var::ones((1, 4), DType::F64, &Device::Cpu).unwrap();
             let y = net.dense().unwrap().forward(x.as_tensor()).unwrap();
             for (output, seen) in seen.into_iter().enumerate() {
-                let slopes = y.narrow(1, output, 1).unwrap().backward().unwrap();
-                let slopes = to_vec(slopes.get(x.as_tensor()).unwrap()).unwrap();
+                let slopes = gradient(&y.narrow(1, output, 1).unwrap(), &x);
                 let moved: Vec<bool> = slopes.iter().map(|s| *s != 0.0).collect();
                 let expected: Vec<bool> = (0..4).map(|input| input < seen).collect();
                 assert_eq!(moved, expected, "{hidden:?}, output {output}");
@@ -231,7 +225,7 @@ mod tests {
     /// 3 inputs, 4 hidden units of degrees 1, 2, 3, 3 (3 and 4 give 1 + 2 + 3 + 3 weights), outputs
     /// of degrees 1 to 3, which see 1, 2 and 4 units.
     #[test]
-    fn only_weights_that_there_are_are_counted() {
+    fn masked_weights_are_not_counted() {
         let (params, _) = net(3, &[4], &[1, 2, 3]);
         assert_eq!(params.count(), (1 + 2 + 3 + 3) + 4 + (1 + 2 + 4) + 3);
         let (params, _) = net(1, &[8, 8], &[1, 1]);
