@@ -13,7 +13,7 @@ work=${CARGO_TARGET_DIR:-$root/target}/metal-check
 rm -rf "$work/crate" "$work/objc2-metal"
 mkdir -p "$work/crate"
 
-# The crate, by links, with a manifest of its own.
+# The workspace, by links, with a manifest of its own.
 for entry in *; do
     case $entry in
         Cargo.toml | Cargo.lock | target) ;;
@@ -32,8 +32,6 @@ grep -v '^#\[link(name = "Metal", kind = "framework")\]$' "$bindings" >"$work/bi
 mv "$work/bindings" "$bindings"
 cat >>"$work/crate/Cargo.toml" <<'END'
 
-[workspace]
-
 [dependencies.objc2]
 version = "*"
 features = ["gnustep-2-1"]
@@ -47,4 +45,4 @@ objc2-metal = { path = "../objc2-metal" }
 END
 
 CARGO_TARGET_DIR=$work/build exec cargo check --manifest-path "$work/crate/Cargo.toml" \
-    --features metal "$@"
+    --package mdn --features metal "$@"

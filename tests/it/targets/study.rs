@@ -6,7 +6,7 @@ use mdn::experiment::config::study::{load, to_toml};
 use mdn::experiment::store::StudyDir;
 
 use super::experiment::without_comments;
-use super::{choice, chosen, folder, names, write, Target};
+use super::{choice, chosen, folder, read_or_named, write, Seeds, Target};
 
 const TABLES: [&str; 4] = ["study.toml", "relaxed.csv", "entropy.csv", "gradients.csv"];
 
@@ -22,39 +22,30 @@ pub fn target() -> Target {
         write(&path, rest);
         match which {
             0 => settings(&path),
-            1 => again(
-                &path,
-                || place.read_relaxed(),
-                |rows| place.write_relaxed(rows),
-            ),
+            1 => again(&path, || place.read_relaxed(), |r| place.write_relaxed(r)),
             2 => again(
                 &path,
                 || place.read_entropies(),
-                |rows| place.write_entropies(rows),
+                |r| place.write_entropies(r),
             ),
             _ => again(
                 &path,
                 || place.read_gradients(),
-                |rows| place.write_gradients(rows),
+                |r| place.write_gradients(r),
             ),
         }
     })
 }
 
 fn settings(path: &Path) -> bool {
-    match load(path, &[]) {
-        Ok(spec) => {
-            let text = to_toml(&spec).expect("what was read can be written");
-            write(path, &text);
-            let again = load(path, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
-            assert_eq!(to_toml(&again).expect("TOML"), text);
-            true
-        }
-        Err(e) => {
-            names(&e.to_string(), path);
-            false
-        }
+    let spec = load(path, &[]);
+    if let Ok(spec) = &spec {
+        let text = to_toml(spec).expect("what was read can be written");
+        write(path, &text);
+        let again = load(path, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        assert_eq!(to_toml(&again).expect("TOML"), text);
     }
+    read_or_named(spec, path)
 }
 
 /// Rows that were read can be written and are read as the same.
@@ -63,22 +54,17 @@ pub(super) fn again<R: std::fmt::Debug, W>(
     read: impl Fn() -> mdn_core::Result<Vec<R>>,
     write: impl Fn(&[R]) -> mdn_core::Result<W>,
 ) -> bool {
-    match read() {
-        Ok(rows) => {
-            write(&rows).expect("what was read can be written");
-            let back = read().unwrap_or_else(|e| panic!("{e}"));
-            assert_eq!(format!("{rows:?}"), format!("{back:?}"));
-            true
-        }
-        Err(e) => {
-            names(&e.to_string(), path);
-            false
-        }
+    let rows = read();
+    if let Ok(rows) = &rows {
+        write(rows).expect("what was read can be written");
+        let back = read().unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(format!("{rows:?}"), format!("{back:?}"));
     }
+    read_or_named(rows, path)
 }
 
 /// The shipped study and tables of one line.
-pub fn seeds() -> Vec<(String, Vec<u8>)> {
+pub fn seeds() -> Seeds {
     let shipped = without_comments(include_str!("../../../experiments/studies/estimators.toml"));
     let relaxed = "temperature,entropy,exact_mixture,kl_to_mixture,kl_from_mixture,total_variation,\
                    mean,variance,joint_entropy,conditional_entropy,chi2\n0.1,1,2,3,4,0.5,6,7,8,9,10\n";
