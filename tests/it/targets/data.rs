@@ -34,6 +34,8 @@ pub fn target() -> Target {
     let runs = Runs::trained(&[flow()]);
     let out = dir.path().join("densities.csv");
     Box::new(move |bytes| {
+        // All of it, so that its folder stays.
+        let runs = &runs;
         let (kind, rest) = choice(bytes, KINDS.len());
         let path = |name: &str| dir.path().join(name);
         match KINDS[kind] {

@@ -45,6 +45,8 @@ pub fn target() -> Target {
         })
         .collect();
     Box::new(move |bytes| {
+        // All of it, so that its folder stays.
+        let runs = &runs;
         let (way, rest) = choice(bytes, WAYS);
         let (which, rest) = choice(rest, good.len());
         let place = &runs.places[which];
