@@ -160,9 +160,9 @@ fn project(commands: &str) -> Place {
     }
     let guide = page("docs/README.md");
     let first = guide.blocks_in("toml").next().expect("a first experiment");
-    place.write("first.toml", &short(first, commands));
+    place.write("first.toml", short(first, commands));
     let new = place.mdn("new").fine();
-    place.write("my.toml", &short(&new, commands));
+    place.write("my.toml", short(&new, commands));
     place
 }
 

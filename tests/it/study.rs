@@ -110,10 +110,7 @@ fn a_study_leaves_tables_figures_and_a_summary() {
 fn what_is_no_study_is_refused() {
     let place = Place::new();
     place.write("tiny.toml", TINY);
-    place.write(
-        "bad.toml",
-        &TINY.replace("inner = [1, 4]", "inner = [1, 0]"),
-    );
+    place.write("bad.toml", TINY.replace("inner = [1, 4]", "inner = [1, 0]"));
     place.write("Bad Name.toml", TINY);
     let cases: [(&[&str], &str); 7] = [
         (
