@@ -1,10 +1,10 @@
 #!/bin/sh
-# Type-checks `--features metal` on a machine that is no Mac:
+# Type-checks `--features metal` without a Mac:
 #
 #   scripts/check-metal.sh [more `cargo check` arguments]
 #
-# Proves that mdn, candle and what lies below compile with Metal; not that they link or run. Works
-# on copies below the target folder and leaves the tree and Cargo.lock alone.
+# Shows that mdn, candle and their dependencies compile with Metal, not that they link or run. Works
+# on copies below the target folder; the source tree and Cargo.lock do not change.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ work=${CARGO_TARGET_DIR:-$root/target}/metal-check
 rm -rf "$work/crate" "$work/objc2-metal"
 mkdir -p "$work/crate"
 
-# The workspace, by links, with a manifest of its own.
+# Links to the crate's files, with a separate manifest.
 for entry in *; do
     case $entry in
         Cargo.toml | Cargo.lock | target) ;;
@@ -22,8 +22,8 @@ for entry in *; do
 done
 cp Cargo.toml Cargo.lock "$work/crate"
 
-# The bindings refuse a system without an Objective-C runtime unless told that it has GNUstep's.
-# One attribute names a framework to link with, which rustc knows on Apple's systems alone.
+# The bindings need an Objective-C runtime: claim GNUstep's. rustc accepts the attribute that links a
+# framework on Apple's systems only: remove it.
 cargo fetch --quiet --locked
 version=$(awk '/^name = "objc2-metal"$/ { getline; gsub(/"/, ""); print $3 }' Cargo.lock)
 cp -R "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"objc2-metal-$version" "$work/objc2-metal"
