@@ -49,25 +49,17 @@ fn a_study_leaves_tables_figures_and_a_summary() {
         page.starts_with("# tiny\n\n`mdn study tiny.toml`"),
         "{page}"
     );
-    assert_eq!(place.read("results/tiny/summary.md"), page);
     let folder = place.path("results/tiny");
-    let names: Vec<_> = files(&folder)
-        .iter()
-        .map(|f| {
-            f.strip_prefix(&folder)
-                .expect("below")
-                .display()
-                .to_string()
-        })
-        .collect();
-    assert_eq!(names, FILES);
-    let rows = place.read("results/tiny/gradients.csv");
-    assert_eq!(rows.lines().count(), 1 + 3 * 3);
+    let names = files(&folder).into_iter().map(|file| {
+        let name = file.strip_prefix(&folder).expect("below");
+        name.display().to_string()
+    });
+    assert_eq!(names.collect::<Vec<_>>(), FILES);
+    let read = |name: &str| place.read(&format!("results/tiny/{name}"));
+    assert_eq!(read("summary.md"), page);
+    assert_eq!(read("gradients.csv").lines().count(), 1 + 3 * 3);
     // Two sizes with four densities, and two densities without a size.
-    assert_eq!(
-        place.read("results/tiny/entropy.csv").lines().count(),
-        1 + 2 * 4 + 2
-    );
+    assert_eq!(read("entropy.csv").lines().count(), 1 + 2 * 4 + 2);
     for figure in ["entropy-bounds", "gradients"] {
         let bytes = place.bytes(&format!("results/tiny/figures/{figure}.png"));
         assert!(bytes.starts_with(b"\x89PNG") && bytes.len() > 10_000);
@@ -79,9 +71,8 @@ fn a_study_leaves_tables_figures_and_a_summary() {
     let json: serde_json::Value = serde_json::from_str(&again.fine()).expect("JSON");
     assert_eq!(json["gradients"].as_array().map(Vec::len), Some(9));
     for name in ["relaxed.csv", "entropy.csv", "gradients.csv", "config.toml"] {
-        let there = place.read(&format!("again/tiny/{name}"));
         assert!(
-            place.read(&format!("results/tiny/{name}")) == there,
+            read(name) == place.read(&format!("again/tiny/{name}")),
             "{name}"
         );
     }
@@ -97,50 +88,34 @@ fn a_study_leaves_tables_figures_and_a_summary() {
     place
         .mdn(&["study", "tiny.toml", "seed=6", "--no-run"])
         .refused("config.toml: expected the settings that are asked for now; got others");
-    let damaged = place
-        .read("results/tiny/entropy.csv")
-        .replacen("0.5,", "half,", 1);
+    let damaged = read("entropy.csv").replacen("0.5,", "half,", 1);
     place.write("results/tiny/entropy.csv", &damaged);
     place
         .mdn(&["study", "tiny.toml", "--no-run"])
         .refused("entropy.csv:2: `temperature`: expected a number; got `half`");
 }
 
+/// Arguments, and what the message says.
+const REFUSED: &str = "
+study bad.toml -> bad.toml:11: entropy: expected a size between 1 and 100000; got 0
+study none.toml -> none.toml: could not read
+study Bad_Name.toml -> the file's name gives the results folder
+study tiny.toml entropy.sample=3 -> override `entropy.sample=3`: entropy: unknown key `sample` (did you mean `samples`?)
+study ring.toml -> (for an experiment try `mdn compare`)
+train tiny.toml -> (for a study of estimators try `mdn study`)
+study tiny.toml --no-run -> (run it without --no-run)
+";
+
 #[test]
 fn what_is_no_study_is_refused() {
     let place = Place::new();
     place.write("tiny.toml", TINY);
-    place.write("bad.toml", TINY.replace("inner = [1, 4]", "inner = [1, 0]"));
-    place.write("Bad Name.toml", TINY);
-    let cases: [(&[&str], &str); 7] = [
-        (
-            &["study", "bad.toml"],
-            "bad.toml:11: entropy: expected a size between 1 and 100000; got 0",
-        ),
-        (&["study", "none.toml"], "none.toml: could not read"),
-        (
-            &["study", "Bad Name.toml"],
-            "the file's name gives the results folder",
-        ),
-        (
-            &["study", "tiny.toml", "entropy.sample=3"],
-            "override `entropy.sample=3`: entropy: unknown key `sample` (did you mean `samples`?)",
-        ),
-        (
-            &["study", "ring.toml"],
-            "(for an experiment try `mdn compare`)",
-        ),
-        (
-            &["train", "tiny.toml"],
-            "(for a study of estimators try `mdn study`)",
-        ),
-        (
-            &["study", "tiny.toml", "--no-run"],
-            "(run it without --no-run)",
-        ),
-    ];
-    for (arguments, message) in cases {
-        place.mdn(arguments).refused(message);
+    place.write("bad.toml", &TINY.replace("[1, 4]", "[1, 0]"));
+    place.write("Bad_Name.toml", TINY);
+    for line in REFUSED.trim().lines() {
+        let (arguments, message) = line.split_once(" -> ").expect("both");
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        place.mdn(&arguments).refused(message);
     }
     assert!(!place.path("results").exists());
 }

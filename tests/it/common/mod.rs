@@ -108,6 +108,12 @@ impl CommandLine for [&str] {
     }
 }
 
+impl CommandLine for Vec<&str> {
+    fn words(&self) -> Vec<String> {
+        self.as_slice().words()
+    }
+}
+
 impl<const N: usize> CommandLine for [&str; N] {
     fn words(&self) -> Vec<String> {
         self.as_slice().words()
