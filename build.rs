@@ -6,18 +6,15 @@ use std::process::Command;
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let version = env!("CARGO_PKG_VERSION");
-    let said = match commit() {
-        Some(commit) => format!("{version} ({commit})"),
-        None => version.to_owned(),
-    };
-    println!("cargo:rustc-env=MDN_VERSION={said}");
+    let commit = commit().map_or_else(String::new, |commit| format!(" ({commit})"));
+    println!("cargo:rustc-env=MDN_VERSION={version}{commit}");
 }
 
 fn commit() -> Option<String> {
-    // As it is now: a build script may have been compiled elsewhere.
+    // At run time: a build script may have been compiled elsewhere.
     let root = std::env::var_os("CARGO_MANIFEST_DIR")?;
     let root = Path::new(&root);
-    // A crate unpacked inside somebody else's repository must not take that one's commit.
+    // A crate unpacked inside another repository must not show the commit of that repository.
     let top = git(&["rev-parse", "--show-toplevel"])?;
     if Path::new(&top).canonicalize().ok()? != root.canonicalize().ok()? {
         return None;
@@ -30,24 +27,14 @@ fn commit() -> Option<String> {
         }
     }
     let commit = git(&["rev-parse", "--short=10", "HEAD"])?;
-    // Sources that differ from the commit make another program. Cargo runs this again for those files
-    // alone, so that a commit of just these changes leaves the mark until the next build.
-    let sources = [
-        "src",
-        "crates",
-        "assets",
-        "build.rs",
-        "Cargo.toml",
-        "Cargo.lock",
-    ];
-    for source in sources {
+    // Marks sources that differ from the commit. Cargo runs this again only when these files change, so
+    // the mark stays after these changes are committed until the next build.
+    let mut status = vec!["status", "--porcelain", "--"];
+    for source in "src crates assets build.rs Cargo.toml Cargo.lock".split(' ') {
         println!("cargo:rerun-if-changed={}", root.join(source).display());
+        status.push(source);
     }
-    let asked: Vec<_> = ["status", "--porcelain", "--"]
-        .into_iter()
-        .chain(sources)
-        .collect();
-    Some(match git(&asked) {
+    Some(match git(&status) {
         Some(_) => format!("{commit}, changed"),
         None => commit,
     })

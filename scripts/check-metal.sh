@@ -32,8 +32,6 @@ grep -v '^#\[link(name = "Metal", kind = "framework")\]$' "$bindings" >"$work/bi
 mv "$work/bindings" "$bindings"
 cat >>"$work/crate/Cargo.toml" <<'END'
 
-[workspace]
-
 [dependencies.objc2]
 version = "*"
 features = ["gnustep-2-1"]
@@ -47,4 +45,4 @@ objc2-metal = { path = "../objc2-metal" }
 END
 
 CARGO_TARGET_DIR=$work/build exec cargo check --manifest-path "$work/crate/Cargo.toml" \
-    --features metal "$@"
+    --package mdn --features metal "$@"

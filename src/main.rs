@@ -7,8 +7,8 @@ use clap::Parser;
 
 use mdn::cli::{self, Args, Context};
 
-// Tensors come and go by the megabyte: the C library's allocator gives most of them back to the
-// system each time, and half of the time then goes into clearing pages.
+// The C library's allocator returns large tensors to the system each time they are freed; clearing the
+// new pages then takes half of the time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -16,15 +16,15 @@ fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(e) => {
-            // Help into a closed pipe is no fault.
+            // A closed pipe is no fault.
             let _ = e.print();
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
     let threads = std::env::var("RAYON_NUM_THREADS").ok();
     let context = Context::new(std::env::args_os(), threads.as_deref(), args.quiet);
-    // Runs go in parallel, one per core: matrix products within a run must not take the cores
-    // again. No other thread has started yet.
+    // Runs are parallel, one per core: matrix products within a run must not use the cores again. No
+    // other thread has started yet.
     std::env::set_var("RAYON_NUM_THREADS", "1");
     let (code, error) = match cli::run(&args, &context) {
         Ok(exit) => (exit.code, exit.error),

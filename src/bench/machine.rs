@@ -1,53 +1,46 @@
-//! What the system says of this process and of its processor.
+//! What the system tells about this process and its processor.
 
 use std::process::Command;
 use std::time::Duration;
 
-/// Processor time of this process, all threads, and of the calling thread.
+/// A clock of processor time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
-    /// The whole process.
+    /// Of all threads of this process.
     Process,
-    /// The thread that asks.
+    /// Of the calling thread.
     Thread,
 }
 
 impl Clock {
     /// Time so far, where the system tells it.
-    #[cfg(unix)]
     pub fn now(self) -> Option<Duration> {
-        use nix::time::{clock_gettime, ClockId};
-        let id = match self {
-            Self::Process => ClockId::CLOCK_PROCESS_CPUTIME_ID,
-            Self::Thread => ClockId::CLOCK_THREAD_CPUTIME_ID,
-        };
-        clock_gettime(id).ok().map(Duration::from)
-    }
-
-    /// Time so far, where the system tells it.
-    #[cfg(not(unix))]
-    pub fn now(self) -> Option<Duration> {
+        #[cfg(unix)]
+        {
+            use nix::time::{clock_gettime, ClockId};
+            let id = match self {
+                Self::Process => ClockId::CLOCK_PROCESS_CPUTIME_ID,
+                Self::Thread => ClockId::CLOCK_THREAD_CPUTIME_ID,
+            };
+            clock_gettime(id).ok().map(Duration::from)
+        }
+        #[cfg(not(unix))]
         None
     }
 }
 
-/// The most memory that this process has had at a time, in bytes, where the system tells it.
-#[cfg(unix)]
+/// Peak resident memory of this process in bytes, where the system tells it.
 pub fn peak_memory() -> Option<u64> {
-    use nix::sys::resource::{getrusage, UsageWho};
-    // Kilobytes, but for Apple.
-    let unit = if cfg!(target_vendor = "apple") {
-        1
-    } else {
-        1024
-    };
-    let most = getrusage(UsageWho::RUSAGE_SELF).ok()?.max_rss();
-    u64::try_from(most).ok().map(|most| most * unit)
-}
-
-/// The most memory that this process has had at a time, in bytes, where the system tells it.
-#[cfg(not(unix))]
-pub fn peak_memory() -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{getrusage, UsageWho};
+        // Apple counts bytes, others kilobytes.
+        let apple = cfg!(target_vendor = "apple");
+        let most = getrusage(UsageWho::RUSAGE_SELF).ok()?.max_rss();
+        let most = u64::try_from(most).ok()?;
+        Some(most * if apple { 1 } else { 1024 })
+    }
+    #[cfg(not(unix))]
     None
 }
 

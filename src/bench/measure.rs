@@ -32,7 +32,7 @@ pub struct Work {
     pub seconds: f64,
 }
 
-/// How fast one thing was done: by all copies together.
+/// The speed of one kind of work, of all copies together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
     /// Steps or points per second of wall time.
@@ -42,26 +42,25 @@ pub struct Rates {
     /// Billions of floating-point operations of products with weights, per second of processor
     /// time.
     pub gflops_per_cpu_second: Option<f64>,
-    /// That as a share of what one core can multiply and add at the clock that the work leaves it:
-    /// the median over the segments of each one's share of the mean of the bursts right before and
-    /// right after it, since a core's clock moves by more than what is to be told apart. Of one run
-    /// at a time.
+    /// The share of what one core can multiply and add at the clock rate during the work: the median
+    /// over the segments, each against the mean of the bursts before and after it, since a core's clock
+    /// changes by more than the differences to be measured. `None` for several runs at once.
     pub share_of_limit: Option<f64>,
 }
 
 /// What was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// Where.
+    /// The device.
     pub device: String,
-    /// What evaluated the model.
+    /// The kernels that evaluated the model.
     pub kernels: String,
     /// The instruction set that the limit was measured with; none on a GPU.
     pub limit_of: Option<String>,
     /// Billions of f32 multiplications and additions per second of one core: the median of all
-    /// bursts, at the clock that the work leaves it.
+    /// bursts, at the clock rate during the work.
     pub limit_gflops: Option<f64>,
-    /// The same where the core has done nothing else for a while: the fastest burst before the work.
+    /// The same for a core that does nothing else: the fastest burst before the work.
     pub limit_alone_gflops: Option<f64>,
     /// Floating-point format.
     pub precision: Precision,
@@ -81,11 +80,11 @@ pub struct Measured {
     pub density: Rates,
     /// Samples.
     pub samples: Rates,
-    /// The most memory that the process has had, on the host.
+    /// Peak resident memory of the process, on the host.
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// What one copy measured.
+/// The measurement of one copy.
 struct One {
     kernels: String,
     parameters: usize,
@@ -143,7 +142,7 @@ pub fn measure(work: &Work, compute: &Compute) -> Result<Measured> {
         points: work.points,
         runs: work.runs,
         threads: work.threads,
-        // Forward, and back twice: by the weights and by what they were multiplied with.
+        // The forward product and two of the backward pass: by the weights and by the inputs.
         train: rates(|o| &o.train, 2 * 3 * batch)?,
         density: rates(|o| &o.density, 2)?,
         samples: rates(|o| &o.samples, 2)?,
@@ -167,7 +166,7 @@ fn one(work: &Work, compute: &Compute) -> Result<One> {
     let on_cpu = compute.device.is_cpu();
     let isa = model.kernels().unwrap_or_else(Isa::best);
     let counted = on_cpu && work.spec.train.precision == Precision::F32;
-    // Bursts of one copy would count among the processor time of the others.
+    // The bursts of one copy would count as processor time of the others.
     let mut limit = Limit::new((counted && work.runs == 1).then_some(isa));
 
     let train = run.with_training(|task| {
@@ -200,7 +199,7 @@ fn one(work: &Work, compute: &Compute) -> Result<One> {
             *last = Some(model.sample(work.points, rng)?);
             Ok(())
         },
-        // Reading waits for a device that works on its own.
+        // Reading waits for the device.
         |(_, last)| match last {
             Some(x) => num::to_vec(&x.narrow(0, 0, 1)?).map(|_| ()),
             None => Ok(()),
@@ -208,18 +207,15 @@ fn one(work: &Work, compute: &Compute) -> Result<One> {
     )?;
 
     let limit = limit.median().zip(limit.alone);
-    let limit = limit.map(|(beside, alone)| (isa, [beside, alone]));
-    let kernels = run.kernels();
-    let parameters = run.parameters();
     let products = match model.fused() {
         _ if !counted => None,
         Some(fused) => Some(fused.products()),
         None => products(&work.spec)?,
     };
     Ok(One {
-        kernels,
-        parameters,
-        limit,
+        kernels: run.kernels(),
+        parameters: run.parameters(),
+        limit: limit.map(|(beside, alone)| (isa, [beside, alone])),
         products,
         train,
         density,
@@ -227,7 +223,8 @@ fn one(work: &Work, compute: &Compute) -> Result<One> {
     })
 }
 
-/// Products with weights of a model that is evaluated by plain tensors: those of its fused twin.
+/// Products with weights of a model that plain tensors evaluate: as many as in the same model with fused
+/// kernels.
 fn products(spec: &RunSpec) -> Result<Option<usize>> {
     let fused = Compute {
         device: Device::Cpu,
@@ -237,7 +234,7 @@ fn products(spec: &RunSpec) -> Result<Option<usize>> {
     Ok(twin.model().fused().map(mdn_kernels::Fused::products))
 }
 
-/// Of several copies together, if all have a rate.
+/// The rates of all copies added up, if all have one.
 fn total(all: impl Iterator<Item = Option<Spread>>) -> Option<Spread> {
     let all: Option<Vec<Spread>> = all.collect();
     all?.into_iter().reduce(|a, b| Spread {

@@ -1,7 +1,7 @@
-//! How fast models are trained and evaluated here: the reference models, and what measures them.
+//! The speed of training and evaluation: the reference models and their measurement.
 //!
-//! Everything is measured as the program itself does it: steps of [`mdn_core::train`] with their
-//! batches, the log-densities that metrics are computed from, samples of the model.
+//! It measures the program's own work: steps of [`mdn_core::train`] with their batches, the
+//! log-densities that metrics are computed from, samples of the model.
 
 use crate::experiment::plan::{Plan, RunSpec};
 use mdn_core::error::did_you_mean;
@@ -14,32 +14,40 @@ mod segments;
 pub use measure::{measure, Measured, Rates, Work};
 pub use segments::Spread;
 
-/// A model that speed is compared on.
+/// A model on which speed is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reference {
-    /// What the command line calls it.
+    /// Its name on the command line.
     pub name: &'static str,
     experiment: &'static str,
     file: &'static str,
 }
 
+const fn reference(name: &'static str, experiment: &'static str, file: &'static str) -> Reference {
+    Reference {
+        name,
+        experiment,
+        file,
+    }
+}
+
 /// All of them, as they are shipped in `experiments/`.
 pub const REFERENCES: [Reference; 3] = [
-    Reference {
-        name: "a",
-        experiment: "reference_a",
-        file: include_str!("../../experiments/reference_a.toml"),
-    },
-    Reference {
-        name: "b",
-        experiment: "reference_b",
-        file: include_str!("../../experiments/reference_b.toml"),
-    },
-    Reference {
-        name: "c",
-        experiment: "reference_c",
-        file: include_str!("../../experiments/reference_c.toml"),
-    },
+    reference(
+        "a",
+        "reference_a",
+        include_str!("../../experiments/reference_a.toml"),
+    ),
+    reference(
+        "b",
+        "reference_b",
+        include_str!("../../experiments/reference_b.toml"),
+    ),
+    reference(
+        "c",
+        "reference_c",
+        include_str!("../../experiments/reference_c.toml"),
+    ),
 ];
 
 impl Reference {

@@ -1,4 +1,4 @@
-//! Segments of work, each between two bursts of nothing but multiply-and-add.
+//! Segments of work, each between two bursts of multiply-and-add alone.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,10 @@ use mdn_kernels::{limit, Isa};
 
 /// Segments of a measurement.
 const SEGMENTS: u32 = 9;
-/// Time of one burst of multiply-and-add between two segments. Short: a processor that lowers its
-/// clock where products also load and store raises it again, some milliseconds into a burst, to one
-/// that no such work has.
+/// Time of one burst of multiply-and-add between two segments. Short, since a processor that lowers its
+/// clock during products with loads and stores raises it again some milliseconds into a burst.
 const BURST: Duration = Duration::from_micros(500);
-/// Time of nothing but bursts after which the clock is that of multiply-and-add alone.
+/// Time of bursts after which the clock is that of multiply-and-add alone.
 const ALONE: Duration = Duration::from_millis(60);
 
 /// Median and range over the segments of a measurement.
@@ -28,7 +27,7 @@ pub struct Spread {
     pub max: f64,
 }
 
-/// What the segments of one measurement made.
+/// The result of one measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Segments {
     /// Units per second of wall and of processor time.
@@ -41,7 +40,7 @@ pub(super) struct Segments {
 pub(super) struct Limit {
     isa: Option<Isa>,
     rounds: usize,
-    /// Where the core does nothing else for a while.
+    /// The limit of a core that does nothing else.
     pub alone: Option<f64>,
     bursts: Vec<f64>,
 }
@@ -69,7 +68,7 @@ impl Limit {
         Some((flops, Clock::Thread.now()?.checked_sub(begin)?))
     }
 
-    /// Of a burst now.
+    /// The limit as a burst measures it now.
     fn now(&mut self) -> Option<f64> {
         let (flops, time) = self.timed()?;
         let gflops = flops / time.as_secs_f64() * 1e-9;
@@ -82,8 +81,8 @@ impl Limit {
     }
 }
 
-/// Does `unit`, which is worth `size`, again and again for `seconds`, in segments that end with
-/// `settle`, with a burst before and after each, after a warm-up of a segment's length.
+/// Repeats `unit`, which counts as `size`, for `seconds`, in segments that end with `settle`, with a
+/// burst before and after each, after a warm-up of one segment.
 pub(super) fn segments<S>(
     (seconds, size): (f64, usize),
     limit: &mut Limit,

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use clap::Args;
-use comfy_table::{presets, CellAlignment, Table};
+use comfy_table::CellAlignment;
 use serde_json::{json, Value};
 
 use super::common::ComputeArgs;
-use super::output::print;
-use super::{Context, Exit};
+use super::output::{print, print_json, table};
+use super::Context;
 use crate::bench::machine::{cores, processor};
-use crate::bench::{first_run, measure, Measured, Rates, Reference, Spread, Work, REFERENCES};
+use crate::bench::{first_run, measure, Measured, Rates, Reference, Work, REFERENCES};
 use crate::experiment::plan::{Plan, RunSpec};
 use crate::report::digits;
 use mdn_core::{Error, Result};
@@ -52,7 +52,7 @@ pub(super) struct BenchArgs {
     /// Print one JSON object per measurement, one a line, with all that was measured
     #[arg(long)]
     json: bool,
-    /// Measure this here and now, and print it as JSON: what the other processes are told
+    /// Measure this in this process, and print it as JSON: for the processes that `mdn bench` starts
     #[arg(long, value_name = "REFERENCE,RUNS,THREADS", hide = true)]
     measure: Option<String>,
 }
@@ -85,15 +85,11 @@ impl Row {
     }
 }
 
-pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<Exit> {
+pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<()> {
     if let Some(task) = &args.measure {
-        let measured = here(args, task, context)?;
-        let text = serde_json::to_string(&measured)
-            .map_err(|e| Error::failed(format!("could not write JSON: {e}")))?;
-        print(&format!("{text}\n"))?;
-        return Ok(Exit::FINE);
+        return print_json([here(args, task, context)?]);
     }
-    // What is wrong with the request is said once, before anything is measured.
+    // A wrong request is refused once, before anything is measured.
     let specs = args.specs()?;
     for (_, spec) in &specs {
         let compute = args.compute.open(spec.train.precision.dtype(), context)?;
@@ -104,12 +100,11 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<Exit> {
             )));
         }
     }
-    let n = usize::from(args.threads);
-    let shapes = if n > 1 {
-        vec![(1, 1), (1, n), (n, 1)]
-    } else {
-        vec![(1, 1)]
-    };
+    let mut shapes = vec![(1, 1)];
+    if args.threads > 1 {
+        let n = usize::from(args.threads);
+        shapes.extend([(1, n), (n, 1)]);
+    }
     let mut all = Vec::new();
     for (name, _) in &specs {
         let mut alone = None;
@@ -124,15 +119,15 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<Exit> {
             let rate = measured.train.per_second.median;
             let gain = rate / *alone.get_or_insert(rate);
             if args.json {
-                print(&as_json(&row, &measured, gain, args.seconds))?;
+                print_json([as_json(&row, &measured, gain, args.seconds)])?;
             }
             all.push((row, measured, gain));
         }
     }
-    if !args.json {
-        print(&text(&all))?;
+    match args.json {
+        true => Ok(()),
+        false => print(&text(&all)),
     }
-    Ok(Exit::FINE)
 }
 
 impl BenchArgs {
@@ -168,20 +163,17 @@ impl BenchArgs {
     }
 }
 
-/// What the other process does.
+/// Measures in this process, which `elsewhere` started.
 fn here(args: &BenchArgs, task: &str, context: &Context) -> Result<Measured> {
     let wrong = || Error::request(format!("--measure: expected NAME,RUNS,THREADS; got {task}"));
     let words: Vec<_> = task.split(',').collect();
     let [name, runs, threads] = words[..] else {
         return Err(wrong());
     };
-    let specs = args.specs()?.into_iter();
-    let spec = specs
-        .filter(|(n, _)| n == name)
-        .map(|(_, spec)| spec)
-        .next();
+    let mut specs = args.specs()?.into_iter();
+    let (_, spec) = specs.find(|(n, _)| n == name).ok_or_else(wrong)?;
     let work = Work {
-        spec: spec.ok_or_else(wrong)?,
+        spec,
         runs: runs.parse().map_err(|_| wrong())?,
         threads: threads.parse().map_err(|_| wrong())?,
         points: args.points as usize,
@@ -191,23 +183,18 @@ fn here(args: &BenchArgs, task: &str, context: &Context) -> Result<Measured> {
     measure(&work, &args.compute.open(dtype, context)?)
 }
 
-/// Has a fresh process measure: its memory is its own, and what it finds is not warmed by others.
+/// Measures in a new process, with its own memory and cold caches.
 fn elsewhere(row: &Row) -> Result<Measured> {
     let failed = |why: String| Error::failed(format!("measuring {}: {why}", row.label()));
     let program = std::env::current_exe().map_err(|e| failed(format!("no program: {e}")))?;
-    let Row {
-        name,
-        runs,
-        threads,
-    } = row;
-    // In front, as a `--` may stand among what was typed.
+    let task = format!("{},{},{}", row.name, row.runs, row.threads);
+    // In front, since the typed words may have a `--` among them.
     let mut typed: Vec<_> = std::env::args_os().skip(1).collect();
     if let Some(verb) = typed.iter().position(|word| word == "bench") {
         typed.remove(verb);
     }
     let said = Command::new(program)
-        .args(["bench", "--measure"])
-        .arg(format!("{name},{runs},{threads}"))
+        .args(["bench", "--measure", &task])
         .args(typed)
         .stdin(Stdio::null())
         .output()
@@ -223,7 +210,7 @@ fn elsewhere(row: &Row) -> Result<Measured> {
     serde_json::from_slice(&said.stdout).map_err(|e| failed(format!("no JSON: {e}")))
 }
 
-fn as_json(row: &Row, measured: &Measured, gain: f64, seconds: f64) -> String {
+fn as_json(row: &Row, measured: &Measured, gain: f64, seconds: f64) -> Value {
     let mut object = json!({
         "reference": row.name,
         "version": crate::VERSION,
@@ -237,70 +224,68 @@ fn as_json(row: &Row, measured: &Measured, gain: f64, seconds: f64) -> String {
     {
         object.extend(more);
     }
-    format!("{object}\n")
+    object
 }
+
+/// The last column is shown only where several runs or threads were measured.
+const HEADER: [&str; 11] = [
+    "model",
+    "kernels",
+    "training\n[steps/s]",
+    "range\n[steps/s]",
+    "training\n[steps/CPU-s]",
+    "density\n[M points/s]",
+    "samples\n[M points/s]",
+    "memory\n[MB]",
+    "training\n[of limit]",
+    "density\n[of limit]",
+    "gain\n[× one]",
+];
 
 fn text(all: &[(Row, Measured, f64)]) -> String {
     let Some((_, first, _)) = all.first() else {
         return String::new();
     };
     let limits = first.limit_gflops.zip(first.limit_alone_gflops);
-    let limit = match (&first.limit_of, limits) {
-        (Some(isa), Some((beside, alone))) => {
-            format!(
-                "; limit of a core {} GFLOP/s ({isa}; {} alone)",
-                digits::plain(beside),
-                digits::plain(alone)
-            )
-        }
-        _ => String::new(),
-    };
+    let limit = first
+        .limit_of
+        .as_ref()
+        .zip(limits)
+        .map(|(isa, (beside, alone))| {
+            let [beside, alone] = [beside, alone].map(digits::plain);
+            format!("; limit of a core {beside} GFLOP/s ({isa}; {alone} alone)")
+        });
+    let limit = limit.unwrap_or_default();
     let several = all.iter().any(|(row, ..)| row.runs * row.threads > 1);
-    let mut table = Table::new();
-    let mut header = vec![
-        "model",
-        "kernels",
-        "training\n[steps/s]",
-        "range\n[steps/s]",
-        "training\n[steps/CPU-s]",
-        "density\n[M points/s]",
-        "samples\n[M points/s]",
-        "memory\n[MB]",
-        "training\n[of limit]",
-        "density\n[of limit]",
-    ];
-    if several {
-        header.push("gain\n[× one]");
-    }
-    table.load_style(presets::NOTHING).set_header(header);
-    for (row, measured, gain) in all {
+    let columns = if several {
+        HEADER.len()
+    } else {
+        HEADER.len() - 1
+    };
+    let rows = all.iter().map(|(row, measured, gain)| {
         let train = &measured.train;
+        let memory = measured
+            .peak_memory_bytes
+            .map(|b| (b as f64 * 1e-6).round());
         let mut cells = vec![
             row.label(),
             measured.kernels.clone(),
             digits::plain(train.per_second.median.round()),
-            range(&train.per_second),
+            format!("{:.0}–{:.0}", train.per_second.min, train.per_second.max),
             or_dash(train.per_cpu_second.map(|s| s.median.round())),
             digits::plain(millions(&measured.density)),
             digits::plain(millions(&measured.samples)),
-            or_dash(
-                measured
-                    .peak_memory_bytes
-                    .map(|b| (b as f64 * 1e-6).round()),
-            ),
+            or_dash(memory),
             share(train),
             share(&measured.density),
+            format!("{gain:.2}"),
         ];
-        if several {
-            cells.push(format!("{gain:.2}"));
-        }
-        table.add_row(cells);
-    }
-    for (i, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if i > 1 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+        cells.truncate(columns);
+        cells
+    });
+    let mut table = table(&HEADER[..columns], rows);
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
     }
     format!(
         "mdn {}; {}; {} cores{limit}; device {}\n\n{}\n",
@@ -314,10 +299,6 @@ fn text(all: &[(Row, Measured, f64)]) -> String {
 
 fn millions(rates: &Rates) -> f64 {
     rates.per_second.median * 1e-6
-}
-
-fn range(spread: &Spread) -> String {
-    format!("{:.0}–{:.0}", spread.min, spread.max)
 }
 
 fn or_dash(value: Option<f64>) -> String {

@@ -1,18 +1,20 @@
 //! `mdn check`
 
+use std::time::{Duration, Instant};
+
 use clap::Args;
 use serde_json::{json, Value};
 
 use super::common::{ComputeArgs, FileArgs};
-use super::forecast::forecast;
-use super::output::{columns, print, warn};
+use super::output::{columns, duration, print, print_json, warn};
 use super::train::sizes_of;
-use super::{Context, Exit};
+use super::Context;
 use crate::experiment::memory::{size, Memory};
 use crate::experiment::plan::{Plan, RunSpec};
-use crate::experiment::pool;
-use mdn_core::data::{DataSet, DataSpec};
-use mdn_core::objectives::ProblemSpec;
+use crate::experiment::run::Run;
+use crate::experiment::{pool, Compute};
+use mdn_core::data::DataSet;
+use mdn_core::train::BareSteps;
 use mdn_core::{Error, Result};
 
 /// Check an experiment file and show what it means
@@ -39,48 +41,30 @@ pub(super) struct CheckArgs {
     compute: ComputeArgs,
 }
 
-pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
+pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<()> {
     let plan = args.file.plan()?;
     for text in plan.warnings(&|_| true) {
         warn(&text);
     }
-    let text = if args.resolved {
-        plan.resolved()?
-    } else if args.json {
-        format!("{}\n", as_json(&plan)?)
-    } else {
-        summary(&plan)?
-    };
-    print(&text)?;
+    if args.resolved {
+        return print(&plan.resolved()?);
+    }
+    if args.json {
+        return print_json([as_json(&plan)?]);
+    }
+    print(&summary(&plan)?)?;
     if args.time {
-        let compute = args
-            .compute
-            .open(plan.config.train.precision.dtype(), context)?;
+        let dtype = plan.config.train.precision.dtype();
+        let compute = args.compute.open(dtype, context)?;
         let threads = pool::threads(None, context.threads);
         print(&format!("\n{}", forecast(&plan, &compute, threads)?))?;
     }
-    Ok(Exit::FINE)
+    Ok(())
 }
 
 fn as_json(plan: &Plan) -> Result<Value> {
     let config = &plan.config;
-    let mut data = Vec::new();
-    for (name, spec) in &config.data {
-        data.push(about_data(name, spec)?);
-    }
-    for (name, spec) in &config.problems {
-        data.push(about_problem(name, spec)?);
-    }
-    let data = data.iter().map(|law| {
-        json!({
-            "name": law.name,
-            "kind": law.kind,
-            "dim": law.dim,
-            "modes": law.modes,
-            "entropy": law.entropy,
-        })
-    });
-    let data: Vec<_> = data.collect();
+    let data: Vec<_> = laws(plan)?.iter().map(Law::json).collect();
     let mut models = Vec::new();
     for (name, spec) in &config.models {
         let mut sizes = Vec::new();
@@ -107,7 +91,7 @@ fn as_json(plan: &Plan) -> Result<Value> {
     }))
 }
 
-/// Trainings in every run.
+/// The number of trainings in every run.
 fn trials(plan: &Plan) -> Result<usize> {
     let trials = plan.runs.first().map(RunSpec::trials).transpose()?;
     Ok(trials.map_or(1, |t| t.len()))
@@ -115,21 +99,7 @@ fn trials(plan: &Plan) -> Result<usize> {
 
 fn summary(plan: &Plan) -> Result<String> {
     let config = &plan.config;
-    let header = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-    let mut data = vec![header(&[
-        "data or problem",
-        "kind",
-        "dim",
-        "modes",
-        "entropy [nats]",
-    ])];
-    for (name, spec) in &config.data {
-        data.push(about_data(name, spec)?.row());
-    }
-    for (name, spec) in &config.problems {
-        data.push(about_problem(name, spec)?.row());
-    }
-    let mut models = vec![header(&["model", "kind", "size"])];
+    let mut models = Vec::new();
     for (name, spec) in &config.models {
         let mark = config.reference.as_ref() == Some(name);
         let kind = kind_of(spec)? + if mark { " (reference)" } else { "" };
@@ -166,8 +136,11 @@ fn summary(plan: &Plan) -> Result<String> {
     );
     Ok(format!(
         "{}{files}\n{}\n{} runs of `{}`: {} data or problems x {} models x {} seeds ({}){each}, {} steps{time} of {} points each\n{memory}\n",
-        columns(&data),
-        columns(&models),
+        columns(
+            &["data or problem", "kind", "dim", "modes", "entropy [nats]"],
+            laws(plan)?.iter().map(Law::cells),
+        ),
+        columns(&["model", "kind", "size"], models),
         plan.runs.len(),
         plan.experiment,
         config.data.len() + config.problems.len(),
@@ -240,35 +213,49 @@ impl Law {
         }
     }
 
-    fn row(self) -> Vec<String> {
+    fn cells(&self) -> Vec<String> {
         let unknown = || "-".to_owned();
         vec![
-            self.name,
-            self.kind,
+            self.name.clone(),
+            self.kind.clone(),
             self.dim.to_string(),
             self.modes.map_or_else(unknown, |n| n.to_string()),
             self.entropy.map_or_else(unknown, |h| format!("{h:.4}")),
         ]
     }
+
+    fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "kind": self.kind,
+            "dim": self.dim,
+            "modes": self.modes,
+            "entropy": self.entropy,
+        })
+    }
 }
 
-fn about_data(name: &str, spec: &DataSpec) -> Result<Law> {
-    let set = spec.build()?;
-    Ok(Law::new(
-        name,
-        kind_of(spec)?,
-        set.dim(),
-        Some(set.as_ref()),
-    ))
+/// All data sets, then all problems.
+fn laws(plan: &Plan) -> Result<Vec<Law>> {
+    let mut all = Vec::new();
+    for (name, spec) in &plan.config.data {
+        let set = spec.build()?;
+        all.push(Law::new(
+            name,
+            kind_of(spec)?,
+            set.dim(),
+            Some(set.as_ref()),
+        ));
+    }
+    for (name, spec) in &plan.config.problems {
+        let dim = spec.check().map_err(|e| Error::request(e.to_string()))?;
+        let law = spec.solution()?;
+        all.push(Law::new(name, kind_of(spec)?, dim, law.as_deref()));
+    }
+    Ok(all)
 }
 
-fn about_problem(name: &str, spec: &ProblemSpec) -> Result<Law> {
-    let dim = spec.check().map_err(|e| Error::request(e.to_string()))?;
-    let law = spec.solution()?;
-    Ok(Law::new(name, kind_of(spec)?, dim, law.as_deref()))
-}
-
-/// The member's name in the file: specs are tables with one key, or strings.
+/// The name of an enum's member in the file: a string, or the one key of a table.
 fn kind_of(spec: &impl serde::Serialize) -> Result<String> {
     let value = serde_json::to_value(spec)
         .map_err(|e| Error::failed(format!("could not read a specification: {e}")))?;
@@ -277,4 +264,91 @@ fn kind_of(spec: &impl serde::Serialize) -> Result<String> {
         other => other.as_str().map(str::to_owned),
     };
     Ok(kind.unwrap_or_default())
+}
+
+/// The first steps fill caches and buffers.
+const WARM_UP: usize = 3;
+/// Timed steps: at least, and at most before the time is over.
+const TIMED: (usize, usize) = (3, 500);
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// Seconds that one run takes.
+struct Pace {
+    /// One step; `None` for a model that is fitted when it is built.
+    step: Option<f64>,
+    /// Building the model and training it to its last step, in every trial of a search.
+    run: f64,
+}
+
+/// A table with the training time of each model, and of all runs on `threads` cores, one run on each.
+fn forecast(plan: &Plan, compute: &Compute, threads: usize) -> Result<String> {
+    let mut rows = Vec::new();
+    let mut whole = 0.0;
+    // Steps cost the same on all data of one dimension.
+    let alike = |run: &RunSpec| {
+        let (dim, has_data) = (run.task.dim()?, run.task.has_data());
+        Ok::<_, Error>((run.model_name.clone(), dim, has_data))
+    };
+    let kinds = plan.runs.iter().map(alike).collect::<Result<Vec<_>>>()?;
+    for (i, (run, kind)) in plan.runs.iter().zip(&kinds).enumerate() {
+        if kinds[..i].contains(kind) {
+            continue;
+        }
+        let count = kinds.iter().filter(|other| *other == kind).count();
+        let pace = pool::pool(1)?.install(|| pace(run, compute))?;
+        whole += pace.run * count as f64;
+        rows.push(vec![
+            run.model_name.clone(),
+            kind.1.to_string(),
+            count.to_string(),
+            pace.step.map_or_else(|| "-".to_owned(), duration),
+            duration(pace.run),
+        ]);
+    }
+    let runs = plan.runs.len();
+    let cores = threads.min(runs).max(1);
+    Ok(format!(
+        "{}\ntime: {runs} runs train for about {} of one core, {} on {cores}, if none stops early; \
+         validations, metrics and figures come on top\n",
+        columns(&["model", "dim", "runs", "step", "run"], rows),
+        duration(whole),
+        duration(whole / cores as f64),
+    ))
+}
+
+fn pace(run: &RunSpec, compute: &Compute) -> Result<Pace> {
+    let trials = run.trials()?;
+    let first = trials.first().map_or(run, |(_, first)| first);
+    let began = Instant::now();
+    let made = Run::new(first, compute)?;
+    let build = began.elapsed().as_secs_f64();
+    let step = match made.model().phases().is_empty() {
+        true => None,
+        false => Some(step(&made)?),
+    };
+    let training = step.map_or(0.0, |step| step * first.train.steps as f64);
+    let training = first.budget.seconds.map_or(training, |s| training.min(s));
+    Ok(Pace {
+        step,
+        run: trials.len() as f64 * (build + training),
+    })
+}
+
+/// Seconds of one step.
+fn step(run: &Run) -> Result<f64> {
+    run.with_training(|task| {
+        let mut steps = BareSteps::new(task)?;
+        for _ in 0..WARM_UP {
+            steps.make()?;
+        }
+        steps.settle()?;
+        let began = Instant::now();
+        let mut made = 0;
+        while made < TIMED.0 || (made < TIMED.1 && began.elapsed() < LONGEST) {
+            steps.make()?;
+            made += 1;
+        }
+        steps.settle()?;
+        Ok(began.elapsed().as_secs_f64() / made as f64)
+    })
 }

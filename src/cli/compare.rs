@@ -1,6 +1,7 @@
 //! `mdn compare`
 
 use clap::Args;
+use indexmap::IndexSet;
 
 use super::common::{FileArgs, SelectionArgs};
 use super::output::{print, warn};
@@ -59,29 +60,27 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
     let jobs = args.selection.jobs(&plan)?;
     let out = args.selection.out();
     check_within(&out, &out.join(&plan.experiment).join("figures"))?;
-    let exit = if args.no_train {
+    let mut exit = Exit::FINE;
+    if args.no_train {
         // Results of other settings must not be shown under this file's name.
         pool::check_settings(&jobs)?;
-        Exit::FINE
     } else {
         let ended = train::train(&plan, &jobs, &args.how, (false, true), context)?;
-        let exit = train::exit(&jobs, &ended);
+        exit = train::exit(&jobs, &ended);
         if exit.code == 75 {
             return Ok(exit);
         }
-        exit
-    };
+    }
     let report = compare(&plan, &jobs, args, context)?;
-    if args.json {
-        print(&format!("{}\n", report.json))?;
-    } else {
-        print(&format!("{}\n", report.table.trim_end()))?;
+    match args.json {
+        true => print(&format!("{}\n", report.json))?,
+        false => print(&format!("{}\n", report.table.trim_end()))?,
     }
     for warning in &report.warnings {
         warn(warning);
     }
     if jobs.len() < plan.runs.len() {
-        context.note("a part of the experiment: its files and figures are left as they are");
+        context.note("a part of the experiment: the files and figures of the whole are kept");
     }
     for file in &report.files {
         context.note(&format!("wrote {}", file.display()));
@@ -95,11 +94,12 @@ fn compare(
     args: &CompareArgs,
     context: &Context,
 ) -> Result<report::Report> {
-    let data = in_order(jobs.iter().map(|j| j.spec.data_name.clone()));
-    let models = in_order(jobs.iter().map(|j| j.spec.model_name.clone()));
-    let seeds = in_order(jobs.iter().map(|j| j.spec.seed));
+    let specs = || jobs.iter().map(|job| &job.spec);
+    let data: IndexSet<_> = specs().map(|s| s.data_name.clone()).collect();
+    let models: IndexSet<_> = specs().map(|s| s.model_name.clone()).collect();
+    let seeds: IndexSet<_> = specs().map(|s| s.seed).collect();
     let reference = plan.config.reference.as_ref();
-    if let Some(left_out) = reference.filter(|r| !models.contains(r)) {
+    if let Some(left_out) = reference.filter(|r| !models.contains(*r)) {
         warn(&format!(
             "the reference `{left_out}` is not among the chosen models: no differences are shown"
         ));
@@ -107,24 +107,15 @@ fn compare(
     report::compare(&Comparison {
         experiment: &plan.experiment,
         dir: &args.selection.out().join(&plan.experiment),
-        data: &data,
-        models: &models,
-        seeds: &seeds,
-        reference: reference.filter(|r| models.contains(r)).map(String::as_str),
+        data: &Vec::from_iter(data),
+        models: &Vec::from_iter(models.clone()),
+        seeds: &Vec::from_iter(seeds),
+        reference: reference
+            .filter(|r| models.contains(*r))
+            .map(String::as_str),
         command: &context.command,
         config_hash: &plan.config_hash()?,
         figures: args.figures,
         whole: jobs.len() == plan.runs.len(),
     })
-}
-
-/// Each once, in the order of its first place.
-fn in_order<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
-    let mut once = Vec::new();
-    for item in all {
-        if !once.contains(&item) {
-            once.push(item);
-        }
-    }
-    once
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{json, Value};
 
-use super::facts::{named, settings, Facts};
-use super::output::{columns, print, warn};
+use super::common::{named, settings, Facts};
+use super::output::{columns, print, print_json, warn};
 use super::show::headline_first;
-use super::Exit;
+use super::Context;
 use crate::experiment::plan::RunSpec;
 use crate::experiment::store::{MetricRow, State};
 use crate::report::digits::{dash, plain};
@@ -16,11 +16,11 @@ use mdn_core::Result;
 
 /// Show in which settings two runs differ, and how their metrics compare
 ///
-/// First the settings that are not the same, by their dotted keys, with the values of both; the second
-/// run's data set and model stand under the names of the first's. Then every metric of both runs with
-/// the difference (second minus first) and its standard error, the root of the sum of the squares of
-/// both. That takes the runs for independent: where they share test points it is too large, and the
-/// spread over seeds is in neither (see `mdn compare`).
+/// First the settings that differ, by their dotted keys, with the values of both; the second run's data
+/// set and model stand under the names of the first's. Then every metric of both runs with the
+/// difference (second minus first) and its standard error, the root of the sum of the squares of both.
+/// This assumes independent runs: it is too large where they share test points, and neither standard
+/// error has the spread over seeds (see `mdn compare`).
 #[derive(Debug, Clone, Args)]
 pub(super) struct DiffArgs {
     /// Folder of the first run
@@ -59,7 +59,7 @@ impl Metric {
     }
 }
 
-pub(super) fn run(args: &DiffArgs) -> Result<Exit> {
+pub(super) fn run(args: &DiffArgs, _: &Context) -> Result<()> {
     let read = |folder: &PathBuf| named(folder).and_then(Facts::read);
     let (first, second) = (read(&args.first)?, read(&args.second)?);
     let settings = settings_of(&first.spec, &second.spec)?;
@@ -70,30 +70,27 @@ pub(super) fn run(args: &DiffArgs) -> Result<Exit> {
             warn(&format!("{} is {state}: it has no metrics", facts.folder()));
         }
     }
-    print(&if args.json {
-        as_json(&first, &second, &settings, &metrics)
-    } else {
-        as_text(&first, &second, &settings, &metrics)
-    })?;
-    Ok(Exit::FINE)
+    match args.json {
+        true => print_json([as_json(&first, &second, &settings, &metrics)]),
+        false => print(&as_text(&first, &second, &settings, &metrics)),
+    }
 }
 
 fn settings_of(first: &RunSpec, second: &RunSpec) -> Result<Vec<Setting>> {
     let mut all = Vec::new();
-    let names = [
-        ("data or problem", &first.data_name, &second.data_name),
-        ("model", &first.model_name, &second.model_name),
-    ];
-    for (key, a, b) in names {
-        if a != b {
+    for (key, names) in [
+        ("data or problem", [&first.data_name, &second.data_name]),
+        ("model", [&first.model_name, &second.model_name]),
+    ] {
+        if names[0] != names[1] {
             all.push(Setting {
                 key: key.to_owned(),
-                values: [a.as_str().into(), b.as_str().into()],
-                shown: [a.clone(), b.clone()],
+                values: names.map(|name| name.as_str().into()),
+                shown: names.map(String::clone),
             });
         }
     }
-    // Under other names everything would be another setting.
+    // Otherwise every key would differ, since keys have the names in them.
     let second = RunSpec {
         data_name: first.data_name.clone(),
         model_name: first.model_name.clone(),
@@ -126,7 +123,7 @@ fn metrics_of(first: &Facts, second: &Facts) -> Result<Vec<Metric>> {
             row: row.clone(),
         }
     });
-    // What applies to neither is no comparison.
+    // Metrics that apply to neither run are left out.
     let applies = |m: &Metric| m.values.iter().any(Option::is_some);
     Ok(both.filter(applies).collect())
 }
@@ -136,18 +133,15 @@ fn as_text(first: &Facts, second: &Facts, settings: &[Setting], metrics: &[Metri
     if settings.is_empty() {
         text += "no setting differs\n";
     } else {
-        let mut rows = vec![["setting", "1", "2"].map(str::to_owned).to_vec()];
         let row = |s: &Setting| [std::slice::from_ref(&s.key), &s.shown].concat();
-        rows.extend(settings.iter().map(row));
-        text += &columns(&rows);
+        text += &columns(&["setting", "1", "2"], settings.iter().map(row));
     }
     if metrics.is_empty() {
         return text;
     }
     let header = ["metric", "unit", "1", "2", "2 - 1", "std error", "better"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
     let shown = |value: Option<f64>| value.map_or_else(dash, plain);
-    rows.extend(metrics.iter().map(|m| {
+    let rows = metrics.iter().map(|m| {
         vec![
             m.row.metric.clone(),
             m.row.unit.clone(),
@@ -157,11 +151,11 @@ fn as_text(first: &Facts, second: &Facts, settings: &[Setting], metrics: &[Metri
             shown(m.std_err()),
             m.row.better.clone(),
         ]
-    }));
-    text + "\n" + &columns(&rows)
+    });
+    text + "\n" + &columns(&header, rows)
 }
 
-fn as_json(first: &Facts, second: &Facts, settings: &[Setting], metrics: &[Metric]) -> String {
+fn as_json(first: &Facts, second: &Facts, settings: &[Setting], metrics: &[Metric]) -> Value {
     let settings = settings.iter().map(|s| {
         let [first, second] = &s.values;
         json!({ "key": s.key, "first": first, "second": second })
@@ -179,13 +173,12 @@ fn as_json(first: &Facts, second: &Facts, settings: &[Setting], metrics: &[Metri
             "std_err": m.std_err(),
         })
     });
-    let object = json!({
+    json!({
         "first": first.json(),
         "second": second.json(),
         "settings": settings.collect::<Vec<_>>(),
         "metrics": metrics.collect::<Vec<_>>(),
-    });
-    format!("{object}\n")
+    })
 }
 
 #[cfg(test)]

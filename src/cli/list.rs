@@ -1,37 +1,36 @@
 //! `mdn list`
 
-mod optional;
-
-use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{json, Value};
 
-use super::output::{columns, print};
-use super::Exit;
+use super::output::{columns, print, print_json};
+use super::Context;
+use crate::experiment::schema::{experiment, schema_of};
 use crate::report::figures::FIGURES;
 use mdn_core::bijections::BijectionSpec;
-use mdn_core::data::{Benchmark, DataSpec, Problem, BENCHMARKS, KINDS};
+use mdn_core::data::{Benchmark, DataSpec, Problem, BENCHMARKS};
 use mdn_core::distributions::{BaseSpec, MixtureDraws};
 use mdn_core::metrics::METRICS;
 use mdn_core::models::ModelSpec;
-use mdn_core::objectives::{self, ProblemSpec};
+use mdn_core::objectives::ProblemSpec;
 use mdn_core::statistics;
 use mdn_core::Result;
 
 /// List what an experiment file can name: data sets, models, metrics, ...
 ///
-/// Without KIND the kinds themselves are listed. Below each member stand its settings as they are
-/// written, with their defaults, then the keys that these do not show: `KEY = DEFAULT`, or `optional
-/// KEY` where leaving it out is no value but has a meaning of its own.
+/// Without KIND, lists the kinds. Below each member stand its settings as they are written, with their
+/// defaults, then the keys that may be left out and are not among these settings: `KEY = DEFAULT`, or
+/// `optional KEY` where leaving it out has a meaning of its own.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ListArgs {
     /// What to list
     #[arg(value_name = "KIND")]
     kind: Option<Kind>,
-    /// Print one JSON object per line of the list: name, what, settings, and `optional`: the keys
-    /// that these do not show, with what they say and their default or null
+    /// Print one JSON object per member: name, what, settings, and `optional`: the other keys with
+    /// what they say and their default or null
     #[arg(long)]
     json: bool,
 }
@@ -64,343 +63,286 @@ enum Kind {
     Fairness,
 }
 
-/// A name with one line about it.
-type Line = (&'static str, &'static str);
+/// Settings that are shown instead of the defaults or an example.
+const SHOWN: &str = r#"
+chain = [{ linear = {} }, { affine_coupling = {} }]
+file = { path = "penguins.csv", columns = ["bill_length_mm", "bill_depth_mm"], label = "species", on_bad_rows = "refuse", split = { train = 0.7, validation = 0.15, test = 0.15, seed = 0 } }
+maximum_entropy = { statistics = ["x^2+y^2", "x^4+y^4", "x*y"], moments = [4.68, 12.78, 1.2], rounds = 10 }
+reverse_kl = { target.energy = { potential = "u1" }, anneal = { from = 0.1, over = 0.5 } }
+"#;
 
-const MODELS: &[Line] = &[
-    (
-        "flow",
-        "a base distribution carried to the data by a bijection",
-    ),
-    (
-        "rad",
-        "folded layers: parts of the data space share one base (Dinh et al. 2019)",
-    ),
-    ("clusters", "k-means clusters with a flow each"),
-    (
-        "gaussian_mixture",
-        "a mixture of Gaussians alone, fitted by EM; K given or by BIC",
-    ),
-    (
-        "kernel_density",
-        "a Gaussian kernel on every training point; its width by leave-one-out likelihood",
-    ),
+/// Keys of the tables `[budget]` and `[search]`, with examples.
+const FAIRNESS: [(&str, &str); 4] = [
+    ("budget.parameters", "parameters = 17000"),
+    ("budget.seconds", "seconds = 20"),
+    ("search.train", "learning_rate = [3e-4, 1e-3, 3e-3]"),
+    ("search.models.NAME", "rad.fold_width = [0.25, 0.5]"),
 ];
 
-/// Key, one line about it, an example.
-const FAIRNESS: &[(&str, &str, &str)] = &[
-    (
-        "budget.parameters",
-        "trainable numbers of every model, within 3 %: its `hidden` widths are scaled",
-        "parameters = 17000",
-    ),
-    (
-        "budget.seconds",
-        "wall time of every training: it ends there, or after train.steps if that is sooner",
-        "seconds = 20",
-    ),
-    (
-        "search.train",
-        "settings that every model chooses by its validation loss: learning_rate, schedule, \
-         weight_decay, clip_norm",
-        "learning_rate = [3e-4, 1e-3, 3e-3]",
-    ),
-    (
-        "search.models.NAME",
-        "settings of one model; all models must come to as many trials",
-        "rad.fold_width = [0.25, 0.5]",
-    ),
-];
+/// One line of a list.
+#[derive(Debug, Serialize)]
+struct Member {
+    name: String,
+    what: String,
+    /// As an experiment file has them; empty where there are none.
+    settings: String,
+    /// Keys that may be left out and are not among the settings: `key`, `what` and `default`, null where
+    /// leaving the key out has a meaning of its own.
+    optional: Vec<Value>,
+}
 
-const BIJECTIONS: &[Line] = &[
-    (
-        "affine_coupling",
-        "a stack of affine couplings (Real NVP, Dinh et al. 2017)",
-    ),
-    (
-        "spline_coupling",
-        "a stack of rational-quadratic spline couplings (Durkan et al. 2019)",
-    ),
-    (
-        "masked_autoregressive",
-        "a stack of masked autoregressive layers (MAF, Papamakarios et al. 2017)",
-    ),
-    (
-        "masked_autoregressive_spline",
-        "the same with rational-quadratic splines (Durkan et al. 2019)",
-    ),
-    ("elementwise", "a scale and a shift for every coordinate"),
-    ("linear", "a learned invertible matrix"),
-    ("permutation", "a fixed reordering of the coordinates"),
-    (
-        "planar",
-        "a stack of planar layers (Rezende and Mohamed 2015), its inverse iterative",
-    ),
-    (
-        "radial",
-        "a stack of radial layers (Rezende and Mohamed 2015)",
-    ),
-    (
-        "chain",
-        "an array of bijections, the first nearest the base",
-    ),
-];
-
-const BASES: &[Line] = &[
-    ("normal", "N(0, I)"),
-    (
-        "mixture",
-        "a trainable mixture of diagonal Gaussians; its `draws`: mdn list draws",
-    ),
-    (
-        "resampled",
-        "N(0, I) resampled with learned acceptance (Stimper et al. 2022)",
-    ),
-];
-
-const DRAWS: &[Line] = &[
-    (
-        "stratified",
-        "samples of every component, weighted; unbiased",
-    ),
-    (
-        "gumbel_softmax",
-        "parameters mixed by relaxed weights (Jang et al. 2017, Maddison et al. 2017); biased",
-    ),
-    (
-        "straight_through",
-        "a component forward, relaxed weights backward; biased for the weights",
-    ),
-    (
-        "score",
-        "sampled components, with the score of their weights; unbiased",
-    ),
-    (
-        "implicit",
-        "samples that move with the distribution function (Figurnov et al. 2018); unbiased",
-    ),
-];
-
-/// A member's settings with their defaults, as they stand in an experiment file. `typed` is the
-/// least that must be written.
-fn settings<T: Serialize + DeserializeOwned>(name: &str, typed: &str) -> String {
-    let full = toml::from_str::<T>(&format!("{name} = {typed}"))
-        .ok()
-        .and_then(|spec| toml::Value::try_from(spec).ok());
-    match full.as_ref().and_then(|v| v.get(name)) {
-        Some(toml::Value::Table(table)) if table.is_empty() => "{}".to_owned(),
-        Some(value) => value.to_string(),
-        None => full.map_or_else(|| typed.to_owned(), |whole| whole.to_string()),
+fn member(name: &str, what: &str, settings: impl Into<String>) -> Member {
+    Member {
+        name: name.to_owned(),
+        what: what.to_owned(),
+        settings: settings.into(),
+        optional: Vec::new(),
     }
 }
 
-impl Kind {
-    /// Name, one line about it, and its settings where it has some.
-    fn lines(self) -> Result<Vec<[String; 3]>> {
-        fn with<T: Serialize + DeserializeOwned>(table: &[Line]) -> Vec<[String; 3]> {
-            let row = |(name, text): &Line| {
-                let typed = match *name {
-                    "chain" => "[{ linear = {} }, { affine_coupling = {} }]",
-                    "mixture" => "{ components = 8 }",
-                    _ => "{}",
-                };
-                let settings = match *name {
-                    "chain" => typed.to_owned(),
-                    _ => settings::<T>(name, typed),
-                };
-                [(*name).to_owned(), (*text).to_owned(), settings]
-            };
-            table.iter().map(row).collect()
+/// The members of an externally tagged enum, as its schema describes them.
+fn members<T>(examples: Vec<(&str, T)>) -> Vec<Member>
+where
+    T: JsonSchema + Serialize + DeserializeOwned,
+{
+    let written = |spec: &T, name: &str| Some(toml::Value::try_from(spec).ok()?.get(name)?.clone());
+    // The defaults where little need be written, else the shortest example.
+    let settings = |name: &str| {
+        let least = ["{}", "{ components = 8 }"].iter();
+        let mut default =
+            least.filter_map(|least| toml::from_str(&format!("{name} = {least}")).ok());
+        let default = default.next().and_then(|spec| written(&spec, name));
+        let examples = || examples.iter().filter_map(|(_, spec)| written(spec, name));
+        let found = default.or_else(|| examples().min_by_key(|value| value.to_string().len()));
+        match found {
+            Some(toml::Value::Table(table)) if table.is_empty() => "{}".to_owned(),
+            other => other.map_or_else(String::new, |value| value.to_string()),
         }
-        let owned = |table: &[(&str, &str, &str)]| {
-            let lines = table.iter();
-            lines
-                .map(|&(a, b, c)| [a, b, c].map(str::to_owned))
-                .collect()
+    };
+    let schema = schema_of::<T>("").to_value();
+    let of = |choice: &Value| {
+        let tag = choice["properties"]
+            .as_object()
+            .and_then(|p| p.iter().next());
+        let Some((name, about)) = tag else {
+            let name = choice["const"].as_str()?;
+            return Some(member(name, &first_sentence(choice), format!("\"{name}\"")));
         };
-        let plain = |name: &str, text: &str| [name.to_owned(), text.to_owned(), String::new()];
+        let mut shown = SHOWN
+            .lines()
+            .filter_map(|l| l.strip_prefix(name)?.strip_prefix(" = "));
+        let settings = shown.next().map_or_else(|| settings(name), str::to_owned);
+        let mut member = member(name, &first_sentence(choice), settings);
+        member.optional = optional(resolve(&schema, about), &member.settings);
+        Some(member)
+    };
+    let choices = schema["oneOf"].as_array().into_iter().flatten();
+    choices.filter_map(of).collect()
+}
+
+/// What a reference in the schema points to.
+fn resolve<'s>(schema: &'s Value, at: &'s Value) -> &'s Value {
+    let place = at["$ref"].as_str().and_then(|r| r.strip_prefix('#'));
+    place.and_then(|p| schema.pointer(p)).unwrap_or(at)
+}
+
+/// The keys that may be left out and are not in `settings`.
+fn optional(schema: &Value, settings: &str) -> Vec<Value> {
+    let shown: toml::Table = toml::from_str(&format!("all = {settings}")).unwrap_or_default();
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    let left = properties.filter(|(key, _)| {
+        let required = schema["required"].as_array();
+        let needed = required.is_some_and(|r| r.iter().any(|k| k == *key));
+        !needed && shown.get("all").and_then(|all| all.get(key)).is_none()
+    });
+    let key = |(key, about): (&String, &Value)| json!({ "key": key, "what": first_paragraph(about), "default": about["default"] });
+    left.map(key).collect()
+}
+
+fn first_paragraph(about: &Value) -> String {
+    let text = about["description"].as_str().unwrap_or_default();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    first.replace('\n', " ")
+}
+
+/// Without its full stop. A full stop ends a sentence where a capital follows: "et al. 2019" goes on.
+fn first_sentence(about: &Value) -> String {
+    let text = first_paragraph(about);
+    let mut stops = text.match_indices(". ").map(|(i, _)| i);
+    let capital = |i: &usize| text[i + 2..].starts_with(|c: char| c.is_uppercase() || c == '`');
+    let end = stops.find(capital).unwrap_or(text.len());
+    text[..end].trim_end_matches('.').to_owned()
+}
+
+/// A benchmark with its dimension, modes, entropy and source.
+fn benchmark(b: &Benchmark) -> Result<Member> {
+    let data = (b.spec)().build()?;
+    let truth = data.truth().map(|truth| {
+        let (modes, entropy) = (truth.weights().len(), truth.entropy().value);
+        format!("{modes} modes, H = {entropy:.6} nats")
+    });
+    let (dim, truth) = (data.dim(), truth.unwrap_or_default());
+    let facts = format!("D = {dim}, {truth}; labels: {}; {}", b.labels, b.source);
+    Ok(member(b.name, b.what, facts))
+}
+
+impl Kind {
+    fn members(self) -> Result<Vec<Member>> {
         Ok(match self {
-            Self::Targets => BENCHMARKS.iter().map(target).collect::<Result<_>>()?,
-            Self::Data => KINDS
-                .iter()
-                .map(|k| [k.name.to_owned(), k.what.to_owned(), k.settings.to_owned()])
-                .collect(),
-            Self::Models => with::<ModelSpec>(MODELS),
-            Self::Bijections => with::<BijectionSpec>(BIJECTIONS),
-            Self::Bases => with::<BaseSpec>(BASES),
-            Self::Draws => with::<MixtureDraws>(DRAWS),
-            Self::Metrics => METRICS
-                .iter()
-                .map(|m| plain(m.name, &format!("{} [{}]", m.describe, m.unit)))
-                .collect(),
-            Self::Figures => FIGURES.iter().map(|f| plain(f.name, f.what)).collect(),
-            Self::Problems => Problem::names()
-                .into_iter()
-                .filter_map(|name| Problem::by_name(name).ok())
-                .map(|p| {
-                    let settings = format!("{:?}", p.statistics.names());
-                    [p.name.to_owned(), p.what.to_owned(), settings]
-                })
-                .collect(),
-            Self::Statistics => statistics::FORMS
-                .iter()
-                .map(|(form, what)| plain(form, what))
-                .collect(),
-            Self::Objectives => owned(objectives::KINDS),
-            Self::Fairness => owned(FAIRNESS),
+            Self::Data => members(DataSpec::examples()),
+            Self::Targets => {
+                let all = BENCHMARKS.iter().map(benchmark);
+                all.collect::<Result<_>>()?
+            }
+            Self::Models => members(ModelSpec::examples()),
+            Self::Bijections => members(BijectionSpec::examples()),
+            Self::Bases => members(BaseSpec::examples()),
+            Self::Draws => members::<MixtureDraws>(Vec::new()),
+            Self::Metrics => {
+                let unit = |m: &mdn_core::metrics::Metric| format!("{} [{}]", m.describe, m.unit);
+                let all = METRICS.iter();
+                all.map(|m| member(m.name, &unit(m), "")).collect()
+            }
+            Self::Figures => {
+                let all = FIGURES.iter();
+                all.map(|f| member(f.name, f.what, "")).collect()
+            }
+            Self::Objectives => {
+                let likelihood =
+                    "mean negative log-likelihood of the training points: what a table \
+                                  `[data.NAME]` is trained by";
+                let mut all = vec![member("maximum_likelihood", likelihood, "")];
+                all.extend(members::<ProblemSpec>(Vec::new()));
+                all
+            }
+            Self::Problems => {
+                let all = Problem::names().into_iter().map(Problem::by_name);
+                let all = all.filter_map(|found| found.ok());
+                all.map(|p| member(p.name, p.what, format!("{:?}", p.statistics.names())))
+                    .collect()
+            }
+            Self::Statistics => {
+                let all = statistics::FORMS.iter();
+                all.map(|(form, what)| member(form, what, "")).collect()
+            }
+            Self::Fairness => {
+                let schema = experiment().to_value();
+                let about = |(name, example): &(&str, &str)| {
+                    let mut keys = name.split('.').map(|key| key.to_owned());
+                    let mut next = || keys.next().unwrap_or_default();
+                    let table = resolve(&schema, &schema["properties"][next()]);
+                    let what = first_sentence(&table["properties"][next()]);
+                    member(name, &what, *example)
+                };
+                FAIRNESS.iter().map(about).collect()
+            }
         })
     }
 }
 
-impl Kind {
-    /// The keys of a member that `settings` do not show.
-    fn optional(self, name: &str, settings: &str) -> Vec<optional::Key> {
-        let keys = match self {
-            Self::Data => optional::keys::<DataSpec>,
-            Self::Models => optional::keys::<ModelSpec>,
-            Self::Bijections => optional::keys::<BijectionSpec>,
-            Self::Bases => optional::keys::<BaseSpec>,
-            Self::Draws => optional::keys::<MixtureDraws>,
-            Self::Objectives => optional::keys::<ProblemSpec>,
-            Self::Targets
-            | Self::Metrics
-            | Self::Figures
-            | Self::Problems
-            | Self::Statistics
-            | Self::Fairness => return Vec::new(),
-        };
-        keys(name, settings)
-    }
-}
-
-/// A benchmark with its dimension, modes, entropy and source.
-fn target(benchmark: &Benchmark) -> Result<[String; 3]> {
-    let data = (benchmark.spec)().build()?;
-    let facts = data.truth().map(|truth| {
-        format!(
-            "{} modes, H = {:.6} nats",
-            truth.weights().len(),
-            truth.entropy().value
+/// The kinds themselves.
+fn kinds() -> Vec<Member> {
+    let all = Kind::value_variants().iter();
+    let values = all.filter_map(Kind::to_possible_value);
+    let help = values.map(|v| {
+        (
+            v.get_name().to_owned(),
+            v.get_help().map(ToString::to_string),
         )
     });
-    let facts = format!(
-        "D = {}, {}; labels: {}; {}",
-        data.dim(),
-        facts.unwrap_or_default(),
-        benchmark.labels,
-        benchmark.source
-    );
-    Ok([benchmark.name.to_owned(), benchmark.what.to_owned(), facts])
+    help.map(|(name, help)| member(&name, &help.unwrap_or_default(), ""))
+        .collect()
 }
 
-/// The kinds themselves.
-fn kinds() -> Vec<[String; 3]> {
-    let all = Kind::value_variants().iter();
-    let line = |v: PossibleValue| {
-        let help = v.get_help().map(ToString::to_string);
-        [
-            v.get_name().to_owned(),
-            help.unwrap_or_default(),
-            String::new(),
-        ]
-    };
-    all.filter_map(Kind::to_possible_value).map(line).collect()
+/// `KEY = DEFAULT: what`, with the default as a file has it, or `optional KEY: what`.
+fn key_line(key: &Value) -> String {
+    let text = |of: &str| key[of].as_str().unwrap_or_default().to_owned();
+    let (name, what) = (text("key"), text("what"));
+    match toml::Value::try_from(&key["default"]) {
+        Ok(value) => format!("{name} = {value}: {what}"),
+        Err(_) => format!("optional {name}: {what}"),
+    }
 }
 
-pub(super) fn run(args: &ListArgs) -> Result<Exit> {
-    let lines = args.kind.map_or_else(|| Ok(kinds()), Kind::lines)?;
-    let optional = |name: &str, settings: &str| {
-        let of = |kind: Kind| kind.optional(name, settings);
-        args.kind.map(of).unwrap_or_default()
-    };
+pub(super) fn run(args: &ListArgs, _: &Context) -> Result<()> {
+    let members = args.kind.map_or_else(|| Ok(kinds()), Kind::members)?;
     if args.json {
-        let object = |[name, what, settings]: &[String; 3]| {
-            let optional = optional(name, settings);
-            let object = json!({
-                "name": name, "what": what, "settings": settings, "optional": optional,
-            });
-            format!("{object}\n")
-        };
-        print(&lines.iter().map(object).collect::<String>())?;
-        return Ok(Exit::FINE);
+        return print_json(&members);
     }
-    let rows: Vec<_> = lines
-        .iter()
-        .map(|[a, b, _]| vec![a.clone(), b.clone()])
-        .collect();
+    let rows = members.iter().map(|m| vec![m.name.clone(), m.what.clone()]);
     let mut text = String::new();
-    for (row, [name, _, settings]) in columns(&rows).lines().zip(&lines) {
-        text += row;
-        text += "\n";
-        if !settings.is_empty() {
-            text += &format!("    {settings}\n");
-        }
-        for key in optional(name, settings) {
-            text += &format!("    {key}\n");
+    for (row, member) in columns(&[], rows).lines().zip(&members) {
+        text += &format!("{row}\n");
+        let settings = Some(member.settings.clone()).filter(|s| !s.is_empty());
+        for line in settings
+            .into_iter()
+            .chain(member.optional.iter().map(key_line))
+        {
+            text += &format!("    {line}\n");
         }
     }
-    print(&text)?;
-    Ok(Exit::FINE)
+    print(&text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mdn_core::data::FileSpec;
 
-    /// The members of an externally tagged enum: serde lists them when it meets none of them.
-    fn members<T: DeserializeOwned>() -> Vec<String> {
-        let said = match serde_json::from_str::<T>("\"?\"") {
-            Err(e) => e.to_string(),
-            Ok(_) => String::new(),
-        };
-        let names = said.split('`').skip(3).step_by(2);
-        names.map(str::to_owned).collect()
-    }
-
-    /// A member that is not among the examples would escape every law.
+    /// A member without an example would escape every law.
     #[test]
     fn every_member_has_an_example() {
-        fn covered<T: Serialize + DeserializeOwned>(examples: Vec<(&'static str, T)>) {
-            let seen: Vec<String> = examples
-                .into_iter()
-                .filter_map(|(_, spec)| match toml::Value::try_from(spec) {
-                    Ok(toml::Value::Table(table)) => table.keys().next().cloned(),
-                    _ => None,
-                })
+        fn covered<T: Serialize + DeserializeOwned + JsonSchema>(examples: Vec<(&str, T)>) {
+            let tags: Vec<_> = examples
+                .iter()
+                .map(|(_, spec)| toml::Value::try_from(spec).expect("TOML"))
                 .collect();
-            for member in members::<T>() {
-                assert!(seen.contains(&member), "{member} is not among {seen:?}");
+            for m in members(examples).into_iter().filter(|m| m.name != "file") {
+                assert!(
+                    tags.iter().any(|tag| tag.get(&m.name).is_some()),
+                    "{}",
+                    m.name
+                );
             }
         }
         covered(BijectionSpec::examples());
         covered(BaseSpec::examples());
         covered(ModelSpec::examples());
-        let mut data = DataSpec::examples();
-        // Its laws are in tests of its own: the others need a known law.
-        data.push(("file", DataSpec::File(FileSpec::new("points.csv"))));
-        covered(data);
+        // The laws of files are in tests of their own: the others need a known law.
+        covered(DataSpec::examples());
     }
 
     #[test]
-    fn the_lists_are_those_of_the_specifications() {
-        let of = |table: &[Line]| table.iter().map(|l| l.0.to_owned()).collect::<Vec<_>>();
-        assert_eq!(of(MODELS), members::<ModelSpec>());
-        assert_eq!(of(BIJECTIONS), members::<BijectionSpec>());
-        assert_eq!(of(BASES), members::<BaseSpec>());
-        assert_eq!(of(DRAWS), members::<MixtureDraws>());
-        let data: Vec<String> = Kind::Data
-            .lines()
-            .unwrap()
-            .into_iter()
-            .map(|[name, ..]| name)
-            .collect();
-        assert_eq!(data, members::<DataSpec>());
-        for kind in [Kind::Models, Kind::Bijections, Kind::Bases, Kind::Draws] {
-            for [name, _, settings] in kind.lines().unwrap() {
-                let full = ["normal", "linear"].contains(&name.as_str()) || settings.len() > 4;
-                assert!(full, "{name}: {settings}");
+    fn members_have_a_sentence_and_settings_and_other_keys() {
+        for kind in [
+            Kind::Data,
+            Kind::Models,
+            Kind::Bijections,
+            Kind::Bases,
+            Kind::Draws,
+        ] {
+            for m in kind.members().unwrap() {
+                let full = ["normal", "linear"].contains(&&*m.name) || m.settings.len() > 4;
+                assert!(full && !m.what.is_empty(), "{m:?}");
             }
         }
+        let keys = |kind: Kind, name: &str| {
+            let mut members = kind.members().unwrap().into_iter();
+            let found = members.find(|m| m.name == name).unwrap();
+            found.optional.iter().map(key_line).collect::<Vec<_>>()
+        };
+        let k = "optional components: K; chosen by BIC between 1 and `max_components` if absent.";
+        assert_eq!(keys(Kind::Models, "gaussian_mixture"), [k]);
+        let entropy = keys(Kind::Objectives, "maximum_entropy");
+        assert!(
+            entropy.iter().any(|k| k.starts_with("penalty = 1.0: ")),
+            "{entropy:?}"
+        );
+        let kl = keys(Kind::Objectives, "reverse_kl");
+        assert!(kl.iter().all(|k| !k.contains("target:")), "{kl:?}");
+        let said = |text: &str| first_sentence(&json!({ "description": text }));
+        assert_eq!(
+            said("A map (Dinh et al. 2017,\n0.5). More."),
+            "A map (Dinh et al. 2017, 0.5)"
+        );
     }
 }

@@ -7,20 +7,20 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::Args;
 use indicatif::{BinaryBytes, HumanDuration};
 use rayon::prelude::*;
+use serde_json::Value;
 
-use super::common::RESULTS;
-use super::facts::Facts;
-use super::output::{columns, print, warn};
+use super::common::{Facts, RESULTS};
+use super::output::{print_rows, warn};
 use super::{Context, Exit};
 use crate::experiment::store::{runs_below, RunDir, State};
 use mdn_core::{Error, Result};
 
-/// List the runs below a folder, of whatever experiment
+/// List the runs below a folder, of any experiment
 ///
-/// Columns: state (`held` where a process has the run now), experiment, data set, model, seed, size of
-/// its files, time since its state was written, steps of a run that is not over as of its last
-/// checkpoint, folder. Links are not followed; what is no run is passed over; runs that cannot be read
-/// are named on stderr, and the exit code is then 1.
+/// Columns: state (`held` while a process holds the run), experiment, data set, model, seed, size of
+/// its files, time since its state was written, steps of an unfinished run as of its last checkpoint,
+/// folder. Links are not followed; other files and folders are skipped; runs that cannot be read are
+/// named on stderr, and the exit code is then 1.
 #[derive(Debug, Clone, Args)]
 pub(super) struct LsArgs {
     /// Folder of a run or above several
@@ -54,17 +54,17 @@ struct Row {
 pub(super) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
     let found = runs_below(&args.dir)?;
     let rows: Vec<_> = found.runs.into_par_iter().map(row).collect();
-    let (rows, unreadable): (Vec<_>, Vec<_>) = rows.into_iter().partition(Result::is_ok);
-    let unreadable = unreadable.into_iter().filter_map(Result::err);
-    let unreadable: Vec<_> = found.unreadable.into_iter().chain(unreadable).collect();
-    let wanted =
-        |row: &Row| args.states.is_empty() || args.states.contains(&row.facts.status.state);
-    let rows = rows.into_iter().flatten().filter(wanted);
-    let rows: Vec<Row> = rows.collect();
-    if args.json {
-        print(&rows.iter().map(as_json).collect::<String>())?;
-    } else if !rows.is_empty() {
-        print(&table(&rows))?;
+    let mut unreadable = found.unreadable;
+    let mut rows: Vec<Row> = rows
+        .into_iter()
+        .filter_map(|row| row.map_err(|e| unreadable.push(e)).ok())
+        .collect();
+    rows.retain(|r| args.states.is_empty() || args.states.contains(&r.facts.status.state));
+    if !rows.is_empty() {
+        let all = rows.iter().map(|row| (row.cells(), row.json()));
+        let header = "state experiment data model seed size age step folder";
+        let header: Vec<_> = header.split(' ').collect();
+        print_rows(&header, all.collect(), args.json)?;
     }
     for fault in &unreadable {
         warn(&fault.to_string());
@@ -72,10 +72,7 @@ pub(super) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
     context.note(&totals(&rows));
     Ok(match unreadable.len() {
         0 => Exit::FINE,
-        n => Exit {
-            code: 1,
-            error: Some(format!("{n} runs or folders could not be read")),
-        },
+        n => Exit::failed(1, format!("{n} runs or folders could not be read")),
     })
 }
 
@@ -109,55 +106,44 @@ pub(super) fn size(place: &RunDir) -> Result<u64> {
     Ok(bytes)
 }
 
-fn as_json(row: &Row) -> String {
-    let mut object = row.facts.json();
-    object["bytes"] = row.bytes.into();
-    object["age_seconds"] = row.age.as_secs().into();
-    object["step"] = row.progress.map(|p| p.0).into();
-    object["steps"] = row.progress.map(|p| p.1).into();
-    format!("{object}\n")
-}
+impl Row {
+    fn json(&self) -> Value {
+        let mut object = self.facts.json();
+        object["bytes"] = self.bytes.into();
+        object["age_seconds"] = self.age.as_secs().into();
+        object["step"] = self.progress.map(|p| p.0).into();
+        object["steps"] = self.progress.map(|p| p.1).into();
+        object
+    }
 
-fn table(rows: &[Row]) -> String {
-    let header = [
-        "state",
-        "experiment",
-        "data",
-        "model",
-        "seed",
-        "size",
-        "age",
-        "step",
-        "folder",
-    ];
-    let mut cells = vec![header.map(str::to_owned).to_vec()];
-    cells.extend(rows.iter().map(|row| {
-        let spec = &row.facts.spec;
+    fn cells(&self) -> Vec<String> {
+        let spec = &self.facts.spec;
+        let progress = self.progress.map(|(at, of)| format!("{at}/{of}"));
         vec![
-            row.facts.state(),
+            self.facts.state(),
             spec.experiment.clone(),
             spec.data_name.clone(),
             spec.model_name.clone(),
             spec.seed.to_string(),
-            BinaryBytes(row.bytes).to_string(),
-            format!("{:#}", HumanDuration(row.age)),
-            row.progress
-                .map_or_else(|| "-".to_owned(), |(at, of)| format!("{at}/{of}")),
-            row.facts.folder(),
+            BinaryBytes(self.bytes).to_string(),
+            format!("{:#}", HumanDuration(self.age)),
+            progress.unwrap_or_else(|| "-".to_owned()),
+            self.facts.folder(),
         ]
-    }));
-    columns(&cells)
+    }
 }
 
 /// "3 runs: 2 done, 1 failed; 1.20 MiB"
 fn totals(rows: &[Row]) -> String {
-    let count = |state| {
-        let rows = rows.iter().filter(|r| r.facts.status.state == state);
-        rows.count()
-    };
-    let states = State::ALL.map(|s| (count(s), s.word()));
-    let states = states.iter().filter(|(n, _)| *n > 0);
-    let states: Vec<_> = states.map(|(n, word)| format!("{n} {word}")).collect();
+    let counts = State::ALL.map(|state| {
+        let n = rows
+            .iter()
+            .filter(|r| r.facts.status.state == state)
+            .count();
+        (n, state.word())
+    });
+    let counts = counts.iter().filter(|(n, _)| *n > 0);
+    let states: Vec<_> = counts.map(|(n, word)| format!("{n} {word}")).collect();
     let colon = if states.is_empty() { "" } else { ": " };
     let bytes = rows.iter().map(|r| r.bytes).sum();
     format!(

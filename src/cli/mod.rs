@@ -1,4 +1,4 @@
-//! The command line: one file per verb. Results go to stdout, everything else to stderr.
+//! The command line. Results go to stdout, everything else to stderr.
 
 use std::ffi::OsString;
 
@@ -11,25 +11,16 @@ mod bench;
 mod check;
 mod common;
 mod compare;
-mod completions;
-mod density;
-mod devices;
+mod describe;
 mod diff;
-mod export;
-mod facts;
-mod forecast;
 mod list;
 mod ls;
-mod man;
-mod new;
 mod output;
 mod plot;
 mod points;
 mod progress;
 mod rm;
 mod runs;
-mod sample;
-mod schema;
 mod show;
 mod study;
 mod train;
@@ -59,28 +50,45 @@ pub struct Args {
     verb: Verb,
 }
 
-#[derive(Debug, Subcommand)]
-enum Verb {
-    New(new::NewArgs),
-    Check(check::CheckArgs),
-    Train(train::TrainArgs),
-    Compare(compare::CompareArgs),
-    Runs(runs::RunsArgs),
-    Ls(ls::LsArgs),
-    Show(show::ShowArgs),
-    Diff(diff::DiffArgs),
-    Rm(rm::RmArgs),
-    Sample(sample::SampleArgs),
-    Density(density::DensityArgs),
-    Plot(plot::PlotArgs),
-    Export(export::ExportArgs),
-    List(list::ListArgs),
-    Study(study::StudyArgs),
-    Bench(bench::BenchArgs),
-    Devices(devices::DevicesArgs),
-    Schema(schema::SchemaArgs),
-    Completions(completions::CompletionsArgs),
-    Man(man::ManArgs),
+/// The verbs, each with its arguments and the function that does it.
+macro_rules! verbs {
+    ($($verb:ident($args:ty) => $run:path,)*) => {
+        #[derive(Debug, Subcommand)]
+        enum Verb {
+            $($verb($args),)*
+        }
+
+        impl Verb {
+            fn run(&self, context: &Context) -> Result<Exit> {
+                match self {
+                    $(Self::$verb(args) => $run(args, context).map(Exit::from),)*
+                }
+            }
+        }
+    };
+}
+
+verbs! {
+    New(describe::NewArgs) => describe::new,
+    Check(check::CheckArgs) => check::run,
+    Train(train::TrainArgs) => train::run,
+    Compare(compare::CompareArgs) => compare::run,
+    Runs(runs::RunsArgs) => runs::run,
+    Ls(ls::LsArgs) => ls::run,
+    Show(show::ShowArgs) => show::run,
+    Diff(diff::DiffArgs) => diff::run,
+    Rm(rm::RmArgs) => rm::run,
+    Sample(points::SampleArgs) => points::sample,
+    Density(points::DensityArgs) => points::density,
+    Plot(plot::PlotArgs) => plot::plot,
+    Export(plot::ExportArgs) => plot::export,
+    List(list::ListArgs) => list::run,
+    Study(study::StudyArgs) => study::run,
+    Bench(bench::BenchArgs) => bench::run,
+    Devices(describe::DevicesArgs) => describe::devices,
+    Schema(describe::SchemaArgs) => describe::schema,
+    Completions(describe::CompletionsArgs) => describe::completions,
+    Man(describe::ManArgs) => describe::man,
 }
 
 /// What a verb needs to know beside its arguments.
@@ -119,7 +127,7 @@ impl Context {
     }
 }
 
-/// How a verb ended that could do its work.
+/// How a verb ended: well, or with runs that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exit {
     /// The process's exit code.
@@ -134,34 +142,24 @@ impl Exit {
         code: 0,
         error: None,
     };
+
+    fn failed(code: u8, error: String) -> Self {
+        let error = Some(error);
+        Self { code, error }
+    }
+}
+
+impl From<()> for Exit {
+    fn from((): ()) -> Self {
+        Self::FINE
+    }
 }
 
 /// Does what the command line says.
 pub fn run(args: &Args, context: &Context) -> Result<Exit> {
     // Parallel loops outside of runs, which have threads of their own.
     let pool = pool::pool(pool::threads(None, context.threads))?;
-    pool.install(|| match &args.verb {
-        Verb::New(a) => new::run(a, context),
-        Verb::Check(a) => check::run(a, context),
-        Verb::Train(a) => train::run(a, context),
-        Verb::Compare(a) => compare::run(a, context),
-        Verb::Runs(a) => runs::run(a),
-        Verb::Ls(a) => ls::run(a, context),
-        Verb::Show(a) => show::run(a),
-        Verb::Diff(a) => diff::run(a),
-        Verb::Rm(a) => rm::run(a, context),
-        Verb::Sample(a) => sample::run(a, context),
-        Verb::Density(a) => density::run(a, context),
-        Verb::Plot(a) => plot::run(a, context),
-        Verb::Export(a) => export::run(a),
-        Verb::List(a) => list::run(a),
-        Verb::Study(a) => study::run(a, context),
-        Verb::Bench(a) => bench::run(a, context),
-        Verb::Devices(a) => devices::run(a),
-        Verb::Schema(a) => schema::run(a),
-        Verb::Completions(a) => completions::run(a),
-        Verb::Man(a) => man::run(a),
-    })
+    pool.install(|| args.verb.run(context))
 }
 
 #[cfg(test)]

@@ -1,14 +1,20 @@
-//! Writing to stdout and stderr so that a closed pipe is no panic.
+//! Writing to stdout and stderr, where a closed pipe is no panic, and the forms of what is written.
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use comfy_table::{presets, Table};
+use serde::Serialize;
+use serde_json::{json, Value};
+
+use super::Context;
 use crate::experiment::store::write_atomic;
 use mdn_core::{Error, Result};
 
 const STDOUT: &str = "<stdout>";
 
-/// Whether the reader of stdout went away, as `head` does: no fault.
+/// Whether the reader of stdout closed the pipe, as `head` does: no fault.
 pub fn is_closed_pipe(e: &Error) -> bool {
     matches!(e, Error::Io { path, source, .. }
         if path == Path::new(STDOUT) && source.kind() == ErrorKind::BrokenPipe)
@@ -22,57 +28,121 @@ pub(super) fn print(text: &str) -> Result<()> {
         .map_err(Error::io(Path::new(STDOUT), "could not write"))
 }
 
-/// Writes a result to a file, or to stdout if there is none.
-pub(super) fn print_or_write(text: &str, to: Option<&Path>) -> Result<()> {
-    match to {
-        Some(path) => write_atomic(path, text.as_bytes()),
-        None => print(text),
+/// Writes a result to a file and says so, or to stdout if there is no file.
+pub(super) fn print_or_write(text: &str, to: Option<&Path>, context: &Context) -> Result<()> {
+    let Some(path) = to else {
+        return print(text);
+    };
+    write_atomic(path, text.as_bytes())?;
+    context.note(&format!("wrote {}", path.display()));
+    Ok(())
+}
+
+/// Prints JSON values, one a line.
+pub(super) fn print_json(values: impl IntoIterator<Item = impl Serialize>) -> Result<()> {
+    let mut text = String::new();
+    for value in values {
+        let line = serde_json::to_string(&value);
+        text += &line.map_err(|e| Error::failed(format!("could not write JSON: {e}")))?;
+        text.push('\n');
+    }
+    print(&text)
+}
+
+/// Prints rows, each given as cells and as JSON: a table, or one JSON object per row.
+pub(super) fn print_rows(
+    header: &[&str],
+    rows: Vec<(Vec<String>, Value)>,
+    json: bool,
+) -> Result<()> {
+    let (cells, values): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    match json {
+        true => print_json(values),
+        false => print(&columns(header, cells)),
     }
 }
 
-/// Files that were written, one a line, as objects for programs.
-pub(super) fn written(files: &[PathBuf], json: bool) -> Result<()> {
-    let line = |file: &PathBuf| match json {
-        true => format!(
-            "{}\n",
-            serde_json::json!({ "file": file.display().to_string() })
-        ),
-        false => format!("{}\n", file.display()),
+/// Prints the files that were written: a path, or an object {"file": ...}, per line.
+pub(super) fn print_files(files: &[PathBuf], json: bool) -> Result<()> {
+    let row = |file: &PathBuf| {
+        let path = file.display().to_string();
+        (vec![path.clone()], json!({ "file": path }))
     };
-    print(&files.iter().map(line).collect::<String>())
+    print_rows(&[], files.iter().map(row).collect(), json)
 }
 
-/// One message. There is nobody to tell if this fails.
+/// Writes one message to stderr. Nobody can be told if this fails.
 pub(super) fn to_stderr(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Something that the reader of the results must know.
+/// Writes a warning: something that the reader of the results must know.
 pub(super) fn warn(text: &str) {
     to_stderr(&format!("warning: {text}"));
 }
 
-/// Rows with columns of equal width, two spaces apart.
-pub(super) fn columns(rows: &[Vec<String>]) -> String {
-    let mut widths = Vec::new();
-    for row in rows {
-        for (i, cell) in row.iter().enumerate() {
-            let wide = cell.chars().count();
-            match widths.get_mut(i) {
-                Some(width) => *width = wide.max(*width),
-                None => widths.push(wide),
-            }
+/// A table without lines, its columns two spaces apart; no header if `header` is empty.
+pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).add_rows(rows);
+    if !header.is_empty() {
+        table.set_header(header.iter().copied());
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// The text of [`table`]; empty without rows and header.
+pub(super) fn columns(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let lines = table(header, rows);
+    lines
+        .lines()
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect()
+}
+
+/// A duration to two digits or more: `12ms`, `1s 300ms`, `2m 5s`, `2h 30m`.
+pub(super) fn duration(seconds: f64) -> String {
+    let step = match seconds {
+        s if s < 1e-2 => 1e-6,
+        s if s < 1.0 => 1e-3,
+        s if s < 10.0 => 0.1,
+        s if s < 3600.0 => 1.0,
+        _ => 60.0,
+    };
+    let rounded = Duration::try_from_secs_f64((seconds / step).round() * step);
+    humantime::format_duration(rounded.unwrap_or(Duration::MAX)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_in_the_unit_that_fits() {
+        for (seconds, text) in [
+            (0.000_8, "800us"),
+            (0.0123, "12ms"),
+            (1.32, "1s 300ms"),
+            (42.4, "42s"),
+            (125.0, "2m 5s"),
+            (9010.0, "2h 30m"),
+            (1e6, "11days 13h 47m"),
+        ] {
+            assert_eq!(duration(seconds), text);
         }
     }
-    let mut text = String::new();
-    for row in rows {
-        let cells: Vec<_> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["a", "bc", ""], ["long", "ü", "x"]].map(|r| r.map(str::to_owned).to_vec());
+        assert_eq!(columns(&[], rows.clone()), "a     bc\nlong  ü   x\n");
+        assert_eq!(
+            columns(&["n", "m", "o"], rows),
+            "n     m   o\na     bc\nlong  ü   x\n"
+        );
+        assert_eq!(columns(&[], []), "");
     }
-    text
 }

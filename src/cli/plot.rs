@@ -1,14 +1,15 @@
-//! `mdn plot`
+//! What is made of the files of runs: figures by `mdn plot`, event files by `mdn export`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::output::written;
-use super::{Context, Exit};
-use crate::experiment::store::some_runs_below;
-use crate::report::{self, figures, Format};
-use mdn_core::Result;
+use super::common::Facts;
+use super::output::print_files;
+use super::Context;
+use crate::experiment::store::{some_runs_below, write_atomic};
+use crate::report::{self, figures, tensorboard, Format};
+use mdn_core::{Error, Result};
 
 /// Draw a run's figures again from its files, without the model
 ///
@@ -21,11 +22,9 @@ pub(super) struct PlotArgs {
     /// Folder of a run, or one above several, such as results/ring or results
     #[arg(value_name = "RUN", required_unless_present = "targets")]
     run: Option<PathBuf>,
-
     /// Draw the two-dimensional benchmarks: density, modes and entropy of each
     #[arg(long, conflicts_with = "run")]
     targets: bool,
-
     /// The picture of `--targets`
     #[arg(
         short,
@@ -43,6 +42,7 @@ pub(super) struct PlotArgs {
     json: bool,
 }
 
+/// [`Format`] as an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FormatArg {
     Png,
@@ -60,15 +60,74 @@ impl From<FormatArg> for Format {
     }
 }
 
-pub(super) fn run(args: &PlotArgs, context: &Context) -> Result<Exit> {
+pub(super) fn plot(args: &PlotArgs, context: &Context) -> Result<()> {
     let Some(run) = &args.run else {
         figures::draw_gallery(&args.output, &context.command)?;
-        written(std::slice::from_ref(&args.output), args.json)?;
-        return Ok(Exit::FINE);
+        return print_files(std::slice::from_ref(&args.output), args.json);
     };
     for place in &some_runs_below(run)? {
         let files = report::draw_run(place, &context.command, args.format.into())?;
-        written(&files, args.json)?;
+        print_files(&files, args.json)?;
     }
-    Ok(Exit::FINE)
+    Ok(())
+}
+
+/// Write runs in the format of another program
+///
+/// For TensorBoard, a folder per run, <data>/<model>/seed-<n> (behind the experiment's name where the
+/// runs are of several), with losses and gradient norm by step, rounds of maximum entropy, and the
+/// metrics with their standard errors at the last step. Event times are the run's start, so the same
+/// run gives the same bytes; without a record of it they are 0. Prints the files that were written.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ExportArgs {
+    /// Folders of runs, or above several
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<PathBuf>,
+    /// Write TensorBoard event files below this folder
+    #[arg(long, value_name = "DIR")]
+    tensorboard: PathBuf,
+    /// Print an object {"file": ...} per file
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn export(args: &ExportArgs, _: &Context) -> Result<()> {
+    let mut all: Vec<Facts> = Vec::new();
+    for folder in &args.runs {
+        for place in some_runs_below(folder)? {
+            if all.iter().all(|f| f.place != place) {
+                all.push(Facts::read(place)?);
+            }
+        }
+    }
+    let files = destinations(&args.tensorboard, &all)?;
+    for (file, facts) in files.iter().zip(&all) {
+        write_atomic(file, &tensorboard::event_file(&facts.place)?)?;
+    }
+    print_files(&files, args.json)
+}
+
+/// Where the file of each run goes: all different.
+fn destinations(to: &Path, all: &[Facts]) -> Result<Vec<PathBuf>> {
+    let experiment = |f: &Facts| f.spec.experiment.clone();
+    let several = all.iter().any(|f| experiment(f) != experiment(&all[0]));
+    let mut files: Vec<PathBuf> = Vec::new();
+    for facts in all {
+        let folder = match several {
+            true => to.join(experiment(facts)),
+            false => to.to_path_buf(),
+        };
+        let file = folder.join(facts.spec.label()).join(tensorboard::FILE);
+        if let Some(i) = files.iter().position(|f| *f == file) {
+            return Err(Error::request(format!(
+                "{} and {}: expected runs of different names; got `{}` twice (export them into two \
+                 folders)",
+                all[i].folder(),
+                facts.folder(),
+                facts.spec.label()
+            )));
+        }
+        files.push(file);
+    }
+    Ok(files)
 }

@@ -1,149 +1,262 @@
-//! Points in CSV files.
+//! Points of trained runs: `mdn sample` and `mdn density`.
 
+use std::fmt::Write;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
+use serde_json::json;
+
+use super::common::ComputeArgs;
+use super::output::print_or_write;
+use super::Context;
+use mdn_core::rng::Rng;
 use mdn_core::{Error, Result};
 
-/// Points as read.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Points {
-    /// Where they are from, for messages.
-    name: String,
-    /// Line of the first point.
-    first_line: usize,
-    /// One point each, all with the same number of coordinates.
-    pub rows: Vec<Vec<f64>>,
+/// Samples that are drawn at once, so that memory stays small.
+const CHUNK: u64 = 65_536;
+
+/// Draw samples from a trained run, as CSV
+///
+/// The file has a header x1,x2,... and a row per sample. The same run, seed and number give the
+/// same bytes on the same device.
+#[derive(Debug, Clone, Args)]
+pub(super) struct SampleArgs {
+    /// Folder of the run, such as results/ring/ring/rad/seed-0
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// Number of samples
+    #[arg(
+        short = 'n',
+        long = "count",
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    count: u64,
+    /// Seed of the draws
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    seed: u64,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Write to this file instead of stdout
+    #[arg(short, long, value_name = "FILE.csv")]
+    output: Option<PathBuf>,
+    /// Write a JSON object {"x": [...]} per sample in place of CSV
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn sample(args: &SampleArgs, context: &Context) -> Result<()> {
+    let trained = args.compute.load(&args.run, context)?;
+    let mut rng = Rng::new(args.seed).fork("sample");
+    let mut text = match args.json {
+        true => String::new(),
+        false => header(trained.dim()) + "\n",
+    };
+    let mut left = args.count;
+    while left > 0 {
+        let n = left.min(CHUNK);
+        for row in trained.sample(n as usize, &mut rng)? {
+            let _ = match args.json {
+                true => writeln!(text, "{}", json!({ "x": row })),
+                false => writeln!(text, "{}", cells(&row)),
+            };
+        }
+        left -= n;
+    }
+    print_or_write(&text, args.output.as_deref(), context)
+}
+
+/// Evaluate a trained run's log-density at given points
+///
+/// Reads a CSV file with one point per row (a header is optional) and writes the same points with
+/// a last column log_density (nats), and with --parts one more, part: the component of a mixture
+/// base, the cluster, or RAD's code (0 left, 1 middle, 2 right of every fold from data to base, read
+/// as a number in base 3; beyond 40 folds the number wraps around).
+#[derive(Debug, Clone, Args)]
+pub(super) struct DensityArgs {
+    /// Folder of the run, such as results/ring/ring/rad/seed-0
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// CSV file with one point per row; `-` reads stdin
+    #[arg(value_name = "POINTS.csv")]
+    points: PathBuf,
+    /// Also write the part of the model that each point belongs to
+    #[arg(long)]
+    parts: bool,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Write to this file instead of stdout
+    #[arg(short, long, value_name = "FILE.csv")]
+    output: Option<PathBuf>,
+    /// Write a JSON object {"x": [...], "log_density": ...} per point in place of CSV, null where a
+    /// number is not finite; with --parts also "part"
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn density(args: &DensityArgs, context: &Context) -> Result<()> {
+    let points = Points::read(&args.points)?;
+    let trained = args.compute.load(&args.run, context)?;
+    points.check_dim(trained.dim())?;
+    let log_density = trained.log_density(&points.rows)?;
+    let no_parts = || {
+        let run = args.run.display();
+        Error::request(format!(
+            "{run}: expected a model with parts; this one has none"
+        ))
+    };
+    let parts = match args.parts {
+        true => trained.parts(&points.rows)?.ok_or_else(no_parts)?,
+        false => Vec::new(),
+    };
+    let mut text = String::new();
+    if !args.json {
+        text = header(trained.dim()) + ",log_density";
+        text += if args.parts { ",part\n" } else { "\n" };
+    }
+    for (i, (row, log_q)) in points.rows.iter().zip(log_density).enumerate() {
+        let part = parts.get(i);
+        if args.json {
+            let mut object = json!({ "x": row, "log_density": log_q });
+            if let Some(part) = part {
+                object["part"] = (*part).into();
+            }
+            let _ = writeln!(text, "{object}");
+            continue;
+        }
+        let _ = write!(text, "{},{log_q}", cells(row));
+        let _ = match part {
+            Some(part) => writeln!(text, ",{part}"),
+            None => writeln!(text),
+        };
+    }
+    print_or_write(&text, args.output.as_deref(), context)
 }
 
 /// "x1,x2,..."
-pub(super) fn header(dim: usize) -> String {
+fn header(dim: usize) -> String {
     let names: Vec<_> = (1..=dim).map(|i| format!("x{i}")).collect();
     names.join(",")
 }
 
-/// Reads a file, or stdin for `-`.
-pub(super) fn read(path: &Path) -> Result<Points> {
-    let mut bytes = Vec::new();
-    let name = if path == Path::new("-") {
-        std::io::stdin()
-            .read_to_end(&mut bytes)
-            .map_err(Error::io(Path::new("<stdin>"), "could not read"))?;
-        "<stdin>".to_owned()
-    } else {
-        bytes = std::fs::read(path).map_err(|e| {
-            Error::request(format!(
-                "{}: could not read the points: {e}",
-                path.display()
-            ))
-        })?;
-        path.display().to_string()
-    };
-    let text = String::from_utf8(bytes)
-        .map_err(|e| Error::request(format!("{name}: expected a CSV file; got no text: {e}")))?;
-    parse(&name, &text)
+fn cells(row: &[f64]) -> String {
+    let cells: Vec<_> = row.iter().map(f64::to_string).collect();
+    cells.join(",")
 }
 
-/// A column's name, without the quotes that some programs put around it.
-fn title(cell: &str) -> &str {
-    let cell = cell.trim();
-    let inner = cell.strip_prefix('"').and_then(|c| c.strip_suffix('"'));
-    inner.unwrap_or(cell)
+/// The points of a CSV file.
+#[derive(Debug, Clone, PartialEq)]
+struct Points {
+    /// The file, for messages.
+    name: String,
+    /// Line of the first point.
+    first_line: usize,
+    /// One point each, all with the same number of coordinates.
+    rows: Vec<Vec<f64>>,
 }
 
-/// Whether a cell of the first row can be a column's name; anything else is a point or a fault.
+/// Whether a cell of the first row can be a column's name; any other cell is a number or a fault.
 fn is_title(cell: &str) -> bool {
-    let cell = title(cell);
+    let known = |c: char| c.is_alphanumeric() || "_ []().-".contains(c);
     cell.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && cell
-            .chars()
-            .all(|c| c.is_alphanumeric() || "_ []().-".contains(c))
+        && cell.chars().all(known)
         && cell.parse::<f64>().is_err()
 }
 
-fn parse(name: &str, text: &str) -> Result<Points> {
-    let fault = |line: usize, what: String| Error::request(format!("{name}:{line}: {what}"));
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = text.lines().zip(1..).peekable();
-    let titles: Option<Vec<&str>> = lines
-        .next_if(|(line, _)| line.split(',').all(is_title))
-        .map(|(line, _)| line.split(',').map(title).collect());
-    if let Some(titles) = &titles {
-        let wanted = header(titles.len());
-        let order = wanted.split(',').collect::<Vec<_>>();
-        let numbered = titles.iter().any(|t| order.contains(t));
-        if numbered && *titles != order {
-            return Err(fault(
-                1,
-                format!(
-                    "expected the columns {wanted} in this order; got {}",
-                    titles.join(",")
-                ),
-            ));
-        }
-    }
-    let mut rows: Vec<Vec<f64>> = Vec::new();
-    for (line, number) in lines {
-        if line.trim().is_empty() {
-            return Err(fault(number, "expected a point; got an empty row".into()));
-        }
-        let row = line
-            .split(',')
-            .map(|cell| match cell.trim().parse::<f64>() {
-                Ok(x) if x.is_finite() => Ok(x),
-                _ => Err(fault(
-                    number,
-                    format!(
-                        "expected a finite number{}; got `{}`",
-                        if cell.contains([';', '\t']) {
-                            " between commas"
-                        } else {
-                            ""
-                        },
-                        cell.trim()
-                    ),
-                )),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        if let Some(first) = rows.first().filter(|first| first.len() != row.len()) {
-            return Err(fault(
-                number,
-                format!(
-                    "expected {} values as in the first row; got {}",
-                    first.len(),
-                    row.len()
-                ),
-            ));
-        }
-        rows.push(row);
-    }
-    if let (Some(titles), Some(row)) = (&titles, rows.first()) {
-        if titles.len() != row.len() {
-            return Err(fault(
-                2,
-                format!(
-                    "expected {} values as in the header; got {}",
-                    titles.len(),
-                    row.len()
-                ),
-            ));
-        }
-    }
-    if rows.is_empty() {
-        return Err(Error::request(format!(
-            "{name}: expected at least one point; got none"
-        )));
-    }
-    Ok(Points {
-        name: name.to_owned(),
-        first_line: if titles.is_some() { 2 } else { 1 },
-        rows,
-    })
-}
-
 impl Points {
+    /// Of a file, or of stdin for `-`.
+    fn read(path: &Path) -> Result<Self> {
+        let mut bytes = Vec::new();
+        let (name, read) = match path == Path::new("-") {
+            true => (
+                "<stdin>".to_owned(),
+                std::io::stdin().read_to_end(&mut bytes).map(drop),
+            ),
+            false => {
+                let read = std::fs::read(path).map(|all| bytes = all);
+                (path.display().to_string(), read)
+            }
+        };
+        read.map_err(|e| Error::request(format!("{name}: could not read the points: {e}")))?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            Error::request(format!("{name}: expected a CSV file; got no text: {e}"))
+        })?;
+        Self::parse(name, &text)
+    }
+
+    fn parse(name: String, text: &str) -> Result<Self> {
+        let fault =
+            |line: usize, what: String| Err(Error::request(format!("{name}:{line}: {what}")));
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut lines = text.lines().zip(1..).peekable();
+        let unquoted = |cell: &str| {
+            let cell = cell.trim();
+            let inner = cell.strip_prefix('"').and_then(|c| c.strip_suffix('"'));
+            inner.unwrap_or(cell).to_owned()
+        };
+        let titles = lines.next_if(|(line, _)| line.split(',').all(|c| is_title(&unquoted(c))));
+        let titles: Option<Vec<_>> =
+            titles.map(|(line, _)| line.split(',').map(unquoted).collect());
+        if let Some(titles) = titles.as_ref().map(|t| t.join(",")) {
+            let wanted = header(titles.split(',').count());
+            let numbered = titles.split(',').any(|t| wanted.split(',').any(|w| w == t));
+            if numbered && titles != wanted {
+                let what = format!("expected the columns {wanted} in this order; got {titles}");
+                return fault(1, what);
+            }
+        }
+        let mut rows: Vec<Vec<f64>> = Vec::new();
+        for (line, number) in lines {
+            if line.trim().is_empty() {
+                return fault(number, "expected a point; got an empty row".into());
+            }
+            let mut row = Vec::new();
+            for cell in line.split(',').map(str::trim) {
+                match cell.parse::<f64>() {
+                    Ok(x) if x.is_finite() => row.push(x),
+                    _ => {
+                        let other = cell.contains([';', '\t']);
+                        let between = if other { " between commas" } else { "" };
+                        let what = format!("expected a finite number{between}; got `{cell}`");
+                        return fault(number, what);
+                    }
+                }
+            }
+            let (wanted, of) = match (&titles, rows.first()) {
+                (_, Some(first)) => (first.len(), "first row"),
+                (Some(titles), None) => (titles.len(), "header"),
+                (None, None) => (row.len(), ""),
+            };
+            if row.len() != wanted {
+                let got = row.len();
+                return fault(
+                    number,
+                    format!("expected {wanted} values as in the {of}; got {got}"),
+                );
+            }
+            rows.push(row);
+        }
+        if rows.is_empty() {
+            let what = format!("{name}: expected at least one point; got none");
+            return Err(Error::request(what));
+        }
+        let first_line = 1 + usize::from(titles.is_some());
+        Ok(Self {
+            name,
+            first_line,
+            rows,
+        })
+    }
+
     /// Whether the points have the model's number of coordinates.
-    pub(super) fn check_dim(&self, dim: usize) -> Result<()> {
+    fn check_dim(&self, dim: usize) -> Result<()> {
         let got = self.rows.first().map_or(0, Vec::len);
         if got == dim {
             return Ok(());
@@ -159,9 +272,8 @@ impl Points {
 mod tests {
     use super::*;
 
-    fn fault(text: &str) -> String {
-        let said = parse("p.csv", text).expect_err("it should be refused");
-        said.to_string()
+    fn parse(text: &str) -> Result<Points> {
+        Points::parse("p.csv".to_owned(), text)
     }
 
     #[test]
@@ -169,75 +281,57 @@ mod tests {
         let rows = vec![vec![1.0, -2.5], vec![3e2, 4.0]];
         for text in [
             "1,-2.5\n3e2, 4\n",
-            "x1,x2\r\n1,-2.5\r\n300,4",
+            "x1,\"x2\"\r\n1,-2.5\r\n300,4",
             "\u{feff}a,b\n1,-2.5\n300,4\n",
         ] {
-            assert_eq!(parse("p.csv", text).expect(text).rows, rows, "{text:?}");
+            assert_eq!(parse(text).expect(text).rows, rows, "{text:?}");
         }
     }
 
     #[test]
     fn bad_points_are_refused_with_their_line() {
-        let cases = [
-            (
-                "1,2\n3,NaN\n",
-                "p.csv:2: expected a finite number; got `NaN`",
-            ),
-            (
-                "x,y\n1,inf\n",
-                "p.csv:2: expected a finite number; got `inf`",
-            ),
+        for (text, message) in [
+            ("1,2\n3,NaN\n", ":2: expected a finite number; got `NaN`"),
+            ("x,y\n1,inf\n", ":2: expected a finite number; got `inf`"),
             (
                 "1,2\n3\n",
-                "p.csv:2: expected 2 values as in the first row; got 1",
+                ":2: expected 2 values as in the first row; got 1",
             ),
-            (
-                "1,2\n\n3,4\n",
-                "p.csv:2: expected a point; got an empty row",
-            ),
-            (
-                "1,2\n3,4\n\n",
-                "p.csv:3: expected a point; got an empty row",
-            ),
-            (
-                "1,2\n3,four\n",
-                "p.csv:2: expected a finite number; got `four`",
-            ),
-            ("1,two\n", "p.csv:1: expected a finite number; got `two`"),
-            ("1,2,\n", "p.csv:1: expected a finite number; got ``"),
+            ("1,2\n\n3,4\n", ":2: expected a point; got an empty row"),
+            ("1,2\n3,4\n\n", ":3: expected a point; got an empty row"),
+            ("1,2\n3,four\n", ":2: expected a finite number; got `four`"),
+            ("1,two\n", ":1: expected a finite number; got `two`"),
+            ("1,2,\n", ":1: expected a finite number; got ``"),
             (
                 "0;1\n2;3\n",
-                "p.csv:1: expected a finite number between commas; got `0;1`",
+                ":1: expected a finite number between commas; got `0;1`",
             ),
-            (
-                "1.2.3\n2\n",
-                "p.csv:1: expected a finite number; got `1.2.3`",
-            ),
+            ("1.2.3\n2\n", ":1: expected a finite number; got `1.2.3`"),
             (
                 "\"0.5\"\n1\n",
-                "p.csv:1: expected a finite number; got `\"0.5\"`",
+                ":1: expected a finite number; got `\"0.5\"`",
             ),
             (
                 "x2,x1\n1,2\n",
-                "p.csv:1: expected the columns x1,x2 in this order; got x2,x1",
+                ":1: expected the columns x1,x2 in this order; got x2,x1",
             ),
             (
                 "a,b,c\n1,2\n",
-                "p.csv:2: expected 3 values as in the header; got 2",
+                ":2: expected 3 values as in the header; got 2",
             ),
-            ("x,y\n", "p.csv: expected at least one point; got none"),
-            ("", "p.csv: expected at least one point; got none"),
-        ];
-        for (text, message) in cases {
-            assert_eq!(fault(text), message, "{text:?}");
+            ("x,y\n", ": expected at least one point; got none"),
+            ("", ": expected at least one point; got none"),
+            // "nan" parses as a number, so this is a row and no header.
+            ("nan,nan\n1,2\n", ":1: expected a finite number; got `nan`"),
+        ] {
+            let said = parse(text).expect_err("it should be refused").to_string();
+            assert_eq!(said, format!("p.csv{message}"), "{text:?}");
         }
-        // "nan" parses as a number, so this is a row and no header.
-        assert!(fault("nan,nan\n1,2\n").starts_with("p.csv:1: expected a finite"));
     }
 
     #[test]
     fn the_number_of_coordinates_is_checked_against_the_model() {
-        let points = parse("p.csv", "x,y\n1,2\n").expect("two values");
+        let points = parse("x,y\n1,2\n").expect("two values");
         assert!(points.check_dim(2).is_ok());
         let said = points.check_dim(3).expect_err("three wanted").to_string();
         assert!(said.starts_with("p.csv:2: expected 3 values"), "{said}");

@@ -1,27 +1,25 @@
 //! What the user sees of many runs at once: bars on a terminal, plain lines elsewhere, JSON
 //! events for programs.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{json, Value};
 
-use super::output::to_stderr;
+use super::output::{duration, to_stderr};
 use crate::experiment::pool::{Ended, Job, Watch};
 use crate::experiment::store::State;
-use bars::Bars;
-use left::Left;
 use mdn_core::train::Progress;
-
-mod bars;
-mod left;
 
 /// Between two lines on a stderr that is no terminal, and two events of one run.
 const PERIOD: Duration = Duration::from_secs(10);
-
-/// Between two looks, on a terminal, at how long all runs together will take.
-const LOOK: Duration = Duration::from_secs(1);
+/// Between two updates of a run's bar: a step may take microseconds.
+const BAR_PERIOD: Duration = Duration::from_millis(100);
+/// Between two estimates, on a terminal, of how long all runs together will take.
+const ESTIMATE_PERIOD: Duration = Duration::from_secs(1);
 
 /// All that is shown of the jobs.
 pub(super) struct Screen<'a> {
@@ -33,8 +31,9 @@ pub(super) struct Screen<'a> {
 
 enum Stderr {
     Silent,
-    Bars(Bars),
     Lines,
+    /// A bar for all runs, below those of the runs under way.
+    Bars(MultiProgress, ProgressBar),
 }
 
 /// What is known between two messages.
@@ -43,10 +42,12 @@ struct Told {
     all: usize,
     ended: usize,
     left: Left,
-    last_look: Instant,
+    last_estimate: Instant,
     last_line: Instant,
     /// Per job.
     last_event: Vec<Instant>,
+    /// Per job: its bar while it runs, and when it was moved.
+    bars: Vec<Option<(ProgressBar, Instant)>>,
 }
 
 impl<'a> Screen<'a> {
@@ -60,7 +61,12 @@ impl<'a> Screen<'a> {
         let stderr = if quiet || to_train == 0 {
             Stderr::Silent
         } else if std::io::stderr().is_terminal() {
-            Stderr::Bars(Bars::new(jobs.len(), to_train))
+            let screen = MultiProgress::new();
+            let all = screen.add(ProgressBar::new(to_train as u64));
+            let template = "{bar:30} {pos}/{len} runs, {elapsed} since the start{msg}";
+            all.set_style(style(template));
+            all.enable_steady_tick(Duration::from_secs(1));
+            Stderr::Bars(screen, all)
         } else {
             Stderr::Lines
         };
@@ -73,17 +79,18 @@ impl<'a> Screen<'a> {
                 all: to_train,
                 ended: 0,
                 left: Left::new(jobs.iter().map(|j| j.spec.model_name.clone()), workers),
-                last_look: now,
+                last_estimate: now,
                 last_line: now,
                 last_event: vec![now; jobs.len()],
+                bars: vec![None; jobs.len()],
             }),
         }
     }
 
     /// Clears the screen when all is over.
     pub(super) fn finish(&self, ended: &[Ended]) {
-        if let Stderr::Bars(bars) = &self.stderr {
-            bars.finish();
+        if let Stderr::Bars(_, all) = &self.stderr {
+            all.finish_and_clear();
         }
         let count = |state| ended.iter().filter(|e| e.status.state == state).count();
         self.event(&json!({
@@ -97,7 +104,7 @@ impl<'a> Screen<'a> {
         }));
     }
 
-    /// One JSON object on stdout. A reader that went away does not stop the training.
+    /// One JSON object on stdout. A closed pipe does not stop the training.
     fn event(&self, event: &Value) {
         if self.json {
             let mut out = std::io::stdout().lock();
@@ -125,21 +132,29 @@ impl<'a> Screen<'a> {
 impl Watch for Screen<'_> {
     fn began(&self, job: usize) {
         let spec = &self.jobs[job].spec;
-        if let Stderr::Bars(bars) = &self.stderr {
-            bars.began(job, &spec.label(), spec.train.steps);
+        let mut told = self.told();
+        told.left.began(job);
+        if let Stderr::Bars(screen, all) = &self.stderr {
+            let bar = ProgressBar::new(spec.train.steps as u64);
+            bar.set_style(style("{bar:30} {prefix}: {msg}"));
+            let bar = screen.insert_before(all, bar);
+            bar.set_prefix(spec.label());
+            told.bars[job] = Some((bar, Instant::now()));
         }
-        self.told().left.began(job);
         self.event(&self.about(job, "began"));
     }
 
     fn stepped(&self, job: usize, p: &Progress) {
-        if let Stderr::Bars(bars) = &self.stderr {
-            bars.stepped(job, p);
-        }
         let mut told = self.told();
         told.left.stepped(job, p);
-        if self.json && told.last_event[job].elapsed() >= PERIOD {
-            told.last_event[job] = Instant::now();
+        if let Some((bar, moved)) = &mut told.bars[job] {
+            if elapsed(moved, BAR_PERIOD) || p.step >= p.steps {
+                bar.set_length(p.steps as u64);
+                bar.set_position(p.step as u64);
+                bar.set_message(pace(p));
+            }
+        }
+        if self.json && elapsed(&mut told.last_event[job], PERIOD) {
             let mut event = self.about(job, "stepped");
             event["step"] = p.step.into();
             event["steps"] = p.steps.into();
@@ -148,24 +163,22 @@ impl Watch for Screen<'_> {
             event["sweep_seconds_left"] = told.left.seconds().into();
             self.event(&event);
         }
-        if let Stderr::Bars(bars) = &self.stderr {
-            if told.last_look.elapsed() >= LOOK {
-                told.last_look = Instant::now();
-                bars.left(&of_all(&told, told.left.seconds()));
+        match &self.stderr {
+            Stderr::Bars(_, all) if elapsed(&mut told.last_estimate, ESTIMATE_PERIOD) => {
+                all.set_message(told.all_left());
             }
-        }
-        if matches!(self.stderr, Stderr::Lines) && told.last_line.elapsed() >= PERIOD {
-            told.last_line = Instant::now();
-            let label = self.jobs[job].spec.label();
-            to_stderr(&format!(
-                "[{}/{}] {label}: step {} of {}, {}{}",
-                told.ended,
-                told.all,
-                p.step,
-                p.steps,
-                pace(p),
-                of_all(&told, told.left.seconds())
-            ));
+            Stderr::Lines if elapsed(&mut told.last_line, PERIOD) => {
+                let (label, left) = (self.jobs[job].spec.label(), told.all_left());
+                to_stderr(&format!(
+                    "[{}/{}] {label}: step {} of {}, {}{left}",
+                    told.ended,
+                    told.all,
+                    p.step,
+                    p.steps,
+                    pace(p),
+                ));
+            }
+            _ => {}
         }
     }
 
@@ -178,8 +191,7 @@ impl Watch for Screen<'_> {
         let mut told = self.told();
         let whole = !ended.skipped && ended.status.state == State::Done;
         told.left.ended(ended.job, whole.then_some(ended.seconds));
-        let left = told.left.seconds();
-        event["sweep_seconds_left"] = left.into();
+        event["sweep_seconds_left"] = told.left.seconds().into();
         self.event(&event);
         if ended.skipped {
             return;
@@ -187,50 +199,174 @@ impl Watch for Screen<'_> {
         told.ended += 1;
         let label = self.jobs[ended.job].spec.label();
         let what = match ended.status.state {
-            State::Done => format!("done in {}", span(ended.seconds)),
+            State::Done => format!("done in {}", duration(ended.seconds)),
             other => format!("{}: {}", other.word(), ended.status.reason),
         };
         let line = format!("[{}/{}] {label}: {what}", told.ended, told.all);
         match &self.stderr {
             Stderr::Silent => {}
-            Stderr::Lines => to_stderr(&format!("{line}{}", of_all(&told, left))),
-            Stderr::Bars(bars) => {
-                bars.ended(ended.job, &line);
-                bars.left(&of_all(&told, left));
+            Stderr::Lines => to_stderr(&format!("{line}{}", told.all_left())),
+            Stderr::Bars(screen, all) => {
+                if let Some((bar, _)) = told.bars[ended.job].take() {
+                    bar.finish_and_clear();
+                }
+                let _ = screen.println(line);
+                all.inc(1);
+                all.set_message(told.all_left());
             }
         }
     }
 }
 
-/// "; all runs: about 2 min 5 s left", where that is more than one run and known.
-fn of_all(told: &Told, left: Option<f64>) -> String {
-    match left {
-        Some(left) if told.all > 1 && told.ended < told.all => {
-            format!("; all runs: about {} left", span(left))
+impl Told {
+    /// "; all runs: about 2m 5s left", for several runs when it is known.
+    fn all_left(&self) -> String {
+        match self.left.seconds() {
+            Some(left) if self.all > 1 && self.ended < self.all => {
+                format!("; all runs: about {} left", duration(left))
+            }
+            _ => String::new(),
         }
-        _ => String::new(),
     }
 }
 
-/// "loss 2.310, 950 steps/s, 4 s left"
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Whether `period` is over since `last`, which then becomes now.
+fn elapsed(last: &mut Instant, period: Duration) -> bool {
+    let over = last.elapsed() >= period;
+    if over {
+        *last = Instant::now();
+    }
+    over
+}
+
+/// "loss 2.310, 950 steps/s, 4s left"
 fn pace(p: &Progress) -> String {
-    let Some(left) = left::left(p) else {
+    let Some(left) = seconds_left(p) else {
         return format!("loss {:.3}", p.loss);
     };
     let rate = p.step as f64 / p.seconds;
-    format!("loss {:.3}, {rate:.0} steps/s, {} left", p.loss, span(left))
+    format!(
+        "loss {:.3}, {rate:.0} steps/s, {} left",
+        p.loss,
+        duration(left)
+    )
 }
 
-/// Seconds, minutes and seconds, or hours and minutes.
-fn span(seconds: f64) -> String {
-    if seconds < 10.0 {
-        return format!("{seconds:.1} s");
+/// An estimate of how long the unfinished runs of a sweep will take. It assumes that runs of one model
+/// take equally long: the model decides more than the data and the seed do.
+struct Left {
+    /// Runs at a time.
+    workers: usize,
+    runs: Vec<Run>,
+    /// Whether the time of any run is known. Until then `seconds` need not look through all runs.
+    heard: bool,
+}
+
+struct Run {
+    model: String,
+    at: At,
+}
+
+enum At {
+    /// Over, or held by another process; with its seconds if it was trained here to its end.
+    Over(Option<f64>),
+    Waiting,
+    /// With the last message from it.
+    Running(Option<Progress>),
+}
+
+impl Left {
+    /// For runs of these models, of which `workers` train at a time.
+    fn new(models: impl Iterator<Item = String>, workers: usize) -> Self {
+        let waiting = |model| Run {
+            model,
+            at: At::Waiting,
+        };
+        Self {
+            workers: workers.max(1),
+            runs: models.map(waiting).collect(),
+            heard: false,
+        }
     }
-    let whole = seconds.round() as u64;
-    match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, s) => format!("{s} s"),
-        (0, m, s) => format!("{m} min {s} s"),
-        (h, m, _) => format!("{h} h {m} min"),
+
+    fn began(&mut self, run: usize) {
+        self.runs[run].at = At::Running(None);
+    }
+
+    fn stepped(&mut self, run: usize, progress: &Progress) {
+        self.runs[run].at = At::Running(Some(*progress));
+        self.heard = true;
+    }
+
+    /// The run is over; `seconds` if it was trained from its start to its end.
+    fn ended(&mut self, run: usize, seconds: Option<f64>) {
+        self.runs[run].at = At::Over(seconds);
+        self.heard |= seconds.is_some();
+    }
+
+    /// Seconds until all are over; `None` while nothing is known of how long any takes.
+    fn seconds(&self) -> Option<f64> {
+        if !self.heard {
+            return None;
+        }
+        // Of each model: from runs that ended, else from the pace of those that train.
+        let (mut ended, mut paced) = (Means::default(), Means::default());
+        for run in &self.runs {
+            match &run.at {
+                At::Over(Some(seconds)) => ended.add(&run.model, *seconds),
+                At::Running(Some(p)) => {
+                    if let Some(left) = seconds_left(p) {
+                        paced.add(&run.model, p.seconds + left);
+                    }
+                }
+                At::Over(None) | At::Waiting | At::Running(None) => {}
+            }
+        }
+        let of_model = |model: &str| ended.of(model).or_else(|| paced.of(model));
+        let known = self.runs.iter().filter_map(|r| of_model(&r.model));
+        let known: Vec<f64> = known.collect();
+        if known.is_empty() {
+            return None;
+        }
+        let mean = known.iter().sum::<f64>() / known.len() as f64;
+        let (mut sum, mut longest) = (0.0, 0.0f64);
+        for run in &self.runs {
+            let seconds = match &run.at {
+                At::Over(_) => continue,
+                At::Running(Some(p)) => seconds_left(p),
+                At::Waiting | At::Running(None) => None,
+            };
+            let seconds = seconds.or_else(|| of_model(&run.model)).unwrap_or(mean);
+            sum += seconds;
+            longest = longest.max(seconds);
+        }
+        Some(longest.max(sum / self.workers as f64))
+    }
+}
+
+/// Seconds that the remaining steps of one run take.
+fn seconds_left(p: &Progress) -> Option<f64> {
+    let rate = p.step as f64 / p.seconds;
+    (rate.is_finite() && rate > 0.0).then(|| p.steps.saturating_sub(p.step) as f64 / rate)
+}
+
+/// Mean seconds by model.
+#[derive(Default)]
+struct Means<'a>(BTreeMap<&'a str, (f64, usize)>);
+
+impl<'a> Means<'a> {
+    fn add(&mut self, model: &'a str, seconds: f64) {
+        let (sum, n) = self.0.entry(model).or_default();
+        *sum += seconds;
+        *n += 1;
+    }
+
+    fn of(&self, model: &str) -> Option<f64> {
+        self.0.get(model).map(|(sum, n)| sum / *n as f64)
     }
 }
 
@@ -238,15 +374,20 @@ fn span(seconds: f64) -> String {
 mod tests {
     use super::*;
 
+    fn at(step: usize, seconds: f64) -> Progress {
+        Progress {
+            step,
+            steps: 100,
+            loss: 0.0,
+            seconds,
+        }
+    }
+
     #[test]
     fn a_pace_is_short_and_never_divides_by_zero() {
-        let mut p = Progress {
-            step: 100,
-            steps: 1000,
-            loss: 2.25,
-            seconds: 2.0,
-        };
-        assert_eq!(pace(&p), "loss 2.250, 50 steps/s, 18 s left");
+        let mut p = at(100, 2.0);
+        (p.loss, p.steps) = (2.25, 1000);
+        assert_eq!(pace(&p), "loss 2.250, 50 steps/s, 18s left");
         p.seconds = 0.0;
         assert_eq!(pace(&p), "loss 2.250");
         p.step = 0;
@@ -254,8 +395,28 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_in_the_unit_that_fits() {
-        let spans = [3.21, 42.4, 125.0, 7300.0].map(span);
-        assert_eq!(spans, ["3.2 s", "42 s", "2 min 5 s", "2 h 1 min"]);
+    fn the_time_left_follows_from_what_is_known() {
+        let models = ["a", "a", "a", "b", "b"].map(str::to_owned);
+        let mut all = Left::new(models.into_iter(), 2);
+        assert_eq!(all.seconds(), None);
+        all.began(0);
+        all.stepped(0, &at(0, 0.0));
+        assert_eq!(all.seconds(), None);
+        // 20 seconds each by the pace of the only one known, 15 left of it; two at a time.
+        all.stepped(0, &at(25, 5.0));
+        assert_eq!(all.seconds(), Some((15.0 + 4.0 * 20.0) / 2.0));
+        // With metrics and figures it took 30; a model without a known run takes the mean of the others.
+        all.ended(0, Some(30.0));
+        assert_eq!(all.seconds(), Some(4.0 * 30.0 / 2.0));
+        all.began(3);
+        all.stepped(3, &at(50, 100.0));
+        assert_eq!(all.seconds(), Some(200.0), "one run is the longest");
+        all.ended(3, None);
+        all.ended(4, None);
+        assert_eq!(all.seconds(), Some(30.0));
+        all.ended(1, Some(10.0));
+        assert_eq!(all.seconds(), Some(20.0), "the mean of 30 and 10");
+        all.ended(2, Some(20.0));
+        assert_eq!(all.seconds(), Some(0.0));
     }
 }

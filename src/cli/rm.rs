@@ -6,19 +6,18 @@ use clap::Args;
 use indicatif::BinaryBytes;
 use serde_json::json;
 
-use super::common::RESULTS;
-use super::facts;
+use super::common::{named, RESULTS};
 use super::ls::size;
-use super::output::{print, warn};
+use super::output::{print_rows, warn};
 use super::{Context, Exit};
 use crate::experiment::store::{runs_below, Removal, RunDir, State};
 use mdn_core::{Error, Result};
 
 /// Remove run folders
 ///
-/// Only files that `mdn` itself writes are removed, and then the folder if it is empty: any other file
-/// stays and is named, and the exit code is then 1. A run that a process holds is never removed, links
-/// are never followed. Prints the folders that are gone.
+/// Removes only files that `mdn` itself writes, and then the folder if it is empty: any other file stays
+/// and is named, and the exit code is then 1. Finished runs need --force; runs held by a process are
+/// never removed; links are never followed. Prints the folders that are gone.
 #[derive(Debug, Clone, Args)]
 pub(super) struct RmArgs {
     /// Folders of runs; with --failed or --interrupted folders to search for them [default: results]
@@ -44,12 +43,12 @@ pub(super) struct RmArgs {
 }
 
 impl RmArgs {
-    /// Whether runs are searched for, in place of being named.
+    /// Whether runs are searched for instead of named.
     fn searches(&self) -> bool {
         self.failed || self.interrupted
     }
 
-    /// Whether a run in this state goes.
+    /// Whether a run in this state is removed.
     fn takes(&self, state: State) -> bool {
         match state {
             State::Failed | State::Diverged => self.failed || !self.searches(),
@@ -60,73 +59,55 @@ impl RmArgs {
 }
 
 pub(super) fn run(args: &RmArgs, context: &Context) -> Result<Exit> {
-    let (runs, mut left) = if args.searches() {
-        search(args)?
-    } else {
-        (name(args)?, 0)
+    let (runs, mut left) = match args.searches() {
+        true => search(args)?,
+        false => (name(args)?, 0),
     };
-    let (mut lines, mut gone, mut bytes) = (Vec::new(), 0, 0);
+    let (mut rows, mut gone, mut gone_bytes) = (Vec::new(), 0, 0);
     for place in &runs {
-        let size = size(place).unwrap_or_default();
-        let removed = if args.dry_run {
-            would_remove(place)
-        } else {
-            place.remove(|state| args.takes(state))
+        let bytes = size(place).unwrap_or_default();
+        let removed = match args.dry_run {
+            true => would_remove(place),
+            false => place.remove(|state| args.takes(state)),
         };
-        match removed {
-            Ok(Removal::Gone) => {
+        let why_not = why_left(place, removed);
+        match &why_not {
+            None => {
                 gone += 1;
-                bytes += size;
-                lines.push(match args.json {
-                    true => object(place, size, None),
-                    false => format!("{}\n", place.0.display()),
-                });
+                gone_bytes += bytes;
             }
-            other => {
+            Some(why) => {
                 left += 1;
-                let why = why_left(place, other);
-                warn(&why);
-                if args.json {
-                    lines.push(object(place, size, Some(&why)));
-                }
+                warn(why);
             }
+        }
+        let folder = place.0.display().to_string();
+        let removed = why_not.is_none();
+        let object =
+            json!({ "folder": folder, "removed": removed, "bytes": bytes, "why_not": why_not });
+        if removed || args.json {
+            rows.push((vec![folder], object));
         }
     }
     let would = if args.dry_run { "would be " } else { "" };
-    // At the end, so that a reader who goes away leaves no work undone.
-    print(&lines.concat())?;
-    context.note(&format!(
-        "{gone} runs {would}removed, {}",
-        BinaryBytes(bytes)
-    ));
+    // At the end, so that a reader who closes the pipe leaves no work undone.
+    print_rows(&[], rows, args.json)?;
+    let bytes = BinaryBytes(gone_bytes);
+    context.note(&format!("{gone} runs {would}removed, {bytes}"));
     Ok(match left {
         0 => Exit::FINE,
-        n => Exit {
-            code: 1,
-            error: Some(format!("{n} folders {would}left")),
-        },
+        n => Exit::failed(1, format!("{n} folders {would}left")),
     })
-}
-
-fn object(place: &RunDir, bytes: u64, why_not: Option<&str>) -> String {
-    let object = json!({
-        "folder": place.0.display().to_string(),
-        "removed": why_not.is_none(),
-        "bytes": bytes,
-        "why_not": why_not,
-    });
-    format!("{object}\n")
 }
 
 /// The runs below the folders that are in the states wanted, and how many folders could not be read.
 fn search(args: &RmArgs) -> Result<(Vec<RunDir>, usize)> {
-    let default = [PathBuf::from(RESULTS)];
-    let folders = match args.dirs.as_slice() {
-        [] => &default,
-        some => some,
-    };
+    let mut folders = args.dirs.clone();
+    if folders.is_empty() {
+        folders.push(PathBuf::from(RESULTS));
+    }
     let (mut runs, mut left) = (Vec::new(), 0);
-    for folder in folders {
+    for folder in &folders {
         let found = runs_below(folder)?;
         left += found.unreadable.len();
         found.unreadable.iter().for_each(|e| warn(&e.to_string()));
@@ -154,7 +135,7 @@ fn name(args: &RmArgs) -> Result<Vec<RunDir>> {
         // Without a slash at the end, which would lead through a link.
         let folder: PathBuf = folder.components().collect();
         refuse_link(&folder)?;
-        let place = facts::named(&folder)?;
+        let place = named(&folder)?;
         let state = match place.read_status() {
             Ok(status) => status.state,
             Err(_) if args.force => State::Missing,
@@ -175,16 +156,16 @@ fn name(args: &RmArgs) -> Result<Vec<RunDir>> {
     Ok(runs)
 }
 
+/// A link is not followed.
 fn refuse_link(folder: &Path) -> Result<()> {
-    let is_link = folder.symlink_metadata().is_ok_and(|m| m.is_symlink());
-    if !is_link {
-        return Ok(());
+    match folder.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
+        false => Ok(()),
+        true => Err(Error::request(format!(
+            "{}: expected the folder of a run; got a link, which is not followed (try the folder \
+             that it leads to)",
+            folder.display()
+        ))),
     }
-    Err(Error::request(format!(
-        "{}: expected the folder of a run; got a link, which is not followed (try the folder that it \
-         leads to)",
-        folder.display()
-    )))
 }
 
 fn would_remove(place: &RunDir) -> Result<Removal> {
@@ -198,16 +179,17 @@ fn would_remove(place: &RunDir) -> Result<Removal> {
     })
 }
 
-fn why_left(place: &RunDir, what: Result<Removal>) -> String {
+/// Why a run stays; `None` if it is gone.
+fn why_left(place: &RunDir, removed: Result<Removal>) -> Option<String> {
     let folder = place.0.display();
-    match what {
+    Some(match removed {
+        Ok(Removal::Gone) => return None,
         Ok(Removal::Left(files)) => {
             let files: Vec<_> = files.iter().map(|f| f.display().to_string()).collect();
             format!("{folder}: not `mdn`'s, so left: {}", files.join(", "))
         }
         Ok(Removal::Held(who)) => format!("{folder}: left, a process holds it: {who}"),
         Ok(Removal::Kept(state)) => format!("{folder}: left, it is {} by now", state.word()),
-        Ok(Removal::Gone) => String::new(),
         Err(e) => e.to_string(),
-    }
+    })
 }

@@ -4,8 +4,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::common::{shell_quote, FileArgs, SelectionArgs};
-use super::output::{columns, print};
-use super::Exit;
+use super::output::{print, print_rows};
+use super::Context;
 use crate::experiment::pool::Job;
 use mdn_core::device::Choice;
 use mdn_core::Result;
@@ -25,13 +25,13 @@ pub(super) struct RunsArgs {
     /// Print the number of runs only
     #[arg(long, group = "form")]
     count: bool,
-    /// Print one `mdn train` command per run; a command that was done before does nothing
+    /// Print one `mdn train` command per run; a command of a run that is done does nothing
     #[arg(long, group = "form")]
     commands: bool,
-    /// With --commands: where each is to compute, as `mdn train` takes it
+    /// With --commands: the device of each command
     #[arg(long, value_name = "DEVICE", value_parser = device, requires = "commands")]
     device: Option<String>,
-    /// With --commands: what is to evaluate models, as `mdn train` takes it
+    /// With --commands: the kernels of each command
     #[arg(long, value_name = "KERNELS", value_parser = kernels, requires = "commands")]
     kernels: Option<String>,
     /// Print one JSON object per run
@@ -48,75 +48,61 @@ fn kernels(typed: &str) -> std::result::Result<String, String> {
     mdn_kernels::Choice::parse(typed).map(|_| typed.to_owned())
 }
 
-pub(super) fn run(args: &RunsArgs) -> Result<Exit> {
+pub(super) fn run(args: &RunsArgs, _: &Context) -> Result<()> {
     let plan = args.file.plan()?;
     let jobs = args.selection.jobs(&plan)?;
-    let text = if args.count {
-        format!("{}\n", jobs.len())
-    } else if args.commands {
-        jobs.iter().map(|job| command(args, job)).collect()
-    } else if args.json {
-        jobs.iter().map(as_json).collect::<Result<String>>()?
-    } else {
-        table(&jobs)?
+    if args.count {
+        return print(&format!("{}\n", jobs.len()));
+    }
+    if args.commands {
+        return print(
+            &jobs
+                .iter()
+                .map(|job| command(args, job))
+                .collect::<String>(),
+        );
+    }
+    let row = |job: &Job| {
+        let (spec, status) = (&job.spec, job.place.read_status()?);
+        let object = json!({
+            "index": job.index,
+            "data": spec.data_name,
+            "model": spec.model_name,
+            "seed": spec.seed,
+            "state": status.state.word(),
+            "reason": status.reason,
+            "folder": job.place.0.display().to_string(),
+        });
+        let cells = vec![
+            job.index.to_string(),
+            spec.data_name.clone(),
+            spec.model_name.clone(),
+            spec.seed.to_string(),
+            status.state.word().to_owned(),
+            status.reason,
+        ];
+        Ok((cells, object))
     };
-    print(&text)?;
-    Ok(Exit::FINE)
+    let rows = jobs.iter().map(row).collect::<Result<_>>()?;
+    let header = ["index", "data", "model", "seed", "state", "reason"];
+    print_rows(&header, rows, args.json)
 }
 
 fn command(args: &RunsArgs, job: &Job) -> String {
-    let mut words = vec![
-        "mdn".to_owned(),
-        "train".to_owned(),
-        args.file.file.display().to_string(),
-    ];
+    let file = args.file.file.display().to_string();
+    let mut words = vec!["mdn".to_owned(), "train".to_owned(), file];
     words.extend(args.file.overrides.iter().cloned());
-    for set in &args.file.set {
-        words.extend(["--set".to_owned(), set.clone()]);
-    }
-    words.extend(["--index".to_owned(), job.index.to_string()]);
     let out = args.selection.out.as_ref().map(|o| o.display().to_string());
-    let options = [
+    let mut option = |name: &str, value: &str| words.extend([name, value].map(str::to_owned));
+    args.file.set.iter().for_each(|set| option("--set", set));
+    option("--index", &job.index.to_string());
+    for (name, value) in [
         ("--out", &out),
         ("--device", &args.device),
         ("--kernels", &args.kernels),
-    ];
-    for (name, value) in options {
-        if let Some(value) = value {
-            words.extend([name.to_owned(), value.clone()]);
-        }
+    ] {
+        value.iter().for_each(|value| option(name, value));
     }
     let words: Vec<_> = words.iter().map(|w| shell_quote(w)).collect();
     words.join(" ") + "\n"
-}
-
-fn as_json(job: &Job) -> Result<String> {
-    let status = job.place.read_status()?;
-    let object = json!({
-        "index": job.index,
-        "data": job.spec.data_name,
-        "model": job.spec.model_name,
-        "seed": job.spec.seed,
-        "state": status.state.word(),
-        "reason": status.reason,
-        "folder": job.place.0.display().to_string(),
-    });
-    Ok(format!("{object}\n"))
-}
-
-fn table(jobs: &[Job]) -> Result<String> {
-    let header = ["index", "data", "model", "seed", "state", "reason"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
-    for job in jobs {
-        let status = job.place.read_status()?;
-        rows.push(vec![
-            job.index.to_string(),
-            job.spec.data_name.clone(),
-            job.spec.model_name.clone(),
-            job.spec.seed.to_string(),
-            status.state.word().to_owned(),
-            status.reason,
-        ]);
-    }
-    Ok(columns(&rows))
 }

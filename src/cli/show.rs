@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{json, Value};
 
-use super::facts::{named, settings, Facts};
-use super::output::{columns, print};
-use super::Exit;
+use super::common::{named, settings, Facts};
+use super::output::{columns, print, print_json};
+use super::Context;
 use crate::experiment::plan::{Difference, RunSpec};
 use crate::experiment::store::MetricRow;
 use crate::experiment::weights;
@@ -17,9 +17,9 @@ use mdn_core::{Error, Result};
 
 /// Show what a run is, how it ended and what was measured
 ///
-/// The metric that models are ranked by comes first, each with its standard error, the points that it
-/// was computed on and those left out because their value was not finite. Of a run that is not over:
-/// how far its history is.
+/// The metric that models are ranked by comes first, each with its standard error, the number of points
+/// that it was computed on and of those left out because their value was not finite. An unfinished run
+/// shows the last step of its history.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ShowArgs {
     /// Folder of the run, such as results/ring/ring/rad/seed-0
@@ -30,21 +30,19 @@ pub(super) struct ShowArgs {
     json: bool,
 }
 
-pub(super) fn run(args: &ShowArgs) -> Result<Exit> {
-    let facts = Facts::read(named(&args.run)?)?;
-    let shown = Shown::read(facts)?;
-    print(&if args.json {
-        shown.json()?
-    } else {
-        shown.text()?
-    })?;
-    Ok(Exit::FINE)
+pub(super) fn run(args: &ShowArgs, _: &Context) -> Result<()> {
+    let shown = Shown::read(Facts::read(named(&args.run)?)?)?;
+    match args.json {
+        true => print_json([shown.json()?]),
+        false => print(&shown.text()?),
+    }
 }
 
 struct Shown {
     facts: Facts,
     progress: Option<(usize, usize)>,
-    /// What was chosen in training, against `config.toml`.
+    trained: RunSpec,
+    /// Where the trained settings differ from `config.toml`.
     chosen: Vec<Difference>,
     best_step: Option<u64>,
     /// The headline first.
@@ -56,12 +54,13 @@ impl Shown {
     fn read(facts: Facts) -> Result<Self> {
         let trained = RunSpec::read_trained(&facts.place)?;
         let mut chosen = facts.spec.differences(&trained);
-        // What was asked for is no longer in the file of what came of it.
+        // The trained settings have neither a budget nor a search.
         chosen.retain(|d| !d.key.starts_with("budget") && !d.key.starts_with("search"));
         let weights = std::fs::read(facts.place.path("model.safetensors")).ok();
         Ok(Self {
             progress: facts.progress()?,
             chosen,
+            trained,
             best_step: weights.and_then(|bytes| weights::best_step(&bytes)),
             metrics: headline_first(facts.metrics()?),
             files: files(&facts)?,
@@ -76,10 +75,10 @@ impl Shown {
 
     fn text(&self) -> Result<String> {
         let (facts, spec) = (&self.facts, &self.facts.spec);
-        let mut lines: Vec<[String; 2]> = Vec::new();
+        let mut lines = Vec::new();
         let mut add = |name: &str, text: String| {
             if !text.is_empty() {
-                lines.push([name.to_owned(), text]);
+                lines.push(vec![name.to_owned(), text]);
             }
         };
         let named = |table: &str, name: &str| {
@@ -102,18 +101,14 @@ impl Shown {
         for d in &self.chosen {
             add("chosen", format!("{} = {} ({})", d.key, d.now, d.was));
         }
-        add(
-            "parameters",
-            self.count("parameters").map_or_else(String::new, plain),
-        );
+        let count = |metric: &str| self.count(metric).map_or_else(String::new, plain);
+        add("parameters", count("parameters"));
         if let Some((at, of)) = self.progress {
             add("step", format!("{at} of {of}, as far as its history is"));
         }
-        add("steps", self.count("steps").map_or_else(String::new, plain));
-        add(
-            "best step",
-            self.best_step.map_or_else(String::new, |s| s.to_string()),
-        );
+        add("steps", count("steps"));
+        let best_step = self.best_step.map(|step| step.to_string());
+        add("best step", best_step.unwrap_or_default());
         if let Some(e) = facts.place.read_environment()? {
             add("command", e.command);
             let place = format!("mdn {} on {}, {}", e.version, e.device, e.kernels);
@@ -123,15 +118,14 @@ impl Shown {
             add("note", e.note.unwrap_or_default());
         }
         add("files", self.files.join("  "));
-        let rows: Vec<_> = lines.into_iter().map(Vec::from).collect();
-        let mut text = format!("{}\n\n{}", facts.folder(), columns(&rows));
+        let mut text = format!("{}\n\n{}", facts.folder(), columns(&[], lines));
         if !self.metrics.is_empty() {
             text += &format!("\n{}", metrics_table(&self.metrics));
         }
         Ok(text)
     }
 
-    fn json(&self) -> Result<String> {
+    fn json(&self) -> Result<Value> {
         let spec = &self.facts.spec;
         let mut object = self.facts.json();
         let compared = |all: &[Difference], from: &RunSpec, to: &RunSpec| -> Result<Value> {
@@ -141,10 +135,9 @@ impl Shown {
             };
             all.iter().map(pair).collect()
         };
-        let trained = RunSpec::read_trained(&self.facts.place)?;
         object["settings"] = settings(spec, "")?;
         object["not_default"] = compared(&spec.changed(), &spec.unchanged(), spec)?;
-        object["chosen"] = compared(&self.chosen, spec, &trained)?;
+        object["chosen"] = compared(&self.chosen, spec, &self.trained)?;
         object["parameters"] = self.count("parameters").into();
         object["step"] = self.progress.map(|p| p.0).into();
         object["steps"] = self.count("steps").into();
@@ -153,7 +146,7 @@ impl Shown {
             .map_err(|e| Error::failed(format!("could not write JSON: {e}")))?;
         object["metrics"] = self.metrics.iter().map(metric_json).collect();
         object["files"] = self.files.iter().cloned().collect();
-        Ok(format!("{object}\n"))
+        Ok(object)
     }
 }
 
@@ -190,8 +183,7 @@ fn metrics_table(rows: &[MetricRow]) -> String {
         "better",
         "note",
     ];
-    let mut cells = vec![header.map(str::to_owned).to_vec()];
-    cells.extend(rows.iter().map(|r| {
+    let cells = rows.iter().map(|r| {
         vec![
             r.metric.clone(),
             r.value.map_or_else(dash, plain),
@@ -202,8 +194,8 @@ fn metrics_table(rows: &[MetricRow]) -> String {
             r.better.clone(),
             r.note.clone(),
         ]
-    }));
-    columns(&cells)
+    });
+    columns(&header, cells)
 }
 
 fn metric_json(row: &MetricRow) -> Value {

@@ -21,12 +21,12 @@ use mdn_core::{Error, Result};
 
 /// Train the runs of an experiment (data set or problem x model x seed)
 ///
-/// Runs that are done with the same settings are skipped, so the same command again goes on
-/// where the last one stopped. One that fails or diverges does not stop the others.
+/// Runs that are done with the same settings are skipped, so the same command again goes on where the
+/// last one stopped. A run that fails or diverges does not stop the others.
 ///
-/// A run that was broken off goes on from its last checkpoint and ends with the bytes that it would
-/// have had. SIGINT (Ctrl-C), SIGTERM and SIGUSR1 make a checkpoint of every run and end with exit
-/// code 75; a second one ends at once. Processes on the same experiment share its runs.
+/// An interrupted run goes on from its last checkpoint and ends with the same bytes as without the
+/// interruption. SIGINT (Ctrl-C), SIGTERM and SIGUSR1 make a checkpoint of every run and end with exit
+/// code 75; a second SIGINT ends at once. Processes on the same experiment share its runs.
 ///
 /// Each run writes to DIR/<experiment>/<data>/<model>/seed-<n>/:
 ///   config.toml          the run as an experiment file of its own, every default filled in
@@ -81,18 +81,17 @@ pub(super) struct How {
     /// Time between two checkpoints of a run: what is lost at most where it is killed
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     checkpoint_every: Duration,
-    /// Take runs that other processes hold (see `lock` in their folders): for file systems on which
-    /// the lock of a dead process stays
+    /// Take runs that other processes hold (see `lock` in their folders): for file systems that keep
+    /// the lock of a dead process
     #[arg(long)]
     steal_lock: bool,
 }
 
 fn seconds(typed: &str) -> std::result::Result<Duration, String> {
-    let parsed = typed.parse().ok().filter(|s| (0.0..=1e6).contains(s));
-    let parsed: Option<f64> = parsed;
-    parsed
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "expected seconds from 0 to 1000000".to_owned())
+    match typed.parse() {
+        Ok(s) if (0.0..=1e6).contains(&s) => Ok(Duration::from_secs_f64(s)),
+        _ => Err("expected seconds from 0 to 1000000".to_owned()),
+    }
 }
 
 pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
@@ -105,14 +104,11 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
     }
     let ended = train(&plan, &jobs, &args.how, (args.json, false), context)?;
     if !args.json {
-        let rows: Vec<_> = ended
-            .iter()
-            .map(|e| {
-                let place = jobs[e.job].place.0.display().to_string();
-                vec![e.status.state.word().to_owned(), place]
-            })
-            .collect();
-        print(&columns(&rows))?;
+        let row = |e: &Ended| {
+            let place = jobs[e.job].place.0.display().to_string();
+            vec![e.status.state.word().to_owned(), place]
+        };
+        print(&columns(&[], ended.iter().map(row)))?;
     }
     Ok(exit(&jobs, &ended))
 }
@@ -160,21 +156,16 @@ pub(super) fn train(
             device: device::for_this_thread(&compute.device)?,
             kernels: compute.kernels,
         };
-        let status = run::run(
-            &job.spec,
-            &job.place,
-            &compute,
-            (&control, &context.command),
-            watch,
-        )?;
+        let how = (&control, context.command.as_str());
+        let status = run::run(&job.spec, &job.place, &compute, how, watch)?;
         if status.state == State::Done {
             // The run itself is fine and recorded: its figures can be drawn again.
             if let Err(e) = report::draw_run(&job.place, &context.command, report::Format::Png) {
                 let text = format!("{}: no figures: {e}", job.spec.label());
-                without_figures
+                let mut all = without_figures
                     .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(text);
+                    .unwrap_or_else(PoisonError::into_inner);
+                all.push(text);
             }
         }
         Ok(status)
@@ -199,10 +190,8 @@ pub(super) fn train(
         let label = jobs[left.job].spec.label();
         context.note(&format!("{label}: {}", left.status.reason));
     }
-    for text in without_figures
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-    {
+    let without_figures = without_figures.into_inner();
+    for text in without_figures.unwrap_or_else(PoisonError::into_inner) {
         warn(&text);
     }
     Ok(ended)
@@ -211,27 +200,24 @@ pub(super) fn train(
 fn preview(jobs: &[Job], actions: &[Action], force: bool) -> Result<String> {
     let searches = jobs.iter().any(|j| !j.spec.search.is_empty());
     let sizes = jobs.iter().any(|j| j.spec.budget.parameters.is_some());
-    let rows = jobs
-        .iter()
-        .zip(actions)
-        .map(|(job, action)| {
-            let what = match action {
-                Action::Train if !force && job.place.checkpoint().exists() => "go on".to_owned(),
-                Action::Train => "train".to_owned(),
-                Action::Skip(status) => format!("skip ({})", status.state.word()),
-            };
-            let index = job.index.to_string();
-            let mut row = vec![what, index, job.place.0.display().to_string()];
-            if searches {
-                row.push(format!("{} trials", job.spec.trials()?.len()));
-            }
-            if sizes {
-                row.push(sizes_of(&job.spec)?);
-            }
-            Ok(row)
-        })
-        .collect::<Result<Vec<_>>>()?;
-    Ok(columns(&rows))
+    let row = |(job, action): (&Job, &Action)| {
+        let what = match action {
+            Action::Train if !force && job.place.checkpoint().exists() => "go on".to_owned(),
+            Action::Train => "train".to_owned(),
+            Action::Skip(status) => format!("skip ({})", status.state.word()),
+        };
+        let index = job.index.to_string();
+        let mut row = vec![what, index, job.place.0.display().to_string()];
+        if searches {
+            row.push(format!("{} trials", job.spec.trials()?.len()));
+        }
+        if sizes {
+            row.push(sizes_of(&job.spec)?);
+        }
+        Ok(row)
+    };
+    let rows = jobs.iter().zip(actions).map(row);
+    Ok(columns(&[], rows.collect::<Result<Vec<_>>>()?))
 }
 
 /// "16986 parameters, hidden = [57, 57]": what the budget makes of the model that the file names,
@@ -260,51 +246,39 @@ pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
         return Exit::FINE;
     }
     let not_begun = count(State::Missing);
+    let runs = ended.len();
     if let Some(first) = ended.iter().find(|e| e.status.state == State::Interrupted) {
-        return Exit {
-            code: 75,
-            error: Some(format!(
-                "interrupted {}: of {} runs, {done} are done, {kept} have a checkpoint and \
-                 {not_begun} were not begun; the same command goes on",
-                first.status.reason,
-                ended.len()
-            )),
-        };
-    }
-    let code = if done > 0 {
-        3
-    } else if diverged == ended.len() {
-        4
-    } else {
-        1
-    };
-    let ill = |e: &&Ended| matches!(e.status.state, State::Failed | State::Diverged);
-    let rest = ended.iter().filter(ill);
-    let mut lines: Vec<_> = rest
-        .map(|e| {
-            let (label, status) = (jobs[e.job].spec.label(), &e.status);
-            format!("{label} {}: {}", status.state.word(), status.reason)
-        })
-        .collect();
-    let failed = count(State::Failed);
-    let left = match not_begun {
-        0 => String::new(),
-        n => format!(", {n} were not begun"),
-    };
-    if ended.len() > 1 {
-        lines.truncate(1);
-        lines.insert(
-            0,
+        let reason = &first.status.reason;
+        return Exit::failed(
+            75,
             format!(
-                "of {} runs, {done} are done, {diverged} diverged and {failed} failed{left}",
-                ended.len()
+                "interrupted {reason}: of {runs} runs, {done} are done, {kept} have a checkpoint and \
+                 {not_begun} were not begun; the same command goes on"
             ),
         );
     }
-    Exit {
-        code,
-        error: Some(lines.join("; first: ")),
+    let code = match (done, diverged) {
+        (1.., _) => 3,
+        (0, n) if n == runs => 4,
+        _ => 1,
+    };
+    let ill = |e: &&Ended| matches!(e.status.state, State::Failed | State::Diverged);
+    let first = ended.iter().find(ill).map(|e| {
+        let (label, status) = (jobs[e.job].spec.label(), &e.status);
+        format!("{label} {}: {}", status.state.word(), status.reason)
+    });
+    let mut error = first.unwrap_or_default();
+    if runs > 1 {
+        let failed = count(State::Failed);
+        let left = match not_begun {
+            0 => String::new(),
+            n => format!(", {n} were not begun"),
+        };
+        error = format!(
+            "of {runs} runs, {done} are done, {diverged} diverged and {failed} failed{left}; first: {error}"
+        );
     }
+    Exit::failed(code, error)
 }
 
 #[cfg(test)]

@@ -1,14 +1,8 @@
 //! `mdn bench` from outside: what it says, never how fast.
 
-use crate::common::Place;
 use serde_json::Value;
 
-fn rows(out: &str) -> Vec<Value> {
-    let lines = out.lines();
-    lines
-        .map(|l| serde_json::from_str(l).expect("JSON"))
-        .collect()
-}
+use crate::common::{assert_contains, cases, objects, Place};
 
 fn assert_positive(row: &Value, place: &str) {
     let value = row.pointer(place).and_then(Value::as_f64);
@@ -18,15 +12,14 @@ fn assert_positive(row: &Value, place: &str) {
     );
 }
 
-const QUICK: [&str; 4] = ["--seconds", "0.05", "--points", "1000"];
+const QUICK: &str = "--device cpu --seconds 0.05 --points 1000";
 
 #[test]
 fn a_measurement_is_one_json_object() {
     let place = Place::new();
-    let arguments = ["-q", "bench", "a", "--json", "--device", "cpu"];
-    let said = place.mdn(&[&arguments[..], &QUICK].concat());
+    let said = place.mdn(&format!("-q bench a --json {QUICK}"));
     assert_eq!(said.err, "");
-    let rows = rows(&said.fine());
+    let rows = objects(&said.fine());
     assert_eq!(rows.len(), 1);
     let row = &rows[0];
     for (key, value) in [
@@ -70,10 +63,8 @@ fn a_measurement_is_one_json_object() {
 #[test]
 fn threads_are_shared_by_one_run_and_given_to_one_each() {
     let place = Place::new();
-    let arguments = ["bench", "--file", "ring.toml", "--threads", "2", "--json"];
-    let more = ["--kernels", "plain", "--batch", "32", "--device", "cpu"];
-    let said = place.mdn(&[&arguments[..], &more, &QUICK].concat());
-    let rows = rows(&said.fine());
+    let line = "bench --file ring.toml --threads 2 --json --kernels plain --batch 32";
+    let rows = objects(&place.mdn(&format!("{line} {QUICK}")).fine());
     let shapes: Vec<_> = rows
         .iter()
         .map(|r| (r["runs"].as_u64(), r["threads"].as_u64()))
@@ -97,14 +88,13 @@ fn threads_are_shared_by_one_run_and_given_to_one_each() {
 #[test]
 fn the_table_has_units_and_a_row_per_measurement() {
     let place = Place::new();
-    let arguments = ["bench", "c", "--device", "cpu"];
-    let said = place.mdn(&[&arguments[..], &QUICK].concat());
-    assert!(said.err.contains("measuring c"), "{said:?}");
-    let table = said.fine();
+    let said = place.mdn(&format!("bench c {QUICK}"));
+    let table = said.fine_with_note("measuring c");
     assert!(table.starts_with("mdn "), "{table}");
-    for part in ["[steps/s]", "[steps/CPU-s]", "[M points/s]", "[MB]"] {
-        assert!(table.contains(part), "{table}");
-    }
+    assert_contains(
+        &table,
+        &["[steps/s]", "[steps/CPU-s]", "[M points/s]", "[MB]"],
+    );
     let row = table.lines().last().unwrap_or_default();
     assert!(row.starts_with("c "), "{table}");
 }
@@ -112,28 +102,18 @@ fn the_table_has_units_and_a_row_per_measurement() {
 #[test]
 fn what_cannot_be_measured_is_refused() {
     let place = Place::new();
-    let cases: [(&[&str], &str); 9] = [
-        (
-            &["referense_b"],
-            "expected `a`, `b`, `c` (did you mean `reference_b`?)",
-        ),
-        (&["d"], "--file measures an experiment file"),
-        (&["a", "--file", "ring.toml"], "cannot be used with"),
-        (&["--file", "none.toml"], "none.toml: could not read"),
-        (
-            &["a", "--seconds", "0"],
-            "expected seconds between 0.01 and 3600",
-        ),
-        (&["a", "--threads", "0"], "0 is not in 1"),
-        (&["a", "--points", "0"], "0 is not in 1"),
-        (
-            &["a", "--batch", "0"],
-            "--batch: expected 1 <= `batch_size`",
-        ),
-        (&["a", "--device", "cuda:99"], "--device cuda:99: expected "),
-    ];
-    for (arguments, message) in cases {
-        let all = [&["-q", "bench"], arguments].concat();
-        place.mdn(&all).refused(message);
+    let table = "
+        referense_b => expected `a`, `b`, `c` (did you mean `reference_b`?)
+        d => --file measures an experiment file
+        a --file ring.toml => cannot be used with
+        --file none.toml => none.toml: could not read
+        a --seconds 0 => expected seconds between 0.01 and 3600
+        a --threads 0 => 0 is not in 1
+        a --points 0 => 0 is not in 1
+        a --batch 0 => --batch: expected 1 <= `batch_size`
+        a --device cuda:99 => --device cuda:99: expected
+    ";
+    for (options, message) in cases(table) {
+        place.mdn(&format!("-q bench {options}")).refused(message);
     }
 }

@@ -2,22 +2,24 @@
 //! panic, and what is read can be written and read again. `fuzz/README.md` says how they came about.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::common::files;
 use crate::targets::{Named, Target, TARGETS};
 
-/// Files of the corpus together may not be more, nor larger.
+/// The corpus of all targets may not have more files, nor more bytes.
 const FILES: usize = 1000;
 const BYTES: usize = 1_000_000;
 
-/// The inputs of a target with their names: what it begins with, its corpus, and its findings.
+fn fuzz() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
+}
+
+/// The inputs of a target with their names: its seeds, its corpus, and its findings.
 fn inputs(named: &Named) -> Vec<(String, Vec<u8>)> {
     let mut all = (named.seeds)();
     for kind in ["corpus", "regressions"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("fuzz")
-            .join(kind);
-        for path in crate::common::files(&folder.join(named.name)) {
+        for path in files(&fuzz().join(kind).join(named.name)) {
             let bytes = std::fs::read(&path).expect("a file of the corpus");
             all.push((path.display().to_string(), bytes));
         }
@@ -37,59 +39,42 @@ fn replay(target: &Target, inputs: &[(String, Vec<u8>)]) -> (Vec<String>, [usize
     (findings, counts)
 }
 
-fn no_finding(name: &str) {
-    let named = TARGETS.iter().find(|t| t.name == name).expect("a target");
-    let inputs = inputs(named);
-    let (findings, [read, refused]) = replay(&(named.target)(), &inputs);
+#[test]
+fn no_input_of_any_target_is_a_finding() {
+    std::thread::scope(|scope| {
+        for named in &TARGETS {
+            scope.spawn(|| no_finding(named));
+        }
+    });
+}
+
+fn no_finding(named: &Named) {
+    let (findings, [read, refused]) = replay(&(named.target)(), &inputs(named));
+    let name = named.name;
     assert!(findings.is_empty(), "{name}: panics above at {findings:#?}");
-    // A target that refuses all, or nothing, is not held to anything behind its first line.
-    assert!(
-        read >= 5 && refused >= 5,
-        "{name}: {read} read, {refused} refused"
-    );
-}
-
-macro_rules! each {
-    ($($test:ident: $target:literal,)*) => {
-        $(#[test] fn $test() { no_finding($target); })*
-        const TESTED: &[&str] = &[$($target),*];
-    };
-}
-
-each! {
-    experiments_are_read_or_refused: "experiment",
-    overrides_are_applied_or_refused: "overrides",
-    files_of_data_are_read_or_refused: "data",
-    studies_are_read_or_refused: "study",
-    files_of_runs_are_read_or_refused: "run",
-    checkpoints_are_gone_on_from_or_refused: "checkpoint",
-    weights_are_used_or_refused: "weights",
+    // A target that refuses all, or nothing, tests only its first line.
+    let both = read >= 5 && refused >= 5;
+    assert!(both, "{name}: {read} read, {refused} refused");
 }
 
 #[test]
-fn every_target_is_replayed_and_the_corpus_is_small() {
-    let names = TARGETS.map(|t| t.name);
-    assert_eq!(TESTED, names);
-    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
-    // A packaged crate has not that folder.
-    let Ok(manifest) = std::fs::read_to_string(fuzz.join("Cargo.toml")) else {
+fn every_target_has_a_corpus_and_the_corpus_is_small() {
+    // A packaged crate lacks the folder.
+    let Ok(manifest) = std::fs::read_to_string(fuzz().join("Cargo.toml")) else {
         return;
     };
-    for name in names {
+    for Named { name, .. } in TARGETS {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
-        let corpus = crate::common::files(&fuzz.join("corpus").join(name));
+        let corpus = files(&fuzz().join("corpus").join(name));
         assert!(!corpus.is_empty(), "no corpus of {name}");
     }
-    let files = crate::common::files(&fuzz.join("corpus"));
-    let bytes: u64 = files
+    let all = files(&fuzz().join("corpus"));
+    let bytes: u64 = all
         .iter()
         .map(|f| f.metadata().expect("a file").len())
         .sum();
-    assert!(
-        files.len() <= FILES && bytes <= BYTES as u64,
-        "{} files, {bytes} bytes",
-        files.len()
-    );
+    let small = all.len() <= FILES && bytes <= BYTES as u64;
+    assert!(small, "{} files, {bytes} bytes", all.len());
 }
 
 #[test]

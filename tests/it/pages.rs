@@ -1,5 +1,5 @@
-//! What the README and the pages say beside their commands: experiment files are read, links lead
-//! somewhere, options exist, and code is that of the project.
+//! The README and the pages, except their commands: experiment files are read, links lead somewhere,
+//! options exist, and code is that of the project.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,13 +23,11 @@ fn none(faults: &[String]) {
 fn every_experiment_is_read_whole_or_as_a_part_of_one() {
     let place = Place::new();
     for file in files(&root().join("datasets")) {
-        let name = file
-            .file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
-        std::fs::create_dir_all(place.path("datasets")).expect("writable");
-        std::fs::copy(&file, place.path(&format!("datasets/{name}"))).expect("a copy");
+        let name = file.strip_prefix(root()).expect("below the project");
+        place.write(
+            &name.to_string_lossy(),
+            std::fs::read(&file).expect("a file"),
+        );
     }
     let (mut faults, mut seen, mut other) = (Vec::new(), 0, Vec::new());
     for page in pages() {
@@ -40,11 +38,9 @@ fn every_experiment_is_read_whole_or_as_a_part_of_one() {
                 continue;
             }
             seen += 1;
-            let lacks = |tables: &[&str]| {
-                !tables.iter().any(|t| {
-                    block.contains(&format!("\n[{t}.")) || block.starts_with(&format!("[{t}."))
-                })
-            };
+            let lines = format!("\n{block}");
+            let lacks =
+                |tables: &[&str]| !tables.iter().any(|t| lines.contains(&format!("\n[{t}.")));
             let mut text = block.to_owned();
             if lacks(&["data", "problems"]) {
                 text += "\n[data.ring]\nring = {}\n";
@@ -53,7 +49,7 @@ fn every_experiment_is_read_whole_or_as_a_part_of_one() {
                 text += "\n[models.plain.flow]\n";
             }
             place.write("experiments/part.toml", &text);
-            let said = place.mdn(&["check", "experiments/part.toml"]);
+            let said = place.mdn("check experiments/part.toml");
             if said.code != 0 {
                 faults.push(format!("{}: {first}: {}", page.name, said.err));
             }
@@ -105,7 +101,7 @@ fn code(page: &Page) -> impl Iterator<Item = &str> {
 #[test]
 fn every_verb_and_option_of_mdn_that_is_named_is_in_its_help() {
     let place = Place::new();
-    let verbs = place.mdn(&["--help"]).fine();
+    let verbs = place.mdn("--help").fine();
     let mut helps: BTreeMap<String, String> = BTreeMap::new();
     let (mut faults, mut seen) = (Vec::new(), 0);
     for page in pages() {
@@ -124,7 +120,7 @@ fn every_verb_and_option_of_mdn_that_is_named_is_in_its_help() {
                 }
                 let help = helps
                     .entry(verb.to_owned())
-                    .or_insert_with(|| place.mdn(&[verb, "--help"]).fine());
+                    .or_insert_with(|| place.mdn(&format!("{verb} --help")).fine());
                 for word in words.filter(|w| w.starts_with("--")) {
                     seen += 1;
                     let named = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
@@ -142,32 +138,22 @@ fn every_verb_and_option_of_mdn_that_is_named_is_in_its_help() {
 
 #[test]
 fn every_file_of_the_project_that_is_named_is_there() {
-    let members: Vec<_> = files(&root().join("docs/members"));
-    let stems: Vec<_> = members
-        .iter()
-        .filter_map(|f| f.file_stem()?.to_str())
-        .collect();
+    let members = files(&root().join("docs/members"));
+    let stems: Vec<_> = members.iter().filter_map(|f| f.file_stem()).collect();
     let (mut faults, mut seen) = (Vec::new(), 0);
     // What has changed since is no fault of the change log.
     for page in pages().iter().filter(|p| p.name != "CHANGELOG.md") {
         for text in code(page) {
             for word in text.split([' ', '\'', '"', ',']) {
-                let ours = [
-                    "experiments/",
-                    "scripts/",
-                    "src/",
-                    "tests/",
-                    "docs/",
-                    "datasets/",
-                    "benches/",
-                ];
+                let folder = word.split_once('/').map_or("", |w| w.0);
+                let ours = "experiments scripts src crates tests docs datasets fuzz";
                 let plain =
                     |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "/_.-".contains(c);
-                if !ours.iter().any(|f| word.starts_with(f)) || !word.chars().all(plain) {
+                if !ours.split(' ').any(|f| f == folder) || !word.chars().all(plain) {
                     continue;
                 }
                 seen += 1;
-                let stem = Path::new(word).file_stem().and_then(|s| s.to_str());
+                let stem = Path::new(word).file_stem();
                 let to_come = page.name.starts_with("docs/extending")
                     && stems.iter().any(|s| Some(*s) == stem);
                 if !root().join(word).exists() && !to_come {

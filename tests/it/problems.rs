@@ -1,6 +1,6 @@
 //! Problems without data from outside: maximum entropy and reverse KL, tiny models, a few steps.
 
-use crate::common::{files, Place};
+use crate::common::{assert_contains, cases, Place};
 
 const FILE: &str = r#"seeds = [0]
 reference = "plain"
@@ -50,272 +50,155 @@ layers = 2
 hidden = [8]
 "#;
 
-/// The value of a metric in `metrics.csv`, where it has one.
-fn metric(place: &Place, run: &str, name: &str) -> Option<f64> {
-    let text = place.read(&format!("results/problems/{run}/metrics.csv"));
-    let line = text
-        .lines()
-        .find(|l| l.starts_with(&format!("{name},")))
-        .unwrap_or_else(|| panic!("{run}: no {name} in {text}"));
-    line.split(',').nth(3).expect("a value").parse().ok()
+fn run(name: &str) -> String {
+    format!("results/problems/{name}/seed-0")
 }
 
 #[test]
 fn problems_are_compared_as_data_sets_are() {
-    let place = Place::new();
-    place.write("problems.toml", FILE);
-    let said = place.mdn(&["compare", "problems.toml"]).fine();
-    for name in ["well", "simplex", "free", "u1", "boxed"] {
-        assert!(said.contains(&format!("{name}\n")), "{said}");
-    }
-    assert!(said.contains("reverse_kl ↓"), "{said}");
-    for run in ["well/plain", "well/rad", "simplex/relaxed", "free/rad"] {
-        let rounds = place.read(&format!("results/problems/{run}/seed-0/rounds.csv"));
-        let constraints = match run.split('/').next() {
-            Some("well") => 4 * 4,
-            Some("simplex") => 2 * 3,
-            _ => 2 * 2,
-        };
-        assert_eq!(rounds.lines().count(), 1 + constraints, "{rounds}");
-        let picture = format!("results/problems/{run}/seed-0/rounds.png");
-        assert!(place.path(&picture).is_file(), "{picture}");
-    }
-    let well = "well/relaxed/seed-0";
-    for name in [
-        "reverse_kl",
-        "kl",
-        "entropy",
-        "entropy_error",
-        "constraint_error",
-        "multiplier_error",
-        "relaxed_entropy_low",
-        "relaxed_entropy_high",
-        "relaxed_constraint_error",
-        "mode_tv",
+    let place = Place::with("problems.toml", FILE);
+    let said = place.mdn("compare problems.toml --figures none").fine();
+    assert_contains(
+        &said,
+        &[
+            "well\n",
+            "simplex\n",
+            "free\n",
+            "u1\n",
+            "boxed\n",
+            "reverse_kl ↓",
+        ],
+    );
+    // Rounds times constraints.
+    for (name, rows) in [
+        ("well/plain", 4 * 4),
+        ("well/rad", 4 * 4),
+        ("simplex/relaxed", 2 * 3),
+        ("free/rad", 2 * 2),
     ] {
-        let value = metric(&place, well, name);
+        let run = run(name);
+        assert_eq!(place.csv(&format!("{run}/rounds.csv")).len(), rows, "{run}");
+        assert!(place.exists(&format!("{run}/rounds.png")), "{run}");
+    }
+    let well = |metric: &str| place.metric(&run("well/relaxed"), metric);
+    let finite = "reverse_kl kl entropy entropy_error constraint_error multiplier_error \
+                  relaxed_entropy_low relaxed_entropy_high relaxed_constraint_error mode_tv";
+    for name in finite.split(' ') {
+        let value = well(name);
         assert!(value.is_some_and(f64::is_finite), "{name}: {value:?}");
     }
-    assert_eq!(metric(&place, well, "nll"), None);
-    let (low, high) = (
-        metric(&place, well, "relaxed_entropy_low"),
-        metric(&place, well, "relaxed_entropy_high"),
-    );
+    assert_eq!(well("nll"), None);
+    let (low, high) = (well("relaxed_entropy_low"), well("relaxed_entropy_high"));
     assert!(low < high, "{low:?} {high:?}");
     // The free problem's solution is not given, so nothing is compared with it.
-    assert_eq!(metric(&place, "free/plain/seed-0", "reverse_kl"), None);
-    assert!(metric(&place, "free/plain/seed-0", "constraint_error").is_some());
-    assert_eq!(metric(&place, "u1/plain/seed-0", "constraint_error"), None);
-    let modes = place.read("results/problems/well/plain/seed-0/modes.csv");
-    assert!(modes.contains("\n1,0.727185966"), "{modes}");
-    for (run, kernels) in [
+    assert_eq!(place.metric(&run("free/plain"), "reverse_kl"), None);
+    assert!(place
+        .metric(&run("free/plain"), "constraint_error")
+        .is_some());
+    assert_eq!(place.metric(&run("u1/plain"), "constraint_error"), None);
+    let modes = place.read(&format!("{}/modes.csv", run("well/plain")));
+    assert_contains(&modes, &["\n1,0.727185966"]);
+    for (name, kernels) in [
         ("u1/plain", "plain\""),
         ("u1/relaxed", "fused ("),
         ("simplex/relaxed", "fused ("),
         ("u1/rad", "plain in training, fused ("),
     ] {
-        let environment = place.read(&format!("results/problems/{run}/seed-0/environment.toml"));
-        let expected = format!("kernels = \"{kernels}");
-        assert!(environment.contains(&expected), "{run}: {environment}");
+        let environment = place.read(&format!("{}/environment.toml", run(name)));
+        assert_contains(&environment, &[&format!("kernels = \"{kernels}")]);
     }
 }
 
 #[test]
 fn a_trained_problem_is_sampled_inside_its_support_and_repeats() {
-    let place = Place::new();
-    place.write("problems.toml", FILE);
-    let run = "results/problems/simplex/plain/seed-0";
-    let train = [
-        "train",
-        "problems.toml",
-        "--data",
-        "simplex",
-        "--model",
-        "plain",
-    ];
-    place.mdn(&train).fine();
-    let contents = || -> Vec<(std::path::PathBuf, Vec<u8>)> {
-        let fixed = |p: &std::path::Path| {
-            let name = p
-                .file_name()
-                .expect("a file")
-                .to_string_lossy()
-                .into_owned();
-            !["environment.toml", "cost.csv"].contains(&name.as_str()) && !name.ends_with(".png")
-        };
-        let all = files(&place.path(run)).into_iter().filter(|p| fixed(p));
-        all.map(|p| (p.clone(), std::fs::read(p).expect("a file")))
-            .collect()
-    };
-    let first = contents();
-    assert!(first.len() >= 7, "{first:?}");
-    place.mdn(&[&train[..], &["--force"]].concat()).fine();
-    for (before, after) in first.iter().zip(contents()) {
-        assert!(*before == after, "{}", before.0.display());
+    let place = Place::with("problems.toml", FILE);
+    let run = run("simplex/plain");
+    let train = "train problems.toml --data simplex --model plain";
+    place.mdn(train).fine();
+    let first = place.snapshot(&run);
+    place.mdn(&format!("{train} --force")).fine();
+    place.assert_same(&first);
+    place
+        .mdn(&format!("sample {run} -n 200 -o samples.csv"))
+        .fine();
+    let samples = place.csv("samples.csv");
+    assert!(samples.len() >= 199, "{samples:?}");
+    for sample in samples {
+        let [x1, x2] = ["x1", "x2"].map(|name| sample[name].parse::<f64>().unwrap());
+        assert!(x1 > 0.0 && x2 > 0.0 && x1 + x2 < 1.0, "{sample:?}");
     }
-    let samples = place.mdn(&["sample", run, "-n", "200"]).fine();
-    let mut count = 0;
-    for line in samples.lines().skip(1) {
-        let x: Vec<f64> = line.split(',').map(|v| v.parse().unwrap()).collect();
-        assert!(x[0] > 0.0 && x[1] > 0.0 && x[0] + x[1] < 1.0, "{line}");
-        count += 1;
-    }
-    assert!(count >= 199, "{samples}");
     place.write("points.csv", "x1,x2\n0.2,0.3\n0.9,0.3\n");
-    let density = place.mdn(&["density", run, "points.csv"]).fine();
+    let density = place.mdn(&format!("density {run} points.csv")).fine();
     assert!(density.trim_end().ends_with("-inf"), "{density}");
 }
 
 #[test]
 fn what_cannot_be_is_refused_with_its_place_and_reason() {
     let place = Place::new();
-    let problem = |text: &str| {
-        format!(
-            "[problems.p.maximum_entropy]\n{text}\n\n[models.m.flow]\nbijection.planar = {{}}\n"
-        )
-    };
-    let base = |text: &str| {
-        format!(
-            "[problems.p.maximum_entropy]\nproblem = \"gaussian\"\n\n[models.m.flow]\n\
-             base.mixture = {text}\n"
-        )
-    };
-    let moments = |statistics: &str, moments: &str| {
-        problem(&format!("statistics = {statistics}\nmoments = {moments}"))
-    };
-    let cases = [
-        (
-            moments(r#"["x", "x^2", "y^2"]"#, "[2.0, 1.0, 1.0]"),
-            "bad.toml:3: problems.p.maximum_entropy: expected moments that some density has; got",
-        ),
-        (
-            moments(r#"["x^2", "y^2", "x*y"]"#, "[1.0, 1.0, 1.5]"),
-            "expected moments that some density has; got",
-        ),
-        (
-            moments(r#"["x^2", "y^2", "cos(theta)"]"#, "[1.0, 1.0, 1.1]"),
-            "expected moments that some density has; got",
-        ),
-        (
-            moments(r#"["x^2", "y^2"]"#, "[1.0]"),
-            "expected as many `moments` as statistics, 2; got 1",
-        ),
-        (
-            moments(r#"["x^2", "w"]"#, "[1.0, 1.0]"),
-            "got `w` at column 1 of `w`",
-        ),
-        (
-            moments(r#"["log(x1)"]"#, "[-1.0]"),
-            "where there are logarithms; got none",
-        ),
-        (
-            problem("problem = \"four_well\""),
-            "(did you mean `four_wells_coupled`?)",
-        ),
-        (
-            problem("problem = \"gaussian\"\nmoments = [1.0]"),
-            "expected `problem` alone",
-        ),
-        (problem("rounds = 3"), "got neither"),
-        (
-            problem("problem = \"gaussian\"\nrounds = 0"),
-            "expected 1 <= `rounds` <= 1000; got 0",
-        ),
-        (
-            base("{ components = 2 }"),
-            "expected `init = \"random\"` in a file with problems",
-        ),
-        (
-            base("{ components = 2, init = \"random\", draws.gumbel_softmax = { temperature = 0.0 } }"),
-            "`temperature`",
-        ),
-        (
-            base(
-                "{ components = 2, init = \"random\", draws.gumbel_softmax.density.nested_including_own \
-                 = { inner = 0 } }",
-            ),
-            "`inner`",
-        ),
-        (
-            "[problems.p.reverse_kl.target]\ncheckerboard = {}\n\n[models.m.flow]\n".to_owned(),
-            "KL(q||p) is infinite otherwise",
-        ),
-        (
-            "[problems.p.reverse_kl]\ntarget.energy = { potential = \"u2\", domain = \"plane\" }\n\n\
-             [models.m.flow]\n"
-                .to_owned(),
-            "plane",
-        ),
-        (
-            "[problems.p.reverse_kl]\ntarget.ring = {}\nanneal = { from = 0.0 }\n\n[models.m.flow]\n"
-                .to_owned(),
-            "expected 0 < `from` <= 1; got 0",
-        ),
-        (
-            format!(
-                "[data.p]\nring = {{}}\n{}",
-                problem("problem = \"gaussian\"")
-            ),
-            "a data set has it already",
-        ),
-    ];
-    let mut faults = Vec::new();
-    for (text, expected) in cases {
-        place.write("bad.toml", &text);
-        let said = place.mdn(&["check", "bad.toml"]);
-        if said.code != 2 || !said.err.contains(expected) {
-            faults.push(format!(
-                "{text}expected {expected}\ngot {} {}",
-                said.code, said.err
-            ));
-        }
+    // The end of a file's first line, where `;` begins another line, and the message.
+    let table = r#"
+        p.maximum_entropy]; statistics = ["x", "x^2", "y^2"]; moments = [2.0, 1.0, 1.0] => bad.toml:3: problems.p.maximum_entropy: expected moments that some density has; got
+        p.maximum_entropy]; statistics = ["x^2", "y^2", "x*y"]; moments = [1.0, 1.0, 1.5] => expected moments that some density has; got
+        p.maximum_entropy]; statistics = ["x^2", "y^2", "cos(theta)"]; moments = [1.0, 1.0, 1.1] => expected moments that some density has; got
+        p.maximum_entropy]; statistics = ["x^2", "y^2"]; moments = [1.0] => expected as many `moments` as statistics, 2; got 1
+        p.maximum_entropy]; statistics = ["x^2", "w"]; moments = [1.0, 1.0] => got `w` at column 1 of `w`
+        p.maximum_entropy]; statistics = ["log(x1)"]; moments = [-1.0] => where there are logarithms; got none
+        p.maximum_entropy]; problem = "four_well" => (did you mean `four_wells_coupled`?)
+        p.maximum_entropy]; problem = "gaussian"; moments = [1.0] => expected `problem` alone
+        p.maximum_entropy]; rounds = 3 => got neither
+        p.maximum_entropy]; problem = "gaussian"; rounds = 0 => expected 1 <= `rounds` <= 1000; got 0
+        p.maximum_entropy]; problem = "gaussian"; [data.p]; ring = {} => a data set has it already
+        p.reverse_kl.target]; checkerboard = {} => KL(q||p) is infinite otherwise
+        p.reverse_kl]; target.energy = { potential = "u2", domain = "plane" } => plane
+        p.reverse_kl]; target.ring = {}; anneal = { from = 0.0 } => expected 0 < `from` <= 1; got 0
+    "#;
+    for (file, expected) in cases(table) {
+        let file = file.replace("; ", "\n");
+        place.write("bad.toml", format!("[problems.{file}\n[models.m.flow]\n"));
+        place.mdn("check bad.toml").refused(expected);
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+    let bases = r#"
+        components = 2 => expected `init = "random"` in a file with problems
+        components = 2, init = "random", draws.gumbel_softmax = { temperature = 0.0 } => `temperature`
+        components = 2, init = "random", draws.gumbel_softmax.density.nested_including_own = { inner = 0 } => `inner`
+    "#;
+    for (base, expected) in cases(bases) {
+        place.write("bad.toml", gaussian_with_mixture(base));
+        place.mdn("check bad.toml").refused(expected);
+    }
+}
+
+fn gaussian_with_mixture(base: &str) -> String {
+    let problem = "[problems.p.maximum_entropy]\nproblem = \"gaussian\"\n";
+    format!("{problem}[models.m.flow]\nbase.mixture = {{ {base} }}\n")
 }
 
 #[test]
-fn what_is_likely_not_meant_is_warned_about_before_training() {
+fn likely_mistakes_are_warned_about_before_training() {
     let place = Place::new();
-    let cases = [
-        (
-            "statistics = [\"x\", \"y^2\"]\nmoments = [0.0, 1.0]",
-            "\"stratified\"",
-            "warning: problems.p: the problem has no solution unless the support is bounded: nothing \
-             bounds `x`",
-        ),
-        (
-            "problem = \"gaussian\"",
-            "{ gumbel_softmax = { density = \"exact_mixture\" } }",
-            "warning: models.m: by Gibbs' inequality",
-        ),
-        (
-            "problem = \"gaussian\"",
-            "{ gumbel_softmax = { density.nested_excluding_own = { inner = 8 } } }",
-            "warning: models.m: by Jensen's inequality",
-        ),
-        (
-            "problem = \"gaussian\"",
-            "{ gumbel_softmax = { density = \"joint\" } }",
-            "warning: models.m: `joint` is the entropy of points and weights together",
-        ),
-    ];
-    for (problem, draws, expected) in cases {
+    let draws = r#"
+        { density = "exact_mixture" } => warning: models.m: by Gibbs' inequality
+        { density.nested_excluding_own = { inner = 8 } } => warning: models.m: by Jensen's inequality
+        { density = "joint" } => warning: models.m: `joint` is the entropy of points and weights together
+    "#;
+    for (relaxed, expected) in cases(draws) {
+        let base = "components = 2, init = \"random\", draws.gumbel_softmax =";
         place.write(
             "odd.toml",
-            &format!(
-                "[problems.p.maximum_entropy]\n{problem}\n\n[models.m.flow]\n\
-                 base.mixture = {{ components = 2, init = \"random\", draws = {draws} }}\n"
-            ),
+            gaussian_with_mixture(&format!("{base} {relaxed}")),
         );
-        let said = place.mdn(&["check", "odd.toml"]);
-        assert_eq!(said.code, 0, "{said:#?}");
-        assert!(said.err.contains(expected), "{said:#?}");
+        place.mdn("check odd.toml").fine_with_note(expected);
     }
-    place.write(
-        "fine.toml",
-        "[problems.p.maximum_entropy]\nstatistics = [\"x\", \"y^2\"]\nmoments = [0.0, 1.0]\n\
-         support.box = { low = -5.0, high = 5.0 }\n\n[models.m.flow]\n",
-    );
-    let said = place.mdn(&["check", "fine.toml"]);
+    let problem =
+        "[problems.p.maximum_entropy]\nstatistics = [\"x\", \"y^2\"]\nmoments = [0.0, 1.0]\n";
+    let model = "[models.m.flow]\n";
+    place.write("odd.toml", format!("{problem}{model}"));
+    let warning =
+        "warning: problems.p: the problem has no solution unless the support is bounded: \
+                   nothing bounds `x`";
+    place.mdn("check odd.toml").fine_with_note(warning);
+    let bounded = "support.box = { low = -5.0, high = 5.0 }\n";
+    place.write("fine.toml", format!("{problem}{bounded}{model}"));
+    let said = place.mdn("check fine.toml");
     assert!(said.code == 0 && !said.err.contains("warning"), "{said:#?}");
 }

@@ -6,9 +6,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::markdown::{page, pages, root, Page};
-use crate::common::{files, Place, Said};
+use rayon::prelude::*;
 use toml::{Table, Value};
+
+use crate::common::markdown::{page, pages, root, Page};
+use crate::common::{files, Place, Said, MDN};
 
 /// Commands that are not run, and why; those of `mdn` are still parsed.
 const NOT_RUN: &[(&str, &str)] = &[
@@ -18,7 +20,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ),
     (
         "SHARES=25 AT_ONCE=10 scripts/slurm/submit.sh experiments/grid.toml",
-        "needs Slurm: tests/scripts.rs",
+        "needs Slurm",
     ),
     ("scripts/build-cuda.sh", "builds for minutes"),
     (
@@ -34,40 +36,21 @@ const NOT_RUN: &[(&str, &str)] = &[
         "mdn train experiments/quickstart.toml --device cuda --out results/gpu",
         "needs a GPU",
     ),
-    (
-        "scripts/reproduce.sh",
-        "trains for hours and holds the means against the study's",
-    ),
-    ("mdn bench", "measures for a minute: tests/bench.rs"),
-    (
-        "mdn bench a --threads 2",
-        "measures for a minute: tests/bench.rs",
-    ),
-    (
-        "mdn bench --kernels plain",
-        "measures for a minute: tests/bench.rs",
-    ),
-    (
-        "mdn -q bench --threads 2",
-        "measures for a minute: tests/bench.rs",
-    ),
-    (
-        "mdn -q bench --kernels fused:avx2 --seconds 1",
-        "measures for a minute: tests/bench.rs",
-    ),
+    ("scripts/reproduce.sh", "trains for hours"),
+    ("mdn bench", MEASURES),
+    ("mdn bench a --threads 2", MEASURES),
+    ("mdn bench --kernels plain", MEASURES),
+    ("mdn -q bench --threads 2", MEASURES),
+    ("mdn -q bench --kernels fused:avx2 --seconds 1", MEASURES),
     (
         "mdn -q bench --kernels fused:portable --seconds 1",
-        "measures for a minute: tests/bench.rs",
+        MEASURES,
     ),
-    (
-        "mdn -q bench --kernels plain --seconds 1",
-        "measures for a minute: tests/bench.rs",
-    ),
-    (
-        "mdn bench --file speed.toml --seconds 2",
-        "measures for seconds: the README's with a file is run",
-    ),
+    ("mdn -q bench --kernels plain --seconds 1", MEASURES),
+    ("mdn bench --file speed.toml --seconds 2", MEASURES),
 ];
+
+const MEASURES: &str = "measures for a minute: tests/it/bench.rs";
 
 /// Commands in whose place others are run: shorter, or for what only a reader has.
 const INSTEAD: &[(&str, &str)] = &[
@@ -162,13 +145,12 @@ fn short(text: &str, commands: &str) -> String {
 }
 
 /// A place with what a reader has.
-fn place(commands: &str) -> Place {
+fn project(commands: &str) -> Place {
     let place = Place::new();
     for folder in ["experiments", "datasets", "scripts"] {
         for from in files(&root().join(folder)) {
             let name = from.strip_prefix(root()).expect("below the project");
-            let to = place.path(&name.to_string_lossy());
-            std::fs::create_dir_all(to.parent().expect("a folder")).expect("writable");
+            let to = place.write(&name.to_string_lossy(), "");
             std::fs::copy(&from, &to).expect("a copy");
             if to.extension().is_some_and(|e| e == "toml") {
                 let text = std::fs::read_to_string(&from).expect("text");
@@ -178,61 +160,47 @@ fn place(commands: &str) -> Place {
     }
     let guide = page("docs/README.md");
     let first = guide.blocks_in("toml").next().expect("a first experiment");
-    place.write("first.toml", &short(first, commands));
-    let new = place.mdn(&["new"]).fine();
-    place.write("my.toml", &short(&new, commands));
+    place.write("first.toml", short(first, commands));
+    let new = place.mdn("new").fine();
+    place.write("my.toml", short(&new, commands));
     place
 }
 
-fn shell(place: &Place, command: &str) -> Said {
-    let binary = assert_cmd::cargo::cargo_bin("mdn");
-    let folder = binary.parent().unwrap_or(Path::new("")).display();
+fn shell(place: &Place, line: &str) -> Said {
+    let folder = Path::new(MDN).parent().expect("a folder").display();
     let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new("sh")
-        .args(["-c", command])
-        .current_dir(place.path(""))
-        .env("PATH", format!("{folder}:{path}"))
-        .env("PARALLEL_HOME", place.path("home"))
-        // As in a task of an array.
-        .env("SLURM_ARRAY_TASK_ID", "0")
-        .env_remove("MDN")
-        .env_remove("RAYON_NUM_THREADS")
-        .output();
-    Said::of(&output.expect("a shell"))
+    let mut command = place.command("sh", &["-c", line]);
+    command.env("PATH", format!("{folder}:{path}"));
+    command.env("PARALLEL_HOME", place.path("home"));
+    // As in a task of an array.
+    command.env("SLURM_ARRAY_TASK_ID", "0");
+    Said::of(command.env_remove("MDN"))
 }
 
-/// The listed command, if it is one.
-fn listed<T: Copy>(list: &[(&'static str, T)], typed: &str) -> Option<T> {
-    list.iter()
-        .find(|(command, _)| *command == typed)
-        .map(|(_, t)| *t)
+/// What a list says of a command.
+fn listed<T: Copy>(list: &[(&str, T)], typed: &str) -> Option<T> {
+    list.iter().find(|l| l.0 == typed).map(|l| l.1)
 }
 
-/// What docs/reproducibility.md says of equal runs on other numbers of threads: these files differ.
-const DIFFER: [&str; 5] = [
-    "base.png",
-    "cost.csv",
-    "density.png",
-    "environment.toml",
-    "training.png",
-];
+/// The files in which equal runs on other numbers of threads differ (docs/reproducibility.md).
+const DIFFER: &str = "base.png cost.csv density.png environment.toml training.png";
 
 /// The files of run `a` that `diff -r` names, sorted.
-fn differing(out: &str) -> Vec<&str> {
+fn differing(out: &str) -> String {
     let paths = out.lines().filter(|l| l.contains("seed-0/"));
     let paths = paths
         .flat_map(str::split_whitespace)
         .filter(|w| w.starts_with("a/"));
     let mut names: Vec<_> = paths.filter_map(|path| path.rsplit('/').next()).collect();
     names.sort_unstable();
-    names
+    names.join(" ")
 }
 
 /// Runs the page and tells what went wrong.
 fn faults(page: &Page) -> Vec<String> {
     let commands = page.commands();
     let all: Vec<_> = commands.iter().map(|c| c.typed.as_str()).collect();
-    let place = place(&all.join("\n"));
+    let place = project(&all.join("\n"));
     let parallel = Command::new("parallel").arg("--version").output().is_ok();
     let mut faults = Vec::new();
     // Those of one comparison are enough: they are most of the time.
@@ -274,7 +242,7 @@ fn faults(page: &Page) -> Vec<String> {
 
 #[test]
 fn every_command_of_every_page_runs() {
-    let faults: Vec<_> = pages().iter().flat_map(faults).collect();
+    let faults: Vec<_> = pages().par_iter().flat_map(faults).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -287,10 +255,7 @@ fn what_is_not_run_still_stands_on_a_page() {
         .map(|c| c.typed)
         .collect();
     assert!(all.len() > 40, "{all:?}");
-    let lists = NOT_RUN
-        .iter()
-        .map(|l| l.0)
-        .chain(INSTEAD.iter().map(|l| l.0));
+    let lists = NOT_RUN.iter().chain(INSTEAD).map(|l| l.0);
     for command in lists.chain(EXIT_CODES.iter().map(|l| l.0)) {
         assert!(all.iter().any(|c| c == command), "{command}");
     }

@@ -1,40 +1,38 @@
-//! Runs that are broken off: by a signal, by kill -9, by another process.
+//! Runs that are broken off by a signal, by kill -9, by another process or by a full disk, and the
+//! scripts that share a sweep between processes.
 
 #![cfg(unix)]
 
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use crate::common::{Place, Said};
+use crate::common::{all_trained, assert_contains, files, Place, Said, Snapshot, MDN, PLAIN, RAD};
 
-const RUN: &str = "results/ring/ring/rad/seed-0";
 /// Long enough to be broken off, with a checkpoint every few steps.
-const LONG: [&str; 7] = [
-    "train",
-    "ring.toml",
-    "train.steps=12000",
-    "train.patience=0",
-    "--index",
-    "2",
-    "--checkpoint-every=0.05",
-];
+const LONG: &str =
+    "train ring.toml train.steps=12000 train.patience=0 --index 2 --checkpoint-every=0.05";
 
-fn start(place: &Place, arguments: &[&str]) -> Child {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin("mdn"));
-    command.args(arguments).current_dir(place.path(""));
+/// What [`LONG`] leaves when nothing disturbs it.
+static UNDISTURBED: LazyLock<Snapshot> = LazyLock::new(|| {
+    let place = Place::new();
+    place.mdn(LONG).fine();
+    place.snapshot(RAD)
+});
+
+/// Starts `mdn` and waits for this file of the run.
+fn start(place: &Place, line: &str, name: &str) -> Child {
+    let mut command = place.command(MDN, line);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
-    command.spawn().expect("it starts")
-}
-
-/// Waits for the file of a run that is under way.
-fn wait_for(place: &Place, child: &mut Child, name: &str) {
+    let mut child = command.spawn().expect("it starts");
     let began = Instant::now();
-    while !place.path(RUN).join(name).exists() {
+    while !place.path(RAD).join(name).exists() {
         assert!(began.elapsed() < Duration::from_secs(60), "no {name}");
         let ended = child.try_wait().expect("a child");
         assert!(ended.is_none(), "it ended before: {ended:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
+    child
 }
 
 fn signal(child: &Child, name: &str) {
@@ -43,203 +41,225 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.expect("kill").success());
 }
 
+fn kill(mut child: Child) {
+    child.kill().expect("kill -9");
+    child.wait().expect("it ends");
+}
+
 fn said(child: Child) -> Said {
-    Said::of(&child.wait_with_output().expect("it ends"))
+    Said::from(child.wait_with_output().expect("it ends"))
 }
 
-fn undisturbed() -> Place {
-    let place = Place::new();
-    place.mdn(&LONG).fine();
-    place
-}
-
-fn assert_same(place: &Place, whole: &Place) {
-    for name in ["model.safetensors", "metrics.csv", "history.csv", "status"] {
-        let name = format!("{RUN}/{name}");
-        assert!(place.bytes(&name) == whole.bytes(&name), "{name}");
-    }
+fn assert_undisturbed(place: &Place) {
+    place.assert_same(&UNDISTURBED);
     for left in ["checkpoint", "lock"] {
-        assert!(!place.path(RUN).join(left).exists(), "{left}");
+        assert!(!place.path(RAD).join(left).exists(), "{left}");
     }
 }
 
 #[test]
 fn a_signal_leaves_a_checkpoint_and_the_same_command_goes_on() {
-    let whole = undisturbed();
     for name in ["INT", "TERM", "USR1"] {
         let place = Place::new();
-        let mut child = start(&place, &LONG);
-        wait_for(&place, &mut child, "checkpoint");
+        let child = start(&place, LONG, "checkpoint");
         signal(&child, name);
         said(child).failed(75, &format!("interrupted by SIG{name} after step "));
-        let status = place.read(&format!("{RUN}/status"));
+        let status = place.read(&format!("{RAD}/status"));
         assert!(status.starts_with("interrupted\nby SIG"), "{status}");
         // The curves so far can be looked at.
-        let history = place.read(&format!("{RUN}/history.csv"));
-        assert!(history.lines().count() > 2);
-        let listed = place
-            .mdn(&["runs", "ring.toml", "train.steps=12000", "train.patience=0"])
-            .fine();
-        assert!(listed.contains("interrupted"), "{listed}");
-        let preview = place.mdn(&[&LONG[..], &["--dry-run"]].concat()).fine();
+        assert!(place.csv(&format!("{RAD}/history.csv")).len() > 1);
+        let listed = place.mdn("runs ring.toml train.steps=12000 train.patience=0");
+        assert_contains(&listed.fine(), &["interrupted"]);
+        let preview = place.mdn(&format!("{LONG} --dry-run")).fine();
         assert!(preview.starts_with("go on  2 "), "{preview}");
-        place.mdn(&LONG).fine();
-        assert_same(&place, &whole);
+        place.mdn(LONG).fine();
+        assert_undisturbed(&place);
     }
 }
 
-/// Schedulers and `timeout` send a signal twice; a second Ctrl-C means it.
+/// Schedulers and `timeout` send a signal twice; a second Ctrl-C ends the program at once.
 #[test]
 fn only_ctrl_c_twice_ends_at_once() {
     for (name, codes) in [("TERM", &[75][..]), ("INT", &[75, 130])] {
         let place = Place::new();
-        let mut child = start(&place, &LONG);
-        wait_for(&place, &mut child, "checkpoint");
+        let child = start(&place, LONG, "checkpoint");
         signal(&child, name);
         signal(&child, name);
         let code = said(child).code;
         assert!(codes.contains(&code), "{name}: {code}");
-        assert!(place.path(RUN).join("checkpoint").exists());
+        assert!(place.path(RAD).join("checkpoint").exists());
     }
 }
 
 #[test]
 fn a_damaged_or_foreign_checkpoint_is_refused_by_name() {
     let place = Place::new();
-    let mut child = start(&place, &LONG);
-    wait_for(&place, &mut child, "checkpoint");
-    child.kill().expect("kill -9");
-    child.wait().expect("it ends");
-    let path = place.path(RUN).join("checkpoint");
-    let good = std::fs::read(&path).expect("a checkpoint");
+    kill(start(&place, LONG, "checkpoint"));
+    let checkpoint = format!("{RAD}/checkpoint");
+    let good = place.bytes(&checkpoint);
     let mut flipped = good.clone();
     flipped[good.len() / 2] ^= 1;
     for bad in [&good[..good.len() / 2], &flipped, b"", b"something else"] {
-        std::fs::write(&path, bad).expect("writable");
-        place.mdn(&LONG).failed(1, "checkpoint: expected ");
-        place.mdn(&LONG).failed(1, "--force");
+        place.write(&checkpoint, bad);
+        let said = place.mdn(LONG);
+        said.failed(1, "checkpoint: expected ");
+        said.failed(1, "--force");
     }
-    // That of another run, as a careless copy leaves it.
-    std::fs::write(&path, &good).expect("writable");
+    // The checkpoint of another run, as a careless copy leaves it.
     let other = Place::new();
-    let mut more = LONG;
-    more[2] = "train.steps=12001";
-    let mut child = start(&other, &more);
-    wait_for(&other, &mut child, "checkpoint");
-    child.kill().expect("kill -9");
-    child.wait().expect("it ends");
-    std::fs::copy(other.path(RUN).join("checkpoint"), &path).expect("writable");
-    place.mdn(&LONG).failed(1, "other settings");
-    let forced: Vec<_> = LONG.iter().copied().chain(["--force"]).collect();
-    place.mdn(&forced).fine();
-    assert_same(&place, &undisturbed());
+    kill(start(&other, &LONG.replace("12000", "12001"), "checkpoint"));
+    place.write(&checkpoint, other.bytes(&checkpoint));
+    place.mdn(LONG).failed(1, "other settings");
+    place.mdn(&format!("{LONG} --force")).fine();
+    assert_undisturbed(&place);
 }
 
 #[test]
 fn a_run_that_another_process_holds_is_left_to_it() {
     let place = Place::new();
-    let mut child = start(
-        &place,
-        &[
-            "train",
-            "ring.toml",
-            "train.steps=100000000",
-            "train.patience=0",
-            "--index",
-            "2",
-        ],
-    );
-    wait_for(&place, &mut child, "lock");
-    // Its settings are others, and still it is the one that holds the run.
-    let others = place.mdn(&["train", "ring.toml"]);
+    let endless = "train ring.toml train.steps=100000000 train.patience=0 --index 2";
+    let child = start(&place, endless, "lock");
+    // Its settings differ, and still it holds the run.
+    let others = place.mdn("train ring.toml");
     assert_eq!(others.code, 0, "{others:#?}");
-    let (done, held) = (others.out.matches("done  ").count(), "running  results");
-    assert_eq!(done, 3, "{others:#?}");
-    assert!(others.out.contains(held), "{others:#?}");
-    let id = format!("process {} on ", child.id());
-    assert!(others.err.contains(&id), "{others:#?}");
-    // What a dead process held is free.
-    child.kill().expect("kill -9");
-    child.wait().expect("it ends");
-    assert!(place.path(RUN).join("lock").exists());
-    place.mdn(&["train", "ring.toml"]).fine();
-    assert!(!place.path(RUN).join("lock").exists());
-    // So is what one left that was killed between the end of its run and its own.
-    for left in ["lock", "checkpoint", ".mdn-half"] {
-        place.write(&format!("{RUN}/{left}"), "");
-    }
-    place.mdn(&["train", "ring.toml"]).fine();
-    for left in ["lock", "checkpoint", ".mdn-half"] {
-        assert!(!place.path(RUN).join(left).exists(), "{left}");
-    }
+    assert_eq!(others.out.matches("done  ").count(), 3, "{others:#?}");
+    assert_contains(&others.out, &["running  results"]);
+    assert_contains(&others.err, &[&format!("process {} on ", child.id())]);
+    // The run of a dead process is free.
+    kill(child);
+    let lock = format!("{RAD}/lock");
+    assert!(place.exists(&lock));
+    place.mdn("train ring.toml").fine();
+    assert!(!place.exists(&lock));
+    // So is the run of a process that was killed after the end of the run.
+    let left = ["lock", "checkpoint", ".mdn-half"].map(|name| format!("{RAD}/{name}"));
+    left.iter().for_each(|name| drop(place.write(name, "")));
+    place.mdn("train ring.toml").fine();
+    assert!(left.iter().all(|name| !place.exists(name)));
 }
 
 #[test]
 fn a_comparison_waits_for_the_runs_of_others() {
     let place = Place::new();
-    let mut child = start(&place, &LONG);
-    wait_for(&place, &mut child, "lock");
-    let compare = [
-        "compare",
-        "ring.toml",
-        "train.steps=12000",
-        "train.patience=0",
-        "--seed=0",
-        "--model=rad",
-    ];
-    let out = place.mdn(&compare).fine();
-    assert!(out.contains("rad"), "{out}");
+    let child = start(&place, LONG, "lock");
+    let compare = "compare ring.toml train.steps=12000 train.patience=0 --seed=0 --model=rad \
+                   --figures none";
+    assert_contains(&place.mdn(compare).fine(), &["rad"]);
     assert_eq!(said(child).code, 0);
-    assert!(place.read(&format!("{RUN}/status")).starts_with("done"));
+    assert!(place.read(&format!("{RAD}/status")).starts_with("done"));
 }
 
 #[test]
-fn shares_of_an_experiment_make_the_whole() {
-    let place = Place::new();
-    let mut seen = Vec::new();
-    for share in ["1/3", "2/3", "3/3"] {
-        let out = place
-            .mdn(&["runs", "ring.toml", "--shard", share, "--commands"])
-            .fine();
-        seen.extend(out.lines().map(str::to_owned));
-    }
-    seen.sort();
-    let whole = place.mdn(&["runs", "ring.toml", "--commands"]).fine();
-    let mut whole: Vec<_> = whole.lines().map(str::to_owned).collect();
-    whole.sort();
-    assert_eq!(seen, whole);
-    for bad in ["0/3", "4/3", "1/0", "a/b", "3"] {
-        place
-            .mdn(&["runs", "ring.toml", "--shard", bad])
-            .refused("expected I/N");
+fn files_that_cannot_be_written_are_named_and_the_same_command_goes_on() {
+    let whole = all_trained().snapshot(PLAIN);
+    let train = "train ring.toml --index 0";
+    // Blocks of 512 bytes that a file may have: nothing can be written; lock and status but no settings;
+    // all but the longer files.
+    for (blocks, first) in [(0, "lock"), (1, "config.toml"), (8, "picture.safetensors")] {
+        let place = Place::new();
+        // Without the trap the system would end the process where it reaches the limit.
+        let limited = format!(
+            "trap '' XFSZ; ulimit -f {blocks}; exec \"$MDN\" {train} --checkpoint-every 1000"
+        );
+        let said = Said::of(&mut place.command("sh", &["-c", &limited]));
+        let named = "could not write: File too large (os error 27); raise the limit";
+        said.failed(1, &format!("{first}: {named}"));
+        for left in files(&place.path("results")) {
+            let name = left.file_name().expect("a file").to_string_lossy();
+            assert!(!name.starts_with(".mdn-"), "{blocks}: {}", left.display());
+        }
+        place.mdn(train).fine();
+        place.assert_same(&whole);
     }
 }
 
+/// Runs a script of the project; `None` where this machine lacks what the script needs.
+fn script(place: &Place, name: &str, line: &str) -> Option<Said> {
+    let path = format!("{}/scripts/{name}", env!("CARGO_MANIFEST_DIR"));
+    let mut command = place.command(&path, line);
+    command
+        .env("JOBS", "2")
+        .env("PARALLEL_HOME", place.path("home"));
+    let said = Said::of(&mut command);
+    if said.code == 77 {
+        eprintln!("skipped: {}", said.err);
+        return None;
+    }
+    Some(said)
+}
+
 #[test]
-fn after_a_failure_nothing_more_is_begun_if_so_wished() {
-    let place = Place::new();
-    let wild = [
-        "train",
-        "ring.toml",
-        "train.learning_rate=1e30",
-        "train.clip_norm=0",
-    ];
-    let all = place.mdn(&[&wild[..], &["--threads=1"]].concat());
-    assert_eq!(all.out.matches("diverged").count(), 4, "{all:#?}");
-    let place = Place::new();
-    let fast = place.mdn(&[&wild[..], &["--threads=1", "--fail-fast"]].concat());
-    assert_eq!(fast.out.matches("diverged").count(), 1, "{fast:#?}");
-    assert!(fast.err.contains("3 were not begun"), "{fast:#?}");
+fn a_full_disk_and_a_read_only_one_are_survived() {
+    if let Some(said) = script(&Place::new(), "full-disk.sh", "250") {
+        assert_eq!(said.code, 0, "{said:#?}");
+        assert_eq!(said.out.matches("the same bytes").count(), 2, "{said:#?}");
+    }
 }
 
 /// The same at full size: `scripts/torture.sh`.
 #[test]
 fn killed_at_random_moments_two_processes_leave_the_bytes_of_one() {
-    let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/torture.sh"))
-        .args(["8", "seeds=[0]", "train.steps=200"])
-        .env("MDN", assert_cmd::cargo::cargo_bin("mdn"))
-        .output();
-    let said = Said::of(&output.expect("the script starts"));
+    let line = "8 seeds=[0] train.steps=200";
+    let said = script(&Place::new(), "torture.sh", line).expect("it needs nothing");
     assert_eq!(said.code, 0, "{said:#?}");
-    assert!(said.out.contains("the same bytes"), "{said:#?}");
+    assert_contains(&said.out, &["the same bytes"]);
+}
+
+/// Opt-in, since it starts daemons: `MDN_TEST_SLURM=1 cargo test --test it slurm -- --nocapture`.
+#[test]
+fn slurm_requeues_resumes_and_compares() {
+    if std::env::var_os("MDN_TEST_SLURM").is_none() {
+        eprintln!("skipped: MDN_TEST_SLURM is not set");
+        return;
+    }
+    let said = script(&Place::new(), "test-slurm.sh", "").expect("it says so itself");
+    eprintln!("{}{}", said.out, said.err);
+    assert_eq!(said.code, 0, "{said:#?}");
+}
+
+/// One run of the sweep fails; the same command then does this run alone.
+fn sweeps(name: &str) {
+    let place = Place::new();
+    let sweep = |line: &str| script(&place, name, line).expect("it needs nothing else");
+    let line = "ring.toml train.steps=20 --out 'my results'";
+    let in_the_way = "my results/ring/ring/rad/seed-1";
+    place.write(in_the_way, "no folder");
+    let first = sweep(line);
+    assert_eq!(first.code, 3, "{first:#?}");
+    assert_eq!(first.out.matches("done").count(), 3, "{first:#?}");
+    place.remove(in_the_way);
+    let again = sweep(line);
+    assert_eq!(again.code, 0, "{again:#?}");
+    assert!(place.exists(&format!("{in_the_way}/status")));
+    assert_eq!(sweep("none.toml").code, 2);
+    assert_eq!(sweep("").code, 2);
+    if name == "sweep.sh" {
+        assert!(
+            first.err.ends_with("sweep: 1 of 4 runs failed\n"),
+            "{first:#?}"
+        );
+        assert!(
+            again.err.ends_with("sweep: 0 of 4 runs failed\n"),
+            "{again:#?}"
+        );
+    } else {
+        let only = "only the run that failed";
+        assert_eq!(again.out.matches("done").count(), 1, "{only}: {again:#?}");
+        assert!(place.read("ring.joblog").lines().count() >= 5);
+    }
+}
+
+#[test]
+fn a_sweep_in_the_shell_does_every_run_and_counts_failures() {
+    sweeps("sweep.sh");
+}
+
+#[test]
+fn gnu_parallel_does_every_run_and_goes_on() {
+    let there = Command::new("parallel").arg("--version").output();
+    if there.is_ok_and(|o| o.status.success()) {
+        sweeps("parallel.sh");
+    } else {
+        eprintln!("skipped: no GNU parallel here");
+    }
 }

@@ -1,14 +1,18 @@
-//! A place to run the binary in.
+//! A folder to run the program in, and readers of what it prints and writes.
 
-#![allow(dead_code)] // each test binary uses a part
-
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 
-use assert_cmd::Command;
 use tempfile::TempDir;
 
 pub mod damage;
 pub mod markdown;
+
+/// The program.
+pub const MDN: &str = env!("CARGO_BIN_EXE_mdn");
 
 /// Two small models on a ring, two seeds.
 pub const RING: &str = r#"seeds = [0, 1]
@@ -40,44 +44,102 @@ hidden = [8]
 pub const PLAIN: &str = "results/ring/ring/plain/seed-0";
 pub const RAD: &str = "results/ring/ring/rad/seed-0";
 
-/// A place with that of RAD done.
-pub fn one_trained() -> Place {
-    let place = Place::new();
-    place.mdn(&["train", "ring.toml", "--index", "2"]).fine();
-    place
-}
+/// Files by their paths below a place.
+pub type Snapshot = Vec<(String, Vec<u8>)>;
 
-/// A place with all four of them done.
+/// The results of all four runs of `ring.toml`, trained once for all tests.
+static TRAINED: LazyLock<Snapshot> = LazyLock::new(|| {
+    let place = Place::new();
+    place.mdn("train ring.toml --threads 1").fine();
+    place.snapshot("results")
+});
+
+/// A place where all four runs of `ring.toml` are done.
 pub fn all_trained() -> Place {
+    trained_below("")
+}
+
+/// A place where the run [`RAD`] is done.
+pub fn one_trained() -> Place {
+    trained_below(RAD)
+}
+
+fn trained_below(folder: &str) -> Place {
     let place = Place::new();
-    place.mdn(&["train", "ring.toml", "--threads", "1"]).fine();
+    for (name, bytes) in TRAINED.iter().filter(|f| f.0.starts_with(folder)) {
+        place.write(name, bytes);
+    }
     place
 }
 
-/// The experiment files in a folder of the project, sorted.
-pub fn shipped(folder: &str) -> Vec<PathBuf> {
-    let mut found = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
-    found.retain(|f| f.parent().is_some_and(|p| p.ends_with(folder)));
-    found.retain(|f| f.extension().is_some_and(|e| e == "toml"));
-    assert!(!found.is_empty(), "no experiment file in {folder}");
-    found
+/// A command line: one text, or its words.
+pub trait CommandLine {
+    fn words(&self) -> Vec<String>;
 }
 
-/// A folder of its own, removed at the end.
+/// Split at spaces; single quotes keep words together.
+impl CommandLine for str {
+    fn words(&self) -> Vec<String> {
+        let mut words = vec![String::new()];
+        for (i, part) in self.split('\'').enumerate() {
+            let quoted = i % 2 == 1;
+            for (j, piece) in part.split(' ').enumerate() {
+                match words.last_mut() {
+                    Some(last) if quoted && j > 0 => *last += &format!(" {piece}"),
+                    Some(last) if j == 0 => *last += piece,
+                    _ => words.push(piece.to_owned()),
+                }
+            }
+        }
+        words.retain(|w| !w.is_empty());
+        words
+    }
+}
+
+impl CommandLine for String {
+    fn words(&self) -> Vec<String> {
+        self.as_str().words()
+    }
+}
+
+impl CommandLine for [&str] {
+    fn words(&self) -> Vec<String> {
+        self.iter().map(|w| (*w).to_owned()).collect()
+    }
+}
+
+impl CommandLine for Vec<&str> {
+    fn words(&self) -> Vec<String> {
+        self.as_slice().words()
+    }
+}
+
+impl<const N: usize> CommandLine for [&str; N] {
+    fn words(&self) -> Vec<String> {
+        self.as_slice().words()
+    }
+}
+
+/// A temporary folder.
 pub struct Place(TempDir);
 
 impl Place {
     /// With `ring.toml` in it.
     pub fn new() -> Self {
+        Self::with("ring.toml", RING)
+    }
+
+    /// With this file in it.
+    pub fn with(name: &str, text: &str) -> Self {
         let place = Self(tempfile::tempdir().expect("a folder for the test"));
-        place.write("ring.toml", RING);
+        place.write(name, text);
         place
     }
 
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a writable folder");
-        std::fs::write(&path, text).expect("a writable folder");
+        std::fs::write(&path, content).expect("a writable folder");
         path
     }
 
@@ -85,30 +147,121 @@ impl Place {
         self.0.path().join(name)
     }
 
-    pub fn read(&self, name: &str) -> String {
-        let path = self.path(name);
-        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    pub fn exists(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 
     pub fn bytes(&self, name: &str) -> Vec<u8> {
-        let path = self.path(name);
-        std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        std::fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// `mdn` in this folder.
-    pub fn mdn(&self, arguments: &[&str]) -> Said {
-        self.mdn_with_stdin(arguments, "")
+    pub fn read(&self, name: &str) -> String {
+        String::from_utf8(self.bytes(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    pub fn mdn_with_stdin(&self, arguments: &[&str], stdin: &str) -> Said {
-        let mut command = Command::cargo_bin("mdn").expect("the binary");
-        command.current_dir(self.0.path()).args(arguments);
-        command.env_remove("RAYON_NUM_THREADS").write_stdin(stdin);
-        Said::of(&command.output().expect("it starts"))
+    /// All files below a folder.
+    pub fn snapshot(&self, folder: &str) -> Snapshot {
+        let name = |path: &PathBuf| {
+            let name = path.strip_prefix(self.path("")).expect("below the place");
+            name.to_string_lossy().into_owned()
+        };
+        let names = files(&self.path(folder))
+            .iter()
+            .map(name)
+            .collect::<Vec<_>>();
+        let contents = names
+            .iter()
+            .map(|name| self.bytes(name))
+            .collect::<Vec<_>>();
+        names.into_iter().zip(contents).collect()
+    }
+
+    /// These files are here with the same bytes, but for those that tell when, how long and by which
+    /// command the run was made.
+    #[track_caller]
+    pub fn assert_same(&self, expected: &Snapshot) {
+        assert!(!expected.is_empty());
+        for (name, bytes) in expected {
+            let differs = ["cost.csv", "environment.toml", ".png"];
+            if !differs.iter().any(|end| name.ends_with(end)) {
+                assert!(*bytes == self.bytes(name), "{name}");
+            }
+        }
+    }
+
+    /// The rows of a CSV file by column.
+    pub fn csv(&self, name: &str) -> Vec<BTreeMap<String, String>> {
+        let text = self.read(name);
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let rows = reader.deserialize().collect::<Result<_, _>>();
+        rows.unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// The row of a metric of a run, of `metrics.csv` or `cost.csv`.
+    pub fn metric_row(&self, run: &str, metric: &str) -> BTreeMap<String, String> {
+        let mut rows = self.csv(&format!("{run}/metrics.csv"));
+        rows.extend(self.csv(&format!("{run}/cost.csv")));
+        let found = rows.into_iter().find(|r| r["metric"] == metric);
+        found.unwrap_or_else(|| panic!("{run}: no {metric}"))
+    }
+
+    /// The value of a metric of a run; `None` where the metric does not apply.
+    pub fn metric(&self, run: &str, metric: &str) -> Option<f64> {
+        let value = &self.metric_row(run, metric)["value"];
+        let number = || value.parse().unwrap_or_else(|e| panic!("{value}: {e}"));
+        (!value.is_empty()).then(number)
+    }
+
+    /// A program in this folder that has the arguments of `line`.
+    pub fn command(&self, program: &str, line: &(impl CommandLine + ?Sized)) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.0.path()).args(line.words());
+        command.env_remove("RAYON_NUM_THREADS").env("MDN", MDN);
+        command
+    }
+
+    /// Runs `mdn` in this folder.
+    pub fn mdn(&self, line: &(impl CommandLine + ?Sized)) -> Said {
+        Said::of(&mut self.command(MDN, line))
+    }
+
+    pub fn mdn_with_stdin(&self, line: &(impl CommandLine + ?Sized), stdin: &str) -> Said {
+        let mut command = self.command(MDN, line);
+        command.stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("mdn starts");
+        // A program that refuses its command line reads nothing.
+        let _ = child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(stdin.as_bytes());
+        Said::from(child.wait_with_output().expect("mdn ends"))
+    }
+
+    /// Every command line of a table (see [`cases`]) is refused with its message.
+    #[track_caller]
+    pub fn refuses(&self, table: &str) {
+        for (line, message) in cases(table) {
+            self.mdn(line).refused(message);
+        }
     }
 }
 
-/// A run by the name of its model, with a status: enough to be found.
+/// The rows of a table with "what is done => what comes of it" on each line.
+pub fn cases(table: &str) -> Vec<(&str, &str)> {
+    let rows = table.trim().lines().map(|row| {
+        let (done, expected) = row.split_once(" => ").unwrap_or_else(|| panic!("{row}"));
+        (done.trim(), expected.trim())
+    });
+    rows.collect()
+}
+
+/// A folder that is found as a run: settings that name `model`, and a status.
 pub fn stub(place: &Place, folder: &str, model: &str, status: &str) {
     let config = format!(
         "name = \"made\"\nseeds = [7]\n[data.ring]\nring = {{ modes = 4 }}\n[models.{model}.rad]\n"
@@ -117,13 +270,15 @@ pub fn stub(place: &Place, folder: &str, model: &str, status: &str) {
     place.write(&format!("{folder}/status"), status);
 }
 
-/// The objects of a text that has one a line.
+/// The JSON values of a text, one after another.
 pub fn objects(text: &str) -> Vec<serde_json::Value> {
-    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
-    text.lines().map(parse).collect()
+    let stream = serde_json::Deserializer::from_str(text).into_iter();
+    stream
+        .map(|v| v.unwrap_or_else(|e| panic!("{e}: {text}")))
+        .collect()
 }
 
-/// The words of the row of a table that begins with this one.
+/// The words of the row of a table that begins with this word.
 pub fn row<'t>(table: &'t str, first: &str) -> Vec<&'t str> {
     let mut rows = table.lines().map(|l| l.split_whitespace().collect());
     let found = rows.find(|r: &Vec<&str>| r.first() == Some(&first));
@@ -138,13 +293,21 @@ pub struct Said {
     pub err: String,
 }
 
-impl Said {
-    pub fn of(output: &std::process::Output) -> Self {
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+}
+
+impl Said {
+    /// Runs the command without stdin.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.stdin(Stdio::null()).output();
+        Self::from(output.expect("the program starts"))
     }
 
     /// Exit code 0; gives stdout.
@@ -154,7 +317,14 @@ impl Said {
         self.out
     }
 
-    /// Exit code 2, nothing on stdout, this in the one error on stderr, no backtrace.
+    /// Exit code 0 and these words on stderr; gives stdout.
+    #[track_caller]
+    pub fn fine_with_note(self, words: &str) -> String {
+        assert!(self.err.contains(words), "{words}\n{self:#?}");
+        self.fine()
+    }
+
+    /// Exit code 2, nothing on stdout, this message in the one error on stderr, no backtrace.
     #[track_caller]
     pub fn refused(&self, message: &str) {
         self.failed(2, message);
@@ -168,6 +338,14 @@ impl Said {
         let errors = self.err.matches("error: ").count();
         assert_eq!(errors, 1, "{self:#?}");
         assert!(!self.err.contains("panicked"), "{self:#?}");
+    }
+}
+
+/// `text` contains all of `words`.
+#[track_caller]
+pub fn assert_contains(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "expected `{word}` in\n{text}");
     }
 }
 

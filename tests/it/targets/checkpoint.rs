@@ -9,7 +9,7 @@ use mdn_core::train::{train, Checkpoint, Checkpointer, Place, Request};
 use sha2::{Digest, Sha256};
 
 use super::runs::{compute, flow, in_rounds, on_a_ring, Runs};
-use super::{choice, chosen, names, write, Target};
+use super::{choice, chosen, read_or_named, short, write, Seeds, Target};
 
 /// What becomes of the bytes, by the first of them.
 const WAYS: usize = 3;
@@ -29,18 +29,20 @@ fn experiments() -> [String; 4] {
 pub fn target() -> Target {
     let runs = Runs::planned(&experiments());
     let settings: Vec<_> = runs
-        .specs()
+        .specs
         .iter()
-        .zip(runs.places())
+        .zip(&runs.places)
         .map(|(spec, place)| {
             place.create().expect("a writable folder");
             spec.to_toml(&place.0).expect("TOML")
         })
         .collect();
     Box::new(move |bytes| {
+        // All of it, so that its folder stays.
+        let runs = &runs;
         let (way, rest) = choice(bytes, WAYS);
         let (which, rest) = choice(rest, settings.len());
-        let (place, settings) = (&runs.places()[which], &settings[which]);
+        let (place, settings) = (&runs.places[which], &settings[which]);
         match way {
             // As it is.
             0 => write(&place.checkpoint(), rest),
@@ -54,17 +56,11 @@ pub fn target() -> Target {
             }
             // Of the run with these settings, which goes on from there.
             _ => match postcard::from_bytes::<Saved>(rest) {
-                Ok(saved) => return goes_on(&runs.specs()[which], place, (saved, settings)),
+                Ok(saved) => return goes_on(&runs.specs[which], place, (saved, settings)),
                 Err(_) => return false,
             },
         }
-        match place.read_checkpoint(settings) {
-            Ok(saved) => saved.is_some(),
-            Err(e) => {
-                names(&e.to_string(), &place.checkpoint());
-                false
-            }
-        }
+        read_or_named(place.read_checkpoint(settings), &place.checkpoint())
     })
 }
 
@@ -80,19 +76,9 @@ fn goes_on(
     let back = place.read_checkpoint(settings).expect("what was written");
     assert_eq!(format!("{:?}", Some(saved)), format!("{back:?}"));
     write(&place.path("config.toml"), settings);
-    match run(
-        spec,
-        place,
-        &compute(),
-        (&Control::default(), "mdn"),
-        &mut |_| {},
-    ) {
-        Ok(_) => true,
-        Err(e) => {
-            super::short(&e.to_string());
-            false
-        }
-    }
+    let control = Control::default();
+    let done = run(spec, place, &compute(), (&control, "mdn"), &mut |_| {});
+    done.map_err(|e| short(&e.to_string())).is_ok()
 }
 
 /// Keeps the checkpoints of all steps.
@@ -140,10 +126,10 @@ fn forged(saved: &Saved) -> Vec<Saved> {
 }
 
 /// Of every run one in the midst of training, and of the search one behind its first trial.
-pub fn seeds() -> Vec<(String, Vec<u8>)> {
+pub fn seeds() -> Seeds {
     let runs = Runs::planned(&experiments());
     let mut all = Vec::new();
-    for (which, (spec, place)) in runs.specs().iter().zip(runs.places()).enumerate() {
+    for (which, (spec, place)) in runs.specs.iter().zip(&runs.places).enumerate() {
         let settings = spec.to_toml(&place.0).expect("TOML");
         let trials = spec.trials().expect("trials");
         let made = Run::new(&trials[0].1, &compute()).expect("a run");

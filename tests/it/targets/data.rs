@@ -9,7 +9,7 @@ use mdn_core::num::to_vec;
 use mdn_core::rng::Rng;
 
 use super::runs::{flow, Runs};
-use super::{choice, chosen, folder, names, short, write, Target};
+use super::{choice, chosen, folder, read_or_named, short, write, Seeds, Target};
 
 /// Kinds of input, by the first byte.
 const KINDS: [&str; 6] = ["csv", "tsv", "txt", "npy", "built", "points"];
@@ -34,20 +34,22 @@ pub fn target() -> Target {
     let runs = Runs::trained(&[flow()]);
     let out = dir.path().join("densities.csv");
     Box::new(move |bytes| {
+        // All of it, so that its folder stays.
+        let runs = &runs;
         let (kind, rest) = choice(bytes, KINDS.len());
         let path = |name: &str| dir.path().join(name);
         match KINDS[kind] {
             "points" => {
                 let points = path("points.csv");
                 write(&points, rest);
-                let run = &runs.places()[0].0;
+                let run = &runs.places[0].0;
                 let typed = ["mdn", "-q", "density"].map(Into::into);
                 let paths = [run, &points].map(|p| p.clone().into_os_string());
                 let last = ["-o".into(), out.clone().into_os_string()];
                 let typed = [&typed[..], &paths, &last].concat();
                 let args = Args::try_parse_from(&typed).expect("a command line");
                 let done = cli::run(&args, &Context::new(typed, Some("1"), true));
-                done.map_err(|e| names(&e.to_string(), &points)).is_ok()
+                read_or_named(done, &points)
             }
             "built" => {
                 let (a, rest) = choice(rest, 256);
@@ -71,16 +73,19 @@ fn array(a: usize, b: usize, bytes: &[u8]) -> Vec<u8> {
     let fortran = if b & 32 == 0 { "False" } else { "True" };
     let rows = bytes.len() / (fields * size);
     let more = usize::from(b & 192 == 192);
-    let header = format!(
-        "{{'descr': '{number}', 'fortran_order': {fortran}, 'shape': ({}, {fields}), }}\n",
-        rows + more
-    );
-    let length = u32::try_from(header.len())
-        .expect("a short header")
-        .to_le_bytes();
+    let shape = format!("({}, {fields})", rows + more);
+    let data = &bytes[..rows * fields * size];
+    npy(version, number, fortran, &shape, data)
+}
+
+/// An array as NumPy writes it.
+pub fn npy(version: usize, descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let header =
+        format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
+    let length = u32::try_from(header.len()).expect("a short header");
+    let length = length.to_le_bytes();
     let length = if version == 1 { &length[..2] } else { &length };
     let version = [u8::try_from(version).expect("1 to 3"), 0];
-    let data = &bytes[..rows * fields * size];
     [b"\x93NUMPY", &version[..], length, header.as_bytes(), data].concat()
 }
 
@@ -150,7 +155,7 @@ fn open(path: &Path, bytes: &[u8], settings: usize) -> bool {
 }
 
 /// One of every kind that is accepted.
-pub fn seeds() -> Vec<(String, Vec<u8>)> {
+pub fn seeds() -> Seeds {
     let values: Vec<f64> = (0..60).map(|i| f64::from(i * i % 37) / 3.0).collect();
     let rows = |cells: &dyn Fn(&[f64]) -> String| -> String {
         values.chunks_exact(2).map(cells).collect()

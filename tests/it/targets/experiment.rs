@@ -6,7 +6,7 @@ use mdn::experiment::memory::Memory;
 use mdn::experiment::plan::Plan;
 use mdn::experiment::store::RunDir;
 
-use super::{short, Target};
+use super::{short, Seeds, Target};
 
 /// The name that messages have to give.
 const NAME: &str = "hostile";
@@ -20,7 +20,7 @@ pub fn target() -> Target {
 }
 
 /// The shipped experiments, shortened to what is read.
-pub fn seeds() -> Vec<(String, Vec<u8>)> {
+pub fn seeds() -> Seeds {
     shipped()
         .into_iter()
         .map(|(name, text)| (name, without_comments(&text).into_bytes()))

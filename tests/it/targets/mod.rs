@@ -1,9 +1,9 @@
 //! What is fuzzed: every reader of `mdn`, each as a function of bytes that panics at a finding.
 //!
 //! A finding is a panic, an error that does not name its file, an accepted input that cannot be written and
-//! read again, or one that leads out of the folder it belongs to. Hangs and allocations beyond all bounds
-//! are found by the limits of `scripts/fuzz.sh`. The fuzz targets (`fuzz_targets/`) and the replay
-//! in CI (`tests/it/corpus.rs`) share what is here.
+//! read again, or a path out of the folder of the input. The limits of `scripts/fuzz.sh` find hangs and
+//! unbounded allocations. The fuzzer (`fuzz/`), the replay of the corpus (`tests/it/corpus.rs`) and
+//! `tests/it/hostile.rs` share this module.
 
 use std::path::Path;
 
@@ -19,53 +19,42 @@ pub mod weights;
 /// Takes an input and says whether something was read from it; refusing it is as good.
 pub type Target = Box<dyn Fn(&[u8]) -> bool>;
 
-/// A target by its name: that of its folder in `corpus/`.
+/// Inputs to begin with, by name.
+pub type Seeds = Vec<(String, Vec<u8>)>;
+
+/// A target under the name of its folder in `corpus/`.
 pub struct Named {
     pub name: &'static str,
-    /// Makes what it needs, once.
+    /// Makes what the target needs, once.
     pub target: fn() -> Target,
-    /// Inputs to begin with, by name.
-    pub seeds: fn() -> Vec<(String, Vec<u8>)>,
+    pub seeds: fn() -> Seeds,
 }
 
 /// All of them.
 pub const TARGETS: [Named; 7] = [
-    Named {
-        name: "experiment",
-        target: experiment::target,
-        seeds: experiment::seeds,
-    },
-    Named {
-        name: "overrides",
-        target: overrides::target,
-        seeds: overrides::seeds,
-    },
-    Named {
-        name: "data",
-        target: data::target,
-        seeds: data::seeds,
-    },
-    Named {
-        name: "study",
-        target: study::target,
-        seeds: study::seeds,
-    },
-    Named {
-        name: "run",
-        target: run::target,
-        seeds: run::seeds,
-    },
-    Named {
-        name: "checkpoint",
-        target: checkpoint::target,
-        seeds: checkpoint::seeds,
-    },
-    Named {
-        name: "weights",
-        target: weights::target,
-        seeds: weights::seeds,
-    },
+    named("experiment", experiment::target, experiment::seeds),
+    named("overrides", overrides::target, overrides::seeds),
+    named("data", data::target, data::seeds),
+    named("study", study::target, study::seeds),
+    named("run", run::target, run::seeds),
+    named("checkpoint", checkpoint::target, checkpoint::seeds),
+    named("weights", weights::target, weights::seeds),
 ];
+
+const fn named(name: &'static str, target: fn() -> Target, seeds: fn() -> Seeds) -> Named {
+    Named {
+        name,
+        target,
+        seeds,
+    }
+}
+
+/// The target of this name.
+pub fn by_name(name: &str) -> &'static Named {
+    const ALL: &[Named] = &TARGETS;
+    let found = ALL.iter().find(|t| t.name == name);
+    found.unwrap_or_else(|| panic!("no target {name}"))
+}
 
 /// Writes the seeds of a target to the folder that `MDN_FUZZ_SEEDS` names, if it does.
 #[allow(dead_code)] // called by the fuzz targets
@@ -73,8 +62,7 @@ pub fn sow(name: &str) {
     let Some(folder) = std::env::var_os("MDN_FUZZ_SEEDS") else {
         return;
     };
-    let named = TARGETS.iter().find(|t| t.name == name);
-    for (name, bytes) in (named.expect("a target").seeds)() {
+    for (name, bytes) in (by_name(name).seeds)() {
         write(&Path::new(&folder).join(name), bytes);
     }
 }
@@ -99,11 +87,17 @@ fn short(said: &str) {
     assert!(said.len() < 20_000, "{} bytes: {said}", said.len());
 }
 
-/// An error names what it is about.
-fn names(said: &str, what: &Path) {
-    short(said);
-    let what = what.display().to_string();
-    assert!(said.contains(&what), "expected {what} in: {said}");
+/// An error names the file that it is about.
+fn names(e: &mdn_core::Error, file: &Path) {
+    let said = e.to_string();
+    short(&said);
+    let file = file.display().to_string();
+    assert!(said.contains(&file), "expected {file} in: {said}");
+}
+
+/// Whether something was read; an error names the file.
+fn read_or_named<T>(read: mdn_core::Result<T>, file: &Path) -> bool {
+    read.map_err(|e| names(&e, file)).is_ok()
 }
 
 fn write(path: &Path, bytes: impl AsRef<[u8]>) {

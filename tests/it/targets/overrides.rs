@@ -4,7 +4,7 @@ use mdn::experiment::config::study;
 use mdn::experiment::plan::Plan;
 
 use super::experiment::{sound, without_comments};
-use super::{choice, chosen, folder, short, write, Target};
+use super::{choice, chosen, folder, short, write, Seeds, Target};
 
 /// More overrides than these would take a time that says nothing.
 const MAX_OVERRIDES: usize = 6;
@@ -52,7 +52,7 @@ pub fn target() -> Target {
 }
 
 /// Some that are accepted.
-pub fn seeds() -> Vec<(String, Vec<u8>)> {
+pub fn seeds() -> Seeds {
     let some = [
         (
             0,

@@ -6,7 +6,7 @@ use mdn::experiment::trained::Trained;
 
 use super::runs::{compute, flow, Runs};
 use super::study::again;
-use super::{choice, chosen, names, short, write, Target};
+use super::{choice, chosen, read_or_named, short, write, Seeds, Target};
 
 const FILES: [&str; 11] = [
     "status",
@@ -25,7 +25,7 @@ const FILES: [&str; 11] = [
 /// Which file, then its content, in the place of the one of a run that is done.
 pub fn target() -> Target {
     let runs = Runs::trained(&[flow()]);
-    let run = runs.places()[0].clone();
+    let run = runs.places[0].clone();
     // Of the two tables that are read as one, each on its own.
     run.write_metrics(&[]).expect("a writable folder");
     run.write_costs(&[]).expect("a writable folder");
@@ -35,13 +35,8 @@ pub fn target() -> Target {
         let path = run.path(FILES[which]);
         write(&path, rest);
         let done = read(&run, FILES[which]);
-        assert_eq!(
-            runs_below(run.0.parent().expect("a folder"))
-                .expect("runs")
-                .runs
-                .len(),
-            1
-        );
+        let below = runs_below(run.0.parent().expect("a folder"));
+        assert_eq!(below.expect("runs").runs.len(), 1);
         let _ = State::ALL.map(|state| run.is_complete(state));
         match &whole[which] {
             Some(bytes) => write(&path, bytes),
@@ -55,18 +50,11 @@ pub fn target() -> Target {
 fn read(run: &RunDir, name: &str) -> bool {
     let path = run.path(name);
     match name {
-        "status" => match run.read_status() {
-            Ok(status) => {
-                run.write_status(&status)
-                    .expect("what was read can be written");
-                assert_eq!(run.read_status().expect("the second time"), status);
-                true
-            }
-            Err(e) => {
-                names(&e.to_string(), &path);
-                false
-            }
-        },
+        "status" => again(
+            &path,
+            || Ok(vec![run.read_status()?]),
+            |all| run.write_status(&all[0]),
+        ),
         "config.toml" => settings(run, RunSpec::read(&path)),
         "trained.toml" => settings(run, RunSpec::read_trained(run)),
         "history.csv" => again(&path, || run.read_history(), |rows| run.write_history(rows)),
@@ -74,16 +62,14 @@ fn read(run: &RunDir, name: &str) -> bool {
         "cost.csv" => again(&path, || run.read_metrics(), |rows| run.write_costs(rows)),
         "rounds.csv" => again(&path, || run.read_rounds(), |rows| run.write_rounds(rows)),
         "levels.csv" => again(&path, || run.read_levels(), |rows| run.write_levels(rows)),
-        "environment.toml" => again(
-            &path,
-            || Ok(run.read_environment()?.into_iter().collect()),
-            |all| run.write_environment(&all[0]),
-        ),
-        "picture.safetensors" => again(
-            &path,
-            || Ok(run.read_picture()?.into_iter().collect()),
-            |all| run.write_picture(&all[0]),
-        ),
+        "environment.toml" => {
+            let read = || Ok(run.read_environment()?.into_iter().collect());
+            again(&path, read, |all| run.write_environment(&all[0]))
+        }
+        "picture.safetensors" => {
+            let read = || Ok(run.read_picture()?.into_iter().collect());
+            again(&path, read, |all| run.write_picture(&all[0]))
+        }
         _ => {
             assert_eq!(run.holder().expect("a file can be looked at"), None);
             let locked = run.lock(false).expect("a file can be locked");
@@ -95,12 +81,8 @@ fn read(run: &RunDir, name: &str) -> bool {
 
 /// Settings of a run, then its model with the weights that are there.
 fn settings(run: &RunDir, read: mdn_core::Result<RunSpec>) -> bool {
-    let spec = match read {
-        Ok(spec) => spec,
-        Err(e) => {
-            names(&e.to_string(), &run.0);
-            return false;
-        }
+    let Ok(spec) = read else {
+        return read_or_named(read, &run.0);
     };
     let text = spec.to_toml(&run.0).expect("what was read can be written");
     let path = run.path("again.toml");
@@ -115,16 +97,14 @@ fn settings(run: &RunDir, read: mdn_core::Result<RunSpec>) -> bool {
     for d in spec.changed() {
         short(&format!("{} {} {}", d.key, d.now, d.was));
     }
-    if let Err(e) = Trained::load(run, |_| Ok(compute())) {
-        names(&e.to_string(), &run.0);
-    }
+    read_or_named(Trained::load(run, |_| Ok(compute())), &run.0);
     true
 }
 
 /// The run's own files, and of those that it has not one each.
-pub fn seeds() -> Vec<(String, Vec<u8>)> {
+pub fn seeds() -> Seeds {
     let runs = Runs::trained(&[flow()]);
-    let run = &runs.places()[0];
+    let run = &runs.places[0];
     let rounds = "step,entropy,entropy_std_err,accepted,penalty,statistic,target,mean,std_err,std_dev,\
                   multiplier,exact\n2,1.5,0.1,yes,10,x^2,1,1.1,0.1,0.5,0.25,\n2,1.5,0.1,yes,10,y,0,0,0.1,\
                   0.5,0.25,0.5\n4,1,0.1,no,100,x^2,1,1.1,0.1,0.5,inf,\n";
@@ -136,14 +116,11 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
             name => std::fs::read(run.path(name)).expect(name),
         };
         let end = bytes.len().min(4000);
-        // Of the long ones the head, but for those with a checksum or length.
-        let text = name.ends_with(".csv") && end < bytes.len();
-        let end = match text {
-            true => bytes[..end]
-                .iter()
-                .rposition(|b| *b == b'\n')
-                .map_or(end, |i| i + 1),
-            false => bytes.len(),
+        // Only the first rows of long tables; files with a checksum or length stay whole.
+        let last_row = bytes[..end].iter().rposition(|b| *b == b'\n');
+        let end = match last_row {
+            Some(i) if name.ends_with(".csv") => i + 1,
+            _ => bytes.len(),
         };
         ((*name).to_owned(), chosen(i, &bytes[..end]))
     };

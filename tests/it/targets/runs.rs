@@ -13,8 +13,8 @@ use super::folder;
 
 /// Runs in a folder of their own, removed at the end.
 pub struct Runs {
-    specs: Vec<RunSpec>,
-    places: Vec<RunDir>,
+    pub specs: Vec<RunSpec>,
+    pub places: Vec<RunDir>,
     dir: TempDir,
 }
 
@@ -23,13 +23,8 @@ impl Runs {
     pub fn trained(files: &[String]) -> Self {
         let runs = Self::planned(files);
         for (spec, place) in runs.specs.iter().zip(&runs.places) {
-            let status = run(
-                spec,
-                place,
-                &compute(),
-                (&Control::default(), "mdn"),
-                &mut |_| {},
-            );
+            let control = Control::default();
+            let status = run(spec, place, &compute(), (&control, "mdn"), &mut |_| {});
             let state = status.expect("a run that can be made").state;
             assert_eq!(state, State::Done, "{place:?}");
         }
@@ -58,14 +53,6 @@ impl Runs {
             specs,
             dir,
         }
-    }
-
-    pub fn specs(&self) -> &[RunSpec] {
-        &self.specs
-    }
-
-    pub fn places(&self) -> &[RunDir] {
-        &self.places
     }
 
     /// Nothing stands beside the runs.

@@ -9,7 +9,7 @@ use mdn::experiment::store::StudyDir;
 use mdn_core::study::{EntropyRow, GradientRow, RelaxedRow};
 
 use super::experiment::without_comments;
-use super::{choice, chosen, folder, names, write, Target};
+use super::{choice, chosen, folder, read_or_named, write, Seeds, Target};
 
 const TABLES: [&str; 4] = ["study.toml", "relaxed.csv", "entropy.csv", "gradients.csv"];
 
@@ -41,19 +41,14 @@ fn rows<R: std::fmt::Debug + Default + Serialize + DeserializeOwned>(
 }
 
 fn settings(path: &Path) -> bool {
-    match load(path, &[]) {
-        Ok(spec) => {
-            let text = to_toml(&spec).expect("what was read can be written");
-            write(path, &text);
-            let again = load(path, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
-            assert_eq!(to_toml(&again).expect("TOML"), text);
-            true
-        }
-        Err(e) => {
-            names(&e.to_string(), path);
-            false
-        }
+    let spec = load(path, &[]);
+    if let Ok(spec) = &spec {
+        let text = to_toml(spec).expect("what was read can be written");
+        write(path, &text);
+        let again = load(path, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        assert_eq!(to_toml(&again).expect("TOML"), text);
     }
+    read_or_named(spec, path)
 }
 
 /// Rows that were read can be written and are read as the same.
@@ -62,22 +57,17 @@ pub(super) fn again<R: std::fmt::Debug, W>(
     read: impl Fn() -> mdn_core::Result<Vec<R>>,
     write: impl Fn(&[R]) -> mdn_core::Result<W>,
 ) -> bool {
-    match read() {
-        Ok(rows) => {
-            write(&rows).expect("what was read can be written");
-            let back = read().unwrap_or_else(|e| panic!("{e}"));
-            assert_eq!(format!("{rows:?}"), format!("{back:?}"));
-            true
-        }
-        Err(e) => {
-            names(&e.to_string(), path);
-            false
-        }
+    let rows = read();
+    if let Ok(rows) = &rows {
+        write(rows).expect("what was read can be written");
+        let back = read().unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(format!("{rows:?}"), format!("{back:?}"));
     }
+    read_or_named(rows, path)
 }
 
 /// The shipped study and tables of one line.
-pub fn seeds() -> Vec<(String, Vec<u8>)> {
+pub fn seeds() -> Seeds {
     let shipped = without_comments(include_str!("../../../experiments/studies/estimators.toml"));
     let relaxed = "temperature,entropy,exact_mixture,kl_to_mixture,kl_from_mixture,total_variation,\
                    mean,variance,joint_entropy,conditional_entropy,chi2\n0.1,1,2,3,4,0.5,6,7,8,9,10\n";

@@ -8,7 +8,7 @@ use mdn_core::nn::params::Snapshot;
 use mdn_core::rng::Rng;
 
 use super::runs::{compute, flow, on_a_ring, Runs};
-use super::{choice, chosen, names, short, write, Target};
+use super::{choice, chosen, names, short, write, Seeds, Target};
 
 /// What becomes of the bytes, by the first of them.
 const WAYS: usize = 3;
@@ -37,7 +37,7 @@ fn experiments() -> Vec<String> {
 pub fn target() -> Target {
     let runs = Runs::trained(&experiments());
     let good: Vec<_> = runs
-        .places()
+        .places
         .iter()
         .map(|place| {
             let bytes = std::fs::read(place.path(FILE)).expect("weights");
@@ -45,9 +45,11 @@ pub fn target() -> Target {
         })
         .collect();
     Box::new(move |bytes| {
+        // All of it, so that its folder stays.
+        let runs = &runs;
         let (way, rest) = choice(bytes, WAYS);
         let (which, rest) = choice(rest, good.len());
-        let place = &runs.places()[which];
+        let place = &runs.places[which];
         let file = match way {
             // As they are.
             0 => rest.to_vec(),
@@ -67,7 +69,7 @@ fn used(place: &RunDir) -> bool {
     let trained = match Trained::load(place, |_| Ok(compute())) {
         Ok(trained) => trained,
         Err(e) => {
-            names(&e.to_string(), &place.path(FILE));
+            names(&e, &place.path(FILE));
             return false;
         }
     };
@@ -122,10 +124,10 @@ fn with_numbers(like: &Snapshot, mut bytes: &[u8]) -> Snapshot {
 }
 
 /// The weights of every run, in every way.
-pub fn seeds() -> Vec<(String, Vec<u8>)> {
+pub fn seeds() -> Seeds {
     let runs = Runs::trained(&experiments());
     let mut all = Vec::new();
-    for (which, place) in runs.places().iter().enumerate() {
+    for (which, place) in runs.places.iter().enumerate() {
         let file = std::fs::read(place.path(FILE)).expect("weights");
         let tensors = weights::from_bytes(&file).expect("weights");
         let numbers = tensors
