@@ -5,7 +5,8 @@ use crate::math;
 use crate::product::TILE;
 use crate::simd::{Op, Simd};
 
-const LN_2PI: f32 = 1.837_877_1;
+/// ln(2 pi)
+const LN_2PI: f32 = 1.837_877_066_409_345_3_f64 as f32;
 
 /// The distribution at the base side; parameters are tensors or their places.
 #[derive(Debug, Clone)]
