@@ -38,7 +38,7 @@ fn every_figure_is_drawn_alike_twice_with_characters_that_the_font_has() {
             Draw::Study(draw) => draw(&crate::report::study::fixture().1).unwrap(),
         });
     }
-    // The figure that docs/extending_measures.md adds.
+    // The figure that docs/extending.md adds.
     check("gradient-norm", &|| gradient_norm::draw(&run).unwrap());
 }
 

@@ -24,7 +24,7 @@ macro_rules! ensure {
     };
 }
 
-/// Runs `law` on every example and on the set that docs/extending_models.md adds, and fails once, with
+/// Runs `law` on every example and on the set that docs/extending.md adds, and fails once, with
 /// all faults.
 fn for_every_example(law: impl Fn(&dyn DataSet) -> Result<(), String>) {
     let mut faults = Vec::new();

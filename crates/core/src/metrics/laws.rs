@@ -88,7 +88,7 @@ fn known_values_on_solved_cases() {
     }
 }
 
-/// The metric that docs/extending_measures.md adds, as the tests here hold the others.
+/// The metric that docs/extending.md adds, as the tests here hold the others.
 #[test]
 fn the_metric_of_the_guide_owes_the_same() {
     let worst = |on: &Evaluation| (worst::WORST_LOG_RATIO.evaluate)(on);

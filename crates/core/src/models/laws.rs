@@ -19,7 +19,7 @@ use crate::{num, Result};
 /// A model over so many coordinates, from points or from what was stored.
 type Build = Box<dyn Fn(&Params, usize, Option<Tensor>) -> Result<Box<dyn Model>>>;
 
-/// Every example with its kind, and the model that docs/extending_models.md adds.
+/// Every example with its kind, and the model that docs/extending.md adds.
 fn members() -> Vec<(&'static str, &'static str, Build)> {
     let examples = ModelSpec::examples().into_iter();
     let mut all: Vec<(_, _, Build)> = examples

@@ -38,7 +38,7 @@ fn log_variance(target: &str) -> Box<dyn Objective> {
     Box::new(log_variance::LogVariance::new(target).unwrap())
 }
 
-/// Every objective, and the one that docs/extending_measures.md adds, in a setting of two coordinates.
+/// Every objective, and the one that docs/extending.md adds, in a setting of two coordinates.
 fn objectives() -> Vec<(&'static str, Box<dyn Objective>)> {
     let ring = "ring = { modes = 3, std = 0.8 }";
     let annealed = format!("reverse_kl = {{ target.{ring}, anneal = {{ from = 0.5 }} }}");
