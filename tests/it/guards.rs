@@ -137,6 +137,6 @@ fn an_outlier_is_pointed_at() {
     let said = place.mdn(TRAIN);
     let words = "half of the points have `x` between";
     assert_eq!(said.err.matches(words).count(), 1, "{said:#?}");
-    said.fine_with_note("and one has 1e12; models standardise");
+    said.fine_with_note("and one has 1e12; models divide by");
     assert!(nll(&place, "mixture").is_finite());
 }

@@ -64,7 +64,7 @@ fn a_bad_file_is_refused_with_its_line() {
     let place = Place::new();
     // A part of the good file with what replaces it, and the message.
     let table = r#"
-        steps = 30 | stpes = 30 => bad.toml:5: train: unknown key `stpes` (did you mean `steps`?); expected one of `steps`,
+        steps = 30 | stpes = 30 => bad.toml:5: train: unknown key `stpes` (did you mean `steps`?); expected one of `batch_size`,
         steps = 30 | steps = "many" => bad.toml:5: train: expected `steps` to be a whole number >= 0; got string "many"
         steps = 30 | steps = 0 => bad.toml:5: train: expected 1 <= `steps` <= 1000000000; got 0
         validation_points = 100 | validation_points = -5 => bad.toml:8: train: expected `validation_points` to be a whole number >= 0; got -5

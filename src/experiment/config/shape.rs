@@ -79,7 +79,11 @@ impl<'s> Shape<'s> {
         if let Some(forms) = schema["anyOf"].as_array() {
             let fits = |form: &'s Value| self.value(form, at, value).is_ok();
             return match schema["description"].as_str() {
-                Some(about) if !forms.iter().any(fits) => wrong(&about.to_lowercase()),
+                // The first paragraph is a noun phrase: "A number, or a list of numbers ...".
+                Some(about) if !forms.iter().any(fits) => {
+                    let about = about.split("\n\n").next().unwrap_or_default();
+                    wrong(&about.trim_end_matches('.').to_lowercase())
+                }
                 _ => Ok(()),
             };
         }

@@ -141,7 +141,9 @@ pub struct MixtureSpec {
     pub covariances: Option<Vec<Vec<Vec<f64>>>>,
 }
 
-/// How wide a component is along the axes: a number, or a list of numbers with one per coordinate.
+/// A number, or a list of numbers with one per coordinate.
+///
+/// How wide a component is along the axes.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum StdDev {
