@@ -19,11 +19,11 @@ use mdn_core::{Error, Result};
 
 /// Check an experiment file and show what it means
 ///
-/// Prints the data sets and problems (with dimension, modes and entropy where they are known; of
-/// files of data the columns, classes and splits), the models (with their trainable numbers and
-/// widths, as a budget of parameters sets them), the number of runs and of the trials of each, about
-/// how much memory the largest run will need (of plain tensors; fused kernels need less), and with
-/// --resolved the whole file with every default filled in.
+/// Prints the data sets and problems (dimension, modes and entropy if known; columns, classes and
+/// splits of data files), the models (trainable numbers and widths, after a budget of parameters has
+/// scaled them), the number of runs, the number of trials per run, and an estimate of the memory of the
+/// largest run with plain tensors (fused kernels need less). With --resolved, prints the file with
+/// every default filled in.
 #[derive(Debug, Clone, Args)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
@@ -166,7 +166,7 @@ fn memory(plan: &Plan) -> Result<(f64, &str)> {
     Ok(most)
 }
 
-/// What a model's widths and parameters are, once per number of dimensions.
+/// A model's widths and parameters, once per number of dimensions.
 fn sizes(plan: &Plan, model: &str) -> Result<Vec<String>> {
     let told = once_per_dim(plan, model)?;
     let several = told.len() > 1;
@@ -192,7 +192,7 @@ fn once_per_dim<'p>(plan: &'p Plan, model: &str) -> Result<Vec<(usize, &'p RunSp
     Ok(told)
 }
 
-/// A data set or problem; `None` where its law is not known.
+/// A data set or problem; `None` where its density is not known.
 struct Law {
     name: String,
     kind: String,

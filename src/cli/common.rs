@@ -102,7 +102,7 @@ impl ComputeArgs {
         Trained::load(&RunDir(run.to_owned()), |dtype| self.open(dtype, context))
     }
 
-    /// The device and kernels to compute with numbers of this format.
+    /// Opens the device and the kernels for this number format.
     pub(super) fn open(&self, dtype: DType, context: &Context) -> Result<Compute> {
         let fused = matches!(self.kernels, mdn_kernels::Choice::Fused(_));
         if fused && dtype != DType::F32 {
@@ -192,14 +192,14 @@ impl Facts {
         self.place.0.display().to_string()
     }
 
-    /// Where the run stands, and whether a process is at it.
+    /// The state of the run, and whether a process holds it.
     pub(super) fn state(&self) -> String {
         let held = if self.holder.is_some() { " (held)" } else { "" };
         format!("{}{held}", self.status.state.word())
     }
 
-    /// Of a run that is not over: steps that it is known to have made and steps it may make; of a search
-    /// those of the trial that is under way. What was done since the last checkpoint is not known.
+    /// For an unfinished run: steps done at its last checkpoint and the number of steps of the training;
+    /// in a search, those of the current trial.
     pub(super) fn progress(&self) -> Result<Option<(usize, usize)>> {
         let goes_on = matches!(
             self.status.state,
@@ -212,7 +212,7 @@ impl Facts {
         Ok(last.map(|step| (step, self.spec.train.steps)))
     }
 
-    /// What was measured: nothing unless the run is done.
+    /// The metrics; empty unless the run is done.
     pub(super) fn metrics(&self) -> Result<Vec<MetricRow>> {
         match self.status.state {
             State::Done => self.place.read_metrics(),

@@ -91,7 +91,7 @@ verbs! {
     Man(describe::ManArgs) => describe::man,
 }
 
-/// What a verb needs to know beside its arguments.
+/// What every verb gets besides its arguments.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// What the user typed, quoted for a shell: it is recorded with every run and figure.

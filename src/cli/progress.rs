@@ -14,11 +14,11 @@ use crate::experiment::pool::{Ended, Job, Watch};
 use crate::experiment::store::State;
 use mdn_core::train::Progress;
 
-/// Between two lines on a stderr that is no terminal, and two events of one run.
+/// Time between two lines of progress on a stderr that is not a terminal, and between two events of a run.
 const PERIOD: Duration = Duration::from_secs(10);
-/// Between two updates of a run's bar: a step may take microseconds.
+/// Time between two updates of a run's bar, since a step may take microseconds.
 const BAR_PERIOD: Duration = Duration::from_millis(100);
-/// Between two estimates, on a terminal, of how long all runs together will take.
+/// Time between two estimates, on a terminal, of the time that all runs will take.
 const ESTIMATE_PERIOD: Duration = Duration::from_secs(1);
 
 /// All that is shown of the jobs.
@@ -36,7 +36,7 @@ enum Stderr {
     Bars(MultiProgress, ProgressBar),
 }
 
-/// What is known between two messages.
+/// The state between two messages.
 struct Told {
     /// Runs to be trained.
     all: usize,
