@@ -1,6 +1,6 @@
 //! `mdn study`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::common::{assignment, RESULTS};
 use super::output::print;
 use super::{Context, Exit};
 use crate::experiment::config::study::{load, to_toml};
-use crate::experiment::store::{check_within, remove_if_there, StudyDir};
+use crate::experiment::store::{check_within, csv_rows, remove_if_there, write_atomic};
 use crate::report;
 use mdn_core::study::{entropies, gradients, RelaxedLaw, StudySpec};
 use mdn_core::{Error, Result};
@@ -41,7 +41,7 @@ pub(super) struct StudyArgs {
     /// Folder of all results [default: results]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Compute nothing: summary and figures of the CSV files that are there
+    /// Do not compute: write summary and figures from the CSV files of an earlier run
     #[arg(long)]
     no_run: bool,
     /// Print all rows as JSON instead of the summary
@@ -53,15 +53,15 @@ pub(super) fn run(args: &StudyArgs, context: &Context) -> Result<Exit> {
     let overrides: Vec<_> = args.overrides.iter().chain(&args.set).cloned().collect();
     let spec = load(&args.file, &overrides)?;
     let name = spec.name.clone().unwrap_or_default();
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(RESULTS));
-    let place = StudyDir::new(&out, &name);
-    check_within(&out, &place.path("figures"))?;
+    let out = args.out.as_deref().unwrap_or(Path::new(RESULTS));
+    let folder = out.join(&name);
+    check_within(out, &folder.join("figures"))?;
     if args.no_run {
-        expect_same(&spec, &place)?;
+        expect_same(&spec, &folder)?;
     } else {
-        compute(&spec, &place, context)?;
+        compute(&spec, &folder, context)?;
     }
-    let report = report::study::study(&place, &name, &context.command)?;
+    let report = report::study::study(&folder, &name, &context.command)?;
     if args.json {
         print(&format!("{}\n", report.json))?;
     } else {
@@ -74,7 +74,7 @@ pub(super) fn run(args: &StudyArgs, context: &Context) -> Result<Exit> {
 }
 
 /// Writes every table as soon as it is complete.
-fn compute(spec: &StudySpec, place: &StudyDir, context: &Context) -> Result<()> {
+fn compute(spec: &StudySpec, folder: &Path, context: &Context) -> Result<()> {
     let began = Instant::now();
     let of = spec.entropy_temperatures().len() * (spec.entropy.inner.len() + 1)
         + spec.gradients.strategies.len()
@@ -85,26 +85,27 @@ fn compute(spec: &StudySpec, place: &StudyDir, context: &Context) -> Result<()> 
         let seconds = began.elapsed().as_secs();
         context.note(&format!("{step} of {of}: {what} ({seconds} s)"));
     };
-    // Rows of other settings must not stand beside these.
+    // Tables of other settings must not be left beside new ones.
     for old in ["relaxed.csv", "entropy.csv", "gradients.csv"] {
-        remove_if_there(&place.path(old))?;
+        remove_if_there(&folder.join(old))?;
     }
-    place.write("config.toml", to_toml(spec)?.as_bytes())?;
+    let write = |name: &str, bytes: Vec<u8>| write_atomic(&folder.join(name), &bytes);
+    write("config.toml", to_toml(spec)?.into_bytes())?;
     watch("the relaxed mixture by quadrature");
     let laws = spec.temperatures.par_iter();
     let laws = laws.map(|t| RelaxedLaw::new(&spec.mixture, *t));
     let laws = laws.collect::<Result<Vec<_>>>()?;
     let rows: Vec<_> = laws.iter().map(|law| law.row).collect();
-    place.write_rows("relaxed.csv", &rows)?;
-    place.write_rows("entropy.csv", &entropies(spec, &laws, &watch)?)?;
-    place.write_rows("gradients.csv", &gradients(spec, &watch)?)?;
+    write("relaxed.csv", csv_rows(&rows)?)?;
+    write("entropy.csv", csv_rows(&entropies(spec, &laws, &watch)?)?)?;
+    write("gradients.csv", csv_rows(&gradients(spec, &watch)?)?)?;
     context.note(&format!("done in {:.0} s", began.elapsed().as_secs_f64()));
     Ok(())
 }
 
 /// Results of other settings must not be shown under this file's name.
-fn expect_same(spec: &StudySpec, place: &StudyDir) -> Result<()> {
-    let path = place.path("config.toml");
+fn expect_same(spec: &StudySpec, folder: &Path) -> Result<()> {
+    let path = folder.join("config.toml");
     let name = path.display();
     let was = std::fs::read_to_string(&path).map_err(|e| {
         Error::request(format!(

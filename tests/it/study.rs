@@ -39,16 +39,11 @@ fn a_study_leaves_tables_figures_and_a_summary() {
     let place = Place::new();
     place.write("tiny.toml", TINY);
     let said = place.mdn(&["study", "tiny.toml"]);
-    assert!(
-        said.err
-            .contains("gradients by gumbel_softmax at temperature 0.5"),
-        "{said:?}"
-    );
+    let step = "gradients by gumbel_softmax at temperature 0.5";
+    assert!(said.err.contains(step), "{said:?}");
     let page = said.fine();
-    assert!(
-        page.starts_with("# tiny\n\n`mdn study tiny.toml`"),
-        "{page}"
-    );
+    let opening = "# tiny\n\n`mdn study tiny.toml`";
+    assert!(page.starts_with(opening), "{page}");
     let folder = place.path("results/tiny");
     let names = files(&folder).into_iter().map(|file| {
         let name = file.strip_prefix(&folder).expect("below");
@@ -71,19 +66,15 @@ fn a_study_leaves_tables_figures_and_a_summary() {
     let json: serde_json::Value = serde_json::from_str(&again.fine()).expect("JSON");
     assert_eq!(json["gradients"].as_array().map(Vec::len), Some(9));
     for name in ["relaxed.csv", "entropy.csv", "gradients.csv", "config.toml"] {
-        assert!(
-            read(name) == place.read(&format!("again/tiny/{name}")),
-            "{name}"
-        );
+        let same = read(name) == place.read(&format!("again/tiny/{name}"));
+        assert!(same, "{name}");
     }
 
     // Figures and summary come from the tables alone.
     std::fs::remove_file(place.path("results/tiny/figures/gradients.png")).expect("it is there");
     let page_again = place.mdn(&["-q", "study", "tiny.toml", "--no-run"]).fine();
-    assert_eq!(
-        page.replace("study tiny.toml", "-q study tiny.toml --no-run"),
-        page_again
-    );
+    let command = page.replace("study tiny.toml", "-q study tiny.toml --no-run");
+    assert_eq!(page_again, command);
     assert!(place.path("results/tiny/figures/gradients.png").exists());
     place
         .mdn(&["study", "tiny.toml", "seed=6", "--no-run"])
@@ -97,7 +88,9 @@ fn a_study_leaves_tables_figures_and_a_summary() {
 
 /// Arguments, and what the message says.
 const REFUSED: &str = "
-study bad.toml -> bad.toml:11: entropy: expected a size between 1 and 100000; got 0
+study sum.toml -> sum.toml:6: mixture: expected `weights` that sum to 1; got 1.2
+study cold.toml -> cold.toml:18: gradients.strategies[2].gumbel_softmax: expected 1e-4 <= `temperature` <= 1000; got 0
+study bad.toml -> bad.toml:11: entropy: expected 1 <= `inner[1]` <= 100000; got 0
 study none.toml -> none.toml: could not read
 study Bad_Name.toml -> the file's name gives the results folder
 study tiny.toml entropy.sample=3 -> override `entropy.sample=3`: entropy: unknown key `sample` (did you mean `samples`?)
@@ -107,10 +100,15 @@ study tiny.toml --no-run -> (run it without --no-run)
 ";
 
 #[test]
-fn what_is_no_study_is_refused() {
+fn files_that_are_no_study_are_refused() {
     let place = Place::new();
     place.write("tiny.toml", TINY);
     place.write("bad.toml", &TINY.replace("[1, 4]", "[1, 0]"));
+    place.write("sum.toml", &TINY.replace("[0.4, 0.6]", "[0.6, 0.6]"));
+    place.write(
+        "cold.toml",
+        &TINY.replace("temperature = 0.5", "temperature = 0"),
+    );
     place.write("Bad_Name.toml", TINY);
     for line in REFUSED.trim().lines() {
         let (arguments, message) = line.split_once(" -> ").expect("both");

@@ -203,20 +203,23 @@ fn a_bad_override_is_named() {
 }
 
 #[test]
-fn every_shipped_experiment_is_sound_and_asks_a_question() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-    let mut count = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            continue;
+fn every_shipped_experiment_and_study_is_sound_and_asks_a_question() {
+    let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let studies = experiments.join("studies");
+    for (folder, is_study, least) in [(experiments, false, 8), (studies, true, 1)] {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut paths: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
+        paths.retain(|path| !path.is_dir());
+        assert!(paths.len() >= least, "{paths:?}");
+        for path in paths {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let comment = text.lines().take_while(|l| l.starts_with('#'));
+            let question = comment.take(2).any(|l| l.contains('?'));
+            assert!(question, "{}", path.display());
+            match is_study {
+                true => drop(study::load(&path, &[]).unwrap()),
+                false => drop(Config::load(&path, &[]).unwrap()),
+            }
         }
-        let text = std::fs::read_to_string(&path).unwrap();
-        let comment = text.lines().take_while(|l| l.starts_with('#'));
-        let question = comment.take(2).any(|l| l.contains('?'));
-        assert!(question, "{}", path.display());
-        Config::load(&path, &[]).unwrap();
-        count += 1;
     }
-    assert!(count >= 8, "{count}");
 }

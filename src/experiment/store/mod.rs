@@ -39,7 +39,6 @@ mod picture;
 mod removal;
 mod rows;
 mod status;
-mod study;
 mod table;
 mod write;
 
@@ -50,8 +49,7 @@ pub use picture::{BaseComponents, Landing, Picture};
 pub use removal::Removal;
 pub use rows::{MetricRow, TrialRow};
 pub use status::{State, Status};
-pub use study::{Study, StudyDir};
-pub use table::{csv_rows, exact, json_rows};
+pub use table::{csv_rows, exact, json_rows, read_rows};
 pub use write::{check_within, remove_if_there, remove_unfinished, write_atomic};
 
 /// The folder of a run.

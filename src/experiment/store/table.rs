@@ -115,7 +115,7 @@ pub fn json_rows<'de, R: Serialize + Deserialize<'de>>(rows: &[R]) -> Result<ser
 }
 
 /// Reads every row of the CSV file at `path`, whose header must be the columns of `R`.
-pub(super) fn read_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
+pub fn read_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
     read_csv(path, columns::<R>())
 }
 
@@ -220,5 +220,18 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_text_in_json() {
+        #[derive(Serialize, serde::Deserialize)]
+        struct Row {
+            bias: f64,
+        }
+        let bias = f64::NEG_INFINITY;
+        assert_eq!(
+            json_rows(&[Row { bias }]).unwrap(),
+            json!([{ "bias": "-inf" }])
+        );
     }
 }

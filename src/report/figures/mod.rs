@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::headline::{Headline, HEADLINES};
 use super::results::Results;
 use crate::experiment::config_hash;
-use crate::experiment::store::{write_atomic, RunDir, Study, StudyDir};
+use crate::experiment::store::{remove_if_there, write_atomic, RunDir};
+use crate::report::study::Study;
 use mdn_core::{Error, Result};
 
 mod all_scores;
@@ -21,7 +22,6 @@ mod errors;
 mod font;
 mod gallery;
 mod grid;
-mod labels;
 mod legend;
 mod pages;
 mod panels;
@@ -319,23 +319,21 @@ pub fn draw_run(place: &RunDir, command: &str, format: Format) -> Result<Vec<Pat
     Ok(files)
 }
 
-/// Draws the figures of a study into its folder `figures/`.
-pub fn draw_study(study: &Study<'_>, place: &StudyDir) -> Result<Vec<PathBuf>> {
+/// Draws the figures of a study into `figures/` below its folder.
+pub fn draw_study(study: &Study<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for figure in FIGURES {
         let Draw::Study(draw) = figure.draw else {
             continue;
         };
-        let stem = place.path("figures").join(figure.name);
+        let stem = folder.join("figures").join(figure.name);
         if let Some(canvas) = draw(study)? {
-            let about = metadata_in(&place.0, study.name, figure, study.command);
+            let about = metadata_in(folder, study.name, figure, study.command);
             files.extend(write(&canvas, &stem, Format::Both, &about)?);
             continue;
         }
-        for path in ["png", "svg"].map(|suffix| stem.with_extension(suffix)) {
-            if path.exists() {
-                std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
-            }
+        for suffix in ["png", "svg"] {
+            remove_if_there(&stem.with_extension(suffix))?;
         }
     }
     Ok(files)

@@ -35,7 +35,7 @@ fn every_figure_is_drawn_alike_twice_with_characters_that_the_font_has() {
             Draw::Run(draw) => draw(&run).unwrap(),
             Draw::Data(draw) => draw(&ring).unwrap().map(|d| d.canvas),
             Draw::Comparison(draw) => draw(&whole).unwrap().pop().map(|d| d.canvas),
-            Draw::Study(draw) => draw(&crate::report::study::fixture().1).unwrap(),
+            Draw::Study(draw) => draw(&crate::report::study::fixture()).unwrap(),
         });
     }
     // The figure that docs/extending.md adds.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{de::DeserializeOwned, Serialize};
 
 use mdn::experiment::config::study::{load, to_toml};
-use mdn::experiment::store::StudyDir;
+use mdn::experiment::store::{csv_rows, read_rows, write_atomic};
 use mdn_core::study::{EntropyRow, GradientRow, RelaxedRow};
 
 use super::experiment::without_comments;
@@ -16,28 +16,22 @@ const TABLES: [&str; 4] = ["study.toml", "relaxed.csv", "entropy.csv", "gradient
 /// Which file, then its content.
 pub fn target() -> Target {
     let dir = folder();
-    let place = StudyDir::new(dir.path(), "s");
-    std::fs::create_dir_all(place.path("")).expect("a folder");
     Box::new(move |bytes| {
-        let _keep = &dir;
         let (which, rest) = choice(bytes, TABLES.len());
-        let path = place.path(TABLES[which]);
+        let path = dir.path().join(TABLES[which]);
         write(&path, rest);
         match which {
             0 => settings(&path),
-            1 => rows::<RelaxedRow>(&place, TABLES[which]),
-            2 => rows::<EntropyRow>(&place, TABLES[which]),
-            _ => rows::<GradientRow>(&place, TABLES[which]),
+            1 => rows::<RelaxedRow>(&path),
+            2 => rows::<EntropyRow>(&path),
+            _ => rows::<GradientRow>(&path),
         }
     })
 }
 
-fn rows<R: std::fmt::Debug + Default + Serialize + DeserializeOwned>(
-    place: &StudyDir,
-    name: &str,
-) -> bool {
-    let read = || place.read_rows::<R>(name);
-    again(&place.path(name), read, |rows| place.write_rows(name, rows))
+fn rows<R: std::fmt::Debug + Serialize + DeserializeOwned>(path: &Path) -> bool {
+    let write = |rows: &[R]| write_atomic(path, &csv_rows(rows)?);
+    again(path, || read_rows::<R>(path), write)
 }
 
 fn settings(path: &Path) -> bool {

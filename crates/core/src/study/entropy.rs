@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{build, Density, EntropyRow, RelaxedLaw, StudySpec, Watch};
+use super::{build, Density, EntropyRow, RelaxedLaw, StudyMixture, StudySpec, Watch};
 use crate::distributions::{
     Distribution, GumbelSoftmaxSpec, MixtureDraws, NestedSpec, RelaxedDensity,
 };
@@ -19,91 +19,86 @@ const ROWS: usize = 1 << 11;
 /// Batches of a density over its own batch at most: with few samples each, drawing them is all work.
 const CALLS: usize = 50_000;
 
-/// Sums over independent values of -log density, and of log p(z) - log density.
+/// The number of independent values of -log density and of log p(z) - log density, their sums, and the
+/// sums of their squares.
 #[derive(Debug, Clone, Copy, Default)]
-struct Tally {
-    count: f64,
-    value: [f64; 2],
-    square: [f64; 2],
-}
+struct Tally([f64; 5]);
 
 impl Tally {
-    fn add(&mut self, values: [f64; 2]) {
-        self.merge(&Self {
-            count: 1.0,
-            value: values,
-            square: values.map(|v| v * v),
-        });
+    fn of([value, gap]: [f64; 2]) -> Self {
+        Self([1.0, value, gap, value * value, gap * gap])
     }
 
-    fn merge(&mut self, other: &Self) {
-        self.count += other.count;
-        for i in 0..2 {
-            self.value[i] += other.value[i];
-            self.square[i] += other.square[i];
+    fn add(&mut self, other: &Self) {
+        for (sum, other) in self.0.iter_mut().zip(other.0) {
+            *sum += other;
         }
     }
 
-    /// Mean and standard error of the value or the gap.
+    /// Mean and standard error of the value (`i` = 0) or the gap (`i` = 1).
     fn mean(&self, i: usize) -> (f64, f64) {
-        let mean = self.value[i] / self.count;
-        let variance = (self.square[i] / self.count - mean * mean).max(0.0);
-        (mean, (variance / (self.count - 1.0)).sqrt())
+        let (count, sum, squares) = (self.0[0], self.0[1 + i], self.0[3 + i]);
+        let mean = sum / count;
+        let variance = (squares / count - mean * mean).max(0.0);
+        (mean, (variance / (count - 1.0)).sqrt())
     }
 }
 
 /// One estimate: the densities that are compared sample by sample, and how it is cut into batches.
 struct Cell<'a> {
     law: &'a RelaxedLaw,
+    inner: Option<usize>,
     densities: &'a [RelaxedDensity],
+    /// What the rows are of: each of `densities`, then, where it is wanted, the mean of all.
+    names: &'a [Density],
     /// Samples of a batch.
-    rows: usize,
+    samples: usize,
     batches: usize,
-    /// The rows of a batch depend on each other: its mean is one value.
+    /// The samples of a batch depend on each other: its mean is one value.
     whole: bool,
     rng: Rng,
 }
 
 impl Cell<'_> {
-    /// One tally per density, and one for the mean of all of them.
-    fn tallies(&self, spec: &StudySpec) -> Result<Vec<Tally>> {
+    fn rows(&self, mixture: &StudyMixture) -> Result<Vec<EntropyRow>> {
         let bases = self.densities.iter().map(|density| {
             let draws = MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
                 temperature: self.law.row.temperature,
                 density: density.clone(),
                 ..GumbelSoftmaxSpec::default()
             });
-            Ok(build(&spec.mixture, draws)?.1)
+            Ok(build(mixture, draws)?.1)
         });
         let bases = bases.collect::<Result<Vec<_>>>()?;
-        let batches: Vec<Vec<Tally>> = (0..self.batches)
-            .into_par_iter()
-            .map(|b| {
-                let mut columns = Vec::new();
-                let mut log_p = Vec::new();
-                for base in &bases {
-                    let mut rng = self.rng.fork_at("batch", b as u64);
-                    let draws = base.draws(self.rows, 1.0, &mut rng)?;
-                    // The same stream gives every density the same samples.
-                    if log_p.is_empty() {
-                        let x = num::to_vec(&draws.x)?;
-                        log_p = x.into_iter().map(|z| self.law.log_p(z)).collect();
-                    }
-                    columns.push(num::to_vec(&draws.log_prob)?);
+        let batch = |b: usize| -> Result<Vec<Tally>> {
+            let mut columns = Vec::new();
+            let mut log_p = Vec::new();
+            for base in &bases {
+                let mut rng = self.rng.fork_at("batch", b as u64);
+                let draws = base.draws(self.samples, 1.0, &mut rng)?;
+                // The same stream gives every density the same samples.
+                if log_p.is_empty() {
+                    let x = num::to_vec(&draws.x)?;
+                    log_p = x.into_iter().map(|z| self.law.log_p(z)).collect();
                 }
-                Ok(self.batch(columns, &log_p))
-            })
-            .collect::<Result<_>>()?;
+                columns.push(num::to_vec(&draws.log_prob)?);
+            }
+            Ok(self.tallies(columns, &log_p))
+        };
+        let batches = (0..self.batches).into_par_iter().map(batch);
+        let batches = batches.collect::<Result<Vec<_>>>()?;
         let mut total = vec![Tally::default(); bases.len() + 1];
         for batch in batches {
             for (total, part) in total.iter_mut().zip(batch) {
-                total.merge(&part);
+                total.add(&part);
             }
         }
-        Ok(total)
+        let found = self.names.iter().zip(&total);
+        Ok(found.map(|(name, tally)| self.row(*name, tally)).collect())
     }
 
-    fn batch(&self, mut columns: Vec<Vec<f64>>, log_p: &[f64]) -> Vec<Tally> {
+    /// One tally per column of log densities, and one for the mean of all of them.
+    fn tallies(&self, mut columns: Vec<Vec<f64>>, log_p: &[f64]) -> Vec<Tally> {
         let count = columns.len() as f64;
         let middle = |i: usize| columns.iter().map(|c| c[i]).sum::<f64>() / count;
         columns.push((0..log_p.len()).map(middle).collect());
@@ -112,24 +107,24 @@ impl Cell<'_> {
             let pairs = column.iter().zip(log_p).map(|(d, p)| [-d, p - d]);
             if self.whole {
                 let sums = pairs.fold([0.0; 2], |[v, g], [x, y]| [v + x, g + y]);
-                tally.add(sums.map(|sum| sum / log_p.len() as f64));
+                tally.add(&Tally::of(sums.map(|sum| sum / log_p.len() as f64)));
             } else {
-                pairs.for_each(|pair| tally.add(pair));
+                pairs.for_each(|pair| tally.add(&Tally::of(pair)));
             }
             tally
         };
         columns.iter().map(tally).collect()
     }
 
-    fn row(&self, density: Density, inner: Option<usize>, tally: &Tally) -> EntropyRow {
+    fn row(&self, density: Density, tally: &Tally) -> EntropyRow {
         let law = &self.law.row;
-        let gap = inner.map_or(0.0, |m| 0.5 * law.chi2 / m as f64);
+        let gap = self.inner.map_or(0.0, |m| 0.5 * law.chi2 / m as f64);
         let ((mean, std_err), (bias, bias_std_err)) = (tally.mean(0), tally.mean(1));
         EntropyRow {
             temperature: law.temperature,
             density,
-            inner,
-            samples: self.rows * self.batches,
+            inner: self.inner,
+            samples: self.samples * self.batches,
             mean,
             std_err,
             truth: law.entropy,
@@ -160,57 +155,55 @@ pub fn entropies(
             continue;
         };
         let root = root.fork(&temperature.to_string());
-        let mut add = |cell: Cell<'_>, inner: Option<usize>, densities: &[Density]| {
-            let tallies = cell.tallies(spec)?;
-            let found = densities.iter().zip(&tallies);
-            rows.extend(found.map(|(density, tally)| cell.row(*density, inner, tally)));
-            Ok::<(), crate::Error>(())
-        };
         for &inner in &spec.entropy.inner {
             watch(&format!(
                 "entropy at temperature {temperature}, M = {inner}"
             ));
             let rng = root.fork_at("inner", inner as u64);
             let samples = spec.entropy.samples.min(spec.entropy.terms / inner);
-            let rows = (AT_ONCE / inner).clamp(1, ROWS);
+            let at_once = (AT_ONCE / inner).clamp(1, ROWS);
             let nested = NestedSpec { inner };
             let fresh = Cell {
                 law,
+                inner: Some(inner),
                 densities: &[
                     RelaxedDensity::NestedIncludingOwn(nested.clone()),
                     RelaxedDensity::NestedExcludingOwn(nested),
                 ],
-                rows,
-                batches: samples.div_ceil(rows),
+                names: &[
+                    Density::NestedIncludingOwn,
+                    Density::NestedExcludingOwn,
+                    Density::Midpoint,
+                ],
+                samples: at_once,
+                batches: samples.div_ceil(at_once),
                 whole: false,
                 rng: rng.fork("fresh"),
             };
+            rows.extend(fresh.rows(&spec.mixture)?);
             let shared = Cell {
-                law,
                 densities: &[RelaxedDensity::BatchIncludingOwn],
-                rows: inner,
+                names: &[Density::BatchIncludingOwn],
+                samples: inner,
                 batches: (samples / inner).clamp(2, CALLS),
                 whole: true,
                 rng: rng.fork("batch"),
+                ..fresh
             };
-            let of_fresh = [
-                Density::NestedIncludingOwn,
-                Density::NestedExcludingOwn,
-                Density::Midpoint,
-            ];
-            add(fresh, Some(inner), &of_fresh)?;
-            add(shared, Some(inner), &[Density::BatchIncludingOwn])?;
+            rows.extend(shared.rows(&spec.mixture)?);
         }
         watch(&format!("entropy at temperature {temperature}, without M"));
         let plain = Cell {
             law,
+            inner: None,
             densities: &[RelaxedDensity::ExactMixture, RelaxedDensity::Joint],
-            rows: ROWS,
+            names: &[Density::ExactMixture, Density::Joint],
+            samples: ROWS,
             batches: spec.entropy.samples.div_ceil(ROWS),
             whole: false,
             rng: root.fork("one"),
         };
-        add(plain, None, &[Density::ExactMixture, Density::Joint])?;
+        rows.extend(plain.rows(&spec.mixture)?);
     }
     Ok(rows)
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::spec::label;
 use super::{build, GradientRow, Parameter, StudyMixture, StudySpec, Watch};
 use crate::distributions::mixture::Mixture;
-use crate::distributions::{Distribution, GumbelSoftmaxSpec, MixtureDraws, RelaxedDensity};
+use crate::distributions::{Distribution, MixtureDraws, RelaxedDensity};
 use crate::num;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -44,69 +44,51 @@ fn truth(of: &StudyMixture) -> [Vec<f64>; 3] {
     ]
 }
 
-/// A strategy with the parameters it acts on, in the order of [`Parameter::ALL`].
-struct Estimator {
-    base: Mixture,
-    vars: Vec<Var>,
-    batch: usize,
-    rng: Rng,
-}
-
-impl Estimator {
-    fn new(spec: &StudySpec, draws: &MixtureDraws) -> Result<Self> {
-        let (name, temperature) = label(draws);
-        let mut draws = draws.clone();
-        if let MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec { density, .. }) = &mut draws {
-            // E f does not contain the density, and this one is the cheapest.
-            *density = RelaxedDensity::ExactMixture;
-        }
-        let (params, base) = build(&spec.mixture, draws)?;
-        let all = params.trainable();
-        let vars = ["logits", "means", "log_stds"].map(|name| {
-            let found = all.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-            found.ok_or_else(|| Error::failed(format!("a mixture without `{name}`")))
-        });
-        let root = Rng::new(spec.seed).fork("gradients").fork(name);
-        Ok(Self {
-            base,
-            vars: vars.into_iter().collect::<Result<_>>()?,
-            batch: spec.gradients.batch,
-            rng: temperature.map_or(root.clone(), |t| root.fork(&t.to_string())),
-        })
+/// A strategy and the parameters it acts on, in the order of [`Parameter::ALL`].
+fn estimator(of: &StudyMixture, draws: &MixtureDraws) -> Result<(Mixture, Vec<Var>)> {
+    let mut draws = draws.clone();
+    if let MixtureDraws::GumbelSoftmax(spec) = &mut draws {
+        // E f does not contain the density, and this one is the cheapest.
+        spec.density = RelaxedDensity::ExactMixture;
     }
-
-    /// Estimate number `index`: all gradients one after the other, and the evaluations of f.
-    fn estimate(&self, index: usize) -> Result<(Vec<f64>, usize)> {
-        let mut rng = self.rng.fork_at("estimate", index as u64);
-        let draws = self.base.draws(self.batch, 1.0, &mut rng)?;
-        let mean = (draws.log_weight.exp()? * f(&draws.x)?)?.sum_all()?;
-        let gradients = mean.backward()?;
-        let mut all = Vec::new();
-        for var in &self.vars {
-            match gradients.get(var.as_tensor()) {
-                Some(g) => all.extend(num::to_vec(g)?),
-                None => all.resize(all.len() + var.elem_count(), 0.0),
-            }
-        }
-        Ok((all, draws.x.dim(0)?))
-    }
+    let (params, base) = build(of, draws)?;
+    let all = params.trainable();
+    let vars = ["logits", "means", "log_stds"].map(|name| {
+        let found = all.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        found.ok_or_else(|| Error::failed(format!("a mixture without `{name}`")))
+    });
+    Ok((base, vars.into_iter().collect::<Result<_>>()?))
 }
 
 /// A row per parameter for every strategy, in the order of the study.
 pub fn gradients(spec: &StudySpec, watch: Watch<'_>) -> Result<Vec<GradientRow>> {
     let truths = truth(&spec.mixture);
-    let count = spec.gradients.batches;
     let mut rows = Vec::new();
     for draws in &spec.gradients.strategies {
         let (name, temperature) = label(draws);
         let at = temperature.map_or_else(String::new, |t| format!(" at temperature {t}"));
         watch(&format!("gradients by {name}{at}"));
-        let estimator = Estimator::new(spec, draws)?;
-        let all: Vec<(Vec<f64>, usize)> = (0..count)
-            .into_par_iter()
-            .with_min_len(IN_A_ROW)
-            .map(|index| estimator.estimate(index))
-            .collect::<Result<_>>()?;
+        let (base, vars) = estimator(&spec.mixture, draws)?;
+        let root = Rng::new(spec.seed).fork("gradients").fork(name);
+        let root = temperature.map_or(root.clone(), |t| root.fork(&t.to_string()));
+        // All gradients one after the other, and the evaluations of f.
+        let estimate = |index: usize| -> Result<(Vec<f64>, usize)> {
+            let mut rng = root.fork_at("estimate", index as u64);
+            let draws = base.draws(spec.gradients.batch, 1.0, &mut rng)?;
+            let mean = (draws.log_weight.exp()? * f(&draws.x)?)?.sum_all()?;
+            let gradients = mean.backward()?;
+            let mut all = Vec::new();
+            for var in &vars {
+                match gradients.get(var.as_tensor()) {
+                    Some(g) => all.extend(num::to_vec(g)?),
+                    None => all.resize(all.len() + var.elem_count(), 0.0),
+                }
+            }
+            Ok((all, draws.x.dim(0)?))
+        };
+        let estimates = (0..spec.gradients.batches).into_par_iter();
+        let estimates = estimates.with_min_len(IN_A_ROW).map(estimate);
+        let all: Vec<(Vec<f64>, usize)> = estimates.collect::<Result<_>>()?;
         let evaluations = all.first().map_or(0, |(_, n)| *n);
         let mut start = 0;
         for (parameter, truth) in Parameter::ALL.into_iter().zip(&truths) {
@@ -117,7 +99,6 @@ pub fn gradients(spec: &StudySpec, watch: Watch<'_>) -> Result<Vec<GradientRow>>
                 strategy: name.to_owned(),
                 temperature,
                 parameter,
-                evaluations,
                 ..compared(&estimates, truth, evaluations)
             });
         }
@@ -147,6 +128,7 @@ fn compared(estimates: &[&[f64]], truth: &[f64], evaluations: usize) -> Gradient
     let along: f64 = mean.iter().zip(truth).map(|(a, b)| a * b).sum();
     let scale = (evaluations as f64).sqrt();
     GradientRow {
+        evaluations,
         estimates: estimates.len(),
         relative_bias: apart(&mean, truth).sqrt() / size,
         bias_std_err: sd / n.sqrt(),

@@ -1,14 +1,15 @@
-//! What the estimators of a mixture base are worth, on one mixture in one dimension whose truth is
-//! known by quadrature: entropies of the relaxed mixture by each density, and gradients of an
-//! expectation by each strategy. Estimates use [`crate::distributions::mixture::Mixture`] as
-//! training does, in double precision; the truth uses other code.
+//! Bias and noise of the estimators of a mixture base, on a one-dimensional mixture with known truth:
+//! entropies of the relaxed mixture by each density, and gradients of an expectation by each strategy.
+//! Estimates use [`crate::distributions::mixture::Mixture`] in double precision, as training does; the
+//! truth comes from separate code, by quadrature and in closed form.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
 use crate::distributions::mixture::Mixture;
 use crate::distributions::{MixtureDraws, MixtureInit, MixtureSpec};
 use crate::nn::Params;
+use crate::num;
 use crate::Result;
 
 mod entropy;
@@ -54,7 +55,7 @@ pub struct RelaxedRow {
     pub chi2: f64,
 }
 
-/// What stands for the density of a relaxed sample: a member of
+/// What replaces the density of a relaxed sample: a member of
 /// [`crate::distributions::RelaxedDensity`], or the midpoint of two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,7 +77,7 @@ pub enum Density {
 pub struct EntropyRow {
     /// Temperature of the relaxed weights.
     pub temperature: f64,
-    /// What stood for the density of a sample.
+    /// What replaced the density of a sample.
     pub density: Density,
     /// M, where the density is a mean over M terms.
     pub inner: Option<usize>,
@@ -97,7 +98,7 @@ pub struct EntropyRow {
     pub predicted: f64,
 }
 
-/// Parameters of the mixture: those that a gradient is by.
+/// The parameters of the mixture that a gradient is taken with respect to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Parameter {
@@ -115,15 +116,15 @@ impl Parameter {
     pub const ALL: [Self; 3] = [Self::Logits, Self::Means, Self::LogStdDevs];
 }
 
-/// Estimates of the gradient of an expectation by some of the parameters, relative to the length of
-/// the true gradient.
+/// Estimates of the gradient of an expectation with respect to some of the parameters, relative to the
+/// length of the true gradient.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GradientRow {
     /// Name of the strategy.
     pub strategy: String,
     /// Its temperature, where it has one.
     pub temperature: Option<f64>,
-    /// What the gradient is by.
+    /// The parameters of the gradient.
     pub parameter: Parameter,
     /// Samples, and so evaluations of the function, of one estimate.
     pub evaluations: usize,
@@ -154,15 +155,15 @@ fn build(of: &StudyMixture, draws: MixtureDraws) -> Result<(Params, Mixture)> {
     let k = of.weights.len();
     let logs = |values: &[f64]| values.iter().map(|v| v.ln()).collect();
     let values = [
-        ("logits", logs(&of.weights), (1, k)),
-        ("means", of.means.clone(), (k, 1)),
-        ("log_stds", logs(&of.std_devs), (k, 1)),
+        ("logits", logs(&of.weights), k),
+        ("means", of.means.clone(), 1),
+        ("log_stds", logs(&of.std_devs), 1),
     ];
-    let tensors = values.map(|(name, values, shape)| {
-        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
+    let tensors = values.into_iter().map(|(name, values, dim)| {
+        let tensor = num::from_rows(&values, dim, DType::F64, &Device::Cpu)?;
         Ok((name.to_owned(), tensor))
     });
-    let tensors = tensors.into_iter().collect::<Result<_>>()?;
+    let tensors = tensors.collect::<Result<_>>()?;
     let params = Params::from_tensors(tensors, DType::F64, &Device::Cpu);
     let spec = MixtureSpec {
         components: k,

@@ -164,15 +164,21 @@ struct Node {
     log_step: Option<f64>,
 }
 
+impl Node {
+    fn far(log_a: f64) -> Self {
+        Self {
+            ratio: 0.0,
+            log_a,
+            log_step: None,
+        }
+    }
+}
+
 /// Nodes for one component beside the largest. The panels are narrow enough for the mixed Gaussian,
 /// whose mean moves by at most `steepness` standard deviations per unit of the ratio.
 fn nodes(log_alpha: f64, tau: f64, steepness: f64, rule: &GaussLegendre) -> Vec<Node> {
     let widest = f64::min(2.0, 2.0 / tau);
-    let mut all = vec![Node {
-        ratio: 0.0,
-        log_a: log_alpha + tau * FAR,
-        log_step: None,
-    }];
+    let mut all = vec![Node::far(log_alpha + tau * FAR)];
     let mut depth = 0.0;
     while depth < FAR {
         let width = f64::min(widest, 6.0 / steepness * f64::exp(depth)).min(FAR - depth);
@@ -204,11 +210,15 @@ pub(super) fn over_weights(of: &StudyMixture, tau: f64, mut visit: impl FnMut(f6
     let k = of.weights.len();
     for largest in 0..k {
         let others: Vec<usize> = (0..k).filter(|j| *j != largest).collect();
-        let axes = others
+        // Of two components, the second ratio is always 0.
+        let [first, second] = [0, 1].map(|i| match others.get(i) {
+            Some(j) => nodes(log_alpha[*j], tau, steepness, &rule),
+            None => vec![Node::far(f64::NEG_INFINITY)],
+        });
+        let pairs = first
             .iter()
-            .map(|j| nodes(log_alpha[*j], tau, steepness, &rule));
-        let axes: Vec<_> = axes.collect();
-        let mut node = |chosen: &[&Node]| {
+            .flat_map(|a| second.iter().map(move |b| [a, b]));
+        for chosen in pairs {
             let free = chosen.iter().filter(|p| p.log_step.is_some()).count();
             let log_as = chosen.iter().map(|p| p.log_a);
             let top = log_as.fold(log_alpha[largest], f64::max);
@@ -226,12 +236,6 @@ pub(super) fn over_weights(of: &StudyMixture, tau: f64, mut visit: impl FnMut(f6
                 c[*j] = place.ratio / sum;
             }
             visit(weight, &c[..k], sum.ln());
-        };
-        for first in &axes[0] {
-            match axes.get(1) {
-                None => node(&[first]),
-                Some(second) => second.iter().for_each(|s| node(&[first, s])),
-            }
         }
     }
 }

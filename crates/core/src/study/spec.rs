@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::distributions::{GumbelSoftmaxSpec, MixtureDraws, StraightThroughSpec};
+use crate::distributions::MixtureDraws;
 use crate::error::BadValue;
 
 type Checked = Result<(), BadValue>;
@@ -95,32 +95,14 @@ fn default_temperatures() -> Vec<f64> {
     vec![0.1, 0.5, 1.0]
 }
 
-/// Name and temperature, by which strategies differ, and whether the temperature changes in training.
-fn described(draws: &MixtureDraws) -> (&'static str, Option<f64>, bool) {
-    let (temperature, changes) = match draws {
-        MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
-            temperature,
-            anneal_from,
-            exact_from,
-            ..
-        }) => (
-            Some(*temperature),
-            anneal_from.is_some() || exact_from.is_some(),
-        ),
-        MixtureDraws::StraightThrough(StraightThroughSpec {
-            temperature,
-            anneal_from,
-            ..
-        }) => (Some(*temperature), anneal_from.is_some()),
-        MixtureDraws::Stratified | MixtureDraws::Score | MixtureDraws::Implicit => (None, false),
-    };
-    (draws.name(), temperature, changes)
-}
-
-/// Name of a strategy and, where it has one, its temperature.
+/// Name of a strategy and, where it has one, its temperature: strategies of a study differ by these.
 pub(super) fn label(draws: &MixtureDraws) -> (&'static str, Option<f64>) {
-    let (name, temperature, _) = described(draws);
-    (name, temperature)
+    let temperature = match draws {
+        MixtureDraws::GumbelSoftmax(s) => Some(s.temperature),
+        MixtureDraws::StraightThrough(s) => Some(s.temperature),
+        MixtureDraws::Stratified | MixtureDraws::Score | MixtureDraws::Implicit => None,
+    };
+    (draws.name(), temperature)
 }
 
 fn check_each<T: std::fmt::Display>(
@@ -129,18 +111,16 @@ fn check_each<T: std::fmt::Display>(
     expected: &str,
     is_fine: impl Fn(&T) -> bool,
 ) -> Checked {
-    let wrong = values.iter().enumerate().find(|(_, v)| !is_fine(v));
-    wrong.map_or(Ok(()), |(i, v)| {
-        Err(BadValue::new(format!("{key}[{i}]"), expected, v))
-    })
+    let mut all = values.iter().enumerate();
+    all.try_for_each(|(i, v)| BadValue::unless(is_fine(v), &format!("{key}[{i}]"), expected, v))
 }
 
 fn check_distinct<T: PartialEq + std::fmt::Debug>(key: &str, values: &[T]) -> Checked {
-    let mut all = values.iter().enumerate();
-    let twice = all.find(|(i, v)| values[..*i].contains(v));
     let expected = format!("every value of `{key}` once");
-    twice.map_or(Ok(()), |(_, v)| {
-        Err(BadValue::new(key, expected, format!("{v:?} twice")))
+    let mut all = values.iter().enumerate();
+    all.try_for_each(|(i, v)| {
+        let first = !values[..i].contains(v);
+        BadValue::unless(first, key, &expected, format!("{v:?} twice"))
     })
 }
 
@@ -149,33 +129,17 @@ fn check_not_empty<T>(key: &str, values: &[T]) -> Checked {
     BadValue::unless(!values.is_empty(), key, &expected, "[]")
 }
 
-fn check_between(key: &str, value: usize, low: usize, high: usize) -> Checked {
-    let expected = format!("{low} <= `{key}` <= {high}");
-    BadValue::unless((low..=high).contains(&value), key, &expected, value)
-}
-
-/// Within the range that the quadrature is made for.
-fn check_temperatures(values: &[f64]) -> Checked {
-    let expected = "a temperature between 0.01 and 10";
-    check_each("temperatures", values, expected, |t| {
-        (0.01..=10.0).contains(t)
-    })?;
-    check_distinct("temperatures", values)
-}
-
 impl StudySpec {
     /// What is wrong with the values, if anything.
     pub fn check(&self) -> Checked {
-        check_not_empty("temperatures", &self.temperatures)?;
-        check_temperatures(&self.temperatures)?;
+        let (key, all) = ("temperatures", &self.temperatures);
+        check_not_empty(key, all)?;
+        // The range that the quadrature is made for.
+        let expected = "a temperature between 0.01 and 10";
+        check_each(key, all, expected, |t| (0.01..=10.0).contains(t))?;
+        check_distinct(key, all)?;
         self.mixture.check().map_err(|e| e.below("mixture"))?;
-        self.entropy.check().map_err(|e| e.below("entropy"))?;
-        check_each(
-            "entropy.temperatures",
-            &self.entropy.temperatures,
-            "one of the study's `temperatures`, where the truth is computed",
-            |t| self.temperatures.contains(t),
-        )?;
+        self.entropy.check(all).map_err(|e| e.below("entropy"))?;
         self.gradients.check().map_err(|e| e.below("gradients"))
     }
 
@@ -207,12 +171,10 @@ impl StudyMixture {
         check_each("std_devs", &self.std_devs, expected, |s| *s > 0.0)?;
         let (low, high) = self.ends(10.0);
         let widths = (high - low) / self.narrowest();
-        BadValue::unless(
-            widths <= 1000.0,
-            "means",
-            "modes at most 1000 of the smallest `std_devs` apart, and none 50 times as wide",
-            format!("{widths:.0} in all"),
-        )
+        let expected =
+            "modes at most 1000 of the smallest `std_devs` apart, and none 50 times as wide";
+        let got = format!("{widths:.0} in all");
+        BadValue::unless(widths <= 1000.0, "means", expected, got)
     }
 
     pub(super) fn narrowest(&self) -> f64 {
@@ -230,15 +192,17 @@ impl StudyMixture {
 }
 
 impl EntropySpec {
-    fn check(&self) -> Checked {
-        check_temperatures(&self.temperatures)?;
+    fn check(&self, integrated: &[f64]) -> Checked {
+        let (key, all) = ("temperatures", &self.temperatures);
+        let expected = "one of the study's `temperatures`, where the truth is computed";
+        check_each(key, all, expected, |t| integrated.contains(t))?;
+        check_distinct(key, all)?;
         check_not_empty("inner", &self.inner)?;
-        let expected = "a size between 1 and 100000";
-        check_each("inner", &self.inner, expected, |m| {
-            (1..=100_000).contains(m)
-        })?;
+        for (i, m) in self.inner.iter().enumerate() {
+            BadValue::within(&format!("inner[{i}]"), *m, 1, 100_000)?;
+        }
         check_distinct("inner", &self.inner)?;
-        check_between("samples", self.samples, 100, 100_000_000)?;
+        BadValue::within("samples", self.samples, 100, 100_000_000)?;
         let least = 100 * self.inner.iter().max().unwrap_or(&1);
         let expected = format!("`terms` >= 100 times the largest of `inner`, {least}");
         BadValue::unless(self.terms >= least, "terms", &expected, self.terms)
@@ -247,14 +211,18 @@ impl EntropySpec {
 
 impl GradientSpec {
     fn check(&self) -> Checked {
-        check_between("batch", self.batch, 2, 100_000)?;
-        check_between("batches", self.batches, 10, 100_000_000)?;
+        BadValue::within("batch", self.batch, 2, 100_000)?;
+        BadValue::within("batches", self.batches, 10, 100_000_000)?;
         for (i, draws) in self.strategies.iter().enumerate() {
-            let place = format!("strategies[{i}]");
-            draws.check().map_err(|e| e.below(&place))?;
+            let key = format!("strategies[{i}]");
+            draws.check().map_err(|e| e.below(&key))?;
+            let fixed = match draws {
+                MixtureDraws::GumbelSoftmax(s) => s.anneal_from.or(s.exact_from).is_none(),
+                MixtureDraws::StraightThrough(s) => s.anneal_from.is_none(),
+                _ => true,
+            };
             let expected = "a fixed temperature: a study has no training in which it could fall";
-            let got = "`anneal_from` or `exact_from`";
-            BadValue::unless(!described(draws).2, &place, expected, got)?;
+            BadValue::unless(fixed, &key, expected, "`anneal_from` or `exact_from`")?;
         }
         let labels: Vec<_> = self.strategies.iter().map(label).collect();
         check_distinct("strategies", &labels)
