@@ -311,6 +311,26 @@ mod tests {
         covered(DataSpec::examples());
     }
 
+    /// Those of files and objectives are written by hand.
+    #[test]
+    fn shown_settings_are_valid_and_those_of_files_are_the_defaults() {
+        for m in Kind::Data.members().unwrap() {
+            let read = |settings: &str| -> DataSpec {
+                toml::from_str(&format!("{} = {settings}", m.name)).unwrap()
+            };
+            let spec = read(&m.settings);
+            assert_eq!(spec.check_settings(), Ok(()), "{}", m.name);
+            if let Some((least, _)) = m.settings.split_once(", on_bad_rows") {
+                assert_eq!(spec, read(&format!("{least} }}")));
+            }
+        }
+        for m in Kind::Objectives.members().unwrap().iter().skip(1) {
+            let spec: ProblemSpec =
+                toml::from_str(&format!("{} = {}", m.name, m.settings)).unwrap();
+            assert_eq!(spec.check(), Ok(2), "{}", m.name);
+        }
+    }
+
     #[test]
     fn members_have_a_sentence_and_settings_and_other_keys() {
         for kind in [

@@ -238,12 +238,8 @@ impl MaskedAutoregressiveSpec {
             bound: self.log_scale_bound,
         };
         let net = (&self.hidden[..], self.activation);
-        Stack::new(
-            self.layers,
-            net,
-            Kind::Autoregressive(self.order),
-            transformer,
-        )
+        let kind = Kind::Autoregressive(self.order);
+        Stack::new(self.layers, net, kind, transformer)
     }
 }
 

@@ -209,8 +209,7 @@ fn built(bijection: impl Bijection + 'static, points: Option<Tensor>) -> Result<
 }
 
 fn check_layers(layers: usize) -> Result<(), BadValue> {
-    let expected = "1 <= `layers` <= 1000";
-    BadValue::unless((1..=1000).contains(&layers), "layers", expected, layers)
+    BadValue::within("layers", layers, 1, 1000)
 }
 
 /// `sign` times the sum of the logs (1, dim), the same for all n points: (n,).

@@ -92,12 +92,8 @@ impl MaskedAutoregressiveSplineSpec {
             bound: self.tail_bound,
         };
         let net = (&self.hidden[..], self.activation);
-        Stack::new(
-            self.layers,
-            net,
-            Kind::Autoregressive(self.order),
-            transformer,
-        )
+        let kind = Kind::Autoregressive(self.order);
+        Stack::new(self.layers, net, kind, transformer)
     }
 }
 
@@ -172,9 +168,8 @@ impl Transformer for Spline {
     }
 
     fn check(&self) -> Result<(), BadValue> {
-        let (bins, bound) = (self.bins, self.bound);
-        let expected = "1 <= `bins` <= 128";
-        BadValue::unless((1..=128).contains(&bins), "bins", expected, bins)?;
+        let bound = self.bound;
+        BadValue::within("bins", self.bins, 1, 128)?;
         let expected = "1e-6 <= `tail_bound` <= 1e6";
         BadValue::unless((1e-6..=1e6).contains(&bound), "tail_bound", expected, bound)
     }

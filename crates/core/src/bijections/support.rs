@@ -52,7 +52,7 @@ pub enum PerCoordinate {
 }
 
 impl PerCoordinate {
-    fn to_vec(&self, dim: usize) -> Vec<f64> {
+    pub(crate) fn to_vec(&self, dim: usize) -> Vec<f64> {
         match self {
             Self::All(v) => vec![*v; dim],
             Self::Each(list) => list.clone(),
@@ -72,6 +72,7 @@ impl PerCoordinate {
     }
 }
 
+// By hand: the errors of serde's own `untagged` name neither the value nor its place.
 impl<'de> Deserialize<'de> for PerCoordinate {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct NumberOrList;

@@ -61,18 +61,18 @@ struct Found {
 
 impl Curve {
     /// One curve per place.
-    pub(super) fn all(std: f64, places: impl IntoIterator<Item = Place>) -> Vec<Box<dyn Piece>> {
+    pub(super) fn all(std: f64, places: &[Place]) -> Vec<Self> {
         let rule = Arc::new(GaussLegendre::new(NODES));
-        let curve = |place: Place| {
+        let curve = |place: &Place| {
             let turn = if place.half.is_some() { PI } else { TAU };
-            Box::new(Self {
-                place,
+            Self {
+                place: *place,
                 std,
                 rule: rule.clone(),
                 log_norm: -(TAU * turn * std * std).ln(),
-            }) as Box<dyn Piece>
+            }
         };
-        places.into_iter().map(curve).collect()
+        places.iter().map(curve).collect()
     }
 
     /// In polar coordinates (r, f) around the centre, with k = r R / s^2, a half circle has
@@ -195,13 +195,13 @@ mod tests {
     use super::{Curve, GaussLegendre, Piece, Place, PI, TAU};
     use crate::num::{largest, log_sum_exp_slice};
 
-    fn curve(half: Option<f64>, std: f64) -> Box<dyn Piece> {
+    fn curve(half: Option<f64>, std: f64) -> Curve {
         let place = Place {
             centre: [0.0; 2],
             radius: 2.0,
             half,
         };
-        Curve::all(std, [place]).remove(0)
+        Curve::all(std, &[place]).remove(0)
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::f64::consts::{FRAC_PI_3, FRAC_PI_4, TAU};
 
 use super::checks::unknown_name;
-use super::{DataSpec, Entropy, MixtureSpec, RingSpec, StdDev};
+use super::{DataSpec, Entropy, MixtureSpec, RingSpec};
+use crate::bijections::PerCoordinate;
 use crate::error::BadValue;
 
 /// A target with fixed settings: `benchmark = "pinwheel"` in an experiment file.
@@ -344,7 +345,7 @@ fn aniso6() -> DataSpec {
 /// Means 4 (cos a, sin a), a = 2 pi k / 5, and standard deviations 10^(-k / 2).
 fn varscale5() -> DataSpec {
     let angle = |k: i32| TAU * f64::from(k) / 5.0;
-    let std = |k: i32| StdDev::Shared(10f64.powf(-0.5 * f64::from(k)));
+    let std = |k: i32| PerCoordinate::All(10f64.powf(-0.5 * f64::from(k)));
     DataSpec::Mixture(MixtureSpec {
         weights: vec![0.2; 5],
         means: (0..5)
@@ -369,7 +370,7 @@ fn oblique(dim: usize) -> DataSpec {
         means: (0..modes)
             .map(|k| mean(k % dim, if k < dim { 1.0 } else { -1.0 }))
             .collect(),
-        std_devs: Some(vec![StdDev::Shared(0.5); modes]),
+        std_devs: Some(vec![PerCoordinate::All(0.5); modes]),
         covariances: None,
     })
 }

@@ -36,22 +36,16 @@ pub(super) fn length_in(key: &str, name: &str, place: &str, value: f64) -> Resul
     })
 }
 
-/// A number of things from 1 to `most`.
-pub(super) fn count(key: &str, value: usize, most: usize) -> Result<(), BadValue> {
-    let expected = format!("1 <= `{key}` <= {most}");
-    BadValue::unless((1..=most).contains(&value), key, &expected, value)
+/// A list of 1 to `most` things.
+pub(super) fn list(key: &str, length: usize, most: usize) -> Result<(), BadValue> {
+    let expected = format!("between 1 and {most} `{key}`");
+    BadValue::unless((1..=most).contains(&length), key, &expected, length)
 }
 
 /// Between 1 and `most` `radii`.
 pub(super) fn radii(radii: &[f64], most: usize) -> Result<(), BadValue> {
     const KEY: &str = "radii";
-    let expected = format!("between 1 and {most} `{KEY}`");
-    BadValue::unless(
-        (1..=most).contains(&radii.len()),
-        KEY,
-        &expected,
-        radii.len(),
-    )?;
+    list(KEY, radii.len(), most)?;
     let mut all = radii.iter().enumerate();
     all.try_for_each(|(j, r)| length_in(KEY, KEY, &format!("{KEY}[{j}]"), *r))
 }

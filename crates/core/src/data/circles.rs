@@ -71,7 +71,7 @@ impl Default for ManyMoonsSpec {
 
 impl Settings for ManyMoonsSpec {
     fn check(&self) -> Result<usize, BadValue> {
-        checks::count("moons", self.moons, MOST)?;
+        BadValue::within("moons", self.moons, 1, MOST)?;
         checks::length("noise", self.noise)?;
         Ok(2)
     }
@@ -101,7 +101,7 @@ fn half_circles(noise: f64, radius: f64, places: Vec<([f64; 2], f64)>) -> Mixtur
 
 fn blurred(std: f64, modes: Modes, places: &[Place]) -> Mixture {
     let frame = Frame::square(hull(places.iter().map(|place| place.range(4.0 * std))));
-    Mixture::new(frame, modes, Curve::all(std, places.iter().copied()))
+    Mixture::new(frame, modes, Curve::all(std, places))
 }
 
 /// `circles = { radii = [3.0, 1.5], std = 0.24 }`
@@ -207,15 +207,11 @@ impl Settings for RingsSpec {
         let masses: Vec<f64> = rings.iter().map(Ring::mass).collect();
         let log_z = masses.iter().sum::<f64>().ln();
         let reach = self.radii.iter().copied().fold(0.0, f64::max);
-        let pieces = rings.into_iter().map(|r| Box::new(r) as Box<dyn Piece>);
+        let frame = Frame::centred(reach + 4.5 * self.std);
         Ok(Box::new(Mixture {
             log_factors: vec![-log_z; masses.len()],
             log_z: Some(log_z),
-            ..Mixture::new(
-                Frame::centred(reach + 4.5 * self.std),
-                Modes::new(&masses),
-                pieces.collect(),
-            )
+            ..Mixture::new(frame, Modes::new(&masses), rings)
         }))
     }
 }

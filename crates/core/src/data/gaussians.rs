@@ -1,16 +1,15 @@
 //! Mixtures of Gaussians: `ring`, `grid` and `mixture`.
 
 use std::f64::consts::TAU;
-use std::fmt;
 
 use nalgebra::DMatrix;
 use schemars::JsonSchema;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::checks::{self, MAX_MODES};
 use super::law::{hull, Frame, Law, Mixture, Modes, Piece, Settings};
 use super::Entropy;
+use crate::bijections::PerCoordinate;
 use crate::error::BadValue;
 use crate::num::LN_2PI;
 use crate::rng::Rng;
@@ -50,7 +49,7 @@ impl Default for RingSpec {
 
 impl Settings for RingSpec {
     fn check(&self) -> Result<usize, BadValue> {
-        checks::count("modes", self.modes, MAX_MODES)?;
+        BadValue::within("modes", self.modes, 1, MAX_MODES)?;
         checks::length("radius", self.radius)?;
         checks::length("std", self.std)?;
         checks::optional_weights(self.weights.as_ref(), self.modes, "modes")?;
@@ -99,7 +98,7 @@ impl Default for GridSpec {
 
 impl Settings for GridSpec {
     fn check(&self) -> Result<usize, BadValue> {
-        checks::count("side", self.side, MAX_SIDE)?;
+        BadValue::within("side", self.side, 1, MAX_SIDE)?;
         checks::length("spacing", self.spacing)?;
         checks::length("std", self.std)?;
         Ok(2)
@@ -135,55 +134,10 @@ pub struct MixtureSpec {
     pub means: Vec<Vec<f64>>,
     /// Standard deviations: one number per component for all its coordinates, or D numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub std_devs: Option<Vec<StdDev>>,
+    pub std_devs: Option<Vec<PerCoordinate>>,
     /// C_k, symmetric and positive definite, D rows of D numbers each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub covariances: Option<Vec<Vec<Vec<f64>>>>,
-}
-
-/// A number, or a list of numbers with one per coordinate.
-///
-/// How wide a component is along the axes.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum StdDev {
-    /// The same standard deviation in every coordinate.
-    Shared(f64),
-    /// One for each of the D coordinates.
-    Each(Vec<f64>),
-}
-
-// By hand: the errors of serde's own `untagged` name neither the value nor its place.
-impl<'de> Deserialize<'de> for StdDev {
-    fn deserialize<T: Deserializer<'de>>(from: T) -> Result<Self, T::Error> {
-        struct NumberOrList;
-
-        impl<'de> Visitor<'de> for NumberOrList {
-            type Value = StdDev;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number, or a list of numbers with one per coordinate")
-            }
-
-            fn visit_f64<E: de::Error>(self, v: f64) -> Result<StdDev, E> {
-                Ok(StdDev::Shared(v))
-            }
-
-            fn visit_i64<E: de::Error>(self, v: i64) -> Result<StdDev, E> {
-                Ok(StdDev::Shared(v as f64))
-            }
-
-            fn visit_u64<E: de::Error>(self, v: u64) -> Result<StdDev, E> {
-                Ok(StdDev::Shared(v as f64))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<StdDev, A::Error> {
-                Vec::deserialize(de::value::SeqAccessDeserializer::new(list)).map(StdDev::Each)
-            }
-        }
-
-        from.deserialize_any(NumberOrList)
-    }
 }
 
 impl Settings for MixtureSpec {
@@ -217,12 +171,7 @@ impl MixtureSpec {
 
     fn check_means(&self) -> Result<usize, BadValue> {
         const KEY: &str = "means";
-        BadValue::unless(
-            (1..=MAX_MODES).contains(&self.means.len()),
-            KEY,
-            &format!("between 1 and {MAX_MODES} `means`"),
-            self.means.len(),
-        )?;
+        checks::list(KEY, self.means.len(), MAX_MODES)?;
         let dim = self.means[0].len();
         BadValue::unless(
             (1..=MAX_DIM).contains(&dim),
@@ -260,12 +209,9 @@ impl MixtureSpec {
 }
 
 /// The standard deviations of one component.
-fn std_devs(name: &str, dim: usize, typed: &StdDev) -> Result<Vec<f64>, BadValue> {
+fn std_devs(name: &str, dim: usize, typed: &PerCoordinate) -> Result<Vec<f64>, BadValue> {
     const KEY: &str = "std_devs";
-    let each = match typed {
-        StdDev::Shared(s) => vec![*s; dim],
-        StdDev::Each(each) => each.clone(),
-    };
+    let each = typed.to_vec(dim);
     BadValue::unless(
         each.len() == dim,
         KEY,
@@ -454,9 +400,8 @@ fn mixture(modes: Modes, gaussians: Vec<Gaussian>) -> Result<Box<dyn Law>, BadVa
         [one] => Some(Entropy::exact(0.5 * dim as f64 - one.log_norm)),
         _ => None,
     };
-    let pieces = gaussians.into_iter().map(|g| Box::new(g) as Box<dyn Piece>);
     Ok(Box::new(Mixture {
         entropy,
-        ..Mixture::new(frame, modes, pieces.collect())
+        ..Mixture::new(frame, modes, gaussians)
     }))
 }

@@ -211,12 +211,17 @@ pub(super) struct Mixture {
 
 impl Mixture {
     /// Of pieces that are densities, positive everywhere.
-    pub(super) fn new(frame: Frame, modes: Modes, pieces: Vec<Box<dyn Piece>>) -> Self {
+    pub(super) fn new<P: Piece + 'static>(
+        frame: Frame,
+        modes: Modes,
+        pieces: impl IntoIterator<Item = P>,
+    ) -> Self {
+        let boxed = |piece: P| Box::new(piece) as Box<dyn Piece>;
         Self {
             frame,
             log_factors: modes.weights.iter().map(|w| w.ln()).collect(),
             modes,
-            pieces,
+            pieces: pieces.into_iter().map(boxed).collect(),
             support: Support::Everywhere,
             log_z: None,
             entropy: None,

@@ -12,7 +12,8 @@ use super::law::{Settings, Synthetic};
 use super::{
     judge, log_densities, log_density, low_density_level, DataSet, DataSpec, Split, Support, Truth,
 };
-use crate::num::{largest, mean_and_std_err, to_vec};
+use crate::num::testing::{values, Faults};
+use crate::num::{largest, mean_and_std_err};
 use crate::rng::Rng;
 
 /// Returns the message as an error unless the condition holds.
@@ -27,11 +28,10 @@ macro_rules! ensure {
 /// Runs `law` on every example and on the set that docs/extending.md adds, and fails once, with
 /// all faults.
 fn for_every_example(law: impl Fn(&dyn DataSet) -> Result<(), String>) {
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     let mut judge = |name: &str, data: &dyn DataSet| {
-        if let Err(fault) = law(data) {
-            faults.push(format!("{name}: {fault}"));
-        }
+        let found = law(data).map_err(|fault| format!("{name}: {fault}"));
+        faults.0.extend(found.err());
     };
     for (name, spec) in DataSpec::examples() {
         judge(name, &*spec.build().expect("an example is fine"));
@@ -39,7 +39,7 @@ fn for_every_example(law: impl Fn(&dyn DataSet) -> Result<(), String>) {
     let blob = blob::BlobSpec::default();
     assert_eq!(blob.check(), Ok(2));
     judge("blob", &Synthetic::new(blob.build().expect("fine"), None));
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    faults.none();
 }
 
 fn truth(data: &dyn DataSet) -> &dyn Truth {
@@ -49,7 +49,7 @@ fn truth(data: &dyn DataSet) -> &dyn Truth {
 /// `n` points as rows of numbers.
 fn rows(data: &dyn DataSet, n: usize, seed: u64) -> Vec<f64> {
     let points = data.sample(n, &mut Rng::new(seed));
-    to_vec(&points.expect("a sampler does not fail")).expect("a matrix")
+    values(&points.expect("a sampler does not fail"))
 }
 
 fn sample(data: &dyn DataSet, n: usize, seed: u64) -> Vec<Vec<f64>> {
@@ -211,7 +211,7 @@ fn modes_agree_with_the_generator() {
         ensure!((sum - 1.0).abs() < 1e-12, "weights sum to {sum}");
         let drawn = data.points(Split::Test, N, &mut Rng::new(17));
         let drawn = drawn.expect("a sampler does not fail");
-        let rows = to_vec(&drawn.x).expect("a matrix");
+        let rows = values(&drawn.x);
         let labels = drawn.labels.expect("synthetic data");
         let (mut hits, mut certain, mut counts) = (0.0, 0.0, vec![0.0; modes]);
         for (x, from) in rows.chunks_exact(data.dim()).zip(labels) {
@@ -351,7 +351,7 @@ fn many_points_give_what_single_points_give_and_f32_stays_inside() {
     for_every_example(|data| {
         let points = data.sample(50, &mut Rng::new(2)).expect("a sampler");
         for dtype in [DType::F64, DType::F32] {
-            let rows = to_vec(&points.to_dtype(dtype).expect("a cast")).expect("a matrix");
+            let rows = values(&points.to_dtype(dtype).expect("a cast"));
             let all = log_densities(truth(data), &rows, data.dim());
             let inside = all.iter().all(|v| v.is_finite());
             ensure!(inside, "{dtype:?} leaves the support");

@@ -49,9 +49,9 @@ pub use circles::{CirclesSpec, ManyMoonsSpec, MoonsSpec, RingsSpec};
 pub use energy::{Domain, EnergySpec, Potential};
 pub use exponential_family::{ExponentialFamilySpec, Problem};
 pub use file::{Column, FileRecord, FileSpec, OnBadRows, SplitSpec};
-pub use gaussians::{GridSpec, MixtureSpec, RingSpec, StdDev};
+pub use gaussians::{GridSpec, MixtureSpec, RingSpec};
 pub use pinwheel::PinwheelSpec;
-pub use spec::{DataSpec, Kind, KINDS};
+pub use spec::DataSpec;
 pub use spirals::SpiralsSpec;
 pub use split_gaussian::SplitGaussianSpec;
 pub use truth::{

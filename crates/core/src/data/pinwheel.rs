@@ -50,7 +50,7 @@ impl Default for PinwheelSpec {
 
 impl Settings for PinwheelSpec {
     fn check(&self) -> Result<usize, BadValue> {
-        checks::count("arms", self.arms, 100)?;
+        BadValue::within("arms", self.arms, 1, 100)?;
         checks::between("radial_std", self.radial_std, 1e-3, 1.0)?;
         BadValue::unless(
             (1e-3..=self.radial_std).contains(&self.tangential_std),

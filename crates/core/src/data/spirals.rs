@@ -60,14 +60,11 @@ impl Settings for SpiralsSpec {
             band: Band::new(WIDTH, self.noise),
             nodes: nodes(self.noise),
         });
-        let arm = |sign| {
-            Box::new(Arm {
-                spiral: spiral.clone(),
-                sign,
-            }) as Box<dyn Piece>
-        };
+        let arms = [1.0, -1.0].map(|sign| Arm {
+            spiral: spiral.clone(),
+            sign,
+        });
         let frame = Frame::centred(END / SHRINK + WIDTH + 4.0 * self.noise);
-        let arms = vec![arm(1.0), arm(-1.0)];
         Ok(Box::new(Mixture::new(frame, Modes::integers(2), arms)))
     }
 }
@@ -254,9 +251,10 @@ fn mills(v: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Band, Settings, SpiralsSpec, END, WIDTH};
+    use super::{exact, Band, Settings, SpiralsSpec, END, WIDTH};
     use crate::data::law::Synthetic;
     use crate::data::log_density;
+    use crate::num::testing::Faults;
 
     #[test]
     fn the_nodes_are_enough() {
@@ -287,15 +285,34 @@ mod tests {
                 let got = log_density(&law, &x);
                 // Beyond, the difference of two Phi near 1 has no digits left.
                 if want > 1e-9 {
-                    let error = (got - want.ln()).abs();
-                    assert!(
-                        error < 1e-7,
-                        "noise {noise} at {x:?}: {got}, not {}",
-                        want.ln()
-                    );
+                    let want = want.ln();
+                    assert!((got - want).abs() < 1e-7, "{noise} at {x:?}: {got}, {want}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_table_agrees_with_the_exact_values() {
+        let mut faults = Faults::default();
+        for std in [0.01, 0.1, 3.0] {
+            let band = Band::new(1.0 / 6.0, std);
+            for i in 0..4000 {
+                let t = -60.0 + 0.0171 * f64::from(i);
+                let u = (t * std).min(1.0 / 12.0);
+                let (want, slope) = exact(u / std, band.width / std);
+                let (want, slope) = (want - band.width.ln(), slope / std);
+                for (u, sign) in [(u, 1.0), (band.width - u, -1.0)] {
+                    let (got, got_slope) = band.log_density(u);
+                    let what = format!("s = {std}, u = {u}");
+                    faults.near(&what, &[got], &[want], |v| 1e-9 + 1e-14 * v.abs());
+                    let bound = |v: f64| 1e-6 * v.abs().max(1.0 / std);
+                    let what = format!("{what}: slope");
+                    faults.near(&what, &[got_slope], &[sign * slope], bound);
+                }
+            }
+        }
+        faults.none();
     }
 
     #[test]

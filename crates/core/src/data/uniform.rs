@@ -34,12 +34,7 @@ pub struct UniformSpec {
 
 impl Settings for UniformSpec {
     fn check(&self) -> Result<usize, BadValue> {
-        BadValue::unless(
-            (1..=MAX_MODES).contains(&self.shapes.len()),
-            "shapes",
-            &format!("between 1 and {MAX_MODES} `shapes`"),
-            self.shapes.len(),
-        )?;
+        checks::list("shapes", self.shapes.len(), MAX_MODES)?;
         for (j, shape) in self.shapes.iter().enumerate() {
             shape.check(&format!("shapes[{j}]"))?;
         }
@@ -58,17 +53,14 @@ impl Settings for UniformSpec {
             let (centre, half) = (0.5 * (low + high), 0.5 * ROOM * (high - low));
             (centre - half, centre + half)
         };
-        let pieces = self
-            .shapes
-            .iter()
-            .map(|s| Box::new(Patch::new(s)) as Box<dyn Piece>);
+        let pieces = self.shapes.iter().map(Patch::new);
         let mut frame = Frame::square(hull(self.shapes.iter().map(Shape::bounds)));
         frame.view = frame.view.map(|view| view.map(wider));
         Ok(Box::new(Mixture {
             log_factors: heights,
             support: Support::Part("the shapes"),
             entropy: self.apart().then(|| Entropy::exact(entropy)),
-            ..Mixture::new(frame, modes, pieces.collect())
+            ..Mixture::new(frame, modes, pieces)
         }))
     }
 }
@@ -112,7 +104,7 @@ impl Default for CheckerboardSpec {
 
 impl Settings for CheckerboardSpec {
     fn check(&self) -> Result<usize, BadValue> {
-        checks::count("squares", self.squares, MAX_SQUARES)?;
+        BadValue::within("squares", self.squares, 1, MAX_SQUARES)?;
         checks::length("half_width", self.half_width)?;
         Ok(2)
     }
@@ -128,19 +120,14 @@ impl Settings for CheckerboardSpec {
             side,
             slack: f64::from(f32::EPSILON) * self.half_width,
         };
-        let pieces: Vec<_> = dark
-            .map(|at| Box::new(square(at)) as Box<dyn Piece>)
-            .collect();
-        let entropy = (pieces.len() as f64 * side * side).ln();
+        let squares: Vec<_> = dark.map(square).collect();
+        let entropy = (squares.len() as f64 * side * side).ln();
+        let frame = Frame::centred(1.125 * self.half_width);
         Ok(Box::new(Mixture {
-            log_factors: vec![-entropy; pieces.len()],
+            log_factors: vec![-entropy; squares.len()],
             support: Support::Part("the dark squares"),
             entropy: Some(Entropy::exact(entropy)),
-            ..Mixture::new(
-                Frame::centred(1.125 * self.half_width),
-                Modes::integers(pieces.len()),
-                pieces,
-            )
+            ..Mixture::new(frame, Modes::integers(squares.len()), squares)
         }))
     }
 }

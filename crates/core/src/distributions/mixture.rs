@@ -87,9 +87,7 @@ fn default_std() -> f64 {
 
 impl Settings for MixtureSpec {
     fn check(&self) -> Result<(), BadValue> {
-        let fine = (1..=100_000).contains(&self.components);
-        let expected = "1 <= `components` <= 100000";
-        BadValue::unless(fine, "components", expected, self.components)?;
+        BadValue::within("components", self.components, 1, 100_000)?;
         let fine = (0.0..=1e6).contains(&self.spread);
         BadValue::unless(fine, "spread", "0 <= `spread` <= 1e6", self.spread)?;
         let fine = (1e-6..=1e6).contains(&self.std);

@@ -42,12 +42,7 @@ impl Default for ResampledSpec {
 impl Settings for ResampledSpec {
     fn check(&self) -> Result<(), BadValue> {
         check_hidden(&self.hidden)?;
-        BadValue::unless(
-            (2..=1_000_000).contains(&self.truncation),
-            "truncation",
-            "2 <= `truncation` <= 1000000",
-            self.truncation,
-        )
+        BadValue::within("truncation", self.truncation, 2, 1_000_000)
     }
 
     fn extent(&self, dim: usize, _drawn: Option<usize>) -> Extent {

@@ -281,12 +281,7 @@ impl GumbelSoftmaxSpec {
             RelaxedDensity::NestedExcludingOwn(s) => ("nested_excluding_own", s.inner),
             _ => return Ok(()),
         };
-        BadValue::unless(
-            (1..=100_000).contains(&inner),
-            &format!("density.{key}.inner"),
-            "1 <= `inner` <= 100000",
-            inner,
-        )
+        BadValue::within(&format!("density.{key}.inner"), inner, 1, 100_000)
     }
 }
 

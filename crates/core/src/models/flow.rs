@@ -170,8 +170,7 @@ impl Distribution for Flow {
         Ok(Draws {
             x,
             log_prob: (base.log_prob - log_det)?,
-            log_weight: base.log_weight,
-            strata: base.strata,
+            ..base
         })
     }
 

@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use super::testing::{double, loaded, log_prob, on_threads, spec, trained, values};
 use super::{Model, ModelSpec};
 use crate::nn::Params;
+use crate::num::testing::{self, Faults};
 use crate::rng::Rng;
 use mdn_kernels::{Choice, Isa};
 
@@ -24,10 +25,8 @@ struct Twins {
 
 fn points(n: usize, dim: usize, seed: u64) -> Tensor {
     let rng = &mut Rng::new(seed).fork("points");
-    (rng.normal_tensor((n, dim), DType::F32, &Device::Cpu)
-        .unwrap()
-        * 1.5)
-        .unwrap()
+    let normal = rng.normal_tensor((n, dim), DType::F32, &Device::Cpu);
+    (normal.unwrap() * 1.5).unwrap()
 }
 
 impl Twins {
@@ -58,12 +57,7 @@ impl Twins {
 
 /// Gradients by every one of `vars`, one after the other.
 fn gradients(vars: &[Var], loss: &Tensor) -> Vec<f64> {
-    let all = loss.backward().unwrap();
-    let of = |v: &Var| match all.get(v.as_tensor()) {
-        Some(g) => values(g),
-        None => vec![0.0; v.elem_count()],
-    };
-    vars.iter().flat_map(of).collect()
+    testing::gradients(loss, vars).concat()
 }
 
 /// How far two vectors are apart, in units of the second's norm.
@@ -87,7 +81,7 @@ const KINDS: [&str; 7] = [
 /// rounding carries over an edge.
 #[test]
 fn samples_and_parts_agree_with_plain_tensors() {
-    let mut wrong = Vec::new();
+    let mut faults = Faults::default();
     for isa in Isa::available() {
         for (text, dim) in KINDS.into_iter().flat_map(|t| [(t, 2), (t, 5)]) {
             let twins = Twins::new(text, dim, 3, isa, 0.1);
@@ -96,11 +90,9 @@ fn samples_and_parts_agree_with_plain_tensors() {
             let (got, expected) = (sample(twins.fused.as_ref()), sample(twins.plain.as_ref()));
             let near = |(g, e): (&f64, &f64)| (g - e).abs() <= 1e-3 * e.abs().max(1.0);
             let off = got.iter().zip(&expected).filter(|p| !near(*p)).count();
-            if off > dim * n / 100 {
-                wrong.push(format!(
-                    "{isa} {text}, D = {dim}: {off} numbers of samples apart"
-                ));
-            }
+            faults.unless(off <= dim * n / 100, || {
+                format!("{isa} {text}, D = {dim}: {off} numbers of samples apart")
+            });
             let x = points(n, dim, 8);
             let (got, expected) = (twins.fused.part(&x).unwrap(), twins.plain.part(&x).unwrap());
             let off = match (&got, &expected) {
@@ -108,12 +100,12 @@ fn samples_and_parts_agree_with_plain_tensors() {
                 (None, None) => 0,
                 _ => n,
             };
-            if off > n / 100 {
-                wrong.push(format!("{isa} {text}, D = {dim}: {off} parts apart"));
-            }
+            faults.unless(off <= n / 100, || {
+                format!("{isa} {text}, D = {dim}: {off} parts apart")
+            });
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    faults.none();
 }
 
 /// A batch is cut by its size alone and summed in a fixed order; a point's density does not depend

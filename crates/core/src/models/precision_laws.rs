@@ -8,6 +8,7 @@ use super::testing::{blobs, double, loaded, log_prob, values};
 use super::{Model, ModelSpec};
 use crate::bijections::SupportSpec;
 use crate::nn::Params;
+use crate::num::testing::Faults;
 use crate::rng::Rng;
 use mdn_kernels::Choice;
 
@@ -32,13 +33,15 @@ fn apart(got: &[f64], expected: &[f64], tolerance: f64) -> usize {
     got.iter().zip(expected).filter(|p| !near(*p)).count()
 }
 
-/// What is wrong with `single` if `exact` is right.
-fn faults(
+/// Adds what is wrong with `single` if `exact` is right.
+fn compare(
+    name: &str,
     single: &dyn Model,
     exact: &dyn Model,
     support: Option<&SupportSpec>,
     dim: usize,
-) -> Vec<String> {
+    faults: &mut Faults,
+) {
     let n = 200;
     let mut x = points(n, dim, &mut Rng::new(7));
     if let Some(support) = support {
@@ -46,11 +49,10 @@ fn faults(
         x = inside.unwrap().0;
     }
     let wide = x.to_dtype(DType::F64).unwrap();
-    let mut all = Vec::new();
     let mut must = |what: &str, off: usize, most: f64| {
-        if off as f64 > most {
-            all.push(format!("{off} of {what} are apart"));
-        }
+        faults.unless(off as f64 <= most, || {
+            format!("{name}: {off} of {what} are apart")
+        });
     };
     let some = |t: Option<Tensor>| t.map(|t| values(&t)).unwrap_or_default();
     let edge = EDGE * n as f64;
@@ -83,11 +85,16 @@ fn faults(
     let samples = |m: &dyn Model| values(&m.sample(n, &mut Rng::new(9)).unwrap());
     let off = apart(&samples(single), &samples(exact), POINT);
     must("the samples' coordinates", off, edge * dim as f64);
-    all
 }
 
-/// What is wrong with the model of `spec` in single precision, on `support` if it is not R^D.
-fn all_of(name: &str, spec: &ModelSpec, support: Option<&SupportSpec>, dim: usize) -> Vec<String> {
+/// Adds what is wrong with the model of `spec` in single precision, on `support` if it is not R^D.
+fn add_faults(
+    name: &str,
+    spec: &ModelSpec,
+    support: Option<&SupportSpec>,
+    dim: usize,
+    faults: &mut Faults,
+) {
     let rng = Rng::new(31).fork(name);
     let start = points(150, dim, &mut rng.fork("points"));
     let params = Params::seeded(rng.fork("init"), DType::F32, &Device::Cpu);
@@ -108,30 +115,28 @@ fn all_of(name: &str, spec: &ModelSpec, support: Option<&SupportSpec>, dim: usiz
     let exact = load(double(&numbers), DType::F64, Choice::Plain);
     let fused = load(numbers, DType::F32, Choice::Auto);
     assert_eq!((plain.kernels(), exact.kernels()), (None, None));
-    let mut all = Vec::new();
     for (kernels, single) in [("plain", &plain), ("fused", &fused)] {
         if kernels == "fused" && single.kernels().is_none() {
             continue;
         }
-        let found = faults(single.as_ref(), exact.as_ref(), support, dim).into_iter();
-        all.extend(found.map(|why| format!("{name}, D = {dim}, {kernels}: {why}")));
+        let name = format!("{name}, D = {dim}, {kernels}");
+        compare(&name, single.as_ref(), exact.as_ref(), support, dim, faults);
     }
-    all
 }
 
 #[test]
 fn every_registered_model_is_the_same_law_in_both_precisions() {
-    let mut all = Vec::new();
+    let mut faults = Faults::default();
     for (name, spec) in ModelSpec::registered() {
         for dim in [1, 2, 5] {
-            all.extend(all_of(&name, &spec, None, dim));
+            add_faults(&name, &spec, None, dim, &mut faults);
         }
     }
     for (kind, support) in SupportSpec::examples() {
         for (name, spec) in ModelSpec::examples() {
             let name = format!("{name} on {kind}");
-            all.extend(all_of(&name, &spec, Some(&support), 2));
+            add_faults(&name, &spec, Some(&support), 2, &mut faults);
         }
     }
-    assert!(all.is_empty(), "{}", all.join("\n"));
+    faults.none();
 }

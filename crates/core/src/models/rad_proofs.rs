@@ -11,6 +11,7 @@ use crate::distributions::Distribution;
 use crate::nn::mlp::Activation;
 use crate::nn::Params;
 use crate::num::largest;
+use crate::num::testing::normal;
 use crate::rng::Rng;
 
 pub(super) fn spec(layers: usize, gates: Gates) -> RadSpec {
@@ -165,9 +166,7 @@ fn all_pre_images_share_out_the_base_density() {
         let layers = 3;
         let (_, model) = rad(layers, gates, 2, 0.3, 7);
         let n = 20;
-        let z = Rng::new(3)
-            .normal_tensor((n, 2), DType::F64, &Device::Cpu)
-            .unwrap();
+        let z = normal(n, 2, 1.0, &mut Rng::new(3));
         let mut total = vec![0.0; n];
         let mut words = vec![0; n];
         for word in 0..3usize.pow(layers as u32) {

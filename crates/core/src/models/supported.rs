@@ -71,8 +71,7 @@ impl Distribution for Supported {
         Ok(Draws {
             x,
             log_prob: (inner.log_prob - log_det)?,
-            log_weight: inner.log_weight,
-            strata: inner.strata,
+            ..inner
         })
     }
 

@@ -6,7 +6,7 @@ use super::ModelSpec;
 use crate::distributions::Distribution;
 use crate::nn::params::Snapshot;
 use crate::nn::Params;
-use crate::num;
+pub use crate::num::testing::{largest_gap, tensor as rows, values};
 use crate::rng::Rng;
 
 /// The specification that `text` is the TOML of.
@@ -50,25 +50,9 @@ pub fn bytes(snapshot: &Snapshot) -> Vec<(String, Vec<f64>)> {
     snapshot.iter().map(one).collect()
 }
 
-/// Rows of `dim` numbers in double precision.
-pub fn rows(values: &[f64], dim: usize) -> Tensor {
-    num::from_rows(values, dim, DType::F64, &Device::Cpu).unwrap()
-}
-
-/// The numbers of a tensor.
-pub fn values(x: &Tensor) -> Vec<f64> {
-    num::to_vec(x).unwrap()
-}
-
 /// log q of every row.
 pub fn log_prob(q: &(impl Distribution + ?Sized), x: &Tensor) -> Vec<f64> {
     values(&q.log_prob(x).unwrap())
-}
-
-/// The largest difference of two lists of numbers; NaN where one is NaN.
-pub fn largest_gap(a: &[f64], b: &[f64]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    num::largest(a.iter().zip(b).map(|(a, b)| (a - b).abs()))
 }
 
 /// Two blobs, the first a quarter of the points.
@@ -85,14 +69,4 @@ pub fn blobs(n: usize, dim: usize, rng: &mut Rng) -> Tensor {
 pub fn on_threads<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     pool.build().unwrap().install(f)
-}
-
-#[test]
-fn a_nan_among_gaps_is_not_lost() {
-    for at in 0..3 {
-        let mut a = [1.0, 2.0, 3.0];
-        a[at] = f64::NAN;
-        assert!(largest_gap(&a, &[1.0, 2.0, 3.0]).is_nan(), "{at}");
-    }
-    assert_eq!(largest_gap(&[1.0, 2.0], &[1.5, 2.0]), 0.5);
 }

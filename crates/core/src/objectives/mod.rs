@@ -13,7 +13,7 @@ pub mod reverse_kl;
 pub mod scale;
 mod spec;
 
-pub use spec::{MaximumEntropySpec, ProblemSettings, ProblemSpec, Solution, KINDS};
+pub use spec::{MaximumEntropySpec, ProblemSettings, ProblemSpec, Solution};
 
 /// The step that a loss is for.
 #[derive(Debug, Clone, Copy)]

@@ -77,25 +77,6 @@ pub trait ProblemSettings {
     }
 }
 
-/// The objectives as `mdn list objectives` shows them: name, one line, settings.
-pub const KINDS: &[(&str, &str, &str)] = &[
-    (
-        "maximum_likelihood",
-        "mean negative log-likelihood of the training points: what a table `[data.NAME]` is trained by",
-        "",
-    ),
-    (
-        "reverse_kl",
-        "KL(q||p) to a density known up to a constant, by samples of the model: a table `[problems.NAME]`",
-        "{ target.energy = { potential = \"u1\" }, anneal = { from = 0.1, over = 0.5 } }",
-    ),
-    (
-        "maximum_entropy",
-        "the greatest entropy under E[T(x)] = m, by the augmented Lagrangian: a table `[problems.NAME]`",
-        "{ statistics = [\"x^2+y^2\", \"x^4+y^4\", \"x*y\"], moments = [4.68, 12.78, 1.2], rounds = 10 }",
-    ),
-];
-
 /// `[problems.NAME.maximum_entropy]`: either `problem`, the name of a problem with a known solution,
 /// or `statistics` and `moments`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

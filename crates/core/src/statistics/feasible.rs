@@ -232,20 +232,14 @@ impl Statistics {
         })
     }
 
-    /// Whether some density exp(eta.T) falls off in every direction, so that a maximum of the entropy
-    /// can exist on all of R^D: [`unbounded_direction`](Self::unbounded_direction) finds nothing. On
-    /// the simplex it always can.
-    pub fn supports_bound(&self) -> bool {
-        self.unbounded_direction().is_none()
-    }
-
     /// Why densities exp(eta.T) cannot fall off in every direction, or `None`.
     ///
     /// Let k_d be the largest power with which a sum of even monomials (as x_d^k) or a power of the
     /// radius grows along coordinate d. Every coordinate needs one, and no monomial prod x_d^p_d
     /// may outgrow them all: sum_d p_d / k_d <= 1. With equality, as for `x*y` beside `x^2` and
     /// `y^2`, the moments decide. A problem that fails the test has no maximum for almost all
-    /// moments: mass escapes to infinity, where the entropy grows at no cost.
+    /// moments: mass escapes to infinity, where the entropy grows at no cost. On the simplex it always
+    /// has one.
     pub fn unbounded_direction(&self) -> Option<String> {
         if self.on_simplex() {
             return None;

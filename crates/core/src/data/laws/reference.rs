@@ -7,24 +7,12 @@ use crate::data::quadrature::integrate;
 use crate::data::{
     log_density, Benchmark, DataSpec, Domain, EnergySpec, Potential, Problem, Support, BENCHMARKS,
 };
+use crate::num::testing::{self, cases, numbers, scaled, Faults};
 
 macro_rules! reference {
     ($file:literal) => {
-        serde_json::from_str::<Value>(include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/reference/",
-            $file
-        )))
-        .expect("JSON")
+        testing::reference(include_str!(concat!("../../../tests/reference/", $file)))
     };
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    let list = value.as_array().expect("a list");
-    // null stands for zero density.
-    list.iter()
-        .map(|v| v.as_f64().unwrap_or(f64::NEG_INFINITY))
-        .collect()
 }
 
 /// The file's number of a mode as ours: it counts dark squares with the white ones between them, and
@@ -40,7 +28,7 @@ fn renumbered(name: &str, mode: u64) -> u32 {
 #[test]
 fn agrees_with_the_reference_values() {
     let file = reference!("synthetic_targets.json");
-    let (mut faults, mut found) = (Vec::new(), 0);
+    let (mut faults, mut found) = (Faults::default(), 0);
     for benchmark in BENCHMARKS {
         let name = benchmark.name;
         let want = &file["targets"][name];
@@ -50,42 +38,34 @@ fn agrees_with_the_reference_values() {
         found += 1;
         let data = (benchmark.spec)().build().expect("fine");
         let truth = data.truth().expect("synthetic");
-        let points = want["x"].as_array().expect("points");
-        let log_p = numbers(&want["log_density"]);
-        assert_eq!(points.len(), log_p.len());
+        let points: Vec<_> = cases(want, "x").iter().map(numbers).collect();
         let quadrature = ["pinwheel", "two_spirals"].contains(&name);
-        let tolerance = if quadrature { 1e-6 } else { 1e-9 };
-        for (x, want) in points.iter().map(numbers).zip(&log_p) {
-            let got = log_density(truth, &x);
-            let near = (got - want).abs() <= tolerance * want.abs().max(1.0);
-            if got != *want && !near {
-                faults.push(format!("{name} at {x:?}: {got}, not {want}"));
-            }
-        }
+        let tolerance = scaled(if quadrature { 1e-6 } else { 1e-9 });
+        let log_p: Vec<_> = points.iter().map(|x| log_density(truth, x)).collect();
+        faults.near(name, &log_p, &numbers(&want["log_density"]), tolerance);
         // The modes are those the points were drawn from: where modes overlap, some differ.
-        let modes = want["mode"].as_array().expect("modes");
-        let differ = points.iter().map(numbers).zip(modes).filter(|(x, mode)| {
+        let modes = points.iter().zip(cases(want, "mode"));
+        let differ = modes.filter(|(x, mode)| {
             mode.as_u64().map(|m| renumbered(name, m)) != super::one(truth, x).1
         });
         let differ = differ.count();
         let overlap = ["moons", "many_moons8", "aniso6", "four_circles"].contains(&name);
-        if differ > usize::from(overlap) {
-            faults.push(format!("{name}: {differ} modes differ"));
-        }
+        faults.unless(differ <= usize::from(overlap), || {
+            format!("{name}: {differ} modes differ")
+        });
         let entropy = truth.entropy();
-        let want = want["entropy"].as_f64().expect("a number");
-        if (entropy.value - want).abs() > 3.0 * entropy.error + 1e-6 {
-            faults.push(format!("{name}: H = {entropy:?}, not {want}"));
-        }
+        let bound = |_: f64| 3.0 * entropy.error + 1e-6;
+        let expected = numbers(&want["entropy"]);
+        faults.near(&format!("{name}: H"), &[entropy.value], &expected, bound);
     }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    faults.none();
     assert_eq!(found, file["targets"].as_object().expect("a table").len());
 }
 
 #[test]
 fn energies_and_gradients_are_those_of_the_reference() {
     let file = reference!("targets.json");
-    let mut checked = 0;
+    let (mut faults, mut checked) = (Faults::default(), 0);
     for potential in Potential::ALL {
         // The dual moon is among the other benchmarks.
         for point in file["energies"][potential.name()]
@@ -94,30 +74,22 @@ fn energies_and_gradients_are_those_of_the_reference() {
             .flatten()
         {
             let z: [f64; 2] = numbers(&point["z"]).try_into().expect("two coordinates");
-            let want = point["energy"].as_f64().expect("a number");
-            let got = potential.energy(&z);
-            let bound = 1e-12 * want.abs().max(1.0);
-            assert!(
-                (got - want).abs() < bound,
-                "{potential:?} at {z:?}: {got}, not {want}"
-            );
-            for (got, want) in potential.gradient(&z).iter().zip(numbers(&point["grad"])) {
-                let bound = 1e-12 * want.abs().max(1.0);
-                assert!(
-                    (got - want).abs() < bound,
-                    "{potential:?} at {z:?}: {got}, not {want}"
-                );
-            }
+            let [x, y] = potential.gradient(&z);
+            let got = [potential.energy(&z), x, y];
+            let want = [numbers(&point["energy"]), numbers(&point["grad"])].concat();
+            let what = format!("{potential:?} at {z:?}");
+            faults.near(&what, &got, &want, scaled(1e-12));
             checked += 1;
         }
     }
+    faults.none();
     assert_eq!(checked, 36);
 }
 
 #[test]
 fn normalisers_entropies_and_masses_are_those_of_the_reference() {
     let file = reference!("targets.json");
-    let (mut faults, mut checked) = (Vec::new(), 0);
+    let (mut faults, mut checked) = (Faults::default(), 0);
     let domains = [
         (Domain::Box, "box4"),
         (Domain::Strip, "strip4"),
@@ -139,9 +111,8 @@ fn normalisers_entropies_and_masses_are_those_of_the_reference() {
             let entropy = want["entropy"].as_f64().expect("a number");
             let mut check = |what: &str, got: f64, want: f64, bound: f64| {
                 checked += 1;
-                if !((got - want).abs() < bound) {
-                    faults.push(format!("{potential:?} {key} {what}: {got}, not {want}"));
-                }
+                let what = format!("{potential:?} {key} {what}");
+                faults.near(&what, &[got], &[want], |_| bound);
             };
             check("log Z", truth.log_z().expect("unnormalised"), log_z, 1e-8);
             check("entropy", truth.entropy().value, entropy, 1e-8);
@@ -159,7 +130,7 @@ fn normalisers_entropies_and_masses_are_those_of_the_reference() {
         }
     }
     assert!(checked > 50, "{checked}");
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    faults.none();
 }
 
 /// int w_j p_j by quadrature with panels that end where domains do.
@@ -196,34 +167,31 @@ fn solution(name: &str) -> Value {
 
 #[test]
 fn problems_are_those_of_the_reference() {
+    let mut faults = Faults::default();
     for name in Problem::names() {
         let (problem, want) = (Problem::by_name(name).expect("a name"), solution(name));
-        let close = |what: &str, got: &[f64], want: &[f64]| {
-            assert_eq!(got.len(), want.len(), "{name} {what}");
-            for (got, want) in got.iter().zip(want) {
-                assert!(
-                    (got - want).abs() < 1e-11,
-                    "{name} {what}: {got}, not {want}"
-                );
-            }
+        let mut close = |what: &str, got: &[f64], want: &[f64], bound: f64| {
+            faults.near(&format!("{name} {what}"), got, want, |_| bound);
         };
-        let number = |key: &str| [want[key].as_f64().expect("a number")];
-        close("eta", &problem.eta, &numbers(&want["eta"]));
-        close("moments", &problem.moments, &numbers(&want["moments"]));
-        close("log_z", &[problem.log_z], &number("log_z"));
-        close("entropy", &[problem.entropy], &number("entropy"));
+        for (key, got) in [
+            ("eta", &problem.eta[..]),
+            ("moments", &problem.moments[..]),
+            ("log_z", &[problem.log_z][..]),
+            ("entropy", &[problem.entropy][..]),
+        ] {
+            close(key, got, &numbers(&want[key]), 1e-11);
+        }
         let names = names_of(&want["statistics"]);
         assert_eq!(problem.statistics.names(), names, "{name}");
         let masses = &want["quadrant_mass"];
         if let Some(right) = want["mass_right_of_saddle"].as_f64() {
-            close("masses", &problem.mode_masses, &[1.0 - right, right]);
+            let masses = [1.0 - right, right];
+            close("masses", &problem.mode_masses, &masses, 1e-11);
         } else if masses.is_object() {
             // Its trapezoid rule is good to 1e-14 over the plane, but not over quadrants: Gauss
             // rules of 100 and 140 nodes agree on masses that differ from these by 8e-8.
-            for (q, got) in ["++", "+-", "-+", "--"].iter().zip(&problem.mode_masses) {
-                let want = masses[q].as_f64().expect("a mass");
-                assert!((got - want).abs() < 1e-7, "{name} {q}: {got}, not {want}");
-            }
+            let masses = ["++", "+-", "-+", "--"].map(|q| masses[q].as_f64().expect("a mass"));
+            close("masses", &problem.mode_masses, &masses, 1e-7);
         } else {
             assert_eq!(problem.mode_masses, [1.0], "{name}");
         }
@@ -234,10 +202,7 @@ fn problems_are_those_of_the_reference() {
                 .map(|mode| {
                     let (x, mut slope) = (numbers(mode), [f64::NAN; 2]);
                     problem.gradient(&x, &mut slope);
-                    assert!(
-                        slope.iter().all(|s| s.abs() < 1e-6),
-                        "{name} {x:?}: {slope:?}"
-                    );
+                    close(&format!("slope at {x:?}"), &slope, &[0.0; 2], 1e-6);
                     problem.mode_of(&x)
                 })
                 .collect();
@@ -245,6 +210,7 @@ fn problems_are_those_of_the_reference() {
             assert_eq!(regions, (0..problem.mode_masses.len()).collect::<Vec<_>>());
         }
     }
+    faults.none();
 }
 
 /// The file's names as ours: `log x_3` is `log(rest)` to two coordinates.
@@ -262,12 +228,15 @@ fn names_of(value: &Value) -> Vec<String> {
 /// On the plane; the Dirichlet's moments are digamma functions.
 #[test]
 fn moments_masses_and_entropies_are_those_of_the_density() {
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     for name in Problem::names() {
         let problem = Problem::by_name(name).expect("a name");
         let statistics = &problem.statistics;
         let refused = statistics.infeasible(&problem.moments).is_some();
-        assert!(!refused && statistics.supports_bound(), "{name}");
+        assert!(
+            !refused && statistics.unbounded_direction().is_none(),
+            "{name}"
+        );
         if problem.support == Support::Simplex {
             continue;
         }
@@ -288,9 +257,8 @@ fn moments_masses_and_entropies_are_those_of_the_density() {
                 })
             };
             let got: f64 = boxes.map(part).sum();
-            if !((got - want).abs() < 1e-8 * want.abs().max(1.0)) {
-                faults.push(format!("{name} {what}: {got}, not {want}"));
-            }
+            let what = format!("{name} {what}");
+            faults.near(&what, &[got], &[want], scaled(1e-8));
         };
         check("mass".into(), &|_, _| 1.0, 1.0);
         check("entropy".into(), &|_, log_p| -log_p, problem.entropy);
@@ -307,5 +275,5 @@ fn moments_masses_and_entropies_are_those_of_the_density() {
             check(format!("mass {k}"), &inside, *mass);
         }
     }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    faults.none();
 }

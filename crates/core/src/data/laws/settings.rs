@@ -1,6 +1,7 @@
 //! Settings as text: every bad value is refused by name, and examples survive a file.
 
-use crate::data::{DataSpec, BENCHMARKS, KINDS};
+use crate::data::{DataSpec, BENCHMARKS};
+use crate::num::testing::Faults;
 
 /// One line of an experiment file, the key that must be named, and words of the message.
 const BAD: &[(&str, &str, &str)] = &[
@@ -83,23 +84,22 @@ const BAD: &[(&str, &str, &str)] = &[
 
 #[test]
 fn every_bad_value_is_found_and_named() {
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     for (line, key, words) in BAD {
         let spec: DataSpec = toml::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
-        match spec.check() {
-            Ok(dim) => faults.push(format!("{line}: passes with D = {dim}")),
-            Err(bad) if bad.key != *key || !bad.to_string().contains(words) => {
-                faults.push(format!("{line}: {bad}"));
-            }
-            Err(bad) => {
-                let built = spec.build().err().map(|e| (e.exit_code(), e.to_string()));
-                if built != Some((2, bad.to_string())) {
-                    faults.push(format!("{line}: build says {built:?}"));
-                }
-            }
-        }
+        let checked = spec.check();
+        let Err(bad) = &checked else {
+            faults.0.push(format!("{line}: {checked:?}"));
+            continue;
+        };
+        let said = bad.to_string();
+        let named = bad.key == *key && said.contains(words);
+        faults.unless(named, || format!("{line}: {said}"));
+        let built = spec.build().err().map(|e| (e.exit_code(), e.to_string()));
+        let same = built == Some((2, said));
+        faults.unless(same, || format!("{line}: build says {built:?}"));
     }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    faults.none();
 }
 
 #[test]
@@ -142,10 +142,8 @@ fn what_cannot_be_read_is_named_by_the_reader() {
 fn weights_are_normalised_and_integers_are_numbers() {
     let line =
         "mixture = { weights = [0.3333333, 0.6666667], means = [[0], [1]], std_devs = [1, [2]] }";
-    let data = toml::from_str::<DataSpec>(line)
-        .expect("fine")
-        .build()
-        .expect("fine");
+    let spec: DataSpec = toml::from_str(line).expect("fine");
+    let data = spec.build().expect("fine");
     let sum: f64 = data.truth().expect("synthetic").weights().iter().sum();
     assert!((sum - 1.0).abs() < 1e-15);
 }
@@ -154,11 +152,8 @@ fn weights_are_normalised_and_integers_are_numbers() {
 fn every_example_survives_a_toml_file() {
     for (name, spec) in DataSpec::examples() {
         let text = toml::to_string(&spec).expect("a table");
-        assert_eq!(
-            toml::from_str::<DataSpec>(&text).as_ref(),
-            Ok(&spec),
-            "{name}\n{text}"
-        );
+        let again = toml::from_str::<DataSpec>(&text);
+        assert_eq!(again.as_ref(), Ok(&spec), "{name}\n{text}");
         let dim = spec.build().expect("an example is fine").dim();
         assert_eq!(spec.check(), Ok(dim), "{name}");
     }
@@ -169,23 +164,5 @@ fn benchmarks_have_names_of_their_own() {
     for benchmark in BENCHMARKS {
         let same = BENCHMARKS.iter().filter(|b| b.name == benchmark.name);
         assert_eq!(same.count(), 1, "{}", benchmark.name);
-    }
-}
-
-#[test]
-fn the_listed_settings_are_the_defaults() {
-    for kind in KINDS {
-        let (key, settings) = (kind.name, kind.settings);
-        let read = |text: String| toml::from_str::<DataSpec>(&text).expect("a listed line");
-        let spec = read(format!("{key} = {settings}"));
-        assert!(spec.check().is_ok(), "{key}");
-        let least = match key {
-            "benchmark" | "uniform" | "mixture" => continue,
-            "file" => {
-                settings.replace(&settings[settings.find(", on_bad").expect("a key")..], " }")
-            }
-            _ => "{}".to_owned(),
-        };
-        assert_eq!(spec, read(format!("{key} = {least}")));
     }
 }

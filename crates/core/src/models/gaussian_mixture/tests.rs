@@ -1,5 +1,6 @@
 use super::*;
-use crate::models::testing::{log_prob, on_threads, rows as tensor, seeded};
+use crate::models::testing::{log_prob, on_threads, seeded};
+use crate::num::testing::tensor;
 
 /// The mixture in the plane that is fitted to `rows`.
 fn build(spec: &GaussianMixtureSpec, rows: &[f64]) -> GaussianMixture {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::models::testing::{log_prob, on_threads, rows as tensor, seeded};
-use crate::num::log_sum_exp_slice;
+use crate::models::testing::{log_prob, on_threads, seeded};
+use crate::num::{log_sum_exp_slice, testing::tensor};
 
 fn build(bandwidth: Bandwidth, rows: &[f64], dim: usize) -> KernelDensity {
     let spec = KernelDensitySpec { bandwidth };
