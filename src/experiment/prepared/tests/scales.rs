@@ -175,16 +175,6 @@ fn what_cannot_be_learned_is_refused_with_a_reason() {
             assert!(said.contains(why), "{name}: {why}: {said}");
         }
     }
-    // A law gives as few points as are asked for.
-    for (name, model) in ModelSpec::examples() {
-        let mut spec = spec(data("moons = {}"), &model, f32);
-        spec.train.points = 1;
-        let said = refused(&spec);
-        assert!(
-            said.contains("got a single one (see train.points)"),
-            "{name}: {said}"
-        );
-    }
 }
 
 /// A cluster of equal points has no spread of its own.
