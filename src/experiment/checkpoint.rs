@@ -4,13 +4,12 @@
 //! [postcard](https://postcard.jamesmunns.com). A new file replaces the old one only when it is
 //! complete, so there is always a good checkpoint.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::store::{remove_if_there, remove_unfinished, RunDir, TrialRow};
+use super::store::{read_if_there, remove_if_there, remove_unfinished, unusable, RunDir, TrialRow};
 use mdn_core::nn::params::Snapshot;
 use mdn_core::nn::stored;
 use mdn_core::train::{Checkpoint, Curves};
@@ -71,24 +70,17 @@ impl RunDir {
     /// If the file is damaged, has another format, or is of a run with other `settings`.
     pub fn read_checkpoint(&self, settings: &str) -> Result<Option<Saved>> {
         let path = self.checkpoint();
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(Error::io(&path, "could not read")(e)),
+        let Some(bytes) = read_if_there(&path)? else {
+            return Ok(None);
         };
         let refused = |expected: &str, got: &str| {
-            Error::request(format!(
-                "{}: expected {expected}; got {got} (`mdn train` with --force trains the run from \
-                 its start)",
-                path.display()
-            ))
+            let force = "`mdn train` with --force trains the run from its start";
+            unusable(&path, format!("expected {expected}; got {got} ({force})"))
         };
         let format = String::from_utf8_lossy(FORMAT);
         let Some(rest) = bytes.strip_prefix(FORMAT) else {
-            return Err(refused(
-                &format!("a file that begins with `{}`", format.trim()),
-                "another",
-            ));
+            let expected = format!("a file that begins with `{}`", format.trim());
+            return Err(refused(&expected, "another"));
         };
         let body = match rest.split_at_checked(SUM) {
             Some((sum, body)) if Sha256::digest(body).as_slice() == sum => body,
@@ -97,17 +89,15 @@ impl RunDir {
         let saved: Saved = postcard::from_bytes(body)
             .map_err(|e| refused("the checkpoint of a run", &format!("something else ({e})")))?;
         if saved.settings != digest(settings) {
-            return Err(refused(
-                "the checkpoint of this run",
-                "that of a run with other settings",
-            ));
+            let got = "that of a run with other settings";
+            return Err(refused("the checkpoint of this run", got));
         }
         Ok(Some(saved))
     }
 
     /// Whether there are files that only unfinished runs have.
     pub fn has_leftovers(&self) -> bool {
-        self.checkpoint().exists() || self.has_lock()
+        self.checkpoint().exists() || self.path("lock").exists()
     }
 
     /// Removes the checkpoint and temporary files. The caller must hold the lock.

@@ -18,13 +18,11 @@ use mdn_core::{Error, Result};
 use super::budget::Budget;
 use super::memory::Memory;
 use super::search::Search;
+use super::store::unusable;
 use super::{quoted, EvaluationSpec};
-pub use difference::Difference;
-pub(super) use difference::{differences, setting};
 use files::check_start;
 use schema::schema_of;
 
-mod difference;
 mod fault;
 mod files;
 mod overrides;
@@ -44,7 +42,8 @@ trait Typed: DeserializeOwned {
 
 /// Reads a file, checks it, then applies `overrides` one after the other, checking after each.
 fn read<T: Typed>(path: &Path, overrides: &[String]) -> Result<T> {
-    let text = std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))?;
+    let unreadable = |e| unusable(path, format!("could not read the experiment file: {e}"));
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
     let config = fault::parse(&text).map_err(|f| Error::Request(f.in_file(path, &text)))?;
     match overrides {
         [] => Ok(config),
@@ -54,7 +53,54 @@ fn read<T: Typed>(path: &Path, overrides: &[String]) -> Result<T> {
 
 impl Typed for Config {
     fn check(&self) -> std::result::Result<(), BadValue> {
-        Self::check(self)
+        if let Some(name) = &self.name {
+            check_name("name", name)?;
+        }
+        self.check_seeds()?;
+        self.train.check().map_err(|e| e.below("train"))?;
+        self.budget.check().map_err(|e| e.below("budget"))?;
+        self.evaluation.check().map_err(|e| e.below("evaluation"))?;
+        let some = |table: &str, n: usize| {
+            let expected = format!("at least one table `[{table}.NAME]`");
+            BadValue::unless(n > 0, table, &expected, "none")
+        };
+        if self.problems.is_empty() {
+            some("data", self.data.len())?;
+        }
+        some("models", self.models.len())?;
+        for (name, model) in &self.models {
+            let place = format!("models.{name}");
+            check_name(&place, name)?;
+            let checked = model.check().and_then(|()| check_start(model, self));
+            checked.map_err(|e| e.below(&place))?;
+        }
+        for (name, data) in &self.data {
+            let place = format!("data.{name}");
+            check_folder(&place, name)?;
+            data.check_settings().map_err(|e| e.below(&place))?;
+        }
+        self.check_stream()?;
+        for (name, problem) in &self.problems {
+            let place = format!("problems.{name}");
+            check_folder(&place, name)?;
+            let expected = "another name: a data set has it already";
+            let taken = self.data.contains_key(name);
+            BadValue::unless(!taken, &place, expected, format!("`{name}`"))?;
+            problem.check().map_err(|e| e.below(&place))?;
+        }
+        self.check_reference()?;
+        self.check_runs()?;
+        self.search
+            .check(&self.models, &self.train, &self.problems)
+            .map_err(|e| e.below("search"))?;
+        // Files are read later, by `settle_files`.
+        let synthetic = |data: &&DataSpec| !matches!(data, DataSpec::File(_));
+        let data = self.data.values().filter(synthetic).map(DataSpec::check);
+        let problems = self.problems.values().map(ProblemSpec::check);
+        let dims = data
+            .chain(problems)
+            .collect::<std::result::Result<_, _>>()?;
+        self.check_trials(dims)
     }
 
     fn schema() -> &'static serde_json::Value {
@@ -157,60 +203,6 @@ impl Config {
         toml::to_string(self).map_err(|e| Error::failed(format!("could not write TOML: {e}")))
     }
 
-    /// What is wrong with the values, if anything; keys are paths from the file's root.
-    pub fn check(&self) -> std::result::Result<(), BadValue> {
-        if let Some(name) = &self.name {
-            check_name("name", name)?;
-        }
-        self.check_seeds()?;
-        self.train.check().map_err(|e| e.below("train"))?;
-        self.budget.check().map_err(|e| e.below("budget"))?;
-        self.evaluation.check().map_err(|e| e.below("evaluation"))?;
-        let some = |table: &str, n: usize| {
-            let expected = format!("at least one table `[{table}.NAME]`");
-            BadValue::unless(n > 0, table, &expected, "none")
-        };
-        if self.problems.is_empty() {
-            some("data", self.data.len())?;
-        }
-        some("models", self.models.len())?;
-        for (name, model) in &self.models {
-            let place = format!("models.{name}");
-            check_name(&place, name)?;
-            model
-                .check()
-                .and_then(|()| check_start(model, self))
-                .map_err(|e| e.below(&place))?;
-        }
-        for (name, data) in &self.data {
-            let place = format!("data.{name}");
-            check_folder(&place, name)?;
-            data.check_settings().map_err(|e| e.below(&place))?;
-        }
-        self.check_stream()?;
-        for (name, problem) in &self.problems {
-            let place = format!("problems.{name}");
-            check_folder(&place, name)?;
-            let expected = "another name: a data set has it already";
-            let taken = self.data.contains_key(name);
-            BadValue::unless(!taken, &place, expected, format!("`{name}`"))?;
-            problem.check().map_err(|e| e.below(&place))?;
-        }
-        self.check_reference()?;
-        self.check_runs()?;
-        self.search
-            .check(&self.models, &self.train, &self.problems)
-            .map_err(|e| e.below("search"))?;
-        // Files are read later, by `settle_files`.
-        let synthetic = |data: &&DataSpec| !matches!(data, DataSpec::File(_));
-        let data = self.data.values().filter(synthetic).map(DataSpec::check);
-        let problems = self.problems.values().map(ProblemSpec::check);
-        let dims = data
-            .chain(problems)
-            .collect::<std::result::Result<_, _>>()?;
-        self.check_trials(dims)
-    }
-
     /// Whether every trial of every model can start, and with data of these dimensions fits the budget
     /// and the memory of a machine.
     fn check_trials(&self, mut dims: Vec<usize>) -> std::result::Result<(), BadValue> {
@@ -244,17 +236,11 @@ impl Config {
         BadValue::unless(!self.seeds.is_empty(), "seeds", expected, "[]")?;
         let mut sorted = self.seeds.clone();
         sorted.sort_unstable();
-        match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => {
-                let expected = "every seed once in `seeds`";
-                Err(BadValue::new(
-                    "seeds",
-                    expected,
-                    format!("{} twice", pair[0]),
-                ))
-            }
-            None => Ok(()),
-        }
+        let twice = sorted.windows(2).find(|pair| pair[0] == pair[1]);
+        twice.map_or(Ok(()), |pair| {
+            let (expected, got) = ("every seed once in `seeds`", format!("{} twice", pair[0]));
+            Err(BadValue::new("seeds", expected, got))
+        })
     }
 
     fn check_runs(&self) -> std::result::Result<(), BadValue> {
@@ -292,34 +278,22 @@ fn check_name(place: &str, name: &str) -> std::result::Result<(), BadValue> {
 /// A name of a folder next to the report's folder `figures`.
 fn check_folder(place: &str, name: &str) -> std::result::Result<(), BadValue> {
     check_name(place, name)?;
-    BadValue::unless(
-        name != "figures",
-        place,
-        "another name (`figures` is a folder of the report)",
-        "`figures`",
-    )
+    let expected = "another name (`figures` is a folder of the report)";
+    BadValue::unless(name != "figures", place, expected, "`figures`")
 }
 
 /// The name of the experiment in a file without `name`: the stem of its path.
 pub(crate) fn name_of(path: &Path) -> Result<String> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     check_name("name", &stem).map_err(|bad| {
-        Error::request(format!(
-            "{}: the file's name gives the results folder: expected {}; got {}; rename the file, \
-             or put `name = \"...\"` at its top",
-            path.display(),
-            bad.expected,
-            bad.got
-        ))
+        let why = format!(
+            "the file's name gives the results folder: expected {}; got {}; rename the file, or put \
+             `name = \"...\"` at its top",
+            bad.expected, bad.got
+        );
+        unusable(path, why)
     })?;
     Ok(stem.into_owned())
-}
-
-fn unreadable(path: &Path, e: &std::io::Error) -> Error {
-    Error::request(format!(
-        "{}: could not read the experiment file: {e}",
-        path.display()
-    ))
 }
 
 #[cfg(test)]

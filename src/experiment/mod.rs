@@ -71,18 +71,11 @@ impl Default for EvaluationSpec {
 impl EvaluationSpec {
     /// What is wrong with the settings, if anything.
     pub fn check(&self) -> Result<(), BadValue> {
-        BadValue::unless(
-            (100..=10_000_000).contains(&self.points),
-            "points",
-            "100 <= `points` <= 10000000",
-            self.points,
-        )?;
-        BadValue::unless(
-            (16..=4000).contains(&self.grid),
-            "grid",
-            "16 <= `grid` <= 4000",
-            self.grid,
-        )
+        let (points, grid) = (self.points, self.grid);
+        let (expected, fits) = ("100 <= `points` <= 10000000", 100..=10_000_000);
+        BadValue::unless(fits.contains(&points), "points", expected, points)?;
+        let expected = "16 <= `grid` <= 4000";
+        BadValue::unless((16..=4000).contains(&grid), "grid", expected, grid)
     }
 }
 

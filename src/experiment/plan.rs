@@ -15,10 +15,10 @@ use mdn_core::{Error, Result};
 use super::budget::Budget;
 use super::config::Config;
 use super::search::{Search, Trial};
-use super::store::RunDir;
+use super::store::{unusable, RunDir};
 use super::{quoted, EvaluationSpec, Task};
 
-pub use super::config::Difference;
+pub use settings::Difference;
 
 mod settings;
 
@@ -185,10 +185,9 @@ impl Plan {
         let typed: Vec<_> = wanted.seeds.iter().map(u64::to_string).collect();
         known("seed", &typed, &seeds)?;
         if let Some(index) = wanted.index.filter(|i| *i >= self.runs.len()) {
-            return Err(Error::request(format!(
-                "expected --index between 0 and {}; got {index}",
-                self.runs.len() - 1
-            )));
+            let last = self.runs.len() - 1;
+            let why = format!("expected --index between 0 and {last}; got {index}");
+            return Err(Error::request(why));
         }
         let fits = |i: usize, run: &RunSpec| {
             (wanted.data.is_empty() || wanted.data.contains(&run.data_name))
@@ -229,24 +228,18 @@ impl RunSpec {
         let hint = "`mdn train` with --force makes the run anew";
         let config = Config::load_recorded(path, &[])
             .map_err(|e| Error::request(format!("settings of a run: {e} ({hint})")))?;
-        Self::try_from(config).map_err(|why| {
-            Error::request(format!(
-                "{}: no run's settings: {why} ({hint})",
-                path.display()
-            ))
-        })
+        let run = Self::try_from(config);
+        run.map_err(|why| unusable(path, format!("no run's settings: {why} ({hint})")))
     }
 
     /// The settings that the run in this folder was trained with: `trained.toml` where some were
     /// chosen in training, else `config.toml`.
     pub fn read_trained(place: &RunDir) -> Result<Self> {
         let settled = place.path("trained.toml");
-        let own = if settled.exists() {
-            settled
-        } else {
-            place.path("config.toml")
-        };
-        Self::read(&own)
+        match settled.exists() {
+            true => Self::read(&settled),
+            false => Self::read(&place.path("config.toml")),
+        }
     }
 
     /// Whether training chooses some settings, which `trained.toml` then holds.
@@ -256,9 +249,8 @@ impl RunSpec {
 
     /// One run for every combination of the settings that are searched over.
     pub fn trials(&self) -> Result<Vec<(Trial, Self)>> {
-        let trials = self
-            .search
-            .trials(&self.model_name, &self.train, &self.model);
+        let (name, search) = (&self.model_name, &self.search);
+        let trials = search.trials(name, &self.train, &self.model);
         let trials = trials.map_err(|bad| Error::request(bad.below("search").to_string()))?;
         let alone = |trial: Trial| {
             let run = Self {
@@ -280,6 +272,11 @@ impl RunSpec {
             let bad = bad.below(&format!("models.{}", self.model_name));
             Error::request(bad.to_string())
         })
+    }
+
+    /// The run's folder below the results folder `out`: `<out>/<experiment>/` and the label.
+    pub fn place(&self, out: &Path) -> RunDir {
+        RunDir(out.join(&self.experiment).join(self.label()))
     }
 
     /// `<data>/<model>/seed-<n>`: the run's folder below the experiment's.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::control::Interrupt;
 use super::plan::{Difference, RunSpec};
-use super::store::{Locking, RunDir, State, Status};
+use super::store::{unusable, Locking, RunDir, State, Status};
 use mdn_core::train::Progress;
 use mdn_core::{Error, Result};
 
@@ -26,17 +26,10 @@ pub struct Job {
 impl Job {
     /// The run `index` of a plan, below the results folder `out`.
     pub fn new(index: usize, spec: &RunSpec, out: &Path) -> Self {
-        let place = RunDir::new(
-            out,
-            &spec.experiment,
-            &spec.data_name,
-            &spec.model_name,
-            spec.seed,
-        );
         Self {
             index,
             spec: spec.clone(),
-            place,
+            place: spec.place(out),
         }
     }
 }
@@ -146,11 +139,9 @@ pub fn check_settings(jobs: &[Job]) -> Result<()> {
                 return Err(other_settings(job, &d, instead));
             }
         } else if state == State::Done {
-            return Err(Error::request(format!(
-                "{}: expected config.toml, which says how the run was made; got none (`mdn train` \
-                 repeats the run)",
-                job.place.0.display()
-            )));
+            let why = "expected config.toml, which says how the run was made; got none (`mdn \
+                       train` repeats the run)";
+            return Err(unusable(&job.place.0, why));
         }
     }
     Ok(())
@@ -228,8 +219,9 @@ pub fn run_all(
     let try_one = |job: usize| -> Option<String> {
         let start = Instant::now();
         let (status, skipped) = match attempt(&jobs[job], job, sharing, work, watch) {
-            Ok(ended) => ended,
-            Err(who) => return Some(who),
+            Ok(Ok(ended)) => ended,
+            Ok(Err(who)) => return Some(who),
+            Err(e) => (Status::because(State::Failed, &e.to_string()), false),
         };
         if matches!(status.state, State::Failed | State::Diverged) {
             failed.store(true, Ordering::Relaxed);
@@ -261,10 +253,8 @@ pub fn run_all(
                     continue;
                 }
                 let reason = format!("another process works on it: {who}");
-                keep(Ended::skipped(
-                    job,
-                    Status::because(State::Running, &reason),
-                ));
+                let status = Status::because(State::Running, &reason);
+                keep(Ended::skipped(job, status));
                 break;
             }
         }
@@ -284,10 +274,8 @@ pub fn run_all(
     let mut all = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     for job in waiting {
         if all.iter().all(|e| e.job != job) {
-            all.push(Ended::skipped(
-                job,
-                Status::because(State::Missing, "not begun"),
-            ));
+            let status = Status::because(State::Missing, "not begun");
+            all.push(Ended::skipped(job, status));
         }
     }
     all.sort_by_key(|e| e.job);
@@ -310,7 +298,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The status of a job and whether another process finished it in the meantime; the process that
 /// holds it, if one does.
-type Attempt = std::result::Result<(Status, bool), String>;
+type Attempt = Result<std::result::Result<(Status, bool), String>>;
 
 fn attempt(
     job: &Job,
@@ -319,26 +307,19 @@ fn attempt(
     work: &Work<'_>,
     watch: &dyn Watch,
 ) -> Attempt {
-    let failed = |e: &Error| Ok((Status::because(State::Failed, &e.to_string()), false));
-    let _lock = match job.place.lock(sharing.steal) {
-        Ok(Locking::Ours(lock)) => lock,
-        Ok(Locking::Theirs(who)) => return Err(who),
-        Err(e) => return failed(&e),
+    let _lock = match job.place.lock(sharing.steal)? {
+        Locking::Ours(lock) => lock,
+        Locking::Theirs(who) => return Ok(Err(who)),
     };
     if !sharing.force {
-        match action(job) {
-            Ok(Action::Skip(status)) => {
-                return match job.place.remove_leftovers() {
-                    Ok(()) => Ok((status, true)),
-                    Err(e) => failed(&e),
-                }
-            }
-            Ok(Action::Train) => {}
-            Err(e) => return failed(&e),
+        if let Action::Skip(status) = action(job)? {
+            job.place.remove_leftovers()?;
+            return Ok(Ok((status, true)));
         }
     }
     watch.began(number);
-    Ok((one(job, work, &mut |p| watch.stepped(number, p)), false))
+    let status = one(job, work, &mut |p| watch.stepped(number, p));
+    Ok(Ok((status, false)))
 }
 
 fn one(job: &Job, work: &Work<'_>, watch: &mut dyn FnMut(&Progress)) -> Status {
@@ -349,10 +330,8 @@ fn one(job: &Job, work: &Work<'_>, watch: &mut dyn FnMut(&Progress)) -> Status {
         Err(panic) => {
             let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
             let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-            let status = failed(&format!(
-                "a fault of the program: {}",
-                said.unwrap_or_default()
-            ));
+            let said = said.unwrap_or_default();
+            let status = failed(&format!("a fault of the program: {said}"));
             // If this cannot be written either, the run stays `running` and is repeated.
             let _ = job.place.write_status(&status);
             status

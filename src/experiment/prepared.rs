@@ -102,11 +102,8 @@ impl Run {
         if let Some(start) = &start {
             check_varies(start)?;
         }
-        let validation = points(
-            "validation",
-            Split::Validation,
-            spec.train.validation_points,
-        )?;
+        let n = spec.train.validation_points;
+        let validation = points("validation", Split::Validation, n)?;
         let params = Params::seeded(rng.fork("init"), dtype, device).with_kernels(compute.kernels);
         let began = Instant::now();
         let spec = settled(spec, &params, start.as_ref())?;

@@ -102,25 +102,17 @@ fn train_and_measure(
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<(Status, String)> {
     let law = spec.task.law()?.map(Law::from);
-    let best = trials::best(
-        spec,
-        law.as_ref(),
-        compute,
-        (from, &mut *checkpoints),
-        watch,
-    )?;
+    let from = (from, &mut *checkpoints);
+    let best = trials::best(spec, law.as_ref(), compute, from, watch)?;
     if !spec.search.is_empty() {
         place.write_trials(&best.trials)?;
     }
     if spec.is_settled_in_training() {
-        place.write(
-            "trained.toml",
-            best.run.spec().to_toml(&place.0)?.as_bytes(),
-        )?;
+        let settled = best.run.spec().to_toml(&place.0)?;
+        place.write("trained.toml", settled.as_bytes())?;
     }
     let check = || checkpoints.check_interrupt("while it was measured");
-    let status = best
-        .run
-        .record(place, &best.trained, best.search_seconds, &check)?;
-    Ok((status, best.run.kernels()))
+    let (run, seconds) = (best.run, best.search_seconds);
+    let status = run.record(place, &best.trained, seconds, &check)?;
+    Ok((status, run.kernels()))
 }

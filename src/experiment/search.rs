@@ -146,12 +146,9 @@ impl Search {
         }
         let equal = counts.iter().all(|(_, n)| *n == counts[0].1);
         let told = counts.iter().map(|(name, n)| format!("{n} of `{name}`"));
-        BadValue::unless(
-            equal,
-            "models",
-            "as many trials of every model",
-            told.collect::<Vec<_>>().join(", "),
-        )
+        let told: Vec<_> = told.collect();
+        let expected = "as many trials of every model";
+        BadValue::unless(equal, "models", expected, told.join(", "))
     }
 }
 
@@ -166,10 +163,8 @@ fn walk(table: &Table, above: &[&str], axes: &mut Vec<Axis>) -> Result<(), BadVa
                 BadValue::unless(!values.is_empty(), &place, "at least one value", "[]")?;
                 let (expected, n) = (format!("at most {MAX_TRIALS} values"), values.len());
                 BadValue::unless(n <= MAX_TRIALS, &place, &expected, n)?;
-                let twice = values
-                    .iter()
-                    .enumerate()
-                    .find(|(i, v)| values[..*i].contains(v));
+                let mut numbered = values.iter().enumerate();
+                let twice = numbered.find(|(i, v)| values[..*i].contains(v));
                 if let Some((_, value)) = twice {
                     let got = format!("{value} twice");
                     return Err(BadValue::new(place, "every value once", got));

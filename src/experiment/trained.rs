@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::plan::RunSpec;
 use super::prepared::build_model;
-use super::store::{RunDir, State};
+use super::store::{unusable, RunDir, State};
 use super::weights;
 use super::Compute;
 use mdn_core::metrics::evaluation;
@@ -27,7 +27,7 @@ impl Trained {
     /// Reads a run's folder. A missing, unfinished or damaged run is a bad request that names it.
     /// `open` chooses where to compute in the run's number format.
     pub fn load(place: &RunDir, open: impl FnOnce(DType) -> Result<Compute>) -> Result<Self> {
-        let wrong = |why: String| Err(Error::request(format!("{}: {why}", place.0.display())));
+        let wrong = |why: String| Err(unusable(&place.0, why));
         if !place.0.is_dir() {
             return wrong("expected the folder of a run; there is no such folder".to_owned());
         }
@@ -39,19 +39,13 @@ impl Trained {
             ));
         }
         if status.state != State::Done {
-            let (state, reason) = (status.state.word(), status.reason.as_str());
-            let reason = match reason {
-                "" => String::new(),
-                reason => format!(" ({reason})"),
-            };
-            return wrong(format!(
-                "expected a run that is done; this one is {state}{reason}"
-            ));
+            let status = status.text(" (", ")");
+            return wrong(format!("expected a run that is done; this one is {status}"));
         }
         let spec = RunSpec::read_trained(place)?;
         let path = place.path("model.safetensors");
         let bytes = std::fs::read(&path).map_err(Error::io(&path, "could not read"))?;
-        let named = |e: Error| Error::request(format!("{}: {e}", path.display()));
+        let named = |e: Error| unusable(&path, e);
         let dtype = spec.train.precision.dtype();
         let Compute { device, kernels } = open(dtype)?;
         let tensors = weights::from_bytes(&bytes).map_err(named)?;

@@ -90,27 +90,18 @@ pub(super) fn best(
         }
         checkpoints.after_trial(&so_far)?;
     }
-    let Saved {
-        mut trials,
-        kept,
-        seconds,
-        ..
-    } = so_far;
-    let Kept {
-        number,
-        weights,
-        mut trained,
-        ..
-    } = kept.ok_or_else(|| Error::failed("expected at least one trial; got none"))?;
+    let none = || Error::failed("expected at least one trial; got none");
+    let kept = so_far.kept.ok_or_else(none)?;
+    let (mut trials, mut trained) = (so_far.trials, kept.trained);
     let run = match trained_here {
         Some(run) => run,
         None => {
-            let run = Run::on(&all[number].1, law, compute)?;
-            run.set_weights(&weights)?;
+            let run = Run::on(&all[kept.number].1, law, compute)?;
+            run.set_weights(&kept.weights)?;
             run
         }
     };
-    trials[number].chosen = true;
+    trials[kept.number].chosen = true;
     if let Some(reason) = trained.diverged.as_mut().filter(|_| count > 1) {
         *reason = format!("all {count} trials diverged, the first: {reason}");
     }
@@ -118,7 +109,7 @@ pub(super) fn best(
         run,
         trained,
         trials,
-        search_seconds: (!spec.search.is_empty()).then_some(seconds),
+        search_seconds: (!spec.search.is_empty()).then_some(so_far.seconds),
     })
 }
 

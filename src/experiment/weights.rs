@@ -172,12 +172,8 @@ mod tests {
     #[test]
     fn weights_without_a_checksum_are_read() {
         let number = 2.5f32.to_le_bytes();
-        let file = |format| {
-            file_of(
-                format,
-                TensorView::new(Dtype::F32, vec![1], &number).unwrap(),
-            )
-        };
+        let view = || TensorView::new(Dtype::F32, vec![1], &number).unwrap();
+        let file = |format| file_of(format, view());
         let old = from_bytes(&file("1")).unwrap();
         assert_eq!(old["a"].to_vec1::<f32>().unwrap(), [2.5]);
         for (format, message) in [("2", "checksum"), ("3", "got \"3\"")] {

@@ -1,7 +1,6 @@
 //! `runs.csv`, `summary.csv` and the same as JSON, `pairs.csv`, `ranks.csv`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::interval::Spread;
 use super::pairs::{Pair, Tally};
@@ -9,7 +8,7 @@ use super::ranks::Ranks;
 use super::results::Results;
 use super::significance::Test;
 use super::summary::Row;
-use crate::experiment::store::{csv_rows, json_rows};
+use crate::experiment::store::csv_rows;
 use mdn_core::Result;
 
 /// What stands for all data sets in `ranks.csv`: no data set can be called so.
@@ -30,8 +29,9 @@ struct RunRow<'a> {
     note: &'a str,
 }
 
+/// A row of `summary.csv`.
 #[derive(Serialize, Deserialize)]
-struct SummaryRow {
+pub struct SummaryRow {
     data: String,
     model: String,
     metric: String,
@@ -131,7 +131,8 @@ fn tests(test: &Test) -> Option<usize> {
     test.p_holm.map(|_| test.family)
 }
 
-fn summary_rows(rows: &[Row]) -> Vec<SummaryRow> {
+/// The rows of `summary.csv`, and of the same as JSON.
+pub fn summary_rows(rows: &[Row]) -> Vec<SummaryRow> {
     let row = |r: &Row| {
         let Row { value, diff, .. } = r;
         let [mean, ci_low, ci_high] = mean_and_ends(value.as_ref());
@@ -162,16 +163,6 @@ fn summary_rows(rows: &[Row]) -> Vec<SummaryRow> {
         }
     };
     rows.iter().map(row).collect()
-}
-
-/// `summary.csv`.
-pub fn summary_csv(rows: &[Row]) -> Result<Vec<u8>> {
-    csv_rows(&summary_rows(rows))
-}
-
-/// The rows of `summary.csv` as a list of objects.
-pub fn summary_json(rows: &[Row]) -> Result<Value> {
-    json_rows(&summary_rows(rows))
 }
 
 /// `pairs.csv`: a row for every two models on every data set, by its headline metric.

@@ -14,6 +14,8 @@ use mdn_core::rng::Rng;
 /// What a comparison over the folder needs to borrow.
 pub struct Fixture {
     pub dir: tempfile::TempDir,
+    /// The folder of the experiment, in `dir`.
+    pub experiment: PathBuf,
     pub data: Vec<String>,
     pub models: Vec<String>,
     pub seeds: Vec<u64>,
@@ -29,8 +31,10 @@ pub const RING_KL: [(&str, [f64; 5]); 4] = [
 
 impl Fixture {
     fn empty(data: Vec<String>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
         Self {
-            dir: tempfile::tempdir().unwrap(),
+            experiment: dir.path().join("rings"),
+            dir,
             data,
             models: RING_KL.map(|m| m.0.to_owned()).to_vec(),
             seeds: (0..5).collect(),
@@ -89,12 +93,8 @@ impl Fixture {
                 };
                 for &seed in &fixture.seeds {
                     let noise = [0.9, 1.0, 1.05, 0.98, 1.07][(seed as usize + d) % 5];
-                    done(
-                        &fixture.place(data, model, seed),
-                        model,
-                        seed,
-                        Some(kl * noise),
-                    );
+                    let place = fixture.place(data, model, seed);
+                    done(&place, model, seed, Some(kl * noise));
                 }
             }
         }
@@ -102,19 +102,15 @@ impl Fixture {
     }
 
     pub fn place(&self, data: &str, model: &str, seed: u64) -> RunDir {
-        RunDir::new(self.dir.path(), "rings", data, model, seed)
+        RunDir::below(&self.experiment, data, model, seed)
     }
 
-    pub fn experiment(&self) -> PathBuf {
-        self.dir.path().join("rings")
-    }
-
-    pub fn comparison<'a>(&'a self, dir: &'a Path) -> Comparison<'a> {
+    pub fn comparison(&self) -> Comparison<'_> {
         Comparison {
             figures: crate::report::Which::All,
             whole: true,
             experiment: "rings",
-            dir,
+            dir: &self.experiment,
             data: &self.data,
             models: &self.models,
             seeds: &self.seeds,

@@ -209,8 +209,7 @@ mod tests {
     #[test]
     fn numbers_are_those_of_the_summary() {
         let fixture = Fixture::new();
-        let dir = fixture.experiment();
-        let what = fixture.comparison(&dir);
+        let what = fixture.comparison();
         let results = Results::read(&what).unwrap();
         let found = numbers(&results, &summary::rows(&results));
         let metrics = found["metrics"].as_array().unwrap();

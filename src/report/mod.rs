@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use provenance::Provenance;
 use ranks::Ranks;
 
-use crate::experiment::store::{write_atomic, State};
-use mdn_core::{Error, Result};
+use crate::experiment::store::{csv_rows, json_rows, unusable, write_atomic, State};
+use mdn_core::Result;
 
 pub mod figures;
 
@@ -84,12 +84,11 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     let results = results::Results::read(what)?;
     let mut states = results.runs.iter().map(|r| r.status.state);
     if states.all(|state| state == State::Missing) {
-        return Err(Error::request(format!(
-            "{}: expected at least one run; got none. Train the experiment first.",
-            what.dir.display()
-        )));
+        let why = "expected at least one run; got none. Train the experiment first.";
+        return Err(unusable(what.dir, why));
     }
     let rows = summary::rows(&results);
+    let summary = files::summary_rows(&rows);
     let pairs = pairs::pairs(&results);
     let ranks = Ranks::of(&results);
     let made = Provenance::read(&results)?;
@@ -117,7 +116,7 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
         let html = html::html(&results, &rows, &page, what.dir)?;
         for (name, bytes) in [
             ("runs.csv", files::runs_csv(&results)?),
-            ("summary.csv", files::summary_csv(&rows)?),
+            ("summary.csv", csv_rows(&summary)?),
             ("pairs.csv", files::pairs_csv(&pairs)?),
             ("ranks.csv", files::ranks_csv(&pairs, ranks.as_ref())?),
             ("summary.md", page.into_bytes()),
@@ -130,7 +129,7 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     files.extend(figures);
     Ok(Report {
         table: table::terminal(&results, &rows, &pairs, ranks.as_ref()),
-        json: files::summary_json(&rows)?,
+        json: json_rows(&summary)?,
         warnings,
         files,
     })

@@ -6,7 +6,7 @@ use super::headline::HEADLINES;
 use super::pairs::{Pair, Tally};
 use super::provenance::Provenance;
 use super::ranks::Ranks;
-use super::results::{Results, Run};
+use super::results::Results;
 use super::summary::{best, Row};
 use super::{digits, figures, prose, table};
 
@@ -29,11 +29,8 @@ pub fn page(on: &Contents<'_>) -> String {
     for data in what.data {
         let rows: Vec<&Row> = on.rows.iter().filter(|r| r.data == *data).collect();
         let text = prose::data_set(on.results, &rows, on.pairs, data);
-        let _ = write!(
-            out,
-            "\n## {data}\n\n{text}\n\n{}",
-            values(on.results, data, &rows)
-        );
+        let values = values(on.results, data, &rows);
+        let _ = write!(out, "\n## {data}\n\n{text}\n\n{values}");
         out.push_str(&differences(on.results, data, &rows));
         out.push_str(&notes(on.results, data, &rows));
         out.push_str(&pictures(on, &|name| figures::is_of_data(name, data)));
@@ -44,10 +41,8 @@ pub fn page(on: &Contents<'_>) -> String {
 }
 
 fn pictures(on: &Contents<'_>, wanted: &dyn Fn(&str) -> bool) -> String {
-    let names = on
-        .figures
-        .iter()
-        .filter(|f| f.ends_with(".png") && wanted(f));
+    let names = on.figures.iter();
+    let names = names.filter(|f| f.ends_with(".png") && wanted(f));
     let picture = |name: &String| format!("\n![{}](figures/{name})\n", figures::caption(name));
     names.map(picture).collect()
 }
@@ -116,12 +111,10 @@ fn values(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
             .map(|m| first(m).map_or_else(digits::dash, |r| cell(r)));
         cells.collect::<Vec<_>>()
     };
-    let done = |r: &Row| format!("{} of {}", r.done, r.done + r.failed + r.missing);
+    let done = |r: &Row| format!("{} of {}", r.done, r.runs());
     out += &line("seeds done", each(&done));
-    out += &line(
-        "parameters",
-        each(&|r| digits::parameters(r.parameters.as_ref())),
-    );
+    let parameters = |r: &Row| digits::parameters(r.parameters.as_ref());
+    out += &line("parameters", each(&parameters));
     for metric in table::shown(results.headline(data), rows).0 {
         let of = rows.iter().filter(|r| r.metric == metric);
         let of: Vec<&Row> = of.copied().collect();
@@ -178,13 +171,10 @@ fn notes(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
             .filter(|r| r.value.is_none() && !r.note.is_empty());
         let without: Vec<&&&Row> = without.collect();
         let Some(one) = without.first() else { continue };
-        let who = if without.len() == of.len() {
-            String::new()
-        } else {
-            format!(
-                " of {}",
-                quoted(without.iter().map(|r| &r.model)).join(", ")
-            )
+        let names = quoted(without.iter().map(|r| &r.model)).join(", ");
+        let who = match without.len() == of.len() {
+            true => String::new(),
+            false => format!(" of {names}"),
         };
         let note = format!("- no {metric}{who}: {}\n", one.note);
         if !out.contains(&note) {
@@ -207,19 +197,9 @@ fn failures(on: &Contents<'_>) -> String {
         let _ = writeln!(out, "- **Note:** {warning}");
     }
     for run in on.results.runs.iter().filter(|r| !r.is_done()) {
-        let Run {
-            data,
-            model,
-            seed,
-            status,
-            ..
-        } = run;
-        let why = match status.reason.as_str() {
-            "" => String::new(),
-            reason => format!(": {reason}"),
-        };
-        let state = status.state.word();
-        let _ = writeln!(out, "- `{model}` on `{data}`, seed {seed}: {state}{why}");
+        let (data, model, seed) = (&run.data, &run.model, run.seed);
+        let status = run.status.text(": ", "");
+        let _ = writeln!(out, "- `{model}` on `{data}`, seed {seed}: {status}");
     }
     if out.is_empty() {
         out.push_str("None.\n");

@@ -162,8 +162,7 @@ mod tests {
     #[test]
     fn failed_runs_cannot_win_and_models_that_only_fail_lose() {
         let fixture = Fixture::new();
-        let dir = fixture.experiment();
-        let what = fixture.comparison(&dir);
+        let what = fixture.comparison();
         let all = pairs(&Results::read(&what).unwrap());
         // 4 models are 6 pairs, on 3 data sets.
         assert_eq!(all.len(), 18);

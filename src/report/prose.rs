@@ -14,7 +14,7 @@ use super::summary::Row;
 use crate::experiment::store::State;
 
 /// `1 seed`, `2 seeds`
-fn number(n: usize, what: &str) -> String {
+pub fn number(n: usize, what: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{} {what}{s}", count(n as f64))
 }
@@ -158,10 +158,8 @@ fn winner(
         _ => " in spite of failed runs",
     };
     let mean = spread(Some(value));
-    let mut text = format!(
-        "On `{}`, {lead}{despite} {mean} {} ({over})",
-        best.data, best.unit
-    );
+    let (data, unit) = (&best.data, &best.unit);
+    let mut text = format!("On `{data}`, {lead}{despite} {mean} {unit} ({over})");
     if let Some(reference) = results.what.reference {
         if reference == model && measured > 1 {
             let _ = write!(text, "; `{reference}` is the reference");
@@ -204,12 +202,9 @@ fn without_sign(diff: &Spread) -> String {
 fn lower_but_failed(of: &[&Row], (best, lead): (&Row, &Spread)) -> Option<String> {
     let lower = |r: &&&Row| r.failed > best.failed && r.value.is_some_and(|v| v.mean < lead.mean);
     let text = |r: &&Row| {
-        let all = r.done + r.failed + r.missing;
+        let (all, failed) = (r.runs(), r.failed);
         let mean = spread(r.value.as_ref());
-        format!(
-            "`{}` ({mean}, but {} of {all} runs failed)",
-            r.model, r.failed
-        )
+        format!("`{}` ({mean}, but {failed} of {all} runs failed)", r.model)
     };
     let some: Vec<String> = of.iter().filter(lower).map(text).collect();
     let verbs = match some.len() {
@@ -244,13 +239,8 @@ fn against_reference(results: &Results<'_>, of: &[&Row], best: &Row) -> Option<S
         group("not significant for", &|r, _| !r.test.is_significant()),
     ];
     let groups: Vec<String> = groups.into_iter().flatten().collect();
-    let text = || {
-        format!(
-            "Other differences from the reference: {}.",
-            groups.join("; ")
-        )
-    };
-    (!groups.is_empty()).then(text)
+    let text = groups.join("; ");
+    (!groups.is_empty()).then(|| format!("Other differences from the reference: {text}."))
 }
 
 /// Models that do not differ significantly from the best.
@@ -316,11 +306,8 @@ pub fn overall(results: &Results<'_>, ranks: &Ranks, pairs: &[Pair]) -> Option<S
     if n < 2 {
         return None;
     }
-    let mut metrics: Vec<&str> = ranks
-        .data
-        .iter()
-        .filter_map(|d| results.headline(d))
-        .collect();
+    let metrics = ranks.data.iter().filter_map(|d| results.headline(d));
+    let mut metrics: Vec<&str> = metrics.collect();
     metrics.sort_unstable();
     metrics.dedup();
     let metrics: Vec<&str> = metrics.into_iter().map(|m| Headline::of(m).long).collect();
@@ -352,10 +339,10 @@ pub fn overall(results: &Results<'_>, ranks: &Ranks, pairs: &[Pair]) -> Option<S
         };
         let ((a, b), p) = (f.freedom, p_value(f.p));
         let verdict = match f.p {
-            p if p < LEVEL => format!(
-                "finds differences between the mean ranks. {}",
-                nemenyi(ranks)
-            ),
+            p if p < LEVEL => {
+                let apart = nemenyi(ranks);
+                format!("finds differences between the mean ranks. {apart}")
+            }
             _ => "finds no significant difference between the mean ranks.".to_owned(),
         };
         let _ = write!(

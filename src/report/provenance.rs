@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::results::Results;
 use crate::experiment::plan::RunSpec;
-use crate::experiment::store::Environment;
 use mdn_core::Result;
 
 /// What made the runs, from their `config.toml` and `environment.toml`.
@@ -29,15 +28,10 @@ impl Provenance {
             let Some(environment) = run.place.read_environment()? else {
                 continue;
             };
-            let Environment {
-                version,
-                device,
-                kernels,
-                ..
-            } = environment;
-            *found.makers.entry((version, device)).or_default() += 1;
+            let maker = (environment.version, environment.device);
+            *found.makers.entry(maker).or_default() += 1;
             let of_model = found.kernels.entry(run.model.clone()).or_default();
-            *of_model.entry(kernels).or_default() += 1;
+            *of_model.entry(environment.kernels).or_default() += 1;
         }
         Ok(found)
     }
@@ -95,8 +89,7 @@ mod tests {
     #[test]
     fn what_made_the_runs_is_counted_and_mixtures_are_warned_about() {
         let fixture = Fixture::new();
-        let dir = fixture.experiment();
-        let what = fixture.comparison(&dir);
+        let what = fixture.comparison();
         let read = || Provenance::read(&Results::read(&what).unwrap()).unwrap();
         let found = read();
         assert_eq!(found.makers(), "mdn 0.1.0 (0123456789) on cpu");

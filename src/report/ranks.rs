@@ -212,8 +212,7 @@ mod tests {
     #[test]
     fn failure_costs_ranks() {
         let fixture = Fixture::new();
-        let dir = fixture.experiment();
-        let what = fixture.comparison(&dir);
+        let what = fixture.comparison();
         let ranks = Ranks::of(&Results::read(&what).unwrap()).unwrap();
         assert_eq!(ranks.data, ["ring", "cloud", "table"]);
         // KL 0.32, 0.021, 0.062, 0.11; but one run of the mixture base diverged.

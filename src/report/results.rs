@@ -22,6 +22,28 @@ pub struct Run {
 }
 
 impl Run {
+    /// Reads the status and, of a run that is done, the metrics.
+    pub fn read(place: RunDir, data: &str, model: &str, seed: u64) -> Result<Self> {
+        let status = place.read_status()?;
+        let hint = |e| {
+            Error::request(format!(
+                "{e} (`mdn train` repeats a run with missing files, and any run with --force)"
+            ))
+        };
+        let metrics = match status.state {
+            State::Done => place.read_metrics().map_err(hint)?,
+            _ => Vec::new(),
+        };
+        Ok(Self {
+            data: data.to_owned(),
+            model: model.to_owned(),
+            seed,
+            place,
+            status,
+            metrics,
+        })
+    }
+
     /// Whether it ended with metrics.
     pub fn is_done(&self) -> bool {
         self.status.state == State::Done
@@ -55,24 +77,7 @@ impl<'a> Results<'a> {
             for model in what.models {
                 for &seed in what.seeds {
                     let place = RunDir::below(what.dir, data, model, seed);
-                    let status = place.read_status()?;
-                    let metrics = match status.state {
-                        State::Done => place.read_metrics().map_err(|e| {
-                            Error::request(format!(
-                                "{e} (`mdn train` repeats a run with missing files, and any run \
-                                 with --force)"
-                            ))
-                        })?,
-                        _ => Vec::new(),
-                    };
-                    runs.push(Run {
-                        data: data.clone(),
-                        model: model.clone(),
-                        seed,
-                        place,
-                        status,
-                        metrics,
-                    });
+                    runs.push(Run::read(place, data, model, seed)?);
                 }
             }
         }

@@ -146,12 +146,11 @@ mod tests {
         for (raw, corrected) in cases {
             // Tests without a p-value are not counted.
             let all = raw.iter().map(|p| Some(*p)).chain([None]);
-            let mut tests: Vec<Test> = all
-                .map(|p| Test {
-                    p,
-                    ..Test::default()
-                })
-                .collect();
+            let test = |p| Test {
+                p,
+                ..Test::default()
+            };
+            let mut tests: Vec<Test> = all.map(test).collect();
             correct(&mut tests.iter_mut().collect::<Vec<_>>());
             for (test, expected) in tests.iter().zip(corrected) {
                 close(test.p_holm, *expected);

@@ -39,6 +39,13 @@ pub struct Row {
     pub note: String,
 }
 
+impl Row {
+    /// Runs of the model on the data set, however they ended.
+    pub fn runs(&self) -> usize {
+        self.done + self.failed + self.missing
+    }
+}
+
 /// Every row, in the order of the experiment file, metrics in the order they were measured.
 pub fn rows(results: &Results<'_>) -> Vec<Row> {
     let what = results.what;

@@ -79,11 +79,9 @@ pub fn terminal(
 /// A table without lines, all columns but the first to the right.
 fn plain_table(head: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(head)
-        .add_rows(rows);
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(head).add_rows(rows);
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if i > 0 {
@@ -136,7 +134,7 @@ fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
     };
     let mut out = vec![
         plain("model", &|r| r.model.clone()),
-        plain("seeds\ndone", &|r| match r.done + r.failed + r.missing {
+        plain("seeds\ndone", &|r| match r.runs() {
             all if r.done == all => all.to_string(),
             all => format!("{} of {all}", r.done),
         }),
@@ -147,13 +145,11 @@ fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
         let of = |m: &String| rows.iter().find(|r| r.model == *m && r.metric == metric);
         let of: Vec<&&Row> = first.iter().filter_map(|(m, _)| of(m)).collect();
         let unit = &of[0].unit;
+        let values = of.iter().map(|r| digits::spread(r.value.as_ref()));
         out.push(Column {
             metric: metric.to_owned(),
             heading: format!("{metric}{}\n[{unit}]", arrow(of[0].better)),
-            cells: of
-                .iter()
-                .map(|r| digits::spread(r.value.as_ref()))
-                .collect(),
+            cells: values.collect(),
         });
         if headline == Some(metric) && of.iter().any(|r| r.diff.is_some()) {
             let cell = |r: &&&Row| match results.what.reference {

@@ -36,10 +36,10 @@ fn has_all(text: &str, parts: &[&str]) {
 #[test]
 fn a_report_counts_failures_and_averages_the_rest() {
     let fixture = Fixture::new();
-    let dir = fixture.experiment();
+    let dir = &fixture.experiment;
     let what = Comparison {
         figures: Which::Nothing,
-        ..fixture.comparison(&dir)
+        ..fixture.comparison()
     };
     let bytes = || {
         let report = compare(&what).unwrap();
@@ -75,7 +75,7 @@ fn a_report_counts_failures_and_averages_the_rest() {
          parameters,std_dev,boot_low,boot_high,p,p_flip,p_holm,tests\nring,normal_base,nll,nats,"
     ));
     // By hand: mean 0.32, standard deviation 0.0316228, t(0.975; 4) = 2.776445 (scipy 1.17.1).
-    let row = summary_line(&dir, "ring,normal_base,kl,");
+    let row = summary_line(dir, "ring,normal_base,kl,");
     assert!((number(&row[4]) - 0.32).abs() < 1e-12);
     assert!((number(&row[6]) - 0.32 - 2.776445 * 0.1f64.powi(3).sqrt() / 5f64.sqrt()).abs() < 1e-6);
     assert!((number(&row[7]) - 0.32).abs() < 1e-12);
@@ -86,7 +86,7 @@ fn a_report_counts_failures_and_averages_the_rest() {
     assert_eq!(row[17..], ["", "", "", ""], "the reference is not tested");
     // Seed 3 diverged: the mean is over the four others, the difference over the same four:
     // 0.021 - 0.30, 0.024 - 0.34, 0.019 - 0.32 and 0.020 - 0.28, t(0.975; 3) = 3.182446.
-    let row = summary_line(&dir, "ring,mixture_base,kl,");
+    let row = summary_line(dir, "ring,mixture_base,kl,");
     assert!((number(&row[4]) - 0.021).abs() < 1e-12);
     assert_eq!(row[8..10], ["4", "1"]);
     assert!((number(&row[10]) + 0.289).abs() < 1e-12);
@@ -101,10 +101,10 @@ fn a_report_counts_failures_and_averages_the_rest() {
     assert_eq!(row[20], "8");
     // Missing runs are no failures; a metric that does not apply is empty; runs that all failed
     // are a row without numbers.
-    assert_eq!(summary_line(&dir, "ring,clusters,kl,")[8..10], ["3", "0"]);
+    assert_eq!(summary_line(dir, "ring,clusters,kl,")[8..10], ["3", "0"]);
     let empty = ["", "", "", "", "0"];
     for (key, failed) in [("table,rad,kl,", "0"), ("cloud,rad,kl,", "5")] {
-        let row = &summary_line(&dir, key)[4..10];
+        let row = &summary_line(dir, key)[4..10];
         assert_eq!(
             (&row[..5], row[5].as_str()),
             (&empty.map(str::to_owned)[..], failed)
@@ -148,15 +148,15 @@ fn a_report_counts_failures_and_averages_the_rest() {
 #[test]
 fn one_seed_has_no_interval_and_a_damaged_run_names_its_file() {
     let mut fixture = Fixture::new();
-    let dir = fixture.experiment();
+    let dir = &fixture.experiment;
     fixture.seeds.truncate(1);
     let what = Comparison {
         figures: Which::Overview,
-        ..fixture.comparison(&dir)
+        ..fixture.comparison()
     };
     let report = compare(&what).unwrap();
     assert!(report.warnings[0].starts_with("1 seed: there are no intervals."));
-    let row = summary_line(&dir, "ring,rad,kl,");
+    let row = summary_line(dir, "ring,rad,kl,");
     assert_eq!(row[4..9], ["0.05", "", "", "0.05", "1"]);
     let (model, kls) = RING_KL[0];
     assert!(
@@ -173,7 +173,11 @@ fn one_seed_has_no_interval_and_a_damaged_run_names_its_file() {
     );
 
     let nowhere = fixture.dir.path().join("nowhere");
-    let error = compare(&fixture.comparison(&nowhere)).unwrap_err();
+    let what = Comparison {
+        dir: &nowhere,
+        ..fixture.comparison()
+    };
+    let error = compare(&what).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     has_all(
         &error.to_string(),
@@ -185,8 +189,7 @@ fn one_seed_has_no_interval_and_a_damaged_run_names_its_file() {
 #[test]
 fn sentences_say_what_the_tests_show_and_no_more() {
     let fixture = Fixture::many(6);
-    let dir = fixture.experiment();
-    let what = fixture.comparison(&dir);
+    let what = fixture.comparison();
     let results = Results::read(&what).unwrap();
     let pairs = pairs::pairs(&results);
     let ranks = Ranks::of(&results).unwrap();

@@ -1,5 +1,6 @@
 //! What the reader must know before believing a mean.
 
+use super::prose::number;
 use super::results::{Results, Run};
 use crate::experiment::store::State;
 
@@ -11,17 +12,14 @@ const FEW_SEEDS: usize = 3;
 pub fn warnings(results: &Results<'_>) -> Vec<String> {
     let what = results.what;
     let mut out = Vec::new();
-    match what.seeds.len() {
-        n @ (0 | 1) => {
-            let s = if n == 1 { "" } else { "s" };
-            out.push(format!(
-                "{n} seed{s}: there are no intervals. Use {FEW_SEEDS} or more."
-            ));
-        }
-        n if n < FEW_SEEDS => out.push(format!(
-            "{n} seeds: the intervals are wide. Use {FEW_SEEDS} or more."
-        )),
-        _ => {}
+    let seeds = what.seeds.len();
+    if seeds < FEW_SEEDS {
+        let intervals = match seeds {
+            0 | 1 => "there are no intervals",
+            _ => "the intervals are wide",
+        };
+        let seeds = number(seeds, "seed");
+        out.push(format!("{seeds}: {intervals}. Use {FEW_SEEDS} or more."));
     }
     let metrics = results.runs.iter().flat_map(|r| &r.metrics);
     let mut noted = metrics.filter(|m| m.metric == "seconds" && !m.note.is_empty());

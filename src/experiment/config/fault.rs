@@ -99,32 +99,20 @@ impl Fault {
             return format!("{path}: {self}");
         };
         let before = &text.as_bytes()[..span.start.min(text.len())];
-        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let lines: Vec<&[u8]> = before.split(|b| *b == b'\n').collect();
+        let line = lines.len();
         if !self.syntax {
             return format!("{path}:{line}: {self}");
         }
-        let line_start = before
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |i| i + 1);
-        let column = String::from_utf8_lossy(&before[line_start..])
-            .chars()
-            .count();
+        let column = String::from_utf8_lossy(lines[line - 1]).chars().count();
         let whole = text.lines().nth(line - 1).unwrap_or_default();
         let skipped = column.saturating_sub(SHOWN / 2);
         let visible = |c: char| if c.is_control() { ' ' } else { c };
-        let shown: String = whole
-            .chars()
-            .skip(skipped)
-            .take(SHOWN)
-            .map(visible)
-            .collect();
-        let space = " ".repeat(column - skipped);
-        format!(
-            "{path}:{line}:{}: {self}\n  {}\n  {space}^",
-            column + 1,
-            shown.trim_end(),
-        )
+        let shown = whole.chars().skip(skipped).take(SHOWN);
+        let shown: String = shown.map(visible).collect();
+        let (shown, space) = (shown.trim_end(), " ".repeat(column - skipped));
+        let column = column + 1;
+        format!("{path}:{line}:{column}: {self}\n  {shown}\n  {space}^")
     }
 
     pub(super) fn new(span: Option<Range<usize>>, table: &[String], message: String) -> Self {

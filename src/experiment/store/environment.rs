@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::RunDir;
+use super::{read_if_there, unusable, RunDir};
 use mdn_core::train::Precision;
 use mdn_core::{Error, Result};
 
@@ -47,18 +47,16 @@ impl RunDir {
     /// Reads `environment.toml`; `None` where it is missing.
     pub fn read_environment(&self) -> Result<Option<Environment>> {
         let path = self.path(FILE);
-        if !path.exists() {
+        let Some(bytes) = read_if_there(&path)? else {
             return Ok(None);
-        }
-        let text = std::fs::read_to_string(&path).map_err(Error::io(&path, "could not read"))?;
+        };
         let fault = |e: toml::de::Error| {
             let why = e.message().lines().collect::<Vec<_>>().join(" ");
-            Error::request(format!(
-                "{}: expected what made a run; got {why} (`mdn train` with --force repeats the run)",
-                path.display()
-            ))
+            let force = "`mdn train` with --force repeats the run";
+            let why = format!("expected what made a run; got {why} ({force})");
+            unusable(&path, why)
         };
-        toml::from_str(&text).map(Some).map_err(fault)
+        toml::from_slice(&bytes).map(Some).map_err(fault)
     }
 }
 

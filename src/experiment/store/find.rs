@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::RunDir;
+use super::{unusable, RunDir};
 use mdn_core::{Error, Result};
 
 /// The runs below a folder.
@@ -31,10 +31,8 @@ impl RunDir {
 /// If `folder` is not a folder.
 pub fn runs_below(folder: &Path) -> Result<Found> {
     if !folder.is_dir() {
-        return Err(Error::request(format!(
-            "{}: expected a folder with runs; there is no such folder",
-            folder.display()
-        )));
+        let why = "expected a folder with runs; there is no such folder";
+        return Err(unusable(folder, why));
     }
     let mut found = Found::default();
     look(folder, &mut found);
@@ -57,10 +55,8 @@ pub fn some_runs_below(folder: &Path) -> Result<Vec<RunDir>> {
         return Err(unreadable);
     }
     if found.runs.is_empty() {
-        return Err(Error::request(format!(
-            "{}: expected the folder of a run, or one above several; found none",
-            folder.display()
-        )));
+        let why = "expected the folder of a run, or one above several; found none";
+        return Err(unusable(folder, why));
     }
     Ok(found.runs)
 }

@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{remove_if_there, RunDir};
+use super::{remove_if_there, unusable, RunDir};
 use mdn_core::{Error, Result};
 
 const FILE: &str = "lock";
@@ -44,11 +44,6 @@ impl Drop for Lock {
 }
 
 impl RunDir {
-    /// Whether a process holds the run, or died while it did.
-    pub fn has_lock(&self) -> bool {
-        self.path(FILE).exists()
-    }
-
     /// Which process holds the run now, and since when; `None` if none does. Nothing is written and
     /// nothing stays locked.
     pub fn holder(&self) -> Result<Option<String>> {
@@ -79,10 +74,8 @@ impl RunDir {
         self.create()?;
         // The holder is written into the file: through a link that would change another file.
         if path.is_symlink() {
-            return Err(Error::request(format!(
-                "{}: expected a file; got a symbolic link (remove it)",
-                path.display()
-            )));
+            let why = "expected a file; got a symbolic link (remove it)";
+            return Err(unusable(&path, why));
         }
         if steal {
             // Its holder keeps an open file that no longer has a name.

@@ -50,26 +50,19 @@ pub use removal::Removal;
 pub use rows::{MetricRow, TrialRow};
 pub use status::{State, Status};
 pub use table::{csv_rows, exact, json_rows, read_rows};
-pub use write::{check_within, remove_if_there, remove_unfinished, write_atomic};
+pub use write::{
+    check_within, read_if_there, remove_if_there, remove_unfinished, unusable, write_atomic,
+};
 
 /// The folder of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir(pub PathBuf);
 
 impl RunDir {
-    /// `<out>/<experiment>/<data>/<model>/seed-<n>`. Nothing is created on disk.
-    pub fn new(out: &Path, experiment: &str, data: &str, model: &str, seed: u64) -> Self {
-        Self::below(&out.join(experiment), data, model, seed)
-    }
-
-    /// The same below the folder of an experiment.
+    /// `<data>/<model>/seed-<n>` below the folder of an experiment. Nothing is created on disk.
     pub fn below(experiment: &Path, data: &str, model: &str, seed: u64) -> Self {
-        Self(
-            experiment
-                .join(data)
-                .join(model)
-                .join(format!("seed-{seed}")),
-        )
+        let runs = experiment.join(data).join(model);
+        Self(runs.join(format!("seed-{seed}")))
     }
 
     /// Where the file `name` of this run lies.

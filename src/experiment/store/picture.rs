@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use super::RunDir;
+use super::{read_if_there, unusable, RunDir};
 use mdn_core::{Error, Result};
 
 const FILE: &str = "picture.safetensors";
@@ -90,65 +88,44 @@ impl RunDir {
     /// two-dimensional does.
     pub fn read_picture(&self) -> Result<Option<Picture>> {
         let path = self.path(FILE);
-        match fs::read(&path) {
-            Ok(bytes) => decode(&bytes, &path).map(Some),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io(&path, "could not read")(e)),
-        }
+        let bytes = read_if_there(&path)?;
+        bytes.map(|bytes| decode(&bytes, &path)).transpose()
     }
 }
 
 fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> {
     let text = |e: &dyn Display| e.to_string();
-    let floats = |v: &[f32]| v.iter().map(|x| x.to_le_bytes()).collect::<Vec<_>>();
-    let numbers = |v: &[u32]| v.iter().map(|k| k.to_le_bytes()).collect::<Vec<_>>();
-    let pairs = |v: &[[f32; 2]]| floats(v.as_flattened());
     let side = picture.side;
-    let mut tensors = vec![
-        ("log_q", Dtype::F32, side, floats(&picture.log_q)),
-        ("points", Dtype::F32, 2, pairs(&picture.points)),
-        ("samples", Dtype::F32, 2, pairs(&picture.samples)),
-    ];
-    let mut add = |name, dtype, columns, words: Option<Vec<[u8; 4]>>| {
-        tensors.extend(words.map(|words| (name, dtype, columns, words)));
+    let mut tensors = Vec::new();
+    let mut floats = |name, columns: usize, values: &[f32]| {
+        let words: Vec<[u8; 4]> = values.iter().map(|v| v.to_le_bytes()).collect();
+        tensors.push((name, Dtype::F32, columns, words));
     };
-    add(
-        "log_p",
-        Dtype::F32,
-        side,
-        picture.log_p.as_deref().map(floats),
-    );
-    add(
-        "part",
-        Dtype::U32,
-        side,
-        picture.part.as_deref().map(numbers),
-    );
-    if let Some(landing) = &picture.landing {
-        add("z", Dtype::F32, 2, Some(pairs(&landing.z)));
-        add(
-            "point_part",
-            Dtype::U32,
-            1,
-            landing.part.as_deref().map(numbers),
-        );
-        add(
-            "point_label",
-            Dtype::U32,
-            1,
-            landing.label.as_deref().map(numbers),
-        );
-        add(
-            "point_share",
-            Dtype::F32,
-            1,
-            landing.share.as_deref().map(floats),
-        );
-        if let Some(c) = &landing.components {
-            add("base_weights", Dtype::F32, 1, Some(floats(&c.weights)));
-            add("base_means", Dtype::F32, 2, Some(pairs(&c.means)));
-            add("base_std_devs", Dtype::F32, 2, Some(pairs(&c.std_devs)));
+    floats("log_q", side, &picture.log_q);
+    floats("points", 2, picture.points.as_flattened());
+    floats("samples", 2, picture.samples.as_flattened());
+    if let Some(log_p) = &picture.log_p {
+        floats("log_p", side, log_p);
+    }
+    let landing = picture.landing.as_ref();
+    if let Some(landing) = landing {
+        floats("z", 2, landing.z.as_flattened());
+        if let Some(share) = &landing.share {
+            floats("point_share", 1, share);
         }
+        if let Some(c) = &landing.components {
+            floats("base_weights", 1, &c.weights);
+            floats("base_means", 2, c.means.as_flattened());
+            floats("base_std_devs", 2, c.std_devs.as_flattened());
+        }
+    }
+    for (name, columns, numbers) in [
+        ("part", side, picture.part.as_ref()),
+        ("point_part", 1, landing.and_then(|l| l.part.as_ref())),
+        ("point_label", 1, landing.and_then(|l| l.label.as_ref())),
+    ] {
+        let words = numbers.map(|all| all.iter().map(|k| k.to_le_bytes()).collect());
+        tensors.extend(words.map(|words| (name, Dtype::U32, columns, words)));
     }
     let views = tensors
         .iter()
@@ -169,8 +146,13 @@ fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> {
 }
 
 fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
-    let fault = |what: &dyn Display| Error::request(format!("{}: {what}", path.display()));
-    let damaged = |e| fault(&format!("not a whole safetensors file: {e}"));
+    let fault = |what: String| unusable(path, what);
+    let damaged = |e| fault(format!("not a whole safetensors file: {e}"));
+    let unreadable = || {
+        fault(format!(
+            "expected metadata `{KEY}`; got none that is readable"
+        ))
+    };
     let (_, meta) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let header = meta.metadata().as_ref().and_then(|m| m.get(KEY));
     let header = header.and_then(|text| serde_json::from_str(text).ok());
@@ -178,21 +160,16 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
         version,
         side,
         view,
-    } = header.ok_or_else(|| {
-        fault(&format!(
-            "expected metadata `{KEY}`; got none that is readable"
-        ))
-    })?;
+    } = header.ok_or_else(unreadable)?;
     if version != VERSION {
-        return Err(fault(&format!(
+        return Err(fault(format!(
             "expected format version {VERSION}; got {version}: written by another version of mdn"
         )));
     }
     let finite = |(a, b): &(f64, f64)| a.is_finite() && b.is_finite() && a < b;
     if !view.iter().all(finite) || side < 2 {
-        return Err(fault(
-            &"expected a view with low < high and a side of 2 or more",
-        ));
+        let why = "expected a view with low < high and a side of 2 or more";
+        return Err(unusable(path, why));
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let names = tensors.names();
@@ -200,12 +177,11 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
         if !names.contains(&name) {
             return Ok(None);
         }
-        let view = tensors
-            .tensor(name)
-            .map_err(|e| fault(&format!("`{name}`: {e}")))?;
+        let view = tensors.tensor(name);
+        let view = view.map_err(|e| fault(format!("`{name}`: {e}")))?;
         let fits = matches!(*view.shape(), [n, c] if c == columns && rows.is_none_or(|r| r == n));
         if view.dtype() != dtype || !fits {
-            return Err(fault(&format!(
+            return Err(fault(format!(
                 "`{name}`: expected {dtype:?} with {columns} columns; got {:?} {:?}",
                 view.dtype(),
                 view.shape()
@@ -221,7 +197,7 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
         let words = words(name, Dtype::U32, columns, rows)?;
         Ok::<_, Error>(words.map(|w| w.into_iter().map(u32::from_le_bytes).collect::<Vec<_>>()))
     };
-    let missing = |name: &str| fault(&format!("`{name}`: expected a tensor; got none"));
+    let missing = |name: &str| fault(format!("`{name}`: expected a tensor; got none"));
     let pairs = |name: &str, rows| {
         let flat = floats(name, 2, rows)?.ok_or_else(|| missing(name))?;
         Ok::<_, Error>(flat.as_chunks::<2>().0.to_vec())
@@ -260,6 +236,8 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn picture() -> Picture {

@@ -64,7 +64,10 @@ impl RunDir {
         for entry in fs::read_dir(&self.0).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name();
-            let ours = name.to_str().is_some_and(is_ours);
+            let ours = name.to_str().is_some_and(|name| {
+                let known = OUTPUTS.contains(&name) || RECORD.contains(&name);
+                known || name == "lock" || is_unfinished(name)
+            });
             if !ours || !entry.file_type().map_err(unreadable)?.is_file() {
                 found.push(entry.path());
             }
@@ -106,10 +109,6 @@ impl RunDir {
         fs::remove_dir(&self.0).map_err(Error::io(&self.0, "could not remove"))?;
         Ok(Removal::Gone)
     }
-}
-
-fn is_ours(name: &str) -> bool {
-    OUTPUTS.contains(&name) || RECORD.contains(&name) || name == "lock" || is_unfinished(name)
 }
 
 #[cfg(test)]

@@ -290,10 +290,7 @@ mod tests {
         fs::write(run.path("history.csv"), b"step,\xff\xfe\n").unwrap();
         let got = run.read_history().unwrap_err().to_string();
         assert!(got.contains("history.csv:1: not readable as CSV"), "{got}");
-        assert!(run
-            .read_metrics()
-            .unwrap_err()
-            .to_string()
-            .contains("metrics.csv"));
+        let got = run.read_metrics().unwrap_err().to_string();
+        assert!(got.contains("metrics.csv"), "{got}");
     }
 }

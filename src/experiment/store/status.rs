@@ -1,10 +1,8 @@
 //! The file `status`: the state on the first line, the reason on the second.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::RunDir;
+use super::{read_if_there, RunDir};
 use crate::experiment::quoted;
 use mdn_core::error::shortened;
 use mdn_core::{Error, Result};
@@ -74,6 +72,15 @@ impl Status {
             reason: reason.split_whitespace().collect::<Vec<_>>().join(" "),
         }
     }
+
+    /// The state, and the reason, if there is one, between `before` and `after`.
+    pub fn text(&self, before: &str, after: &str) -> String {
+        let state = self.state.word();
+        match self.reason.as_str() {
+            "" => state.to_owned(),
+            reason => format!("{state}{before}{reason}{after}"),
+        }
+    }
 }
 
 impl RunDir {
@@ -86,14 +93,11 @@ impl RunDir {
     /// Where the run stands: [`State::Missing`] where there is no folder or no status yet.
     pub fn read_status(&self) -> Result<Status> {
         let path = self.path(FILE);
-        let text = match fs::read(&path) {
-            // Bytes that are not text are an unknown state.
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Ok(Status::of(State::Missing))
-            }
-            Err(e) => return Err(Error::io(&path, "could not read")(e)),
+        let Some(bytes) = read_if_there(&path)? else {
+            return Ok(Status::of(State::Missing));
         };
+        // Bytes that are not text are an unknown state.
+        let text = String::from_utf8_lossy(&bytes);
         let mut lines = text.lines();
         let word = lines.next().unwrap_or_default().trim();
         match State::ALL.into_iter().find(|s| s.word() == word) {
@@ -115,7 +119,7 @@ mod tests {
     #[test]
     fn every_state_reads_back_with_its_reason_on_one_line() {
         let dir = tempfile::tempdir().unwrap();
-        let run = RunDir::new(dir.path(), "e", "ring", "rad", 3);
+        let run = RunDir::below(&dir.path().join("e"), "ring", "rad", 3);
         assert_eq!(run.0, dir.path().join("e/ring/rad/seed-3"));
         assert_eq!(run.read_status().unwrap(), Status::of(State::Missing));
         for state in State::ALL {

@@ -159,17 +159,12 @@ pub(super) fn read_csv<R: DeserializeOwned>(path: &Path, columns: &[&str]) -> Re
         }
     }
     let expected = columns.join(",");
-    match header {
-        Some(header) if header == expected => Ok(rows),
-        Some(header) => wrong(
-            1,
-            format!("expected the columns `{expected}`; got `{header}`"),
-        ),
-        None => wrong(
-            1,
-            format!("expected the columns `{expected}`; got an empty file"),
-        ),
-    }
+    let got = match header {
+        Some(header) if header == expected => return Ok(rows),
+        Some(header) => format!("`{header}`"),
+        None => "an empty file".to_owned(),
+    };
+    wrong(1, format!("expected the columns `{expected}`; got {got}"))
 }
 
 fn bad_cell(error: &csv::Error, columns: &[&str], cells: &csv::StringRecord) -> String {
@@ -188,11 +183,9 @@ fn bad_cell(error: &csv::Error, columns: &[&str], cells: &csv::StringRecord) -> 
         // "unknown variant `c`, expected `a` or `b`"
         _ => said.rsplit_once("expected ").map_or(said.as_str(), |e| e.1),
     };
-    format!(
-        "`{}`: expected {expected}; got `{}`",
-        columns.get(at).copied().unwrap_or_default(),
-        cells.get(at).unwrap_or_default()
-    )
+    let column = columns.get(at).copied().unwrap_or_default();
+    let got = cells.get(at).unwrap_or_default();
+    format!("`{column}`: expected {expected}; got `{got}`")
 }
 
 #[cfg(test)]

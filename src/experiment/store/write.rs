@@ -35,6 +35,20 @@ pub fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
+/// A bad request: the file or folder at `path` is not as expected.
+pub fn unusable(path: &Path, why: impl std::fmt::Display) -> Error {
+    Error::request(format!("{}: {why}", path.display()))
+}
+
+/// The content of the file; `None` where there is none.
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(Error::io(path, "could not read")(e)),
+    }
+}
+
 /// Writes `bytes` to a new file beside `path` and moves it there, so that no reader or crash
 /// meets half a file. Missing folders are made.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {

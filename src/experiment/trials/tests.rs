@@ -50,10 +50,8 @@ const FILE: &str = "seeds = [4]\n\
     [models.plain.flow]\nbijection.affine_coupling = { layers = 2, hidden = [8] }\n";
 
 fn spec(more: &str) -> RunSpec {
-    Plan::parse(&format!("{FILE}{more}"), "spy")
-        .unwrap()
-        .runs
-        .remove(0)
+    let plan = Plan::parse(&format!("{FILE}{more}"), "spy");
+    plan.unwrap().runs.remove(0)
 }
 
 fn compute() -> Compute {
@@ -100,11 +98,8 @@ fn the_test_set_is_touched_once_and_by_the_chosen_trial() {
         assert!(spy.count(Split::Train) >= 3 && spy.count(Split::Validation) >= 3);
         let dir = tempfile::tempdir().unwrap();
         let place = RunDir(dir.path().to_path_buf());
-        let status = best
-            .run
-            .record(&place, &best.trained, None, &|| Ok(()))
-            .unwrap();
-        assert_eq!(status.state, State::Done);
+        let status = best.run.record(&place, &best.trained, None, &|| Ok(()));
+        assert_eq!(status.unwrap().state, State::Done);
         assert_eq!(spy.count(Split::Test), 1, "points = {points}");
         // Every trial had the same points to be chosen by.
         let asked = spy.asked.lock().unwrap();

@@ -5,9 +5,10 @@ use super::canvas::{Align, Canvas, Ink, Point, Rect};
 use super::legend::{mark, Legend};
 use super::pages::{finite, seeds};
 use super::style::{count, model_colour, strip, DARK, GREY, MARGIN, NAME, NOTE, STRIP};
-use super::{ComparisonPage, Drawn};
+use super::Drawn;
 use crate::report::headline::{Headline, HEADLINES};
 use crate::report::interval::Spread;
+use crate::report::results::Results;
 use mdn_core::Result;
 
 const WIDTH: f64 = 1400.0;
@@ -17,10 +18,10 @@ const SHADE: [u8; 3] = [0xf3, 0xf5, 0xf8];
 
 /// A figure for each metric that two data sets or more are ranked by, without the NLL, which may be
 /// negative.
-pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
+pub fn draw(results: &Results<'_>) -> Result<Vec<Drawn>> {
     let mut figures = Vec::new();
     for metric in HEADLINES.iter().filter(|h| h.key != "nll") {
-        figures.extend(figure(page, metric)?);
+        figures.extend(figure(results, metric)?);
     }
     if let Some(first) = figures.first_mut() {
         "scores".clone_into(&mut first.stem);
@@ -28,11 +29,10 @@ pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
     Ok(figures)
 }
 
-fn figure(page: &ComparisonPage<'_>, metric: &Headline) -> Result<Option<Drawn>> {
-    let (results, what) = (page.results, page.results.what);
-    let data = what.data.iter();
-    let data = data.filter(|d| results.headline(d) == Some(metric.key));
-    let data: Vec<&String> = data.collect();
+fn figure(results: &Results<'_>, metric: &Headline) -> Result<Option<Drawn>> {
+    let what = results.what;
+    let ranked_by = |d: &&String| results.headline(d) == Some(metric.key);
+    let data: Vec<&String> = what.data.iter().filter(ranked_by).collect();
     let spread = |data: &str, model: &str| finite(results, data, model, metric.key);
     let all = data
         .iter()
@@ -48,12 +48,9 @@ fn figure(page: &ComparisonPage<'_>, metric: &Headline) -> Result<Option<Drawn>>
     let legend = Legend::new(what.models, WIDTH - 2.0 * MARGIN);
     let widths = data.iter().map(|d| NAME.width(d));
     let widest = widths.fold(60.0, f64::max).min(300.0);
-    let area = Rect {
-        x: MARGIN + widest + 18.0,
-        y: STRIP + legend.height() + 6.0,
-        w: WIDTH - 2.0 * MARGIN - widest - 30.0,
-        h: height * data.len() as f64,
-    };
+    let (left, top) = (MARGIN + widest + 18.0, STRIP + legend.height() + 6.0);
+    let width = WIDTH - 2.0 * MARGIN - widest - 30.0;
+    let area = Rect::new(left, top, width, height * data.len() as f64);
     let mut canvas = Canvas::new(WIDTH, area.bottom() + 84.0)?;
     let models = count(what.models.len(), "model");
     let on = count(data.len(), "data set");
@@ -64,12 +61,8 @@ fn figure(page: &ComparisonPage<'_>, metric: &Headline) -> Result<Option<Drawn>>
     legend.draw(&mut canvas, (MARGIN, STRIP + 8.0));
     let frame = Frame::new(area, x, (0.0, 1.0));
     for (i, name) in data.iter().enumerate() {
-        let row = Rect {
-            x: MARGIN,
-            y: area.y + height * i as f64,
-            w: area.right() - MARGIN,
-            h: height,
-        };
+        let y = area.y + height * i as f64;
+        let row = Rect::new(MARGIN, y, area.right() - MARGIN, height);
         if i % 2 == 0 {
             canvas.fill_rect(&row, Ink::full(SHADE));
         }

@@ -144,10 +144,8 @@ pub fn ticks((low, high): (f64, f64), wanted: usize) -> Vec<(f64, String)> {
     if last.saturating_sub(first) > MAX_TICKS {
         return Vec::new();
     }
-    (first..=last)
-        .map(|i| i as f64 * step)
-        .map(|v| (v, number(v, decimals)))
-        .collect()
+    let values = (first..=last).map(|i| i as f64 * step);
+    values.map(|v| (v, number(v, decimals))).collect()
 }
 
 /// Powers of ten, and 2 and 5 times them where there are few, for values given as log10.

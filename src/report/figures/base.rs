@@ -76,7 +76,7 @@ fn data_space(
     landing: &Landing,
     grid: &Grid,
 ) {
-    let parts = parts(picture);
+    let parts = Parts::of(picture);
     let note = match (&parts, &landing.part, &landing.label) {
         (Some(p), Some(_), _) => format!("points on {}", count(p.count(), "part")),
         (_, _, Some(_)) => "points by true mode".to_owned(),
@@ -118,10 +118,6 @@ fn base_space(
     panel.numbers(canvas, true);
 }
 
-fn parts(picture: &Picture) -> Option<Parts<'_>> {
-    Parts::new(picture.side, picture.part.as_ref()?)
-}
-
 /// The colour of every point: that of its part, paler the smaller the part's share of it; else that of its
 /// true mode.
 fn colours(picture: &Picture, landing: &Landing) -> Vec<[u8; 3]> {
@@ -130,13 +126,13 @@ fn colours(picture: &Picture, landing: &Landing) -> Vec<[u8; 3]> {
     };
     let strong = |light| mix(light, [0; 3], 0.36);
     let n = landing.z.len();
-    match (parts(picture), &landing.part, &landing.label) {
+    match (Parts::of(picture), &landing.part, &landing.label) {
         (Some(parts), Some(own), _) => {
             let share = |i: usize| landing.share.as_ref().and_then(|s| s.get(i)).copied();
             let of = |(i, p): (usize, &u32)| {
                 // Half a point is the least that its own part usually has.
                 let doubt = 2.0 * (1.0 - f64::from(share(i).unwrap_or(1.0)));
-                mix(strong(parts.of(*p)), SHARED, doubt.clamp(0.0, 1.0))
+                mix(strong(parts.colour_of(*p)), SHARED, doubt.clamp(0.0, 1.0))
             };
             own.iter().enumerate().map(of).collect()
         }

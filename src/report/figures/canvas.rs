@@ -117,7 +117,8 @@ pub struct Canvas {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) marks: Vec<Mark>,
-    missing: BTreeSet<char>,
+    /// Characters of texts that the font lacks.
+    pub(super) missing: BTreeSet<char>,
 }
 
 impl Canvas {
@@ -130,16 +131,6 @@ impl Canvas {
             marks: Vec::new(),
             missing: BTreeSet::new(),
         })
-    }
-
-    /// Width and height in pixels.
-    pub fn size(&self) -> (f64, f64) {
-        (self.width as f64, self.height as f64)
-    }
-
-    /// Characters of texts that the font lacks.
-    pub fn missing(&self) -> &BTreeSet<char> {
-        &self.missing
     }
 
     /// A filled polygon.

@@ -5,9 +5,10 @@ use super::canvas::{Canvas, Ink, Rect};
 use super::legend::{mark, Legend};
 use super::pages::{finite, seeds};
 use super::style::{count, heading, model_colour, strip, HEAD, MARGIN, STRIP};
-use super::{ComparisonPage, Drawn};
+use super::Drawn;
 use crate::report::headline::Headline;
 use crate::report::interval::Spread;
+use crate::report::results::Results;
 use mdn_core::Result;
 
 const MAX_COLUMNS: usize = 4;
@@ -23,14 +24,14 @@ struct Cost {
 }
 
 /// None where no run has both.
-pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
-    let what = page.results.what;
+pub fn draw(results: &Results<'_>) -> Result<Vec<Drawn>> {
+    let what = results.what;
     let mut panels: Vec<(&String, Headline, Vec<Cost>)> = Vec::new();
     for data in what.data {
-        let Some(key) = page.results.headline(data) else {
+        let Some(key) = results.headline(data) else {
             continue;
         };
-        let costs = costs(page, data, key);
+        let costs = costs(results, data, key);
         if !costs.is_empty() {
             panels.push((data, Headline::of(key), costs));
         }
@@ -55,17 +56,13 @@ pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
     let models = count(what.models.len(), "model");
     let title = format!("Cost against quality of {models}");
     let bars = "; bars: 95 % t intervals";
-    let facts = seeds(page.results, "", bars) + "; lower left is better";
+    let facts = seeds(results, "", bars) + "; lower left is better";
     strip(&mut canvas, &title, what.command, &facts);
     legend.draw(&mut canvas, (MARGIN, STRIP + 8.0));
     for (i, (data, metric, costs)) in panels.iter().enumerate() {
         let (column, row) = (i % across, i / across);
-        let area = Rect {
-            x: MARGIN + column as f64 * (LEFT + wide + GAP) + LEFT,
-            y: top + pitch * row as f64 + HEAD,
-            w: wide,
-            h: side,
-        };
+        let left = MARGIN + column as f64 * (LEFT + wide + GAP) + LEFT;
+        let area = Rect::new(left, top + pitch * row as f64 + HEAD, wide, side);
         let log = costs.iter().all(|p| p.quality.mean > 0.0) && metric.key != "nll";
         let linear = if log { "" } else { ", linear" };
         let note = format!("{} ({}){linear}", metric.name, metric.unit);
@@ -86,15 +83,15 @@ pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
     Ok(vec![Drawn::new("cost", title, canvas)])
 }
 
-fn costs(page: &ComparisonPage<'_>, data: &str, metric: &str) -> Vec<Cost> {
-    let models = page.results.what.models.iter().enumerate();
+fn costs(results: &Results<'_>, data: &str, metric: &str) -> Vec<Cost> {
+    let models = results.what.models.iter().enumerate();
     let cost = |(index, model): (usize, &String)| {
-        let seconds = finite(page.results, data, model, "seconds")?.mean;
+        let seconds = finite(results, data, model, "seconds")?.mean;
         Some(Cost {
             index,
             // A model that is not trained by steps is done at once.
             log_seconds: seconds.max(1e-3).log10(),
-            quality: finite(page.results, data, model, metric)?,
+            quality: finite(results, data, model, metric)?,
         })
     };
     models.filter_map(cost).collect()

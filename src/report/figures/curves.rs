@@ -194,12 +194,9 @@ mod tests {
 
     #[test]
     fn the_range_forgets_the_first_steps_and_what_is_not_finite() {
-        let loss = |i: i32| {
-            if i < 5 {
-                1e9
-            } else {
-                2.0 - f64::from(i) / 100.0
-            }
+        let loss = |i: i32| match i {
+            0..5 => 1e9,
+            _ => 2.0 - f64::from(i) / 100.0,
         };
         let curve: Vec<Point> = (0..=100).map(|i| (f64::from(i), loss(i))).collect();
         let (low, high) = range(&[&curve]).unwrap();

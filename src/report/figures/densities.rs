@@ -1,23 +1,35 @@
-//! One data set: the target and every model on one colour scale, in three rows: densities, their
-//! logarithms, where bridges between modes show, and the parts of models that have them. Where
-//! the truth is unknown, held-out points on the logarithms stand for it.
+//! Densities in two dimensions: of a run, of all models on a data set, and their errors.
 
 use super::axes::{number, power_of_ten, ticks};
-use super::canvas::Ink;
-use super::density::{MAX_POINTS, MAX_SAMPLES};
+use super::canvas::{Canvas, Ink};
 use super::grid::Grid;
 use super::pages::MedianRun;
-use super::panels::{common_top, Map, PanelSheet, DECADES, SHARES_NOTE};
+use super::panels::{common_top, grids, Map, PanelSheet, DECADES, ERROR_NATS, SHARES_NOTE};
 use super::parts::Parts;
 use super::style::{count, strip, BLUE, NOTE, ORANGE};
-use super::{DataPage, Drawn};
+use super::{DataPage, Drawn, RunPage};
 use mdn_core::Result;
 
+/// Panels of errors in a row.
+const MAX_COLUMNS: usize = 5;
 const GAP: f64 = 26.0;
-const POINTS_ON_DARK: [u8; 3] = [0x56, 0xd4, 0xe9];
 const BAR: f64 = 106.0;
+const POINTS_ON_DARK: [u8; 3] = [0x56, 0xd4, 0xe9];
 
-/// `None` where no finished run of the data set has a picture.
+/// More dots than these only hide each other.
+const MAX_SAMPLES: usize = 4000;
+/// Held-out points drawn over them.
+const MAX_POINTS: usize = 400;
+
+const RUN_SIDE: f64 = 410.0;
+const RUN_GAP: f64 = 34.0;
+/// Space for the colour bar, between the densities and the samples.
+const RUN_BAR: f64 = 88.0;
+
+/// One data set: the target and every model on one colour scale, in three rows: densities, their
+/// logarithms, where bridges between modes show, and the parts of models that have them. Where
+/// the truth is unknown, held-out points on the logarithms stand for it. `None` where no finished run has
+/// a picture.
 pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let runs = &page.runs;
     let Some(first) = runs.first() else {
@@ -38,7 +50,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let facts = format!("{}; {SHARES_NOTE}", page.which());
     strip(&mut sheet.canvas, &title, page.results.what.command, &facts);
 
-    let map = Map::viridis();
+    let map = Map::of(colorous::VIRIDIS);
     let tops: Vec<f64> = runs.iter().map(|r| r.grid.max()).collect();
     let top = common_top(target.as_ref().map(Grid::max), &tops);
     if let Some(target) = &target {
@@ -71,7 +83,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
 }
 
 fn logarithms(sheet: &mut PanelSheet, target: Option<&Grid>, runs: &[MedianRun], top: f64) {
-    let map = Map::magma();
+    let map = Map::of(colorous::MAGMA);
     let log_top = top.ln();
     if let Some(target) = target {
         let head = ("Target density", "log scale shows bridges");
@@ -114,8 +126,7 @@ fn logarithms(sheet: &mut PanelSheet, target: Option<&Grid>, runs: &[MedianRun],
 fn parts(sheet: &mut PanelSheet, runs: &[MedianRun], before: usize) {
     for (column, run) in (before..).zip(runs) {
         let picture = &run.picture;
-        let part = picture.part.as_ref();
-        if let Some(parts) = part.and_then(|p| Parts::new(picture.side, p)) {
+        if let Some(parts) = Parts::of(picture) {
             let in_view = count(parts.count(), "part");
             let mut note = format!("{in_view}; faint where q is tiny");
             if NOTE.width(&note) > sheet.side - 30.0 {
@@ -131,4 +142,85 @@ fn parts(sheet: &mut PanelSheet, runs: &[MedianRun], before: usize) {
             panel.border(&mut sheet.canvas);
         }
     }
+}
+
+/// One data set: where each model's density is too high and where it is too low; `None` where the truth is
+/// unknown or no finished run has a picture.
+pub fn draw_errors(page: &DataPage<'_>) -> Result<Option<Drawn>> {
+    let Some(target) = page.target() else {
+        return Ok(None);
+    };
+    let (panels, models) = (page.runs.len() + 1, count(page.runs.len(), "model"));
+    let rows = panels.div_ceil(MAX_COLUMNS);
+    let columns = panels.div_ceil(rows);
+    let mut sheet = PanelSheet::new(columns, rows, GAP, BAR)?;
+    let title = format!("{}: log-density errors of {models}", page.data);
+    let facts = format!(
+        "{}; held to ±{ERROR_NATS} nats, line at −1, faded where both are < 10⁻³ of the highest p",
+        page.which()
+    );
+    strip(&mut sheet.canvas, &title, page.results.what.command, &facts);
+    let view = page.runs[0].picture.view;
+    let head = ("Target density", "lines hold 50, 90 and 99 %");
+    let panel = sheet.panel(0, head, view);
+    let map = Map::of(colorous::VIRIDIS);
+    panel.density(&mut sheet.canvas, &target, target.max(), &map);
+    let (map, range) = (Map::of(colorous::RED_BLUE), (-ERROR_NATS, ERROR_NATS));
+    for (at, run) in (1..).zip(&page.runs) {
+        if at % columns == 0 {
+            sheet.next_row();
+        }
+        let panel = sheet.panel(at % columns, (&run.model, &run.note), run.picture.view);
+        let canvas = &mut sheet.canvas;
+        panel.errors(canvas, &target, &run.grid, &map);
+        if at % columns == columns - 1 || at + 1 == panels {
+            let title = "log q − log p (nats)";
+            panel.colour_bar(canvas, &map, range, &ticks(range, 4), title);
+        }
+    }
+    let stem = format!("errors-{}", page.data);
+    Ok(Some(Drawn::new(stem, title, sheet.canvas)))
+}
+
+/// A run of two dimensions: target, model, samples and the model's parts side by side; `None` where it has
+/// no picture.
+pub fn draw_run(page: &RunPage<'_>) -> Result<Option<Canvas>> {
+    let Some(picture) = &page.picture else {
+        return Ok(None);
+    };
+    let (target, Some(model)) = grids(picture) else {
+        return Ok(None);
+    };
+    let parts = Parts::of(picture);
+    let panels = 2 + usize::from(target.is_some()) + usize::from(parts.is_some());
+    let mut sheet = PanelSheet::with_side(panels, 1, RUN_SIDE, (RUN_GAP, RUN_BAR))?;
+    let canvas = &mut sheet.canvas;
+    strip(canvas, &page.title(), page.command, &page.facts());
+    let (map, view) = (Map::of(colorous::VIRIDIS), picture.view);
+    let top = common_top(target.as_ref().map(Grid::max), &[model.max()]);
+    if let Some(target) = &target {
+        let panel = sheet.panel(0, ("Target density", "p(x), exact"), view);
+        panel.density(&mut sheet.canvas, target, top, &map);
+    }
+    let column = usize::from(target.is_some());
+    let panel = sheet.panel(column, ("Model density", SHARES_NOTE), view);
+    panel.density(&mut sheet.canvas, &model, top, &map);
+    let range = (0.0, top);
+    panel.colour_bar(&mut sheet.canvas, &map, range, &ticks(range, 5), "density");
+    sheet.left += RUN_BAR;
+    let samples = &picture.samples[..picture.samples.len().min(MAX_SAMPLES)];
+    let points = &picture.points[..picture.points.len().min(MAX_POINTS)];
+    let held_out = count(points.len(), "held-out point");
+    let note = format!("{} of the model, {held_out} in orange", samples.len());
+    let panel = sheet.panel(column + 1, ("Samples", &note), view);
+    panel.points(&mut sheet.canvas, samples, 2.2, Ink(BLUE, 0.28));
+    panel.points(&mut sheet.canvas, points, 2.2, Ink(ORANGE, 0.7));
+    panel.border(&mut sheet.canvas);
+    if let Some(parts) = &parts {
+        let in_view = count(parts.count(), "part");
+        let note = format!("{in_view} in view; faint where q is tiny");
+        let panel = sheet.panel(column + 2, ("Parts of the model", &note), view);
+        panel.parts(&mut sheet.canvas, parts, &model);
+    }
+    Ok(Some(sheet.canvas))
 }

@@ -63,7 +63,7 @@ pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
         others.join(", ")
     );
     strip(&mut canvas, &title, command, &facts);
-    let map = &Map::viridis();
+    let map = &Map::of(colorous::VIRIDIS);
     for (i, (name, data)) in shown.iter().enumerate() {
         let x = MARGIN + LEFT + (i % COLUMNS) as f64 * (SIDE + GAP);
         let y = STRIP + HEAD + (i / COLUMNS) as f64 * (HEAD + SIDE + BELOW);
@@ -102,11 +102,8 @@ impl Target {
             let rim = RIM * (high - low);
             (low - rim, high + rim)
         });
-        let note = format!(
-            "{}, H = {}",
-            count(truth.weights().len(), "mode"),
-            number(truth.entropy().value, 3)
-        );
+        let modes = count(truth.weights().len(), "mode");
+        let note = format!("{modes}, H = {}", number(truth.entropy().value, 3));
         let rng = Rng::new(0).fork("gallery");
         let low = low_density_level(data, SHARE, POINTS, &mut rng.fork("level"))?.log_level;
         let points = num::to_vec(&data.sample(POINTS, &mut rng.fork("top"))?)?;

@@ -17,8 +17,6 @@ mod canvas;
 mod cost;
 mod curves;
 mod densities;
-mod density;
-mod errors;
 mod font;
 mod gallery;
 mod grid;
@@ -38,11 +36,10 @@ mod targets_by_models;
 #[cfg(test)]
 mod tests;
 mod training;
-mod training_by_model;
 
 use canvas::Canvas;
 pub use gallery::draw_gallery;
-pub use pages::{ComparisonPage, DataPage, RunPage};
+pub use pages::{DataPage, RunPage};
 pub use png::smaller;
 pub use svg::escaped;
 
@@ -71,7 +68,7 @@ pub enum Draw {
     /// From all runs on one data set, into `figures/`.
     Data(fn(&DataPage<'_>) -> Result<Option<Drawn>>),
     /// From all runs of a comparison, into `figures/`; the stems begin with the figure's name.
-    Comparison(fn(&ComparisonPage<'_>) -> Result<Vec<Drawn>>),
+    Comparison(fn(&Results<'_>) -> Result<Vec<Drawn>>),
     /// From a study, into its `figures/`.
     Study(fn(&Study<'_>) -> Result<Option<Canvas>>),
 }
@@ -115,7 +112,7 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "density",
         what: "target density, model density, samples and the model's parts, of one 2-D run",
-        draw: Draw::Run(density::draw),
+        draw: Draw::Run(densities::draw_run),
     },
     Figure {
         name: "training",
@@ -161,7 +158,7 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "errors-<data>",
         what: "where the log density of every model is too high and where too low, of 2-D data",
-        draw: Draw::Data(errors::draw),
+        draw: Draw::Data(densities::draw_errors),
     },
     Figure {
         name: "base-<data>",
@@ -181,7 +178,7 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         name: "training-<data>",
         what: "validation loss of every model: mean and interval over seeds",
-        draw: Draw::Data(training_by_model::draw),
+        draw: Draw::Data(training::draw_by_model),
     },
     Figure {
         name: "entropy-bounds",
@@ -249,7 +246,7 @@ pub fn remove_old(dir: &Path) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stem = name.strip_suffix(".png").or(name.strip_suffix(".svg"));
         if stem.and_then(of_comparison).is_some() {
-            std::fs::remove_file(&path).map_err(Error::io(&path, "could not remove"))?;
+            remove_if_there(&path)?;
         }
     }
     Ok(())
@@ -356,10 +353,10 @@ pub fn draw_comparison(results: &Results<'_>, which: Which) -> Result<Vec<PathBu
         files.extend(write(&drawn.canvas, &stem, Format::Both, &about)?);
         Ok::<(), Error>(())
     };
-    let page = ComparisonPage { results };
     for figure in FIGURES {
         if let Draw::Comparison(draw) = figure.draw {
-            draw(&page)?.into_iter().try_for_each(|d| save(d, figure))?;
+            let mut drawn = draw(results)?.into_iter();
+            drawn.try_for_each(|d| save(d, figure))?;
         }
     }
     for data in what.data.iter().filter(|_| which == Which::All) {

@@ -1,4 +1,4 @@
-//! What figures are drawn from: one run, all runs on one data set, or all runs.
+//! What figures are drawn from: one run, or all runs on one data set.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::axes::signs;
 use super::grid::Grid;
 use super::panels::grids;
 use super::style::count;
-use crate::experiment::store::{HistoryRow, Picture, Round, RunDir, State};
+use crate::experiment::store::{HistoryRow, Picture, Round, RunDir};
 use crate::report::digits;
 use crate::report::headline::Headline;
 use crate::report::interval::Spread;
@@ -31,12 +31,6 @@ pub struct DataPage<'a> {
     pub(super) runs: Vec<MedianRun>,
 }
 
-/// What a figure of a whole comparison is drawn from.
-pub struct ComparisonPage<'a> {
-    /// Its runs.
-    pub results: &'a Results<'a>,
-}
-
 /// The run of a model with the median headline metric of its seeds, the lower one of two.
 pub struct MedianRun {
     pub model: String,
@@ -54,31 +48,21 @@ pub struct MedianRun {
 impl<'a> RunPage<'a> {
     /// Reads the files of a run; a run that ended early has fewer.
     pub fn read(place: &RunDir, command: &'a str) -> Result<Self> {
-        let status = place.read_status()?;
-        let metrics = match status.state {
-            State::Done => place.read_metrics()?,
-            _ => Vec::new(),
-        };
-        let history = if place.path("history.csv").exists() {
-            place.read_history()?
-        } else {
-            Vec::new()
-        };
         let name = |path: Option<&Path>| {
             let name = path.and_then(Path::file_name);
             name.map_or_else(String::new, |n| n.to_string_lossy().into_owned())
         };
-        let model = place.0.parent();
+        let folder = place.0.parent();
+        let (data, model) = (name(folder.and_then(Path::parent)), name(folder));
         let seed = name(Some(&place.0));
+        let seed = seed.trim_start_matches("seed-").parse().unwrap_or(0);
+        let run = Run::read(place.clone(), &data, &model, seed)?;
+        let history = match place.path("history.csv").exists() {
+            true => place.read_history()?,
+            false => Vec::new(),
+        };
         Ok(Self {
-            run: Run {
-                data: name(model.and_then(Path::parent)),
-                model: name(model),
-                seed: seed.trim_start_matches("seed-").parse().unwrap_or(0),
-                place: place.clone(),
-                status,
-                metrics,
-            },
+            run,
             history,
             rounds: place.read_rounds()?,
             picture: place.read_picture()?,
@@ -88,10 +72,8 @@ impl<'a> RunPage<'a> {
 
     /// `ring: rad, seed 0`
     pub(super) fn title(&self) -> String {
-        let Run {
-            data, model, seed, ..
-        } = &self.run;
-        format!("{data}: {model}, seed {seed}")
+        let run = &self.run;
+        format!("{}: {}, seed {}", run.data, run.model, run.seed)
     }
 
     /// What the loss of the run is called.
@@ -105,10 +87,8 @@ impl<'a> RunPage<'a> {
 
     /// The scores of a run that is done, the state and reason of any other.
     pub(super) fn facts(&self) -> String {
-        let status = &self.run.status;
         if !self.run.is_done() {
-            let colon = if status.reason.is_empty() { "" } else { ": " };
-            return format!("{}{colon}{}", status.state.word(), status.reason);
+            return self.run.status.text(": ", "");
         }
         let score = |h: &Headline| {
             let value = digits::plain(self.run.value(h.key)?);
@@ -117,7 +97,7 @@ impl<'a> RunPage<'a> {
         let headlines = Headline::some(self.run.value("nll").is_some());
         let scores: Vec<String> = headlines.iter().filter_map(score).collect();
         if scores.is_empty() {
-            return status.state.word().to_owned();
+            return self.run.status.state.word().to_owned();
         }
         scores.join(", ")
     }

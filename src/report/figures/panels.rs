@@ -9,7 +9,7 @@ use crate::experiment::store::Picture;
 use mdn_core::Result;
 
 /// Shares of the mass that the contour lines hold.
-pub const SHARES: [f64; 3] = [0.5, 0.9, 0.99];
+const SHARES: [f64; 3] = [0.5, 0.9, 0.99];
 
 /// The same in words.
 pub const SHARES_NOTE: &str = "lines hold 50, 90 and 99 % of the mass";
@@ -40,22 +40,9 @@ const LEAST_WIDTH: f64 = 960.0;
 pub struct Map([[u8; 3]; 256]);
 
 impl Map {
-    /// For densities.
-    pub fn viridis() -> Self {
-        Self::of(colorous::VIRIDIS)
-    }
-
-    /// For logarithms of densities.
-    pub fn magma() -> Self {
-        Self::of(colorous::MAGMA)
-    }
-
-    /// For log q - log p: red where q is too low, blue where it is too high.
-    pub fn errors() -> Self {
-        Self::of(colorous::RED_BLUE)
-    }
-
-    fn of(gradient: colorous::Gradient) -> Self {
+    /// Viridis is for densities, magma for their logarithms, and red-blue for log q - log p: red where q
+    /// is too low, blue where it is too high.
+    pub fn of(gradient: colorous::Gradient) -> Self {
         let colour = |i: usize| gradient.eval_rational(i, 256).as_array();
         Self(std::array::from_fn(colour))
     }
@@ -86,7 +73,9 @@ impl Frame {
             let density = grid.density(v);
             move |u| map.at(density(u) / top)
         });
-        self.contours(canvas, grid);
+        for level in grid.levels(&SHARES) {
+            self.lines(canvas, grid, level, 1.25, Ink([255; 3], 0.75));
+        }
     }
 
     /// Its logarithm, from [`DECADES`] below `log_top` (nats) to `log_top`.
@@ -114,12 +103,6 @@ impl Frame {
             self.lines(canvas, &field, -1.0, 1.1, Ink([0x22; 3], 0.8));
         }
         self.border(canvas);
-    }
-
-    fn contours(&self, canvas: &mut Canvas, grid: &Grid) {
-        for level in grid.levels(&SHARES) {
-            self.lines(canvas, grid, level, 1.25, Ink([255; 3], 0.75));
-        }
     }
 
     fn lines(&self, canvas: &mut Canvas, grid: &Grid, level: f64, width: f64, ink: Ink) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::grid::cell;
 use super::pixels::byte;
+use crate::experiment::store::Picture;
 
 /// Light colours that colour-blind readers can tell apart (Paul Tol's "light" scheme, without its grey).
 const LIGHT: [[u8; 3]; 8] = [
@@ -35,9 +36,14 @@ pub struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    /// Of the grid of a picture; `None` where it has no parts.
+    pub fn of(picture: &'a Picture) -> Option<Self> {
+        Self::new(picture.side, picture.part.as_ref()?)
+    }
+
     /// `None` where the number of cells does not fit. A part's colour follows from its number;
     /// where a neighbour has it already, the part gets the next one.
-    pub fn new(side: usize, part: &'a [u32]) -> Option<Self> {
+    fn new(side: usize, part: &'a [u32]) -> Option<Self> {
         if side < 2 || part.len() != side * side {
             return None;
         }
@@ -74,7 +80,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The colour of a part; of one that is not in view, one that follows from its number.
-    pub fn of(&self, part: u32) -> [u8; 3] {
+    pub fn colour_of(&self, part: u32) -> [u8; 3] {
         let known = self.by_part.get(&part).copied();
         known.unwrap_or(LIGHT[mixed(part)])
     }

@@ -5,10 +5,11 @@ use super::canvas::{Align, Canvas, Ink, Rect};
 use super::scores::mean_with_text;
 use super::style::{count, model_colour, strip, DARK, GREY, LABEL, MARGIN, MESH, NAME, NOTE};
 use super::style::{STRIP, TICK};
-use super::{ComparisonPage, Drawn};
+use super::Drawn;
 use crate::report::digits::p_value;
 use crate::report::pairs::{pairs, Tally};
 use crate::report::ranks::{Ranked, Ranks};
+use crate::report::results::Results;
 use mdn_core::Result;
 
 const WIDTH: f64 = 1400.0;
@@ -20,8 +21,7 @@ const BAR: f64 = 52.0;
 const COUNTS: f64 = 150.0;
 
 /// None with fewer than 2 models or data sets to rank.
-pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
-    let results = page.results;
+pub fn draw(results: &Results<'_>) -> Result<Vec<Drawn>> {
     let Some(ranks) = Ranks::of(results).filter(|r| r.data.len() > 1) else {
         return Ok(Vec::new());
     };
@@ -32,22 +32,15 @@ pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
     let top = STRIP + ranks.critical_difference.map_or(8.0, |_| BAR);
     let height = ROW * k as f64;
     let mut canvas = Canvas::new(WIDTH, top + height + 96.0)?;
-    let title = format!(
-        "{}: ranks of {} on {}",
-        results.what.experiment,
-        count(k, "model"),
-        count(ranks.data.len(), "data set")
-    );
+    let (models, data) = (count(k, "model"), count(ranks.data.len(), "data set"));
+    let title = format!("{}: ranks of {models} on {data}", results.what.experiment);
     let test = ranks.friedman;
     let test = test.map_or_else(String::new, |f| format!("; Friedman {}", p_value(f.p)));
     let facts =
         format!("large dot and bar: mean rank ± 95 % t interval; small dot: a data set{test}");
     strip(&mut canvas, &title, results.what.command, &facts);
-    let frame = Frame::new(
-        Rect::new(left, top, WIDTH - left - COUNTS - MARGIN, height),
-        (0.6, k as f64 + 0.4),
-        (0.0, 1.0),
-    );
+    let area = Rect::new(left, top, WIDTH - left - COUNTS - MARGIN, height);
+    let frame = Frame::new(area, (0.6, k as f64 + 0.4), (0.0, 1.0));
     if let (Some(width), Some(best)) = (ranks.critical_difference, ranks.models.first()) {
         critical_difference(&mut canvas, &frame, best.mean.mean, width);
     }

@@ -58,12 +58,8 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     ];
     let width = 0.5 * (1400.0 - 2.0 * (GAP + RIGHT));
     for (i, panel) in panels.iter().enumerate() {
-        let area = Rect {
-            x: GAP + i as f64 * (width + GAP + RIGHT),
-            y: STRIP + HEAD + 8.0,
-            w: width,
-            h: 490.0,
-        };
+        let x = GAP + i as f64 * (width + GAP + RIGHT);
+        let area = Rect::new(x, STRIP + HEAD + 8.0, width, 490.0);
         let (at, room) = ((area.x, area.y), width + RIGHT - 20.0);
         heading(&mut canvas, i, panel.title, panel.note, at, room);
         curves(&mut canvas, panel, rounds, area);

@@ -52,21 +52,14 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let mut canvas = Canvas::new(1400.0, STRIP + height + 96.0)?;
     let models = count(scores.len(), "model");
     let title = format!("{}: {} of {models}", page.data, metric.name);
-    let (one, several) = (
-        "; one value each, no interval",
-        "; dot: a seed, bar: mean ± 95 % t interval",
-    );
-    let facts = seeds(page.results, one, several) + "; lower is better";
+    let several = "; dot: a seed, bar: mean ± 95 % t interval";
+    let facts = seeds(page.results, "; one value each, no interval", several) + "; lower is better";
     strip(&mut canvas, &title, page.results.what.command, &facts);
-    let frame = Frame::new(
-        Rect::new(left, STRIP, 1400.0 - left - 60.0, height),
-        (low - pad, high + pad),
-        (0.0, 1.0),
-    );
-    let below = if log {
-        log_ticks(frame.x)
-    } else {
-        ticks(frame.x, 7)
+    let area = Rect::new(left, STRIP, 1400.0 - left - 60.0, height);
+    let frame = Frame::new(area, (low - pad, high + pad), (0.0, 1.0));
+    let below = match log {
+        true => log_ticks(frame.x),
+        false => ticks(frame.x, 7),
     };
     frame.axis_below_rows(&mut canvas, &below, &metric.axis(log));
     for (i, s) in scores.iter().enumerate() {

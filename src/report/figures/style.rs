@@ -74,8 +74,7 @@ pub fn name_colour(i: usize) -> [u8; 3] {
 
 /// The title in bold and below it, in grey, `facts` and what made the figure.
 pub fn strip(canvas: &mut Canvas, title: &str, command: &str, facts: &str) {
-    let (width, _) = canvas.size();
-    let room = width - 2.0 * MARGIN;
+    let room = canvas.width as f64 - 2.0 * MARGIN;
     let title = TITLE.cut(title, room);
     canvas.text(&title, TITLE, DARK, (MARGIN, 46.0), Align::Left);
     let after = format!("   ·   {facts}   ·   mdn {}", env!("CARGO_PKG_VERSION"));

@@ -14,7 +14,7 @@ use mdn_core::Result;
 
 /// The figure, with its metadata in `<title>` and `<metadata>`.
 pub fn svg_bytes(canvas: &Canvas, metadata: &Metadata) -> Result<Vec<u8>> {
-    let (width, height) = canvas.size();
+    let (width, height) = (canvas.width, canvas.height);
     let mut body = Body::default();
     for mark in &canvas.marks {
         body.mark(mark)?;
@@ -97,10 +97,8 @@ impl Body {
             } => {
                 let (width, clip) = (short(*width), self.clip(*within));
                 let colour = format!("stroke=\"{}\"", hex(*rgb));
-                let rest = format!(
-                    "{} stroke-width=\"{width}\"{clip}",
-                    opacity("stroke", *alpha)
-                );
+                let opacity = opacity("stroke", *alpha);
+                let rest = format!("{opacity} stroke-width=\"{width}\"{clip}");
                 let data = points(path);
                 if path.len() > 1 {
                     self.group(&format!("fill=\"none\" {colour}{rest}"));
@@ -226,12 +224,7 @@ mod tests {
 
     #[test]
     fn every_mark_is_in_the_file_and_its_tags_are_closed() {
-        let area = |x: f64| Rect {
-            x,
-            y: 5.0,
-            w: 40.0,
-            h: 30.0,
-        };
+        let area = |x: f64| Rect::new(x, 5.0, 40.0, 30.0);
         let mut canvas = Canvas::new(120.0, 60.0).unwrap();
         let corners = [(0.0, 0.0), (9.04, 0.0), (9.0, -0.01)];
         canvas.fill(&corners, Ink([1, 2, 255], 0.25));

@@ -1,13 +1,13 @@
 //! All two-dimensional data sets by all models: logarithms of densities, a row for each data set.
 
 use super::axes::signs;
-use super::canvas::Ink;
-use super::canvas::{Align, Canvas};
+use super::canvas::{Align, Canvas, Ink};
 use super::grid::Grid;
 use super::panels::{common_top, square, Map, DECADES};
 use super::style::{count, name_colour, strip, DARK, GREY, MARGIN, NAME, NOTE, ORANGE, STRIP};
-use super::{ComparisonPage, DataPage, Drawn};
+use super::{DataPage, Drawn};
 use crate::report::digits;
+use crate::report::results::Results;
 use mdn_core::Result;
 
 /// Rows of a figure.
@@ -21,10 +21,10 @@ const TOP: f64 = 30.0;
 const BELOW: f64 = 30.0;
 
 /// Figures of at most ten rows; none where there is one data set, which has figures of its own.
-pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
-    let what = page.results.what;
+pub fn draw(results: &Results<'_>) -> Result<Vec<Drawn>> {
+    let what = results.what;
     let drawn = |d: &&String| {
-        let runs = page.results.on(d);
+        let runs = results.on(d);
         runs.filter(|r| r.is_done())
             .any(|r| r.place.path("picture.safetensors").is_file())
     };
@@ -35,12 +35,12 @@ pub fn draw(page: &ComparisonPage<'_>) -> Result<Vec<Drawn>> {
     let pages = data.len().div_ceil(MAX_ROWS);
     let rows = data.len().div_ceil(pages);
     let chunks = data.chunks(rows).enumerate();
-    let figures = chunks.map(|(i, some)| figure(page, some, (i + 1, pages)));
+    let figures = chunks.map(|(i, some)| figure(results, some, (i + 1, pages)));
     figures.collect()
 }
 
-fn figure(page: &ComparisonPage<'_>, data: &[&String], (at, of): (usize, usize)) -> Result<Drawn> {
-    let what = page.results.what;
+fn figure(results: &Results<'_>, data: &[&String], (at, of): (usize, usize)) -> Result<Drawn> {
+    let what = results.what;
     let columns = what.models.len() + 1;
     let room = 1900.0 - 2.0 * MARGIN - LEFT;
     let side = (room / columns as f64 - GAP).clamp(120.0, 260.0);
@@ -71,12 +71,12 @@ fn figure(page: &ComparisonPage<'_>, data: &[&String], (at, of): (usize, usize))
         let name = NAME.squeeze(model, side);
         canvas.text(&name, NAME, name_colour(i), at, Align::Middle);
     }
-    let map = Map::magma();
+    let map = Map::of(colorous::MAGMA);
     for (row, name) in data.iter().enumerate() {
         let y = STRIP + TOP + pitch * row as f64;
         let upwards = NAME.squeeze(name, side);
         canvas.text_upwards(&upwards, NAME, DARK, (MARGIN + 14.0, y + 0.5 * side));
-        let page = DataPage::read(page.results, name)?;
+        let page = DataPage::read(results, name)?;
         let target = page.target();
         let tops: Vec<f64> = page.runs.iter().map(|r| r.grid.max()).collect();
         let top = common_top(target.as_ref().map(Grid::max), &tops).ln();

@@ -12,21 +12,15 @@ use crate::report::fixture::Fixture;
 #[test]
 fn every_figure_is_drawn_alike_twice_with_characters_that_the_font_has() {
     let fixture = Fixture::new();
-    let dir = fixture.experiment();
-    let what = fixture.comparison(&dir);
+    let what = fixture.comparison();
     let results = Results::read(&what).unwrap();
-    let whole = ComparisonPage { results: &results };
     let ring = DataPage::read(&results, "ring").unwrap();
     let place = |data, model| fixture.place(data, model, 0);
     let run = RunPage::read(&place("ring", "rad"), what.command).unwrap();
     let constrained = RunPage::read(&place("cloud", "mixture_base"), what.command).unwrap();
     let check = |name: &str, draw: &dyn Fn() -> Option<Canvas>| {
         let canvas = draw().unwrap_or_else(|| panic!("{name} is not drawn"));
-        assert!(
-            canvas.missing().is_empty(),
-            "{name}: {:?}",
-            canvas.missing()
-        );
+        assert!(canvas.missing.is_empty(), "{name}: {:?}", canvas.missing);
         assert!(canvas.marks == draw().unwrap().marks, "{name}: other marks");
     };
     for figure in FIGURES {
@@ -34,7 +28,7 @@ fn every_figure_is_drawn_alike_twice_with_characters_that_the_font_has() {
             Draw::Run(draw) if figure.name == "rounds" => draw(&constrained).unwrap(),
             Draw::Run(draw) => draw(&run).unwrap(),
             Draw::Data(draw) => draw(&ring).unwrap().map(|d| d.canvas),
-            Draw::Comparison(draw) => draw(&whole).unwrap().pop().map(|d| d.canvas),
+            Draw::Comparison(draw) => draw(&results).unwrap().pop().map(|d| d.canvas),
             Draw::Study(draw) => draw(&crate::report::study::fixture()).unwrap(),
         });
     }
@@ -66,11 +60,11 @@ const STEMS: [&str; 17] = [
 #[test]
 fn a_report_shows_every_figure_and_another_one_writes_the_same_bytes() {
     let fixture = Fixture::new();
-    let dir = fixture.experiment();
-    let what = fixture.comparison(&dir);
+    let dir = &fixture.experiment;
+    let what = fixture.comparison();
     let files = |what| -> Vec<(String, Vec<u8>)> {
         let files = compare(what).unwrap().files.into_iter();
-        let name = |f: &Path| f.strip_prefix(&dir).unwrap().display().to_string();
+        let name = |f: &Path| f.strip_prefix(dir).unwrap().display().to_string();
         files.map(|f| (name(&f), fs::read(f).unwrap())).collect()
     };
     let first = files(&what);
@@ -124,7 +118,7 @@ fn a_report_shows_every_figure_and_another_one_writes_the_same_bytes() {
     // Figures of an earlier comparison are removed, other files stay.
     let folder = dir.join("figures");
     fs::write(folder.join("notes.png"), "mine").unwrap();
-    remove_old(&dir).unwrap();
+    remove_old(dir).unwrap();
     let left = fs::read_dir(&folder).unwrap().flatten();
     let left: Vec<_> = left.map(|e| e.file_name()).collect();
     assert_eq!(left, ["notes.png"]);
@@ -173,7 +167,7 @@ fn a_figure_says_where_it_comes_from() {
 #[test]
 fn every_target_of_the_gallery_reaches_the_top_of_its_own_colours() {
     let canvas = gallery::gallery(40, "mdn plot --targets").unwrap();
-    assert!(canvas.missing().is_empty(), "{:?}", canvas.missing());
+    assert!(canvas.missing.is_empty(), "{:?}", canvas.missing);
     let image = pixels::draw(&canvas).unwrap();
     // The brightest of viridis.
     let bright = |p: &[u8; 3]| p[0] > 245 && p[1] > 220 && p[2] < 60;
@@ -186,17 +180,14 @@ fn every_target_of_the_gallery_reaches_the_top_of_its_own_colours() {
 #[test]
 fn the_critical_difference_is_drawn_where_there_is_one() {
     let fixture = Fixture::many(6);
-    let dir = fixture.experiment();
-    let what = fixture.comparison(&dir);
+    let what = fixture.comparison();
     let ranks = |what| {
         let results = Results::read(what).unwrap();
-        ranks::draw(&ComparisonPage { results: &results })
-            .unwrap()
-            .pop()
+        ranks::draw(&results).unwrap().pop()
     };
     let drawn = ranks(&what).unwrap();
     assert_eq!(drawn.title, "rings: ranks of 4 models on 6 data sets");
-    assert!(drawn.canvas.missing().is_empty());
+    assert!(drawn.canvas.missing.is_empty());
     let image = pixels::draw(&drawn.canvas).unwrap();
     // Its shade begins at the best mean rank, 1, and ends 1.91 ranks further right.
     let shade = [0xf2, 0xf4, 0xf5];

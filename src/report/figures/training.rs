@@ -1,10 +1,12 @@
-//! A run's loss against its steps, in training and on the validation points.
+//! Losses against steps: of a run in training and on the validation points, and of all models on a data
+//! set.
 
 use super::axes::{number, step_ticks, ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
-use super::curves::{names_at_ends, range, smooth};
-use super::style::{strip, BLUE, GREY, MARGIN, NOTE, ORANGE, STRIP};
-use super::RunPage;
+use super::curves::{names_at_ends, names_width, over_seeds, range, smooth, OF_SEVERAL};
+use super::pages::seeds;
+use super::style::{count, strip, BLUE, GREY, MARGIN, NOTE, ORANGE, STRIP};
+use super::{curves, DataPage, Drawn, RunPage};
 use crate::experiment::store::{HistoryRow, Split};
 use mdn_core::Result;
 
@@ -12,10 +14,8 @@ const WIDTH: f64 = 1400.0;
 
 /// `None` where the run has no history.
 pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
-    let (train, validation) = (
-        losses(&page.history, Split::Train),
-        losses(&page.history, Split::Validation),
-    );
+    let [train, validation] =
+        [Split::Train, Split::Validation].map(|split| losses(&page.history, split));
     let values: Vec<f64> = train.iter().map(|p| p.1).collect();
     let smoothed = train.iter().zip(smooth(&values, 0.03));
     let smoothed: Vec<Point> = smoothed.map(|(p, v)| (p.0, v)).collect();
@@ -41,27 +41,50 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     Ok(Some(canvas))
 }
 
+/// One data set: validation loss of every model, mean and interval over seeds; `None` where no finished
+/// run has validation losses.
+pub fn draw_by_model(page: &DataPage<'_>) -> Result<Option<Drawn>> {
+    let curves = over_seeds(
+        page,
+        |run| Ok(losses(&run.place.read_history()?, Split::Validation)),
+        |step, loss| (step, loss),
+    )?;
+    let means: Vec<&[Point]> = curves.iter().map(|c| c.mean.as_slice()).collect();
+    let Some((low, high)) = range(&means) else {
+        return Ok(None);
+    };
+    let intervals = curves.iter().flat_map(|c| [c.low.as_slice(), &c.high]);
+    let around = range(&intervals.collect::<Vec<_>>()).unwrap_or((low, high));
+    // The interval of two seeds can be a hundred times as wide as anything of interest.
+    let room = 0.35 * (high - low);
+    let y = (
+        around.0.clamp(low - room, low),
+        around.1.clamp(high, high + room),
+    );
+    let width = names_width(&curves);
+    let (mut canvas, frame) = chart(&means, y, width + 46.0, page.loss_name())?;
+    let title = format!("{}: validation loss", page.data);
+    let facts = seeds(page.results, "", OF_SEVERAL) + "; failed runs left out";
+    strip(&mut canvas, &title, page.results.what.command, &facts);
+    curves::draw(&mut canvas, &frame, &curves, width);
+    let stem = format!("training-{}", page.data);
+    let title = format!("{title} of {}", count(curves.len(), "model"));
+    Ok(Some(Drawn::new(stem, title, canvas)))
+}
+
 /// Steps with the finite losses of one kind of points.
-pub fn losses(history: &[HistoryRow], split: Split) -> Vec<Point> {
+fn losses(history: &[HistoryRow], split: Split) -> Vec<Point> {
     let rows = history.iter().filter(|r| r.split == split);
     let finite = rows.filter(|r| r.loss.is_finite());
     finite.map(|r| (r.step as f64, r.loss)).collect()
 }
 
 /// Axes of a loss against the steps of `curves`, with `right` pixels for names.
-pub fn chart(
-    curves: &[&[Point]],
-    y: (f64, f64),
-    right: f64,
-    loss: &str,
-) -> Result<(Canvas, Frame)> {
+fn chart(curves: &[&[Point]], y: (f64, f64), right: f64, loss: &str) -> Result<(Canvas, Frame)> {
     let mut canvas = Canvas::new(WIDTH, 760.0)?;
     let last = curves.iter().filter_map(|c| c.last()).map(|p| p.0);
-    let frame = Frame::new(
-        Rect::new(118.0, STRIP + 14.0, WIDTH - 118.0 - right, 545.0),
-        (0.0, last.fold(1.0, f64::max)),
-        y,
-    );
+    let area = Rect::new(118.0, STRIP + 14.0, WIDTH - 118.0 - right, 545.0);
+    let frame = Frame::new(area, (0.0, last.fold(1.0, f64::max)), y);
     frame.axes(&mut canvas, &ticks(y, 6), &step_ticks(frame.x, 6));
     frame.name_below(&mut canvas, "training step", 58.0);
     frame.name_left(&mut canvas, &format!("{loss} (nats)"), MARGIN + 14.0);

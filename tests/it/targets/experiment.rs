@@ -4,7 +4,6 @@ use std::path::{Component, Path};
 
 use mdn::experiment::memory::Memory;
 use mdn::experiment::plan::Plan;
-use mdn::experiment::store::RunDir;
 
 use super::{short, Seeds, Target};
 
@@ -75,13 +74,7 @@ pub fn read(text: &str) -> bool {
 pub fn sound(plan: &Plan) {
     let out = Path::new("out");
     for run in plan.runs.iter().take(100) {
-        let place = RunDir::new(
-            out,
-            &run.experiment,
-            &run.data_name,
-            &run.model_name,
-            run.seed,
-        );
+        let place = run.place(out);
         let parts: Vec<_> = place.0.components().collect();
         assert_eq!(parts.len(), 5, "{place:?}");
         let plain = |part: &Component<'_>| matches!(part, Component::Normal(_));

@@ -39,15 +39,7 @@ impl Runs {
             plan.runs.into_iter().next().expect("a run")
         };
         let specs: Vec<_> = files.iter().enumerate().map(plan).collect();
-        let place = |s: &RunSpec| {
-            RunDir::new(
-                dir.path(),
-                &s.experiment,
-                &s.data_name,
-                &s.model_name,
-                s.seed,
-            )
-        };
+        let place = |s: &RunSpec| s.place(dir.path());
         Self {
             places: specs.iter().map(place).collect(),
             specs,
