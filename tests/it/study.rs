@@ -103,11 +103,11 @@ study tiny.toml --no-run -> (run it without --no-run)
 fn files_that_are_no_study_are_refused() {
     let place = Place::new();
     place.write("tiny.toml", TINY);
-    place.write("bad.toml", &TINY.replace("[1, 4]", "[1, 0]"));
-    place.write("sum.toml", &TINY.replace("[0.4, 0.6]", "[0.6, 0.6]"));
+    place.write("bad.toml", TINY.replace("[1, 4]", "[1, 0]"));
+    place.write("sum.toml", TINY.replace("[0.4, 0.6]", "[0.6, 0.6]"));
     place.write(
         "cold.toml",
-        &TINY.replace("temperature = 0.5", "temperature = 0"),
+        TINY.replace("temperature = 0.5", "temperature = 0"),
     );
     place.write("Bad_Name.toml", TINY);
     for line in REFUSED.trim().lines() {
