@@ -64,7 +64,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<()> {
 
 fn as_json(plan: &Plan) -> Result<Value> {
     let config = &plan.config;
-    let data: Vec<_> = laws(plan)?.iter().map(Law::json).collect();
+    let (_, data): (Vec<_>, Vec<_>) = laws(plan)?.into_iter().unzip();
     let mut models = Vec::new();
     for (name, spec) in &config.models {
         let mut sizes = Vec::new();
@@ -138,7 +138,7 @@ fn summary(plan: &Plan) -> Result<String> {
         "{}{files}\n{}\n{} runs of `{}`: {} data or problems x {} models x {} seeds ({}){each}, {} steps{time} of {} points each\n{memory}\n",
         columns(
             &["data or problem", "kind", "dim", "modes", "entropy [nats]"],
-            laws(plan)?.iter().map(Law::cells),
+            laws(plan)?.into_iter().map(|(cells, _)| cells),
         ),
         columns(&["model", "kind", "size"], models),
         plan.runs.len(),
@@ -192,65 +192,39 @@ fn once_per_dim<'p>(plan: &'p Plan, model: &str) -> Result<Vec<(usize, &'p RunSp
     Ok(told)
 }
 
-/// A data set or problem; `None` where its density is not known.
-struct Law {
-    name: String,
-    kind: String,
-    dim: usize,
-    modes: Option<usize>,
-    entropy: Option<f64>,
-}
-
-impl Law {
-    fn new(name: &str, kind: String, dim: usize, law: Option<&dyn DataSet>) -> Self {
+/// All data sets, then all problems, each as cells and as JSON; modes and entropy where the density is
+/// known.
+fn laws(plan: &Plan) -> Result<Vec<(Vec<String>, Value)>> {
+    let row = |name: &str, kind: String, dim: usize, law: Option<&dyn DataSet>| {
         let truth = law.and_then(DataSet::truth);
-        Self {
-            name: name.to_owned(),
-            kind,
-            dim,
-            modes: truth.map(|t| t.weights().len()),
-            entropy: truth.map(|t| t.entropy().value),
-        }
-    }
-
-    fn cells(&self) -> Vec<String> {
+        let modes = truth.map(|t| t.weights().len());
+        let entropy = truth.map(|t| t.entropy().value);
         let unknown = || "-".to_owned();
-        vec![
-            self.name.clone(),
-            self.kind.clone(),
-            self.dim.to_string(),
-            self.modes.map_or_else(unknown, |n| n.to_string()),
-            self.entropy.map_or_else(unknown, |h| format!("{h:.4}")),
-        ]
-    }
-
-    fn json(&self) -> Value {
-        json!({
-            "name": self.name,
-            "kind": self.kind,
-            "dim": self.dim,
-            "modes": self.modes,
-            "entropy": self.entropy,
-        })
-    }
-}
-
-/// All data sets, then all problems.
-fn laws(plan: &Plan) -> Result<Vec<Law>> {
+        let cells = vec![
+            name.to_owned(),
+            kind.clone(),
+            dim.to_string(),
+            modes.map_or_else(unknown, |n| n.to_string()),
+            entropy.map_or_else(unknown, |h| format!("{h:.4}")),
+        ];
+        let object = json!({
+            "name": name,
+            "kind": kind,
+            "dim": dim,
+            "modes": modes,
+            "entropy": entropy,
+        });
+        (cells, object)
+    };
     let mut all = Vec::new();
     for (name, spec) in &plan.config.data {
         let set = spec.build()?;
-        all.push(Law::new(
-            name,
-            kind_of(spec)?,
-            set.dim(),
-            Some(set.as_ref()),
-        ));
+        all.push(row(name, kind_of(spec)?, set.dim(), Some(set.as_ref())));
     }
     for (name, spec) in &plan.config.problems {
         let dim = spec.check().map_err(|e| Error::request(e.to_string()))?;
         let law = spec.solution()?;
-        all.push(Law::new(name, kind_of(spec)?, dim, law.as_deref()));
+        all.push(row(name, kind_of(spec)?, dim, law.as_deref()));
     }
     Ok(all)
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{json, Value};
 
 use super::Context;
-use crate::experiment::plan::{Plan, RunSpec, Selection};
+use crate::experiment::plan::{Plan, RunSpec};
 use crate::experiment::pool::Job;
 use crate::experiment::store::{check_within, MetricRow, RunDir, State, Status};
 use crate::experiment::trained::Trained;
@@ -135,21 +135,35 @@ impl SelectionArgs {
 
     /// The wanted runs with their places, none of which lies outside the folder of all results.
     pub(super) fn jobs(&self, plan: &Plan) -> Result<Vec<Job>> {
-        let wanted = Selection {
-            data: self.data.clone(),
-            models: self.models.clone(),
-            seeds: self.seeds.clone(),
-            index: self.index,
-        };
         let out = self.out();
-        let indices = plan.select(&wanted)?.into_iter();
+        let mut indices = plan.select(&self.data, &self.models, &self.seeds)?;
+        if let Some(index) = self.index {
+            let last = plan.runs.len() - 1;
+            if index > last {
+                return Err(Error::request(format!(
+                    "expected --index between 0 and {last}; got {index}"
+                )));
+            }
+            indices = vec![index];
+        }
         let (share, shares) = self.shard.unwrap_or((1, 1));
         // In turns, so that no share has all runs of one data set.
-        let indices = indices.skip(share - 1).step_by(shares);
+        let indices = indices.into_iter().skip(share - 1).step_by(shares);
         let jobs = indices.map(|i| Job::new(i, &plan.runs[i], &out));
         jobs.map(|job| check_within(&out, &job.place.0).map(|()| job))
             .collect()
     }
+}
+
+/// A run of the plan as JSON.
+pub(super) fn job_json(job: &Job) -> Value {
+    json!({
+        "index": job.index,
+        "data": job.spec.data_name,
+        "model": job.spec.model_name,
+        "seed": job.spec.seed,
+        "folder": job.place.0.display().to_string(),
+    })
 }
 
 /// What a run is and where it stands.
@@ -233,15 +247,6 @@ impl Facts {
             "seed": self.spec.seed,
         })
     }
-}
-
-/// The settings of a run, or those at a dotted key, as JSON; `null` where there are none.
-pub(super) fn settings(spec: &RunSpec, key: &str) -> Result<Value> {
-    let all = serde_json::to_value(spec)
-        .map_err(|e| Error::failed(format!("could not write the settings as JSON: {e}")))?;
-    let mut names = key.split('.').filter(|name| !name.is_empty());
-    let found = names.try_fold(&all, |at, name| at.get(name));
-    Ok(found.cloned().unwrap_or_default())
 }
 
 /// `word` as a POSIX shell reads it back.

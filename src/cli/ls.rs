@@ -1,7 +1,7 @@
 //! `mdn ls`
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::Args;
@@ -45,10 +45,10 @@ fn state() -> impl TypedValueParser<Value = State> {
 }
 
 struct Row {
-    facts: Facts,
-    progress: Option<(usize, usize)>,
+    state: State,
     bytes: u64,
-    age: Duration,
+    cells: Vec<String>,
+    json: Value,
 }
 
 pub(super) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
@@ -59,9 +59,10 @@ pub(super) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
         .into_iter()
         .filter_map(|row| row.map_err(|e| unreadable.push(e)).ok())
         .collect();
-    rows.retain(|r| args.states.is_empty() || args.states.contains(&r.facts.status.state));
+    rows.retain(|r| args.states.is_empty() || args.states.contains(&r.state));
+    let totals = totals(&rows);
     if !rows.is_empty() {
-        let all = rows.iter().map(|row| (row.cells(), row.json()));
+        let all = rows.into_iter().map(|row| (row.cells, row.json));
         let header = "state experiment data model seed size age step folder";
         let header: Vec<_> = header.split(' ').collect();
         print_rows(&header, all.collect(), args.json)?;
@@ -69,7 +70,7 @@ pub(super) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
     for fault in &unreadable {
         warn(&fault.to_string());
     }
-    context.note(&totals(&rows));
+    context.note(&totals);
     Ok(match unreadable.len() {
         0 => Exit::FINE,
         n => Exit::failed(1, format!("{n} runs or folders could not be read")),
@@ -83,14 +84,32 @@ fn row(place: RunDir) -> Result<Row> {
     let written = written.map_err(unreadable)?;
     let bytes = size(&place)?;
     let facts = Facts::read(place)?;
+    let progress = facts.progress()?;
+    // A clock may have been set back.
+    let age = SystemTime::now()
+        .duration_since(written)
+        .unwrap_or_default();
+    let mut json = facts.json();
+    json["bytes"] = bytes.into();
+    json["age_seconds"] = age.as_secs().into();
+    json["step"] = progress.map(|p| p.0).into();
+    json["steps"] = progress.map(|p| p.1).into();
+    let cells = vec![
+        facts.state(),
+        facts.spec.experiment.clone(),
+        facts.spec.data_name.clone(),
+        facts.spec.model_name.clone(),
+        facts.spec.seed.to_string(),
+        BinaryBytes(bytes).to_string(),
+        format!("{:#}", HumanDuration(age)),
+        progress.map_or_else(|| "-".to_owned(), |(at, of)| format!("{at}/{of}")),
+        facts.folder(),
+    ];
     Ok(Row {
-        progress: facts.progress()?,
-        facts,
+        state: facts.status.state,
         bytes,
-        // A clock may have been set back.
-        age: SystemTime::now()
-            .duration_since(written)
-            .unwrap_or_default(),
+        cells,
+        json,
     })
 }
 
@@ -106,40 +125,10 @@ pub(super) fn size(place: &RunDir) -> Result<u64> {
     Ok(bytes)
 }
 
-impl Row {
-    fn json(&self) -> Value {
-        let mut object = self.facts.json();
-        object["bytes"] = self.bytes.into();
-        object["age_seconds"] = self.age.as_secs().into();
-        object["step"] = self.progress.map(|p| p.0).into();
-        object["steps"] = self.progress.map(|p| p.1).into();
-        object
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let spec = &self.facts.spec;
-        let progress = self.progress.map(|(at, of)| format!("{at}/{of}"));
-        vec![
-            self.facts.state(),
-            spec.experiment.clone(),
-            spec.data_name.clone(),
-            spec.model_name.clone(),
-            spec.seed.to_string(),
-            BinaryBytes(self.bytes).to_string(),
-            format!("{:#}", HumanDuration(self.age)),
-            progress.unwrap_or_else(|| "-".to_owned()),
-            self.facts.folder(),
-        ]
-    }
-}
-
 /// "3 runs: 2 done, 1 failed; 1.20 MiB"
 fn totals(rows: &[Row]) -> String {
     let counts = State::ALL.map(|state| {
-        let n = rows
-            .iter()
-            .filter(|r| r.facts.status.state == state)
-            .count();
+        let n = rows.iter().filter(|r| r.state == state).count();
         (n, state.word())
     });
     let counts = counts.iter().filter(|(n, _)| *n > 0);

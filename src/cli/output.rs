@@ -134,15 +134,4 @@ mod tests {
             assert_eq!(duration(seconds), text);
         }
     }
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["a", "bc", ""], ["long", "ü", "x"]].map(|r| r.map(str::to_owned).to_vec());
-        assert_eq!(columns(&[], rows.clone()), "a     bc\nlong  ü   x\n");
-        assert_eq!(
-            columns(&["n", "m", "o"], rows),
-            "n     m   o\na     bc\nlong  ü   x\n"
-        );
-        assert_eq!(columns(&[], []), "");
-    }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::Args;
 
 use super::common::Facts;
 use super::output::print_files;
@@ -35,29 +36,20 @@ pub(super) struct PlotArgs {
     )]
     output: PathBuf,
     /// Files to write: pixels, shapes with text as outlines, or one of each
-    #[arg(long, conflicts_with = "targets", value_name = "FORMAT", value_enum, default_value_t = FormatArg::Png)]
-    format: FormatArg,
+    #[arg(long, conflicts_with = "targets", value_name = "FORMAT", default_value = "png", value_parser = format())]
+    format: Format,
     /// Print an object {"file": ...} per file
     #[arg(long)]
     json: bool,
 }
 
-/// [`Format`] as an argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FormatArg {
-    Png,
-    Svg,
-    Both,
-}
-
-impl From<FormatArg> for Format {
-    fn from(asked: FormatArg) -> Self {
-        match asked {
-            FormatArg::Png => Self::Png,
-            FormatArg::Svg => Self::Svg,
-            FormatArg::Both => Self::Both,
-        }
-    }
+/// The formats by name.
+fn format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(["png", "svg", "both"]).map(|name| match name.as_str() {
+        "svg" => Format::Svg,
+        "both" => Format::Both,
+        _ => Format::Png,
+    })
 }
 
 pub(super) fn plot(args: &PlotArgs, context: &Context) -> Result<()> {
@@ -66,7 +58,7 @@ pub(super) fn plot(args: &PlotArgs, context: &Context) -> Result<()> {
         return print_files(std::slice::from_ref(&args.output), args.json);
     };
     for place in &some_runs_below(run)? {
-        let files = report::draw_run(place, &context.command, args.format.into())?;
+        let files = report::draw_run(place, &context.command, args.format)?;
         print_files(&files, args.json)?;
     }
     Ok(())

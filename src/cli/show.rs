@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{json, Value};
 
-use super::common::{named, settings, Facts};
+use super::common::{named, Facts};
 use super::output::{columns, print, print_json};
 use super::Context;
 use crate::experiment::plan::{Difference, RunSpec};
@@ -41,7 +41,6 @@ pub(super) fn run(args: &ShowArgs, _: &Context) -> Result<()> {
 struct Shown {
     facts: Facts,
     progress: Option<(usize, usize)>,
-    trained: RunSpec,
     /// Where the trained settings differ from `config.toml`.
     chosen: Vec<Difference>,
     best_step: Option<u64>,
@@ -60,7 +59,6 @@ impl Shown {
         Ok(Self {
             progress: facts.progress()?,
             chosen,
-            trained,
             best_step: weights.and_then(|bytes| weights::best_step(&bytes)),
             metrics: headline_first(facts.metrics()?),
             files: files(&facts)?,
@@ -95,11 +93,11 @@ impl Shown {
         }
         add("model", named("models", &spec.model_name));
         add("seed", spec.seed.to_string());
-        for d in spec.changed() {
-            add("not default", format!("{} = {} ({})", d.key, d.now, d.was));
-        }
-        for d in &self.chosen {
-            add("chosen", format!("{} = {} ({})", d.key, d.now, d.was));
+        let changed = spec.changed();
+        let changed = changed.iter().map(|d| ("not default", d));
+        for (name, d) in changed.chain(self.chosen.iter().map(|d| ("chosen", d))) {
+            let [was, now] = d.shown();
+            add(name, format!("{} = {now} ({was})", d.key));
         }
         let count = |metric: &str| self.count(metric).map_or_else(String::new, plain);
         add("parameters", count("parameters"));
@@ -128,24 +126,21 @@ impl Shown {
     fn json(&self) -> Result<Value> {
         let spec = &self.facts.spec;
         let mut object = self.facts.json();
-        let compared = |all: &[Difference], from: &RunSpec, to: &RunSpec| -> Result<Value> {
-            let pair = |d: &Difference| {
-                let (was, now) = (settings(from, &d.key)?, settings(to, &d.key)?);
-                Ok((d.key.clone(), json!({ "was": was, "now": now })))
-            };
+        let compared = |all: &[Difference]| -> Value {
+            let pair = |d: &Difference| (d.key.clone(), json!({ "was": d.was, "now": d.now }));
             all.iter().map(pair).collect()
         };
-        object["settings"] = settings(spec, "")?;
-        object["not_default"] = compared(&spec.changed(), &spec.unchanged(), spec)?;
-        object["chosen"] = compared(&self.chosen, spec, &self.trained)?;
+        object["settings"] = serde_json::to_value(spec)
+            .map_err(|e| Error::failed(format!("could not write the settings as JSON: {e}")))?;
+        object["not_default"] = compared(&spec.changed());
+        object["chosen"] = compared(&self.chosen);
         object["parameters"] = self.count("parameters").into();
         object["step"] = self.progress.map(|p| p.0).into();
         object["steps"] = self.count("steps").into();
         object["best_step"] = self.best_step.into();
-        object["environment"] = serde_json::to_value(self.facts.place.read_environment()?)
-            .map_err(|e| Error::failed(format!("could not write JSON: {e}")))?;
-        object["metrics"] = self.metrics.iter().map(metric_json).collect();
-        object["files"] = self.files.iter().cloned().collect();
+        object["environment"] = json!(self.facts.place.read_environment()?);
+        object["metrics"] = json!(self.metrics);
+        object["files"] = json!(self.files);
         Ok(object)
     }
 }
@@ -196,17 +191,4 @@ fn metrics_table(rows: &[MetricRow]) -> String {
         ]
     });
     columns(&header, cells)
-}
-
-fn metric_json(row: &MetricRow) -> Value {
-    json!({
-        "metric": row.metric,
-        "unit": row.unit,
-        "better": row.better,
-        "value": row.value,
-        "std_err": row.std_err,
-        "n": row.n,
-        "non_finite": row.non_finite,
-        "note": row.note,
-    })
 }

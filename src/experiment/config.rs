@@ -15,17 +15,16 @@ use mdn_core::objectives::ProblemSpec;
 use mdn_core::train::TrainSpec;
 use mdn_core::{Error, Result};
 
-use super::budget::Budget;
 use super::memory::Memory;
 use super::search::Search;
 use super::store::unusable;
-use super::{quoted, EvaluationSpec};
+use super::{quoted, Budget, EvaluationSpec};
 use files::check_start;
 use schema::schema_of;
 
 mod fault;
 mod files;
-mod overrides;
+pub(super) mod overrides;
 pub mod schema;
 mod shape;
 pub mod study;

@@ -9,15 +9,21 @@ use super::store::RunDir;
 use mdn_core::train::{Checkpoint, Checkpointer, Request};
 use mdn_core::{Error, Result};
 
-/// When runs are checkpointed and when they end early.
+/// When runs begin, are checkpointed and end early.
 #[derive(Debug, Clone)]
 pub struct Control {
     /// Time between two checkpoints of a run.
     pub every: Duration,
-    /// A request that all runs end with checkpoints.
+    /// A request that all runs end with checkpoints and that no other begins.
     pub interrupt: Interrupt,
-    /// Ignore checkpoints and train from the start.
-    pub anew: bool,
+    /// Train finished runs again, and ignore checkpoints.
+    pub force: bool,
+    /// Take runs from the processes that hold them.
+    pub steal: bool,
+    /// Wait for runs that other processes hold.
+    pub wait: bool,
+    /// Begin no run after one has failed or diverged.
+    pub fail_fast: bool,
 }
 
 impl Default for Control {
@@ -25,7 +31,10 @@ impl Default for Control {
         Self {
             every: Duration::from_secs(30),
             interrupt: Interrupt::default(),
-            anew: false,
+            force: false,
+            steal: false,
+            wait: false,
+            fail_fast: false,
         }
     }
 }
@@ -65,12 +74,6 @@ impl Interrupt {
         Ok(request)
     }
 
-    /// A request as a signal makes it.
-    #[cfg(test)]
-    pub fn request(&self) {
-        self.0.store(15, Ordering::Relaxed);
-    }
-
     /// The name of the signal that came.
     pub fn reason(&self) -> Option<&'static str> {
         match self.0.load(Ordering::Relaxed) {
@@ -83,36 +86,31 @@ impl Interrupt {
     }
 }
 
-/// Writes a run's checkpoints when they are due.
+/// The state of a run, written as checkpoints when they are due.
 pub(super) struct Checkpoints<'a> {
     place: &'a RunDir,
     control: &'a Control,
     last: Instant,
+    /// The finished trials.
+    pub(super) saved: Saved,
 }
 
 impl<'a> Checkpoints<'a> {
-    pub(super) fn new(place: &'a RunDir, control: &'a Control) -> Self {
+    pub(super) fn new(place: &'a RunDir, control: &'a Control, saved: Saved) -> Self {
         Self {
             place,
             control,
             last: Instant::now(),
+            saved,
         }
     }
 
-    /// What to do between two steps.
-    pub(super) fn request(&self) -> Request {
-        if self.control.interrupt.reason().is_some() {
-            Request::Stop
-        } else if self.last.elapsed() >= self.control.every {
-            Request::Save
-        } else {
-            Request::Continue
-        }
-    }
-
-    /// Writes a checkpoint, and the curves so far.
-    pub(super) fn write(&mut self, saved: &Saved) -> Result<()> {
-        self.place.write_checkpoint(saved)?;
+    fn write(&mut self, current: Option<Checkpoint>) -> Result<()> {
+        let saved = Saved {
+            current,
+            ..self.saved.clone()
+        };
+        self.place.write_checkpoint(&saved)?;
         if let Some(current) = &saved.current {
             self.place.write_history(&current.curves.history)?;
         }
@@ -124,9 +122,9 @@ impl<'a> Checkpoints<'a> {
     ///
     /// # Errors
     /// [`Error::Interrupted`] if the run is to end.
-    pub(super) fn after_trial(&mut self, saved: &Saved) -> Result<()> {
+    pub(super) fn after_trial(&mut self) -> Result<()> {
         if self.request() != Request::Continue {
-            self.write(saved)?;
+            self.write(None)?;
         }
         self.check_interrupt("after a trial")
     }
@@ -134,28 +132,26 @@ impl<'a> Checkpoints<'a> {
     /// # Errors
     /// [`Error::Interrupted`] if the run is to end; `at` says where it was.
     pub(super) fn check_interrupt(&self, at: &str) -> Result<()> {
-        match self.request() {
-            Request::Stop => Err(Error::Interrupted(at.to_owned())),
-            _ => Ok(()),
+        match self.control.interrupt.reason() {
+            Some(_) => Err(Error::Interrupted(at.to_owned())),
+            None => Ok(()),
         }
     }
 }
 
-/// Writes the checkpoints of one trial, together with the trials before it.
-pub(super) struct TrialCheckpoints<'a, 'k> {
-    pub run: &'a mut Checkpoints<'k>,
-    pub before: &'a Saved,
-}
-
-impl Checkpointer for TrialCheckpoints<'_, '_> {
+impl Checkpointer for Checkpoints<'_> {
     fn request(&mut self) -> Request {
-        self.run.request()
+        if self.control.interrupt.reason().is_some() {
+            Request::Stop
+        } else if self.last.elapsed() >= self.control.every {
+            Request::Save
+        } else {
+            Request::Continue
+        }
     }
 
+    /// Writes the trial in progress, with its curves so far.
     fn save(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        self.run.write(&Saved {
-            current: Some(checkpoint),
-            ..self.before.clone()
-        })
+        self.write(Some(checkpoint))
     }
 }

@@ -49,9 +49,9 @@ pub fn run(
             }),
         }
     };
-    let made = saved_or_new(place, &settings, control).and_then(|from| {
-        let checkpoints = &mut Checkpoints::new(place, control);
-        train_and_measure(spec, place, compute, (from, checkpoints), watch)
+    let made = saved_or_new(place, &settings, control).and_then(|saved| {
+        let mut checkpoints = Checkpoints::new(place, control, saved);
+        train_and_measure(spec, place, compute, &mut checkpoints, watch)
     });
     match made {
         Ok((status, kernels)) => {
@@ -79,7 +79,7 @@ pub fn run(
 /// What the run's checkpoint holds, or a new start in a folder without old files.
 fn saved_or_new(place: &RunDir, settings: &str, control: &Control) -> Result<Saved> {
     let same = std::fs::read_to_string(place.path(CONFIG)).is_ok_and(|there| there == settings);
-    if same && !control.anew {
+    if same && !control.force {
         if let Some(saved) = place.read_checkpoint(settings)? {
             return Ok(saved);
         }
@@ -98,17 +98,16 @@ fn train_and_measure(
     spec: &RunSpec,
     place: &RunDir,
     compute: &Compute,
-    (from, checkpoints): (Saved, &mut Checkpoints<'_>),
+    checkpoints: &mut Checkpoints<'_>,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<(Status, String)> {
     let law = spec.task.law()?.map(Law::from);
-    let from = (from, &mut *checkpoints);
-    let best = trials::best(spec, law.as_ref(), compute, from, watch)?;
+    let best = trials::best(spec, law.as_ref(), compute, checkpoints, watch)?;
     if !spec.search.is_empty() {
         place.write_trials(&best.trials)?;
     }
     if spec.is_settled_in_training() {
-        let settled = best.run.spec().to_toml(&place.0)?;
+        let settled = best.run.spec.to_toml(&place.0)?;
         place.write("trained.toml", settled.as_bytes())?;
     }
     let check = || checkpoints.check_interrupt("while it was measured");

@@ -69,10 +69,8 @@ impl Trained {
     pub fn sample(&self, n: usize, rng: &mut Rng) -> Result<Vec<Vec<f64>>> {
         let mut rows = Vec::with_capacity(n);
         while rows.len() < n {
-            let x = self
-                .model
-                .sample(evaluation::CHUNK.min(n - rows.len()), rng)?;
-            let values = num::to_vec(&x)?;
+            let chunk = evaluation::CHUNK.min(n - rows.len());
+            let values = num::to_vec(&self.model.sample(chunk, rng)?)?;
             rows.extend(values.chunks_exact(self.dim()).map(<[f64]>::to_vec));
         }
         Ok(rows)
@@ -80,17 +78,11 @@ impl Trained {
 
     /// log q (nats) of every point.
     pub fn log_density(&self, points: &[Vec<f64>]) -> Result<Vec<f64>> {
-        if points.is_empty() {
-            return Ok(Vec::new());
-        }
         log_q(self.model.as_ref(), &self.tensor(points)?)
     }
 
     /// The part of the model for every point; `None` for a model without parts.
     pub fn parts(&self, points: &[Vec<f64>]) -> Result<Option<Vec<u64>>> {
-        if points.is_empty() {
-            return Ok(Some(Vec::new()));
-        }
         evaluation::parts(self.model.as_ref(), &self.tensor(points)?)
     }
 

@@ -1,7 +1,7 @@
 //! The trials of a run: all are trained, one is kept.
 
-use super::checkpoint::{Kept, Saved};
-use super::control::{Checkpoints, TrialCheckpoints};
+use super::checkpoint::Kept;
+use super::control::Checkpoints;
 use super::plan::RunSpec;
 use super::prepared::{Law, Run};
 use super::store::TrialRow;
@@ -23,7 +23,7 @@ pub(super) struct Best {
 
 /// Trains every trial of a run on the same points, with the same start and batches, and keeps the
 /// one with the least validation loss, the first of equals. A trial that diverges loses. Continues
-/// after the trials of `so_far`.
+/// after the trials of the checkpoint.
 ///
 /// # Errors
 /// [`Error::Interrupted`] if the run is to end; a checkpoint is left.
@@ -31,24 +31,25 @@ pub(super) fn best(
     spec: &RunSpec,
     law: Option<&Law>,
     compute: &Compute,
-    (mut so_far, checkpoints): (Saved, &mut Checkpoints<'_>),
+    checkpoints: &mut Checkpoints<'_>,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Best> {
     let all = spec.trials()?;
     let count = all.len();
-    let done = so_far.trials.len();
-    if done > count || so_far.kept.as_ref().is_some_and(|k| k.number >= done) {
+    let saved = &mut checkpoints.saved;
+    let done = saved.trials.len();
+    if done > count || saved.kept.as_ref().is_some_and(|k| k.number >= done) {
         return Err(Error::request(format!(
             "checkpoint: expected the best of at most {count} trials; got that of others, after {done} \
              (`mdn train` with --force trains the run from its start)"
         )));
     }
-    let mut current = so_far.current.take();
+    let mut current = saved.current.take();
     // The best trial, if this process trained it; a checkpoint has only its weights.
     let mut trained_here: Option<Run> = None;
-    for (number, (trial, alone)) in all.iter().enumerate().skip(so_far.trials.len()) {
+    for (number, (trial, alone)) in all.iter().enumerate().skip(done) {
         let run = Run::on(alone, law, compute)?;
-        let before = so_far.seconds;
+        let before = checkpoints.saved.seconds;
         // Every trial counts as an equal part of the whole: the steps of later ones are not known.
         let mut told = |p: &Progress| {
             watch(&Progress {
@@ -58,15 +59,12 @@ pub(super) fn best(
                 seconds: before + p.seconds,
             });
         };
-        let mut checkpointer = TrialCheckpoints {
-            run: &mut *checkpoints,
-            before: &so_far,
-        };
         let from = current.take();
-        let trained = run.with_training(|task| train(task, from, &mut checkpointer, &mut told))?;
-        so_far.seconds += trained.seconds;
+        let trained = run.with_training(|task| train(task, from, checkpoints, &mut told))?;
+        let saved = &mut checkpoints.saved;
+        saved.seconds += trained.seconds;
         let loss = trained.validation_loss();
-        so_far.trials.push(TrialRow {
+        saved.trials.push(TrialRow {
             settings: trial.settings.clone(),
             validation_loss: loss,
             parameters: run.parameters(),
@@ -79,25 +77,26 @@ pub(super) fn best(
             (None, Some(loss)) if loss.is_finite() => loss,
             _ => f64::INFINITY,
         };
-        if so_far.kept.as_ref().is_none_or(|kept| loss < kept.loss) {
-            so_far.kept = Some(Kept {
+        if saved.kept.as_ref().is_none_or(|kept| loss < kept.loss) {
+            saved.kept = Some(Kept {
                 number,
                 loss,
-                weights: run.weights()?,
+                weights: run.params.snapshot()?,
                 trained,
             });
             trained_here = Some(run);
         }
-        checkpoints.after_trial(&so_far)?;
+        checkpoints.after_trial()?;
     }
+    let saved = std::mem::take(&mut checkpoints.saved);
     let none = || Error::failed("expected at least one trial; got none");
-    let kept = so_far.kept.ok_or_else(none)?;
-    let (mut trials, mut trained) = (so_far.trials, kept.trained);
+    let kept = saved.kept.ok_or_else(none)?;
+    let (mut trials, mut trained) = (saved.trials, kept.trained);
     let run = match trained_here {
         Some(run) => run,
         None => {
             let run = Run::on(&all[kept.number].1, law, compute)?;
-            run.set_weights(&kept.weights)?;
+            run.params.restore(&kept.weights)?;
             run
         }
     };
@@ -109,7 +108,7 @@ pub(super) fn best(
         run,
         trained,
         trials,
-        search_seconds: (!spec.search.is_empty()).then_some(so_far.seconds),
+        search_seconds: (!spec.search.is_empty()).then_some(saved.seconds),
     })
 }
 

@@ -69,19 +69,22 @@ fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<()
         if depth == above.len() {
             break;
         }
-        let next = inner
-            .entry(*key)
-            .or_insert_with(|| Value::Table(Table::new()));
-        // A string is a choice without settings, which becomes one with settings here.
-        if next.is_str() {
-            *next = Value::Table(Table::new());
-        }
-        inner = next
-            .as_table_mut()
+        inner = enter(inner, key)
             .ok_or_else(|| format!("`{}` is no table: it has no keys", path[..=depth].join(".")))?;
     }
     inner.insert((*last).to_owned(), value);
     Ok(())
+}
+
+/// The table at `key`, made where it is missing; `None` where there is another value. A string is a
+/// choice without settings and becomes one with settings.
+pub(in crate::experiment) fn enter<'t>(table: &'t mut Table, key: &str) -> Option<&'t mut Table> {
+    let new = || Value::Table(Table::new());
+    let inner = table.entry(key).or_insert_with(new);
+    if inner.is_str() {
+        *inner = new();
+    }
+    inner.as_table_mut()
 }
 
 /// Checks the table as a file. If the override chose another member of an enum, the previous choice

@@ -59,30 +59,3 @@ impl RunDir {
         toml::from_slice(&bytes).map(Some).map_err(fault)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_environment_reads_back_and_damage_names_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = RunDir(dir.path().to_path_buf());
-        assert_eq!(run.read_environment().unwrap(), None);
-        let environment = Environment {
-            command: "mdn train \"my ring.toml\"".into(),
-            threads: 2,
-            precision: Precision::F64,
-            note: Some("by the clock".into()),
-            ..Environment::default()
-        };
-        run.write_environment(&environment).unwrap();
-        assert_eq!(run.read_environment().unwrap(), Some(environment));
-        std::fs::write(run.path(FILE), "version = 1\n").unwrap();
-        let said = run.read_environment().unwrap_err().to_string();
-        assert!(
-            said.contains("environment.toml: expected what made a run; got"),
-            "{said}"
-        );
-    }
-}

@@ -214,25 +214,12 @@ mod tests {
     #[test]
     fn a_lock_that_is_a_link_is_refused_and_its_target_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let (run, other) = (RunDir(dir.path().join("run")), dir.path().join("other"));
-        fs::write(&other, "kept").unwrap();
-        run.create().unwrap();
+        let run = RunDir(dir.path().join("run"));
+        let other = run.write("other", b"kept").unwrap();
         std::os::unix::fs::symlink(&other, run.path(FILE)).unwrap();
         let said = run.lock(false).unwrap_err().to_string();
         assert!(said.contains("got a symbolic link"), "{said}");
         assert_eq!(fs::read_to_string(&other).unwrap(), "kept");
-    }
-
-    #[test]
-    fn the_lock_of_a_dead_process_is_free() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = RunDir(dir.path().to_path_buf());
-        for left in ["process 1 on elsewhere since then\n", "", "\u{0}\u{1}"] {
-            fs::write(run.path(FILE), left).unwrap();
-            assert_eq!(run.holder().unwrap(), None);
-            assert_eq!(fs::read_to_string(run.path(FILE)).unwrap(), left);
-            assert!(matches!(run.lock(false).unwrap(), Locking::Ours(_)));
-        }
     }
 
     #[cfg(unix)]

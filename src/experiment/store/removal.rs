@@ -114,61 +114,38 @@ impl RunDir {
 #[cfg(test)]
 mod tests {
     use super::super::Status;
-    use std::path::Path;
-
     use super::*;
-
-    fn run_in(folder: &Path, state: State) -> RunDir {
-        let run = RunDir(folder.join("run"));
-        for name in OUTPUTS.iter().chain(&RECORD) {
-            run.write(name, b"x").unwrap();
-        }
-        run.write(".mdn-half", b"x").unwrap();
-        run.write_status(&Status::of(state)).unwrap();
-        run
-    }
-
-    #[test]
-    fn a_run_goes_with_its_folder_unless_it_is_held_or_not_wanted() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = run_in(dir.path(), State::Failed);
-        let Locking::Ours(lock) = run.lock(false).unwrap() else {
-            panic!("nobody has it");
-        };
-        assert!(matches!(run.remove(|_| true).unwrap(), Removal::Held(_)));
-        drop(lock);
-        let kept = run.remove(|s| s == State::Done).unwrap();
-        assert!(matches!(kept, Removal::Kept(State::Failed)), "{kept:?}");
-        assert_eq!(fs::read_dir(&run.0).unwrap().count(), OUTPUTS.len() + 4);
-        let gone = run.remove(|s| s == State::Failed).unwrap();
-        assert!(matches!(gone, Removal::Gone), "{gone:?}");
-        assert!(!run.0.exists() && dir.path().exists());
-    }
 
     #[test]
     fn files_that_are_not_of_a_run_stay_and_links_are_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let outside = dir.path().join("outside");
         fs::write(&outside, b"mine").unwrap();
-        let run = run_in(dir.path(), State::Failed);
-        let mut kept = vec![
+        let run = RunDir(dir.path().join("run"));
+        for name in OUTPUTS.iter().chain(&RECORD).chain(&[".mdn-half"]) {
+            run.write(name, b"x").unwrap();
+        }
+        run.write_status(&Status::of(State::Failed)).unwrap();
+        let mut foreign = vec![
             run.write("notes.md", b"mine").unwrap(),
             run.path("rounds.svg"),
         ];
-        fs::remove_file(&kept[1]).unwrap();
-        fs::create_dir(&kept[1]).unwrap();
+        fs::remove_file(&foreign[1]).unwrap();
+        fs::create_dir(&foreign[1]).unwrap();
         #[cfg(unix)]
         {
             let model = run.path("model.safetensors");
             fs::remove_file(&model).unwrap();
             std::os::unix::fs::symlink(&outside, &model).unwrap();
-            kept.insert(0, model);
+            foreign.insert(0, model);
         }
+        let kept = run.remove(|s| s == State::Done).unwrap();
+        assert!(matches!(kept, Removal::Kept(State::Failed)), "{kept:?}");
         let Removal::Left(left) = run.remove(|_| true).unwrap() else {
             panic!("there is something left");
         };
-        assert_eq!(left, kept);
-        assert_eq!(fs::read_dir(&run.0).unwrap().count(), kept.len());
+        assert_eq!(left, foreign);
+        assert_eq!(fs::read_dir(&run.0).unwrap().count(), foreign.len());
         assert_eq!(fs::read(run.path("notes.md")).unwrap(), b"mine");
         assert_eq!(fs::read(outside).unwrap(), b"mine");
     }

@@ -111,28 +111,3 @@ impl RunDir {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_state_reads_back_with_its_reason_on_one_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = RunDir::below(&dir.path().join("e"), "ring", "rad", 3);
-        assert_eq!(run.0, dir.path().join("e/ring/rad/seed-3"));
-        assert_eq!(run.read_status().unwrap(), Status::of(State::Missing));
-        for state in State::ALL {
-            let reason = "loss\nnot finite".into();
-            run.write_status(&Status { state, reason }).unwrap();
-            let back = Status::because(state, "loss not finite");
-            assert_eq!(run.read_status().unwrap(), back);
-        }
-        for damaged in ["", "finished\n"] {
-            run.write(FILE, damaged.as_bytes()).unwrap();
-            let text = run.read_status().unwrap_err().to_string();
-            let expected = "status:1: expected one of `missing`";
-            assert!(text.contains(expected), "{text}");
-        }
-    }
-}
