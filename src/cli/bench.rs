@@ -29,7 +29,7 @@ use mdn_core::{Error, Result};
 #[derive(Debug, Clone, Args)]
 pub(super) struct BenchArgs {
     /// Reference models to measure: a, b, c [default: all]
-    #[arg(value_name = "REFERENCE", value_parser = reference)]
+    #[arg(value_name = "REFERENCE", value_parser = Reference::named)]
     references: Vec<&'static Reference>,
     /// Measure the first run of this experiment file instead
     #[arg(long, value_name = "FILE", conflicts_with = "references")]
@@ -55,10 +55,6 @@ pub(super) struct BenchArgs {
     /// Measure this in this process, and print it as JSON: for the processes that `mdn bench` starts
     #[arg(long, value_name = "REFERENCE,RUNS,THREADS", hide = true)]
     measure: Option<String>,
-}
-
-fn reference(typed: &str) -> std::result::Result<&'static Reference, String> {
-    Reference::named(typed)
 }
 
 fn seconds(typed: &str) -> std::result::Result<f64, String> {

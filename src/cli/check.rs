@@ -246,14 +246,6 @@ const WARM_UP: usize = 3;
 const TIMED: (usize, usize) = (3, 500);
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// Seconds that one run takes.
-struct Pace {
-    /// One step; `None` for a model that is fitted when it is built.
-    step: Option<f64>,
-    /// Building the model and training it to its last step, in every trial of a search.
-    run: f64,
-}
-
 /// A table with the training time of each model, and of all runs on `threads` cores, one run on each.
 fn forecast(plan: &Plan, compute: &Compute, threads: usize) -> Result<String> {
     let mut rows = Vec::new();
@@ -269,14 +261,14 @@ fn forecast(plan: &Plan, compute: &Compute, threads: usize) -> Result<String> {
             continue;
         }
         let count = kinds.iter().filter(|other| *other == kind).count();
-        let pace = pool::pool(1)?.install(|| pace(run, compute))?;
-        whole += pace.run * count as f64;
+        let (step, whole_run) = pool::pool(1)?.install(|| pace(run, compute))?;
+        whole += whole_run * count as f64;
         rows.push(vec![
             run.model_name.clone(),
             kind.1.to_string(),
             count.to_string(),
-            pace.step.map_or_else(|| "-".to_owned(), duration),
-            duration(pace.run),
+            step.map_or_else(|| "-".to_owned(), duration),
+            duration(whole_run),
         ]);
     }
     let runs = plan.runs.len();
@@ -290,7 +282,9 @@ fn forecast(plan: &Plan, compute: &Compute, threads: usize) -> Result<String> {
     ))
 }
 
-fn pace(run: &RunSpec, compute: &Compute) -> Result<Pace> {
+/// Seconds of one step, if the model is trained in steps, and of building the model and training it to
+/// its last step, in every trial of a search.
+fn pace(run: &RunSpec, compute: &Compute) -> Result<(Option<f64>, f64)> {
     let trials = run.trials()?;
     let first = trials.first().map_or(run, |(_, first)| first);
     let began = Instant::now();
@@ -302,10 +296,7 @@ fn pace(run: &RunSpec, compute: &Compute) -> Result<Pace> {
     };
     let training = step.map_or(0.0, |step| step * first.train.steps as f64);
     let training = first.budget.seconds.map_or(training, |s| training.min(s));
-    Ok(Pace {
-        step,
-        run: trials.len() as f64 * (build + training),
-    })
+    Ok((step, trials.len() as f64 * (build + training)))
 }
 
 /// Seconds of one step.

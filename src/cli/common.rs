@@ -85,14 +85,10 @@ fn shard(typed: &str) -> std::result::Result<(usize, usize), String> {
 }
 
 impl FileArgs {
-    /// All overrides in the order in which they apply.
-    pub(super) fn all_overrides(&self) -> Vec<String> {
-        self.overrides.iter().chain(&self.set).cloned().collect()
-    }
-
     /// The checked experiment.
     pub(super) fn plan(&self) -> Result<Plan> {
-        Plan::load(&self.file, &self.all_overrides())
+        let overrides: Vec<_> = self.overrides.iter().chain(&self.set).cloned().collect();
+        Plan::load(&self.file, &overrides)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `mdn ls`
 
+use std::fs::DirEntry;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -115,14 +116,12 @@ fn row(place: RunDir) -> Result<Row> {
 
 /// Of the files in the run's folder.
 pub(super) fn size(place: &RunDir) -> Result<u64> {
-    let unreadable = |e| Error::io(&place.0, "could not read")(e);
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(&place.0).map_err(unreadable)? {
-        // Of a link this is the link's own size. A file may go while another process works.
-        let about = entry.map_err(unreadable)?.metadata();
-        bytes += about.map_or(0, |m| if m.is_file() { m.len() } else { 0 });
-    }
-    Ok(bytes)
+    // Of a link this is the link's own size. A file may go while another process works.
+    let size = |e: DirEntry| {
+        e.metadata()
+            .map_or(0, |m| if m.is_file() { m.len() } else { 0 })
+    };
+    Ok(place.entries()?.into_iter().map(size).sum())
 }
 
 /// "3 runs: 2 done, 1 failed; 1.20 MiB"

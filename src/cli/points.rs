@@ -285,42 +285,28 @@ mod tests {
 
     #[test]
     fn bad_points_are_refused_with_their_line() {
-        for (text, message) in [
-            ("1,2\n3,NaN\n", ":2: expected a finite number; got `NaN`"),
-            ("x,y\n1,inf\n", ":2: expected a finite number; got `inf`"),
-            (
-                "1,2\n3\n",
-                ":2: expected 2 values as in the first row; got 1",
-            ),
-            ("1,2\n\n3,4\n", ":2: expected a point; got an empty row"),
-            ("1,2\n3,4\n\n", ":3: expected a point; got an empty row"),
-            ("1,2\n3,four\n", ":2: expected a finite number; got `four`"),
-            ("1,two\n", ":1: expected a finite number; got `two`"),
-            ("1,2,\n", ":1: expected a finite number; got ``"),
-            (
-                "0;1\n2;3\n",
-                ":1: expected a finite number between commas; got `0;1`",
-            ),
-            ("1.2.3\n2\n", ":1: expected a finite number; got `1.2.3`"),
-            (
-                "\"0.5\"\n1\n",
-                ":1: expected a finite number; got `\"0.5\"`",
-            ),
-            (
-                "x2,x1\n1,2\n",
-                ":1: expected the columns x1,x2 in this order; got x2,x1",
-            ),
-            (
-                "a,b,c\n1,2\n",
-                ":2: expected 3 values as in the header; got 2",
-            ),
-            ("x,y\n", ": expected at least one point; got none"),
-            ("", ": expected at least one point; got none"),
-            // "nan" parses as a number, so this is a row and no header.
-            ("nan,nan\n1,2\n", ":1: expected a finite number; got `nan`"),
-        ] {
-            let said = parse(text).expect_err("it should be refused").to_string();
-            assert_eq!(said, format!("p.csv{message}"), "{text:?}");
+        let cases = r#"
+            1,2\n3,NaN\n => :2: expected a finite number; got `NaN`
+            x,y\n1,inf\n => :2: expected a finite number; got `inf`
+            1,2\n3\n => :2: expected 2 values as in the first row; got 1
+            1,2\n\n3,4\n => :2: expected a point; got an empty row
+            1,2\n3,4\n\n => :3: expected a point; got an empty row
+            1,2\n3,four\n => :2: expected a finite number; got `four`
+            1,two\n => :1: expected a finite number; got `two`
+            1,2,\n => :1: expected a finite number; got ``
+            0;1\n2;3\n => :1: expected a finite number between commas; got `0;1`
+            1.2.3\n2\n => :1: expected a finite number; got `1.2.3`
+            "0.5"\n1\n => :1: expected a finite number; got `"0.5"`
+            x2,x1\n1,2\n => :1: expected the columns x1,x2 in this order; got x2,x1
+            a,b,c\n1,2\n => :2: expected 3 values as in the header; got 2
+            x,y\n => : expected at least one point; got none
+            nan,nan\n1,2\n => :1: expected a finite number; got `nan`"#;
+        for case in cases.trim().lines() {
+            let (text, message) = case.trim().split_once(" => ").unwrap();
+            let said = parse(&text.replace("\\n", "\n")).unwrap_err().to_string();
+            assert_eq!(said, format!("p.csv{message}"), "{text}");
         }
+        let empty = parse("").unwrap_err().to_string();
+        assert_eq!(empty, "p.csv: expected at least one point; got none");
     }
 }

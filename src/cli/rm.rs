@@ -10,7 +10,7 @@ use super::common::{named, RESULTS};
 use super::ls::size;
 use super::output::{print_rows, warn};
 use super::{Context, Exit};
-use crate::experiment::store::{runs_below, Removal, RunDir, State};
+use crate::experiment::store::{runs_below, RunDir, State};
 use mdn_core::{Error, Result};
 
 /// Remove run folders
@@ -67,10 +67,10 @@ pub(super) fn run(args: &RmArgs, context: &Context) -> Result<Exit> {
     for place in &runs {
         let bytes = size(place).unwrap_or_default();
         let removed = match args.dry_run {
-            true => would_remove(place),
+            true => place.check_removable(),
             false => place.remove(|state| args.takes(state)),
         };
-        let why_not = why_left(place, removed);
+        let why_not = removed.err().map(|why| why.to_string());
         match &why_not {
             None => {
                 gone += 1;
@@ -166,30 +166,4 @@ fn refuse_link(folder: &Path) -> Result<()> {
             folder.display()
         ))),
     }
-}
-
-fn would_remove(place: &RunDir) -> Result<Removal> {
-    if let Some(who) = place.holder()? {
-        return Ok(Removal::Held(who));
-    }
-    let foreign = place.foreign()?;
-    Ok(match foreign.is_empty() {
-        true => Removal::Gone,
-        false => Removal::Left(foreign),
-    })
-}
-
-/// Why a run stays; `None` if it is gone.
-fn why_left(place: &RunDir, removed: Result<Removal>) -> Option<String> {
-    let folder = place.0.display();
-    Some(match removed {
-        Ok(Removal::Gone) => return None,
-        Ok(Removal::Left(files)) => {
-            let files: Vec<_> = files.iter().map(|f| f.display().to_string()).collect();
-            format!("{folder}: not `mdn`'s, so left: {}", files.join(", "))
-        }
-        Ok(Removal::Held(who)) => format!("{folder}: left, a process holds it: {who}"),
-        Ok(Removal::Kept(state)) => format!("{folder}: left, it is {} by now", state.word()),
-        Err(e) => e.to_string(),
-    })
 }

@@ -209,30 +209,25 @@ fn pairs(values: &[f64]) -> Vec<[f32; 2]> {
 }
 
 fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
-    let mut row = MetricRow {
-        metric: metric.name.to_owned(),
-        unit: metric.unit.to_owned(),
-        better: metric.better.to_string(),
-        ..MetricRow::default()
-    };
-    match (metric.evaluate)(on) {
-        Outcome::NotApplicable { why, non_finite } => {
-            row.note = why.to_owned();
-            row.non_finite = non_finite;
-        }
+    let (value, std_err, n, non_finite, note) = match (metric.evaluate)(on) {
+        Outcome::NotApplicable { why, non_finite } => (None, None, 0, non_finite, why),
         Outcome::Value {
             value,
             std_err,
             n,
             non_finite,
-        } => {
-            row.value = Some(value);
-            row.std_err = std_err;
-            row.n = n;
-            row.non_finite = non_finite;
-        }
+        } => (Some(value), std_err, n, non_finite, ""),
+    };
+    MetricRow {
+        metric: metric.name.to_owned(),
+        unit: metric.unit.to_owned(),
+        better: metric.better.to_string(),
+        value,
+        std_err,
+        n,
+        non_finite,
+        note: note.to_owned(),
     }
-    row
 }
 
 /// The points x (n, 2) mapped to the base; `number` numbers the parts as on the grid. `None` for a

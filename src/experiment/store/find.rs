@@ -1,7 +1,7 @@
 //! The runs below a folder.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::{self, DirEntry};
+use std::path::Path;
 
 use super::{unusable, RunDir};
 use mdn_core::{Error, Result};
@@ -66,24 +66,15 @@ fn look(folder: &Path, found: &mut Found) {
     if run.is_run() {
         return found.runs.push(run);
     }
-    match folders_in(folder) {
-        Ok(below) => below.iter().for_each(|path| look(path, found)),
-        Err(e) => found
-            .unreadable
-            .push(Error::io(folder, "could not read")(e)),
-    }
-}
-
-fn folders_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut below = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        // For a link this is the type of the link itself.
-        if entry.file_type()?.is_dir() {
-            below.push(entry.path());
+    match run.entries() {
+        Ok(entries) => {
+            // For a link this is the type of the link itself.
+            let is_folder = |e: &&DirEntry| e.file_type().is_ok_and(|t| t.is_dir());
+            let folders = entries.iter().filter(is_folder);
+            folders.for_each(|folder| look(&folder.path(), found));
         }
+        Err(e) => found.unreadable.push(e),
     }
-    Ok(below)
 }
 
 #[cfg(test)]

@@ -26,13 +26,13 @@
 //! the fewest digits that read back to the same bits, so equal runs leave equal bytes. Every file
 //! is written under a temporary name and then moved: a reader sees all of it or none of it.
 
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 pub use mdn_core::objectives::{Constraint, Round};
 pub use mdn_core::train::{HistoryRow, Split};
 use mdn_core::{Error, Result};
 
-mod environment;
 mod find;
 mod lock;
 mod picture;
@@ -42,13 +42,11 @@ mod status;
 mod table;
 mod write;
 
-pub use environment::Environment;
 pub use find::{runs_below, some_runs_below, Found};
 pub use lock::{Lock, Locking};
 pub use picture::{BaseComponents, Landing, Picture};
-pub use removal::Removal;
 pub use rows::{MetricRow, TrialRow};
-pub use status::{State, Status};
+pub use status::{Environment, State, Status};
 pub use table::{csv_rows, exact, json_rows, read_rows};
 pub use write::{
     check_within, read_if_there, remove_if_there, remove_unfinished, unusable, write_atomic,
@@ -78,6 +76,12 @@ impl RunDir {
         }
         let full = |name: &&str| self.path(name).metadata().is_ok_and(|m| m.len() > 0);
         names.iter().all(full)
+    }
+
+    /// What is in the folder.
+    pub fn entries(&self) -> Result<Vec<DirEntry>> {
+        let entries = std::fs::read_dir(&self.0).and_then(Iterator::collect);
+        entries.map_err(Error::io(&self.0, "could not read"))
     }
 
     /// Makes the folder, with those above it.

@@ -36,19 +36,6 @@ const OUTPUTS: [&str; 21] = [
 /// the folder that of a run: while they exist, it is found again.
 const RECORD: [&str; 3] = ["checkpoint", "config.toml", "status"];
 
-/// The result of removing a run.
-#[derive(Debug)]
-pub enum Removal {
-    /// It was removed with its folder.
-    Gone,
-    /// Its files were removed. These are not files of a run and were kept.
-    Left(Vec<PathBuf>),
-    /// This process holds it, since this time. Nothing was removed.
-    Held(String),
-    /// Runs in this state were not to be removed.
-    Kept(State),
-}
-
 impl RunDir {
     /// Removes the results of a run, but not the record of its state.
     pub fn remove_outputs(&self) -> Result<()> {
@@ -58,17 +45,15 @@ impl RunDir {
     }
 
     /// What is in the folder and not a file of a run; links and folders count, whatever their names.
-    pub fn foreign(&self) -> Result<Vec<PathBuf>> {
-        let unreadable = |e| Error::io(&self.0, "could not read")(e);
+    fn foreign(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.0).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
+        for entry in self.entries()? {
             let name = entry.file_name();
             let ours = name.to_str().is_some_and(|name| {
                 let known = OUTPUTS.contains(&name) || RECORD.contains(&name);
                 known || name == "lock" || is_unfinished(name)
             });
-            if !ours || !entry.file_type().map_err(unreadable)?.is_file() {
+            if !ours || !entry.file_type().is_ok_and(|t| t.is_file()) {
                 found.push(entry.path());
             }
         }
@@ -76,9 +61,20 @@ impl RunDir {
         Ok(found)
     }
 
+    /// Why the run, or a part of its folder, would stay.
+    pub fn check_removable(&self) -> Result<()> {
+        match self.holder()? {
+            Some(who) => Err(self.held(&who)),
+            None => self.check_foreign(&self.foreign()?),
+        }
+    }
+
     /// Removes the files of the run if no process holds it and `wanted` accepts its state, and then the
-    /// folder if nothing else is in it. Links are neither followed nor removed.
-    pub fn remove(&self, wanted: impl FnOnce(State) -> bool) -> Result<Removal> {
+    /// folder. Links are neither followed nor removed.
+    ///
+    /// # Errors
+    /// If the run stays, or files that are not of a run do.
+    pub fn remove(&self, wanted: impl FnOnce(State) -> bool) -> Result<()> {
         let foreign = self.foreign()?;
         // Locking would write through a link.
         let lock = self.path("lock");
@@ -90,12 +86,14 @@ impl RunDir {
         }
         let held = match self.lock(false)? {
             Locking::Ours(held) => held,
-            Locking::Theirs(who) => return Ok(Removal::Held(who)),
+            Locking::Theirs(who) => return Err(self.held(&who)),
         };
         // Under the lock the state cannot change.
         let state = self.read_status().map_or(State::Missing, |s| s.state);
         if !wanted(state) {
-            return Ok(Removal::Kept(state));
+            let folder = self.0.display();
+            let why = format!("{folder}: left, it is {} by now", state.word());
+            return Err(Error::failed(why));
         }
         super::remove_unfinished(&self.0)?;
         let files = OUTPUTS.iter().chain(&RECORD).map(|name| self.path(name));
@@ -103,11 +101,23 @@ impl RunDir {
             .filter(|path| !foreign.contains(path))
             .try_for_each(|path| remove_if_there(&path))?;
         drop(held);
-        if !foreign.is_empty() {
-            return Ok(Removal::Left(foreign));
+        self.check_foreign(&foreign)?;
+        fs::remove_dir(&self.0).map_err(Error::io(&self.0, "could not remove"))
+    }
+
+    fn held(&self, who: &str) -> Error {
+        let folder = self.0.display();
+        Error::failed(format!("{folder}: left, a process holds it: {who}"))
+    }
+
+    fn check_foreign(&self, foreign: &[PathBuf]) -> Result<()> {
+        if foreign.is_empty() {
+            return Ok(());
         }
-        fs::remove_dir(&self.0).map_err(Error::io(&self.0, "could not remove"))?;
-        Ok(Removal::Gone)
+        let files: Vec<_> = foreign.iter().map(|f| f.display().to_string()).collect();
+        let (folder, files) = (self.0.display(), files.join(", "));
+        let why = format!("{folder}: not `mdn`'s, so left: {files}");
+        Err(Error::failed(why))
     }
 }
 
@@ -139,12 +149,12 @@ mod tests {
             std::os::unix::fs::symlink(&outside, &model).unwrap();
             foreign.insert(0, model);
         }
-        let kept = run.remove(|s| s == State::Done).unwrap();
-        assert!(matches!(kept, Removal::Kept(State::Failed)), "{kept:?}");
-        let Removal::Left(left) = run.remove(|_| true).unwrap() else {
-            panic!("there is something left");
-        };
-        assert_eq!(left, foreign);
+        let why = run.remove(|s| s == State::Done).unwrap_err().to_string();
+        assert!(why.contains("left, it is failed by now"), "{why}");
+        let why = run.remove(|_| true).unwrap_err().to_string();
+        let listed = why.split_once("so left: ").map(|(_, files)| files);
+        let expected: Vec<_> = foreign.iter().map(|f| f.display().to_string()).collect();
+        assert_eq!(listed, Some(&*expected.join(", ")));
         assert_eq!(fs::read_dir(&run.0).unwrap().count(), foreign.len());
         assert_eq!(fs::read(run.path("notes.md")).unwrap(), b"mine");
         assert_eq!(fs::read(outside).unwrap(), b"mine");
