@@ -44,9 +44,7 @@ pub const REFERENCES: [Reference; 3] = [
 
 impl Reference {
     /// The reference of this name, in capitals or not.
-    ///
-    /// # Errors
-    /// If there is none.
+    /// Fails if there is none.
     pub fn named(name: &str) -> std::result::Result<&'static Self, String> {
         let names = REFERENCES.map(|r| r.name);
         REFERENCES

@@ -104,9 +104,14 @@ fn summary(plan: &Plan) -> Result<String> {
         let mark = config.reference.as_ref() == Some(name);
         let kind = kind_of(spec)? + if mark { " (reference)" } else { "" };
         let mut row = vec![name.clone(), kind];
-        for size in sizes(plan, name)? {
-            models.push([row, vec![size]].concat());
-            row = vec![String::new(); 2];
+        let dims = once_per_dim(plan, name)?;
+        for (dim, run) in &dims {
+            let size = sizes_of(run)?;
+            row.push(match dims.len() {
+                1 => size,
+                _ => format!("dim {dim}: {size}"),
+            });
+            models.push(std::mem::replace(&mut row, vec![String::new(); 2]));
         }
     }
     let mut files = String::new();
@@ -164,20 +169,6 @@ fn memory(plan: &Plan) -> Result<(f64, &str)> {
         }
     }
     Ok(most)
-}
-
-/// A model's widths and parameters, once per number of dimensions.
-fn sizes(plan: &Plan, model: &str) -> Result<Vec<String>> {
-    let told = once_per_dim(plan, model)?;
-    let several = told.len() > 1;
-    let words = |(dim, run): (usize, &RunSpec)| {
-        let text = sizes_of(run)?;
-        Ok(match several {
-            true => format!("dim {dim}: {text}"),
-            false => text,
-        })
-    };
-    told.into_iter().map(words).collect()
 }
 
 /// A run of the model for every number of dimensions.

@@ -1,7 +1,7 @@
 //! What a user or an editor, a shell and a manual need before the first run: `mdn new`, `mdn devices`,
 //! `mdn schema`, `mdn completions` and `mdn man`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use candle_core::{DType, Device};
 use clap::{Args, Command, CommandFactory, ValueEnum};
@@ -213,14 +213,11 @@ pub(super) fn man(args: &ManArgs, _: &Context) -> Result<()> {
         return print_text("page", &page(&root)?, args.json);
     };
     let commands = std::iter::once(&root).chain(root.get_subcommands());
-    let files = commands.map(|command| write_page(command, dir));
-    print_files(&files.collect::<Result<Vec<_>>>()?, args.json)
-}
-
-fn write_page(command: &Command, dir: &Path) -> Result<PathBuf> {
-    let path = dir.join(Man::new(command.clone()).get_filename());
-    write_atomic(&path, page(command)?.as_bytes())?;
-    Ok(path)
+    let write = |command: &Command| {
+        let path = dir.join(Man::new(command.clone()).get_filename());
+        write_atomic(&path, page(command)?.as_bytes()).map(|()| path)
+    };
+    print_files(&commands.map(write).collect::<Result<Vec<_>>>()?, args.json)
 }
 
 fn page(command: &Command) -> Result<String> {

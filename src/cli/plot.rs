@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::Args;
+use indexmap::IndexMap;
 
 use super::common::Facts;
 use super::output::print_files;
@@ -93,33 +94,32 @@ pub(super) fn export(args: &ExportArgs, _: &Context) -> Result<()> {
         }
     }
     let files = destinations(&args.tensorboard, &all)?;
-    for (file, facts) in files.iter().zip(&all) {
+    for (file, facts) in &files {
         write_atomic(file, &tensorboard::event_file(&facts.place)?)?;
     }
-    print_files(&files, args.json)
+    print_files(&files.into_keys().collect::<Vec<_>>(), args.json)
 }
 
-/// Where the file of each run goes: all different.
-fn destinations(to: &Path, all: &[Facts]) -> Result<Vec<PathBuf>> {
+/// The file of each run: all different.
+fn destinations<'a>(to: &Path, all: &'a [Facts]) -> Result<IndexMap<PathBuf, &'a Facts>> {
     let experiment = |f: &Facts| f.spec.experiment.clone();
     let several = all.iter().any(|f| experiment(f) != experiment(&all[0]));
-    let mut files: Vec<PathBuf> = Vec::new();
+    let mut files = IndexMap::new();
     for facts in all {
         let folder = match several {
             true => to.join(experiment(facts)),
             false => to.to_path_buf(),
         };
-        let file = folder.join(facts.spec.label()).join(tensorboard::FILE);
-        if let Some(i) = files.iter().position(|f| *f == file) {
+        let label = facts.spec.label();
+        let file = folder.join(&label).join(tensorboard::FILE);
+        if let Some(other) = files.insert(file, facts) {
             return Err(Error::request(format!(
-                "{} and {}: expected runs of different names; got `{}` twice (export them into two \
+                "{} and {}: expected runs of different names; got `{label}` twice (export them into two \
                  folders)",
-                all[i].folder(),
+                other.folder(),
                 facts.folder(),
-                facts.spec.label()
             )));
         }
-        files.push(file);
     }
     Ok(files)
 }

@@ -1,6 +1,6 @@
 //! `mdn rm`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::BinaryBytes;
@@ -134,7 +134,13 @@ fn name(args: &RmArgs) -> Result<Vec<RunDir>> {
     for folder in &args.dirs {
         // Without a slash at the end, which would lead through a link.
         let folder: PathBuf = folder.components().collect();
-        refuse_link(&folder)?;
+        if folder.is_symlink() {
+            return Err(Error::request(format!(
+                "{}: expected the folder of a run; got a link, which is not followed (try the folder \
+                 that it leads to)",
+                folder.display()
+            )));
+        }
         let place = named(&folder)?;
         let state = match place.read_status() {
             Ok(status) => status.state,
@@ -154,16 +160,4 @@ fn name(args: &RmArgs) -> Result<Vec<RunDir>> {
         }
     }
     Ok(runs)
-}
-
-/// A link is not followed.
-fn refuse_link(folder: &Path) -> Result<()> {
-    match folder.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
-        false => Ok(()),
-        true => Err(Error::request(format!(
-            "{}: expected the folder of a run; got a link, which is not followed (try the folder \
-             that it leads to)",
-            folder.display()
-        ))),
-    }
 }

@@ -150,16 +150,8 @@ pub(super) fn headline_first(mut rows: Vec<MetricRow>) -> Vec<MetricRow> {
 }
 
 fn metrics_table(rows: &[MetricRow]) -> String {
-    let header = [
-        "metric",
-        "value",
-        "std error",
-        "unit",
-        "n",
-        "left out",
-        "better",
-        "note",
-    ];
+    let header = "metric,value,std error,unit,n,left out,better,note";
+    let header: Vec<_> = header.split(',').collect();
     let cells = rows.iter().map(|r| {
         vec![
             r.metric.clone(),

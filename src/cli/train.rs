@@ -233,14 +233,14 @@ pub(super) fn sizes_of(spec: &RunSpec) -> Result<String> {
 /// The exit code, and the final line where not every run is done.
 pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
     let count = |state| ended.iter().filter(|e| e.status.state == state).count();
-    let (done, diverged) = (count(State::Done), count(State::Diverged));
-    let (kept, elsewhere) = (count(State::Interrupted), count(State::Running));
-    if done + elsewhere == ended.len() {
+    use State::{Diverged, Done, Failed, Interrupted, Missing, Running};
+    let all = [Done, Diverged, Failed, Interrupted, Running, Missing];
+    let [done, diverged, failed, kept, elsewhere, not_begun] = all.map(count);
+    let runs = ended.len();
+    if done + elsewhere == runs {
         return Exit::FINE;
     }
-    let not_begun = count(State::Missing);
-    let runs = ended.len();
-    if let Some(first) = ended.iter().find(|e| e.status.state == State::Interrupted) {
+    if let Some(first) = ended.iter().find(|e| e.status.state == Interrupted) {
         let reason = &first.status.reason;
         return Exit::failed(
             75,
@@ -255,14 +255,13 @@ pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
         (0, n) if n == runs => 4,
         _ => 1,
     };
-    let ill = |e: &&Ended| matches!(e.status.state, State::Failed | State::Diverged);
+    let ill = |e: &&Ended| matches!(e.status.state, Failed | Diverged);
     let first = ended.iter().find(ill).map(|e| {
         let (label, status) = (jobs[e.job].spec.label(), &e.status);
         format!("{label} {}: {}", status.state.word(), status.reason)
     });
     let mut error = first.unwrap_or_default();
     if runs > 1 {
-        let failed = count(State::Failed);
         let left = match not_begun {
             0 => String::new(),
             n => format!(", {n} were not begun"),

@@ -65,9 +65,7 @@ impl RunDir {
     }
 
     /// The checkpoint; `None` where there is none.
-    ///
-    /// # Errors
-    /// If the file is damaged, has another format, or is of a run with other `settings`.
+    /// Fails if the file is damaged, has another format, or is of a run with other `settings`.
     pub fn read_checkpoint(&self, settings: &str) -> Result<Option<Saved>> {
         let path = self.checkpoint();
         let Some(bytes) = read_if_there(&path)? else {
@@ -93,11 +91,6 @@ impl RunDir {
             return Err(refused("the checkpoint of this run", got));
         }
         Ok(Some(saved))
-    }
-
-    /// Whether there are files that only unfinished runs have.
-    pub fn has_leftovers(&self) -> bool {
-        self.checkpoint().exists() || self.path("lock").exists()
     }
 
     /// Removes the checkpoint and temporary files. The caller must hold the lock.

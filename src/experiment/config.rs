@@ -19,11 +19,9 @@ use super::memory::Memory;
 use super::search::Search;
 use super::store::unusable;
 use super::{quoted, Budget, EvaluationSpec};
-use files::check_start;
 use schema::schema_of;
 
 mod fault;
-mod files;
 pub(super) mod overrides;
 pub mod schema;
 mod shape;
@@ -202,6 +200,64 @@ impl Config {
         toml::to_string(self).map_err(|e| Error::failed(format!("could not write TOML: {e}")))
     }
 
+    /// Makes paths relative to `folder` absolute.
+    fn locate_files(&mut self, folder: &Path) {
+        for data in self.data.values_mut() {
+            if let DataSpec::File(file) = data {
+                let path = folder.join(&file.path);
+                file.path = std::path::absolute(&path).unwrap_or(path);
+            }
+        }
+    }
+
+    /// The same experiment with paths relative to `folder`, as a file there has them.
+    pub fn from_folder(mut self, folder: &Path) -> Self {
+        for data in self.data.values_mut() {
+            if let DataSpec::File(file) = data {
+                *file = file.from_folder(folder);
+            }
+        }
+        self
+    }
+
+    /// Reads the files and records their contents. Models that cannot start from so few points are
+    /// refused.
+    fn settle_files(&mut self) -> std::result::Result<(), BadValue> {
+        let mut fewest: Option<usize> = None;
+        let mut dims = Vec::new();
+        for (name, data) in &mut self.data {
+            let found = data
+                .settle()
+                .map_err(|e| e.below(&format!("data.{name}")))?;
+            if let Some(found) = found {
+                dims.push(found.columns.len());
+                fewest = Some(fewest.map_or(found.train, |n| n.min(found.train)));
+            }
+        }
+        if let Some(fewest) = fewest.filter(|n| *n < self.train.start_points()) {
+            let mut short = self.clone();
+            short.train.points = fewest;
+            for (name, model) in &self.models {
+                check_start(model, &short).map_err(|e| e.below(&format!("models.{name}")))?;
+            }
+        }
+        self.check_trials(dims)
+    }
+
+    /// A file cannot give a stream of fresh points.
+    fn check_stream(&self) -> std::result::Result<(), BadValue> {
+        let is_file = |data: &DataSpec| matches!(data, DataSpec::File(_));
+        let file = self.data.iter().find(|(_, data)| is_file(data));
+        file.filter(|_| self.train.points == 0)
+            .map_or(Ok(()), |(name, _)| {
+                let expected = format!(
+                    "`points` >= 1 with the file of `data.{name}`, which has no fresh points"
+                );
+                let got = "0, a stream of fresh points";
+                Err(BadValue::new("train.points", expected, got))
+            })
+    }
+
     /// Whether every trial of every model can start, and with data of these dimensions fits the budget
     /// and the memory of a machine.
     fn check_trials(&self, mut dims: Vec<usize>) -> std::result::Result<(), BadValue> {
@@ -261,6 +317,25 @@ impl Config {
             format!("\"{reference}\"{}", did_you_mean(reference, known())),
         )
     }
+}
+
+/// Whether the data that the models see have the points that `model` starts from.
+fn check_start(model: &ModelSpec, config: &Config) -> std::result::Result<(), BadValue> {
+    let Some(start) = model.start() else {
+        return Ok(());
+    };
+    if let Some((problem, _)) = config.problems.first() {
+        let expected = format!(
+            "{} in a file with problems, which have no points to start from",
+            start.instead
+        );
+        let got = format!("a start from the data (`{problem}` has none)");
+        return Err(BadValue::new(&start.cause, expected, got));
+    }
+    let most = config.train.start_points();
+    let name = start.key.rsplit('.').next().unwrap_or_default();
+    let expected = format!("`{name}` <= {most}, the number of points that training starts from");
+    BadValue::unless(start.points <= most, &start.key, &expected, start.points)
 }
 
 /// Names become folders, so only characters are allowed that are safe in shells and file systems.

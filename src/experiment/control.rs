@@ -55,34 +55,31 @@ impl Interrupt {
     /// From now on a signal to the process requests that its runs end. A SIGINT after that ends the
     /// process at once with exit code 130, as shells report it. Other signals never do more than
     /// request the end: `timeout` and schedulers send them twice.
-    ///
-    /// # Errors
-    /// If the system refuses.
+    /// Fails if the system refuses.
     pub fn by_signals() -> Result<Self> {
         let request = Self::default();
         let second = Arc::new(AtomicBool::new(false));
-        let refused = |e| Error::failed(format!("could not listen to signals: {e}"));
         let interrupt = signal_hook::consts::SIGINT;
-        // Registered before the flag is set, so that the first signal does not end the process.
-        signal_hook::flag::register_conditional_shutdown(interrupt, 130, Arc::clone(&second))
-            .map_err(refused)?;
-        for &(signal, _) in SIGNALS {
-            signal_hook::flag::register(signal, Arc::clone(&second)).map_err(refused)?;
-            signal_hook::flag::register_usize(signal, Arc::clone(&request.0), signal as usize)
-                .map_err(refused)?;
-        }
+        let listen = || {
+            // Registered before the flag is set, so that the first signal does not end the process.
+            signal_hook::flag::register_conditional_shutdown(interrupt, 130, Arc::clone(&second))?;
+            for &(signal, _) in SIGNALS {
+                signal_hook::flag::register(signal, Arc::clone(&second))?;
+                let number = Arc::clone(&request.0);
+                signal_hook::flag::register_usize(signal, number, signal as usize)?;
+            }
+            Ok(())
+        };
+        let refused = |e: std::io::Error| format!("could not listen to signals: {e}");
+        listen().map_err(|e| Error::failed(refused(e)))?;
         Ok(request)
     }
 
     /// The name of the signal that came.
     pub fn reason(&self) -> Option<&'static str> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
-            n => {
-                let known = SIGNALS.iter().find(|(signal, _)| *signal as usize == n);
-                Some(known.map_or("a signal", |(_, name)| name))
-            }
-        }
+        let came = self.0.load(Ordering::Relaxed);
+        let known = SIGNALS.iter().find(|s| s.0 as usize == came);
+        (came > 0).then(|| known.map_or("a signal", |s| s.1))
     }
 }
 

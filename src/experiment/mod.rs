@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use mdn_core::error::BadValue;
+use mdn_core::error::{did_you_mean, BadValue};
 use mdn_core::models::ModelSpec;
 
 pub mod checkpoint;
@@ -20,7 +20,6 @@ pub mod search;
 pub mod store;
 mod task;
 pub mod trained;
-mod trials;
 pub mod weights;
 
 pub use config::schema;
@@ -38,6 +37,13 @@ pub fn config_hash(toml: &str) -> String {
 fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.into_iter().map(|n| format!("`{n}`")).collect();
     names.join(", ")
+}
+
+/// "`rda` (did you mean `rad`?); expected one of `plain`, `rad`"
+fn not_among(name: &str, known: &[&str]) -> String {
+    let hint = did_you_mean(name, known.iter().copied());
+    let known = quoted(known.iter().copied());
+    format!("`{name}`{hint}; expected one of {known}")
 }
 
 /// Where and with which kernels a run computes. Results depend on it by rounding alone.

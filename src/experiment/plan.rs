@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use mdn_core::data::FileRecord;
 use mdn_core::distributions::EntropyBound;
-use mdn_core::error::did_you_mean;
 use mdn_core::models::ModelSpec;
 use mdn_core::train::TrainSpec;
 use mdn_core::{Error, Result};
@@ -15,7 +14,7 @@ use mdn_core::{Error, Result};
 use super::config::Config;
 use super::search::{Search, Trial};
 use super::store::{unusable, RunDir};
-use super::{quoted, Budget, EvaluationSpec, Task};
+use super::{not_among, Budget, EvaluationSpec, Task};
 
 pub use settings::Difference;
 
@@ -162,9 +161,7 @@ impl Plan {
     }
 
     /// Indices of the runs, in order, of these data sets, models and seeds; an empty list selects all.
-    ///
-    /// # Errors
-    /// For a name or seed that the plan does not have.
+    /// Fails for a name or seed that the plan does not have.
     pub fn select(&self, data: &[String], models: &[String], seeds: &[u64]) -> Result<Vec<usize>> {
         let all = self.config.data.keys().chain(self.config.problems.keys());
         known("data set", data, all)?;
@@ -190,9 +187,8 @@ fn known<'a>(
     match wanted.iter().find(|w| !all.contains(&w.as_str())) {
         None => Ok(()),
         Some(name) => Err(Error::request(format!(
-            "the experiment has no {kind} `{name}`{}; expected one of {}",
-            did_you_mean(name, all.iter().copied()),
-            quoted(all.iter().copied())
+            "the experiment has no {kind} {}",
+            not_among(name, &all)
         ))),
     }
 }

@@ -71,9 +71,7 @@ pub trait Watch: Sync {
 
 /// The status of each job that ended before with the same settings; `None` for those to be trained:
 /// runs that were interrupted, failed or lack files and, with `force`, all others too.
-///
-/// # Errors
-/// For a finished run with other settings, since training would overwrite it.
+/// Fails for a finished run with other settings, since training would overwrite it.
 pub fn ended_before(jobs: &[Job], force: bool) -> Result<Vec<Option<Status>>> {
     let each = jobs.iter().map(|job| match force {
         true => Ok(None),
@@ -123,14 +121,12 @@ fn other_settings(job: &Job, d: &Difference, instead: &str) -> Error {
 pub fn check_settings(jobs: &[Job]) -> Result<()> {
     for job in jobs {
         let state = job.place.read_status()?.state;
-        if !matches!(state, State::Done | State::Diverged | State::Failed) {
-            continue;
-        }
+        let instead = match state {
+            State::Done => "`mdn train` with --force to redo it",
+            State::Diverged | State::Failed => "`mdn train` to redo it",
+            _ => continue,
+        };
         if job.place.path("config.toml").exists() {
-            let instead = match state {
-                State::Done => "`mdn train` with --force to redo it",
-                _ => "`mdn train` to redo it",
-            };
             if let Some(d) = difference(job)? {
                 return Err(other_settings(job, &d, instead));
             }
@@ -263,7 +259,7 @@ pub fn run_all(
 
 /// Removes what a process left that was killed after its run ended.
 fn tidy(place: &RunDir) -> Result<()> {
-    if place.has_leftovers() {
+    if place.checkpoint().exists() || place.path("lock").exists() {
         if let Locking::Ours(_lock) = place.lock(false)? {
             place.remove_leftovers()?;
         }

@@ -140,11 +140,11 @@ impl Search {
                 format!("`problems.{name}`"),
             ));
         }
-        let mut counts: Vec<(&str, usize)> = Vec::new();
-        for (name, model) in models {
+        let count = |(name, model): (&String, &ModelSpec)| {
             let trials = self.trials(name, train, model)?;
-            counts.push((name, trials.len()));
-        }
+            Ok((name.clone(), trials.len()))
+        };
+        let counts: Vec<_> = models.iter().map(count).collect::<Result<_, _>>()?;
         let equal = counts.iter().all(|(_, n)| *n == counts[0].1);
         let told = counts.iter().map(|(name, n)| format!("{n} of `{name}`"));
         let told: Vec<_> = told.collect();

@@ -1,6 +1,6 @@
 //! A trained run read back from its folder.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::plan::RunSpec;
 use super::prepared::build_model;
@@ -19,8 +19,7 @@ pub struct Trained {
     /// Its settings.
     pub spec: RunSpec,
     model: Box<dyn Model>,
-    dtype: DType,
-    device: Device,
+    params: Params,
 }
 
 impl Trained {
@@ -55,8 +54,7 @@ impl Trained {
         Ok(Self {
             spec,
             model,
-            dtype,
-            device,
+            params,
         })
     }
 
@@ -87,6 +85,7 @@ impl Trained {
     }
 
     fn tensor(&self, points: &[Vec<f64>]) -> Result<Tensor> {
-        num::from_rows(&points.concat(), self.dim(), self.dtype, &self.device)
+        let (dtype, device) = (self.params.dtype(), self.params.device());
+        num::from_rows(&points.concat(), self.dim(), dtype, &device)
     }
 }

@@ -53,9 +53,7 @@ fn checksum(about: &Value, tensors: &BTreeMap<String, impl View>) -> String {
 }
 
 /// The parameters of a file that [`to_bytes`] made.
-///
-/// # Errors
-/// If the file is damaged, or of another program or layout version.
+/// Fails if the file is damaged, or of another program or layout version.
 pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
     let damaged = |e: SafeTensorError| {
         Error::request(format!(

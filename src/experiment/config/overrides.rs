@@ -6,8 +6,7 @@ use toml::{Table, Value};
 
 use super::fault::{parse, Fault};
 use super::Typed;
-use crate::experiment::quoted;
-use mdn_core::error::did_you_mean;
+use crate::experiment::not_among;
 use mdn_core::{Error, Result};
 
 /// Applies `overrides` to the file `text`, which is valid alone, and checks after each.
@@ -40,10 +39,8 @@ fn split(typed: &str) -> std::result::Result<(Vec<&str>, Value), String> {
         ));
     }
     let parsed = ValueDeserializer::parse(value.trim()).and_then(Value::deserialize);
-    Ok((
-        path,
-        parsed.unwrap_or_else(|_| Value::String(value.to_owned())),
-    ))
+    let value = parsed.unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((path, value))
 }
 
 /// Sets the value. Missing tables are created, except data sets and models: a typo in a name must
@@ -59,12 +56,8 @@ fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<()
             _ => "",
         };
         if depth == 1 && !kind.is_empty() && !inner.contains_key(*key) {
-            let known = || inner.keys().map(String::as_str);
-            return Err(format!(
-                "the file has no {kind} `{key}`{}; expected one of {}",
-                did_you_mean(key, known()),
-                quoted(known())
-            ));
+            let known: Vec<_> = inner.keys().map(String::as_str).collect();
+            return Err(format!("the file has no {kind} {}", not_among(key, &known)));
         }
         if depth == above.len() {
             break;
@@ -103,14 +96,12 @@ fn settle<T: Typed>(table: &mut Table, path: &[&str]) -> std::result::Result<T, 
         else {
             return Err(fault);
         };
-        let mut inner = &mut *table;
-        for key in place {
-            match inner.get_mut(key).and_then(Value::as_table_mut) {
-                Some(next) => inner = next,
-                None => return Err(fault),
-            }
-        }
         let chosen = path[place.len()];
-        inner.retain(|key, _| key == chosen);
+        let mut place = place.iter();
+        let inner = place.try_fold(&mut *table, |inner, key| inner.get_mut(key)?.as_table_mut());
+        match inner {
+            Some(inner) => inner.retain(|key, _| key == chosen),
+            None => return Err(fault),
+        }
     }
 }

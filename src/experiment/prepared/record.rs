@@ -246,13 +246,10 @@ fn at_base(
             return Ok(None);
         };
         z.extend(pairs(&num::to_vec(&landed.detach())?));
-        share = match (share, model.responsibilities(&chunk)?) {
-            (Some(mut all), Some(r)) => {
-                all.extend(single(&num::to_vec(&r.detach().max(1)?)?));
-                Some(all)
-            }
-            _ => None,
-        };
+        match (&mut share, model.responsibilities(&chunk)?) {
+            (Some(all), Some(r)) => all.extend(single(&num::to_vec(&r.detach().max(1)?)?)),
+            _ => share = None,
+        }
     }
     let part = evaluation::parts(model, x)?;
     Ok(Some(Landing {

@@ -26,9 +26,7 @@ impl RunDir {
 }
 
 /// All runs at and below `folder`. Links below it are not followed.
-///
-/// # Errors
-/// If `folder` is not a folder.
+/// Fails if `folder` is not a folder.
 pub fn runs_below(folder: &Path) -> Result<Found> {
     if !folder.is_dir() {
         let why = "expected a folder with runs; there is no such folder";
@@ -46,9 +44,7 @@ pub fn runs_below(folder: &Path) -> Result<Found> {
 }
 
 /// All runs at and below `folder`, at least one.
-///
-/// # Errors
-/// If there is none, or a folder could not be read.
+/// Fails if there is none, or a folder could not be read.
 pub fn some_runs_below(folder: &Path) -> Result<Vec<RunDir>> {
     let found = runs_below(folder)?;
     if let Some(unreadable) = found.unreadable.into_iter().next() {

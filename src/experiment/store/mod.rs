@@ -1,26 +1,6 @@
 //! The results folder: the files of a run, written atomically and read back.
 //!
-//! `<out>/<experiment>/<data>/<model>/seed-<n>/` holds
-//!
-//! | file | what |
-//! |---|---|
-//! | `config.toml` | the run as an experiment file, every default filled in |
-//! | `data.toml` | for data from a file: points, bad rows, classes, splits |
-//! | `trained.toml` | `config.toml` with the widths or settings that were chosen in training |
-//! | `trials.csv` | [`TrialRow`]s, of a run that searched |
-//! | `history.csv` | [`HistoryRow`]s |
-//! | `rounds.csv` | [`Round`]s, of an objective that has rounds |
-//! | `metrics.csv` | [`MetricRow`]s |
-//! | `modes.csv` | weight of every mode of the truth, and its share of the model's samples |
-//! | `bridges.csv` | for every pair of modes the mass between them, of the truth and of the model |
-//! | `levels.csv` | for density levels of the truth its mass below and the model's mass there |
-//! | `cost.csv` | [`MetricRow`]s that depend on the machine: seconds, steps per second |
-//! | `model.safetensors` | the best weights, with metadata |
-//! | `picture.safetensors` | a [`Picture`]: what the figures are drawn from |
-//! | `environment.toml` | [`Environment`] |
-//! | `checkpoint` | the state of training, of a run that has not ended |
-//! | `lock` | which process works on the run, while one does |
-//! | `status` | a [`Status`]: its word, then the reason |
+//! `mdn train --help` lists the files of `<out>/<experiment>/<data>/<model>/seed-<n>/`.
 //!
 //! CSV files have one header line, unknown values are empty cells, and numbers are written with
 //! the fewest digits that read back to the same bits, so equal runs leave equal bytes. Every file

@@ -143,19 +143,14 @@ fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> {
 fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
     let fault = |what: String| unusable(path, what);
     let damaged = |e| fault(format!("not a whole safetensors file: {e}"));
-    let unreadable = || {
-        fault(format!(
-            "expected metadata `{KEY}`; got none that is readable"
-        ))
-    };
     let (_, meta) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let header = meta.metadata().as_ref().and_then(|m| m.get(KEY));
-    let header = header.and_then(|text| serde_json::from_str(text).ok());
-    let Header {
-        version,
-        side,
-        view,
-    } = header.ok_or_else(unreadable)?;
+    let header: Option<Header> = header.and_then(|text| serde_json::from_str(text).ok());
+    let Some(header) = header else {
+        let why = format!("expected metadata `{KEY}`; got none that is readable");
+        return Err(fault(why));
+    };
+    let (version, side, view) = (header.version, header.side, header.view);
     if version != VERSION {
         return Err(fault(format!(
             "expected format version {VERSION}; got {version}: written by another version of mdn"

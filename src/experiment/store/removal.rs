@@ -71,9 +71,7 @@ impl RunDir {
 
     /// Removes the files of the run if no process holds it and `wanted` accepts its state, and then the
     /// folder. Links are neither followed nor removed.
-    ///
-    /// # Errors
-    /// If the run stays, or files that are not of a run do.
+    /// Fails if the run stays, or files that are not of a run do.
     pub fn remove(&self, wanted: impl FnOnce(State) -> bool) -> Result<()> {
         let foreign = self.foreign()?;
         // Locking would write through a link.

@@ -21,14 +21,14 @@ pub enum State {
     Missing,
     /// Started and not ended, or killed.
     Running,
+    /// Ended on request with a checkpoint, from which training continues.
+    Interrupted,
     /// Ended with metrics.
     Done,
     /// Ended by a loss or gradient that was not finite.
     Diverged,
     /// Ended by an error.
     Failed,
-    /// Ended on request with a checkpoint, from which training continues.
-    Interrupted,
 }
 
 /// The file `status`: a state and, for `Diverged` and `Failed`, the reason.
@@ -53,14 +53,15 @@ impl State {
 
     /// The word in files.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Diverged => "diverged",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-        }
+        const WORDS: [&str; 6] = [
+            "missing",
+            "running",
+            "interrupted",
+            "done",
+            "diverged",
+            "failed",
+        ];
+        WORDS[self as usize]
     }
 }
 

@@ -77,9 +77,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Refuses to write to `place`, which is `out` or below it, where a symbolic link between them leads
 /// out of `out`. `out` itself may be a link, and links to places inside it are allowed.
-///
-/// # Errors
-/// With the name of the link and where it leads.
+/// The error has the name of the link and where it leads.
 pub fn check_within(out: &Path, place: &Path) -> Result<()> {
     let Ok(below) = place.strip_prefix(out) else {
         return Err(Error::failed(format!(
@@ -88,26 +86,21 @@ pub fn check_within(out: &Path, place: &Path) -> Result<()> {
             out.display()
         )));
     };
+    let real = out.canonicalize().ok();
     let mut at = out.to_path_buf();
     for part in below {
         at.push(part);
-        if !at.is_symlink() {
-            continue;
-        }
-        let leads = at.canonicalize();
-        let real = out.canonicalize();
-        match (&leads, &real) {
-            (Ok(leads), Ok(real)) if leads.starts_with(real) => {}
-            _ => {
-                let to = at.read_link().unwrap_or_default();
-                return Err(Error::request(format!(
-                    "{}: a symbolic link that leads out of {}, to {}: nothing is written there \
-                     (remove it, or give the folder it leads to by --out)",
-                    at.display(),
-                    out.display(),
-                    to.display()
-                )));
-            }
+        let leads = at.canonicalize().ok().zip(real.as_ref());
+        let inside = leads.is_some_and(|(leads, real)| leads.starts_with(real));
+        if at.is_symlink() && !inside {
+            let to = at.read_link().unwrap_or_default();
+            return Err(Error::request(format!(
+                "{}: a symbolic link that leads out of {}, to {}: nothing is written there (remove \
+                 it, or give the folder it leads to by --out)",
+                at.display(),
+                out.display(),
+                to.display()
+            )));
         }
     }
     Ok(())
