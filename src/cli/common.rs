@@ -18,7 +18,7 @@ use mdn_core::{Error, Result};
 /// Where results go unless the user says otherwise.
 pub(super) const RESULTS: &str = "results";
 
-/// The experiment file and what is changed in it.
+/// The experiment file and its overrides.
 #[derive(Debug, Clone, Args)]
 pub(super) struct FileArgs {
     /// Experiment file (TOML)
@@ -171,7 +171,7 @@ pub(super) struct Facts {
     pub holder: Option<String>,
 }
 
-/// The run that a user named.
+/// The folder that a user named, if it is a run's.
 pub(super) fn named(folder: &Path) -> Result<RunDir> {
     let run = RunDir(folder.to_path_buf());
     let got = match () {
@@ -187,7 +187,7 @@ pub(super) fn named(folder: &Path) -> Result<RunDir> {
 }
 
 impl Facts {
-    /// Of a folder that is a run's.
+    /// Reads the folder of a run.
     pub(super) fn read(place: RunDir) -> Result<Self> {
         Ok(Self {
             spec: RunSpec::read(&place.path("config.toml"))?,
@@ -230,7 +230,7 @@ impl Facts {
         }
     }
 
-    /// What every list of runs says of each.
+    /// The keys that every list of runs has.
     pub(super) fn json(&self) -> Value {
         json!({
             "folder": self.folder(),

@@ -275,8 +275,7 @@ pub(super) fn run(args: &ListArgs, _: &Context) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// A member without an example would escape every law. The laws of files, which have no known law,
-    /// are in tests of their own.
+    /// Tests of all members use the examples. Files have tests of their own.
     #[test]
     fn every_member_has_an_example() {
         fn covered<T: Serialize + DeserializeOwned + JsonSchema>(examples: Vec<(&str, T)>) {

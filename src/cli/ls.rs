@@ -114,9 +114,9 @@ fn row(place: RunDir) -> Result<Row> {
     })
 }
 
-/// Of the files in the run's folder.
+/// Bytes of the files in the run's folder.
 pub(super) fn size(place: &RunDir) -> Result<u64> {
-    // Of a link this is the link's own size. A file may go while another process works.
+    // For a link this is the link's own size. A file may vanish while another process works.
     let size = |e: DirEntry| {
         e.metadata()
             .map_or(0, |m| if m.is_file() { m.len() } else { 0 })

@@ -22,7 +22,7 @@ const BAR_PERIOD: Duration = Duration::from_millis(100);
 /// Time between two estimates, on a terminal, of the time that all runs will take.
 const ESTIMATE_PERIOD: Duration = Duration::from_secs(1);
 
-/// All that is shown of the jobs.
+/// Shows the progress of the jobs.
 pub(super) struct Screen<'a> {
     jobs: &'a [Job],
     stderr: Stderr,

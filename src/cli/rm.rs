@@ -128,11 +128,11 @@ fn search(args: &RmArgs) -> Result<(Vec<RunDir>, usize)> {
     Ok((runs, left))
 }
 
-/// The runs that were named, if all of them can go: otherwise nothing is begun.
+/// The named runs. Fails if one of them must stay, before any is removed.
 fn name(args: &RmArgs) -> Result<Vec<RunDir>> {
     let mut runs = Vec::new();
     for folder in &args.dirs {
-        // Without a slash at the end, which would lead through a link.
+        // A slash at the end would follow a link.
         let folder: PathBuf = folder.components().collect();
         if folder.is_symlink() {
             return Err(Error::request(format!(

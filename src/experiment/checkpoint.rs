@@ -105,7 +105,7 @@ impl RunDir {
     }
 }
 
-/// What [`Saved::settings`] holds for a `config.toml`.
+/// The digest of a `config.toml` for [`Saved::settings`].
 pub fn digest(settings: &str) -> Vec<u8> {
     Sha256::digest(settings.as_bytes()).to_vec()
 }

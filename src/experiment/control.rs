@@ -1,4 +1,4 @@
-//! When runs are checkpointed and when they end early.
+//! When runs begin, are checkpointed and end early.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;

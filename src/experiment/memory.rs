@@ -20,12 +20,9 @@ const GIB: f64 = (1u64 << 30) as f64;
 /// Plain tensors need this much; fused kernels need less for the step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Memory {
-    /// For the parameters and the optimizer's moments.
-    pub weights: f64,
-    /// For the points of one step.
-    pub step: f64,
-    /// For all points that are drawn or read.
-    pub points: f64,
+    weights: f64,
+    step: f64,
+    points: f64,
 }
 
 impl Memory {

@@ -151,7 +151,7 @@ impl Run {
             .to_device(&self.params.device())?)
     }
 
-    /// `f` of the run's training, before its first step.
+    /// Calls `f` with the run's training, before its first step.
     pub fn with_training<T>(&self, f: impl FnOnce(&Training<'_>) -> Result<T>) -> Result<T> {
         let rng = self.rng.fork("train");
         let points = match (&self.train_points, &self.law) {

@@ -51,7 +51,7 @@ fn the_hash_is_of_what_a_file_means() {
     let first = hash(text);
     assert_eq!(first.len(), 12);
     assert!(first.chars().all(|c| c.is_ascii_hexdigit()), "{first}");
-    // A comment and a default that is said change nothing; a setting does.
+    // A comment and a default that is written out change nothing; a setting does.
     assert_eq!(
         hash(&format!("# why\n{text}[train]\nsteps = 5000\n")),
         first

@@ -1,4 +1,4 @@
-//! Writes what a run leaves: curves, weights, metrics and the picture that figures are drawn from.
+//! Writes the results of a run: curves, weights, metrics and the picture that figures are drawn from.
 
 use candle_core::Tensor;
 
@@ -134,7 +134,7 @@ impl Run {
                 place.write_bridges(&known.bridges)?;
             }
         }
-        // In a file of its own: the metrics are the same bytes on every repetition.
+        // Apart from the metrics, which are the same bytes on every repetition.
         let mut costs = rows(true);
         if let Some(by) = ended_by_the_clock(&self.spec) {
             let seconds = costs.iter_mut().filter(|r| r.metric == "seconds");

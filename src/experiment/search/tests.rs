@@ -50,7 +50,7 @@ fn every_combination_is_a_trial_and_nothing_else_changes() {
     }
 }
 
-/// What a trial says of itself gives that trial, put behind the file's name.
+/// The settings of a trial, used as overrides of the file, give that trial.
 #[test]
 fn settings_are_overrides() {
     let plan = plan(FILE).unwrap();

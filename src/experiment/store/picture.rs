@@ -12,7 +12,7 @@ use mdn_core::{Error, Result};
 
 const FILE: &str = "picture.safetensors";
 
-/// Raised when the meaning of a tensor changes; new ones may be absent and raise nothing.
+/// Raised when the meaning of a tensor changes, not when an optional tensor is added.
 const VERSION: u32 = 1;
 
 /// One metadata key holds everything: the order of several keys would differ between writes.

@@ -44,7 +44,7 @@ impl RunDir {
             .try_for_each(|name| remove_if_there(&self.path(name)))
     }
 
-    /// What is in the folder and not a file of a run; links and folders count, whatever their names.
+    /// Everything in the folder that is not a file of a run, with all links and folders.
     fn foreign(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in self.entries()? {
@@ -61,7 +61,7 @@ impl RunDir {
         Ok(found)
     }
 
-    /// Why the run, or a part of its folder, would stay.
+    /// Fails where [`RunDir::remove`] would leave the run or other files in its folder.
     pub fn check_removable(&self) -> Result<()> {
         match self.holder()? {
             Some(who) => Err(self.held(&who)),

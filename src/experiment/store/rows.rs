@@ -1,5 +1,5 @@
-//! The tables of a run. What depends on the machine's speed stands in `cost.csv` alone: the other
-//! files are the same bytes whenever the same run is repeated.
+//! The tables of a run. Only `cost.csv` depends on the machine's speed: the other files are the same
+//! bytes whenever the same run is repeated.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

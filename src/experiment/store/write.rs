@@ -6,10 +6,10 @@ use std::path::Path;
 
 use mdn_core::{Error, Result};
 
-/// The names of files that are being written begin so.
+/// Prefix of files that are being written.
 const UNFINISHED: &str = ".mdn-";
 
-/// Whether a file of this name is a temporary one.
+/// Whether this is the name of a temporary file.
 pub(super) fn is_unfinished(name: &str) -> bool {
     name.starts_with(UNFINISHED)
 }
