@@ -45,7 +45,7 @@ pub const REFERENCES: [Reference; 3] = [
 impl Reference {
     /// The reference of this name, in capitals or not.
     /// Fails if there is none.
-    pub fn named(name: &str) -> std::result::Result<&'static Self, String> {
+    pub fn named(name: &str) -> Result<&'static Self, String> {
         let names = REFERENCES.map(|r| r.name);
         REFERENCES
             .iter()

@@ -57,7 +57,7 @@ pub(super) struct BenchArgs {
     measure: Option<String>,
 }
 
-fn seconds(typed: &str) -> std::result::Result<f64, String> {
+fn seconds(typed: &str) -> Result<f64, String> {
     match typed.parse() {
         Ok(s) if (0.01..=3600.0).contains(&s) => Ok(s),
         _ => Err("expected seconds between 0.01 and 3600".to_owned()),
@@ -78,7 +78,7 @@ fn label(name: &str, runs: usize, threads: usize) -> String {
 
 pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<()> {
     if let Some(task) = &args.measure {
-        return print_json([here(args, task, context)?]);
+        return print_json([measure_here(args, task, context)?]);
     }
     // A wrong request is refused once, before anything is measured.
     let specs = args.specs()?;
@@ -102,7 +102,7 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<()> {
         for &(runs, threads) in &shapes {
             let label = label(&name, runs, threads);
             context.note(&format!("measuring {label} ..."));
-            let measured = elsewhere(&format!("{name},{runs},{threads}"), &label)?;
+            let measured = measure_in_new_process(&format!("{name},{runs},{threads}"), &label)?;
             let rate = measured.train.per_second.median;
             let gain = rate / *alone.get_or_insert(rate);
             let row = (name.clone(), measured, gain);
@@ -151,8 +151,8 @@ impl BenchArgs {
     }
 }
 
-/// Measures in this process, which `elsewhere` started.
-fn here(args: &BenchArgs, task: &str, context: &Context) -> Result<Measured> {
+/// Measures in this process, which [`measure_in_new_process`] started.
+fn measure_here(args: &BenchArgs, task: &str, context: &Context) -> Result<Measured> {
     let wrong = || Error::request(format!("--measure: expected NAME,RUNS,THREADS; got {task}"));
     let words: Vec<_> = task.split(',').collect();
     let [name, runs, threads] = words[..] else {
@@ -171,8 +171,8 @@ fn here(args: &BenchArgs, task: &str, context: &Context) -> Result<Measured> {
     measure(&work, &args.compute.open(dtype, context)?)
 }
 
-/// Does a task of [`here`] in a new process, with its own memory and cold caches.
-fn elsewhere(task: &str, label: &str) -> Result<Measured> {
+/// Does a task of [`measure_here`] in a new process, with its own memory and cold caches.
+fn measure_in_new_process(task: &str, label: &str) -> Result<Measured> {
     let failed = |why: String| Error::failed(format!("measuring {label}: {why}"));
     let program = std::env::current_exe().map_err(|e| failed(format!("no program: {e}")))?;
     // In front, since the typed words may have a `--` among them.

@@ -69,14 +69,14 @@ pub(super) struct ComputeArgs {
     pub kernels: mdn_kernels::Choice,
 }
 
-pub(super) fn assignment(typed: &str) -> std::result::Result<String, String> {
+pub(super) fn assignment(typed: &str) -> Result<String, String> {
     match typed.split_once('=') {
         Some((key, _)) if !key.trim().is_empty() => Ok(typed.to_owned()),
         _ => Err("expected KEY=VALUE, as in `train.steps=200`".to_owned()),
     }
 }
 
-fn shard(typed: &str) -> std::result::Result<(usize, usize), String> {
+fn shard(typed: &str) -> Result<(usize, usize), String> {
     let parts = typed.split_once('/').map(|(i, n)| (i.parse(), n.parse()));
     match parts {
         Some((Ok(i), Ok(n))) if (1..=n).contains(&i) => Ok((i, n)),

@@ -45,7 +45,7 @@ pub(super) struct CompareArgs {
     json: bool,
 }
 
-fn which(typed: &str) -> std::result::Result<Which, String> {
+fn which(typed: &str) -> Result<Which, String> {
     match typed {
         "all" => Ok(Which::All),
         "overview" => Ok(Which::Overview),

@@ -43,8 +43,8 @@ struct Told {
     all: usize,
     ended: usize,
     left: Left,
-    last_estimate: Instant,
-    last_line: Instant,
+    /// When the time left, or a line, was last shown.
+    last_shown: Instant,
     /// Per job.
     last_event: Vec<Instant>,
     /// Per job: its bar while it runs, and when it was moved.
@@ -80,8 +80,7 @@ impl<'a> Screen<'a> {
                 all: to_train,
                 ended: 0,
                 left: Left::new(jobs.iter().map(|j| j.spec.model_name.clone()), workers),
-                last_estimate: now,
-                last_line: now,
+                last_shown: now,
                 last_event: vec![now; jobs.len()],
                 bars: vec![None; jobs.len()],
             }),
@@ -158,10 +157,10 @@ impl Watch for Screen<'_> {
             self.event(&event);
         }
         match &self.stderr {
-            Stderr::Bars(_, all) if elapsed(&mut told.last_estimate, ESTIMATE_PERIOD) => {
+            Stderr::Bars(_, all) if elapsed(&mut told.last_shown, ESTIMATE_PERIOD) => {
                 all.set_message(told.all_left());
             }
-            Stderr::Lines if elapsed(&mut told.last_line, PERIOD) => {
+            Stderr::Lines if elapsed(&mut told.last_shown, PERIOD) => {
                 let (label, left) = (self.jobs[job].spec.label(), told.all_left());
                 to_stderr(&format!(
                     "[{}/{}] {label}: step {} of {}, {}{left}",

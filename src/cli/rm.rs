@@ -60,8 +60,8 @@ impl RmArgs {
 
 pub(super) fn run(args: &RmArgs, context: &Context) -> Result<Exit> {
     let (runs, mut left) = match args.searches() {
-        true => search(args)?,
-        false => (name(args)?, 0),
+        true => search_runs(args)?,
+        false => (named_runs(args)?, 0),
     };
     let (mut rows, mut gone, mut gone_bytes) = (Vec::new(), 0, 0);
     for place in &runs {
@@ -101,7 +101,7 @@ pub(super) fn run(args: &RmArgs, context: &Context) -> Result<Exit> {
 }
 
 /// The runs below the folders that are in the states wanted, and how many folders could not be read.
-fn search(args: &RmArgs) -> Result<(Vec<RunDir>, usize)> {
+fn search_runs(args: &RmArgs) -> Result<(Vec<RunDir>, usize)> {
     let mut folders = args.dirs.clone();
     if folders.is_empty() {
         folders.push(PathBuf::from(RESULTS));
@@ -129,7 +129,7 @@ fn search(args: &RmArgs) -> Result<(Vec<RunDir>, usize)> {
 }
 
 /// The named runs. Fails if one of them must stay, before any is removed.
-fn name(args: &RmArgs) -> Result<Vec<RunDir>> {
+fn named_runs(args: &RmArgs) -> Result<Vec<RunDir>> {
     let mut runs = Vec::new();
     for folder in &args.dirs {
         // A slash at the end would follow a link.

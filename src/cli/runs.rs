@@ -39,11 +39,11 @@ pub(super) struct RunsArgs {
 }
 
 /// Refused here rather than once per command.
-fn device(typed: &str) -> std::result::Result<String, String> {
+fn device(typed: &str) -> Result<String, String> {
     Choice::parse(typed).map(|_| typed.to_owned())
 }
 
-fn kernels(typed: &str) -> std::result::Result<String, String> {
+fn kernels(typed: &str) -> Result<String, String> {
     mdn_kernels::Choice::parse(typed).map(|_| typed.to_owned())
 }
 

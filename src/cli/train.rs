@@ -87,7 +87,7 @@ pub(super) struct How {
     steal_lock: bool,
 }
 
-fn seconds(typed: &str) -> std::result::Result<Duration, String> {
+fn seconds(typed: &str) -> Result<Duration, String> {
     match typed.parse() {
         Ok(s) if (0.0..=1e6).contains(&s) => Ok(Duration::from_secs_f64(s)),
         _ => Err("expected seconds from 0 to 1000000".to_owned()),
@@ -232,8 +232,8 @@ pub(super) fn sizes_of(spec: &RunSpec) -> Result<String> {
 
 /// The exit code, and the final line where not every run is done.
 pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
-    let count = |state| ended.iter().filter(|e| e.status.state == state).count();
     use State::{Diverged, Done, Failed, Interrupted, Missing, Running};
+    let count = |state| ended.iter().filter(|e| e.status.state == state).count();
     let all = [Done, Diverged, Failed, Interrupted, Running, Missing];
     let [done, diverged, failed, kept, elsewhere, not_begun] = all.map(count);
     let runs = ended.len();

@@ -30,7 +30,7 @@ pub mod study;
 /// A kind of TOML file.
 trait Typed: DeserializeOwned {
     /// What is wrong with the values, if anything; keys are paths from the file's root.
-    fn check(&self) -> std::result::Result<(), BadValue>;
+    fn check(&self) -> Result<(), BadValue>;
     /// The JSON Schema of the file.
     fn schema() -> &'static serde_json::Value;
     /// What to try if these keys at the root show that the file is of another kind.
@@ -49,7 +49,7 @@ fn read<T: Typed>(path: &Path, overrides: &[String]) -> Result<T> {
 }
 
 impl Typed for Config {
-    fn check(&self) -> std::result::Result<(), BadValue> {
+    fn check(&self) -> Result<(), BadValue> {
         if let Some(name) = &self.name {
             check_name("name", name)?;
         }
@@ -94,9 +94,7 @@ impl Typed for Config {
         let synthetic = |data: &&DataSpec| !matches!(data, DataSpec::File(_));
         let data = self.data.values().filter(synthetic).map(DataSpec::check);
         let problems = self.problems.values().map(ProblemSpec::check);
-        let dims = data
-            .chain(problems)
-            .collect::<std::result::Result<_, _>>()?;
+        let dims = data.chain(problems).collect::<Result<_, _>>()?;
         self.check_trials(dims)
     }
 
@@ -222,7 +220,7 @@ impl Config {
 
     /// Reads the files and records their contents. Models that cannot start from so few points are
     /// refused.
-    fn settle_files(&mut self) -> std::result::Result<(), BadValue> {
+    fn settle_files(&mut self) -> Result<(), BadValue> {
         let mut fewest: Option<usize> = None;
         let mut dims = Vec::new();
         for (name, data) in &mut self.data {
@@ -245,7 +243,7 @@ impl Config {
     }
 
     /// A file cannot give a stream of fresh points.
-    fn check_stream(&self) -> std::result::Result<(), BadValue> {
+    fn check_stream(&self) -> Result<(), BadValue> {
         let is_file = |data: &DataSpec| matches!(data, DataSpec::File(_));
         let file = self.data.iter().find(|(_, data)| is_file(data));
         file.filter(|_| self.train.points == 0)
@@ -260,7 +258,7 @@ impl Config {
 
     /// Whether every trial of every model can start, and with data of these dimensions fits the budget
     /// and the memory of a machine.
-    fn check_trials(&self, mut dims: Vec<usize>) -> std::result::Result<(), BadValue> {
+    fn check_trials(&self, mut dims: Vec<usize>) -> Result<(), BadValue> {
         dims.sort_unstable();
         dims.dedup();
         for (name, model) in &self.models {
@@ -286,7 +284,7 @@ impl Config {
         Ok(())
     }
 
-    fn check_seeds(&self) -> std::result::Result<(), BadValue> {
+    fn check_seeds(&self) -> Result<(), BadValue> {
         let expected = "at least one seed in `seeds`";
         BadValue::unless(!self.seeds.is_empty(), "seeds", expected, "[]")?;
         let mut sorted = self.seeds.clone();
@@ -298,14 +296,14 @@ impl Config {
         })
     }
 
-    fn check_runs(&self) -> std::result::Result<(), BadValue> {
+    fn check_runs(&self) -> Result<(), BadValue> {
         let places = self.data.len() + self.problems.len();
         let runs = places as f64 * self.models.len() as f64 * self.seeds.len() as f64;
         let expected = "at most 100000 runs (data sets x models x seeds)";
         BadValue::unless(runs <= 1e5, "seeds", expected, runs)
     }
 
-    fn check_reference(&self) -> std::result::Result<(), BadValue> {
+    fn check_reference(&self) -> Result<(), BadValue> {
         let Some(reference) = &self.reference else {
             return Ok(());
         };
@@ -320,7 +318,7 @@ impl Config {
 }
 
 /// Whether the data that the models see have the points that `model` starts from.
-fn check_start(model: &ModelSpec, config: &Config) -> std::result::Result<(), BadValue> {
+fn check_start(model: &ModelSpec, config: &Config) -> Result<(), BadValue> {
     let Some(start) = model.start() else {
         return Ok(());
     };
@@ -339,7 +337,7 @@ fn check_start(model: &ModelSpec, config: &Config) -> std::result::Result<(), Ba
 }
 
 /// Names become folders, so only characters are allowed that are safe in shells and file systems.
-fn check_name(place: &str, name: &str) -> std::result::Result<(), BadValue> {
+fn check_name(place: &str, name: &str) -> Result<(), BadValue> {
     let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     BadValue::unless(
         (1..=64).contains(&name.len()) && name.chars().all(fine) && !name.starts_with('-'),
@@ -350,7 +348,7 @@ fn check_name(place: &str, name: &str) -> std::result::Result<(), BadValue> {
 }
 
 /// A name of a folder next to the report's folder `figures`.
-fn check_folder(place: &str, name: &str) -> std::result::Result<(), BadValue> {
+fn check_folder(place: &str, name: &str) -> Result<(), BadValue> {
     check_name(place, name)?;
     let expected = "another name (`figures` is a folder of the report)";
     BadValue::unless(name != "figures", place, expected, "`figures`")

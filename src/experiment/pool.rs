@@ -279,7 +279,7 @@ fn attempt(
     control: &Control,
     work: &Work<'_>,
     watch: &dyn Watch,
-) -> Result<std::result::Result<(Status, bool), String>> {
+) -> Result<Result<(Status, bool), String>> {
     let _lock = match job.place.lock(control.steal)? {
         Locking::Ours(lock) => lock,
         Locking::Theirs(who) => return Ok(Err(who)),

@@ -100,7 +100,7 @@ pub fn best_step(bytes: &[u8]) -> Option<u64> {
 }
 
 /// The metadata that [`to_bytes`] writes.
-fn about(bytes: &[u8]) -> std::result::Result<Option<Value>, SafeTensorError> {
+fn about(bytes: &[u8]) -> Result<Option<Value>, SafeTensorError> {
     let (_, header) = SafeTensors::read_metadata(bytes)?;
     let said = header.metadata().as_ref().and_then(|m| m.get(KEY));
     Ok(said.and_then(|about| serde_json::from_str(about).ok()))

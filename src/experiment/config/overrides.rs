@@ -27,7 +27,7 @@ pub(super) fn apply<T: Typed>(text: &str, overrides: &[String]) -> Result<T> {
 }
 
 /// `a.b=1` as its keys and its value; text that is not a TOML value is a string.
-fn split(typed: &str) -> std::result::Result<(Vec<&str>, Value), String> {
+fn split(typed: &str) -> Result<(Vec<&str>, Value), String> {
     let (key, value) = typed
         .split_once('=')
         .ok_or("expected `dotted.key=value`, as in `train.steps=200`")?;
@@ -45,7 +45,7 @@ fn split(typed: &str) -> std::result::Result<(Vec<&str>, Value), String> {
 
 /// Sets the value. Missing tables are created, except data sets and models: a typo in a name must
 /// not add one.
-fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<(), String> {
+fn set(table: &mut Table, path: &[&str], value: Value) -> Result<(), String> {
     let (last, above) = path.split_last().ok_or("expected a key")?;
     let mut inner = table;
     for (depth, key) in path.iter().enumerate() {
@@ -82,7 +82,7 @@ pub(in crate::experiment) fn enter<'t>(table: &'t mut Table, key: &str) -> Optio
 
 /// Checks the table as a file. If the override chose another member of an enum, the previous choice
 /// is removed.
-fn settle<T: Typed>(table: &mut Table, path: &[&str]) -> std::result::Result<T, Fault> {
+fn settle<T: Typed>(table: &mut Table, path: &[&str]) -> Result<T, Fault> {
     loop {
         let text = table.to_string();
         let fault = match parse(&text) {

@@ -23,7 +23,7 @@ fn fault(text: &str) -> String {
         .in_file(Path::new("e/ring.toml"), text)
 }
 
-fn over(overrides: &[&str]) -> std::result::Result<Config, String> {
+fn over(overrides: &[&str]) -> Result<Config, String> {
     let typed: Vec<_> = overrides.iter().map(|s| (*s).to_owned()).collect();
     overrides::apply(GOOD, &typed).map_err(|e| e.to_string())
 }

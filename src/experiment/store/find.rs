@@ -33,7 +33,7 @@ pub fn runs_below(folder: &Path) -> Result<Found> {
         return Err(unusable(folder, why));
     }
     let mut found = Found::default();
-    look(folder, &mut found);
+    collect(folder, &mut found);
     let by_seed = |run: &RunDir| {
         let name = run.0.file_name().unwrap_or_default().to_string_lossy();
         let seed = name.rsplit('-').next().and_then(|n| n.parse::<u64>().ok());
@@ -57,7 +57,7 @@ pub fn some_runs_below(folder: &Path) -> Result<Vec<RunDir>> {
     Ok(found.runs)
 }
 
-fn look(folder: &Path, found: &mut Found) {
+fn collect(folder: &Path, found: &mut Found) {
     let run = RunDir(folder.to_path_buf());
     if run.is_run() {
         return found.runs.push(run);
@@ -67,7 +67,7 @@ fn look(folder: &Path, found: &mut Found) {
             // For a link this is the type of the link itself.
             let is_folder = |e: &&DirEntry| e.file_type().is_ok_and(|t| t.is_dir());
             let folders = entries.iter().filter(is_folder);
-            folders.for_each(|folder| look(&folder.path(), found));
+            folders.for_each(|folder| collect(&folder.path(), found));
         }
         Err(e) => found.unreadable.push(e),
     }

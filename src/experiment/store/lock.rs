@@ -58,7 +58,7 @@ impl RunDir {
             Err(e) => return Err(Error::io(&path, "could not open")(e)),
         };
         let holder = holder_in(&mut file);
-        holding(file.try_lock_shared(), holder, &path)
+        holder_after(file.try_lock_shared(), holder, &path)
     }
 
     /// Asks for the right to work on the run; with `steal`, takes it from its holder.
@@ -82,7 +82,7 @@ impl RunDir {
                 .open(&path)
                 .map_err(Error::io(&path, "could not open"))?;
             let holder = holder_in(&mut file);
-            if let Some(holder) = holding(file.try_lock(), holder, &path)? {
+            if let Some(holder) = holder_after(file.try_lock(), holder, &path)? {
                 if !again {
                     return Ok(Locking::Theirs(holder));
                 }
@@ -108,8 +108,8 @@ impl RunDir {
 
 /// The holder, if there is one, after an attempt to lock the file. On a file system without locks it is
 /// the one that the file names, unless its process is dead.
-fn holding(
-    tried: std::result::Result<(), TryLockError>,
+fn holder_after(
+    tried: Result<(), TryLockError>,
     named: String,
     path: &Path,
 ) -> Result<Option<String>> {

@@ -92,7 +92,7 @@ impl RunDir {
     }
 }
 
-fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> {
+fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
     let side = picture.side;
     let landing = picture.landing.as_ref();
     let components = landing.and_then(|l| l.components.as_ref());
@@ -128,7 +128,7 @@ fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> {
             let shape = vec![words.len() / columns, *columns];
             TensorView::new(*dtype, shape, words.as_flattened()).map(|view| (*name, view))
         })
-        .collect::<std::result::Result<Vec<_>, _>>()
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|e| e.to_string())?;
     let header = Header {
         version: VERSION,
@@ -212,7 +212,7 @@ fn words<'a>(
     tensors: &'a SafeTensors<'_>,
     name: &str,
     (dtype, columns, rows): (Dtype, usize, Option<usize>),
-) -> std::result::Result<Option<&'a [[u8; 4]]>, String> {
+) -> Result<Option<&'a [[u8; 4]]>, String> {
     let Ok(view) = tensors.tensor(name) else {
         return Ok(None);
     };

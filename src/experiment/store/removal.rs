@@ -33,7 +33,7 @@ const OUTPUTS: [&str; 21] = [
 ];
 
 /// Files that record the state of a run, in the order in which they are removed. The last two make
-/// the folder that of a run: while they exist, it is found again.
+/// the folder a run: while they exist, it is found again.
 const RECORD: [&str; 3] = ["checkpoint", "config.toml", "status"];
 
 impl RunDir {

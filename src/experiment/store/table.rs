@@ -35,12 +35,12 @@ pub(super) fn columns<'de, R: Deserialize<'de>>() -> &'static [&'static str] {
             _: &'static str,
             fields: &'static [&'static str],
             visitor: V,
-        ) -> std::result::Result<V::Value, Unread> {
+        ) -> Result<V::Value, Unread> {
             *self.0 = fields;
             self.deserialize_any(visitor)
         }
 
-        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> std::result::Result<V::Value, Unread> {
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Unread> {
             Err(Unread::custom("there is nothing to read"))
         }
 

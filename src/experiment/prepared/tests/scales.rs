@@ -86,7 +86,7 @@ fn spec(data: DataSpec, model: &ModelSpec, precision: Precision) -> RunSpec {
 }
 
 /// Mean negative log-density of the test points after training.
-fn nll(spec: &RunSpec) -> std::result::Result<f64, String> {
+fn nll(spec: &RunSpec) -> Result<f64, String> {
     let (run, curves) = trained(spec, &compute(Choice::Auto)).map_err(|e| e.to_string())?;
     if let Some(why) = curves.diverged {
         return Err(why);
