@@ -39,9 +39,9 @@ pub(super) struct LsArgs {
 fn state() -> impl TypedValueParser<Value = State> {
     let there = State::ALL.into_iter().filter(|s| *s != State::Missing);
     let words = PossibleValuesParser::new(there.map(State::word));
-    words.try_map(|typed| {
-        let known = State::ALL.into_iter().find(|s| s.word() == typed);
-        known.ok_or_else(|| Error::request(format!("no state `{typed}`")))
+    words.map(|typed| {
+        let mut states = State::ALL.into_iter();
+        states.find(|s| s.word() == typed).unwrap_or(State::Missing)
     })
 }
 

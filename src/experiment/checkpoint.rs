@@ -16,7 +16,7 @@ use mdn_core::train::{Checkpoint, Curves};
 use mdn_core::{Error, Result};
 
 const FILE: &str = "checkpoint";
-const FORMAT: &[u8] = b"mdn checkpoint 1\n";
+const FORMAT: &str = "mdn checkpoint 1\n";
 const SUM: usize = 32;
 
 /// The state of a run between two steps.
@@ -58,7 +58,7 @@ impl RunDir {
     pub fn write_checkpoint(&self, saved: &Saved) -> Result<PathBuf> {
         let body = postcard::to_stdvec(saved)
             .map_err(|e| Error::failed(format!("{FILE}: could not be encoded: {e}")))?;
-        let mut bytes = FORMAT.to_vec();
+        let mut bytes = FORMAT.as_bytes().to_vec();
         bytes.extend_from_slice(&Sha256::digest(&body));
         bytes.extend_from_slice(&body);
         self.write(FILE, &bytes)
@@ -75,9 +75,8 @@ impl RunDir {
             let force = "`mdn train` with --force trains the run from its start";
             unusable(&path, format!("expected {expected}; got {got} ({force})"))
         };
-        let format = String::from_utf8_lossy(FORMAT);
-        let Some(rest) = bytes.strip_prefix(FORMAT) else {
-            let expected = format!("a file that begins with `{}`", format.trim());
+        let Some(rest) = bytes.strip_prefix(FORMAT.as_bytes()) else {
+            let expected = format!("a file that begins with `{}`", FORMAT.trim());
             return Err(refused(&expected, "another"));
         };
         let body = match rest.split_at_checked(SUM) {

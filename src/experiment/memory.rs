@@ -74,8 +74,7 @@ impl Memory {
 /// Bytes with two digits and a unit.
 pub fn size(bytes: f64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = bytes;
-    let mut unit = 0;
+    let (mut value, mut unit) = (bytes, 0);
     while value >= 1000.0 && unit + 1 < units.len() {
         value /= 1024.0;
         unit += 1;
