@@ -152,6 +152,9 @@ mod tests {
         let made = segments((0.0, 3), &mut limit, &mut state, unit, settle).unwrap();
         assert_eq!(state, (10, 10));
         assert!(made.rates[0].unwrap().min > 0.0);
+        let (median, min, max) = (2.0, 1.0, 9.0);
+        let expected = Some(Spread { median, min, max });
+        assert_eq!(spread(vec![9.0, 1.0, 2.0]), expected);
         // A burst after the warm-up and after every segment.
         assert_eq!(limit.bursts.len(), 10);
         assert!(limit.alone.unwrap() > 0.0);

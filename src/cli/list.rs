@@ -309,6 +309,10 @@ mod tests {
             let spec: ProblemSpec =
                 toml::from_str(&format!("{} = {}", m.name, m.settings)).unwrap();
             assert_eq!(spec.check(), Ok(2), "{}", m.name);
+            let required = m.optional.iter().find(|key| key["key"] == "target");
+            assert_eq!(required, None, "{}", m.name);
         }
+        let text = json!({ "description": "A map (Dinh et al. 2017,\n0.5). More." });
+        assert_eq!(first_sentence(&text), "A map (Dinh et al. 2017, 0.5)");
     }
 }

@@ -54,8 +54,7 @@ const SIGNALS: &[(i32, &str)] = &[
 impl Interrupt {
     /// From now on a signal to the process requests that its runs end. A SIGINT after that ends the
     /// process at once with exit code 130, as shells report it. Other signals never do more than
-    /// request the end: `timeout` and schedulers send them twice.
-    /// Fails if the system refuses.
+    /// request the end: `timeout` and schedulers send them twice. Fails if the system refuses.
     pub fn by_signals() -> Result<Self> {
         let request = Self::default();
         let second = Arc::new(AtomicBool::new(false));
@@ -116,9 +115,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// Saves after a trial where a checkpoint is due.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`] if the run is to end.
+    /// Fails with [`Error::Interrupted`] if the run is to end.
     pub(super) fn after_trial(&mut self) -> Result<()> {
         if self.request() != Request::Continue {
             self.write(None)?;
@@ -126,8 +123,7 @@ impl<'a> Checkpoints<'a> {
         self.check_interrupt("after a trial")
     }
 
-    /// # Errors
-    /// [`Error::Interrupted`] if the run is to end; `at` says where it was.
+    /// Fails with [`Error::Interrupted`] if the run is to end; `at` says where it was.
     pub(super) fn check_interrupt(&self, at: &str) -> Result<()> {
         match self.control.interrupt.reason() {
             Some(_) => Err(Error::Interrupted(at.to_owned())),

@@ -131,9 +131,7 @@ struct Best {
 /// Trains every trial of a run on the same points, with the same start and batches, and keeps the
 /// one with the least validation loss, the first of equals. A trial that diverges loses. Continues
 /// after the trials of the checkpoint.
-///
-/// # Errors
-/// [`Error::Interrupted`] if the run is to end; a checkpoint is left.
+/// Fails with [`Error::Interrupted`] if the run is to end; a checkpoint is left.
 fn best(
     spec: &RunSpec,
     law: Option<&Law>,
