@@ -95,7 +95,7 @@ fn settings(run: &RunDir, read: mdn_core::Result<RunSpec>) -> bool {
         "the second time it is written"
     );
     for d in spec.changed() {
-        short(&format!("{} {} {}", d.key, d.now, d.was));
+        short(&format!("{} {:?}", d.key, d.shown()));
     }
     read_or_named(Trained::load(run, |_| Ok(compute())), &run.0);
     true
