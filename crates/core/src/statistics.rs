@@ -141,15 +141,6 @@ impl Statistics {
             *out = kind.value(x);
         }
     }
-
-    /// Writes sum_i cotangent_i dT_i/dx to `out` (D numbers). At the origin, where the radius and
-    /// theta have no derivative, 0 stands for theirs.
-    pub fn vjp(&self, x: &[f64], cotangent: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
-        for (kind, c) in self.kinds.iter().zip(cotangent) {
-            kind.add_gradient(x, *c, out);
-        }
-    }
 }
 
 impl RowFunction for Statistics {
@@ -161,8 +152,12 @@ impl RowFunction for Statistics {
         self.evaluate(x, out);
     }
 
+    /// At the origin, where the radius and theta have no derivative, 0 stands for theirs.
     fn vjp(&self, x: &[f64], cotangent: &[f64], out: &mut [f64]) {
-        Statistics::vjp(self, x, cotangent, out);
+        out.fill(0.0);
+        for (kind, c) in self.kinds.iter().zip(cotangent) {
+            kind.add_gradient(x, *c, out);
+        }
     }
 }
 

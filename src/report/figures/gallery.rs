@@ -46,11 +46,11 @@ pub fn draw_gallery(to: &Path, command: &str) -> Result<()> {
 /// The same with so many cells along a panel.
 pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
     let (mut shown, mut others) = (Vec::new(), Vec::new());
-    for benchmark in BENCHMARKS {
-        let data = (benchmark.spec)().build()?;
+    for benchmark in BENCHMARKS.iter() {
+        let data = benchmark.spec().build()?;
         match data.view() {
-            Some(_) => shown.push((benchmark.name, data)),
-            None => others.push(benchmark.name),
+            Some(_) => shown.push((benchmark.name.as_str(), data)),
+            None => others.push(benchmark.name.as_str()),
         }
     }
     let rows = shown.len().div_ceil(COLUMNS);

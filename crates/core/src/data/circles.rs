@@ -8,7 +8,7 @@ use statrs::function::erf::erfc;
 
 use super::arc::{Curve, Place};
 use super::checks;
-use super::law::{hull, Frame, Law, Mixture, Modes, Piece, Settings};
+use super::law::{centred, hull, square, Mixture, Modes, Piece, Settings, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
 
@@ -39,9 +39,9 @@ impl Settings for MoonsSpec {
         Ok(2)
     }
 
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+    fn build(&self) -> Result<Truth, BadValue> {
         let places = [([-1.0, -0.2], 1.0), ([1.0, 0.8], -1.0)];
-        Ok(Box::new(half_circles(self.noise, 2.0, places.to_vec())))
+        Ok(half_circles(self.noise, 2.0, places.to_vec()))
     }
 }
 
@@ -76,20 +76,19 @@ impl Settings for ManyMoonsSpec {
         Ok(2)
     }
 
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+    fn build(&self) -> Result<Truth, BadValue> {
         const SCALE: f64 = 0.8;
         let middle = 0.5 * (self.moons as f64 - 1.0);
         let places = (0..self.moons).map(|j| {
             let turn = if j % 2 == 0 { 1.0 } else { -1.0 };
             ([SCALE * (j as f64 - middle), SCALE * -0.25 * turn], turn)
         });
-        let law = half_circles(self.noise, SCALE, places.collect());
-        Ok(Box::new(law))
+        Ok(half_circles(self.noise, SCALE, places.collect()))
     }
 }
 
 /// Equal half circles of one radius, each with its centre and 1 for an upper or -1 for a lower half.
-fn half_circles(noise: f64, radius: f64, places: Vec<([f64; 2], f64)>) -> Mixture {
+fn half_circles(noise: f64, radius: f64, places: Vec<([f64; 2], f64)>) -> Truth {
     let place = |(centre, turn)| Place {
         centre,
         radius,
@@ -99,9 +98,9 @@ fn half_circles(noise: f64, radius: f64, places: Vec<([f64; 2], f64)>) -> Mixtur
     blurred(noise, Modes::integers(places.len()), &places)
 }
 
-fn blurred(std: f64, modes: Modes, places: &[Place]) -> Mixture {
-    let frame = Frame::square(hull(places.iter().map(|place| place.range(4.0 * std))));
-    Mixture::new(frame, modes, Curve::all(std, places))
+fn blurred(std: f64, modes: Modes, places: &[Place]) -> Truth {
+    let view = square(hull(places.iter().map(|place| place.range(4.0 * std))));
+    Mixture::new(modes, Curve::all(std, places)).in_plane(view)
 }
 
 /// `circles = { radii = [3.0, 1.5], std = 0.24 }`
@@ -155,7 +154,7 @@ impl Settings for CirclesSpec {
         Ok(2)
     }
 
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+    fn build(&self) -> Result<Truth, BadValue> {
         let place = |(j, radius): (usize, &f64)| Place {
             centre: self.centres.as_ref().map_or([0.0; 2], |c| c[j]),
             radius: *radius,
@@ -163,7 +162,7 @@ impl Settings for CirclesSpec {
         };
         let places: Vec<_> = self.radii.iter().enumerate().map(place).collect();
         let modes = Modes::or_equal(self.weights.as_deref(), places.len());
-        Ok(Box::new(blurred(self.std, modes, &places)))
+        Ok(blurred(self.std, modes, &places))
     }
 }
 
@@ -198,7 +197,7 @@ impl Settings for RingsSpec {
         Ok(2)
     }
 
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+    fn build(&self) -> Result<Truth, BadValue> {
         let ring = |radius: &f64| Ring {
             radius: *radius,
             std: self.std,
@@ -207,12 +206,14 @@ impl Settings for RingsSpec {
         let masses: Vec<f64> = rings.iter().map(Ring::mass).collect();
         let log_z = masses.iter().sum::<f64>().ln();
         let reach = self.radii.iter().copied().fold(0.0, f64::max);
-        let frame = Frame::centred(reach + 4.5 * self.std);
-        Ok(Box::new(Mixture {
+        let mixture = Mixture {
             log_factors: vec![-log_z; masses.len()],
+            ..Mixture::new(Modes::new(&masses), rings)
+        };
+        Ok(Truth {
             log_z: Some(log_z),
-            ..Mixture::new(frame, Modes::new(&masses), rings)
-        }))
+            ..mixture.in_plane(centred(reach + 4.5 * self.std))
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{self, MAX_MODES};
-use super::law::{hull, Frame, Law, Mixture, Modes, Piece, Settings};
+use super::law::{hull, square, Mixture, Modes, Piece, Settings, Truth};
 use super::Entropy;
 use crate::bijections::PerCoordinate;
 use crate::error::BadValue;
@@ -56,7 +56,7 @@ impl Settings for RingSpec {
         Ok(2)
     }
 
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+    fn build(&self) -> Result<Truth, BadValue> {
         let gaussian = |k: usize| {
             let (sin, cos) = (TAU * k as f64 / self.modes as f64).sin_cos();
             Gaussian::diagonal(
@@ -65,7 +65,7 @@ impl Settings for RingSpec {
             )
         };
         let modes = Modes::or_equal(self.weights.as_deref(), self.modes);
-        mixture(modes, (0..self.modes).map(gaussian).collect())
+        Ok(mixture(modes, (0..self.modes).map(gaussian).collect()))
     }
 }
 
@@ -104,7 +104,7 @@ impl Settings for GridSpec {
         Ok(2)
     }
 
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
+    fn build(&self) -> Result<Truth, BadValue> {
         let middle = (self.side as f64 - 1.0) / 2.0;
         let at = |i: usize| self.spacing * (i as f64 - middle);
         let gaussian = |k: usize| {
@@ -113,11 +113,8 @@ impl Settings for GridSpec {
                 vec![self.std; 2],
             )
         };
-        let modes = self.side * self.side;
-        mixture(
-            Modes::or_equal(None, modes),
-            (0..modes).map(gaussian).collect(),
-        )
+        let gaussians: Vec<_> = (0..self.side * self.side).map(gaussian).collect();
+        Ok(mixture(Modes::or_equal(None, gaussians.len()), gaussians))
     }
 }
 
@@ -146,8 +143,8 @@ impl Settings for MixtureSpec {
         Ok(self.means[0].len())
     }
 
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
-        mixture(Modes::new(&self.weights), self.gaussians()?)
+    fn build(&self) -> Result<Truth, BadValue> {
+        Ok(mixture(Modes::new(&self.weights), self.gaussians()?))
     }
 }
 
@@ -386,22 +383,16 @@ impl Piece for Gaussian {
 }
 
 /// sum_k w_k N(m_k, L_k L_k^T)
-fn mixture(modes: Modes, gaussians: Vec<Gaussian>) -> Result<Box<dyn Law>, BadValue> {
+fn mixture(modes: Modes, gaussians: Vec<Gaussian>) -> Truth {
     let dim = gaussians[0].mean.len();
-    let frame = match dim {
-        2 => {
-            let ranges = gaussians.iter().map(|g| [0, 1].map(|d| g.range(d, 4.0)));
-            Frame::square(hull(ranges))
-        }
-        _ => Frame { dim, view: None },
-    };
+    let ranges = gaussians.iter().map(|g| [0, 1].map(|d| g.range(d, 4.0)));
+    let view = (dim == 2).then(|| square(hull(ranges)));
     // The entropy of one Gaussian has a closed form, D/2 + D/2 log(2 pi) + log det L.
     let entropy = match gaussians.as_slice() {
         [one] => Some(Entropy::exact(0.5 * dim as f64 - one.log_norm)),
         _ => None,
     };
-    Ok(Box::new(Mixture {
-        entropy,
-        ..Mixture::new(frame, modes, gaussians)
-    }))
+    let weights = modes.weights.clone();
+    let law = Truth::new(dim, weights, Mixture::new(modes, gaussians));
+    Truth { view, ..law }.with_entropy(entropy)
 }

@@ -8,7 +8,7 @@ mod settings;
 use candle_core::DType;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::law::{Settings, Synthetic};
+use super::law::Settings;
 use super::{
     judge, log_densities, log_density, low_density_level, DataSet, DataSpec, Split, Support, Truth,
 };
@@ -38,11 +38,11 @@ fn for_every_example(law: impl Fn(&dyn DataSet) -> Result<(), String>) {
     }
     let blob = blob::BlobSpec::default();
     assert_eq!(blob.check(), Ok(2));
-    judge("blob", &Synthetic::new(blob.build().expect("fine"), None));
+    judge("blob", &blob.build().expect("fine"));
     faults.none();
 }
 
-fn truth(data: &dyn DataSet) -> &dyn Truth {
+fn truth(data: &dyn DataSet) -> &Truth {
     data.truth().expect("synthetic data")
 }
 
@@ -58,7 +58,7 @@ fn sample(data: &dyn DataSet, n: usize, seed: u64) -> Vec<Vec<f64>> {
 }
 
 /// log p, likeliest mode and responsibilities of one point.
-fn one(truth: &dyn Truth, x: &[f64]) -> (f64, Option<u32>, Vec<f64>) {
+fn one(truth: &Truth, x: &[f64]) -> (f64, Option<u32>, Vec<f64>) {
     let mut found = (f64::NAN, None, Vec::new());
     judge(truth, x, x.len(), |j| {
         found = (j.log_p, j.mode, j.responsibilities.to_vec());

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks;
-use super::law::{Frame, Law, Modes, Settings};
+use super::law::{centred, Density, Settings, Truth};
 use super::truth::normalise;
 use crate::error::BadValue;
 use crate::num::log_sum_exp_slice;
@@ -70,19 +70,14 @@ impl Settings for PinwheelSpec {
         Ok(2)
     }
 
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
-        Ok(Box::new(Pinwheel {
-            modes: Modes::integers(self.arms),
-            spec: self.clone(),
-        }))
+    fn build(&self) -> Result<Truth, BadValue> {
+        let view = centred(2.0 * (1.0 + 4.0 * self.radial_std));
+        let weights = vec![1.0 / self.arms as f64; self.arms];
+        Ok(Truth::plane(view, weights, Pinwheel(self.clone())))
     }
 }
 
-#[derive(Debug)]
-struct Pinwheel {
-    spec: PinwheelSpec,
-    modes: Modes,
-}
+struct Pinwheel(PinwheelSpec);
 
 /// An origin of a point.
 struct Origin {
@@ -97,13 +92,13 @@ struct Origin {
 impl Pinwheel {
     /// rate exp(f_1), and the determinant 1 + rate f_2 exp(f_1).
     fn determinant(&self, f: [f64; 2]) -> (f64, f64) {
-        let twist = self.spec.rate * f[0].exp();
+        let twist = self.0.rate * f[0].exp();
         (twist, 1.0 + twist * f[1])
     }
 
     /// log N(f_1; 1, s_r^2) + log N(f_2; 0, s_t^2)
     fn log_normal(&self, f: [f64; 2]) -> f64 {
-        let (s, t) = (self.spec.radial_std, self.spec.tangential_std);
+        let (s, t) = (self.0.radial_std, self.0.tangential_std);
         let (a, b) = ((f[0] - 1.0) / s, f[1] / t);
         -0.5 * (a * a + b * b) - (TAU * s * t).ln()
     }
@@ -111,8 +106,8 @@ impl Pinwheel {
     /// Calls `each` with every origin of `x`; false where there are too many of them.
     fn origins(&self, x: &[f64], mut each: impl FnMut(Origin)) -> bool {
         let (rho, angle) = (0.5 * x[0].hypot(x[1]), x[1].atan2(x[0]));
-        let turn = Turn::new(self.spec.rate, rho);
-        turn.roots(self.spec.arms, angle, |arm, phi| {
+        let turn = Turn::new(self.0.rate, rho);
+        turn.roots(self.0.arms, angle, |arm, phi| {
             let (sin, cos) = phi.sin_cos();
             let f = [rho * cos, rho * sin];
             // Above 0, where the map folds.
@@ -121,7 +116,7 @@ impl Pinwheel {
                 arm,
                 f,
                 turned: phi - angle,
-                log_part: self.log_normal(f) - (4.0 * self.spec.arms as f64 * scale).ln(),
+                log_part: self.log_normal(f) - (4.0 * self.0.arms as f64 * scale).ln(),
             });
         })
     }
@@ -131,8 +126,7 @@ impl Pinwheel {
     /// exponent is steepest around phi = 0.
     fn far(&self, x: &[f64]) -> (f64, f64) {
         let rho = 0.5 * x[0].hypot(x[1]);
-        let [precision, across] =
-            [self.spec.radial_std, self.spec.tangential_std].map(|s| 1.0 / (s * s));
+        let [precision, across] = [self.0.radial_std, self.0.tangential_std].map(|s| 1.0 / (s * s));
         let bend = rho * precision + rho * rho * (across - precision);
         let slope = precision + 2.0 * rho * (across - precision);
         let log_p = self.log_normal([rho, 0.0]) - 0.5 * (TAU * bend).ln() - 4f64.ln();
@@ -141,20 +135,12 @@ impl Pinwheel {
     }
 }
 
-impl Law for Pinwheel {
-    fn frame(&self) -> Frame {
-        Frame::centred(2.0 * (1.0 + 4.0 * self.spec.radial_std))
-    }
-
-    fn weights(&self) -> &[f64] {
-        &self.modes.weights
-    }
-
+impl Density for Pinwheel {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
-        let arm = self.modes.draw(rng);
-        let along = 1.0 + self.spec.radial_std * rng.normal();
-        let f = [along, self.spec.tangential_std * rng.normal()];
-        let t = TAU * arm as f64 / self.spec.arms as f64 + self.determinant(f).0;
+        let arm = rng.below(self.0.arms);
+        let along = 1.0 + self.0.radial_std * rng.normal();
+        let f = [along, self.0.tangential_std * rng.normal()];
+        let t = TAU * arm as f64 / self.0.arms as f64 + self.determinant(f).0;
         let (sin, cos) = t.sin_cos();
         x[0] = 2.0 * (f[0] * cos + f[1] * sin);
         x[1] = 2.0 * (f[1] * cos - f[0] * sin);
@@ -167,7 +153,7 @@ impl Law for Pinwheel {
             out[o.arm] = log_sum_exp_slice(&[out[o.arm], o.log_part]);
         });
         if !few {
-            out.fill(self.far(x).0 - (self.spec.arms as f64).ln());
+            out.fill(self.far(x).0 - (self.0.arms as f64).ln());
         }
     }
 
@@ -184,7 +170,7 @@ impl Law for Pinwheel {
         }
         let mut shares: Vec<f64> = origins.iter().map(|o| o.log_part).collect();
         normalise(&mut shares);
-        let (s, t) = (self.spec.radial_std, self.spec.tangential_std);
+        let (s, t) = (self.0.radial_std, self.0.tangential_std);
         for (Origin { f, turned, .. }, share) in origins.into_iter().zip(shares) {
             if share == 0.0 {
                 continue;

@@ -3,8 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::benchmark::read;
-use super::law::{Settings, Synthetic};
+use super::law::Settings;
 use super::{
     Benchmark, CheckerboardSpec, CirclesSpec, DataSet, EnergySpec, ExponentialFamilySpec,
     FileRecord, FileSpec, GridSpec, ManyMoonsSpec, MixtureSpec, MoonsSpec, PinwheelSpec, Problem,
@@ -18,7 +17,7 @@ use crate::{Error, Result};
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DataSpec {
     /// a target with fixed settings, by its name (mdn list targets)
-    Benchmark(#[schemars(extend("enum" = names()))] String),
+    Benchmark(#[schemars(extend("enum" = Benchmark::names()))] String),
     /// Gaussians of one width, evenly placed on a circle (equal unless `weights` are given; D = 2)
     Ring(RingSpec),
     /// Gaussians of one width on a square lattice (D = 2)
@@ -49,10 +48,6 @@ pub enum DataSpec {
     ExponentialFamily(ExponentialFamilySpec),
     /// points from a .csv, .tsv or .npy file, shared out into train, validation and test (any D; law unknown)
     File(FileSpec),
-}
-
-fn names() -> Vec<&'static str> {
-    BENCHMARKS.iter().map(|b| b.name).collect()
 }
 
 /// Where points come from.
@@ -88,7 +83,7 @@ impl DataSpec {
     /// D, or what is wrong with the settings; the key begins with the kind, as in `ring.modes`.
     pub fn check(&self) -> std::result::Result<usize, BadValue> {
         match self.source() {
-            Source::Benchmark(name) => (Benchmark::by_name(name)?.spec)().check(),
+            Source::Benchmark(name) => Benchmark::by_name(name)?.spec().check(),
             Source::File(s) => s.check().map_err(|e| e.below("file")),
             Source::Law(kind, s) => s.check().map_err(|e| e.below(kind)),
         }
@@ -119,20 +114,23 @@ impl DataSpec {
 
     fn build_checked(&self) -> std::result::Result<Box<dyn DataSet>, BadValue> {
         Ok(match self.source() {
-            Source::Benchmark(name) => return (Benchmark::by_name(name)?.spec)().build_checked(),
+            Source::Benchmark(name) => return Benchmark::by_name(name)?.spec().build_checked(),
             Source::File(s) => Box::new(s.build().map_err(|e| e.below("file"))?),
             Source::Law(kind, s) => {
                 let law = s.build().map_err(|e| e.below(kind))?;
-                Box::new(Synthetic::new(law, Benchmark::entropy_of(self)))
+                Box::new(law.with_entropy(Benchmark::entropy_of(self)))
             }
         })
     }
 
     /// Every benchmark and one or more of each kind with a known law, with names for tests.
     pub fn examples() -> Vec<(&'static str, Self)> {
-        let mut all: Vec<_> = BENCHMARKS.iter().map(|b| (b.name, (b.spec)())).collect();
+        let mut all: Vec<_> = BENCHMARKS
+            .iter()
+            .map(|b| (b.name.as_str(), b.spec()))
+            .collect();
         all.push(("by_name", Self::Benchmark("annulus12".to_owned())));
-        all.extend(EXAMPLES.map(|(name, text)| (name, read(text))));
+        all.extend(EXAMPLES.map(|(name, text)| (name, toml::from_str(text).expect(name))));
         all.extend(Problem::names().map(|name| {
             let problem = name.to_owned();
             let spec = ExponentialFamilySpec { problem };

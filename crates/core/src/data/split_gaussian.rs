@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks;
-use super::law::{Frame, Law, Settings};
+use super::law::{centred, Density, Settings, Truth};
 use super::Entropy;
 use crate::error::BadValue;
 use crate::num::LN_2PI;
@@ -34,8 +34,10 @@ impl Settings for SplitGaussianSpec {
         Ok(2)
     }
 
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
-        Ok(Box::new(self.clone()))
+    /// The halves do not overlap, so the entropy is that of a normal.
+    fn build(&self) -> Result<Truth, BadValue> {
+        let law = Truth::plane(centred(self.shift + 4.0), vec![0.5; 2], self.clone());
+        Ok(law.with_entropy(Some(Entropy::exact(1.0 + LN_2PI))))
     }
 }
 
@@ -50,15 +52,7 @@ impl SplitGaussianSpec {
     }
 }
 
-impl Law for SplitGaussianSpec {
-    fn frame(&self) -> Frame {
-        Frame::centred(self.shift + 4.0)
-    }
-
-    fn weights(&self) -> &[f64] {
-        &[0.5; 2]
-    }
-
+impl Density for SplitGaussianSpec {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
         x[0] = rng.normal();
         let (half, mean) = self.half(x[0]);
@@ -76,10 +70,5 @@ impl Law for SplitGaussianSpec {
     fn gradient(&self, x: &[f64], out: &mut [f64]) {
         out[0] = -x[0];
         out[1] = self.half(x[0]).1 - x[1];
-    }
-
-    /// The halves do not overlap.
-    fn entropy(&self) -> Option<Entropy> {
-        Some(Entropy::exact(1.0 + LN_2PI))
     }
 }

@@ -126,7 +126,7 @@ fn score(on: &Evaluation, of: fn(&Table) -> Option<f64>) -> Outcome {
 /// Normalised mutual information between the model's part (component, branch code or cluster) of a
 /// held-out point and the mode or class that it comes from: I / ((H_part + H_label) / 2), 1 for the same
 /// partition and 0 for independent ones. More parts than labels lower it.
-pub const MUTUAL_INFORMATION: Metric = Metric {
+pub(super) const MUTUAL_INFORMATION: Metric = Metric {
     name: "nmi",
     describe: "agreement of the model's parts with the labels (normalised mutual information)",
     unit: "share",
@@ -136,7 +136,7 @@ pub const MUTUAL_INFORMATION: Metric = Metric {
 
 /// Adjusted Rand index of the same: agreement over pairs of points, 1 for the same partition and 0 in the
 /// mean for independent ones.
-pub const ADJUSTED_RAND_INDEX: Metric = Metric {
+pub(super) const ADJUSTED_RAND_INDEX: Metric = Metric {
     name: "ari",
     describe: "agreement of the model's parts with the labels (adjusted Rand index)",
     unit: "1",
@@ -146,7 +146,7 @@ pub const ADJUSTED_RAND_INDEX: Metric = Metric {
 
 /// Share of held-out points whose part is the one paired with their label, one part to one label: a model
 /// that splits a mode loses what is not in the largest piece.
-pub const ACCURACY: Metric = Metric {
+pub(super) const ACCURACY: Metric = Metric {
     name: "accuracy",
     describe: "points whose part is the one matched to their label (one part to one label)",
     unit: "share",
@@ -156,7 +156,7 @@ pub const ACCURACY: Metric = Metric {
 
 /// Share of held-out points whose likeliest true mode is the one they come from: what
 /// the true density itself gets, and the most that [`ACCURACY`] can be in the mean.
-pub const ACCURACY_CEILING: Metric = Metric {
+pub(super) const ACCURACY_CEILING: Metric = Metric {
     name: "accuracy_ceiling",
     describe: "points whose likeliest true mode is their label: the best possible accuracy",
     unit: "share",

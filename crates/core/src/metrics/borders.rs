@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{distance_squared, mean_of, Better, Metric, Outcome, NO_PARTS};
+use super::{mean_of, Better, Metric, Outcome, NO_PARTS};
+use crate::kmeans::distance2;
 use crate::models::{log_q, Model};
 use crate::num;
 use crate::Result;
@@ -47,7 +48,11 @@ pub fn jumps(
     let n = (points.len() / dim).min(POINTS);
     let (rows, part) = (&points[..n * dim], &part[..n]);
     let mut pairs = neighbours_of_other_parts(rows, part, dim);
-    let apart = APART * spread(rows, dim);
+    let deviations = num::moments(rows, dim)
+        .into_iter()
+        .map(|(_, deviation)| deviation);
+    let variance = deviations.map(|s| s * s).sum::<f64>() / dim as f64;
+    let apart = APART * variance.sqrt();
     // Every pair halves until its own ends are near enough.
     for _ in 0..HALVINGS {
         let wide: Vec<usize> = (0..pairs.len())
@@ -85,21 +90,18 @@ struct Pair {
 
 impl Pair {
     fn apart(&self) -> f64 {
-        distance_squared(&self.a, &self.b).sqrt()
+        distance2(&self.a, &self.b).sqrt()
     }
 
-    fn middle(&self) -> Vec<f64> {
+    fn middle(&self) -> impl Iterator<Item = f64> + '_ {
         let both = self.a.iter().zip(&self.b);
-        both.map(|(a, b)| 0.5 * (a + b)).collect()
+        both.map(|(a, b)| 0.5 * (a + b))
     }
 
     /// A third part in the middle has a border with the first.
     fn halve(&mut self, middle: &[f64], part: u64) {
-        let end = if part == self.part_of_a {
-            &mut self.a
-        } else {
-            &mut self.b
-        };
+        let is_a = part == self.part_of_a;
+        let end = if is_a { &mut self.a } else { &mut self.b };
         end.copy_from_slice(middle);
     }
 }
@@ -110,7 +112,7 @@ fn neighbours_of_other_parts(rows: &[f64], part: &[u64], dim: usize) -> Vec<Pair
     let mut found: Vec<(usize, usize)> = (0..part.len())
         .filter_map(|i| {
             let others = (0..part.len()).filter(|&j| part[j] != part[i]);
-            let near = others.map(|j| (distance_squared(row(i), row(j)), j));
+            let near = others.map(|j| (distance2(row(i), row(j)), j));
             let (_, j) = near.min_by(|a, b| a.0.total_cmp(&b.0))?;
             Some((i.min(j), i.max(j)))
         })
@@ -125,20 +127,9 @@ fn neighbours_of_other_parts(rows: &[f64], part: &[u64], dim: usize) -> Vec<Pair
     found.into_iter().map(pair).collect()
 }
 
-/// Root of the mean variance of the coordinates.
-fn spread(rows: &[f64], dim: usize) -> f64 {
-    let n = (rows.len() / dim) as f64;
-    let variance = |d: usize| {
-        let column = rows.iter().skip(d).step_by(dim);
-        let mean = column.clone().sum::<f64>() / n;
-        column.map(|v| (v - mean).powi(2)).sum::<f64>() / n
-    };
-    ((0..dim).map(variance).sum::<f64>() / dim as f64).sqrt()
-}
-
 /// E|log q(x+) - log q(x-)| over the borders found by [`jumps`]. A continuous density gives not 0 but its
 /// slope times the distance of the ends, of the order of 1e-4 times the slope in standard deviations.
-pub const BORDER_JUMP: Metric = Metric {
+pub(super) const BORDER_JUMP: Metric = Metric {
     name: "border_jump",
     describe: "mean |jump of log q| where the model's parts meet",
     unit: "nats",
@@ -147,6 +138,6 @@ pub const BORDER_JUMP: Metric = Metric {
         None if on.log_q.is_none() => Outcome::none(super::NO_POINTS),
         None => Outcome::none(NO_PARTS),
         Some(jumps) if jumps.is_empty() => Outcome::none("all points are in one part"),
-        Some(jumps) => mean_of(jumps.iter().copied()),
+        Some(jumps) => mean_of(jumps),
     },
 };

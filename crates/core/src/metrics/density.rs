@@ -7,8 +7,8 @@ use crate::num::largest;
 
 /// The mean of values that are +inf where the model's density is 0 is infinite, too, and not the mean of
 /// the rest.
-fn mean_or_infinite(values: impl Iterator<Item = f64> + Clone) -> Outcome {
-    match values.clone().filter(|v| *v == f64::INFINITY).count() {
+fn mean_or_infinite(values: &[f64]) -> Outcome {
+    match values.iter().filter(|v| **v == f64::INFINITY).count() {
         0 => mean_of(values),
         missed => Outcome::NotApplicable {
             why: "infinite: held-out points where the model's density is 0",
@@ -25,13 +25,15 @@ fn log_ratios(on: &Evaluation) -> Option<Vec<f64>> {
 }
 
 /// -(1/n) sum_i log q(x_i) over held-out points.
-pub const NEGATIVE_LOG_LIKELIHOOD: Metric = Metric {
+pub(super) const NEGATIVE_LOG_LIKELIHOOD: Metric = Metric {
     name: "nll",
     describe: "negative log-likelihood of held-out points",
     unit: "nats",
     better: Better::Lower,
     evaluate: |on| match &on.log_q {
-        Some(log_q) if on.has_data => mean_or_infinite(log_q.iter().map(|l| -l)),
+        Some(log_q) if on.has_data => {
+            mean_or_infinite(&log_q.iter().map(|l| -l).collect::<Vec<_>>())
+        }
         _ => Outcome::none("there is no data"),
     },
 };
@@ -39,16 +41,12 @@ pub const NEGATIVE_LOG_LIKELIHOOD: Metric = Metric {
 /// KL(p || q) = (1/n) sum_i \[log p(x_i) - log q(x_i)\] over held-out points: the entropy is
 /// replaced by its own estimate on the same points, so the error is that of the difference.
 /// Infinite where the truth has mass and the model none.
-pub const KULLBACK_LEIBLER: Metric = Metric {
+pub(super) const KULLBACK_LEIBLER: Metric = Metric {
     name: "kl",
     describe: "KL(p||q), truth p against model q",
     unit: "nats",
     better: Better::Lower,
-    evaluate: |on| {
-        given(&log_ratios(on), NO_TRUTH, |r| {
-            mean_or_infinite(r.iter().copied())
-        })
-    },
+    evaluate: |on| given(&log_ratios(on), NO_TRUTH, |r| mean_or_infinite(r)),
 };
 
 /// 1 / E_p\[p / q\] over held-out points: the share of the model's samples that importance sampling of
@@ -56,7 +54,7 @@ pub const KULLBACK_LEIBLER: Metric = Metric {
 /// the effective sample size of its own samples does not; 0 where q = 0 at a point of the
 /// truth. The standard error is that of the ratio to first order, too small where few points have
 /// most of the weight.
-pub const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
+pub(super) const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     name: "forward_ess",
     describe: "effective sample size from held-out points, 1 / E_p[p/q]: sees lost modes",
     unit: "share",
@@ -82,7 +80,7 @@ pub const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
 
 /// KL(q || p) = (1/n) sum_i \[log q(x_i) - log p(x_i)\] over samples of the model. It is blind to
 /// modes that the model lacks; infinite where the model has mass and the truth none.
-pub const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
+pub(super) const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
     name: "reverse_kl",
     describe: "KL(q||p), model q against truth p",
     unit: "nats",
@@ -101,7 +99,7 @@ pub const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
 
 /// (sum w)^2 / (n sum w^2) with w = p / q over samples of the model: the share of them that
 /// importance sampling of the truth would be left with.
-pub const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
+pub(super) const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     name: "ess",
     describe: "effective sample size of importance sampling the truth by the model, per sample",
     unit: "share",
@@ -127,7 +125,7 @@ pub const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
 };
 
 /// H(q) = -(1/n) sum_i log q(x_i) over samples of the model.
-pub const ENTROPY: Metric = Metric {
+pub(super) const ENTROPY: Metric = Metric {
     name: "entropy",
     describe: "differential entropy of the model",
     unit: "nats",
@@ -136,7 +134,7 @@ pub const ENTROPY: Metric = Metric {
 };
 
 /// H(q) - H(p).
-pub const ENTROPY_ERROR: Metric = Metric {
+pub(super) const ENTROPY_ERROR: Metric = Metric {
     name: "entropy_error",
     describe: "entropy of the model minus that of the truth",
     unit: "nats",
@@ -199,7 +197,7 @@ fn symmetric(on: &Evaluation, f: impl Fn(f64) -> f64) -> Outcome {
 /// TV(p, q) = (1/2) int |p - q| = E_m\[|p - q| / (p + q)\] with m = (p + q) / 2, whose integrand
 /// tanh(|log p - log q| / 2) lies in \[0, 1\]: without bias for a normalised q, in any dimension and
 /// however narrow the modes are, where a grid needs cells narrower than the narrowest mode.
-pub const TOTAL_VARIATION: Metric = Metric {
+pub(super) const TOTAL_VARIATION: Metric = Metric {
     name: "tv",
     describe: "total variation between the truth and the model",
     unit: "share",
@@ -209,7 +207,7 @@ pub const TOTAL_VARIATION: Metric = Metric {
 
 /// JS(p, q) = (1/2) KL(p || m) + (1/2) KL(q || m) with m = (p + q) / 2: at most ln 2, finite also where
 /// one of the densities is 0.
-pub const JENSEN_SHANNON: Metric = Metric {
+pub(super) const JENSEN_SHANNON: Metric = Metric {
     name: "js",
     describe: "Jensen-Shannon divergence between the truth and the model",
     unit: "nats",
@@ -225,7 +223,7 @@ pub const JENSEN_SHANNON: Metric = Metric {
 
 /// P_p(q(X) = 0), the mass of the truth that the model cannot make: with any of it KL(p || q) is
 /// infinite. Points where log q is not a number are left out and counted.
-pub const MISSED_MASS: Metric = Metric {
+pub(super) const MISSED_MASS: Metric = Metric {
     name: "missed_mass",
     describe: "share of held-out points where the model's density is 0",
     unit: "share",
@@ -245,7 +243,7 @@ pub const MISSED_MASS: Metric = Metric {
 /// self-check of density and sampler, 1 up to the grid's error. The standard error holds that of
 /// the share and, for ridges that the grid does not resolve, the spread of the four coarser grids
 /// of every second cell.
-pub const MASS: Metric = Metric {
+pub(super) const MASS: Metric = Metric {
     name: "mass",
     describe: "integral of the model's density over a grid plus the share of samples outside it",
     unit: "share",

@@ -7,8 +7,9 @@ use candle_core::Tensor;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::known::Known;
-use super::{distance_squared, given, Better, Evaluation, Metric, Outcome};
+use super::{given, Better, Evaluation, Metric, Outcome};
 use crate::data::{judge, Truth};
+use crate::kmeans::distance2;
 use crate::models::Model;
 use crate::num;
 use crate::Result;
@@ -32,7 +33,7 @@ pub struct Isoperimetry {
 }
 
 /// The truth, and held-out points and samples of the model as rows.
-pub type Seen<'a> = (&'a dyn Truth, &'a Known, &'a [f64], &'a [f64]);
+pub type Seen<'a> = (&'a Truth, &'a Known, &'a [f64], &'a [f64]);
 
 impl Isoperimetry {
     /// Of points (n, dim) each; `None` for a model that is not one map from a base.
@@ -64,7 +65,7 @@ impl Isoperimetry {
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
-    distance_squared(a, b).sqrt()
+    distance2(a, b).sqrt()
 }
 
 /// The largest |x - x'| / |z - z'| over finite points, and of how many pairs.
@@ -119,7 +120,7 @@ fn modes((truth, known, points, samples): Seen<'_>, dim: usize) -> Option<Vec<(f
 
 /// max |x - x'| / |z - z'| over pairs of 2,000 points and samples: beside [`super::conditioning::LIPSCHITZ`]
 /// another lower bound of the Lipschitz constant from base to data, over distances instead of in a point.
-pub const PAIR_SLOPE: Metric = Metric {
+pub(super) const PAIR_SLOPE: Metric = Metric {
     name: "pair_slope",
     describe: "largest slope from base to data between two points, a lower bound of the Lipschitz constant",
     unit: "data units",
@@ -154,7 +155,7 @@ fn bound(on: &Evaluation) -> Outcome {
 /// the truth's 0.1 % density level, d their distance to those of the others, and L the larger of
 /// `lipschitz` and `pair_slope`: with that L, no map from a normal base has less mass below the
 /// level. As L is bounded from below by what was found, so is the least from above.
-pub const BRIDGE_BOUND: Metric = Metric {
+pub(super) const BRIDGE_BOUND: Metric = Metric {
     name: "bridge_bound",
     describe: "least mass below the truth's 0.1 % level that a normal base can have with the expansion found",
     unit: "share",

@@ -156,7 +156,7 @@ fn usage(on: &Evaluation, of: fn(&[f64]) -> f64) -> Outcome {
 }
 
 /// exp(H(mean over held-out points of r)): how many components are used, K if all are alike.
-pub const USAGE_PERPLEXITY: Metric = Metric {
+pub(super) const USAGE_PERPLEXITY: Metric = Metric {
     name: "usage_perplexity",
     describe: "components in use, exp of the entropy of the mean responsibilities",
     unit: "components",
@@ -170,7 +170,7 @@ pub const USAGE_PERPLEXITY: Metric = Metric {
 };
 
 /// Components whose mean responsibility is below 1 / (10 K).
-pub const DEAD_COMPONENTS: Metric = Metric {
+pub(super) const DEAD_COMPONENTS: Metric = Metric {
     name: "dead_components",
     describe: "components with less than a tenth of an equal share of the points",
     unit: "components",
@@ -186,7 +186,7 @@ pub const DEAD_COMPONENTS: Metric = Metric {
 /// Expected calibration error of the likeliest label: sum over 15 equal bins of confidence of
 /// (points there / n) |mean confidence - share that is right|. A label's probability is the sum of
 /// the responsibilities of the components that stand for it.
-pub const CALIBRATION_ERROR: Metric = Metric {
+pub(super) const CALIBRATION_ERROR: Metric = Metric {
     name: "ece",
     describe: "expected calibration error of the responsibilities, merged to labels",
     unit: "share",
@@ -214,7 +214,7 @@ pub const CALIBRATION_ERROR: Metric = Metric {
 /// E\[-log sum_(k -> label) r_k(X)\] - H(label | X): what is lost by guessing the label from the
 /// model's responsibilities rather than the true ones, point by point on the same points.
 /// Probabilities below 1e-38 count as 1e-38.
-pub const LABEL_REGRET: Metric = Metric {
+pub(super) const LABEL_REGRET: Metric = Metric {
     name: "label_regret",
     describe: "log loss of the labels by the merged responsibilities, minus that of the truth",
     unit: "nats",

@@ -7,7 +7,7 @@ use super::{given, Better, Metric, Outcome, NO_TRUTH};
 /// samples of the true responsibilities: (1/2) (sum_j |w^_j - w_j| + share outside every mode).
 /// The standard error is that of the linearised sum. A perfect model does not reach 0 but about
 /// 0.4 sqrt((modes - 1) / n).
-pub const MODE_TOTAL_VARIATION: Metric = Metric {
+pub(super) const MODE_TOTAL_VARIATION: Metric = Metric {
     name: "mode_tv",
     describe: "total variation between the true and the model's mode weights",
     unit: "share",
@@ -29,7 +29,7 @@ pub const MODE_TOTAL_VARIATION: Metric = Metric {
 /// far off, and a faint mode counts as much as a heavy one. Infinite where the samples have nothing of a
 /// mode. The standard error, sqrt((1 - w^_j) / (n w^_j)) of the worst mode, is exact for separate modes and too large
 /// where they overlap.
-pub const MODE_WORST_RATIO: Metric = Metric {
+pub(super) const MODE_WORST_RATIO: Metric = Metric {
     name: "mode_worst_ratio",
     describe: "largest |log| ratio of the model's weight of a mode to its true weight",
     unit: "nats",
@@ -54,7 +54,7 @@ pub const MODE_WORST_RATIO: Metric = Metric {
 
 /// Modes that hold at least a tenth of what the truth's own points give them, counting only points
 /// where the truth is not below its own 0.1 % level (of a mode that never is, all points count).
-pub const MODES_COVERED: Metric = Metric {
+pub(super) const MODES_COVERED: Metric = Metric {
     name: "modes_covered",
     describe: "modes with at least a tenth of their true weight",
     unit: "modes",
@@ -81,7 +81,7 @@ fn excess(of: &LowDensity, samples: usize) -> Outcome {
 
 /// q({x : p(x) < lambda}) - P_p(p(X) < lambda), lambda being the truth's own 0.1 % density level:
 /// the excess mass between and around the modes. For a uniform truth it is the mass outside.
-pub const BRIDGE_MASS: Metric = Metric {
+pub(super) const BRIDGE_MASS: Metric = Metric {
     name: "bridge_mass",
     describe: "excess mass of the model where the truth is below its own 0.1 % density level",
     unit: "share",
@@ -90,7 +90,7 @@ pub const BRIDGE_MASS: Metric = Metric {
 };
 
 /// The same at the truth's 1 % level.
-pub const BRIDGE_MASS_1PC: Metric = Metric {
+pub(super) const BRIDGE_MASS_1PC: Metric = Metric {
     name: "bridge_mass_1pc",
     describe: "the same at the truth's 1 % density level",
     unit: "share",
@@ -99,7 +99,7 @@ pub const BRIDGE_MASS_1PC: Metric = Metric {
 };
 
 /// q({x : p(x) = 0}): what a model leaves outside a bounded support.
-pub const LEAK: Metric = Metric {
+pub(super) const LEAK: Metric = Metric {
     name: "leak",
     describe: "mass of the model where the true density is 0",
     unit: "share",
@@ -120,7 +120,7 @@ fn share(value: f64, n: usize) -> Outcome {
 
 /// Q(p(X) >= lambda), lambda being the truth's 1 % density level: 0.99 for the truth itself (1 for a
 /// uniform one).
-pub const PRECISION: Metric = Metric {
+pub(super) const PRECISION: Metric = Metric {
     name: "precision",
     describe: "model's mass where the truth is above its own 1 % density level (0.99 if equal)",
     unit: "share",
@@ -135,7 +135,7 @@ pub const PRECISION: Metric = Metric {
 
 /// P_p(q(X) >= lambda), lambda being the model's own 1 % density level, from its samples: 0.99 for
 /// the truth itself. A point where log q is not a number is not recalled, and counted.
-pub const RECALL: Metric = Metric {
+pub(super) const RECALL: Metric = Metric {
     name: "recall",
     describe: "truth's mass where the model is above its own 1 % density level (0.99 if equal)",
     unit: "share",

@@ -8,12 +8,6 @@ const MAX_POINTS: usize = 2500;
 /// Points whose pairs give the median distance.
 const FOR_MEDIAN: usize = 1000;
 
-/// Rows that one task compares with all others.
-const BLOCK: usize = 128;
-
-/// Pairs whose terms are added at once.
-const LANES: usize = 8;
-
 /// Widths of the kernel, in median distances.
 const WIDTHS: [f64; 3] = [0.05, 0.2, 0.9];
 
@@ -48,41 +42,38 @@ impl Pairs {
         let [x, y, others] = [x, y, others].map(|rows| Columns::of(&rows[..n * dim], dim));
         let kernel = Kernel::new(median_distance(&x));
         let mean = |a: &Columns, b: &Columns, within: bool| means(a, b, within, &kernel);
-        let (xx, yy, oo) = (
-            mean(&x, &x, true),
-            mean(&y, &y, true),
-            mean(&others, &others, true),
-        );
-        let (xy, xo) = (mean(&x, &y, false), mean(&x, &others, false));
-        let energy = |cross: &Means, other: &Means| difference(cross, &xx, other, 0);
-        let mmd = |cross: &Means, other: &Means| {
-            let Estimate { value, std_err } = difference(cross, &xx, other, 1);
-            Estimate {
-                value: -value,
-                std_err,
-            }
+        let xx = mean(&x, &x, true);
+        // Distance and kernel: E f(X, X') and E f(Y, Y') against 2 E f(X, Y).
+        let against = |y: &Columns| {
+            let (yy, xy, yx) = (mean(y, y, true), mean(&x, y, false), mean(y, &x, false));
+            [0, 1].map(|f| difference([&xy, &yx], [&xx, &yy], f))
         };
+        let negative = |of: Estimate| Estimate {
+            value: -of.value,
+            ..of
+        };
+        let ([energy, mmd], [energy_floor, mmd_floor]) = (against(&y), against(&others));
         Self {
-            energy: energy(&xy, &yy),
-            energy_floor: energy(&xo, &oo),
-            mmd: mmd(&xy, &yy),
-            mmd_floor: mmd(&xo, &oo),
+            energy,
+            energy_floor,
+            mmd: negative(mmd),
+            mmd_floor: negative(mmd_floor),
             n,
         }
     }
 }
 
-/// 2 E f(X, Y) - E f(X, X') - E f(Y, Y'), f being the distance (0) or the kernel (1).
-fn difference(cross: &Means, xx: &Means, yy: &Means, which: usize) -> Estimate {
-    let influence = |of: &[[f64; 2]], within: &[[f64; 2]]| {
-        let each = of.iter().zip(within);
-        let each: Vec<f64> = each.map(|(c, w)| 2.0 * (c[which] - w[which])).collect();
-        crate::num::mean_and_std_err(each.into_iter()).1
+/// 2 E f(X, Y) - E f(X, X') - E f(Y, Y'), f being the distance (0) or the kernel (1); `cross` and
+/// `within` are the means over Y and X of every X and Y, and over the others of their own set.
+fn difference(cross: [&Means; 2], within: [&Means; 2], f: usize) -> Estimate {
+    let influence = |side: usize| {
+        let each = cross[side].iter().zip(within[side]);
+        crate::num::mean_and_std_err(each.map(|(c, w)| 2.0 * (c[f] - w[f]))).1
     };
-    let mean = |of: &Means| of.rows.iter().map(|r| r[which]).sum::<f64>() / of.rows.len() as f64;
+    let mean = |of: &Means| of.iter().map(|r| r[f]).sum::<f64>() / of.len() as f64;
     Estimate {
-        value: 2.0 * mean(cross) - mean(xx) - mean(yy),
-        std_err: Some(influence(&cross.rows, &xx.rows).hypot(influence(&cross.columns, &yy.rows))),
+        value: 2.0 * mean(cross[0]) - mean(within[0]) - mean(within[1]),
+        std_err: Some(influence(0).hypot(influence(1))),
     }
 }
 
@@ -148,55 +139,19 @@ impl Kernel {
     }
 }
 
-/// Mean distance and mean kernel of every point to all points of the other set.
-struct Means {
-    rows: Vec<[f64; 2]>,
-    columns: Vec<[f64; 2]>,
-}
+/// Mean distance and mean kernel of every point to all points of the other set, or of its own without
+/// itself.
+type Means = Vec<[f64; 2]>;
 
-/// The means of some rows, and for every column the sums over these rows: distances and kernels.
-type Block = (Vec<[f64; 2]>, [Vec<f64>; 2]);
-
-/// `within` one set, a point is not compared with itself.
 fn means(a: &Columns, b: &Columns, within: bool, kernel: &Kernel) -> Means {
-    let (n, m) = (a.len(), b.len());
-    let starts: Vec<usize> = (0..n).step_by(BLOCK).collect();
-    let blocks: Vec<Block> = starts
-        .par_iter()
-        .map(|&start| {
-            let mut columns = [vec![0.0; m], vec![0.0; m]];
-            let mut row = vec![0.0; m];
-            let rows = (start..(start + BLOCK).min(n)).map(|i| {
-                a.distances_squared(i, b, &mut row);
-                let mut sums = [[0.0; LANES]; 2];
-                let [distances, kernels] = &mut columns;
-                let each = row.chunks(LANES).zip(distances.chunks_mut(LANES));
-                for ((s, distances), kernels) in each.zip(kernels.chunks_mut(LANES)) {
-                    for (lane, s) in s.iter().enumerate() {
-                        let (d, k) = (s.sqrt(), kernel.at(*s));
-                        sums[0][lane] += d;
-                        sums[1][lane] += k;
-                        distances[lane] += d;
-                        kernels[lane] += k;
-                    }
-                }
-                let itself = if within { kernel.at(0.0) } else { 0.0 };
-                let others = (m - usize::from(within)) as f64;
-                let [d, k] = sums.map(|lanes| lanes.iter().sum::<f64>());
-                [d / others, (k - itself) / others]
-            });
-            (rows.collect(), columns)
-        })
-        .collect();
-    let mut columns = vec![[0.0; 2]; m];
-    for (_, [distances, kernels]) in &blocks {
-        for ((column, d), k) in columns.iter_mut().zip(distances).zip(kernels) {
-            column[0] += d / n as f64;
-            column[1] += k / n as f64;
-        }
-    }
-    Means {
-        rows: blocks.into_iter().flat_map(|(rows, _)| rows).collect(),
-        columns,
-    }
+    let others = (b.len() - usize::from(within)) as f64;
+    let itself = if within { kernel.at(0.0) } else { 0.0 };
+    let of_row = |row: &mut Vec<f64>, i: usize| {
+        a.distances_squared(i, b, row);
+        let distances: f64 = row.iter().map(|s| s.sqrt()).sum();
+        let kernels: f64 = row.iter().map(|s| kernel.at(*s)).sum();
+        [distances / others, (kernels - itself) / others]
+    };
+    let rows = (0..a.len()).into_par_iter();
+    rows.map_init(|| vec![0.0; b.len()], of_row).collect()
 }

@@ -1,6 +1,7 @@
 use super::Statistics;
 use crate::num::testing::Faults;
 use crate::rng::Rng;
+use crate::rows::RowFunction;
 
 /// The statistics of a list such as "x, y^2".
 fn read(names: &str, dim: usize) -> Statistics {

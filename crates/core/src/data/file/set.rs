@@ -234,7 +234,7 @@ impl DataSet for FileData {
         Some(&self.record)
     }
 
-    fn truth(&self) -> Option<&dyn Truth> {
+    fn truth(&self) -> Option<&Truth> {
         None
     }
 

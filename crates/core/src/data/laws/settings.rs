@@ -161,7 +161,7 @@ fn every_example_survives_a_toml_file() {
 
 #[test]
 fn benchmarks_have_names_of_their_own() {
-    for benchmark in BENCHMARKS {
+    for benchmark in BENCHMARKS.iter() {
         let same = BENCHMARKS.iter().filter(|b| b.name == benchmark.name);
         assert_eq!(same.count(), 1, "{}", benchmark.name);
     }
