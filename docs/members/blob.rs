@@ -27,12 +27,8 @@ impl Default for BlobSpec {
 }
 
 impl Settings for BlobSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::length("std", self.std)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
         let law = Truth::plane(centred(5.0 * self.std), vec![1.0], self.clone());
         let entropy = 1.0 + LN_2PI + 2.0 * self.std.ln();
         Ok(law.with_entropy(Some(Entropy::exact(entropy))))

@@ -20,13 +20,8 @@ pub struct Clusters {
 
 impl Clusters {
     /// Number of clusters.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.centres.len() / self.dim.max(1)
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.centres.is_empty()
     }
 
     /// Number of points in each cluster.
@@ -185,10 +180,9 @@ fn plus_plus(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Vec<f64> {
     centres
 }
 
-/// Some of the points with all distances between them.
+/// Some of the points with all distances between them, row by row.
 struct Sample {
     chosen: Vec<usize>,
-    /// Row i: the distances to the point `chosen[i]`.
     distances: Vec<f64>,
 }
 
@@ -198,13 +192,11 @@ impl Sample {
         let mut chosen = rng.permutation(points.len() / dim);
         chosen.truncate(most);
         let row = |i: usize| &points[i * dim..(i + 1) * dim];
-        let distances = chosen
+        let pairs = chosen
             .iter()
-            .flat_map(|&i| {
-                chosen
-                    .iter()
-                    .map(move |&j| distance2(row(i), row(j)).sqrt())
-            })
+            .flat_map(|&i| chosen.iter().map(move |&j| (i, j)));
+        let distances = pairs
+            .map(|(i, j)| distance2(row(i), row(j)).sqrt())
             .collect();
         Self { chosen, distances }
     }
@@ -267,13 +259,11 @@ pub fn best_silhouette(points: &[f64], dim: usize, max: usize, rng: &Rng) -> Clu
             (sample.silhouette(&clusters), clusters.len())
         })
         .collect();
-    let mut best = (f64::NEG_INFINITY, 1);
-    for score in scores {
-        if score.0 > best.0 {
-            best = score;
-        }
-    }
-    kmeans(points, dim, best.1, 10, rng)
+    // The first of equals.
+    let better =
+        |best: (f64, usize), score: (f64, usize)| if score.0 > best.0 { score } else { best };
+    let (_, k) = scores.into_iter().fold((f64::NEG_INFINITY, 1), better);
+    kmeans(points, dim, k, 10, rng)
 }
 
 #[cfg(test)]

@@ -34,12 +34,8 @@ impl Default for MoonsSpec {
 }
 
 impl Settings for MoonsSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::length("noise", self.noise)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
         let places = [([-1.0, -0.2], 1.0), ([1.0, 0.8], -1.0)];
         Ok(half_circles(self.noise, 2.0, places.to_vec()))
     }
@@ -70,13 +66,9 @@ impl Default for ManyMoonsSpec {
 }
 
 impl Settings for ManyMoonsSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         BadValue::within("moons", self.moons, 1, MOST)?;
         checks::length("noise", self.noise)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
         const SCALE: f64 = 0.8;
         let middle = 0.5 * (self.moons as f64 - 1.0);
         let places = (0..self.moons).map(|j| {
@@ -136,7 +128,7 @@ impl Default for CirclesSpec {
 }
 
 impl Settings for CirclesSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::radii(&self.radii, MOST)?;
         if let Some(centres) = &self.centres {
             BadValue::unless(
@@ -151,10 +143,6 @@ impl Settings for CirclesSpec {
         }
         checks::length("std", self.std)?;
         checks::optional_weights(self.weights.as_ref(), self.radii.len(), "radii")?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
         let place = |(j, radius): (usize, &f64)| Place {
             centre: self.centres.as_ref().map_or([0.0; 2], |c| c[j]),
             radius: *radius,
@@ -191,13 +179,9 @@ impl Default for RingsSpec {
 }
 
 impl Settings for RingsSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::radii(&self.radii, MOST)?;
         checks::length("std", self.std)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
         let ring = |radius: &f64| Ring {
             radius: *radius,
             std: self.std,
@@ -210,10 +194,7 @@ impl Settings for RingsSpec {
             log_factors: vec![-log_z; masses.len()],
             ..Mixture::new(Modes::new(&masses), rings)
         };
-        Ok(Truth {
-            log_z: Some(log_z),
-            ..mixture.in_plane(centred(reach + 4.5 * self.std))
-        })
+        Ok(mixture.in_plane(centred(reach + 4.5 * self.std)))
     }
 }
 

@@ -56,7 +56,7 @@ impl EnergySpec {
 }
 
 impl Settings for EnergySpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         let has_moons = matches!(self.potential, Potential::U1 | Potential::DualMoon);
         let name = format!("{:?}", self.potential).to_lowercase();
         BadValue::unless(
@@ -68,11 +68,6 @@ impl Settings for EnergySpec {
             ),
             "`plane`",
         )?;
-        Ok(2)
-    }
-
-    /// The masses are quadratures good to 1e-12, which a test repeats.
-    fn build(&self) -> Result<Truth, BadValue> {
         let domain = self.domain();
         let ridges = |ridges: &[(Dip, f64, f64)]| {
             let ridge = |&(dip, std, mass_in_box)| Ridge {
@@ -83,6 +78,7 @@ impl Settings for EnergySpec {
             };
             Ridge::law(ridges.iter().map(ridge).collect())
         };
+        // The masses are quadratures good to 1e-12, which a test repeats.
         let narrow = (Dip::None, 0.35, 7.018_559_168_966_8);
         let wide = (Dip::None, 0.4, 8.021_210_478_819_16);
         let u1_masses = [
@@ -180,19 +176,14 @@ struct Moons {
 impl Moons {
     /// `masses` are the integrals of exp(-U) on the plane, between soft walls, in the box and in the strip.
     fn law([across, side]: [f64; 2], domain: Domain, view: f64, masses: [f64; 4]) -> Truth {
-        let log_z = masses[domain as usize].ln();
         let moons = Self {
             across,
             side,
             domain,
-            log_z,
+            log_z: masses[domain as usize].ln(),
             cells: OnceLock::new(),
         };
-        let law = Truth::plane(centred(view), vec![0.5; 2], moons);
-        Truth {
-            log_z: Some(log_z),
-            ..law
-        }
+        Truth::plane(centred(view), vec![0.5; 2], moons)
     }
 
     /// -U - wall
@@ -290,10 +281,7 @@ impl Ridge {
             log_factors: vec![-log_z; masses.len()],
             ..Mixture::new(Modes::new(&masses), ridges)
         };
-        Truth {
-            log_z: Some(log_z),
-            ..mixture.in_plane(view)
-        }
+        mixture.in_plane(view)
     }
 
     /// The mass: across the ridge a Gaussian integral, along it the length of the domain.

@@ -183,18 +183,6 @@ impl Problem {
     }
 
     /// The problem of that name; the fault is at the key `problem`.
-    ///
-    /// ```
-    /// use mdn_core::data::Problem;
-    ///
-    /// let problem = Problem::by_name("double_well_tilted")?;
-    /// assert_eq!(problem.statistics.names(), ["x", "x^2", "x^4", "y^2"]);
-    /// assert!((problem.entropy() - 2.297277).abs() < 1e-6);
-    /// assert_eq!(problem.mode_of(&[1.5, 0.0]), 1);
-    /// let bad = Problem::by_name("double_well").unwrap_err().to_string();
-    /// assert!(bad.contains("(did you mean `double_well_tilted`?)"), "{bad}");
-    /// # Ok::<(), mdn_core::error::BadValue>(())
-    /// ```
     pub fn by_name(name: &str) -> Result<Self, BadValue> {
         let found = problems().into_iter().find(|p| p.name == name);
         found.ok_or_else(|| unknown_name("problem", name, &Self::names()))
@@ -273,19 +261,14 @@ impl Default for ExponentialFamilySpec {
 }
 
 impl Settings for ExponentialFamilySpec {
-    fn check(&self) -> Result<usize, BadValue> {
-        Ok(Problem::by_name(&self.problem)?.dim())
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         let problem = Problem::by_name(&self.problem)?;
         let (value, error) = (problem.entropy(), 1e-12);
-        let (support, log_z) = (problem.support, Some(problem.log_z));
+        let support = problem.support;
         let (view, weights) = (problem.extent.view, problem.mode_masses.clone());
         let cells = OnceLock::new();
         let law = Truth {
             support,
-            log_z,
             ..Truth::plane(view, weights, ExponentialFamily { problem, cells })
         };
         Ok(law.with_entropy(Some(Entropy { value, error })))

@@ -48,24 +48,17 @@ impl Default for RingSpec {
 }
 
 impl Settings for RingSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         BadValue::within("modes", self.modes, 1, MAX_MODES)?;
         checks::length("radius", self.radius)?;
         checks::length("std", self.std)?;
         checks::optional_weights(self.weights.as_ref(), self.modes, "modes")?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
-        let gaussian = |k: usize| {
+        let mean = |k: usize| {
             let (sin, cos) = (TAU * k as f64 / self.modes as f64).sin_cos();
-            Gaussian::diagonal(
-                vec![self.radius * cos, self.radius * sin],
-                vec![self.std; 2],
-            )
+            [self.radius * cos, self.radius * sin]
         };
-        let modes = Modes::or_equal(self.weights.as_deref(), self.modes);
-        Ok(mixture(modes, (0..self.modes).map(gaussian).collect()))
+        let weights = self.weights.as_deref();
+        Ok(round(weights, self.std, (0..self.modes).map(mean)))
     }
 }
 
@@ -97,25 +90,22 @@ impl Default for GridSpec {
 }
 
 impl Settings for GridSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         BadValue::within("side", self.side, 1, MAX_SIDE)?;
         checks::length("spacing", self.spacing)?;
         checks::length("std", self.std)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
         let middle = (self.side as f64 - 1.0) / 2.0;
         let at = |i: usize| self.spacing * (i as f64 - middle);
-        let gaussian = |k: usize| {
-            Gaussian::diagonal(
-                vec![at(k / self.side), at(k % self.side)],
-                vec![self.std; 2],
-            )
-        };
-        let gaussians: Vec<_> = (0..self.side * self.side).map(gaussian).collect();
-        Ok(mixture(Modes::or_equal(None, gaussians.len()), gaussians))
+        let mean = |k: usize| [at(k / self.side), at(k % self.side)];
+        Ok(round(None, self.std, (0..self.side * self.side).map(mean)))
     }
+}
+
+/// Gaussians of one width in the plane, equal ones where no weights are given.
+fn round(weights: Option<&[f64]>, std: f64, means: impl Iterator<Item = [f64; 2]>) -> Truth {
+    let gaussian = |mean: [f64; 2]| Gaussian::diagonal(mean.into(), vec![std; 2]);
+    let gaussians: Vec<_> = means.map(gaussian).collect();
+    mixture(Modes::or_equal(weights, gaussians.len()), gaussians)
 }
 
 /// `mixture = { weights = [0.3, 0.7], means = [[-1.0, 0.0], [1.0, 0.5]], std_devs = [0.2, 0.4] }`
@@ -138,13 +128,9 @@ pub struct MixtureSpec {
 }
 
 impl Settings for MixtureSpec {
-    fn check(&self) -> Result<usize, BadValue> {
-        self.gaussians()?;
-        Ok(self.means[0].len())
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
-        Ok(mixture(Modes::new(&self.weights), self.gaussians()?))
+    fn law(&self) -> Result<Truth, BadValue> {
+        let gaussians = self.gaussians()?;
+        Ok(mixture(Modes::new(&self.weights), gaussians))
     }
 }
 

@@ -26,10 +26,8 @@ pub(crate) trait Density: Send + Sync {
 
 /// The settings of a law.
 pub(super) trait Settings {
-    /// D, or what is wrong with the settings.
-    fn check(&self) -> std::result::Result<usize, BadValue>;
-    /// The law, of settings that have been checked.
-    fn build(&self) -> std::result::Result<Truth, BadValue>;
+    /// The law, or what is wrong with the settings.
+    fn law(&self) -> std::result::Result<Truth, BadValue>;
 }
 
 /// The square \[-half, half\]^2.
@@ -68,7 +66,6 @@ pub struct Truth {
     pub(super) view: Option<View>,
     pub(super) weights: Vec<f64>,
     pub(super) support: Support,
-    pub(super) log_z: Option<f64>,
     pub(super) entropy: OnceLock<Entropy>,
     pub(super) density: Box<dyn Density>,
 }
@@ -81,7 +78,6 @@ impl Truth {
             view: None,
             weights,
             support: Support::Everywhere,
-            log_z: None,
             entropy: OnceLock::new(),
             density: Box::new(density),
         }
@@ -131,12 +127,6 @@ impl Truth {
     /// Where the density is above 0.
     pub fn support(&self) -> Support {
         self.support
-    }
-
-    /// log Z where the law is given by an unnormalised density, p = exp(-U) / Z or
-    /// exp(eta.T) / Z: the largest value that `E_q[-U(X)] + H(q)` can take over densities q.
-    pub fn log_z(&self) -> Option<f64> {
-        self.log_z
     }
 
     /// Differential entropy. Where it has no closed form it is estimated at the first call and

@@ -49,7 +49,7 @@ impl Default for PinwheelSpec {
 }
 
 impl Settings for PinwheelSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         BadValue::within("arms", self.arms, 1, 100)?;
         checks::between("radial_std", self.radial_std, 1e-3, 1.0)?;
         BadValue::unless(
@@ -67,10 +67,6 @@ impl Settings for PinwheelSpec {
             &format!("1e-3 <= `rate` <= {most:.3} for these arms"),
             self.rate,
         )?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
         let view = centred(2.0 * (1.0 + 4.0 * self.radial_std));
         let weights = vec![1.0 / self.arms as f64; self.arms];
         Ok(Truth::plane(view, weights, Pinwheel(self.clone())))
@@ -106,7 +102,8 @@ impl Pinwheel {
     /// Calls `each` with every origin of `x`; false where there are too many of them.
     fn origins(&self, x: &[f64], mut each: impl FnMut(Origin)) -> bool {
         let (rho, angle) = (0.5 * x[0].hypot(x[1]), x[1].atan2(x[0]));
-        let turn = Turn::new(self.0.rate, rho);
+        let rate = self.0.rate;
+        let turn = Turn { rate, rho };
         turn.roots(self.0.arms, angle, |arm, phi| {
             let (sin, cos) = phi.sin_cos();
             let f = [rho * cos, rho * sin];
@@ -199,10 +196,6 @@ struct Turn {
 }
 
 impl Turn {
-    fn new(rate: f64, rho: f64) -> Self {
-        Self { rate, rho }
-    }
-
     /// h and its derivative 1 + rate rho sin(phi) exp(rho cos phi).
     fn at(&self, phi: f64) -> (f64, f64) {
         let (sin, cos) = phi.sin_cos();
@@ -322,7 +315,7 @@ mod tests {
             (0.9, 1.5),
             (1.3, 0.0),
         ] {
-            let turn = Turn::new(rate, rho);
+            let turn = Turn { rate, rho };
             for angle in [-3.1, -1.0, 0.3, 2.2] {
                 let off = |arm: usize, phi: f64| {
                     let v = turn.at(phi).0 - angle - TAU * arm as f64 / ARMS as f64;
@@ -354,6 +347,7 @@ mod tests {
                 }
             }
         }
-        assert!(!Turn::new(0.25, 12.0).roots(ARMS, 0.3, |_, _| ()));
+        let (rate, rho) = (0.25, 12.0);
+        assert!(!Turn { rate, rho }.roots(ARMS, 0.3, |_, _| ()));
     }
 }

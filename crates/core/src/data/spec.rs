@@ -50,42 +50,12 @@ pub enum DataSpec {
     File(FileSpec),
 }
 
-/// Where points come from.
-enum Source<'a> {
-    Benchmark(&'a str),
-    File(&'a FileSpec),
-    /// A law, with the name of its kind.
-    Law(&'static str, &'a dyn Settings),
-}
-
 impl DataSpec {
-    fn source(&self) -> Source<'_> {
-        match self {
-            Self::Benchmark(name) => Source::Benchmark(name),
-            Self::File(s) => Source::File(s),
-            Self::Ring(s) => Source::Law("ring", s),
-            Self::Grid(s) => Source::Law("grid", s),
-            Self::Moons(s) => Source::Law("moons", s),
-            Self::ManyMoons(s) => Source::Law("many_moons", s),
-            Self::Circles(s) => Source::Law("circles", s),
-            Self::Rings(s) => Source::Law("rings", s),
-            Self::Pinwheel(s) => Source::Law("pinwheel", s),
-            Self::Spirals(s) => Source::Law("spirals", s),
-            Self::Checkerboard(s) => Source::Law("checkerboard", s),
-            Self::Uniform(s) => Source::Law("uniform", s),
-            Self::SplitGaussian(s) => Source::Law("split_gaussian", s),
-            Self::Mixture(s) => Source::Law("mixture", s),
-            Self::Energy(s) => Source::Law("energy", s),
-            Self::ExponentialFamily(s) => Source::Law("exponential_family", s),
-        }
-    }
-
     /// D, or what is wrong with the settings; the key begins with the kind, as in `ring.modes`.
     pub fn check(&self) -> std::result::Result<usize, BadValue> {
-        match self.source() {
-            Source::Benchmark(name) => Benchmark::by_name(name)?.spec().check(),
-            Source::File(s) => s.check().map_err(|e| e.below("file")),
-            Source::Law(kind, s) => s.check().map_err(|e| e.below(kind)),
+        match self {
+            Self::File(s) => s.check().map_err(|e| e.below("file")),
+            _ => self.checked().map(|data| data.dim()),
         }
     }
 
@@ -108,19 +78,31 @@ impl DataSpec {
 
     /// The data set.
     pub fn build(&self) -> Result<Box<dyn DataSet>> {
-        let found = self.check().and_then(|_| self.build_checked());
-        found.map_err(|fault| Error::request(fault.to_string()))
+        let built = self.checked();
+        built.map_err(|fault| Error::request(fault.to_string()))
     }
 
-    fn build_checked(&self) -> std::result::Result<Box<dyn DataSet>, BadValue> {
-        Ok(match self.source() {
-            Source::Benchmark(name) => return Benchmark::by_name(name)?.spec().build_checked(),
-            Source::File(s) => Box::new(s.build().map_err(|e| e.below("file"))?),
-            Source::Law(kind, s) => {
-                let law = s.build().map_err(|e| e.below(kind))?;
-                Box::new(law.with_entropy(Benchmark::entropy_of(self)))
-            }
-        })
+    fn checked(&self) -> std::result::Result<Box<dyn DataSet>, BadValue> {
+        let (kind, settings): (_, &dyn Settings) = match self {
+            Self::Benchmark(name) => return Benchmark::by_name(name)?.spec().checked(),
+            Self::File(s) => return Ok(Box::new(s.build().map_err(|e| e.below("file"))?)),
+            Self::Ring(s) => ("ring", s),
+            Self::Grid(s) => ("grid", s),
+            Self::Moons(s) => ("moons", s),
+            Self::ManyMoons(s) => ("many_moons", s),
+            Self::Circles(s) => ("circles", s),
+            Self::Rings(s) => ("rings", s),
+            Self::Pinwheel(s) => ("pinwheel", s),
+            Self::Spirals(s) => ("spirals", s),
+            Self::Checkerboard(s) => ("checkerboard", s),
+            Self::Uniform(s) => ("uniform", s),
+            Self::SplitGaussian(s) => ("split_gaussian", s),
+            Self::Mixture(s) => ("mixture", s),
+            Self::Energy(s) => ("energy", s),
+            Self::ExponentialFamily(s) => ("exponential_family", s),
+        };
+        let law = settings.law().map_err(|e| e.below(kind))?;
+        Ok(Box::new(law.with_entropy(Benchmark::entropy_of(self))))
     }
 
     /// Every benchmark and one or more of each kind with a known law, with names for tests.

@@ -49,12 +49,8 @@ impl Default for SpiralsSpec {
 }
 
 impl Settings for SpiralsSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::between("noise", self.noise, 0.01, 100.0)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
         let spiral = Arc::new(Spiral {
             noise: self.noise,
             band: Band::new(WIDTH, self.noise),
@@ -260,7 +256,7 @@ mod tests {
         // The same integral by the midpoint rule with many more nodes.
         const N: usize = 100_000;
         for noise in [0.02, 0.1, 0.3, 2.0] {
-            let law = SpiralsSpec { noise }.build().expect("fine");
+            let law = SpiralsSpec { noise }.law().expect("fine");
             for x in [
                 [-1.6, -0.7],
                 [0.0, 0.0],

@@ -29,13 +29,9 @@ impl Default for SplitGaussianSpec {
 }
 
 impl Settings for SplitGaussianSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::length("shift", self.shift)?;
-        Ok(2)
-    }
-
-    /// The halves do not overlap, so the entropy is that of a normal.
-    fn build(&self) -> Result<Truth, BadValue> {
+        // The halves do not overlap, so the entropy is that of a normal.
         let law = Truth::plane(centred(self.shift + 4.0), vec![0.5; 2], self.clone());
         Ok(law.with_entropy(Some(Entropy::exact(1.0 + LN_2PI))))
     }

@@ -33,16 +33,12 @@ pub struct UniformSpec {
 }
 
 impl Settings for UniformSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::list("shapes", self.shapes.len(), MAX_MODES)?;
         for (j, shape) in self.shapes.iter().enumerate() {
             shape.check(&format!("shapes[{j}]"))?;
         }
         checks::optional_weights(self.weights.as_ref(), self.shapes.len(), "shapes")?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
         let modes = Modes::or_equal(self.weights.as_deref(), self.shapes.len());
         let wider = |(low, high): (f64, f64)| {
             let (centre, half) = (0.5 * (low + high), 0.5 * ROOM * (high - low));
@@ -110,13 +106,9 @@ impl Default for CheckerboardSpec {
 }
 
 impl Settings for CheckerboardSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         BadValue::within("squares", self.squares, 1, MAX_SQUARES)?;
         checks::length("half_width", self.half_width)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Truth, BadValue> {
         let n = self.squares;
         let side = 2.0 * self.half_width / n as f64;
         let dark = (0..n * n)
@@ -334,7 +326,7 @@ mod tests {
             shapes: vec![square(0.0), square(1.0)],
             weights: None,
         };
-        let law = spec.build().expect("fine");
+        let law = spec.law().expect("fine");
         let (got, want) = (law.entropy(), 0.5 * 8f64.ln());
         assert!((got.value - want).abs() < 4.0 * got.error, "{got:?} {want}");
         assert!(got.error > 0.0 && got.error < 1e-3, "{got:?}");
@@ -347,7 +339,7 @@ mod tests {
                 squares,
                 half_width,
             };
-            let law = spec.build().expect("fine");
+            let law = spec.law().expect("fine");
             let side = 2.0 * half_width / squares as f64;
             let mut joint = vec![0.0; law.weights().len()];
             assert_eq!(joint.len(), (squares * squares).div_ceil(2));

@@ -123,9 +123,7 @@ fn score(on: &Evaluation, of: fn(&Table) -> Option<f64>) -> Outcome {
     Outcome::of(value, std_err, pairs.len())
 }
 
-/// Normalised mutual information between the model's part (component, branch code or cluster) of a
-/// held-out point and the mode or class that it comes from: I / ((H_part + H_label) / 2), 1 for the same
-/// partition and 0 for independent ones. More parts than labels lower it.
+/// I / ((H_part + H_label) / 2). More parts than labels lower it.
 pub(super) const MUTUAL_INFORMATION: Metric = Metric {
     name: "nmi",
     describe: "agreement of the model's parts with the labels (normalised mutual information)",
@@ -134,8 +132,6 @@ pub(super) const MUTUAL_INFORMATION: Metric = Metric {
     evaluate: |on| score(on, Table::normalised_mutual_information),
 };
 
-/// Adjusted Rand index of the same: agreement over pairs of points, 1 for the same partition and 0 in the
-/// mean for independent ones.
 pub(super) const ADJUSTED_RAND_INDEX: Metric = Metric {
     name: "ari",
     describe: "agreement of the model's parts with the labels (adjusted Rand index)",
@@ -144,8 +140,7 @@ pub(super) const ADJUSTED_RAND_INDEX: Metric = Metric {
     evaluate: |on| score(on, Table::adjusted_rand_index),
 };
 
-/// Share of held-out points whose part is the one paired with their label, one part to one label: a model
-/// that splits a mode loses what is not in the largest piece.
+/// A model that splits a mode loses what is not in the largest piece.
 pub(super) const ACCURACY: Metric = Metric {
     name: "accuracy",
     describe: "points whose part is the one matched to their label (one part to one label)",
@@ -154,8 +149,6 @@ pub(super) const ACCURACY: Metric = Metric {
     evaluate: |on| score(on, Table::accuracy),
 };
 
-/// Share of held-out points whose likeliest true mode is the one they come from: what
-/// the true density itself gets, and the most that [`ACCURACY`] can be in the mean.
 pub(super) const ACCURACY_CEILING: Metric = Metric {
     name: "accuracy_ceiling",
     describe: "points whose likeliest true mode is their label: the best possible accuracy",

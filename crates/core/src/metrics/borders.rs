@@ -20,11 +20,9 @@ const HALVINGS: usize = 60;
 
 /// The model's part of every row.
 pub fn parts(model: &dyn Model, x: &Tensor) -> Result<Option<Vec<u64>>> {
-    let n = x.dim(0)?;
-    let mut all = Vec::with_capacity(n);
-    let rows = num::rows_at_once(x.device());
-    for start in (0..n).step_by(rows) {
-        match model.part(&x.narrow(0, start, rows.min(n - start))?)? {
+    let mut all = Vec::new();
+    for x in num::chunks(x, num::rows_at_once(x.device()))? {
+        match model.part(&x)? {
             Some(parts) => all.extend(parts),
             None => return Ok(None),
         }
@@ -127,8 +125,7 @@ fn neighbours_of_other_parts(rows: &[f64], part: &[u64], dim: usize) -> Vec<Pair
     found.into_iter().map(pair).collect()
 }
 
-/// E|log q(x+) - log q(x-)| over the borders found by [`jumps`]. A continuous density gives not 0 but its
-/// slope times the distance of the ends, of the order of 1e-4 times the slope in standard deviations.
+/// E|log q(x+) - log q(x-)|. A continuous density gives its slope times the distance of the ends.
 pub(super) const BORDER_JUMP: Metric = Metric {
     name: "border_jump",
     describe: "mean |jump of log q| where the model's parts meet",

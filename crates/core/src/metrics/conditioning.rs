@@ -41,8 +41,7 @@ impl Conditioning {
             let n = set.dim(0)?.min(2 * MAX_POINTS / dim.max(2));
             // On a CPU few at a time: all that a backward pass keeps then stays in the caches.
             let rows = num::rows_at_once(set.device()).min(ROWS);
-            for start in (0..n).step_by(rows) {
-                let x = set.narrow(0, start, rows.min(n - start))?;
+            for x in num::chunks(&set.narrow(0, 0, n)?, rows)? {
                 let Some(jacobians) = jacobians(model, &x)? else {
                     return Ok(None);
                 };
@@ -129,7 +128,7 @@ fn outcome(on: &Evaluation, value: fn(&Conditioning) -> Option<f64>) -> Outcome 
     })
 }
 
-/// Median of log10(sigma_max / sigma_min) over 2,000 held-out points and as many samples.
+/// Median of log10(sigma_max / sigma_min).
 pub(super) const CONDITION_MEDIAN: Metric = Metric {
     name: "log_kappa_median",
     describe: "condition number of the Jacobian dz/dx: median over points and samples",
@@ -146,7 +145,7 @@ pub(super) const CONDITION_HIGH: Metric = Metric {
     evaluate: |on| outcome(on, |c| quantile(&c.log_kappa, 0.99)),
 };
 
-/// The largest of the same. In single precision nothing above about 7 can be told apart.
+/// In single precision nothing above about 7 can be told apart.
 pub(super) const CONDITION_MAX: Metric = Metric {
     name: "log_kappa_max",
     describe: "condition number of the Jacobian dz/dx: the largest found",
@@ -155,8 +154,7 @@ pub(super) const CONDITION_MAX: Metric = Metric {
     evaluate: |on| outcome(on, |c| quantile(&c.log_kappa, 1.0)),
 };
 
-/// Median of -log10 sigma_min(dz/dx) over the same points: how much the map from base to data expands
-/// where it expands the most.
+/// Median of -log10 sigma_min(dz/dx).
 pub(super) const EXPANSION_MEDIAN: Metric = Metric {
     name: "log_expansion_median",
     describe: "largest expansion from base to data at a point: median over points and samples",
@@ -173,7 +171,7 @@ pub(super) const EXPANSION_HIGH: Metric = Metric {
     evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 0.99)?.log10())),
 };
 
-/// Median of log10 sigma_max(dz/dx): the same from data to base.
+/// Median of log10 sigma_max(dz/dx).
 pub(super) const INVERSE_EXPANSION_MEDIAN: Metric = Metric {
     name: "log_inverse_expansion_median",
     describe: "largest expansion from data to base at a point: median over points and samples",
@@ -190,8 +188,7 @@ pub(super) const INVERSE_EXPANSION_HIGH: Metric = Metric {
     evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 0.99)?.log10())),
 };
 
-/// max 1 / sigma_min(dz/dx): a lower bound of the Lipschitz constant of the map from base to data, which
-/// by Gaussian isoperimetry bounds the bridge mass of a normal base from below.
+/// max 1 / sigma_min(dz/dx).
 pub(super) const LIPSCHITZ: Metric = Metric {
     name: "lipschitz",
     describe: "largest expansion found from base to data, a lower bound of the Lipschitz constant",
@@ -209,7 +206,7 @@ pub(super) const INVERSE_LIPSCHITZ: Metric = Metric {
     evaluate: |on| outcome(on, |c| quantile(&c.inverse_expansion, 1.0)),
 };
 
-/// max |x - g(f(x))| in the model's precision, over the same points and all coordinates.
+/// max |x - g(f(x))| over all coordinates, in the model's precision.
 pub(super) const ROUND_TRIP: Metric = Metric {
     name: "round_trip_error",
     describe: "largest error of a point carried to the base and back",

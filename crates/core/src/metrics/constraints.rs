@@ -82,7 +82,7 @@ fn constraint_error(moments: &Option<Moments>, n: usize) -> Outcome {
     })
 }
 
-/// max_i |E_q\[T_i\] - m_i| / sd_q(T_i) over samples of the model.
+/// max_i |E_q\[T_i\] - m_i| / sd_q(T_i)
 pub(super) const CONSTRAINT_ERROR: Metric = Metric {
     name: "constraint_error",
     describe: "largest error of a constrained moment, in standard deviations of its statistic",
@@ -91,8 +91,7 @@ pub(super) const CONSTRAINT_ERROR: Metric = Metric {
     evaluate: |on| constraint_error(&on.moments, on.samples),
 };
 
-/// max_i |lambda_i + eta_i| sd_q(T_i): how far the multipliers are from the negative natural
-/// parameters of the exact solution, in nats per standard deviation.
+/// max_i |lambda_i + eta_i| sd_q(T_i), eta_i being the natural parameters of the exact solution.
 pub(super) const MULTIPLIER_ERROR: Metric = Metric {
     name: "multiplier_error",
     describe: "largest distance of a multiplier from the exact one, in nats per standard deviation",

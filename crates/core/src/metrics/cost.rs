@@ -52,8 +52,7 @@ pub(super) const STEPS_PER_SECOND: Metric = Metric {
     },
 };
 
-/// Multiplications in the weight matrices of the model's networks for one log q(x), each matrix counted
-/// as often as it is used; what is done per unit, spline or component comes on top.
+/// Each matrix counts as often as it is used; units, splines and components come on top.
 pub(super) const MULTIPLY_ADDS: Metric = Metric {
     name: "multiply_adds",
     describe: "multiply-adds in the networks' matrices for one log-density",

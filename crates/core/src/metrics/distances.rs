@@ -106,8 +106,8 @@ fn of_pairs(on: &Evaluation, of: fn(&Pairs) -> Estimate) -> Outcome {
     })
 }
 
-/// sqrt(mean over 128 fixed directions of W_2^2 between the projections): 20,000 held-out points
-/// against as many samples. Never 0 for finite samples: see its floor.
+/// sqrt(mean over the directions of W_2^2 between the projections). Never 0 for finite samples: see its
+/// floor.
 pub(super) const SLICED_WASSERSTEIN: Metric = Metric {
     name: "sliced_w2",
     describe: "sliced Wasserstein-2 distance of samples to held-out points",
@@ -124,7 +124,7 @@ pub(super) const SLICED_WASSERSTEIN_FLOOR: Metric = Metric {
     evaluate: |on| sliced(on, |d| d.sliced_floor),
 };
 
-/// 2 E|X - Y| - E|X - X'| - E|Y - Y'| of 2,500 points and samples, without bias, so that it can be below 0.
+/// 2 E|X - Y| - E|X - X'| - E|Y - Y'|, without bias, so that it can be below 0.
 pub(super) const ENERGY_DISTANCE: Metric = Metric {
     name: "energy_distance",
     describe: "energy distance of samples to held-out points",
@@ -141,9 +141,8 @@ pub(super) const ENERGY_DISTANCE_FLOOR: Metric = Metric {
     evaluate: |on| of_pairs(on, |pairs| pairs.energy_floor),
 };
 
-/// E k(X, X') + E k(Y, Y') - 2 E k(X, Y) of 2,500 points and samples, without bias, with the kernel
-/// sum_a a^2 / (a^2 + |x - y|^2), a being 0.05, 0.2 and 0.9 of the median distance of held-out points
-/// (Ardizzone et al. 2019).
+/// E k(X, X') + E k(Y, Y') - 2 E k(X, Y), without bias, with the kernel sum_a a^2 / (a^2 + |x - y|^2), a
+/// being 0.05, 0.2 and 0.9 of the median distance of held-out points (Ardizzone et al. 2019).
 pub(super) const MAXIMUM_MEAN_DISCREPANCY: Metric = Metric {
     name: "mmd2",
     describe: "squared maximum mean discrepancy of samples and held-out points",

@@ -118,8 +118,7 @@ fn modes((truth, known, points, samples): Seen<'_>, dim: usize) -> Option<Vec<(f
     Some(seen.map(|mode| (share[mode], apart(mode))).collect())
 }
 
-/// max |x - x'| / |z - z'| over pairs of 2,000 points and samples: beside [`super::conditioning::LIPSCHITZ`]
-/// another lower bound of the Lipschitz constant from base to data, over distances instead of in a point.
+/// max |x - x'| / |z - z'|
 pub(super) const PAIR_SLOPE: Metric = Metric {
     name: "pair_slope",
     describe: "largest slope from base to data between two points, a lower bound of the Lipschitz constant",
@@ -152,9 +151,8 @@ fn bound(on: &Evaluation) -> Outcome {
 }
 
 /// max over modes of Phi(Phi^-1(q(A)) + d / L) - q(A), A being the points of a mode that are not below
-/// the truth's 0.1 % density level, d their distance to those of the others, and L the larger of
-/// `lipschitz` and `pair_slope`: with that L, no map from a normal base has less mass below the
-/// level. As L is bounded from below by what was found, so is the least from above.
+/// the level, d their distance to those of the others, and L the larger of `lipschitz` and `pair_slope`:
+/// no map from a normal base with that L has less. L is a lower bound, so this is an upper one.
 pub(super) const BRIDGE_BOUND: Metric = Metric {
     name: "bridge_bound",
     describe: "least mass below the truth's 0.1 % level that a normal base can have with the expansion found",

@@ -114,28 +114,17 @@ fn median_distance(x: &Columns) -> f64 {
     all.select_nth_unstable_by(middle, f64::total_cmp).1.sqrt()
 }
 
-/// sum_a a^2 / (a^2 + s), s being the squared distance, with one division:
-/// with A_i = a_i^2, (s^2 sum A_i + 2 s sum_(i<j) A_i A_j + 3 A_1 A_2 A_3) / prod (A_i + s).
-struct Kernel {
-    squares: [f64; 3],
-    sums: [f64; 3],
-}
+/// sum_a a^2 / (a^2 + s), s being the squared distance and a the width.
+struct Kernel([f64; 3]);
 
 impl Kernel {
     fn new(median: f64) -> Self {
         // Points that all coincide are at distance 0 of each other, whatever the width.
-        let median = median.max(1e-40);
-        let [a, b, c] = WIDTHS.map(|w| (w * median).powi(2));
-        Self {
-            squares: [a, b, c],
-            sums: [a + b + c, 2.0 * (a * b + b * c + a * c), 3.0 * a * b * c],
-        }
+        Self(WIDTHS.map(|w| (w * median.max(1e-40)).powi(2)))
     }
 
     fn at(&self, s: f64) -> f64 {
-        let [a, b, c] = self.squares;
-        let above = (self.sums[0] * s + self.sums[1]) * s + self.sums[2];
-        above / ((a + s) * (b + s) * (c + s))
+        self.0.iter().map(|square| square / (square + s)).sum()
     }
 }
 

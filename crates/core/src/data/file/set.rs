@@ -107,7 +107,7 @@ pub(in crate::data) struct FileData {
     table: Table,
     /// The rows of the train, validation and test points, in the order of the shuffle.
     splits: [Vec<usize>; 3],
-    record: FileRecord,
+    pub(super) record: FileRecord,
 }
 
 impl FileData {
@@ -132,24 +132,9 @@ impl FileData {
         let mut order = Rng::new(spec.split.seed).fork("split").permutation(n);
         let test = order.split_off(train + validation);
         let validation = order.split_off(train);
-        let data = Self {
-            splits: [order, validation, test],
-            record: record(spec, &table, sizes),
-            table,
-        };
-        data.check_constant()?;
-        Ok(data)
-    }
-
-    /// What was found in the file.
-    pub(super) fn record(&self) -> &FileRecord {
-        &self.record
-    }
-
-    /// A coordinate that does not vary has a density of infinity.
-    fn check_constant(&self) -> std::result::Result<(), BadValue> {
-        for (d, column) in self.record.columns.iter().enumerate() {
-            let mut values = self.splits[0].iter().map(|&i| self.table.row(i)[d]);
+        // A coordinate that does not vary has a density of infinity.
+        for (d, column) in table.columns.iter().enumerate() {
+            let mut values = order.iter().map(|&i| table.row(i)[d]);
             let first = values.next().unwrap_or_default();
             BadValue::unless(
                 values.any(|v| v != first),
@@ -158,7 +143,11 @@ impl FileData {
                 format_args!("{column}, which is {first} in every training point"),
             )?;
         }
-        Ok(())
+        Ok(Self {
+            splits: [order, validation, test],
+            record: record(spec, &table, sizes),
+            table,
+        })
     }
 }
 

@@ -242,7 +242,7 @@ fn warnings_name_what_was_left_out_and_what_is_there_twice() {
         ..spec("p.csv", "label = \"k\"")
     };
     let data = built(&skip, &text).expect("good rows");
-    let record = data.record();
+    let record = &data.record;
     assert_eq!(
         (record.rows, record.bad_rows, record.duplicates),
         (22, 1, 2)
@@ -254,7 +254,7 @@ fn warnings_name_what_was_left_out_and_what_is_there_twice() {
     let equal = "2 of 22 points of p.csv are equal to an earlier one";
     assert!(said[1].starts_with(equal), "{said:?}");
     let clean = built(&spec("p.csv", ""), &twenty()).expect("fine");
-    assert!(clean.record().warnings().is_empty());
+    assert!(clean.record.warnings().is_empty());
 }
 
 #[test]
