@@ -218,7 +218,7 @@ impl Kind {
             Self::Problems => {
                 let all = Problem::names().into_iter().map(Problem::by_name);
                 let all = all.filter_map(|found| found.ok());
-                all.map(|p| member(p.name, p.what, format!("{:?}", p.statistics.names())))
+                all.map(|p| member(&p.name, &p.what, format!("{:?}", p.statistics.names())))
                     .collect()
             }
             Self::Statistics => {

@@ -150,28 +150,20 @@ fn plus_plus(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Vec<f64> {
         if total <= 0.0 {
             break;
         }
-        let mut best: Option<(f64, usize, Vec<f64>)> = None;
-        for _ in 0..candidates {
+        let candidate = |_| {
             let mut u = rng.uniform() * total;
-            let mut pick = n - 1;
-            for (i, d) in near.iter().enumerate() {
+            let reached = near.iter().position(|d| {
                 u -= d;
-                if u < 0.0 {
-                    pick = i;
-                    break;
-                }
-            }
-            let updated: Vec<f64> = near
-                .iter()
-                .zip(points.chunks_exact(dim))
-                .map(|(&d, point)| d.min(distance2(point, row(pick))))
-                .collect();
-            let sum = updated.iter().sum();
-            if best.as_ref().is_none_or(|(s, ..)| sum < *s) {
-                best = Some((sum, pick, updated));
-            }
-        }
-        let Some((_, pick, updated)) = best else {
+                u < 0.0
+            });
+            let pick = reached.unwrap_or(n - 1);
+            let each = near.iter().zip(points.chunks_exact(dim));
+            let updated = each.map(|(&d, point)| d.min(distance2(point, row(pick))));
+            let updated: Vec<f64> = updated.collect();
+            (updated.iter().sum::<f64>(), pick, updated)
+        };
+        let tried = (0..candidates).map(candidate);
+        let Some((_, pick, updated)) = tried.min_by(|a, b| a.0.total_cmp(&b.0)) else {
             break;
         };
         centres.extend_from_slice(row(pick));

@@ -1,5 +1,8 @@
 //! Which data set: the table `[data.NAME]` of an experiment file.
 
+use std::sync::LazyLock;
+
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -107,13 +110,14 @@ impl DataSpec {
 
     /// Every benchmark and one or more of each kind with a known law, with names for tests.
     pub fn examples() -> Vec<(&'static str, Self)> {
-        let mut all: Vec<_> = BENCHMARKS
-            .iter()
-            .map(|b| (b.name.as_str(), b.spec()))
-            .collect();
-        all.push(("by_name", Self::Benchmark("annulus12".to_owned())));
-        all.extend(EXAMPLES.map(|(name, text)| (name, toml::from_str(text).expect(name))));
-        all.extend(Problem::names().map(|name| {
+        let benchmarks = BENCHMARKS.iter().map(|b| (b.name.as_str(), b.spec()));
+        let mut all: Vec<_> = benchmarks.collect();
+        all.extend(
+            EXAMPLES
+                .iter()
+                .map(|(name, spec)| (name.as_str(), spec.clone())),
+        );
+        all.extend(Problem::names().into_iter().map(|name| {
             let problem = name.to_owned();
             let spec = ExponentialFamilySpec { problem };
             (name, Self::ExponentialFamily(spec))
@@ -122,30 +126,8 @@ impl DataSpec {
     }
 }
 
-/// Laws that are not benchmarks: correlated Gaussians that overlap a little, on the line, in the plane
-/// and in three dimensions, and energies on parts of the plane.
-const EXAMPLES: [(&str, &str); 5] = [
-    (
-        "correlated3",
-        "mixture = { weights = [0.5, 0.3, 0.2], means = [[-1.5, 0], [1, 1.5], [1, -1.5]], \
-         covariances = [[[0.5, 0.4], [0.4, 0.5]], [[0.8, -0.3], [-0.3, 0.2]], [[0.1, 0], [0, 0.4]]] }",
-    ),
-    (
-        "line2",
-        "mixture = { weights = [0.3, 0.7], means = [[-1], [1.5]], std_devs = [0.3, 0.6] }",
-    ),
-    (
-        "three_d",
-        "mixture = { weights = [0.6, 0.4], means = [[1, 0, -1], [-1, 1, 0]], covariances = \
-         [[[0.5, 0.2, 0.1], [0.2, 0.4, -0.1], [0.1, -0.1, 0.3]], \
-         [[0.3, -0.2, 0], [-0.2, 0.6, 0.2], [0, 0.2, 0.5]]] }",
-    ),
-    (
-        "u3_strip",
-        "energy = { potential = \"u3\", domain = \"strip\" }",
-    ),
-    (
-        "u4_box",
-        "energy = { potential = \"u4\", domain = \"box\" }",
-    ),
-];
+/// Laws that are not benchmarks.
+static EXAMPLES: LazyLock<IndexMap<String, DataSpec>> = LazyLock::new(|| {
+    let table = toml::from_str(include_str!("examples.toml"));
+    table.expect("the table of examples")
+});

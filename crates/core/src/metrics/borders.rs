@@ -45,7 +45,15 @@ pub fn jumps(
     let dim = model.dim();
     let n = (points.len() / dim).min(POINTS);
     let (rows, part) = (&points[..n * dim], &part[..n]);
-    let mut pairs = neighbours_of_other_parts(rows, part, dim);
+    let pairs = neighbours_of_other_parts(rows, part, dim);
+    if pairs.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let tensor = |rows: &[f64]| num::from_rows(rows, dim, dtype, device);
+    let row = |i: usize| rows[i * dim..(i + 1) * dim].iter().copied();
+    // The two ends of every pair.
+    let mut a: Vec<f64> = pairs.iter().flat_map(|(i, _)| row(*i)).collect();
+    let mut b: Vec<f64> = pairs.iter().flat_map(|(_, j)| row(*j)).collect();
     let deviations = num::moments(rows, dim)
         .into_iter()
         .map(|(_, deviation)| deviation);
@@ -53,59 +61,30 @@ pub fn jumps(
     let apart = APART * variance.sqrt();
     // Every pair halves until its own ends are near enough.
     for _ in 0..HALVINGS {
-        let wide: Vec<usize> = (0..pairs.len())
-            .filter(|&i| pairs[i].apart() > apart)
-            .collect();
-        if wide.is_empty() {
-            break;
-        }
-        let middles: Vec<f64> = wide.iter().flat_map(|&i| pairs[i].middle()).collect();
-        let x = num::from_rows(&middles, dim, dtype, device)?;
-        let Some(found) = parts(model, &x)? else {
+        let middles: Vec<f64> = a.iter().zip(&b).map(|(a, b)| 0.5 * (a + b)).collect();
+        let Some(found) = parts(model, &tensor(&middles)?)? else {
             return Ok(None);
         };
-        for ((&i, middle), found) in wide.iter().zip(middles.chunks_exact(dim)).zip(found) {
-            pairs[i].halve(middle, found);
+        let ends = a.chunks_exact_mut(dim).zip(b.chunks_exact_mut(dim));
+        let mut all_near = true;
+        for (k, (a, b)) in ends.enumerate() {
+            if distance2(a, b).sqrt() > apart {
+                // A third part in the middle has a border with the first.
+                let end = if found[k] == part[pairs[k].0] { a } else { b };
+                end.copy_from_slice(&middles[k * dim..(k + 1) * dim]);
+                all_near = false;
+            }
+        }
+        if all_near {
+            break;
         }
     }
-    if pairs.is_empty() {
-        return Ok(Some(Vec::new()));
-    }
-    let ends = |of: fn(&Pair) -> &[f64]| -> Result<Vec<f64>> {
-        let rows: Vec<f64> = pairs.iter().flat_map(|p| of(p).iter().copied()).collect();
-        log_q(model, &num::from_rows(&rows, dim, dtype, device)?)
-    };
-    let (a, b) = (ends(|p| &p.a)?, ends(|p| &p.b)?);
+    let (a, b) = (log_q(model, &tensor(&a)?)?, log_q(model, &tensor(&b)?)?);
     Ok(Some(a.iter().zip(&b).map(|(a, b)| (a - b).abs()).collect()))
 }
 
-/// Two points in different parts.
-struct Pair {
-    a: Vec<f64>,
-    b: Vec<f64>,
-    part_of_a: u64,
-}
-
-impl Pair {
-    fn apart(&self) -> f64 {
-        distance2(&self.a, &self.b).sqrt()
-    }
-
-    fn middle(&self) -> impl Iterator<Item = f64> + '_ {
-        let both = self.a.iter().zip(&self.b);
-        both.map(|(a, b)| 0.5 * (a + b))
-    }
-
-    /// A third part in the middle has a border with the first.
-    fn halve(&mut self, middle: &[f64], part: u64) {
-        let is_a = part == self.part_of_a;
-        let end = if is_a { &mut self.a } else { &mut self.b };
-        end.copy_from_slice(middle);
-    }
-}
-
 /// Every pair of a point and the nearest one in another part, once.
-fn neighbours_of_other_parts(rows: &[f64], part: &[u64], dim: usize) -> Vec<Pair> {
+fn neighbours_of_other_parts(rows: &[f64], part: &[u64], dim: usize) -> Vec<(usize, usize)> {
     let row = |i: usize| &rows[i * dim..(i + 1) * dim];
     let mut found: Vec<(usize, usize)> = (0..part.len())
         .filter_map(|i| {
@@ -117,12 +96,7 @@ fn neighbours_of_other_parts(rows: &[f64], part: &[u64], dim: usize) -> Vec<Pair
         .collect();
     found.sort_unstable();
     found.dedup();
-    let pair = |(i, j): (usize, usize)| Pair {
-        a: row(i).to_vec(),
-        b: row(j).to_vec(),
-        part_of_a: part[i],
-    };
-    found.into_iter().map(pair).collect()
+    found
 }
 
 /// E|log q(x+) - log q(x-)|. A continuous density gives its slope times the distance of the ends.

@@ -6,15 +6,16 @@ fn exact(value: f64) -> Outcome {
     Outcome::of(value, None, 1)
 }
 
+fn count(found: Option<usize>, why: &'static str) -> Outcome {
+    found.map_or(Outcome::none(why), |count| exact(count as f64))
+}
+
 pub(super) const PARAMETERS: Metric = Metric {
     name: "parameters",
     describe: "free numbers of the model, trained or fitted",
     unit: "numbers",
     better: Better::Neither,
-    evaluate: |on| match on.cost.parameters {
-        None => Outcome::none("the model keeps its training points"),
-        Some(count) => exact(count as f64),
-    },
+    evaluate: |on| count(on.cost.parameters, "the model keeps its training points"),
 };
 
 pub(super) const STEPS: Metric = Metric {
@@ -58,10 +59,7 @@ pub(super) const MULTIPLY_ADDS: Metric = Metric {
     describe: "multiply-adds in the networks' matrices for one log-density",
     unit: "numbers",
     better: Better::Neither,
-    evaluate: |on| match on.cost.multiply_adds {
-        None => Outcome::none("the model has no networks"),
-        Some(count) => exact(count as f64),
-    },
+    evaluate: |on| count(on.cost.multiply_adds, "the model has no networks"),
 };
 
 /// KL(p || q) that counts as reached.

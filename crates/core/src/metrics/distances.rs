@@ -102,7 +102,7 @@ fn sliced(on: &Evaluation, of: fn(&Distances) -> f64) -> Outcome {
 fn of_pairs(on: &Evaluation, of: fn(&Pairs) -> Estimate) -> Outcome {
     given(&on.distances, super::too_few(on), |found| {
         let Estimate { value, std_err } = of(&found.pairs);
-        Outcome::of(value, std_err, found.pairs.n).without(found.non_finite)
+        Outcome::of(value, Some(std_err), found.pairs.n).without(found.non_finite)
     })
 }
 

@@ -64,10 +64,6 @@ impl Isoperimetry {
     }
 }
 
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    distance2(a, b).sqrt()
-}
-
 /// The largest |x - x'| / |z - z'| over finite points, and of how many pairs.
 fn steepest(x: &[f64], z: &[f64], dim: usize) -> (f64, usize) {
     let rows = x.chunks_exact(dim).zip(z.chunks_exact(dim));
@@ -77,9 +73,9 @@ fn steepest(x: &[f64], z: &[f64], dim: usize) -> (f64, usize) {
     let (mut most, mut pairs) = (f64::NEG_INFINITY, 0);
     for (i, (x, z)) in rows.iter().enumerate() {
         for (other_x, other_z) in &rows[..i] {
-            let run = distance(z, other_z);
+            let run = distance2(z, other_z).sqrt();
             if run > 0.0 {
-                most = num::largest([most, distance(x, other_x) / run]);
+                most = num::largest([most, distance2(x, other_x).sqrt() / run]);
                 pairs += 1;
             }
         }
@@ -111,8 +107,8 @@ fn modes((truth, known, points, samples): Seen<'_>, dim: usize) -> Option<Vec<(f
     let apart = |a: usize| {
         let others = of_mode.iter().enumerate().filter(|(b, _)| *b != a);
         let others = others.flat_map(|(_, rows)| rows);
-        let nearest = others.flat_map(|other| of_mode[a].iter().map(|row| distance(row, other)));
-        nearest.fold(f64::INFINITY, f64::min)
+        let nearest = others.flat_map(|other| of_mode[a].iter().map(|row| distance2(row, other)));
+        nearest.fold(f64::INFINITY, f64::min).sqrt()
     };
     let seen = (0..count).filter(|&mode| !of_mode[mode].is_empty());
     Some(seen.map(|mode| (share[mode], apart(mode))).collect())

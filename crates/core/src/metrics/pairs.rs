@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use crate::kmeans::distance2;
+
 /// Points of each kind: the pairs are as many as its square.
 const MAX_POINTS: usize = 2500;
 
@@ -17,7 +19,7 @@ pub struct Estimate {
     /// The value.
     pub value: f64,
     /// To first order in each point's influence (Hoeffding): too large where the laws are nearly equal.
-    pub std_err: Option<f64>,
+    pub std_err: f64,
 }
 
 /// Unbiased statistics of all pairs (U-statistics) of points X, samples Y and other points X'.
@@ -39,20 +41,20 @@ impl Pairs {
     /// Of at least two rows each, of `dim` coordinates; of more than 2,500 the first.
     pub(super) fn of(x: &[f64], y: &[f64], others: &[f64], dim: usize) -> Self {
         let n = (x.len() / dim).min(MAX_POINTS);
-        let [x, y, others] = [x, y, others].map(|rows| Columns::of(&rows[..n * dim], dim));
-        let kernel = Kernel::new(median_distance(&x));
-        let mean = |a: &Columns, b: &Columns, within: bool| means(a, b, within, &kernel);
-        let xx = mean(&x, &x, true);
+        let [x, y, others] = [x, y, others].map(|rows| &rows[..n * dim]);
+        let kernel = Kernel::new(median_distance(x, dim));
+        let mean = |a: &[f64], b: &[f64], within: bool| means(a, b, dim, within, &kernel);
+        let xx = mean(x, x, true);
         // Distance and kernel: E f(X, X') and E f(Y, Y') against 2 E f(X, Y).
-        let against = |y: &Columns| {
-            let (yy, xy, yx) = (mean(y, y, true), mean(&x, y, false), mean(y, &x, false));
+        let against = |y: &[f64]| {
+            let (yy, xy, yx) = (mean(y, y, true), mean(x, y, false), mean(y, x, false));
             [0, 1].map(|f| difference([&xy, &yx], [&xx, &yy], f))
         };
         let negative = |of: Estimate| Estimate {
             value: -of.value,
             ..of
         };
-        let ([energy, mmd], [energy_floor, mmd_floor]) = (against(&y), against(&others));
+        let ([energy, mmd], [energy_floor, mmd_floor]) = (against(y), against(others));
         Self {
             energy,
             energy_floor,
@@ -73,43 +75,20 @@ fn difference(cross: [&Means; 2], within: [&Means; 2], f: usize) -> Estimate {
     let mean = |of: &Means| of.iter().map(|r| r[f]).sum::<f64>() / of.len() as f64;
     Estimate {
         value: 2.0 * mean(cross[0]) - mean(within[0]) - mean(within[1]),
-        std_err: Some(influence(0).hypot(influence(1))),
+        std_err: influence(0).hypot(influence(1)),
     }
 }
 
-/// Points coordinate by coordinate, so that one is compared with many at once.
-struct Columns(Vec<Vec<f64>>);
-
-impl Columns {
-    fn of(rows: &[f64], dim: usize) -> Self {
-        let column = |d: usize| rows.iter().skip(d).step_by(dim).copied().collect();
-        Self((0..dim).map(column).collect())
-    }
-
-    fn len(&self) -> usize {
-        self.0[0].len()
-    }
-
-    /// Squared distances of point `i` to all `others`.
-    fn distances_squared(&self, i: usize, others: &Self, out: &mut [f64]) {
-        out.fill(0.0);
-        for (own, others) in self.0.iter().zip(&others.0) {
-            let own = own[i];
-            for (out, other) in out.iter_mut().zip(others) {
-                *out += (own - other) * (own - other);
-            }
-        }
-    }
-}
-
-fn median_distance(x: &Columns) -> f64 {
-    let n = x.len().min(FOR_MEDIAN);
-    let mut row = vec![0.0; x.len()];
-    let mut all = Vec::with_capacity(n * (n - 1) / 2);
-    for i in 0..n {
-        x.distances_squared(i, x, &mut row);
-        all.extend_from_slice(&row[..i]);
-    }
+/// Of the first rows.
+fn median_distance(x: &[f64], dim: usize) -> f64 {
+    let rows: Vec<&[f64]> = x.chunks_exact(dim).take(FOR_MEDIAN).collect();
+    let of_row = |(i, row): (usize, &&[f64])| -> Vec<f64> {
+        rows[..i]
+            .iter()
+            .map(|other| distance2(row, other))
+            .collect()
+    };
+    let mut all: Vec<f64> = rows.iter().enumerate().flat_map(of_row).collect();
     let middle = all.len() / 2;
     all.select_nth_unstable_by(middle, f64::total_cmp).1.sqrt()
 }
@@ -132,15 +111,17 @@ impl Kernel {
 /// itself.
 type Means = Vec<[f64; 2]>;
 
-fn means(a: &Columns, b: &Columns, within: bool, kernel: &Kernel) -> Means {
-    let others = (b.len() - usize::from(within)) as f64;
+fn means(a: &[f64], b: &[f64], dim: usize, within: bool, kernel: &Kernel) -> Means {
+    let others = (b.len() / dim - usize::from(within)) as f64;
     let itself = if within { kernel.at(0.0) } else { 0.0 };
-    let of_row = |row: &mut Vec<f64>, i: usize| {
-        a.distances_squared(i, b, row);
-        let distances: f64 = row.iter().map(|s| s.sqrt()).sum();
-        let kernels: f64 = row.iter().map(|s| kernel.at(*s)).sum();
-        [distances / others, (kernels - itself) / others]
+    let of_row = |row: &[f64]| {
+        let (mut distances, mut kernels) = (0.0, -itself);
+        for other in b.chunks_exact(dim) {
+            let squared = distance2(row, other);
+            distances += squared.sqrt();
+            kernels += kernel.at(squared);
+        }
+        [distances / others, kernels / others]
     };
-    let rows = (0..a.len()).into_par_iter();
-    rows.map_init(|| vec![0.0; b.len()], of_row).collect()
+    a.par_chunks_exact(dim).map(of_row).collect()
 }

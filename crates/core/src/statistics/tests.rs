@@ -162,7 +162,7 @@ fn moments_that_no_density_has_are_refused_with_the_reason() {
         (
             "x, x^2",
             &[2.0, 3.0],
-            "E[x] = 2, but with E[x^2] = 3 its size is below 1.73",
+            "E[x] = 2, but with E[x^2] = 3 its size is below 1.7320508075688772 (Cauchy-Schwarz)",
         ),
         ("x, x^2", &[2.0, 4.0], "Cauchy-Schwarz"),
         ("x, r^2", &[-2.0, 4.0], "E[r^2] = 4"),

@@ -262,11 +262,11 @@ fn moments_masses_and_entropies_are_those_of_the_density() {
             !refused && statistics.unbounded_direction().is_none(),
             "{name}"
         );
-        if problem.support == Support::Simplex {
+        if problem.support() == Support::Simplex {
             continue;
         }
         let mut check = |what: String, f: &dyn Fn(&[f64; 2], f64) -> f64, want: f64| {
-            let [x, y] = problem.extent.hold;
+            let [x, y] = problem.hold;
             // Panels end where the regions of modes meet, so that every integrand is smooth.
             let cut = match name {
                 "double_well_tilted" => -0.050_041_771_181_887_25,

@@ -76,7 +76,7 @@ pub(in crate::metrics) fn case(q_share: f64, between: f64, loss: f64) -> Evaluat
         },
         mass,
     };
-    let std_err = Some(0.1);
+    let std_err = 0.1;
     let estimate = |value: f64| Estimate { value, std_err };
     let certain = |label: &u32| match label {
         0 => [1.0 - loss, loss],
