@@ -58,19 +58,14 @@ pub fn nearest(point: &[f64], centres: &[f64]) -> (usize, f64) {
 /// Best of `restarts` runs of Lloyd's iterations from k-means++ centres. `points` are rows of
 /// `dim` numbers; with fewer distinct points than `k` there are fewer clusters.
 pub fn kmeans(points: &[f64], dim: usize, k: usize, restarts: usize, rng: &Rng) -> Clusters {
-    let tries: Vec<_> = (0..restarts.max(1))
-        .into_par_iter()
+    let tries = (0..restarts.max(1)).into_par_iter();
+    let tries: Vec<_> = tries
         .map(|r| lloyd(points, dim, k, &mut rng.fork_at("restart", r as u64)))
         .collect();
-    tries
+    let best = tries
         .into_iter()
-        .min_by(|a, b| a.inertia.total_cmp(&b.inertia))
-        .unwrap_or(Clusters {
-            dim,
-            centres: Vec::new(),
-            labels: Vec::new(),
-            inertia: 0.0,
-        })
+        .min_by(|a, b| a.inertia.total_cmp(&b.inertia));
+    best.expect("one try at least")
 }
 
 fn lloyd(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Clusters {

@@ -13,7 +13,7 @@ use super::png::png_bytes;
 use super::style::{count, heading, strip, HEAD, MARGIN, STRIP};
 use super::Metadata;
 use crate::experiment::store::write_atomic;
-use mdn_core::data::{log_densities, low_density_level, DataSet, Support, BENCHMARKS};
+use mdn_core::data::{log_densities, low_density_levels, DataSet, Support, BENCHMARKS};
 use mdn_core::num;
 use mdn_core::rng::Rng;
 use mdn_core::{Error, Result};
@@ -105,7 +105,7 @@ impl Target {
         let modes = count(truth.weights().len(), "mode");
         let note = format!("{modes}, H = {}", number(truth.entropy().value, 3));
         let rng = Rng::new(0).fork("gallery");
-        let low = low_density_level(data, SHARE, POINTS, &mut rng.fork("level"))?.log_level;
+        let low = low_density_levels(data, &[SHARE], POINTS, &mut rng.fork("level"))?[0].log_level;
         let points = num::to_vec(&data.sample(POINTS, &mut rng.fork("top"))?)?;
         let top = num::largest(log_densities(truth, &points, 2));
         let centre = |(a, b): (f64, f64), i: usize| a + (b - a) * (i as f64 + 0.5) / cells as f64;

@@ -36,8 +36,8 @@ impl Default for MoonsSpec {
 impl Settings for MoonsSpec {
     fn law(&self) -> Result<Truth, BadValue> {
         checks::length("noise", self.noise)?;
-        let places = [([-1.0, -0.2], 1.0), ([1.0, 0.8], -1.0)];
-        Ok(half_circles(self.noise, 2.0, places.to_vec()))
+        let places = [half([-1.0, -0.2], 2.0, 1.0), half([1.0, 0.8], 2.0, -1.0)];
+        Ok(blurred(self.noise, Modes::integers(2), &places))
     }
 }
 
@@ -73,21 +73,21 @@ impl Settings for ManyMoonsSpec {
         let middle = 0.5 * (self.moons as f64 - 1.0);
         let places = (0..self.moons).map(|j| {
             let turn = if j % 2 == 0 { 1.0 } else { -1.0 };
-            ([SCALE * (j as f64 - middle), SCALE * -0.25 * turn], turn)
+            let centre = [SCALE * (j as f64 - middle), SCALE * -0.25 * turn];
+            half(centre, SCALE, turn)
         });
-        Ok(half_circles(self.noise, SCALE, places.collect()))
+        let places: Vec<_> = places.collect();
+        Ok(blurred(self.noise, Modes::integers(self.moons), &places))
     }
 }
 
-/// Equal half circles of one radius, each with its centre and 1 for an upper or -1 for a lower half.
-fn half_circles(noise: f64, radius: f64, places: Vec<([f64; 2], f64)>) -> Truth {
-    let place = |(centre, turn)| Place {
+/// The upper half of a circle (`turn` = 1) or the lower one (-1).
+fn half(centre: [f64; 2], radius: f64, turn: f64) -> Place {
+    Place {
         centre,
         radius,
         half: Some(turn),
-    };
-    let places: Vec<_> = places.into_iter().map(place).collect();
-    blurred(noise, Modes::integers(places.len()), &places)
+    }
 }
 
 fn blurred(std: f64, modes: Modes, places: &[Place]) -> Truth {

@@ -27,7 +27,7 @@ const REACH: f64 = 9.0;
 /// p(z) = exp(-U(z)) / Z on the domain; see [`Potential`] and [`Domain`]. Modes: the sides z1 < 0
 /// and z1 >= 0 of U1 and the dual moon; U2 is one mode; U3 and U4 are mixtures of two ridges, of equal weights and of
 /// weights 0.4 : 0.35 unless the box cuts them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnergySpec {
     /// U.
@@ -37,30 +37,18 @@ pub struct EnergySpec {
     pub domain: Option<Domain>,
 }
 
-impl Default for EnergySpec {
-    fn default() -> Self {
-        Self {
-            potential: Potential::U1,
-            domain: None,
-        }
-    }
-}
-
-impl EnergySpec {
-    fn domain(&self) -> Domain {
-        self.domain.unwrap_or(match self.potential {
-            Potential::U1 | Potential::DualMoon => Domain::Plane,
-            _ => Domain::SoftWall,
-        })
-    }
-}
-
 impl Settings for EnergySpec {
     fn law(&self) -> Result<Truth, BadValue> {
         let has_moons = matches!(self.potential, Potential::U1 | Potential::DualMoon);
+        let usual = if has_moons {
+            Domain::Plane
+        } else {
+            Domain::SoftWall
+        };
+        let domain = self.domain.unwrap_or(usual);
         let name = format!("{:?}", self.potential).to_lowercase();
         BadValue::unless(
-            has_moons || self.domain() != Domain::Plane,
+            has_moons || domain != Domain::Plane,
             "domain",
             &format!(
                 "`soft_wall`, `box` or `strip` for `{name}`, whose exp(-U) does not fall off along \
@@ -68,7 +56,6 @@ impl Settings for EnergySpec {
             ),
             "`plane`",
         )?;
-        let domain = self.domain();
         let ridges = |ridges: &[(Dip, f64, f64)]| {
             let ridge = |&(dip, std, mass_in_box)| Ridge {
                 dip,
@@ -109,10 +96,11 @@ impl Settings for EnergySpec {
 /// An energy U(z), z in R^2, of Rezende and Mohamed 2015 (Variational inference with normalizing
 /// flows, arXiv:1505.05770, table 1), or U1 with narrower moons; the density is exp(-U(z)) / Z. With
 /// w1 = sin(2 pi z1 / 4), w2 = 3 exp(-((z1 - 1) / 0.6)^2 / 2), w3 = 3 / (1 + exp(-(z1 - 1) / 0.3)):
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Potential {
     /// ((|z| - 2) / 0.4)^2 / 2 - log(exp(-((z1 - 2) / 0.6)^2 / 2) + exp(-((z1 + 2) / 0.6)^2 / 2))
+    #[default]
     U1,
     /// ((z2 - w1) / 0.4)^2 / 2
     U2,
@@ -270,7 +258,12 @@ struct Ridge {
 
 impl Ridge {
     fn law(ridges: Vec<Self>) -> Truth {
-        let masses: Vec<f64> = ridges.iter().map(Self::mass).collect();
+        // Across a ridge a Gaussian integral, along it the length of the domain.
+        let mass = |ridge: &Self| match ridge.domain {
+            Domain::Box => ridge.mass_in_box,
+            _ => ridge.std * TAU.sqrt() * ridge.length(),
+        };
+        let masses: Vec<f64> = ridges.iter().map(mass).collect();
         let view = centred(if ridges[0].domain == Domain::Box {
             4.5
         } else {
@@ -282,14 +275,6 @@ impl Ridge {
             ..Mixture::new(Modes::new(&masses), ridges)
         };
         mixture.in_plane(view)
-    }
-
-    /// The mass: across the ridge a Gaussian integral, along it the length of the domain.
-    fn mass(&self) -> f64 {
-        match self.domain {
-            Domain::Box => self.mass_in_box,
-            _ => self.std * TAU.sqrt() * self.length(),
-        }
     }
 
     fn length(&self) -> f64 {

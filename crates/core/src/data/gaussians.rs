@@ -129,29 +129,24 @@ pub struct MixtureSpec {
 
 impl Settings for MixtureSpec {
     fn law(&self) -> Result<Truth, BadValue> {
-        let gaussians = self.gaussians()?;
-        Ok(mixture(Modes::new(&self.weights), gaussians))
-    }
-}
-
-impl MixtureSpec {
-    fn gaussians(&self) -> Result<Vec<Gaussian>, BadValue> {
         let dim = self.check_means()?;
         checks::weights(&self.weights, self.means.len(), "means")?;
-        let wrong =
-            |key: &str, got: &str| Err(BadValue::new(key, "`std_devs` or `covariances`", got));
-        match (&self.std_devs, &self.covariances) {
+        let wrong = |key: &str, got: &str| BadValue::new(key, "`std_devs` or `covariances`", got);
+        let gaussians = match (&self.std_devs, &self.covariances) {
             (Some(typed), None) => self.per_mean("std_devs", typed, |mean, std, name| {
                 Ok(Gaussian::diagonal(mean, std_devs(name, dim, std)?))
             }),
             (None, Some(typed)) => self.per_mean("covariances", typed, |mean, matrix, name| {
                 Ok(Gaussian::full(mean, cholesky(name, dim, matrix)?))
             }),
-            (None, None) => wrong("std_devs", "neither"),
-            (Some(_), Some(_)) => wrong("covariances", "both"),
-        }
+            (None, None) => Err(wrong("std_devs", "neither")),
+            (Some(_), Some(_)) => Err(wrong("covariances", "both")),
+        };
+        Ok(mixture(Modes::new(&self.weights), gaussians?))
     }
+}
 
+impl MixtureSpec {
     fn check_means(&self) -> Result<usize, BadValue> {
         const KEY: &str = "means";
         checks::list(KEY, self.means.len(), MAX_MODES)?;

@@ -58,8 +58,7 @@ pub use spec::DataSpec;
 pub use spirals::SpiralsSpec;
 pub use split_gaussian::SplitGaussianSpec;
 pub use truth::{
-    judge, log_densities, log_density, low_density_level, low_density_levels, Judgement, Level,
-    LogDensity,
+    judge, log_densities, log_density, low_density_levels, Judgement, Level, LogDensity,
 };
 pub use uniform::{CheckerboardSpec, Shape, UniformSpec};
 

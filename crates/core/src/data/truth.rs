@@ -127,16 +127,11 @@ pub struct Level {
 }
 
 /// The log of the density level lambda with P(p(X) < lambda) = `share` under the data's own law, in
-/// nats.
+/// nats, for every share.
 ///
 /// It is the order statistic of log p on `n` fresh samples below which floor(`share` n) of them
 /// lie, so its share is right to about sqrt(share (1 - share) / n). A uniform law has no points below
 /// any level: [`Level::below`] says how many of the samples lie below this one.
-pub fn low_density_level(data: &dyn DataSet, share: f64, n: usize, rng: &mut Rng) -> Result<Level> {
-    Ok(low_density_levels(data, &[share], n, rng)?.swap_remove(0))
-}
-
-/// [`low_density_level`] of every share, from the same samples.
 pub fn low_density_levels(
     data: &dyn DataSet,
     shares: &[f64],

@@ -15,7 +15,7 @@ const POINTS: usize = 2000;
 /// their means. Wide enough for single precision.
 const APART: f64 = 1e-4;
 
-/// More than lie between the two ends of any data and [`APART`].
+/// More than two ends of any data need until they are [`APART`].
 const HALVINGS: usize = 60;
 
 /// The model's part of every row.

@@ -46,7 +46,14 @@ impl Conditioning {
                     return Ok(None);
                 };
                 for jacobian in jacobians.chunks_exact(dim * dim) {
-                    out.add(jacobian, dim);
+                    match norms(jacobian, dim) {
+                        Some([most, expansion]) if (most * expansion).is_finite() => {
+                            out.log_kappa.push((most * expansion).log10().max(0.0));
+                            out.expansion.push(expansion);
+                            out.inverse_expansion.push(most);
+                        }
+                        _ => out.non_finite += 1,
+                    }
                 }
                 if let Some(back) = model.round_trip(&x)? {
                     let (x, back) = (num::to_vec(&x)?, num::to_vec(&back)?);
@@ -65,17 +72,6 @@ impl Conditioning {
             values.sort_unstable_by(f64::total_cmp);
         }
         Ok(Some(out))
-    }
-
-    fn add(&mut self, jacobian: &[f64], dim: usize) {
-        match norms(jacobian, dim) {
-            Some([most, expansion]) if (most * expansion).is_finite() => {
-                self.log_kappa.push((most * expansion).log10().max(0.0));
-                self.expansion.push(expansion);
-                self.inverse_expansion.push(most);
-            }
-            _ => self.non_finite += 1,
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Distances between samples: they need no density, and see what a density cannot say.
+//! Distances between samples, which need no density.
 
 use std::f64::consts::PI;
 

@@ -1,4 +1,4 @@
-//! The truth about one data set beside what the model's samples make of it.
+//! What metrics need to know about the truth, and how the model's samples compare.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub struct ModeShares {
 }
 
 impl ModeShares {
-    /// Of points given as rows, and log p of each. `told` hears of every point.
+    /// Of points given as rows, and log p of each. `told` is called for every point.
     pub fn new(
         truth: &Truth,
         log_level: f64,

@@ -1,5 +1,5 @@
-//! What metrics owe that are computed from a model or from samples: closed forms, and nothing to find
-//! where the model is the truth.
+//! Metrics that are computed from a model agree with closed forms, and find nothing where the model is
+//! the truth.
 
 use candle_core::{DType, Device, Tensor};
 

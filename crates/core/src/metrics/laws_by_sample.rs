@@ -1,4 +1,4 @@
-//! What metrics owe that are computed from points and samples, or from responsibilities, alone.
+//! Metrics that are computed from points and samples, or from responsibilities, agree with their definitions.
 
 use super::distances::Distances;
 use super::laws::{case, is, number, value, N};

@@ -1,4 +1,4 @@
-//! What the components of a mixture make of themselves, and of the labels.
+//! How the components of a mixture are used, and how they agree with the labels.
 
 use candle_core::Tensor;
 
@@ -23,7 +23,7 @@ const LEAST: f64 = 1e-38;
 const NOT_FINITE: &str = "no point has finite responsibilities";
 
 /// r_k(x) = P(component k | x) of held-out points.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Memberships {
     /// K.
     pub components: usize,
@@ -43,12 +43,7 @@ impl Memberships {
         if n == 0 {
             return Ok(None);
         }
-        let mut out = Self {
-            components: 0,
-            rows: Vec::new(),
-            non_finite: 0,
-            place: Vec::new(),
-        };
+        let mut out = Self::default();
         let points = points.narrow(0, 0, n)?;
         for x in num::chunks(&points, num::rows_at_once(points.device()))? {
             let Some(r) = model.responsibilities(&x)? else {

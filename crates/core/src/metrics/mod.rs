@@ -193,11 +193,8 @@ pub const METRICS: &[Metric] = &[
 ];
 
 const NO_TRUTH: &str = "true density unknown";
-
 const NO_LABELS: &str = "the points have no labels";
-
 const NO_POINTS: &str = "there are no held-out points";
-
 const NO_PARTS: &str = "the model has no parts";
 
 /// Why points and samples were not compared.

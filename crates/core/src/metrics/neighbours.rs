@@ -50,18 +50,9 @@ fn radii(rows: &[f64], dim: usize) -> Vec<f64> {
     rows.par_chunks_exact(dim)
         .enumerate()
         .map(|(i, row)| {
-            let mut nearest = [f64::INFINITY; NEIGHBOURS];
-            for (j, other) in rows.chunks_exact(dim).enumerate() {
-                let mut d = distance2(row, other);
-                if d < nearest[NEIGHBOURS - 1] && i != j {
-                    for place in &mut nearest {
-                        if d < *place {
-                            std::mem::swap(place, &mut d);
-                        }
-                    }
-                }
-            }
-            nearest[NEIGHBOURS - 1]
+            let others = rows.chunks_exact(dim).enumerate().filter(|(j, _)| *j != i);
+            let mut all: Vec<f64> = others.map(|(_, other)| distance2(row, other)).collect();
+            *all.select_nth_unstable_by(NEIGHBOURS - 1, f64::total_cmp).1
         })
         .collect()
 }

@@ -1,5 +1,5 @@
 use super::Statistics;
-use crate::num::testing::Faults;
+use crate::num::testing::{slope, Faults};
 use crate::rng::Rng;
 use crate::rows::RowFunction;
 
@@ -83,10 +83,7 @@ fn gradients_are_those_of_finite_differences() {
                         x[d] += by;
                         values(&statistics, &x)[i]
                     };
-                    // Fourth order (Abramowitz and Stegun 25.3.6).
-                    let want = 0.7
-                        * (8.0 * (at(step) - at(-step)) - at(2.0 * step) + at(-2.0 * step))
-                        / (12.0 * step);
+                    let want = 0.7 * slope(at, step);
                     let size = at(0.0).abs() / step + want.abs();
                     let near = (got[d] - want).abs() < 1e-7 * want.abs() + 1e-13 * size;
                     let said = || format!("{name} at {x:?}: {}, not {want}", got[d]);

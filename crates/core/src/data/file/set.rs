@@ -143,33 +143,30 @@ impl FileData {
                 format_args!("{column}, which is {first} in every training point"),
             )?;
         }
+        let mut class_sizes = vec![0; table.classes.len()];
+        for label in &table.labels {
+            class_sizes[*label as usize] += 1;
+        }
+        let record = FileRecord {
+            file: file_name(&spec.path),
+            sha256: table.sha256.clone(),
+            rows: n,
+            bad_rows: table.bad.count,
+            first_bad_rows: table.bad.first.clone(),
+            duplicates: table.duplicates(),
+            outliers: outliers(&table),
+            train: sizes[0],
+            validation: sizes[1],
+            test: sizes[2],
+            columns: table.columns.clone(),
+            classes: table.classes.clone(),
+            class_sizes,
+        };
         Ok(Self {
             splits: [order, validation, test],
-            record: record(spec, &table, sizes),
+            record,
             table,
         })
-    }
-}
-
-fn record(spec: &FileSpec, table: &Table, sizes: [usize; 3]) -> FileRecord {
-    let mut class_sizes = vec![0; table.classes.len()];
-    for label in &table.labels {
-        class_sizes[*label as usize] += 1;
-    }
-    FileRecord {
-        file: file_name(&spec.path),
-        sha256: table.sha256.clone(),
-        rows: table.rows(),
-        bad_rows: table.bad.count,
-        first_bad_rows: table.bad.first.clone(),
-        duplicates: table.duplicates(),
-        outliers: outliers(table),
-        train: sizes[0],
-        validation: sizes[1],
-        test: sizes[2],
-        columns: table.columns.clone(),
-        classes: table.classes.clone(),
-        class_sizes,
     }
 }
 

@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use proptest::prelude::*;
 
 use super::set::FileData;
@@ -154,11 +152,8 @@ fn classes_that_are_numbers_are_in_their_order() {
 
 /// Twenty points (i, i^2) of two classes: which row a point is shows.
 fn twenty() -> String {
-    let mut text = "x,y,k\n".to_owned();
-    for i in 0..20 {
-        writeln!(text, "{i},{},{}", i * i, i % 2).expect("a string");
-    }
-    text
+    let rows = (0..20).map(|i| format!("{i},{},{}\n", i * i, i % 2));
+    "x,y,k\n".to_owned() + &rows.collect::<String>()
 }
 
 fn built(spec: &FileSpec, text: &str) -> Result<FileData, String> {
