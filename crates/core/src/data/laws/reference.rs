@@ -118,24 +118,30 @@ fn normalisers_entropies_and_masses_are_those_of_the_reference() {
         (Domain::Plane, "plane"),
         (Domain::SoftWall, "softwall"),
     ];
-    for potential in POTENTIALS {
+    for potential in POTENTIALS.into_iter().chain([Potential::DualMoon]) {
         for (domain, place) in domains {
-            let want = &file["normalisers"][key(potential)][place];
-            let Some(log_z) = want["log_z"].as_f64() else {
-                continue;
-            };
             let spec = DataSpec::Energy(EnergySpec {
                 potential,
                 domain: Some(domain),
             });
-            let data = spec.build().expect("a finite mass");
+            let Ok(data) = spec.build() else {
+                continue;
+            };
             let truth = super::truth(&*data);
-            let entropy = want["entropy"].as_f64().expect("a number");
             let mut check = |what: &str, got: f64, want: f64, bound: f64| {
                 checked += 1;
                 let what = format!("{potential:?} {place} {what}");
                 faults.near(&what, &[got], &[want], |_| bound);
             };
+            for (got, want) in truth.weights().iter().zip(mode_masses(&*data)) {
+                check("a mode's weight", *got, want, 1e-8);
+            }
+            // Of the others the file has nothing.
+            let want = &file["normalisers"][key(potential)][place];
+            let Some(log_z) = want["log_z"].as_f64() else {
+                continue;
+            };
+            let entropy = want["entropy"].as_f64().expect("a number");
             // Estimated from samples.
             let found = truth.entropy();
             check("entropy", found.value, entropy, 4.0 * found.error);
@@ -143,9 +149,6 @@ fn normalisers_entropies_and_masses_are_those_of_the_reference() {
             let point = &file["energies"][key(potential)][1];
             let (z, energy) = (numbers(&point["z"]), numbers(&point["energy"])[0]);
             check("log p", log_density(truth, &z), -energy - log_z, 1e-8);
-            for (got, want) in truth.weights().iter().zip(mode_masses(&*data)) {
-                check("a mode's weight", *got, want, 1e-8);
-            }
         }
     }
     assert!(checked > 50, "{checked}");
