@@ -177,14 +177,14 @@ fn first_sentence(about: &Value) -> String {
 
 /// A benchmark with its dimension, modes, entropy and source.
 fn benchmark(b: &Benchmark) -> Result<Member> {
-    let data = (b.spec)().build()?;
+    let data = b.spec().build()?;
     let truth = data.truth().map(|truth| {
         let (modes, entropy) = (truth.weights().len(), truth.entropy().value);
         format!("{modes} modes, H = {entropy:.6} nats")
     });
     let (dim, truth) = (data.dim(), truth.unwrap_or_default());
     let facts = format!("D = {dim}, {truth}; labels: {}; {}", b.labels, b.source);
-    Ok(member(b.name, b.what, facts))
+    Ok(member(&b.name, &b.what, facts))
 }
 
 impl Kind {
@@ -212,7 +212,7 @@ impl Kind {
             Self::Problems => Problem::names()
                 .into_iter()
                 .filter_map(|name| Problem::by_name(name).ok())
-                .map(|p| member(p.name, p.what, format!("{:?}", p.statistics.names())))
+                .map(|p| member(&p.name, &p.what, format!("{:?}", p.statistics.names())))
                 .collect(),
             Self::Statistics => statistics::FORMS
                 .iter()

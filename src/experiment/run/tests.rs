@@ -35,7 +35,7 @@ impl DataSet for Spy {
         self.asked.lock().unwrap().push((split, rows));
         Ok(points)
     }
-    fn truth(&self) -> Option<&dyn Truth> {
+    fn truth(&self) -> Option<&Truth> {
         self.law.truth()
     }
     fn view(&self) -> Option<[(f64, f64); 2]> {

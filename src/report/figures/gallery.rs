@@ -13,7 +13,7 @@ use super::png::png_bytes;
 use super::style::{count, heading, strip, HEAD, MARGIN, STRIP};
 use super::Metadata;
 use crate::experiment::store::write_atomic;
-use mdn_core::data::{log_densities, low_density_level, DataSet, Support, BENCHMARKS};
+use mdn_core::data::{log_densities, low_density_levels, DataSet, Support, BENCHMARKS};
 use mdn_core::num;
 use mdn_core::rng::Rng;
 use mdn_core::{Error, Result};
@@ -46,11 +46,11 @@ pub fn draw_gallery(to: &Path, command: &str) -> Result<()> {
 /// The same with so many cells along a panel.
 pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
     let (mut shown, mut others) = (Vec::new(), Vec::new());
-    for benchmark in BENCHMARKS {
-        let data = (benchmark.spec)().build()?;
+    for benchmark in BENCHMARKS.iter() {
+        let data = benchmark.spec().build()?;
         match data.view() {
-            Some(_) => shown.push((benchmark.name, data)),
-            None => others.push(benchmark.name),
+            Some(_) => shown.push((benchmark.name.as_str(), data)),
+            None => others.push(benchmark.name.as_str()),
         }
     }
     let rows = shown.len().div_ceil(COLUMNS);
@@ -105,7 +105,7 @@ impl Target {
         let modes = count(truth.weights().len(), "mode");
         let note = format!("{modes}, H = {}", number(truth.entropy().value, 3));
         let rng = Rng::new(0).fork("gallery");
-        let low = low_density_level(data, SHARE, POINTS, &mut rng.fork("level"))?.log_level;
+        let low = low_density_levels(data, &[SHARE], POINTS, &mut rng.fork("level"))?[0].log_level;
         let points = num::to_vec(&data.sample(POINTS, &mut rng.fork("top"))?)?;
         let top = num::largest(log_densities(truth, &points, 2));
         let centre = |(a, b): (f64, f64), i: usize| a + (b - a) * (i as f64 + 0.5) / cells as f64;
