@@ -1,5 +1,7 @@
 //! Scale and shift: of every coordinate on its own, and as a transformer.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,9 +11,8 @@ use super::permutation::Order;
 use super::stack::{Kind, Mixing, Stack};
 use super::{built, constant_log_det, Bijection, Built, Settings, Transformer};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
 use crate::nn::mlp::Activation;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::{num, Error, Result};
 
 /// How an elementwise layer starts.
@@ -191,11 +192,15 @@ impl Default for AffineCouplingSpec {
 
 impl AffineCouplingSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        let transformer = Affine {
-            bound: self.log_scale_bound,
-        };
-        let net = (&self.hidden[..], self.activation);
-        Stack::new(self.layers, net, Kind::Couplings(self.mixing), transformer)
+        Stack {
+            layers: self.layers,
+            hidden: &self.hidden,
+            activation: self.activation,
+            kind: Kind::Couplings(self.mixing),
+            transformer: Arc::new(Affine {
+                bound: self.log_scale_bound,
+            }),
+        }
     }
 
     /// Coupling number `layer` of a stack; the identity at the start.
@@ -234,12 +239,15 @@ impl Default for MaskedAutoregressiveSpec {
 
 impl MaskedAutoregressiveSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        let transformer = Affine {
-            bound: self.log_scale_bound,
-        };
-        let net = (&self.hidden[..], self.activation);
-        let kind = Kind::Autoregressive(self.order);
-        Stack::new(self.layers, net, kind, transformer)
+        Stack {
+            layers: self.layers,
+            hidden: &self.hidden,
+            activation: self.activation,
+            kind: Kind::Autoregressive(self.order),
+            transformer: Arc::new(Affine {
+                bound: self.log_scale_bound,
+            }),
+        }
     }
 }
 

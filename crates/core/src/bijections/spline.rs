@@ -1,5 +1,7 @@
 //! Monotone rational-quadratic splines (Durkan, Bekasov, Murray, Papamakarios 2019).
 
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor, D};
 use mdn_kernels::SPLINE_MIN;
 use schemars::JsonSchema;
@@ -45,12 +47,16 @@ impl Default for SplineCouplingSpec {
 
 impl SplineCouplingSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        let transformer = Spline {
-            bins: self.bins,
-            bound: self.tail_bound,
-        };
-        let net = (&self.hidden[..], self.activation);
-        Stack::new(self.layers, net, Kind::Couplings(self.mixing), transformer)
+        Stack {
+            layers: self.layers,
+            hidden: &self.hidden,
+            activation: self.activation,
+            kind: Kind::Couplings(self.mixing),
+            transformer: Arc::new(Spline {
+                bins: self.bins,
+                bound: self.tail_bound,
+            }),
+        }
     }
 }
 
@@ -87,13 +93,16 @@ impl Default for MaskedAutoregressiveSplineSpec {
 
 impl MaskedAutoregressiveSplineSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        let transformer = Spline {
-            bins: self.bins,
-            bound: self.tail_bound,
-        };
-        let net = (&self.hidden[..], self.activation);
-        let kind = Kind::Autoregressive(self.order);
-        Stack::new(self.layers, net, kind, transformer)
+        Stack {
+            layers: self.layers,
+            hidden: &self.hidden,
+            activation: self.activation,
+            kind: Kind::Autoregressive(self.order),
+            transformer: Arc::new(Spline {
+                bins: self.bins,
+                bound: self.tail_bound,
+            }),
+        }
     }
 }
 

@@ -13,9 +13,8 @@ use super::linear::{Linear, LinearSpec};
 use super::permutation::{Order, Permutation};
 use super::{check_layers, pull_back, Bijection, Built, Settings, Transformer};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
 use crate::nn::mlp::{check_hidden, Activation};
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::Result;
 
 /// What stands between two couplings of a stack.
@@ -37,30 +36,16 @@ pub(super) enum Kind {
 
 /// A stack's settings, whatever its transformer.
 pub(super) struct Stack<'a> {
-    layers: usize,
-    hidden: &'a [usize],
-    activation: Activation,
-    kind: Kind,
-    transformer: Arc<dyn Transformer>,
+    pub layers: usize,
+    /// Widths of the conditioner's hidden layers.
+    pub hidden: &'a [usize],
+    /// Nonlinearity of the conditioner.
+    pub activation: Activation,
+    pub kind: Kind,
+    pub transformer: Arc<dyn Transformer>,
 }
 
-impl<'a> Stack<'a> {
-    /// With these widths of the conditioner's hidden layers, and its nonlinearity.
-    pub fn new(
-        layers: usize,
-        (hidden, activation): (&'a [usize], Activation),
-        kind: Kind,
-        transformer: impl Transformer + 'static,
-    ) -> Self {
-        Self {
-            layers,
-            hidden,
-            activation,
-            kind,
-            transformer: Arc::new(transformer),
-        }
-    }
-
+impl Stack<'_> {
     /// Coupling number `layer`, the identity at the start.
     pub fn coupling(&self, params: &Params, dim: usize, layer: usize) -> Result<Coupling> {
         let (transformer, hidden) = (Arc::clone(&self.transformer), self.hidden);

@@ -6,13 +6,11 @@ mod laplace;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::normal::Normal;
-use super::{BaseSpec, Distribution, Draws, MixtureDraws};
+use super::{BaseSpec, Distribution, MixtureDraws};
 use crate::nn::Params;
 use crate::num::testing::{differences, gap, gradients, tensor, values, Faults};
 use crate::num::{in_chunks, mean_and_std_err, moments, LN_2PI};
 use crate::rng::Rng;
-use crate::Result;
 
 /// A distribution under test.
 pub struct Case {
@@ -149,7 +147,7 @@ fn mass_and_chi_squared(q: &dyn Distribution, rng: &mut Rng) -> (f64, f64) {
     let mut expected = vec![0.0; bins.pow(dim as u32)];
     let mut seen = expected.clone();
     // A whole number of cells in every bin.
-    let cells = if dim == 1 { 12_000 } else { 396 };
+    let cells = if dim == 1 { 12_000 } else { 264 };
     let centres = axis(-r, r, cells);
     let rows: Vec<f64> = match dim {
         1 => centres,
@@ -195,14 +193,17 @@ fn test_function(x: &Tensor) -> Tensor {
         .unwrap()
 }
 
-/// d/dtheta of E_q\[h\] by the draws' weights, against finite differences of its quadrature, in 1-D.
+/// d/dtheta of E_q\[h + log q\] by the draws' weights, against finite differences of its quadrature,
+/// in 1-D.
 fn weighted_gradient_faults(case: &Case, excused: &Excused, rng: &Rng) -> Vec<String> {
     let q = case.distribution.as_ref();
-    let grid = tensor(&axis(-40.0, 40.0, 20_000), 1);
+    let grid = tensor(&axis(-20.0, 20.0, 10_000), 1);
     let h = test_function(&grid);
     let expectation = || {
-        let density = q.log_prob(&grid).unwrap().exp().unwrap();
-        let sum = (density * &h).unwrap().sum_all().unwrap();
+        let log_q = q.log_prob(&grid).unwrap();
+        // Where the density is 0, so is its product with log q.
+        let value = (&h + log_q.maximum(-1e4).unwrap()).unwrap();
+        let sum = (log_q.exp().unwrap() * value).unwrap().sum_all().unwrap();
         sum.to_scalar::<f64>().unwrap() * 4e-3
     };
     let mut parameters = case.params.trainable();
@@ -212,7 +213,8 @@ fn weighted_gradient_faults(case: &Case, excused: &Excused, rng: &Rng) -> Vec<St
     let mut estimates: Vec<Vec<Vec<f64>>> = vec![Vec::new(); parameters.len()];
     for b in 0..batches {
         let draws = q.draws(4000, 1.0, &mut rng.fork_at("gradient", b)).unwrap();
-        let weighted = (draws.log_weight.exp().unwrap() * test_function(&draws.x)).unwrap();
+        let value = (test_function(&draws.x) + draws.log_prob).unwrap();
+        let weighted = (draws.log_weight.exp().unwrap() * value).unwrap();
         let gradients = gradients(&weighted, &vars);
         for (slot, gradient) in estimates.iter_mut().zip(gradients) {
             slot.push(gradient);
@@ -273,43 +275,4 @@ fn every_strategy_has_an_example() {
             });
         assert!(seen, "{name}");
     }
-}
-
-/// N(0, 1) whose draws carry NaN as the first log_prob.
-struct Broken(Normal);
-
-impl Distribution for Broken {
-    fn dim(&self) -> usize {
-        1
-    }
-
-    fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
-        self.0.log_prob(x)
-    }
-
-    fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
-        self.0.sample(n, rng)
-    }
-
-    fn draws(&self, n: usize, progress: f64, rng: &mut Rng) -> Result<Draws> {
-        let draws = self.0.draws(n, progress, rng)?;
-        let mut log_prob = values(&draws.log_prob);
-        log_prob[0] = f64::NAN;
-        let log_prob = Tensor::from_vec(log_prob, n, &Device::Cpu)?;
-        Ok(Draws { log_prob, ..draws })
-    }
-}
-
-/// A fold of the errors that drops NaN unless it comes last would miss it.
-#[test]
-fn one_nan_in_the_first_draw_is_a_fault() {
-    let case = Case {
-        name: "broken".to_owned(),
-        params: Params::seeded(Rng::new(0), DType::F64, &Device::Cpu),
-        distribution: Box::new(Broken(Normal::new(1, DType::F64, &Device::Cpu))),
-    };
-    let mut faults = Faults::default();
-    add_faults(&case, &mut faults);
-    let said = "broken: draws carry their own log_prob: NaN";
-    assert_eq!(faults.0, [said]);
 }

@@ -6,16 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::flow::Flow;
-use super::spec::small_coupling;
 use super::{FlowSpec, Model, ModelSpec, Settings, Start};
 use crate::bijections::affine::{standardise, Elementwise};
 use crate::bijections::{AffineCouplingSpec, Bijection, BijectionSpec};
 use crate::distributions::{Distribution, Draws};
 use crate::error::BadValue;
 use crate::kmeans::{self, best_silhouette, nearest};
-use crate::nn::extent::Extent;
-use crate::nn::mlp::Activation;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::num;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -81,21 +78,6 @@ impl Settings for ClustersSpec {
         }
     }
 
-    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
-        let tuned = |fine_tune| {
-            ModelSpec::Clusters(Self {
-                clusters: Some(2),
-                bijection: small_coupling(Activation::Tanh),
-                fine_tune,
-                ..Self::default()
-            })
-        };
-        vec![
-            ("clusters", tuned(0.0)),
-            ("clusters (fine-tuned)", tuned(0.5)),
-        ]
-    }
-
     fn start(&self) -> Option<Start> {
         Start::always(self.name(), ".clusters", self.clusters.unwrap_or(1))
     }
@@ -105,8 +87,18 @@ impl Settings for ClustersSpec {
     }
 
     fn settle(&self, params: &Params, points: &Tensor) -> Result<Option<ModelSpec>> {
+        let (_, dim) = points.dims2()?;
+        // Parameters of its own: the model makes those of the same name later.
+        let own = Params::seeded(Rng::new(0), params.dtype(), &params.device());
+        let clusters = match self.clusters {
+            Some(k) => k,
+            None => {
+                let scale = standardise(&own, dim, Some(points), None)?;
+                clustering(self, params, &scale, points)?.len()
+            }
+        };
         Ok(Some(ModelSpec::Clusters(Self {
-            clusters: Some(number(self, params, points)?),
+            clusters: Some(clusters),
             ..self.clone()
         })))
     }
@@ -123,20 +115,6 @@ pub struct Clusters {
     flows: Vec<Flow>,
     dim: usize,
     fine_tune: f64,
-}
-
-/// K, as [`Clusters::build`] chooses it with these parameters and points (n, dim).
-fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<usize> {
-    let (_, dim) = points.dims2()?;
-    match spec.clusters {
-        Some(k) => Ok(k),
-        None => {
-            // Parameters of its own: the model makes those of the same name later.
-            let own = Params::seeded(Rng::new(0), params.dtype(), &params.device());
-            let scale = standardise(&own, dim, Some(points), None)?;
-            Ok(clustering(spec, params, &scale, points)?.len())
-        }
-    }
 }
 
 /// The clusters of the standardised points.
@@ -403,7 +381,12 @@ mod tests {
                 .collect();
             let points = num::from_rows(&scaled, 2, DType::F64, &Device::Cpu).unwrap();
             let params = Params::seeded(Rng::new(1), DType::F64, &Device::Cpu);
-            assert_eq!(number(&spec, &params, &points).unwrap(), 4, "unit {unit}");
+            let settled = spec.settle(&params, &points).unwrap();
+            let four = ClustersSpec {
+                clusters: Some(4),
+                ..spec.clone()
+            };
+            assert_eq!(settled, Some(ModelSpec::Clusters(four)), "unit {unit}");
             let built = Clusters::build(&spec, &params, 2, Some(points)).unwrap();
             assert_eq!(built.flows.len(), 4, "unit {unit}");
         }

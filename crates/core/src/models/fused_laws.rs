@@ -77,37 +77,6 @@ const KINDS: [&str; 7] = [
     "rad = { layers = 3, hidden = [20], gates = \"flat\" }",
 ];
 
-/// The same random numbers give the same samples and the same parts, but for the rare point that
-/// rounding carries over an edge.
-#[test]
-fn samples_and_parts_agree_with_plain_tensors() {
-    let mut faults = Faults::default();
-    for isa in Isa::available() {
-        for (text, dim) in KINDS.into_iter().flat_map(|t| [(t, 2), (t, 5)]) {
-            let twins = Twins::new(text, dim, 3, isa, 0.1);
-            let n = 300;
-            let sample = |m: &dyn Model| values(&m.sample(n, &mut Rng::new(9)).unwrap());
-            let (got, expected) = (sample(twins.fused.as_ref()), sample(twins.plain.as_ref()));
-            let near = |(g, e): (&f64, &f64)| (g - e).abs() <= 1e-3 * e.abs().max(1.0);
-            let off = got.iter().zip(&expected).filter(|p| !near(*p)).count();
-            faults.unless(off <= dim * n / 100, || {
-                format!("{isa} {text}, D = {dim}: {off} numbers of samples apart")
-            });
-            let x = points(n, dim, 8);
-            let (got, expected) = (twins.fused.part(&x).unwrap(), twins.plain.part(&x).unwrap());
-            let off = match (&got, &expected) {
-                (Some(g), Some(e)) => g.iter().zip(e).filter(|(g, e)| g != e).count(),
-                (None, None) => 0,
-                _ => n,
-            };
-            faults.unless(off <= n / 100, || {
-                format!("{isa} {text}, D = {dim}: {off} parts apart")
-            });
-        }
-    }
-    faults.none();
-}
-
 /// A batch is cut by its size alone and summed in a fixed order; a point's density does not depend
 /// on its neighbours.
 #[test]

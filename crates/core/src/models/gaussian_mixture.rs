@@ -4,11 +4,10 @@ use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Model, ModelSpec, Settings, Start};
-use crate::distributions::{Components, Distribution, Draws};
+use super::{Model, Settings, Start};
+use crate::distributions::{Components, Distribution};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::num;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -87,24 +86,6 @@ impl Settings for GaussianMixtureSpec {
         }
     }
 
-    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
-        let diagonal = Self {
-            components: Some(3),
-            covariance: Covariance::Diagonal,
-            ..Self::default()
-        };
-        vec![
-            (
-                "gaussian_mixture",
-                ModelSpec::GaussianMixture(Self::default()),
-            ),
-            (
-                "gaussian_mixture (diagonal)",
-                ModelSpec::GaussianMixture(diagonal),
-            ),
-        ]
-    }
-
     fn start(&self) -> Option<Start> {
         Start::always(self.name(), ".components", self.components.unwrap_or(1))
     }
@@ -133,35 +114,27 @@ impl GaussianMixture {
         points: Option<Tensor>,
     ) -> Result<Self> {
         let fitted = match &points {
-            _ if params.is_loading() => None,
-            Some(points) => {
-                let rows = num::to_vec(points)?;
-                fit::fit(&rows, dim, spec, &params.stream("fit")?)
+            Some(points) if !params.is_loading() => {
+                fit::fit(&num::to_vec(points)?, dim, spec, &params.stream("fit")?)
             }
-            None => None,
+            _ => None,
         };
-        if fitted.is_none() && !params.is_loading() {
-            return Err(Error::request(
-                "gaussian_mixture: expected training points; got none",
-            ));
-        }
-        let (log_weights, means, factors) = match fitted {
-            Some(g) => (g.log_weights, g.means, g.factors),
-            None => (Vec::new(), Vec::new(), Vec::new()),
+        let fitted = || {
+            let none = || Error::request("gaussian_mixture: expected training points; got none");
+            fitted.as_ref().ok_or_else(none)
         };
+        let host =
+            |values: &[f64], shape: &[usize]| Tensor::from_slice(values, shape, &Device::Cpu);
         let log_weights = params.any_shape("log_weights", false, |_| {
-            Ok(Tensor::from_slice(
-                &log_weights,
-                log_weights.len(),
-                &Device::Cpu,
-            )?)
+            let all = &fitted()?.log_weights;
+            Ok(host(all, &[all.len()])?)
         })?;
         let k = log_weights.elem_count();
         let means = params.param("means", (k, dim), false, |_| {
-            num::from_rows(&means, dim, DType::F64, &Device::Cpu)
+            Ok(host(&fitted()?.means, &[k, dim])?)
         })?;
         let factors = params.param("scale_tril", (k, dim, dim), false, |_| {
-            Ok(Tensor::from_vec(factors, (k, dim, dim), &Device::Cpu)?)
+            Ok(host(&fitted()?.factors, &[k, dim, dim])?)
         })?;
         let log_weights = num::to_vec(&log_weights)?;
         // Rounding must not change the total mass.
@@ -200,13 +173,6 @@ impl Distribution for GaussianMixture {
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         let rows = self.mixture.sample(n, rng);
         num::from_rows(&rows, self.mixture.dim, self.dtype, &self.device)
-    }
-
-    /// Samples without gradients: no parameter is trained.
-    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
-        let x = self.sample(n, rng)?;
-        let log_prob = self.log_prob(&x)?;
-        Draws::alike(x, log_prob)
     }
 
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {

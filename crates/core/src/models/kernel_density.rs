@@ -5,11 +5,10 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Model, ModelSpec, Settings, Start};
-use crate::distributions::{Distribution, Draws};
+use super::{Model, Settings, Start};
+use crate::distributions::Distribution;
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -65,10 +64,6 @@ impl Settings for KernelDensitySpec {
             parameters: 0.0,
             per_point: 2.0 * dim as f64,
         }
-    }
-
-    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
-        vec![("kernel_density", ModelSpec::KernelDensity(Self::default()))]
     }
 
     fn start(&self) -> Option<Start> {
@@ -250,13 +245,6 @@ impl Distribution for KernelDensity {
             }
         }
         num::from_rows(&rows, self.dim(), self.dtype, &self.device)
-    }
-
-    /// Samples without gradients: no parameter is trained.
-    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
-        let x = self.sample(n, rng)?;
-        let log_prob = self.log_prob(&x)?;
-        Draws::alike(x, log_prob)
     }
 }
 

@@ -1,16 +1,17 @@
-//! Single precision, by fused kernels and by plain tensors, against double precision: the same
-//! numbers in every registered model give the same law but for rounding.
+//! Single precision, by plain tensors and by fused kernels (in the plane on every instruction set),
+//! against double precision: the same numbers in every registered model give the same densities,
+//! parts, base points and samples but for rounding.
 
 use candle_core::{DType, Device, Tensor};
 
 use super::supported::Supported;
 use super::testing::{blobs, double, loaded, log_prob, values};
 use super::{Model, ModelSpec};
-use crate::bijections::SupportSpec;
+use crate::bijections::{Bijection, SupportSpec};
 use crate::nn::Params;
 use crate::num::testing::Faults;
 use crate::rng::Rng;
-use mdn_kernels::Choice;
+use mdn_kernels::{Choice, Isa};
 
 /// Rounding of log q, in units of its size or of 1 nat: 7e-6 were seen.
 const LOG_Q: f64 = 5e-5;
@@ -113,13 +114,17 @@ fn add_faults(
         on(spec.build(&params, dim, None).unwrap())
     };
     let exact = load(double(&numbers), DType::F64, Choice::Plain);
-    let fused = load(numbers, DType::F32, Choice::Auto);
+    let fused = load(numbers.clone(), DType::F32, Choice::Auto);
     assert_eq!((plain.kernels(), exact.kernels()), (None, None));
-    for (kernels, single) in [("plain", &plain), ("fused", &fused)] {
-        if kernels == "fused" && single.kernels().is_none() {
-            continue;
-        }
-        let name = format!("{name}, D = {dim}, {kernels}");
+    let mut all = vec![plain];
+    if fused.kernels().is_some() && dim == 2 {
+        let by = |isa| load(numbers.clone(), DType::F32, Choice::Fused(Some(isa)));
+        all.extend(Isa::available().into_iter().map(by));
+    } else if fused.kernels().is_some() {
+        all.push(fused);
+    }
+    for single in all {
+        let name = format!("{name}, D = {dim}, kernels {:?}", single.kernels());
         compare(&name, single.as_ref(), exact.as_ref(), support, dim, faults);
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::Model;
-use crate::bijections::{Support, SupportSpec};
+use crate::bijections::{Bijection, Support, SupportSpec};
 use crate::distributions::{Components, Distribution, Draws, RelaxedSamples};
 use crate::num;
 use crate::rng::Rng;
@@ -14,7 +14,7 @@ use mdn_kernels::Isa;
 /// onto the support. Phases, parts, weights and kernels are the model's own.
 pub struct Supported {
     model: Box<dyn Model>,
-    support: Box<dyn Support>,
+    support: Support,
 }
 
 impl Supported {

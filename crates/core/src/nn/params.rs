@@ -322,6 +322,39 @@ impl Params {
     }
 }
 
+/// The slope of `value` along a random direction through `vars`: by its gradient, all numbers in one
+/// row, and by a central difference.
+#[cfg(test)]
+pub fn slopes_along(
+    vars: &[Var],
+    gradient: &[f64],
+    step: f64,
+    rng: &mut Rng,
+    value: impl Fn() -> f64,
+) -> [f64; 2] {
+    let mut places = Vec::new();
+    for var in vars {
+        let normal = rng.normal_tensor(var.shape(), var.dtype(), var.device());
+        places.push((var, var.copy().unwrap(), normal.unwrap()));
+    }
+    let set = |by: f64| {
+        for (var, start, direction) in &places {
+            let moved = (start + (direction * by).unwrap()).unwrap();
+            var.set(&moved).unwrap();
+        }
+    };
+    let [above, below] = [step, -step].map(|by| {
+        set(by);
+        value()
+    });
+    set(0.0);
+    let direction = places
+        .iter()
+        .flat_map(|place| crate::num::testing::values(&place.2));
+    let slope = gradient.iter().zip(direction).map(|(g, d)| g * d).sum();
+    [slope, (above - below) / (2.0 * step)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

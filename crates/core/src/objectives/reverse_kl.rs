@@ -53,30 +53,6 @@ impl AnnealSpec {
     }
 }
 
-impl ReverseKlSpec {
-    fn check_support(&self) -> std::result::Result<(), BadValue> {
-        let target = self.target.build();
-        let target =
-            target.map_err(|e| BadValue::new("target", "a target that can be built", e))?;
-        let Some(truth) = target.truth() else {
-            return Err(BadValue::new(
-                "target",
-                "a known density",
-                "data without one",
-            ));
-        };
-        match truth.support() {
-            Support::Part(_) if self.support.is_none() => Err(BadValue::new(
-                "target",
-                "a target that is positive everywhere, or a `support` that keeps the model where it \
-                 is positive (KL(q||p) is infinite otherwise)",
-                format!("one that lives on {}", truth.support()),
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
 impl ProblemSettings for ReverseKlSpec {
     fn name(&self) -> &'static str {
         "reverse_kl"
@@ -91,7 +67,24 @@ impl ProblemSettings for ReverseKlSpec {
         if let Some(support) = &self.support {
             support.check(dim).map_err(|e| e.below("support"))?;
         }
-        self.check_support()?;
+        let target = self.target.build();
+        let target =
+            target.map_err(|e| BadValue::new("target", "a target that can be built", e))?;
+        match target.truth().map(|truth| truth.support()) {
+            None => {
+                let got = "data without one";
+                return Err(BadValue::new("target", "a known density", got));
+            }
+            Some(part @ Support::Part(_)) if self.support.is_none() => {
+                return Err(BadValue::new(
+                    "target",
+                    "a target that is positive everywhere, or a `support` that keeps the model where \
+                     it is positive (KL(q||p) is infinite otherwise)",
+                    format!("one that lives on {part}"),
+                ));
+            }
+            Some(_) => {}
+        }
         if let Some(anneal) = &self.anneal {
             for (key, value) in [("from", anneal.from), ("over", anneal.over)] {
                 let expected = format!("0 < `{key}` <= 1");

@@ -16,19 +16,12 @@ const TRAIN_ROWS: usize = 500;
 
 pub(super) type MakeSteps<'a> = dyn Fn() -> Result<Box<dyn Steps + 'a>> + 'a;
 
-/// What training calls between steps.
-pub(super) struct Hooks<'w> {
-    /// Says whether to save or to stop.
-    pub checkpointer: &'w mut dyn Checkpointer,
-    /// Hears of every step.
-    pub watch: &'w mut dyn FnMut(&Progress),
-}
-
 /// Training as far as it is.
 struct Course<'a, 'm, 'w> {
     task: &'a Training<'a>,
     make_steps: &'m MakeSteps<'a>,
-    hooks: Hooks<'w>,
+    checkpointer: &'w mut dyn Checkpointer,
+    watch: &'w mut dyn FnMut(&Progress),
     clock: Clock,
     /// The phase of the model's training; 0 in rounds.
     phase: usize,
@@ -43,12 +36,14 @@ pub(super) fn run<'a>(
     task: &'a Training<'a>,
     from: Option<Checkpoint>,
     make_steps: &MakeSteps<'a>,
-    hooks: Hooks<'_>,
+    checkpointer: &mut dyn Checkpointer,
+    watch: &mut dyn FnMut(&Progress),
 ) -> Result<Curves> {
     let mut course = Course {
         task,
         make_steps,
-        hooks,
+        checkpointer,
+        watch,
         clock: Clock::new(task.seconds, task.spec.steps, from.as_ref()),
         phase: 0,
         progress: 0.0,
@@ -262,7 +257,7 @@ impl<'a> Course<'a, '_, '_> {
     /// # Errors
     /// [`Error::Interrupted`] if the checkpointer requests a stop.
     fn save(&mut self, steps: &mut dyn Steps, place: &dyn Fn() -> Place) -> Result<bool> {
-        let request = self.hooks.checkpointer.request();
+        let request = self.checkpointer.request();
         if request == Request::Continue {
             return Ok(true);
         }
@@ -270,7 +265,7 @@ impl<'a> Course<'a, '_, '_> {
             return Ok(false);
         }
         self.out.seconds = self.clock.seconds();
-        self.hooks.checkpointer.save(Checkpoint {
+        self.checkpointer.save(Checkpoint {
             weights: self.task.params.snapshot()?,
             moments: steps.state()?,
             curves: self.out.clone(),
@@ -378,7 +373,7 @@ impl<'a> Course<'a, '_, '_> {
             true => self.clock.expected(step),
             false => spec.steps,
         };
-        (self.hooks.watch)(&Progress {
+        (self.watch)(&Progress {
             step,
             steps,
             loss: outcome.loss,

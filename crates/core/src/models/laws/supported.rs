@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::{blobs, example, loaded, log_prob, rows, seeded, values};
-use crate::bijections::SupportSpec;
+use crate::bijections::{Bijection, SupportSpec};
 use crate::distributions::laws::{add_faults, Case};
 use crate::distributions::Distribution;
 use crate::models::supported::Supported;
