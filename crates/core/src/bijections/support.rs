@@ -34,7 +34,7 @@ pub struct BoxSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
-    expecting = "a number, or a list of numbers with one per coordinate"
+    expecting = "expected a number, or a list of numbers with one per coordinate"
 )]
 pub enum PerCoordinate {
     /// The same in every coordinate.

@@ -1,5 +1,4 @@
-//! The laws that every distribution obeys, in f64. The models are held to the same laws through
-//! [`faults`].
+//! The laws that every distribution obeys, in f64, bases and models alike.
 
 #[path = "../../../../docs/members/laplace.rs"]
 mod laplace;
@@ -12,19 +11,9 @@ use crate::num::testing::{differences, gap, gradients, tensor, values, Faults};
 use crate::num::{in_chunks, mean_and_std_err, moments, LN_2PI};
 use crate::rng::Rng;
 
-/// A distribution under test.
-pub struct Case {
-    /// Name in the messages.
-    pub name: String,
-    /// Its parameters, which the laws may move and must put back.
-    pub params: Params,
-    /// Itself.
-    pub distribution: Box<dyn Distribution>,
-}
-
 /// Laws that draws of a biased strategy do not obey; their own tests say what holds instead.
 #[derive(Default)]
-pub struct Excused {
+struct Excused {
     /// The log_prob of draws stands for the density of a relaxed distribution.
     own_log_prob: bool,
     /// Parameters whose gradient of a weighted mean is biased.
@@ -50,16 +39,21 @@ impl Excused {
     }
 }
 
-/// Adds the laws that `case` breaks, each with its name.
-pub fn add_faults(case: &Case, faults: &mut Faults) {
-    add_faults_but(case, &Excused::default(), faults);
+/// Adds the laws that `q` breaks, each with its name. The laws move the parameters and put them back.
+pub fn add_faults(name: &str, params: &Params, q: &dyn Distribution, faults: &mut Faults) {
+    add_faults_but(&Excused::default(), name, params, q, faults);
 }
 
 /// The same without the laws that are excused.
-fn add_faults_but(case: &Case, excused: &Excused, faults: &mut Faults) {
-    let rng = Rng::new(11).fork(&case.name);
-    let mut say = |law: &str, what: String| faults.0.push(format!("{}: {law}: {what}", case.name));
-    let q = case.distribution.as_ref();
+fn add_faults_but(
+    excused: &Excused,
+    name: &str,
+    params: &Params,
+    q: &dyn Distribution,
+    faults: &mut Faults,
+) {
+    let rng = Rng::new(11).fork(name);
+    let mut say = |law: &str, what: String| faults.0.push(format!("{name}: {law}: {what}"));
 
     let draws = q.draws(500, 1.0, &mut rng.fork("draws")).unwrap();
     let gap = gap(&draws.log_prob, &q.log_prob(&draws.x).unwrap());
@@ -96,7 +90,7 @@ fn add_faults_but(case: &Case, excused: &Excused, faults: &mut Faults) {
         }
     }
     if q.dim() == 1 {
-        for fault in weighted_gradient_faults(case, excused, &rng) {
+        for fault in weighted_gradient_faults(excused, params, q, &rng) {
             say("gradient of a weighted mean", fault);
         }
     }
@@ -195,8 +189,12 @@ fn test_function(x: &Tensor) -> Tensor {
 
 /// d/dtheta of E_q\[h + log q\] by the draws' weights, against finite differences of its quadrature,
 /// in 1-D.
-fn weighted_gradient_faults(case: &Case, excused: &Excused, rng: &Rng) -> Vec<String> {
-    let q = case.distribution.as_ref();
+fn weighted_gradient_faults(
+    excused: &Excused,
+    params: &Params,
+    q: &dyn Distribution,
+    rng: &Rng,
+) -> Vec<String> {
     let grid = tensor(&axis(-20.0, 20.0, 10_000), 1);
     let h = test_function(&grid);
     let expectation = || {
@@ -206,7 +204,7 @@ fn weighted_gradient_faults(case: &Case, excused: &Excused, rng: &Rng) -> Vec<St
         let sum = (log_q.exp().unwrap() * value).unwrap().sum_all().unwrap();
         sum.to_scalar::<f64>().unwrap() * 4e-3
     };
-    let mut parameters = case.params.trainable();
+    let mut parameters = params.trainable();
     parameters.retain(|(name, _)| !excused.gradients.contains(&name.as_str()));
     let vars: Vec<_> = parameters.iter().map(|(_, var)| var.clone()).collect();
     let batches = 20;
@@ -244,18 +242,13 @@ fn every_base_distribution_obeys_the_laws() {
             let name = format!("{name}, D = {dim}");
             let rng = Rng::new(3).fork(&name);
             let params = Params::seeded(rng.fork("init"), DType::F64, &Device::Cpu);
-            let distribution = match &spec {
+            let base = match &spec {
                 Some(spec) => spec.build(&params, dim, None).unwrap(),
                 None => Box::new(laplace::Laplace::new(&params, dim, 0.5).unwrap()),
             };
             params.perturb(0.4, &mut rng.fork("perturb"));
-            let case = Case {
-                name,
-                params,
-                distribution,
-            };
             let excused = spec.as_ref().map(Excused::of).unwrap_or_default();
-            add_faults_but(&case, &excused, &mut faults);
+            add_faults_but(&excused, &name, &params, base.as_ref(), &mut faults);
         }
     }
     faults.none();

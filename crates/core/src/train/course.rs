@@ -59,22 +59,20 @@ pub(super) fn run<'a>(
         course.out = from.curves;
         (place, moments) = (Some(from.place), Some(from.moments));
     }
-    let best = match (task.objective.rounds(), place) {
-        (None, None) => {
-            let at = course.first_phase()?;
-            course.by_validation(at, moments)?
-        }
-        (None, Some(Place::Phase(at))) => course.by_validation(at, moments)?,
-        (Some(rounds), None) => {
-            let at = InRound {
-                round: 0,
-                start: task.params.snapshot()?,
-                weights: Vec::new(),
-                multipliers: rounds.multipliers(),
-            };
-            course.by_rounds(rounds, at, moments)?
-        }
-        (Some(rounds), Some(Place::Round(at))) => {
+    let rounds = task.objective.rounds();
+    let place = match (place, rounds) {
+        (Some(place), _) => place,
+        (None, None) => Place::Phase(course.first_phase()?),
+        (None, Some(rounds)) => Place::Round(InRound {
+            round: 0,
+            start: task.params.snapshot()?,
+            weights: Vec::new(),
+            multipliers: rounds.multipliers(),
+        }),
+    };
+    let best = match (rounds, place) {
+        (None, Place::Phase(at)) => course.by_validation(at, moments)?,
+        (Some(rounds), Place::Round(at)) => {
             rounds.resume(at.multipliers.clone())?;
             course.by_rounds(rounds, at, moments)?
         }

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor, Var};
 
 use super::{blobs, example, loaded, log_prob, rows, seeded, values};
 use crate::bijections::{Bijection, SupportSpec};
-use crate::distributions::laws::{add_faults, Case};
+use crate::distributions::laws::add_faults;
 use crate::distributions::Distribution;
 use crate::models::supported::Supported;
 use crate::models::testing::spec;
@@ -44,13 +44,7 @@ fn supported_models_obey_the_distribution_laws() {
                 }
                 let name = format!("{inner} on {kind}, D = {dim}");
                 let (params, model) = build_on(&support, &name, &example(inner), dim);
-                let distribution = Box::new(model);
-                let case = Case {
-                    name,
-                    params,
-                    distribution,
-                };
-                add_faults(&case, &mut faults);
+                add_faults(&name, &params, &model, &mut faults);
             }
         }
     }
