@@ -16,7 +16,7 @@ use crate::Result;
 
 const DIMS: [usize; 4] = [1, 2, 3, 5];
 
-/// A member over so many coordinates.
+/// Builds a member for a dimension.
 type Build = Rc<dyn Fn(&Params, usize) -> Result<Box<dyn Bijection>>>;
 
 /// Every example, and the member of docs/extending.md.

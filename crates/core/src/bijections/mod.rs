@@ -155,7 +155,7 @@ impl BijectionSpec {
         settings.check().map_err(|e| e.below(key))
     }
 
-    /// Its size over `dim` coordinates, not below what it will be by more than a few percent.
+    /// Its size over `dim` coordinates, at most a few percent too small.
     pub fn extent(&self, dim: usize) -> Extent {
         self.member().1.extent(dim)
     }

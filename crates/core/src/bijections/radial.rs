@@ -136,6 +136,7 @@ fn distance(rho: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::num::testing::gradients;
     use candle_core::{DType, Device, Var};
 
     /// At r = 0 the slope is B / A in every direction, so the log-det is D log(B / A); all gradients
@@ -162,11 +163,9 @@ mod tests {
                 let got = num::to_vec(&log_det).unwrap()[0];
                 assert!((got - sign * expected).abs() < tolerance, "{got}");
                 let sum = (u.sum_all().unwrap() + log_det.sum_all().unwrap()).unwrap();
-                let gradients = sum.backward().unwrap();
-                let mut all = num::to_vec(gradients.get(v.as_tensor()).unwrap()).unwrap();
-                for (_, var) in params.trainable() {
-                    all.extend(num::to_vec(gradients.get(var.as_tensor()).unwrap()).unwrap());
-                }
+                let mut vars = vec![v.clone()];
+                vars.extend(params.trainable().into_iter().map(|p| p.1));
+                let all = gradients(&sum, &vars).concat();
                 assert!(all.iter().all(|v| v.is_finite()), "{dtype:?}: {all:?}");
             }
         }

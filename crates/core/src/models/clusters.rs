@@ -88,7 +88,7 @@ impl Settings for ClustersSpec {
 
     fn settle(&self, params: &Params, points: &Tensor) -> Result<Option<ModelSpec>> {
         let (_, dim) = points.dims2()?;
-        // Parameters of its own: the model makes those of the same name later.
+        // The model makes parameters of the same name later, in `params`.
         let own = Params::seeded(Rng::new(0), params.dtype(), &params.device());
         let clusters = match self.clusters {
             Some(k) => k,
@@ -142,50 +142,44 @@ impl Clusters {
         points: Option<Tensor>,
     ) -> Result<Self> {
         let scale = standardise(&params.at("standardise"), dim, points.as_ref(), None)?;
-        let mut of_cluster: Vec<Option<Tensor>> = Vec::new();
-        let mut sizes = Vec::new();
-        let start = match &points {
-            Some(points) if !params.is_loading() => {
-                let rows = num::to_vec(points)?;
-                let found = clustering(spec, params, &scale, points)?;
-                sizes = found.sizes();
-                for k in 0..found.len() {
-                    let own: Vec<f64> = rows
-                        .chunks_exact(dim)
-                        .zip(&found.labels)
-                        .filter(|(_, label)| **label == k)
-                        .flat_map(|(row, _)| row.iter().copied())
-                        .collect();
-                    let own = num::from_rows(&own, dim, points.dtype(), points.device())?;
-                    of_cluster.push(Some(own));
-                }
-                found.centres
-            }
-            None if !params.is_loading() => {
-                return Err(Error::request(
-                    "clusters: expected training points; got none",
-                ))
-            }
-            _ => vec![0.0; spec.clusters.unwrap_or(0) * dim],
+        let found = match &points {
+            Some(points) if !params.is_loading() => Some(clustering(spec, params, &scale, points)?),
+            _ => None,
         };
-        let centres = params.any_shape("centres", false, |_| {
-            num::from_rows(&start, dim, DType::F64, &Device::Cpu)
+        let centres = params.any_shape("centres", false, |_| match &found {
+            Some(found) => num::from_rows(&found.centres, dim, DType::F64, &Device::Cpu),
+            // To count parameters.
+            None if params.is_loading() => {
+                let shape = (spec.clusters.unwrap_or(0), dim);
+                Ok(Tensor::zeros(shape, DType::F64, &Device::Cpu)?)
+            }
+            None => Err(Error::request(
+                "clusters: expected training points; got none",
+            )),
         })?;
         let k = centres.dim(0)?;
-        of_cluster.resize_with(k, || None);
         let logits = params.param("logits", (1, k), spec.fine_tune > 0.0, |_| {
-            let logs = sizes.iter().map(|&s| (s as f64).ln()).collect::<Vec<_>>();
+            let sizes = found.iter().flat_map(|found| found.sizes());
+            let logs: Vec<f64> = sizes.map(|size| (size as f64).ln()).collect();
             Ok(Tensor::from_vec(logs, (1, k), &Device::Cpu)?)
         })?;
         let flow = FlowSpec {
             bijection: spec.bijection.clone(),
             ..FlowSpec::default()
         };
-        let flows = of_cluster
-            .into_iter()
-            .enumerate()
-            .map(|(k, own)| Flow::build(&flow, &params.at(k), dim, own, points.as_ref()))
-            .collect::<Result<_>>()?;
+        let flow_of = |k: usize| {
+            let own = match (&points, &found) {
+                (Some(points), Some(found)) => {
+                    let labels = found.labels.iter().zip(0u32..);
+                    let own = labels.filter_map(|(label, i)| (*label == k).then_some(i));
+                    let own = Tensor::new(own.collect::<Vec<_>>(), points.device())?;
+                    Some(points.index_select(&own, 0)?)
+                }
+                _ => None,
+            };
+            Flow::build(&flow, &params.at(k), dim, own, points.as_ref())
+        };
+        let flows = (0..k).map(flow_of).collect::<Result<_>>()?;
         Ok(Self {
             scale,
             centres: num::to_vec(&centres)?,

@@ -77,7 +77,7 @@ const KINDS: [&str; 7] = [
     "rad = { layers = 3, hidden = [20], gates = \"flat\" }",
 ];
 
-/// A batch is cut by its size alone and summed in a fixed order; a point's density does not depend
+/// How a batch is cut depends on its size only, and sums have a fixed order; a point's density does not depend
 /// on its neighbours.
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
@@ -130,43 +130,31 @@ fn a_broken_number_shows() {
     for isa in Isa::available() {
         for text in KINDS {
             let twins = Twins::new(text, 2, 4, isa, 0.1);
-            let all = twins.params.trainable();
-            let vars: Vec<_> = all.iter().map(|(_, v)| v.clone()).collect();
+            let vars = trained(&twins.params);
             let x = points(100, 2, 5);
-            for (name, var) in &all {
+            for (name, var) in twins.params.trainable() {
+                // The triangles of a linear layer have halves that do not count.
+                if ["lower", "upper"].iter().any(|t| name.ends_with(t)) {
+                    continue;
+                }
                 let saved = var.as_tensor().copy().unwrap();
                 var.set(&(var.as_tensor() * f64::NAN).unwrap()).unwrap();
                 let log_q = log_prob(twins.fused.as_ref(), &x);
-                // The triangles of a linear layer have halves that do not count.
-                let dead = ["lower", "upper"].iter().any(|t| name.ends_with(t));
-                assert!(
-                    dead || log_q.iter().all(|v| v.is_nan()),
-                    "{isa} {text}: {name}"
-                );
+                assert!(log_q.iter().all(|v| v.is_nan()), "{isa} {text}: {name}");
                 let draws = twins.fused.draws(64, 0.5, &mut Rng::new(7)).unwrap();
-                let mut seen = values(&draws.log_prob);
-                seen.extend(values(&draws.x));
-                assert!(
-                    dead || seen.iter().any(|v| v.is_nan()),
-                    "{isa} {text}: {name}, of samples"
-                );
+                let seen = [values(&draws.log_prob), values(&draws.x)].concat();
+                let fine = seen.iter().any(|v| v.is_nan());
+                assert!(fine, "{isa} {text}: {name}, of samples");
                 let fused = twins.fused.fused().unwrap();
                 let (loss, norm) = fused.training(&vars, 0.0).unwrap().loss(&x).unwrap();
-                assert!(
-                    dead || (loss.is_nan() && norm.is_nan()),
-                    "{isa} {text}: {name}"
-                );
+                assert!(loss.is_nan() && norm.is_nan(), "{isa} {text}: {name}");
                 var.set(&saved).unwrap();
             }
             for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let x = Tensor::new(&[[0.5f32, broken], [0.5, 0.5]], &Device::Cpu).unwrap();
                 let log_q = log_prob(twins.fused.as_ref(), &x);
-                assert!(
-                    !log_q[0].is_finite(),
-                    "{isa} {text}: {broken} has {}",
-                    log_q[0]
-                );
-                assert!(log_q[1].is_finite(), "{isa} {text}");
+                let fine = !log_q[0].is_finite() && log_q[1].is_finite();
+                assert!(fine, "{isa} {text}: {broken} has {log_q:?}");
             }
         }
     }

@@ -17,7 +17,7 @@ mod fit;
 #[cfg(test)]
 mod tests;
 
-use density::Gaussians;
+use density::{largest, Gaussians, NOTHING};
 
 /// Which covariances the components have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -164,23 +164,52 @@ impl Distribution for GaussianMixture {
     }
 
     fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
-        let values = self.mixture.log_density(&self.rows(x)?);
-        let n = values.len();
-        let values = Tensor::from_vec(values, n, &Device::Cpu)?;
-        Ok(values.to_dtype(self.dtype)?.to_device(&self.device)?)
+        let values = self.mixture.by_blocks(&self.rows(x)?, |n, joint, out| {
+            for i in 0..n {
+                let max = largest(joint, n, i).1;
+                let each = joint[i..].iter().step_by(n).map(|v| v - max);
+                let sum: f64 = each.filter(|v| *v > NOTHING).map(f64::exp).sum();
+                // With a NaN among the coordinates every joint density is NaN and the sum empty.
+                out.push(if sum > 0.0 { max + sum.ln() } else { joint[i] });
+            }
+        });
+        Ok(num::from_rows(&values, 1, self.dtype, &self.device)?.squeeze(1)?)
     }
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
-        let rows = self.mixture.sample(n, rng);
-        num::from_rows(&rows, self.mixture.dim, self.dtype, &self.device)
+        let (m, dim) = (&self.mixture, self.mixture.dim);
+        let weights: Vec<f64> = m.log_weights.iter().map(|w| w.exp()).collect();
+        let mut rows = Vec::with_capacity(n * dim);
+        let mut noise = vec![0.0; dim];
+        for _ in 0..n {
+            let k = rng.categorical(&weights);
+            noise.fill_with(|| rng.normal());
+            let factor = &m.factors[k * dim * dim..(k + 1) * dim * dim];
+            for (d, row) in factor.chunks_exact(dim).enumerate() {
+                let moved: f64 = row.iter().zip(&noise).map(|(l, e)| l * e).sum();
+                rows.push(m.means[k * dim + d] + moved);
+            }
+        }
+        num::from_rows(&rows, dim, self.dtype, &self.device)
     }
 
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
-        Ok(Some(self.mixture.likeliest(&self.rows(x)?)))
+        let likeliest = |n: usize, joint: &[f64], out: &mut Vec<u64>| {
+            out.extend((0..n).map(|i| largest(joint, n, i).0 as u64));
+        };
+        Ok(Some(self.mixture.by_blocks(&self.rows(x)?, likeliest)))
     }
 
     fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        let of = self.mixture.responsibilities(&self.rows(x)?);
+        let of = self.mixture.by_blocks(&self.rows(x)?, |n, joint, out| {
+            for i in 0..n {
+                let max = largest(joint, n, i).1;
+                let first = out.len();
+                out.extend(joint[i..].iter().step_by(n).map(|v| (v - max).exp()));
+                let sum: f64 = out[first..].iter().sum();
+                out[first..].iter_mut().for_each(|r| *r /= sum);
+            }
+        });
         let k = self.mixture.len();
         Ok(Some(num::from_rows(&of, k, self.dtype, &self.device)?))
     }

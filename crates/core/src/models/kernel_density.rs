@@ -130,13 +130,6 @@ impl KernelDensity {
             device: params.device(),
         })
     }
-
-    /// ln of the kernels' normaliser and number.
-    fn log_constant(&self) -> f64 {
-        let dim = self.scale.len() as f64;
-        let log_scale: f64 = self.scale.iter().map(|s| s.ln()).sum();
-        (self.tree.len() as f64).ln() + dim * (self.h.ln() + 0.5 * LN_2PI) + log_scale
-    }
 }
 
 /// Standard deviation of every coordinate, 1 for a constant one.
@@ -221,9 +214,11 @@ impl Distribution for KernelDensity {
 
     fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
         let dim = self.dim();
-        let n = num::expect_points("kernel_density", x, dim)?;
+        num::expect_points("kernel_density", x, dim)?;
         let rows = num::to_vec(x)?;
-        let constant = self.log_constant();
+        let log_scale: f64 = self.scale.iter().map(|s| s.ln()).sum();
+        let log_norm = dim as f64 * (self.h.ln() + 0.5 * LN_2PI) + log_scale;
+        let constant = (self.tree.len() as f64).ln() + log_norm;
         let values: Vec<f64> = rows
             .par_chunks(dim)
             .with_min_len(POINTS_PER_THREAD)
@@ -232,8 +227,7 @@ impl Distribution for KernelDensity {
                 self.tree.log_sum(&x, self.h, None) - constant
             })
             .collect();
-        let values = Tensor::from_vec(values, n, &Device::Cpu)?;
-        Ok(values.to_dtype(self.dtype)?.to_device(&self.device)?)
+        Ok(num::from_rows(&values, 1, self.dtype, &self.device)?.squeeze(1)?)
     }
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {

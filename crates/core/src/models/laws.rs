@@ -18,7 +18,7 @@ use crate::num::testing::{gap, gradients, log_abs_dets, Faults};
 use crate::rng::Rng;
 use crate::{num, Result};
 
-/// A model over so many coordinates, from points or from what was stored.
+/// Builds a model for a dimension, from points or from stored parameters.
 type Build = Box<dyn Fn(&Params, usize, Option<Tensor>) -> Result<Box<dyn Model>> + Sync>;
 
 /// Every example with its kind, and the model that docs/extending.md adds.
@@ -222,7 +222,7 @@ fn base_points_agree_with_the_density() {
                 "flow" => left.iter().all(|l| l.abs() < 1e-9),
                 "rad" => left.iter().all(|l| *l < 1e-9 && *l > -30.0),
                 "clusters" => are_weights(&left, model, &x),
-                // A model of another kind owes the round trip alone.
+                // For a model of another kind only the round trip is checked.
                 _ => true,
             };
             faults.unless(agrees, || format!("{name}: log q - L is {left:?}"));

@@ -1,4 +1,4 @@
-//! The proofs that a folded layer owes beyond the distribution laws: continuity across every fold,
+//! What a folded layer must obey beyond the distribution laws: continuity across every fold,
 //! round trips through every branch, the sum over all pre-images, one fold against plain formulas, and
 //! a gradient that includes the motion of the folds.
 
@@ -144,7 +144,7 @@ fn all_pre_images_share_out_the_base_density() {
     }
 }
 
-/// One fold in plain numbers, with the two rules that make it continuous switched off on demand.
+/// One fold in plain numbers, without one of the two rules that make it continuous if asked.
 struct Plain {
     m: f64,
     b: f64,

@@ -65,7 +65,7 @@ pub fn blobs(n: usize, dim: usize, rng: &mut Rng) -> Tensor {
     rows(&(0..n * dim).map(place).collect::<Vec<_>>(), dim)
 }
 
-/// The same on so many threads.
+/// The result of `f` on this many threads.
 pub fn on_threads<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     pool.build().unwrap().install(f)

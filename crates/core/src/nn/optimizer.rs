@@ -129,7 +129,7 @@ impl Group {
         Ok(())
     }
 
-    /// The value after a step from `value`; no tensor here has a history of its own.
+    /// The value after a step from `value`; no tensor here is part of a graph.
     fn step(
         &mut self,
         value: &Tensor,

@@ -39,7 +39,7 @@ const MAX_NUMBERS: usize = 1 << 28;
 pub type Snapshot = BTreeMap<String, Tensor>;
 
 impl Params {
-    /// An empty store whose members start from `rng`; each draws from a stream of its own name,
+    /// An empty store whose members start from `rng`; each draws from the stream of its own name,
     /// so that a new member changes no other.
     pub fn seeded(rng: Rng, dtype: DType, device: &Device) -> Self {
         Self::with(Source::Seed(Box::new(rng)), dtype, device)

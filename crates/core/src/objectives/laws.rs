@@ -1,4 +1,4 @@
-//! What every objective owes: it falls when minimised, gives every parameter a finite gradient,
+//! Laws of every objective: it falls when minimised, gives every parameter a finite gradient,
 //! and has its known value at the truth.
 
 #[path = "../../../../docs/members/log_variance.rs"]

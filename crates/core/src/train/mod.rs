@@ -178,7 +178,7 @@ pub struct Training<'a> {
 }
 
 /// Trains the model and leaves it with the weights of the best validation loss, or of the best round
-/// for an objective with rounds. `watch` hears of every step.
+/// for an objective with rounds. `watch` is called after every step.
 ///
 /// A loss or gradient that is not finite ends training: the model keeps the best weights so far
 /// and [`Curves::diverged`] says where it happened.

@@ -119,7 +119,7 @@ impl Steps for FusedSteps<'_> {
     }
 }
 
-/// The host reads losses from a GPU once in so many steps.
+/// The number of steps after which the host reads the losses from a GPU.
 const QUEUE: usize = 50;
 
 /// Candle's automatic differentiation. On a CPU every outcome is known at once. Steps of a GPU are

@@ -51,7 +51,7 @@ impl<'c> Case<'c> {
         }
     }
 
-    /// Trains, from the start or from a checkpoint, with a model of its own.
+    /// Trains a new model, from the start or from a checkpoint.
     pub fn train(
         &self,
         from: Option<Checkpoint>,

@@ -148,31 +148,28 @@ fn relaxed_gradients_are_those_of_the_relaxed_objective() {
 
 #[test]
 fn only_what_stays_relaxed_until_the_end_has_relaxed_samples() {
-    let relaxed = |exact_from| {
-        MixtureDraws::GumbelSoftmax(GumbelSoftmaxSpec {
+    let samples = |base: &Mixture| base.relaxed_samples(700, &mut Rng::new(0)).unwrap();
+    for draws in MixtureDraws::examples() {
+        let name = draws.name();
+        let got = samples(&plane(draws).1);
+        assert_eq!(got.is_some(), name == "gumbel_softmax", "{name}");
+    }
+    let [to_the_end, exact] = [None, Some(0.9)].map(|exact_from| {
+        let draws = GumbelSoftmaxSpec {
             anneal_from: Some(1.0),
             exact_from,
             ..GumbelSoftmaxSpec::default()
-        })
-    };
-    for draws in MixtureDraws::examples() {
-        let name = draws.name();
-        let (_, base) = plane(draws);
-        let got = base.relaxed_samples(3, &mut Rng::new(0)).unwrap();
-        assert_eq!(got.is_some(), name == "gumbel_softmax", "{name}");
-    }
-    let (_, to_the_end) = plane(relaxed(None));
-    let samples = to_the_end.relaxed_samples(700, &mut Rng::new(0)).unwrap();
-    let samples = samples.unwrap();
-    assert_eq!(samples.x.dims(), [700, 2]);
-    assert_eq!(samples.log_including.dims(), [700]);
-    assert_eq!(samples.log_excluding.dims(), [700]);
-
-    let (_, exact) = plane(relaxed(Some(0.9)));
-    assert!(exact
-        .relaxed_samples(3, &mut Rng::new(0))
-        .unwrap()
-        .is_none());
+        };
+        plane(MixtureDraws::GumbelSoftmax(draws)).1
+    });
+    // More than one chunk.
+    let all = samples(&to_the_end).unwrap();
+    assert_eq!(all.x.dims(), [700, 2]);
+    assert_eq!(
+        [all.log_including.dims(), all.log_excluding.dims()],
+        [[700]; 2]
+    );
+    assert!(samples(&exact).is_none());
     let (_, stratified) = plane(MixtureDraws::Stratified);
     let x = |base: &Mixture, progress| {
         let draws = base.draws(50, progress, &mut Rng::new(1)).unwrap();

@@ -100,7 +100,7 @@ fn temperatures_fall_geometrically() {
 }
 
 #[test]
-fn bounds_are_told_apart() {
+fn every_density_names_its_entropy_bound() {
     for (density, bound) in [
         ("{ nested_including_own = {} }", EntropyBound::Below),
         ("'batch_including_own'", EntropyBound::Below),

@@ -35,7 +35,7 @@ const FINE: Stop = Stop {
 /// Starts for each K that BIC chooses among.
 const SCAN_STARTS: usize = 2;
 
-/// The scan ends after so many numbers of components in a row without a better BIC.
+/// The scan ends after this many numbers of components in a row without a better BIC.
 const SCAN_PATIENCE: usize = 6;
 
 /// A mixture and the log-likelihood of the points under it.

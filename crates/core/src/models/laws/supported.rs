@@ -1,4 +1,4 @@
-//! A model carried onto a support keeps the laws and passes on what it has.
+//! A model on a support obeys the laws and passes on what the model itself has.
 
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -13,7 +13,7 @@ use crate::nn::Params;
 use crate::num::testing::{gap, Faults};
 use crate::rng::Rng;
 
-/// The model of `spec` carried onto `support`, started from two small blobs there.
+/// The model of `spec` on `support`, started from two small blobs there.
 fn build_on(
     support: &SupportSpec,
     name: &str,
@@ -140,16 +140,4 @@ fn supported_densities_are_known_and_nothing_is_outside() {
             .unwrap();
         assert_eq!(values(&mean), [nothing], "{support:?}");
     }
-}
-
-#[test]
-fn a_support_of_another_dimension_is_refused() {
-    let flow: ModelSpec = spec("flow = { standardise = false }");
-    let model = flow.build(&seeded(0), 2, None).unwrap();
-    let support = spec("box = { low = [0.0, 0.0, 0.0], high = 1.0 }");
-    let why = Supported::new(model, &support).err().unwrap().to_string();
-    assert!(
-        why.contains("box.low") && why.contains("a list of 3"),
-        "{why}"
-    );
 }
