@@ -1,7 +1,5 @@
 //! Scale and shift: of every coordinate on its own, and as a transformer.
 
-use std::sync::Arc;
-
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -192,15 +190,11 @@ impl Default for AffineCouplingSpec {
 
 impl AffineCouplingSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        Stack {
-            layers: self.layers,
-            hidden: &self.hidden,
-            activation: self.activation,
-            kind: Kind::Couplings(self.mixing),
-            transformer: Arc::new(Affine {
-                bound: self.log_scale_bound,
-            }),
-        }
+        let kind = Kind::Couplings(self.mixing);
+        let affine = Affine {
+            bound: self.log_scale_bound,
+        };
+        Stack::new(self.layers, &self.hidden, self.activation, kind, affine)
     }
 
     /// Coupling number `layer` of a stack; the identity at the start.
@@ -239,15 +233,11 @@ impl Default for MaskedAutoregressiveSpec {
 
 impl MaskedAutoregressiveSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        Stack {
-            layers: self.layers,
-            hidden: &self.hidden,
-            activation: self.activation,
-            kind: Kind::Autoregressive(self.order),
-            transformer: Arc::new(Affine {
-                bound: self.log_scale_bound,
-            }),
-        }
+        let kind = Kind::Autoregressive(self.order);
+        let affine = Affine {
+            bound: self.log_scale_bound,
+        };
+        Stack::new(self.layers, &self.hidden, self.activation, kind, affine)
     }
 }
 

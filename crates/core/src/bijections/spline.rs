@@ -1,7 +1,5 @@
 //! Monotone rational-quadratic splines (Durkan, Bekasov, Murray, Papamakarios 2019).
 
-use std::sync::Arc;
-
 use candle_core::{Device, Tensor, D};
 use mdn_kernels::SPLINE_MIN;
 use schemars::JsonSchema;
@@ -47,16 +45,12 @@ impl Default for SplineCouplingSpec {
 
 impl SplineCouplingSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        Stack {
-            layers: self.layers,
-            hidden: &self.hidden,
-            activation: self.activation,
-            kind: Kind::Couplings(self.mixing),
-            transformer: Arc::new(Spline {
-                bins: self.bins,
-                bound: self.tail_bound,
-            }),
-        }
+        let kind = Kind::Couplings(self.mixing);
+        let spline = Spline {
+            bins: self.bins,
+            bound: self.tail_bound,
+        };
+        Stack::new(self.layers, &self.hidden, self.activation, kind, spline)
     }
 }
 
@@ -93,16 +87,12 @@ impl Default for MaskedAutoregressiveSplineSpec {
 
 impl MaskedAutoregressiveSplineSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        Stack {
-            layers: self.layers,
-            hidden: &self.hidden,
-            activation: self.activation,
-            kind: Kind::Autoregressive(self.order),
-            transformer: Arc::new(Spline {
-                bins: self.bins,
-                bound: self.tail_bound,
-            }),
-        }
+        let kind = Kind::Autoregressive(self.order);
+        let spline = Spline {
+            bins: self.bins,
+            bound: self.tail_bound,
+        };
+        Stack::new(self.layers, &self.hidden, self.activation, kind, spline)
     }
 }
 

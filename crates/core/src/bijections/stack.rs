@@ -36,16 +36,31 @@ pub(super) enum Kind {
 
 /// A stack's settings, whatever its transformer.
 pub(super) struct Stack<'a> {
-    pub layers: usize,
-    /// Widths of the conditioner's hidden layers.
-    pub hidden: &'a [usize],
-    /// Nonlinearity of the conditioner.
-    pub activation: Activation,
-    pub kind: Kind,
-    pub transformer: Arc<dyn Transformer>,
+    layers: usize,
+    hidden: &'a [usize],
+    activation: Activation,
+    kind: Kind,
+    transformer: Arc<dyn Transformer>,
 }
 
-impl Stack<'_> {
+impl<'a> Stack<'a> {
+    /// With these widths of the conditioner's hidden layers, and its nonlinearity.
+    pub fn new(
+        layers: usize,
+        hidden: &'a [usize],
+        activation: Activation,
+        kind: Kind,
+        transformer: impl Transformer + 'static,
+    ) -> Self {
+        Self {
+            layers,
+            hidden,
+            activation,
+            kind,
+            transformer: Arc::new(transformer),
+        }
+    }
+
     /// Coupling number `layer`, the identity at the start.
     pub fn coupling(&self, params: &Params, dim: usize, layer: usize) -> Result<Coupling> {
         let (transformer, hidden) = (Arc::clone(&self.transformer), self.hidden);
@@ -54,20 +69,23 @@ impl Stack<'_> {
 
     /// The members that make layer number `layer`, from data to base; the identity at the start.
     fn layer(&self, params: &Params, dim: usize, layer: usize) -> Result<Vec<Box<dyn Bijection>>> {
-        let order = match &self.kind {
+        let (hidden, activation) = (self.hidden, self.activation);
+        let (inner, order) = match self.kind {
             Kind::Couplings(mixing) => {
-                let mut members: Vec<Box<dyn Bijection>> =
-                    vec![Box::new(self.coupling(params, dim, layer)?)];
-                if layer > 0 && *mixing == Mixing::Linear {
+                let coupling = self.coupling(params, dim, layer)?;
+                let mut members: Vec<Box<dyn Bijection>> = vec![Box::new(coupling)];
+                if layer > 0 && mixing == Mixing::Linear {
                     members.push(Box::new(Linear::new(&params.at("mixing"), dim)?));
                 }
                 return Ok(members);
             }
-            Kind::Autoregressive(order) => *order,
+            Kind::Autoregressive(order) => {
+                let transformer = Arc::clone(&self.transformer);
+                let inner =
+                    MaskedAutoregressive::new(params, dim, transformer, hidden, activation)?;
+                (inner, order)
+            }
         };
-        let transformer = Arc::clone(&self.transformer);
-        let inner =
-            MaskedAutoregressive::new(params, dim, transformer, self.hidden, self.activation)?;
         if dim == 1 || (order == Order::Reverse && layer.is_multiple_of(2)) {
             return Ok(vec![Box::new(inner)]);
         }

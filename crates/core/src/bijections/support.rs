@@ -119,10 +119,27 @@ impl SupportSpec {
 }
 
 impl BoxSpec {
+    /// l_d and h_d of every coordinate.
+    fn edges(&self, dim: usize) -> impl Iterator<Item = (f64, f64)> {
+        self.low.to_vec(dim).into_iter().zip(self.high.to_vec(dim))
+    }
+
+    /// A value of every coordinate's edges: (1, dim).
+    fn row(&self, like: &Tensor, value: impl Fn(f64, f64) -> f64) -> Result<Tensor> {
+        let dim = like.dim(1)?;
+        let values: Vec<f64> = self.edges(dim).map(|(l, h)| value(l, h)).collect();
+        num::from_rows(&values, dim, like.dtype(), like.device())
+    }
+
+    /// sum_d log(h_d - l_d)
+    fn log_volume(&self, dim: usize) -> f64 {
+        self.edges(dim).map(|(l, h)| (h - l).ln()).sum()
+    }
+
     fn check(&self, dim: usize) -> Result<(), BadValue> {
         self.low.check("low", dim)?;
         self.high.check("high", dim)?;
-        for (low, high) in self.low.to_vec(dim).into_iter().zip(self.high.to_vec(dim)) {
+        for (low, high) in self.edges(dim) {
             // Single precision must have numbers between the edges.
             BadValue::unless(
                 high - low >= 1e-4 * low.abs().max(high.abs()).max(1e-20),
@@ -132,22 +149,6 @@ impl BoxSpec {
             )?;
         }
         Ok(())
-    }
-}
-
-impl BoxSpec {
-    /// A value of the edges l_d and h_d of every coordinate: (1, dim).
-    fn row(&self, like: &Tensor, value: impl Fn(f64, f64) -> f64) -> Result<Tensor> {
-        let dim = like.dim(1)?;
-        let edges = self.low.to_vec(dim).into_iter().zip(self.high.to_vec(dim));
-        let values: Vec<f64> = edges.map(|(l, h)| value(l, h)).collect();
-        num::from_rows(&values, dim, like.dtype(), like.device())
-    }
-
-    /// sum_d log(h_d - l_d)
-    fn log_volume(&self, dim: usize) -> f64 {
-        let edges = self.low.to_vec(dim).into_iter().zip(self.high.to_vec(dim));
-        edges.map(|(l, h)| (h - l).ln()).sum()
     }
 }
 

@@ -205,11 +205,11 @@ impl Mixture {
         };
         let (means, stds) = (host(&self.means)?, host(&self.log_stds.exp()?)?);
         let mut x = Vec::with_capacity(component.len() * self.dim);
-        for k in component {
-            let own = k * self.dim..(k + 1) * self.dim;
-            for (mean, std) in means[own.clone()].iter().zip(&stds[own]) {
-                x.push(*mean + *std * T::from_f64(rng.normal()));
-            }
+        for i in component
+            .iter()
+            .flat_map(|k| k * self.dim..(k + 1) * self.dim)
+        {
+            x.push(means[i] + stds[i] * T::from_f64(rng.normal()));
         }
         let shape = (component.len(), self.dim);
         Ok(Tensor::from_vec(x, shape, &Device::Cpu)?)
@@ -409,12 +409,9 @@ impl Start {
                 // A cluster of one or two points must not start with a tiny deviation.
                 let std = (squares[i] / size.max(1.0)).sqrt().max(0.1 * spread);
                 // Copies in the same place would have the same gradient and never separate.
-                let apart = if c < found {
-                    0.0
-                } else {
-                    0.1 * std * noise.normal()
-                };
-                start.means.push(centre + apart);
+                let copied = c >= found;
+                let apart = if copied { noise.normal() } else { 0.0 };
+                start.means.push(centre + 0.1 * std * apart);
                 start.log_stds.push(std.ln());
             }
         }

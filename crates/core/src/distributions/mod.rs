@@ -38,12 +38,11 @@ pub struct Draws {
     pub log_prob: Tensor,
     /// (n,)
     pub log_weight: Tensor,
-    /// Sizes of the consecutive groups (such as the rows of one component) within which rows of x
-    /// and log_weight are independent, identically distributed and of equal weight; rows of
-    /// different groups are independent too. `None` where rows depend on each other, say through a
-    /// baseline: then only whole sets of draws are independent. A density made of the other rows
-    /// ([`RelaxedDensity::BatchIncludingOwn`]) couples log_prob alone: its mean is right, a standard
-    /// error from its rows is not.
+    /// Sizes of consecutive groups, such as the rows of one component. Rows of x and log_weight are
+    /// independent, and within a group identically distributed and of equal weight. `None` where rows
+    /// depend on each other, say through a baseline: then only whole sets of draws are independent.
+    /// log_prob may depend on other rows ([`RelaxedDensity::BatchIncludingOwn`]): its mean is right, a
+    /// standard error from its rows is not.
     pub strata: Option<Vec<usize>>,
 }
 

@@ -139,12 +139,12 @@ impl Settings for RadSpec {
         };
         let layer = Extent::net(kept, &self.hidden, 8.0 * folds) + gates + state;
         let between = self.interleave.iter().map(|member| match member {
-            Interleave::AffineCoupling => BijectionSpec::AffineCoupling(self.couplings()),
-            Interleave::Linear => BijectionSpec::Linear(LinearSpec {}),
+            Interleave::AffineCoupling => {
+                BijectionSpec::AffineCoupling(self.couplings()).extent(dim)
+            }
+            Interleave::Linear => BijectionSpec::Linear(LinearSpec {}).extent(dim),
         });
-        let between = between
-            .map(|b| b.extent(dim))
-            .fold(Extent::default(), |a, b| a + b);
+        let between = between.fold(Extent::default(), |a, b| a + b);
         let layers = self.layers as f64;
         layer.times(layers) + between.times(layers - 1.0) + self.base.extent(dim, drawn)
     }
@@ -208,20 +208,13 @@ impl Rad {
             }
             for (i, kind) in spec.interleave.iter().enumerate() {
                 let params = params.at("between").at(i);
+                let coupling = |turn| spec.couplings().coupling(&params.at(turn), dim, turn);
                 let members: Vec<Box<dyn Bijection>> = match kind {
                     Interleave::Linear => vec![Box::new(Linear::new(&params, dim)?)],
+                    // First the half that this fold kept: otherwise the scale and shift of this fold
+                    // or the next could do the couplings' work.
                     Interleave::AffineCoupling => {
-                        let coupling = spec.couplings();
-                        // First the half that this fold kept: otherwise the scale and shift of this
-                        // fold or the next could do the couplings' work.
-                        [l + 1, l]
-                            .into_iter()
-                            .map(|turn| {
-                                let params = params.at(turn);
-                                let made = coupling.coupling(&params, dim, turn)?;
-                                Ok(Box::new(made) as Box<dyn Bijection>)
-                            })
-                            .collect::<Result<_>>()?
+                        vec![Box::new(coupling(l + 1)?), Box::new(coupling(l)?)]
                     }
                 };
                 for bijection in members {

@@ -1,6 +1,6 @@
-//! What a folded layer must obey beyond the distribution laws: continuity across every fold,
-//! round trips through every branch, the sum over all pre-images, one fold against plain formulas, and
-//! a gradient that includes the motion of the folds.
+//! What a folded layer must obey beyond the laws of models: continuity across every fold, the sum
+//! over all pre-images, one fold against plain formulas, and a gradient that includes the motion of
+//! the folds.
 
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -82,26 +82,6 @@ fn flat_gates_leave_one_constant_on_the_whole_line() {
     let lambda = values(&model.fold(&column(&x)).unwrap().1);
     let off = largest_gap(&lambda, &vec![lambda[0]; 200]);
     assert!(off < 1e-12, "{off} apart");
-}
-
-#[test]
-fn round_trips_through_every_branch() {
-    for gates in GATES {
-        for dim in [1, 2, 5] {
-            let (_, model) = rad(3, gates, dim, 0.3, 6);
-            let x = model.sample(2000, &mut Rng::new(1)).unwrap();
-            let (z, _, codes) = model.fold(&x).unwrap();
-            let back = model.unfold(&z, &codes).unwrap();
-            let (z2, _, codes2) = model.fold(&back).unwrap();
-            for (got, expected) in [(&back, &x), (&z2, &z)] {
-                let gap = largest_gap(&values(got), &values(expected));
-                assert!(gap < 1e-8, "{gates:?}, D = {dim}: {gap:e}");
-            }
-            // Rounding may flip the part of a point on a border, nowhere else.
-            let flips: f64 = values(&codes.ne(&codes2).unwrap()).iter().sum();
-            assert!(flips <= 2.0, "{gates:?}, D = {dim}: {flips}");
-        }
-    }
 }
 
 /// Over all code words with a true pre-image, sum p_X(x_k) / |det J(x_k)| = p_Z(z). Exact, without

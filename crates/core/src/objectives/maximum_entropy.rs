@@ -154,10 +154,6 @@ fn covariance(groups: &[Moments]) -> Vec<f64> {
 }
 
 impl Objective for MaximumEntropy {
-    fn name(&self) -> &'static str {
-        "maximum_entropy"
-    }
-
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
         if self.state().scale.is_empty() {
             let groups = self.measure(model, at.progress, &rng.fork("scale"))?;

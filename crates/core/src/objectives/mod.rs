@@ -50,8 +50,6 @@ impl Validation {
 
 /// A scalar to be minimised. Objectives are independent of models: a new one changes no model.
 pub trait Objective: Send + Sync {
-    /// The name in files and tables.
-    fn name(&self) -> &'static str;
     /// The loss of `model`: a scalar tensor with gradients, in nats.
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor>;
     /// The number of points without a finite value among those that [`Objective::loss`] uses with the

@@ -145,10 +145,6 @@ impl ReverseKl {
 }
 
 impl Objective for ReverseKl {
-    fn name(&self) -> &'static str {
-        "reverse_kl"
-    }
-
     fn is_settled(&self, progress: f64) -> bool {
         self.anneal.is_none_or(|anneal| progress >= anneal.over)
     }

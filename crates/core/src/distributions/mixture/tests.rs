@@ -130,14 +130,3 @@ fn a_component_on_every_point_starts_with_a_usable_deviation() {
         }
     }
 }
-
-#[test]
-fn frozen_parts_are_not_trained() {
-    let params = Params::seeded(Rng::new(0), DType::F64, &Device::Cpu);
-    let mut spec = spec(3);
-    spec.init = MixtureInit::Random;
-    spec.frozen = vec![MixturePart::Means, MixturePart::Weights];
-    Mixture::new(&params, 2, &spec, None).unwrap();
-    let names: Vec<String> = params.trainable().into_iter().map(|(n, _)| n).collect();
-    assert_eq!(names, ["log_stds"]);
-}
