@@ -78,8 +78,10 @@ impl ModelSpec {
     /// What a law about all models goes through: the examples, a flow with each bijection
     /// (standardised or not), and a flow and a RAD on each base that they take.
     pub fn registered() -> Vec<(String, Self)> {
-        let named = |(name, spec): (&str, Self)| (name.to_owned(), spec);
-        let mut all: Vec<_> = Self::examples().into_iter().map(named).collect();
+        let mut all = Vec::new();
+        for (name, spec) in Self::examples() {
+            all.push((name.to_owned(), spec));
+        }
         for (name, bijection) in BijectionSpec::examples() {
             for standardise in [true, false] {
                 let flow = FlowSpec {

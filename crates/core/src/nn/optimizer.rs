@@ -342,14 +342,12 @@ mod tests {
     /// flat form goes through a checkpoint after every step.
     #[test]
     fn both_forms_take_the_same_steps() {
-        let make = || -> Vec<Var> {
-            let shapes: [&[usize]; 3] = [&[2, 3], &[4], &[1, 1]];
+        let make = || {
             let mut rng = crate::rng::Rng::new(3);
-            let start = |shape: &[usize]| {
-                let start = rng.normal_tensor(shape, DType::F64, &Device::Cpu).unwrap();
-                Var::from_tensor(&start).unwrap()
-            };
-            shapes.into_iter().map(start).collect()
+            [(2, 3), (4, 1), (1, 1)]
+                .map(|shape| rng.normal_tensor(shape, DType::F64, &Device::Cpu).unwrap())
+                .map(|start| Var::from_tensor(&start).unwrap())
+                .to_vec()
         };
         let loss = |vars: &[Var], step: usize| {
             let mut loss = vars[0].sqr().unwrap().sum_all().unwrap();

@@ -46,13 +46,6 @@ fn half() -> f64 {
     0.5
 }
 
-impl AnnealSpec {
-    /// b when the share `progress` of the steps is done.
-    pub fn inverse_temperature(&self, progress: f64) -> f64 {
-        self.from + (1.0 - self.from) * (progress / self.over).min(1.0)
-    }
-}
-
 impl ProblemSettings for ReverseKlSpec {
     fn name(&self) -> &'static str {
         "reverse_kl"
@@ -151,9 +144,8 @@ impl Objective for ReverseKl {
 
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
         let draws = model.draws(at.size, at.progress, rng)?;
-        let b = self
-            .anneal
-            .map_or(1.0, |a| a.inverse_temperature(at.progress));
+        let risen = |a: AnnealSpec| a.from + (1.0 - a.from) * (at.progress / a.over).min(1.0);
+        let b = self.anneal.map_or(1.0, risen);
         let cost = (draws.log_prob - (self.log_p(&draws.x)? * b)?)?;
         Ok((draws.log_weight.exp()? * cost)?.sum_all()?)
     }

@@ -290,7 +290,8 @@ impl<'a> Course<'a, '_, '_> {
         // The same noise every time, so that two values differ by the weights alone.
         let noise = &mut rng.fork("validation");
         let now = objective.validate(model, validation, spec.validation_points, noise)?;
-        self.clock.validated(began.elapsed().as_secs_f64());
+        let longest = &mut self.clock.longest_validation;
+        *longest = longest.max(began.elapsed().as_secs_f64());
         self.out.history.push(HistoryRow {
             step: self.out.steps,
             split: Split::Validation,
