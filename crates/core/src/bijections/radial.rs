@@ -164,7 +164,7 @@ mod tests {
                 assert!((got - sign * expected).abs() < tolerance, "{got}");
                 let sum = (u.sum_all().unwrap() + log_det.sum_all().unwrap()).unwrap();
                 let mut vars = vec![v.clone()];
-                vars.extend(params.trainable().into_iter().map(|p| p.1));
+                vars.extend(params.trained());
                 let all = gradients(&sum, &vars).concat();
                 assert!(all.iter().all(|v| v.is_finite()), "{dtype:?}: {all:?}");
             }

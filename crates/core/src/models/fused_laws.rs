@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::testing::{double, loaded, log_prob, on_threads, spec, trained, values};
+use super::testing::{double, loaded, log_prob, on_threads, spec, values};
 use super::{Model, ModelSpec};
 use crate::nn::Params;
 use crate::num::testing::{self, Faults};
@@ -85,7 +85,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
         for text in KINDS {
             let twins = Twins::new(text, 2, 4, isa, 0.1);
             let x = points(1500, 2, 5);
-            let vars = trained(&twins.params);
+            let vars = twins.params.trained();
             let model = twins.fused.as_ref();
             let with = |threads: usize| {
                 on_threads(threads, || {
@@ -130,7 +130,7 @@ fn a_broken_number_shows() {
     for isa in Isa::available() {
         for text in KINDS {
             let twins = Twins::new(text, 2, 4, isa, 0.1);
-            let vars = trained(&twins.params);
+            let vars = twins.params.trained();
             let x = points(100, 2, 5);
             for (name, var) in twins.params.trainable() {
                 // The triangles of a linear layer have halves that do not count.
@@ -185,8 +185,8 @@ fn a_base_outside_the_kernels_has_the_same_gradients() {
                 (value - exact).abs() < 1e-5 * exact.abs().max(10.0),
                 "{isa}, {dim}: {value}, {exact}"
             );
-            let got = gradients(&trained(&twins.params), &got);
-            let expected = gradients(&trained(&twins.exact_params), &expected);
+            let got = gradients(&twins.params.trained(), &got);
+            let expected = gradients(&twins.exact_params.trained(), &expected);
             let off = apart(&got, &expected);
             assert!(off < 1e-3, "{isa}, {dim}: gradients {off:.1e} apart");
             let log_q = log_prob(twins.fused.as_ref(), &x);

@@ -258,7 +258,7 @@ fn boundary_gradients_are_seen_by_automatic_differentiation() {
             let each = (model.log_prob(&nodes).unwrap() * &weights).unwrap();
             each.sum_all().unwrap()
         };
-        let (_, vars): (Vec<_>, Vec<_>) = params.trainable().into_iter().unzip();
+        let vars = params.trained();
         let gradient = gradients(&objective(), &vars).concat();
         for direction in 0..3 {
             let rng = &mut Rng::new(3).fork_at("direction", direction);

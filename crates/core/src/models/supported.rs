@@ -111,10 +111,9 @@ impl Model for Supported {
     }
 
     fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        match self.model.round_trip(&self.inverse(x)?.1)? {
-            Some(z) => Ok(Some(self.support.forward_and_log_det(&z)?.0.detach())),
-            None => Ok(None),
-        }
+        let back = self.model.round_trip(&self.inverse(x)?.1)?;
+        back.map(|z| Ok(self.support.forward_and_log_det(&z)?.0.detach()))
+            .transpose()
     }
 
     fn phases(&self) -> Vec<f64> {

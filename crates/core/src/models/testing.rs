@@ -1,6 +1,6 @@
 //! What the tests of models, objectives and training share.
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 
 use super::ModelSpec;
 use crate::distributions::Distribution;
@@ -37,11 +37,6 @@ pub fn double(snapshot: &Snapshot) -> Snapshot {
         _ => t.clone(),
     };
     snapshot.iter().map(|(n, t)| (n.clone(), cast(t))).collect()
-}
-
-/// The trainable parameters.
-pub fn trained(params: &Params) -> Vec<Var> {
-    params.trainable().into_iter().map(|(_, v)| v).collect()
 }
 
 /// All numbers of a snapshot.

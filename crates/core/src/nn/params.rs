@@ -242,6 +242,11 @@ impl Params {
             .collect()
     }
 
+    /// The trainable parameters alone, in the same order.
+    pub fn trained(&self) -> Vec<Var> {
+        self.trainable().into_iter().map(|(_, var)| var).collect()
+    }
+
     fn total(&self) -> usize {
         let store = self.store.borrow();
         store.vars.values().map(|(v, _)| v.elem_count()).sum()

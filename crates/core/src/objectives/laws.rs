@@ -13,7 +13,7 @@ use super::{At, Objective, ProblemSpec};
 use crate::data::{DataSet, DataSpec};
 use crate::distributions::normal::Normal;
 use crate::distributions::Distribution;
-use crate::models::testing::{rows, seeded, spec, trained, values};
+use crate::models::testing::{rows, seeded, spec, values};
 use crate::models::{Model, ModelSpec};
 use crate::nn::optimizer::Adam;
 use crate::num::testing::{normal, Faults};
@@ -83,7 +83,7 @@ fn falls_in_fifty_steps_and_every_gradient_is_finite() {
                 continue;
             }
             params.perturb(0.2, &mut Rng::new(3));
-            let mut adam = Adam::new(trained(&params), 0.0, false).unwrap();
+            let mut adam = Adam::new(params.trained(), 0.0, false).unwrap();
             let mut losses = Vec::new();
             for step in 0..50 {
                 let rng = &mut Rng::new(4).fork_at("objective", step);

@@ -1,7 +1,7 @@
 //! Ways to make training steps. Every phase of training gets new ones: the moments of one phase do not
 //! belong to the weights from which the next begins.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 
 use super::Training;
 use crate::nn::optimizer::{Adam, Moved, OptimizerState};
@@ -46,17 +46,11 @@ pub(super) trait Steps {
 /// The steps for the model's kernels and device.
 pub(super) fn for_device<'a>(task: &'a Training<'a>) -> Result<Box<dyn Steps + 'a>> {
     if let (Some(fused), true) = (task.model.fused(), task.objective.is_mean_log_prob()) {
-        let vars = trained(task);
-        let training = fused.training(&vars, task.spec.weight_decay)?;
+        let training = fused.training(&task.params.trained(), task.spec.weight_decay)?;
         return Ok(Box::new(FusedSteps { task, training }));
     }
     let queued = !task.params.device().is_cpu();
     Ok(Box::new(TensorSteps::new(task, queued)?))
-}
-
-fn trained(task: &Training<'_>) -> Vec<Var> {
-    let all = task.params.trainable().into_iter();
-    all.map(|(_, var)| var).collect()
 }
 
 /// The factor for a gradient of this norm; a largest norm of 0 does not clip.
@@ -137,7 +131,7 @@ impl<'a> TensorSteps<'a> {
     pub(super) fn new(task: &'a Training<'a>, queued: bool) -> Result<Self> {
         Ok(Self {
             task,
-            adam: Adam::new(trained(task), task.spec.weight_decay, queued)?,
+            adam: Adam::new(task.params.trained(), task.spec.weight_decay, queued)?,
             queued,
             losses: Vec::new(),
             norms: Vec::new(),
