@@ -38,10 +38,6 @@ impl LogVariance {
 }
 
 impl Objective for LogVariance {
-    fn name(&self) -> &'static str {
-        "log_variance"
-    }
-
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
         let ratio = self.log_ratio(model, at.size, rng)?;
         let off = ratio.broadcast_sub(&ratio.mean_keepdim(0)?)?;

@@ -9,9 +9,8 @@ use super::permutation::Order;
 use super::stack::{Kind, Mixing, Stack};
 use super::{built, constant_log_det, Bijection, Built, Settings, Transformer};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
 use crate::nn::mlp::Activation;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::{num, Error, Result};
 
 /// How an elementwise layer starts.
@@ -191,11 +190,11 @@ impl Default for AffineCouplingSpec {
 
 impl AffineCouplingSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        let transformer = Affine {
+        let kind = Kind::Couplings(self.mixing);
+        let affine = Affine {
             bound: self.log_scale_bound,
         };
-        let net = (&self.hidden[..], self.activation);
-        Stack::new(self.layers, net, Kind::Couplings(self.mixing), transformer)
+        Stack::new(self.layers, &self.hidden, self.activation, kind, affine)
     }
 
     /// Coupling number `layer` of a stack; the identity at the start.
@@ -234,12 +233,11 @@ impl Default for MaskedAutoregressiveSpec {
 
 impl MaskedAutoregressiveSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        let transformer = Affine {
+        let kind = Kind::Autoregressive(self.order);
+        let affine = Affine {
             bound: self.log_scale_bound,
         };
-        let net = (&self.hidden[..], self.activation);
-        let kind = Kind::Autoregressive(self.order);
-        Stack::new(self.layers, net, kind, transformer)
+        Stack::new(self.layers, &self.hidden, self.activation, kind, affine)
     }
 }
 

@@ -4,8 +4,7 @@ use candle_core::Tensor;
 
 use super::{Bijection, BijectionSpec, Built, Settings};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::Result;
 
 /// f = f_L o ... o f_1, the first member nearest the base.

@@ -5,8 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use crate::nn::{examples, Extent, Params};
 use crate::{num, Result};
 
 pub mod affine;
@@ -94,51 +93,22 @@ pub enum BijectionSpec {
     Chain(Vec<BijectionSpec>),
 }
 
-/// Name and text of an experiment file, for [`BijectionSpec::examples`].
-const EXAMPLES: [(&str, &str); 13] = [
-    (
-        "affine_coupling",
-        "affine_coupling = { layers = 3, hidden = [5], activation = 'tanh' }",
-    ),
-    (
-        "affine_coupling (linear mixing)",
-        "affine_coupling = { layers = 3, hidden = [5], activation = 'tanh', mixing = 'linear' }",
-    ),
-    (
-        "spline_coupling",
-        "spline_coupling = { layers = 2, hidden = [5], activation = 'tanh', bins = 4, tail_bound = 3 }",
-    ),
-    (
-        "masked_autoregressive (reverse)",
-        "masked_autoregressive = { layers = 3, hidden = [5, 3], activation = 'tanh' }",
-    ),
-    (
-        "masked_autoregressive (shuffle)",
-        "masked_autoregressive = { layers = 3, hidden = [5, 3], activation = 'tanh', order = 'shuffle' }",
-    ),
-    (
-        "masked_autoregressive_spline",
-        "masked_autoregressive_spline = { layers = 2, hidden = [5], activation = 'tanh', bins = 4, \
-         tail_bound = 3 }",
-    ),
-    ("elementwise", "elementwise = {}"),
-    ("linear", "linear = {}"),
-    ("permutation (reverse)", "permutation = {}"),
-    ("permutation (shuffle)", "permutation = { order = 'shuffle' }"),
-    ("planar", "planar = { layers = 3 }"),
-    ("radial", "radial = { layers = 3 }"),
-    (
-        "chain",
-        "[[chain]]
-         elementwise = {}
-         [[chain]]
-         spline_coupling = { layers = 2, hidden = [5], activation = 'tanh', bins = 4, tail_bound = 3 }
-         [[chain]]
-         linear = {}
-         [[chain]]
-         affine_coupling = { layers = 3, hidden = [5], activation = 'tanh' }",
-    ),
-];
+/// See [`BijectionSpec::examples`].
+const EXAMPLES: &str = "
+affine_coupling: affine_coupling = { layers = 3, hidden = [5], activation = 'tanh' }
+affine_coupling (linear mixing): affine_coupling = { layers = 3, hidden = [5], activation = 'tanh', mixing = 'linear' }
+spline_coupling: spline_coupling = { layers = 2, hidden = [5], activation = 'tanh', bins = 4, tail_bound = 3 }
+masked_autoregressive (reverse): masked_autoregressive = { layers = 3, hidden = [5, 3], activation = 'tanh' }
+masked_autoregressive (shuffle): masked_autoregressive = { layers = 3, hidden = [5, 3], activation = 'tanh', order = 'shuffle' }
+masked_autoregressive_spline: masked_autoregressive_spline = { layers = 2, hidden = [5], activation = 'tanh', bins = 4, tail_bound = 3 }
+elementwise: elementwise = {}
+linear: linear = {}
+permutation (reverse): permutation = {}
+permutation (shuffle): permutation = { order = 'shuffle' }
+planar: planar = { layers = 3 }
+radial: radial = { layers = 3 }
+chain: chain = [{ elementwise = {} }, { spline_coupling = { layers = 2, hidden = [5], activation = 'tanh', bins = 4, tail_bound = 3 } }, { linear = {} }, { affine_coupling = { layers = 3, hidden = [5], activation = 'tanh' } }]
+";
 
 /// A bijection that was built, and the points it was built from pulled back to its base side.
 pub type Built = (Box<dyn Bijection>, Option<Tensor>);
@@ -174,14 +144,9 @@ impl BijectionSpec {
         }
     }
 
-    /// One of each kind, with the name under which tests show it.
-    ///
-    /// # Panics
-    /// Never: the examples are in the sources.
+    /// One or more of each kind, with the name under which tests show it.
     pub fn examples() -> Vec<(&'static str, Self)> {
-        EXAMPLES
-            .map(|(name, text)| (name, toml::from_str(text).expect("settings")))
-            .into()
+        examples(EXAMPLES)
     }
 
     /// What is wrong with the settings, if anything.
@@ -190,7 +155,7 @@ impl BijectionSpec {
         settings.check().map_err(|e| e.below(key))
     }
 
-    /// Its size over `dim` coordinates, not below what it will be by more than a few percent.
+    /// Its size over `dim` coordinates, at most a few percent too small.
     pub fn extent(&self, dim: usize) -> Extent {
         self.member().1.extent(dim)
     }

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{built, check_layers, Bijection, Built, Settings};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::{num, Result};
 
 /// ln(e - 1), where softplus is 1.
@@ -92,47 +91,53 @@ impl Planar {
         Ok(((&self.u + self.w.broadcast_mul(&missing)?)?, slope))
     }
 
-    /// w.v + b of one layer: (n, 1).
-    fn place(&self, layer: usize, v: &Tensor, ones: &Tensor) -> Result<Tensor> {
-        let along = v.matmul(&self.w.narrow(0, layer, 1)?.t()?)?;
-        Ok((along + ones.matmul(&self.b.narrow(0, layer, 1)?)?)?)
-    }
-
-    /// Through all layers, forward or inverse.
     fn apply(&self, v: &Tensor, inverse: bool) -> Result<(Tensor, Tensor)> {
         let n = num::expect_points("planar", v, self.dim())?;
         let (u, slope) = self.constrained()?;
         let ones = Tensor::ones((n, 1), v.dtype(), v.device())?;
-        let layers = self.w.dim(0)?;
-        let mut v = v.clone();
-        let mut all = Vec::new();
-        for step in 0..layers {
-            let layer = if inverse { layers - 1 - step } else { step };
-            let place = self.place(layer, &v, &ones)?;
+        let shift = |layer: usize, v: &Tensor| {
+            let of = |all: &Tensor| all.narrow(0, layer, 1);
+            let along = v.matmul(&of(&self.w)?.t()?)?;
+            let place = (along + ones.matmul(&of(&self.b)?)?)?;
             let a = match inverse {
-                true => solve(&place, &slope.narrow(0, layer, 1)?)?,
+                true => solve(&place, &of(&slope)?)?,
                 false => place,
             };
             let t = a.tanh()?;
-            let shift = t.matmul(&u.narrow(0, layer, 1)?)?;
-            v = if inverse { (v - shift)? } else { (v + shift)? };
-            all.push(t);
-        }
-        if inverse {
-            all.reverse();
-        }
-        let log_det = log_det(&all, &slope, &ones)?;
-        Ok((v, if inverse { log_det.neg()? } else { log_det }))
+            Ok((t.matmul(&of(&u)?)?, t))
+        };
+        // sum_l log(t_l^2 + (1 - t_l^2) s_l) with s = 1 + w.û, in which no difference cancels.
+        through_layers(v, self.w.dim(0)?, inverse, shift, |t| {
+            let flat = t.sqr()?;
+            let steep = ones.matmul(&slope.reshape((1, ()))?)?;
+            let total = (&flat + (flat.affine(-1.0, 1.0)? * steep)?)?;
+            num::row_sum(&total.log()?)
+        })
     }
 }
 
-/// sum_l log(t_l^2 + (1 - t_l^2) s_l), the log-det for s = 1 + w.û without a difference that
-/// cancels: t, L columns of (n, 1); s (L, 1) -> (n,).
-fn log_det(t: &[Tensor], slope: &Tensor, ones: &Tensor) -> Result<Tensor> {
-    let flat = Tensor::cat(t, 1)?.sqr()?;
-    let steep = ones.matmul(&slope.reshape((1, ()))?)?;
-    let total = (&flat + (flat.affine(-1.0, 1.0)? * steep)?)?;
-    num::row_sum(&total.log()?)
+/// Layers that move points v (n, D), forward or inverse. `shift` gives the shift of one layer and a
+/// column (n, 1), `log_det` the forward log-det (n,) from the columns of all layers (n, L).
+pub(super) fn through_layers(
+    v: &Tensor,
+    layers: usize,
+    inverse: bool,
+    shift: impl Fn(usize, &Tensor) -> Result<(Tensor, Tensor)>,
+    log_det: impl FnOnce(&Tensor) -> Result<Tensor>,
+) -> Result<(Tensor, Tensor)> {
+    let mut v = v.clone();
+    let mut columns = Vec::new();
+    for step in 0..layers {
+        let layer = if inverse { layers - 1 - step } else { step };
+        let (by, column) = shift(layer, &v)?;
+        v = if inverse { (v - by)? } else { (v + by)? };
+        columns.push(column);
+    }
+    if inverse {
+        columns.reverse();
+    }
+    let log_det = log_det(&Tensor::cat(&columns, 1)?)?;
+    Ok((v, if inverse { log_det.neg()? } else { log_det }))
 }
 
 impl Bijection for Planar {
@@ -205,7 +210,7 @@ fn root(r: f64, s: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::num::testing::Faults;
+    use crate::num::testing::{gradient, values, Faults};
 
     #[test]
     fn roots_solve_their_equation_also_at_the_limit() {
@@ -237,10 +242,9 @@ mod tests {
         let z = num::from_rows(&[-0.2, 0.0, 1.0, 2.0], 2, DType::F32, &Device::Cpu).unwrap();
         let (x, log_det) = planar.forward_and_log_det(&z).unwrap();
         let (_, back) = planar.inverse_and_log_det(&x).unwrap();
-        let gradients = back.sum_all().unwrap().backward().unwrap();
-        let mut values = num::to_vec(&Tensor::cat(&[log_det, back], 0).unwrap()).unwrap();
+        let mut values = values(&Tensor::cat(&[log_det, back.clone()], 0).unwrap());
         for (_, var) in params.trainable() {
-            values.extend(num::to_vec(gradients.get(var.as_tensor()).unwrap()).unwrap());
+            values.extend(gradient(&back, &var));
         }
         assert!((values[0] - 1e-6_f64.ln()).abs() < 1e-2, "{values:?}");
         assert!(values.iter().all(|v| v.is_finite()), "{values:?}");

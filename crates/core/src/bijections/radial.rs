@@ -4,11 +4,10 @@ use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::planar::SOFTPLUS_IS_ONE;
+use super::planar::{through_layers, SOFTPLUS_IS_ONE};
 use super::{built, check_layers, Bijection, Built, Settings};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::{num, Result};
 
 /// Smallest alpha and alpha + beta: in single precision softplus itself would round to 0.
@@ -82,53 +81,31 @@ impl Radial {
         Ok((size(&self.alpha)?, size(&self.beta)?))
     }
 
-    /// v - c and |v - c| of one layer: (n, D) and (n, 1).
-    fn offset(&self, layer: usize, v: &Tensor, ones: &Tensor) -> Result<(Tensor, Tensor)> {
-        let away = (v - ones.matmul(&self.centre.narrow(0, layer, 1)?)?)?;
-        let distance = (away.sqr()?.sum_keepdim(1)? + TINY)?.sqrt()?;
-        Ok((away, distance))
-    }
-
-    /// The forward log-det from the distances r, L columns of (n, 1): (n,).
-    fn log_det(&self, r: &[Tensor], a: &Tensor, b: &Tensor, ones: &Tensor) -> Result<Tensor> {
-        let r = Tensor::cat(r, 1)?;
-        let a = ones.matmul(&a.reshape((1, ()))?)?;
-        let b = ones.matmul(&b.reshape((1, ()))?)?;
-        let inner = (&r + &a)?.log()?;
-        let across = ((&r + &b)?.log()? - &inner)?;
-        let along = (r.sqr()? + (a * ((r * 2.0)? + b)?)?)?.log()?;
-        let along = (along - (inner * 2.0)?)?;
-        num::row_sum(&((across * (self.dim() as f64 - 1.0))? + along)?)
-    }
-
-    /// Through all layers, forward or inverse.
     fn apply(&self, v: &Tensor, inverse: bool) -> Result<(Tensor, Tensor)> {
         let n = num::expect_points("radial", v, self.dim())?;
         let (all_a, all_b) = self.sizes()?;
         let ones = Tensor::ones((n, 1), v.dtype(), v.device())?;
-        let layers = all_a.dim(0)?;
-        let mut v = v.clone();
-        let mut distances = Vec::new();
-        for step in 0..layers {
-            let layer = if inverse { layers - 1 - step } else { step };
-            let a = ones.matmul(&all_a.narrow(0, layer, 1)?)?;
-            let b = ones.matmul(&all_b.narrow(0, layer, 1)?)?;
-            let (away, rho) = self.offset(layer, &v, &ones)?;
-            let r = if inverse {
-                distance(&rho, &a, &b)?
-            } else {
-                rho
+        let shift = |layer: usize, v: &Tensor| {
+            let of = |all: &Tensor| ones.matmul(&all.narrow(0, layer, 1)?);
+            let (a, b) = (of(&all_a)?, of(&all_b)?);
+            let away = (v - of(&self.centre)?)?;
+            let rho = (away.sqr()?.sum_keepdim(1)? + TINY)?.sqrt()?;
+            let (r, size) = match inverse {
+                true => (distance(&rho, &a, &b)?, &b),
+                false => (rho, &a),
             };
-            let size = if inverse { &b } else { &a };
-            let shift = away.broadcast_mul(&((&b - &a)? / (size + &r)?)?)?;
-            v = if inverse { (v - shift)? } else { (v + shift)? };
-            distances.push(r);
-        }
-        if inverse {
-            distances.reverse();
-        }
-        let log_det = self.log_det(&distances, &all_a, &all_b, &ones)?;
-        Ok((v, if inverse { log_det.neg()? } else { log_det }))
+            let scale = ((&b - &a)? / (size + &r)?)?;
+            Ok((away.broadcast_mul(&scale)?, r))
+        };
+        through_layers(v, all_a.dim(0)?, inverse, shift, |r| {
+            let a = ones.matmul(&all_a.reshape((1, ()))?)?;
+            let b = ones.matmul(&all_b.reshape((1, ()))?)?;
+            let inner = (r + &a)?.log()?;
+            let across = ((r + &b)?.log()? - &inner)?;
+            let along = (r.sqr()? + (a * ((r * 2.0)? + b)?)?)?.log()?;
+            let along = (along - (inner * 2.0)?)?;
+            num::row_sum(&((across * (self.dim() as f64 - 1.0))? + along)?)
+        })
     }
 }
 
@@ -159,6 +136,7 @@ fn distance(rho: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::num::testing::gradients;
     use candle_core::{DType, Device, Var};
 
     /// At r = 0 the slope is B / A in every direction, so the log-det is D log(B / A); all gradients
@@ -185,11 +163,9 @@ mod tests {
                 let got = num::to_vec(&log_det).unwrap()[0];
                 assert!((got - sign * expected).abs() < tolerance, "{got}");
                 let sum = (u.sum_all().unwrap() + log_det.sum_all().unwrap()).unwrap();
-                let gradients = sum.backward().unwrap();
-                let mut all = num::to_vec(gradients.get(v.as_tensor()).unwrap()).unwrap();
-                for (_, var) in params.trainable() {
-                    all.extend(num::to_vec(gradients.get(var.as_tensor()).unwrap()).unwrap());
-                }
+                let mut vars = vec![v.clone()];
+                vars.extend(params.trained());
+                let all = gradients(&sum, &vars).concat();
                 assert!(all.iter().all(|v| v.is_finite()), "{dtype:?}: {all:?}");
             }
         }

@@ -45,12 +45,12 @@ impl Default for SplineCouplingSpec {
 
 impl SplineCouplingSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        let transformer = Spline {
+        let kind = Kind::Couplings(self.mixing);
+        let spline = Spline {
             bins: self.bins,
             bound: self.tail_bound,
         };
-        let net = (&self.hidden[..], self.activation);
-        Stack::new(self.layers, net, Kind::Couplings(self.mixing), transformer)
+        Stack::new(self.layers, &self.hidden, self.activation, kind, spline)
     }
 }
 
@@ -87,13 +87,12 @@ impl Default for MaskedAutoregressiveSplineSpec {
 
 impl MaskedAutoregressiveSplineSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
-        let transformer = Spline {
+        let kind = Kind::Autoregressive(self.order);
+        let spline = Spline {
             bins: self.bins,
             bound: self.tail_bound,
         };
-        let net = (&self.hidden[..], self.activation);
-        let kind = Kind::Autoregressive(self.order);
-        Stack::new(self.layers, net, kind, transformer)
+        Stack::new(self.layers, &self.hidden, self.activation, kind, spline)
     }
 }
 
@@ -123,7 +122,7 @@ impl Spline {
         3 * self.bins - 1
     }
 
-    fn knots(&self, v: &Tensor, theta: &Tensor) -> Result<Knots> {
+    fn bins(&self, v: &Tensor, theta: &Tensor) -> Result<Bins> {
         let (n, dim) = v.dims2()?;
         let theta = theta.reshape((n, dim, self.per_coordinate()))?;
         let k = self.bins;
@@ -133,7 +132,7 @@ impl Spline {
             1 => None,
             _ => Some(theta.narrow(2, 2 * k, k - 1)?.contiguous()?),
         };
-        Knots::from_raw(&widths, &heights, slopes.as_ref(), self.bound)
+        Bins::from_raw(&widths, &heights, slopes.as_ref(), self.bound)
     }
 }
 
@@ -151,12 +150,12 @@ impl Transformer for Spline {
     }
 
     fn forward_and_log_det(&self, z: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (x, log_slope) = self.knots(z, theta)?.inverse(z)?;
+        let (x, log_slope) = self.bins(z, theta)?.inverse(z)?;
         Ok((x, num::row_sum(&log_slope)?))
     }
 
     fn inverse_and_log_det(&self, x: &Tensor, theta: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (z, log_slope) = self.knots(x, theta)?.evaluate(x)?;
+        let (z, log_slope) = self.bins(x, theta)?.evaluate(x)?;
         Ok((z, num::row_sum(&log_slope)?))
     }
 
@@ -175,24 +174,20 @@ impl Transformer for Spline {
     }
 }
 
-/// The bins of many splines.
-struct Knots {
-    /// Every tensor (n, dim, K).
-    all: Bin,
-    bound: f64,
-}
-
-/// Edges and slopes at both ends of a bin.
-struct Bin {
+/// Edges and slopes at both ends of bins: of all bins of many splines (n, dim, K), or of the one bin
+/// of each value (n, dim).
+struct Bins {
     left: Tensor,
     width: Tensor,
     bottom: Tensor,
     height: Tensor,
     slope_left: Tensor,
     slope_right: Tensor,
+    /// B, where the tails begin.
+    bound: f64,
 }
 
-impl Knots {
+impl Bins {
     /// From raw widths and heights (n, dim, K) and inner slopes (n, dim, K - 1; `None` if K = 1).
     fn from_raw(
         widths: &Tensor,
@@ -214,20 +209,20 @@ impl Knots {
                 )
             }
         };
-        let all = Bin {
+        Ok(Self {
             left,
             width,
             bottom,
             height,
             slope_left,
             slope_right,
-        };
-        Ok(Self { all, bound })
+            bound,
+        })
     }
 
     /// The bin of each value: the last one whose `edges` entry is not above it. Bins are picked by
     /// sums over masks, since the gradient of a gather is slow.
-    fn bin(&self, v: &Tensor, edges: &Tensor) -> Result<Bin> {
+    fn bin(&self, v: &Tensor, edges: &Tensor) -> Result<Self> {
         let bins = edges.dim(2)?;
         let above = v
             .unsqueeze(2)?
@@ -245,13 +240,14 @@ impl Knots {
             (above - Tensor::cat(&[&next, &last], 2)?)?
         };
         let pick = |values: &Tensor| -> Result<Tensor> { Ok((&picked * values)?.sum(D::Minus1)?) };
-        Ok(Bin {
-            left: pick(&self.all.left)?,
-            width: pick(&self.all.width)?,
-            bottom: pick(&self.all.bottom)?,
-            height: pick(&self.all.height)?,
-            slope_left: pick(&self.all.slope_left)?,
-            slope_right: pick(&self.all.slope_right)?,
+        Ok(Self {
+            left: pick(&self.left)?,
+            width: pick(&self.width)?,
+            bottom: pick(&self.bottom)?,
+            height: pick(&self.height)?,
+            slope_left: pick(&self.slope_left)?,
+            slope_right: pick(&self.slope_right)?,
+            bound: self.bound,
         })
     }
 
@@ -260,7 +256,7 @@ impl Knots {
         // Values in the tails are clamped first: a select does not keep the gradient of the branch
         // that is not taken from being NaN.
         let inner = v.clamp(-self.bound, self.bound)?;
-        let bin = self.bin(&inner, &self.all.left)?;
+        let bin = self.bin(&inner, &self.left)?;
         let theta = ((inner - &bin.left)? / &bin.width)?;
         let (numerator, denominator, log_slope) = bin.at(&theta)?;
         let u = (&bin.bottom + (&bin.height * (numerator / denominator)?)?)?;
@@ -270,7 +266,7 @@ impl Knots {
     /// u (n, dim) -> spline^-1(u) and log d(spline^-1)/du, each (n, dim).
     fn inverse(&self, u: &Tensor) -> Result<(Tensor, Tensor)> {
         let inner = u.clamp(-self.bound, self.bound)?;
-        let bin = self.bin(&inner, &self.all.bottom)?;
+        let bin = self.bin(&inner, &self.bottom)?;
         let slope = (&bin.height / &bin.width)?;
         let rise = (inner - &bin.bottom)?;
         let bend = ((&bin.slope_left + &bin.slope_right)? - (&slope * 2.0)?)?;
@@ -293,9 +289,7 @@ impl Knots {
             inside.where_cond(log_slope, &nothing)?,
         ))
     }
-}
 
-impl Bin {
     /// Numerator and denominator of the spline within the bin (without the height), and the log of
     /// its slope.
     fn at(&self, theta: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
@@ -359,20 +353,19 @@ mod tests {
                 "unnormalized_derivatives",
             ]
             .map(|key| raw(key).map(|v| var(&v, v.len())));
-            let knots = |n: usize| {
+            let bins = |n: usize| {
                 let rows = |v: &Var| {
                     let ones = Tensor::ones((n, 1), DType::F64, &Device::Cpu).unwrap();
                     let all = ones.matmul(v.as_tensor()).unwrap();
                     all.reshape((n, 1, ())).unwrap()
                 };
                 let [widths, heights, slopes] = vars.each_ref().map(|v| v.as_ref().map(rows));
-                Knots::from_raw(&widths.unwrap(), &heights.unwrap(), slopes.as_ref(), bound)
-                    .unwrap()
+                Bins::from_raw(&widths.unwrap(), &heights.unwrap(), slopes.as_ref(), bound).unwrap()
             };
 
             let points = of("x");
             let x = var(&points, 1);
-            let (y, log_det) = knots(points.len()).evaluate(x.as_tensor()).unwrap();
+            let (y, log_det) = bins(points.len()).evaluate(x.as_tensor()).unwrap();
             check("y", &y, 1e-12 * bound);
             check("log_det", &log_det, tight);
             for (from, to, by) in [
@@ -380,7 +373,7 @@ mod tests {
                 ("y_in", "x_out", "inverse_log_det_out"),
             ] {
                 let u = tensor(&of(from), 1);
-                let (back, log_det) = knots(of(from).len()).inverse(&u).unwrap();
+                let (back, log_det) = bins(of(from).len()).inverse(&u).unwrap();
                 check(to, &back, loose);
                 check(by, &log_det, loose);
             }

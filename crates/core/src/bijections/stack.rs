@@ -13,9 +13,8 @@ use super::linear::{Linear, LinearSpec};
 use super::permutation::{Order, Permutation};
 use super::{check_layers, pull_back, Bijection, Built, Settings, Transformer};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
 use crate::nn::mlp::{check_hidden, Activation};
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::Result;
 
 /// What stands between two couplings of a stack.
@@ -48,7 +47,8 @@ impl<'a> Stack<'a> {
     /// With these widths of the conditioner's hidden layers, and its nonlinearity.
     pub fn new(
         layers: usize,
-        (hidden, activation): (&'a [usize], Activation),
+        hidden: &'a [usize],
+        activation: Activation,
         kind: Kind,
         transformer: impl Transformer + 'static,
     ) -> Self {
@@ -69,20 +69,23 @@ impl<'a> Stack<'a> {
 
     /// The members that make layer number `layer`, from data to base; the identity at the start.
     fn layer(&self, params: &Params, dim: usize, layer: usize) -> Result<Vec<Box<dyn Bijection>>> {
-        let order = match &self.kind {
+        let (hidden, activation) = (self.hidden, self.activation);
+        let (inner, order) = match self.kind {
             Kind::Couplings(mixing) => {
-                let mut members: Vec<Box<dyn Bijection>> =
-                    vec![Box::new(self.coupling(params, dim, layer)?)];
-                if layer > 0 && *mixing == Mixing::Linear {
+                let coupling = self.coupling(params, dim, layer)?;
+                let mut members: Vec<Box<dyn Bijection>> = vec![Box::new(coupling)];
+                if layer > 0 && mixing == Mixing::Linear {
                     members.push(Box::new(Linear::new(&params.at("mixing"), dim)?));
                 }
                 return Ok(members);
             }
-            Kind::Autoregressive(order) => *order,
+            Kind::Autoregressive(order) => {
+                let transformer = Arc::clone(&self.transformer);
+                let inner =
+                    MaskedAutoregressive::new(params, dim, transformer, hidden, activation)?;
+                (inner, order)
+            }
         };
-        let transformer = Arc::clone(&self.transformer);
-        let inner =
-            MaskedAutoregressive::new(params, dim, transformer, self.hidden, self.activation)?;
         if dim == 1 || (order == Order::Reverse && layer.is_multiple_of(2)) {
             return Ok(vec![Box::new(inner)]);
         }

@@ -9,8 +9,7 @@ use super::{
 };
 use crate::error::BadValue;
 use crate::kmeans::kmeans;
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -22,8 +21,6 @@ mod relaxation;
 mod implicit_laws;
 #[cfg(test)]
 mod relaxed_laws;
-#[cfg(test)]
-mod strategy_laws;
 #[cfg(test)]
 mod tests;
 
@@ -197,15 +194,8 @@ impl Mixture {
         Ok((squares * -0.5)?.broadcast_add(&constant)?)
     }
 
-    /// mu_k + sigma_k omega for given components (n,) u32 and noise omega (n, dim).
-    fn place(&self, component: &Tensor, noise: &Tensor) -> Result<Tensor> {
-        let means = self.means.index_select(component, 0)?;
-        let stds = self.log_stds.index_select(component, 0)?.exp()?;
-        Ok((means + (stds * noise)?)?)
-    }
-
-    /// The same with fresh noise and without gradients: with tensors, gathering rows takes several
-    /// times as long as drawing the noise.
+    /// mu_k + sigma_k omega for given components and fresh noise omega, without gradients: with
+    /// tensors, gathering rows takes several times as long as drawing the noise.
     fn place_on_host<T: WithDType>(&self, component: &[usize], rng: &mut Rng) -> Result<Tensor> {
         let host = |x: &Tensor| -> Result<Vec<T>> {
             Ok(x.detach()
@@ -215,11 +205,11 @@ impl Mixture {
         };
         let (means, stds) = (host(&self.means)?, host(&self.log_stds.exp()?)?);
         let mut x = Vec::with_capacity(component.len() * self.dim);
-        for k in component {
-            let own = k * self.dim..(k + 1) * self.dim;
-            for (mean, std) in means[own.clone()].iter().zip(&stds[own]) {
-                x.push(*mean + *std * T::from_f64(rng.normal()));
-            }
+        for i in component
+            .iter()
+            .flat_map(|k| k * self.dim..(k + 1) * self.dim)
+        {
+            x.push(means[i] + stds[i] * T::from_f64(rng.normal()));
         }
         let shape = (component.len(), self.dim);
         Ok(Tensor::from_vec(x, shape, &Device::Cpu)?)
@@ -247,37 +237,43 @@ impl Mixture {
         rng.normal_tensor((n, self.dim), self.means.dtype(), self.means.device())
     }
 
+    /// x = mu_k + sigma_k omega for given components k and fresh noise omega, log p(x), and
+    /// log alpha_k (n,), all with gradients.
+    fn placed(&self, component: Vec<u32>, rng: &mut Rng) -> Result<[Tensor; 3]> {
+        let n = component.len();
+        let component = Tensor::from_vec(component, n, self.means.device())?;
+        let noise = self.noise(n, rng)?;
+        let means = self.means.index_select(&component, 0)?;
+        let stds = self.log_stds.index_select(&component, 0)?.exp()?;
+        let x = (means + (stds * noise)?)?;
+        let log_prob = self.log_prob(&x)?;
+        let log_alpha = self
+            .log_weights()?
+            .squeeze(0)?
+            .index_select(&component, 0)?;
+        Ok([x, log_prob, log_alpha])
+    }
+
     /// A fixed number n_k of samples from every component, near n alpha_k and at least two, each
     /// weighted alpha_k / n_k. Unbiased for weights, means and standard deviations, with little
     /// variance for weights and means.
     fn stratified(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
-        let log_weights = self.log_weights()?;
-        let counts: Vec<usize> = num::to_vec(&log_weights)?
+        let counts: Vec<usize> = num::to_vec(&self.log_weights()?)?
             .into_iter()
             .map(|w| ((w.exp() * n as f64).ceil() as usize).max(2))
             .collect();
-        let component: Vec<u32> = counts
-            .iter()
-            .enumerate()
-            .flat_map(|(k, &count)| std::iter::repeat_n(k as u32, count))
-            .collect();
-        let total = component.len();
-        let shares: Vec<f64> = component
-            .iter()
-            .map(|&k| -(counts[k as usize] as f64).ln())
-            .collect();
-        let component = Tensor::from_vec(component, total, self.means.device())?;
-        let shares = Tensor::from_vec(shares, total, &Device::Cpu)?
-            .to_dtype(self.means.dtype())?
-            .to_device(self.means.device())?;
-        let noise = self.noise(total, rng)?;
-        let x = self.place(&component, &noise)?;
-        let log_prob = self.log_prob(&x)?;
-        let log_weight = (log_weights.squeeze(0)?.index_select(&component, 0)? + shares)?;
+        let (mut component, mut shares) = (Vec::new(), Vec::new());
+        for (k, &count) in counts.iter().enumerate() {
+            component.extend(std::iter::repeat_n(k as u32, count));
+            shares.extend(std::iter::repeat_n(-(count as f64).ln(), count));
+        }
+        let (dtype, device) = (self.means.dtype(), self.means.device());
+        let shares = num::from_rows(&shares, 1, dtype, device)?.squeeze(1)?;
+        let [x, log_prob, log_alpha] = self.placed(component, rng)?;
         Ok(Draws {
             x,
             log_prob,
-            log_weight,
+            log_weight: (log_alpha + shares)?,
             strata: Some(counts),
         })
     }
@@ -285,21 +281,10 @@ impl Mixture {
     /// Components drawn by their weights; means and standard deviations act through x, the weights
     /// through the score of log alpha_k.
     fn scored(&self, n: usize, rng: &mut Rng) -> Result<Draws> {
-        let n = n.max(2);
-        let component: Vec<u32> = self
-            .draw_components(n, rng)?
-            .into_iter()
-            .map(|k| k as u32)
-            .collect();
-        let component = Tensor::from_vec(component, n, self.means.device())?;
-        let noise = self.noise(n, rng)?;
-        let x = self.place(&component, &noise)?;
-        let log_prob = self.log_prob(&x)?;
-        let chosen = self
-            .log_weights()?
-            .squeeze(0)?
-            .index_select(&component, 0)?;
-        Draws::scored(x, log_prob, &chosen)
+        let component = self.draw_components(n.max(2), rng)?.into_iter();
+        let component = component.map(|k| k as u32).collect();
+        let [x, log_prob, log_alpha] = self.placed(component, rng)?;
+        Draws::scored(x, log_prob, &log_alpha)
     }
 }
 
@@ -424,12 +409,9 @@ impl Start {
                 // A cluster of one or two points must not start with a tiny deviation.
                 let std = (squares[i] / size.max(1.0)).sqrt().max(0.1 * spread);
                 // Copies in the same place would have the same gradient and never separate.
-                let apart = if c < found {
-                    0.0
-                } else {
-                    0.1 * std * noise.normal()
-                };
-                start.means.push(centre + apart);
+                let copied = c >= found;
+                let apart = if copied { noise.normal() } else { 0.0 };
+                start.means.push(centre + 0.1 * std * apart);
                 start.log_stds.push(std.ln());
             }
         }

@@ -6,8 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use crate::nn::{examples, Extent, Params};
 use crate::rng::Rng;
 use crate::Result;
 
@@ -39,12 +38,11 @@ pub struct Draws {
     pub log_prob: Tensor,
     /// (n,)
     pub log_weight: Tensor,
-    /// Sizes of the consecutive groups (such as the rows of one component) within which rows of x
-    /// and log_weight are independent, identically distributed and of equal weight; rows of
-    /// different groups are independent too. `None` where rows depend on each other, say through a
-    /// baseline: then only whole sets of draws are independent. A density made of the other rows
-    /// ([`RelaxedDensity::BatchIncludingOwn`]) couples log_prob alone: its mean is right, a standard
-    /// error from its rows is not.
+    /// Sizes of consecutive groups, such as the rows of one component. Rows of x and log_weight are
+    /// independent, and within a group identically distributed and of equal weight. `None` where rows
+    /// depend on each other, say through a baseline: then only whole sets of draws are independent.
+    /// log_prob may depend on other rows ([`RelaxedDensity::BatchIncludingOwn`]): its mean is right, a
+    /// standard error from its rows is not.
     pub strata: Option<Vec<usize>>,
 }
 
@@ -115,9 +113,15 @@ pub trait Distribution: Send + Sync {
     }
     /// `n` samples, (n, dim), without gradients.
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor>;
-    /// At least `n` weighted samples that carry gradients. `progress` is the share of training that
-    /// is done, in [0, 1]: a temperature may depend on it.
-    fn draws(&self, n: usize, progress: f64, rng: &mut Rng) -> Result<Draws>;
+    /// At least `n` weighted samples that carry gradients; samples without gradients where nothing is
+    /// trained. `progress` is the share of training that is done, in [0, 1]: a temperature may depend
+    /// on it.
+    fn draws(&self, n: usize, progress: f64, rng: &mut Rng) -> Result<Draws> {
+        let _ = progress;
+        let x = self.sample(n, rng)?;
+        let log_prob = self.log_prob(&x)?;
+        Draws::alike(x, log_prob)
+    }
     /// `n` samples of the relaxation that a distribution is trained through until the end, whose
     /// density is not [`Distribution::log_prob`]; `None` for all others.
     fn relaxed_samples(&self, n: usize, rng: &mut Rng) -> Result<Option<RelaxedSamples>> {
@@ -162,40 +166,19 @@ pub enum BaseSpec {
     Resampled(ResampledSpec),
 }
 
-/// Name and text of an experiment file, for [`BaseSpec::examples`].
-const EXAMPLES: [(&str, &str); 10] = [
-    ("normal", "normal = {}"),
-    ("mixture", "mixture.components = 3"),
-    ("mixture of one", "mixture.components = 1"),
-    (
-        "mixture (frozen means)",
-        "mixture = { components = 4, frozen = ['means'] }",
-    ),
-    (
-        "mixture (score)",
-        "mixture = { components = 3, draws = 'score' }",
-    ),
-    (
-        "mixture (implicit)",
-        "mixture = { components = 3, draws = 'implicit' }",
-    ),
-    (
-        "mixture (straight through)",
-        "mixture = { components = 3, draws.straight_through = {} }",
-    ),
-    (
-        "mixture (Gumbel-softmax)",
-        "mixture = { components = 3, draws.gumbel_softmax = {} }",
-    ),
-    (
-        "mixture (Gumbel-softmax, exact at the end)",
-        "mixture = { components = 3, draws.gumbel_softmax.exact_from = 0.9 }",
-    ),
-    (
-        "resampled",
-        "resampled = { hidden = [6], activation = 'tanh', truncation = 5 }",
-    ),
-];
+/// See [`BaseSpec::examples`].
+const EXAMPLES: &str = "
+normal: normal = {}
+mixture: mixture = { components = 3, init = 'random', spread = 2, std = 0.7 }
+mixture of one: mixture = { components = 1, init = 'random', spread = 2, std = 0.7 }
+mixture (frozen means): mixture = { components = 4, init = 'random', spread = 2, std = 0.7, frozen = ['means'] }
+mixture (score): mixture = { components = 3, init = 'random', spread = 2, std = 0.7, draws = 'score' }
+mixture (implicit): mixture = { components = 3, init = 'random', spread = 2, std = 0.7, draws = 'implicit' }
+mixture (straight through): mixture = { components = 3, init = 'random', spread = 2, std = 0.7, draws.straight_through = {} }
+mixture (Gumbel-softmax): mixture = { components = 3, init = 'random', spread = 2, std = 0.7, draws.gumbel_softmax = {} }
+mixture (Gumbel-softmax, exact at the end): mixture = { components = 3, init = 'random', spread = 2, std = 0.7, draws.gumbel_softmax.exact_from = 0.9 }
+resampled: resampled = { hidden = [6], activation = 'tanh', truncation = 5 }
+";
 
 /// What the settings of a base must offer.
 trait Settings {
@@ -236,19 +219,8 @@ impl BaseSpec {
 
     /// One or more of each kind, with the name under which tests show it. Mixtures start at random,
     /// since the tests have no points.
-    ///
-    /// # Panics
-    /// Never: the examples are in the sources.
     pub fn examples() -> Vec<(&'static str, Self)> {
-        let parse = |(name, text)| {
-            let mut spec: Self = toml::from_str(text).expect("settings");
-            if let Self::Mixture(mixture) = &mut spec {
-                mixture.init = MixtureInit::Random;
-                (mixture.spread, mixture.std) = (2.0, 0.7);
-            }
-            (name, spec)
-        };
-        EXAMPLES.map(parse).into()
+        examples(EXAMPLES)
     }
 
     /// What is wrong with the settings, if anything.

@@ -7,55 +7,38 @@ use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::Result;
 
-/// The resolution of the nodes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Fineness {
-    /// For one step of training, under a random shift.
-    Step,
-    /// For the density that is evaluated.
-    Judgement,
-}
-
-/// E\[f\] ~ sum_i weights_i f(nodes_i) under N(0, I).
-pub(super) struct Nodes {
-    /// (m, D)
-    pub nodes: Tensor,
-    /// (m, 1)
-    pub weights: Tensor,
-}
-
-impl Nodes {
-    /// In one and two dimensions a regular grid in a ball, weighted with the density: the trapezoidal
-    /// rule, which converges faster than any power of the spacing for smooth functions that decay.
-    /// The grid is rotated, so that kinks along the axes or diagonals do not lie along it. In more
-    /// dimensions a Kronecker sequence with the generalised golden ratio, mapped by the normal
-    /// quantile. `shift` moves all nodes by a uniform part of a cell, or of the unit cube, which makes
-    /// the mean unbiased.
-    pub fn new(
-        dim: usize,
-        fineness: Fineness,
-        shift: Option<&mut Rng>,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self> {
-        let shift: Vec<f64> = match shift {
-            Some(rng) => (0..dim).map(|_| rng.uniform()).collect(),
-            None => vec![0.5; dim],
-        };
-        let step = fineness == Fineness::Step;
-        let (rows, weights) = match (dim, step) {
-            (1, true) => grid(1, 1.0 / 32.0, 6.0, &shift),
-            (1, false) => grid(1, 1.0 / 256.0, 8.0, &shift),
-            (2, true) => grid(2, 0.3, 5.0, &shift),
-            (2, false) => grid(2, 1.0 / 16.0, 6.5, &shift),
-            (_, true) => sequence(dim, 1 << 10, &shift),
-            (_, false) => sequence(dim, 1 << 16, &shift),
-        };
-        Ok(Self {
-            nodes: num::from_rows(&rows, dim, dtype, device)?,
-            weights: num::from_rows(&weights, 1, dtype, device)?,
-        })
-    }
+/// Nodes (m, D) and their weights (m, 1): E\[f\] ~ sum_i weights_i f(nodes_i) under N(0, I).
+///
+/// In one and two dimensions they are a regular grid in a ball, weighted with the density: the
+/// trapezoidal rule, which converges faster than any power of the spacing for smooth functions that
+/// decay. The grid is rotated, so that kinks along the axes or diagonals do not lie along it. In more
+/// dimensions they are a Kronecker sequence with the generalised golden ratio, mapped by the normal
+/// quantile. `shift` moves all nodes by a uniform part of a cell, or of the unit cube, which makes
+/// the mean unbiased. `fine` nodes are for the density that is evaluated, others for one step of
+/// training.
+pub(super) fn nodes(
+    dim: usize,
+    fine: bool,
+    shift: Option<&mut Rng>,
+    dtype: DType,
+    device: &Device,
+) -> Result<[Tensor; 2]> {
+    let shift: Vec<f64> = match shift {
+        Some(rng) => (0..dim).map(|_| rng.uniform()).collect(),
+        None => vec![0.5; dim],
+    };
+    let (rows, weights) = match (dim, fine) {
+        (1, false) => grid(1, 1.0 / 32.0, 6.0, &shift),
+        (1, true) => grid(1, 1.0 / 256.0, 8.0, &shift),
+        (2, false) => grid(2, 0.3, 5.0, &shift),
+        (2, true) => grid(2, 1.0 / 16.0, 6.5, &shift),
+        (_, false) => sequence(dim, 1 << 10, &shift),
+        (_, true) => sequence(dim, 1 << 16, &shift),
+    };
+    Ok([
+        num::from_rows(&rows, dim, dtype, device)?,
+        num::from_rows(&weights, 1, dtype, device)?,
+    ])
 }
 
 /// The weights are normalised, so that the mean of a constant is exact.
@@ -106,25 +89,24 @@ fn sequence(dim: usize, n: usize, shift: &[f64]) -> (Vec<f64>, Vec<f64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::num::to_vec;
+    use crate::num::testing::values;
 
     /// E\[prod_d cos(w z_d)\] = exp(-D w^2 / 2), and a kinked one, E |z_1| = sqrt(2 / pi).
     #[test]
     fn means_are_the_known_ones() {
         let mut rng = Rng::new(1);
-        for (dim, fineness, tolerances) in [
-            (1, Fineness::Step, [1e-8, 1e-4]),
-            (1, Fineness::Judgement, [1e-12, 2e-6]),
-            (2, Fineness::Step, [1e-5, 2e-3]),
-            (2, Fineness::Judgement, [1e-9, 2e-6]),
-            (3, Fineness::Judgement, [5e-4, 1e-3]),
-            (8, Fineness::Judgement, [3e-3, 1e-3]),
+        for (dim, fine, tolerances) in [
+            (1, false, [1e-8, 1e-4]),
+            (1, true, [1e-12, 2e-6]),
+            (2, false, [1e-5, 2e-3]),
+            (2, true, [1e-9, 2e-6]),
+            (3, true, [5e-4, 1e-3]),
+            (8, true, [3e-3, 1e-3]),
         ] {
             for shift in [false, true] {
                 let shift = shift.then_some(&mut rng);
-                let nodes = Nodes::new(dim, fineness, shift, DType::F64, &Device::Cpu).unwrap();
-                let (rows, weights) = (to_vec(&nodes.nodes), to_vec(&nodes.weights));
-                let (rows, weights) = (rows.unwrap(), weights.unwrap());
+                let found = nodes(dim, fine, shift, DType::F64, &Device::Cpu).unwrap();
+                let [rows, weights] = found.map(|t| values(&t));
                 let mean = |f: &dyn Fn(&[f64]) -> f64| -> f64 {
                     rows.chunks(dim).zip(&weights).map(|(z, w)| w * f(z)).sum()
                 };
@@ -138,7 +120,7 @@ mod tests {
                 assert!((mean(&|_| 1.0) - 1.0).abs() < 1e-9);
                 assert!(
                     gaps[0] < tolerances[0] && gaps[1] < tolerances[1],
-                    "{dim} {fineness:?} {gaps:?}"
+                    "{dim} {fine} {gaps:?}"
                 );
             }
         }

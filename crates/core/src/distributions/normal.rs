@@ -4,9 +4,8 @@ use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Distribution, Draws, Settings};
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use super::{Distribution, Settings};
+use crate::nn::{Extent, Params};
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::Result;
@@ -69,12 +68,6 @@ impl Distribution for Normal {
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
         rng.normal_tensor((n, self.dim), self.dtype, &self.device)
-    }
-
-    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
-        let x = self.sample(n, rng)?;
-        let log_prob = self.log_prob(&x)?;
-        Draws::alike(x, log_prob)
     }
 
     fn kernel(&self) -> Option<mdn_kernels::Base<Tensor>> {

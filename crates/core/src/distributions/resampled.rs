@@ -7,12 +7,11 @@ use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::nodes::{Fineness, Nodes};
+use super::nodes::nodes;
 use super::{Distribution, Draws, Settings};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
 use crate::nn::mlp::{check_hidden, Activation, LastLayer, Mlp};
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::Result;
@@ -103,14 +102,15 @@ impl Resampled {
         Ok(num::softplus(&logit.neg()?)?.neg()?)
     }
 
-    /// Z with gradients, a scalar.
-    fn mass(&self, nodes: &Nodes) -> Result<Tensor> {
-        let a = self.log_acceptance(&nodes.nodes)?.exp()?;
-        Ok((a.unsqueeze(1)? * &nodes.weights)?.sum_all()?)
+    fn nodes(&self, fine: bool, shift: Option<&mut Rng>) -> Result<[Tensor; 2]> {
+        nodes(self.dim, fine, shift, self.dtype, &self.device)
     }
 
-    fn nodes(&self, fineness: Fineness, shift: Option<&mut Rng>) -> Result<Nodes> {
-        Nodes::new(self.dim, fineness, shift, self.dtype, &self.device)
+    /// Z by the nodes of a step, with gradients, a scalar.
+    fn mass(&self, shift: Option<&mut Rng>) -> Result<Tensor> {
+        let [nodes, weights] = self.nodes(false, shift)?;
+        let a = self.log_acceptance(&nodes)?.exp()?;
+        Ok((a.unsqueeze(1)? * weights)?.sum_all()?)
     }
 
     /// Z by the fine rule, without gradients; cached until the parameters change.
@@ -123,12 +123,12 @@ impl Resampled {
         if let Some((_, mass)) = known().as_ref().filter(|(then, _)| *then == now) {
             return Ok(*mass);
         }
-        let nodes = self.nodes(Fineness::Judgement, None)?;
+        let [nodes, weights] = self.nodes(true, None)?;
         let rows = num::rows_at_once(&self.device);
-        let a = num::in_chunks(&nodes.nodes, rows, |z| {
+        let a = num::in_chunks(&nodes, rows, |z| {
             Ok(self.log_acceptance(z)?.exp()?.detach())
         })?;
-        let (a, weights) = (num::to_vec(&a)?, num::to_vec(&nodes.weights)?);
+        let (a, weights) = (num::to_vec(&a)?, num::to_vec(&weights)?);
         let mass = a.iter().zip(&weights).map(|(a, w)| a * w).sum::<f64>();
         // Weights are rounded to the tensors' format.
         let mass = mass / weights.iter().sum::<f64>();
@@ -162,7 +162,7 @@ impl Distribution for Resampled {
     /// The value is that of the exact Z, its gradient that of a coarser rule.
     fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
         let exact = self.exact_mass()?;
-        let coarse = self.mass(&self.nodes(Fineness::Step, None)?)?;
+        let coarse = self.mass(None)?;
         let mass = ((&coarse - coarse.detach())? + exact)?;
         num::in_chunks(z, num::rows_at_once(z.device()), |z| {
             self.log_prob_with(z, &mass)
@@ -170,8 +170,7 @@ impl Distribution for Resampled {
     }
 
     fn estimate_log_prob(&self, z: &Tensor, rng: &mut Rng) -> Result<Tensor> {
-        let nodes = self.nodes(Fineness::Step, Some(rng))?;
-        self.log_prob_with(z, &self.mass(&nodes)?)
+        self.log_prob_with(z, &self.mass(Some(rng))?)
     }
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
@@ -203,8 +202,7 @@ impl Distribution for Resampled {
     fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
         let z = self.sample(n.max(2), rng)?;
         let log_prob = self.log_prob(&z)?;
-        let chance = log_prob.clone();
-        Draws::scored(z, log_prob, &chance)
+        Draws::scored(z, log_prob.clone(), &log_prob)
     }
 }
 
@@ -256,11 +254,20 @@ mod tests {
         }
     }
 
+    fn seeded(dim: usize) -> (Params, Resampled) {
+        let params = Params::seeded(Rng::new(3), DType::F64, &Device::Cpu);
+        let spec = ResampledSpec {
+            hidden: vec![32, 32],
+            ..ResampledSpec::default()
+        };
+        let p = Resampled::new(&params, dim, &spec).unwrap();
+        (params, p)
+    }
+
     /// ln Z is computed again when the network has changed, and only then.
     #[test]
     fn the_mass_follows_the_parameters() {
-        let params = Params::seeded(Rng::new(3), DType::F64, &Device::Cpu);
-        let p = Resampled::new(&params, 2, &ResampledSpec::default()).unwrap();
+        let (params, p) = seeded(2);
         assert!((p.exact_mass().unwrap() - 0.5).abs() < 1e-12);
         params.perturb(0.3, &mut Rng::new(4));
         let moved = p.exact_mass().unwrap();
@@ -273,16 +280,12 @@ mod tests {
     #[test]
     fn a_steps_mass_is_unbiased() {
         for dim in [2, 4] {
-            let params = Params::seeded(Rng::new(3), DType::F64, &Device::Cpu);
-            let p = Resampled::new(&params, dim, &ResampledSpec::default()).unwrap();
+            let (params, p) = seeded(dim);
             params.perturb(0.3, &mut Rng::new(4));
             let exact = p.exact_mass().unwrap();
             let rng = &mut Rng::new(5);
             let masses: Vec<f64> = (0..60)
-                .map(|_| {
-                    let nodes = p.nodes(Fineness::Step, Some(rng)).unwrap();
-                    values(&p.mass(&nodes).unwrap())[0]
-                })
+                .map(|_| values(&p.mass(Some(rng)).unwrap())[0])
                 .collect();
             let (mean, std_err) = num::mean_and_std_err(masses.iter().copied());
             let (spread, known) = (std_err * 60f64.sqrt(), if dim == 2 { 1e-4 } else { 2e-3 });

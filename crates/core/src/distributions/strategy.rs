@@ -251,8 +251,12 @@ impl MixtureDraws {
 impl GumbelSoftmaxSpec {
     /// The temperature when the share `progress` of training is done.
     pub fn temperature_at(&self, progress: f64) -> f64 {
-        let (from, over) = (self.anneal_from, self.anneal_over);
-        annealed(from, self.temperature, over, progress)
+        annealed(
+            self.anneal_from,
+            self.temperature,
+            self.anneal_over,
+            progress,
+        )
     }
 
     /// Whether draws are stratified and exact by then.
@@ -288,8 +292,12 @@ impl GumbelSoftmaxSpec {
 impl StraightThroughSpec {
     /// The temperature when the share `progress` of training is done.
     pub fn temperature_at(&self, progress: f64) -> f64 {
-        let (from, over) = (self.anneal_from, self.anneal_over);
-        annealed(from, self.temperature, over, progress)
+        annealed(
+            self.anneal_from,
+            self.temperature,
+            self.anneal_over,
+            progress,
+        )
     }
 }
 

@@ -6,16 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::flow::Flow;
-use super::spec::small_coupling;
 use super::{FlowSpec, Model, ModelSpec, Settings, Start};
 use crate::bijections::affine::{standardise, Elementwise};
 use crate::bijections::{AffineCouplingSpec, Bijection, BijectionSpec};
 use crate::distributions::{Distribution, Draws};
 use crate::error::BadValue;
 use crate::kmeans::{self, best_silhouette, nearest};
-use crate::nn::extent::Extent;
-use crate::nn::mlp::Activation;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::num;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -57,8 +54,55 @@ impl Settings for ClustersSpec {
         "clusters"
     }
 
+    /// Clusters the points and builds a standardised flow on each cluster's points.
     fn build(&self, params: &Params, dim: usize, points: Option<Tensor>) -> Result<Box<dyn Model>> {
-        Ok(Box::new(Clusters::build(self, params, dim, points)?))
+        let scale = standardise(&params.at("standardise"), dim, points.as_ref(), None)?;
+        let found = match &points {
+            Some(points) if !params.is_loading() => Some(clustering(self, params, &scale, points)?),
+            _ => None,
+        };
+        let centres = params.any_shape("centres", false, |_| match &found {
+            Some(found) => num::from_rows(&found.centres, dim, DType::F64, &Device::Cpu),
+            // To count parameters.
+            None if params.is_loading() => {
+                let shape = (self.clusters.unwrap_or(0), dim);
+                Ok(Tensor::zeros(shape, DType::F64, &Device::Cpu)?)
+            }
+            None => Err(Error::request(
+                "clusters: expected training points; got none",
+            )),
+        })?;
+        let k = centres.dim(0)?;
+        let logits = params.param("logits", (1, k), self.fine_tune > 0.0, |_| {
+            let sizes = found.iter().flat_map(|found| found.sizes());
+            let logs: Vec<f64> = sizes.map(|size| (size as f64).ln()).collect();
+            Ok(Tensor::from_vec(logs, (1, k), &Device::Cpu)?)
+        })?;
+        let flow = FlowSpec {
+            bijection: self.bijection.clone(),
+            ..FlowSpec::default()
+        };
+        let flow_of = |k: usize| {
+            let own = match (&points, &found) {
+                (Some(points), Some(found)) => {
+                    let labels = found.labels.iter().zip(0u32..);
+                    let own = labels.filter_map(|(label, i)| (*label == k).then_some(i));
+                    let own = Tensor::new(own.collect::<Vec<_>>(), points.device())?;
+                    Some(points.index_select(&own, 0)?)
+                }
+                _ => None,
+            };
+            Flow::build(&flow, &params.at(k), dim, own, points.as_ref())
+        };
+        let flows = (0..k).map(flow_of).collect::<Result<_>>()?;
+        Ok(Box::new(Clusters {
+            scale,
+            centres: num::to_vec(&centres)?,
+            logits,
+            flows,
+            dim,
+            fine_tune: self.fine_tune,
+        }))
     }
 
     fn check(&self) -> std::result::Result<(), BadValue> {
@@ -81,21 +125,6 @@ impl Settings for ClustersSpec {
         }
     }
 
-    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
-        let tuned = |fine_tune| {
-            ModelSpec::Clusters(Self {
-                clusters: Some(2),
-                bijection: small_coupling(Activation::Tanh),
-                fine_tune,
-                ..Self::default()
-            })
-        };
-        vec![
-            ("clusters", tuned(0.0)),
-            ("clusters (fine-tuned)", tuned(0.5)),
-        ]
-    }
-
     fn start(&self) -> Option<Start> {
         Start::always(self.name(), ".clusters", self.clusters.unwrap_or(1))
     }
@@ -105,8 +134,18 @@ impl Settings for ClustersSpec {
     }
 
     fn settle(&self, params: &Params, points: &Tensor) -> Result<Option<ModelSpec>> {
+        let (_, dim) = points.dims2()?;
+        // The model makes parameters of the same name later, in `params`.
+        let own = Params::seeded(Rng::new(0), params.dtype(), &params.device());
+        let clusters = match self.clusters {
+            Some(k) => k,
+            None => {
+                let scale = standardise(&own, dim, Some(points), None)?;
+                clustering(self, params, &scale, points)?.len()
+            }
+        };
         Ok(Some(ModelSpec::Clusters(Self {
-            clusters: Some(number(self, params, points)?),
+            clusters: Some(clusters),
             ..self.clone()
         })))
     }
@@ -123,20 +162,6 @@ pub struct Clusters {
     flows: Vec<Flow>,
     dim: usize,
     fine_tune: f64,
-}
-
-/// K, as [`Clusters::build`] chooses it with these parameters and points (n, dim).
-fn number(spec: &ClustersSpec, params: &Params, points: &Tensor) -> Result<usize> {
-    let (_, dim) = points.dims2()?;
-    match spec.clusters {
-        Some(k) => Ok(k),
-        None => {
-            // Parameters of its own: the model makes those of the same name later.
-            let own = Params::seeded(Rng::new(0), params.dtype(), &params.device());
-            let scale = standardise(&own, dim, Some(points), None)?;
-            Ok(clustering(spec, params, &scale, points)?.len())
-        }
-    }
 }
 
 /// The clusters of the standardised points.
@@ -156,68 +181,6 @@ fn clustering(
 }
 
 impl Clusters {
-    /// Clusters the points and builds a standardised flow on each cluster's points.
-    pub fn build(
-        spec: &ClustersSpec,
-        params: &Params,
-        dim: usize,
-        points: Option<Tensor>,
-    ) -> Result<Self> {
-        let scale = standardise(&params.at("standardise"), dim, points.as_ref(), None)?;
-        let mut of_cluster: Vec<Option<Tensor>> = Vec::new();
-        let mut sizes = Vec::new();
-        let start = match &points {
-            Some(points) if !params.is_loading() => {
-                let rows = num::to_vec(points)?;
-                let found = clustering(spec, params, &scale, points)?;
-                sizes = found.sizes();
-                for k in 0..found.len() {
-                    let own: Vec<f64> = rows
-                        .chunks_exact(dim)
-                        .zip(&found.labels)
-                        .filter(|(_, label)| **label == k)
-                        .flat_map(|(row, _)| row.iter().copied())
-                        .collect();
-                    let own = num::from_rows(&own, dim, points.dtype(), points.device())?;
-                    of_cluster.push(Some(own));
-                }
-                found.centres
-            }
-            None if !params.is_loading() => {
-                return Err(Error::request(
-                    "clusters: expected training points; got none",
-                ))
-            }
-            _ => vec![0.0; spec.clusters.unwrap_or(0) * dim],
-        };
-        let centres = params.any_shape("centres", false, |_| {
-            num::from_rows(&start, dim, DType::F64, &Device::Cpu)
-        })?;
-        let k = centres.dim(0)?;
-        of_cluster.resize_with(k, || None);
-        let logits = params.param("logits", (1, k), spec.fine_tune > 0.0, |_| {
-            let logs = sizes.iter().map(|&s| (s as f64).ln()).collect::<Vec<_>>();
-            Ok(Tensor::from_vec(logs, (1, k), &Device::Cpu)?)
-        })?;
-        let flow = FlowSpec {
-            bijection: spec.bijection.clone(),
-            ..FlowSpec::default()
-        };
-        let flows = of_cluster
-            .into_iter()
-            .enumerate()
-            .map(|(k, own)| Flow::build(&flow, &params.at(k), dim, own, points.as_ref()))
-            .collect::<Result<_>>()?;
-        Ok(Self {
-            scale,
-            centres: num::to_vec(&centres)?,
-            logits,
-            flows,
-            dim,
-            fine_tune: spec.fine_tune,
-        })
-    }
-
     /// log(w_k q_k(x)) of every cluster: (n, K).
     fn log_joint(&self, x: &Tensor) -> Result<Tensor> {
         num::expect_points("clusters", x, self.dim)?;
@@ -403,9 +366,12 @@ mod tests {
                 .collect();
             let points = num::from_rows(&scaled, 2, DType::F64, &Device::Cpu).unwrap();
             let params = Params::seeded(Rng::new(1), DType::F64, &Device::Cpu);
-            assert_eq!(number(&spec, &params, &points).unwrap(), 4, "unit {unit}");
-            let built = Clusters::build(&spec, &params, 2, Some(points)).unwrap();
-            assert_eq!(built.flows.len(), 4, "unit {unit}");
+            let settled = spec.settle(&params, &points).unwrap();
+            let four = ClustersSpec {
+                clusters: Some(4),
+                ..spec.clone()
+            };
+            assert_eq!(settled, Some(ModelSpec::Clusters(four)), "unit {unit}");
         }
     }
 }

@@ -4,8 +4,7 @@ use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::spec::small_coupling;
-use super::{fuse, Model, ModelSpec, Settings, Start};
+use super::{fuse, Model, Settings, Start};
 use crate::bijections::affine::standardise;
 use crate::bijections::chain::Chain;
 use crate::bijections::{pull_back, AffineCouplingSpec, Bijection, BijectionSpec};
@@ -13,9 +12,7 @@ use crate::distributions::{
     BaseSpec, Components, Distribution, Draws, EntropyBound, RelaxedSamples,
 };
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
-use crate::nn::mlp::Activation;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::num;
 use crate::rng::Rng;
 use crate::Result;
@@ -60,26 +57,6 @@ impl Settings for FlowSpec {
 
     fn extent(&self, dim: usize, drawn: Option<usize>) -> Extent {
         self.bijection.extent(dim) + self.base.extent(dim, drawn)
-    }
-
-    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
-        let bases = BaseSpec::examples().into_iter();
-        bases
-            .filter_map(|(base, spec)| {
-                let name = match base {
-                    "normal" => "flow (normal base)",
-                    "mixture" => "flow (mixture base)",
-                    "resampled" => "flow (resampled base)",
-                    _ => return None,
-                };
-                let flow = Self {
-                    bijection: small_coupling(Activation::Tanh),
-                    base: spec,
-                    standardise: true,
-                };
-                Some((name, ModelSpec::Flow(flow)))
-            })
-            .collect()
     }
 
     fn start(&self) -> Option<Start> {

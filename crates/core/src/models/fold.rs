@@ -186,13 +186,17 @@ impl Fold {
         Ok([(left - &norm)?, norm.neg()?, (right - &norm)?])
     }
 
-    /// log slopes outside the folds: A1 = a1 + l_left(0), A3 = a3 + l_right(1).
-    fn outer_slopes(&self, kept: &Tensor, shape: &Shape) -> Result<(Tensor, Tensor)> {
-        let zero = shape.centre.zeros_like()?;
-        let one = shape.centre.ones_like()?;
-        let [left, ..] = self.log_gates(kept, shape, &zero)?;
-        let [.., right] = self.log_gates(kept, shape, &one)?;
-        Ok(((&shape.slope_left + left)?, (&shape.slope_right + right)?))
+    /// The log slopes A1 = a1 + l_left(0) and A3 = a3 + l_right(1) outside the folds, and the knots
+    /// u_L and u_R where they begin.
+    fn tails(&self, kept: &Tensor, s: &Shape) -> Result<[Tensor; 4]> {
+        let [left, ..] = self.log_gates(kept, s, &s.centre.zeros_like()?)?;
+        let [.., right] = self.log_gates(kept, s, &s.centre.ones_like()?)?;
+        Ok([
+            (&s.slope_left + left)?,
+            (&s.slope_right + right)?,
+            s.slope_left.neg()?.exp()?.affine(-2.0, -1.0)?,
+            s.slope_right.neg()?.exp()?.affine(2.0, 1.0)?,
+        ])
     }
 
     /// x (n, dim) -> z, lambda = log|det dz/dx| + log p(parts | z) (n,), and the part of every
@@ -200,10 +204,8 @@ impl Fold {
     pub fn fold(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
         let (kept, moved) = self.split(x)?;
         let s = self.shape(&kept)?;
-        let (outer_left, outer_right) = self.outer_slopes(&kept, &s)?;
+        let [outer_left, outer_right, knot_left, knot_right] = self.tails(&kept, &s)?;
         let u = ((&moved - &s.centre)? * s.log_width.neg()?.exp()?)?;
-        let knot_left = s.slope_left.neg()?.exp()?.affine(-2.0, -1.0)?;
-        let knot_right = s.slope_right.neg()?.exp()?.affine(2.0, 1.0)?;
         let minus = s.centre.ones_like()?.neg()?;
         let one = s.centre.ones_like()?;
         // Every branch is linear in u, so those that are not selected stay finite.
@@ -237,30 +239,15 @@ impl Fold {
         Ok((join(&kept, &z, &self.kept)?, num::row_sum(&lambda)?, part))
     }
 
-    /// The place on the fold, and for each part log p(part | z), -inf where z has no such
-    /// pre-image.
-    fn places(&self, kept: &Tensor, moved: &Tensor, s: &Shape) -> Result<(Tensor, [Tensor; 3])> {
-        let v = ((moved - &s.shift)? * s.log_scale.neg()?.exp()?)?;
-        let t = v.affine(0.5, 0.5)?.clamp(0.0, 1.0)?;
-        let gates = self.log_gates(kept, s, &t)?;
-        let one = v.ones_like()?;
-        let below = v.lt(&one.neg()?)?;
-        let above = v.gt(&one)?;
-        let certain = v.zeros_like()?;
-        let never = certain.affine(1.0, f64::NEG_INFINITY)?;
-        let [left, middle, right] = gates;
-        let left = below.where_cond(&certain, &above.where_cond(&never, &left)?)?;
-        let right = above.where_cond(&certain, &below.where_cond(&never, &right)?)?;
-        let middle = below.where_cond(&never, &above.where_cond(&never, &middle)?)?;
-        Ok((v, [left, middle, right]))
+    /// The place v of transformed coordinates of z on their folds.
+    fn place(moved: &Tensor, s: &Shape) -> Result<Tensor> {
+        Ok(((moved - &s.shift)? * s.log_scale.neg()?.exp()?)?)
     }
 
-    /// The pre-images of the places v in these parts: the transformed coordinates of x.
+    /// x from its kept coordinates, and the pre-images of the places v in these parts.
     fn unfold_part(&self, kept: &Tensor, s: &Shape, v: &Tensor, part: &Tensor) -> Result<Tensor> {
-        let (outer_left, outer_right) = self.outer_slopes(kept, s)?;
+        let [outer_left, outer_right, knot_left, knot_right] = self.tails(kept, s)?;
         let one = v.ones_like()?;
-        let knot_left = s.slope_left.neg()?.exp()?.affine(-2.0, -1.0)?;
-        let knot_right = s.slope_right.neg()?.exp()?.affine(2.0, 1.0)?;
         let far_left = (((v + 1.0)? * outer_left.neg()?.exp()?)? + knot_left)?;
         let left = ((v - 1.0)? * s.slope_left.neg()?.exp()?)?.affine(1.0, -1.0)?;
         let right = ((v + 1.0)? * s.slope_right.neg()?.exp()?)?.affine(1.0, 1.0)?;
@@ -270,7 +257,8 @@ impl Fold {
         let u = part
             .eq(0u8)?
             .where_cond(&left, &part.eq(1u8)?.where_cond(&v.neg()?, &right)?)?;
-        Ok(((u * s.log_width.exp()?)? + &s.centre)?)
+        let x = ((u * s.log_width.exp()?)? + &s.centre)?;
+        join(kept, &x, &self.kept)
     }
 
     /// z (n, dim) and the part of every fold (n, folds) u8 -> x. Where z has no pre-image in that
@@ -278,23 +266,29 @@ impl Fold {
     pub fn unfold(&self, z: &Tensor, part: &Tensor) -> Result<Tensor> {
         let (kept, moved) = self.split(z)?;
         let s = self.shape(&kept)?;
-        let v = ((&moved - &s.shift)? * s.log_scale.neg()?.exp()?)?;
-        let x = self.unfold_part(&kept, &s, &v, part)?;
-        join(&kept, &x, &self.kept)
+        self.unfold_part(&kept, &s, &Self::place(&moved, &s)?, part)
     }
 
-    /// z (n, dim) -> x with every part drawn from its gate.
+    /// z (n, dim) -> x with every part drawn from its gate: beyond a fold there is one part alone.
     pub fn sample(&self, z: &Tensor, rng: &mut Rng) -> Result<Tensor> {
         let (kept, moved) = self.split(z)?;
         let s = self.shape(&kept)?;
-        let (v, gates) = self.places(&kept, &moved, &s)?;
+        let v = Self::place(&moved, &s)?;
+        let t = v.affine(0.5, 0.5)?.clamp(0.0, 1.0)?;
+        let gates = self.log_gates(&kept, &s, &t)?;
         let [left, middle, right] = gates.map(|gate| num::to_vec(&gate));
         let (left, middle, right) = (left?, middle?, right?);
-        let draw = |i: usize| rng.categorical(&[left[i], middle[i], right[i]].map(f64::exp)) as u8;
-        let parts: Vec<u8> = (0..left.len()).map(draw).collect();
+        let chances = |i: usize, v: f64| match v {
+            v if v < -1.0 => [1.0, 0.0, 0.0],
+            v if v > 1.0 => [0.0, 0.0, 1.0],
+            _ => [left[i], middle[i], right[i]].map(f64::exp),
+        };
+        let places = num::to_vec(&v)?.into_iter().enumerate();
+        let parts: Vec<u8> = places
+            .map(|(i, v)| rng.categorical(&chances(i, v)) as u8)
+            .collect();
         let part = Tensor::from_vec(parts, moved.shape(), moved.device())?;
-        let x = self.unfold_part(&kept, &s, &v, &part)?;
-        join(&kept, &x, &self.kept)
+        self.unfold_part(&kept, &s, &v, &part)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::testing::{double, loaded, log_prob, on_threads, spec, trained, values};
+use super::testing::{double, loaded, log_prob, on_threads, spec, values};
 use super::{Model, ModelSpec};
 use crate::nn::Params;
 use crate::num::testing::{self, Faults};
@@ -77,38 +77,7 @@ const KINDS: [&str; 7] = [
     "rad = { layers = 3, hidden = [20], gates = \"flat\" }",
 ];
 
-/// The same random numbers give the same samples and the same parts, but for the rare point that
-/// rounding carries over an edge.
-#[test]
-fn samples_and_parts_agree_with_plain_tensors() {
-    let mut faults = Faults::default();
-    for isa in Isa::available() {
-        for (text, dim) in KINDS.into_iter().flat_map(|t| [(t, 2), (t, 5)]) {
-            let twins = Twins::new(text, dim, 3, isa, 0.1);
-            let n = 300;
-            let sample = |m: &dyn Model| values(&m.sample(n, &mut Rng::new(9)).unwrap());
-            let (got, expected) = (sample(twins.fused.as_ref()), sample(twins.plain.as_ref()));
-            let near = |(g, e): (&f64, &f64)| (g - e).abs() <= 1e-3 * e.abs().max(1.0);
-            let off = got.iter().zip(&expected).filter(|p| !near(*p)).count();
-            faults.unless(off <= dim * n / 100, || {
-                format!("{isa} {text}, D = {dim}: {off} numbers of samples apart")
-            });
-            let x = points(n, dim, 8);
-            let (got, expected) = (twins.fused.part(&x).unwrap(), twins.plain.part(&x).unwrap());
-            let off = match (&got, &expected) {
-                (Some(g), Some(e)) => g.iter().zip(e).filter(|(g, e)| g != e).count(),
-                (None, None) => 0,
-                _ => n,
-            };
-            faults.unless(off <= n / 100, || {
-                format!("{isa} {text}, D = {dim}: {off} parts apart")
-            });
-        }
-    }
-    faults.none();
-}
-
-/// A batch is cut by its size alone and summed in a fixed order; a point's density does not depend
+/// How a batch is cut depends on its size only, and sums have a fixed order; a point's density does not depend
 /// on its neighbours.
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
@@ -116,7 +85,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
         for text in KINDS {
             let twins = Twins::new(text, 2, 4, isa, 0.1);
             let x = points(1500, 2, 5);
-            let vars = trained(&twins.params);
+            let vars = twins.params.trained();
             let model = twins.fused.as_ref();
             let with = |threads: usize| {
                 on_threads(threads, || {
@@ -161,43 +130,31 @@ fn a_broken_number_shows() {
     for isa in Isa::available() {
         for text in KINDS {
             let twins = Twins::new(text, 2, 4, isa, 0.1);
-            let all = twins.params.trainable();
-            let vars: Vec<_> = all.iter().map(|(_, v)| v.clone()).collect();
+            let vars = twins.params.trained();
             let x = points(100, 2, 5);
-            for (name, var) in &all {
+            for (name, var) in twins.params.trainable() {
+                // The triangles of a linear layer have halves that do not count.
+                if ["lower", "upper"].iter().any(|t| name.ends_with(t)) {
+                    continue;
+                }
                 let saved = var.as_tensor().copy().unwrap();
                 var.set(&(var.as_tensor() * f64::NAN).unwrap()).unwrap();
                 let log_q = log_prob(twins.fused.as_ref(), &x);
-                // The triangles of a linear layer have halves that do not count.
-                let dead = ["lower", "upper"].iter().any(|t| name.ends_with(t));
-                assert!(
-                    dead || log_q.iter().all(|v| v.is_nan()),
-                    "{isa} {text}: {name}"
-                );
+                assert!(log_q.iter().all(|v| v.is_nan()), "{isa} {text}: {name}");
                 let draws = twins.fused.draws(64, 0.5, &mut Rng::new(7)).unwrap();
-                let mut seen = values(&draws.log_prob);
-                seen.extend(values(&draws.x));
-                assert!(
-                    dead || seen.iter().any(|v| v.is_nan()),
-                    "{isa} {text}: {name}, of samples"
-                );
+                let seen = [values(&draws.log_prob), values(&draws.x)].concat();
+                let fine = seen.iter().any(|v| v.is_nan());
+                assert!(fine, "{isa} {text}: {name}, of samples");
                 let fused = twins.fused.fused().unwrap();
                 let (loss, norm) = fused.training(&vars, 0.0).unwrap().loss(&x).unwrap();
-                assert!(
-                    dead || (loss.is_nan() && norm.is_nan()),
-                    "{isa} {text}: {name}"
-                );
+                assert!(loss.is_nan() && norm.is_nan(), "{isa} {text}: {name}");
                 var.set(&saved).unwrap();
             }
             for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let x = Tensor::new(&[[0.5f32, broken], [0.5, 0.5]], &Device::Cpu).unwrap();
                 let log_q = log_prob(twins.fused.as_ref(), &x);
-                assert!(
-                    !log_q[0].is_finite(),
-                    "{isa} {text}: {broken} has {}",
-                    log_q[0]
-                );
-                assert!(log_q[1].is_finite(), "{isa} {text}");
+                let fine = !log_q[0].is_finite() && log_q[1].is_finite();
+                assert!(fine, "{isa} {text}: {broken} has {log_q:?}");
             }
         }
     }
@@ -228,8 +185,8 @@ fn a_base_outside_the_kernels_has_the_same_gradients() {
                 (value - exact).abs() < 1e-5 * exact.abs().max(10.0),
                 "{isa}, {dim}: {value}, {exact}"
             );
-            let got = gradients(&trained(&twins.params), &got);
-            let expected = gradients(&trained(&twins.exact_params), &expected);
+            let got = gradients(&twins.params.trained(), &got);
+            let expected = gradients(&twins.exact_params.trained(), &expected);
             let off = apart(&got, &expected);
             assert!(off < 1e-3, "{isa}, {dim}: gradients {off:.1e} apart");
             let log_q = log_prob(twins.fused.as_ref(), &x);

@@ -4,11 +4,10 @@ use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Model, ModelSpec, Settings, Start};
-use crate::distributions::{Components, Distribution, Draws};
+use super::{Model, Settings, Start};
+use crate::distributions::{Components, Distribution};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::num;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -18,7 +17,7 @@ mod fit;
 #[cfg(test)]
 mod tests;
 
-use density::Gaussians;
+use density::{largest, Gaussians, NOTHING};
 
 /// Which covariances the components have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -87,24 +86,6 @@ impl Settings for GaussianMixtureSpec {
         }
     }
 
-    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
-        let diagonal = Self {
-            components: Some(3),
-            covariance: Covariance::Diagonal,
-            ..Self::default()
-        };
-        vec![
-            (
-                "gaussian_mixture",
-                ModelSpec::GaussianMixture(Self::default()),
-            ),
-            (
-                "gaussian_mixture (diagonal)",
-                ModelSpec::GaussianMixture(diagonal),
-            ),
-        ]
-    }
-
     fn start(&self) -> Option<Start> {
         Start::always(self.name(), ".components", self.components.unwrap_or(1))
     }
@@ -133,35 +114,27 @@ impl GaussianMixture {
         points: Option<Tensor>,
     ) -> Result<Self> {
         let fitted = match &points {
-            _ if params.is_loading() => None,
-            Some(points) => {
-                let rows = num::to_vec(points)?;
-                fit::fit(&rows, dim, spec, &params.stream("fit")?)
+            Some(points) if !params.is_loading() => {
+                fit::fit(&num::to_vec(points)?, dim, spec, &params.stream("fit")?)
             }
-            None => None,
+            _ => None,
         };
-        if fitted.is_none() && !params.is_loading() {
-            return Err(Error::request(
-                "gaussian_mixture: expected training points; got none",
-            ));
-        }
-        let (log_weights, means, factors) = match fitted {
-            Some(g) => (g.log_weights, g.means, g.factors),
-            None => (Vec::new(), Vec::new(), Vec::new()),
+        let fitted = || {
+            let none = || Error::request("gaussian_mixture: expected training points; got none");
+            fitted.as_ref().ok_or_else(none)
         };
+        let host =
+            |values: &[f64], shape: &[usize]| Tensor::from_slice(values, shape, &Device::Cpu);
         let log_weights = params.any_shape("log_weights", false, |_| {
-            Ok(Tensor::from_slice(
-                &log_weights,
-                log_weights.len(),
-                &Device::Cpu,
-            )?)
+            let all = &fitted()?.log_weights;
+            Ok(host(all, &[all.len()])?)
         })?;
         let k = log_weights.elem_count();
         let means = params.param("means", (k, dim), false, |_| {
-            num::from_rows(&means, dim, DType::F64, &Device::Cpu)
+            Ok(host(&fitted()?.means, &[k, dim])?)
         })?;
         let factors = params.param("scale_tril", (k, dim, dim), false, |_| {
-            Ok(Tensor::from_vec(factors, (k, dim, dim), &Device::Cpu)?)
+            Ok(host(&fitted()?.factors, &[k, dim, dim])?)
         })?;
         let log_weights = num::to_vec(&log_weights)?;
         // Rounding must not change the total mass.
@@ -191,30 +164,52 @@ impl Distribution for GaussianMixture {
     }
 
     fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
-        let values = self.mixture.log_density(&self.rows(x)?);
-        let n = values.len();
-        let values = Tensor::from_vec(values, n, &Device::Cpu)?;
-        Ok(values.to_dtype(self.dtype)?.to_device(&self.device)?)
+        let values = self.mixture.by_blocks(&self.rows(x)?, |n, joint, out| {
+            for i in 0..n {
+                let max = largest(joint, n, i).1;
+                let each = joint[i..].iter().step_by(n).map(|v| v - max);
+                let sum: f64 = each.filter(|v| *v > NOTHING).map(f64::exp).sum();
+                // With a NaN among the coordinates every joint density is NaN and the sum empty.
+                out.push(if sum > 0.0 { max + sum.ln() } else { joint[i] });
+            }
+        });
+        Ok(num::from_rows(&values, 1, self.dtype, &self.device)?.squeeze(1)?)
     }
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
-        let rows = self.mixture.sample(n, rng);
-        num::from_rows(&rows, self.mixture.dim, self.dtype, &self.device)
-    }
-
-    /// Samples without gradients: no parameter is trained.
-    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
-        let x = self.sample(n, rng)?;
-        let log_prob = self.log_prob(&x)?;
-        Draws::alike(x, log_prob)
+        let (m, dim) = (&self.mixture, self.mixture.dim);
+        let weights: Vec<f64> = m.log_weights.iter().map(|w| w.exp()).collect();
+        let mut rows = Vec::with_capacity(n * dim);
+        let mut noise = vec![0.0; dim];
+        for _ in 0..n {
+            let k = rng.categorical(&weights);
+            noise.fill_with(|| rng.normal());
+            let factor = &m.factors[k * dim * dim..(k + 1) * dim * dim];
+            for (d, row) in factor.chunks_exact(dim).enumerate() {
+                let moved: f64 = row.iter().zip(&noise).map(|(l, e)| l * e).sum();
+                rows.push(m.means[k * dim + d] + moved);
+            }
+        }
+        num::from_rows(&rows, dim, self.dtype, &self.device)
     }
 
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
-        Ok(Some(self.mixture.likeliest(&self.rows(x)?)))
+        let likeliest = |n: usize, joint: &[f64], out: &mut Vec<u64>| {
+            out.extend((0..n).map(|i| largest(joint, n, i).0 as u64));
+        };
+        Ok(Some(self.mixture.by_blocks(&self.rows(x)?, likeliest)))
     }
 
     fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        let of = self.mixture.responsibilities(&self.rows(x)?);
+        let of = self.mixture.by_blocks(&self.rows(x)?, |n, joint, out| {
+            for i in 0..n {
+                let max = largest(joint, n, i).1;
+                let first = out.len();
+                out.extend(joint[i..].iter().step_by(n).map(|v| (v - max).exp()));
+                let sum: f64 = out[first..].iter().sum();
+                out[first..].iter_mut().for_each(|r| *r /= sum);
+            }
+        });
         let k = self.mixture.len();
         Ok(Some(num::from_rows(&of, k, self.dtype, &self.device)?))
     }

@@ -5,11 +5,10 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Model, ModelSpec, Settings, Start};
-use crate::distributions::{Distribution, Draws};
+use super::{Model, Settings, Start};
+use crate::distributions::Distribution;
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -65,10 +64,6 @@ impl Settings for KernelDensitySpec {
             parameters: 0.0,
             per_point: 2.0 * dim as f64,
         }
-    }
-
-    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
-        vec![("kernel_density", ModelSpec::KernelDensity(Self::default()))]
     }
 
     fn start(&self) -> Option<Start> {
@@ -134,13 +129,6 @@ impl KernelDensity {
             dtype: params.dtype(),
             device: params.device(),
         })
-    }
-
-    /// ln of the kernels' normaliser and number.
-    fn log_constant(&self) -> f64 {
-        let dim = self.scale.len() as f64;
-        let log_scale: f64 = self.scale.iter().map(|s| s.ln()).sum();
-        (self.tree.len() as f64).ln() + dim * (self.h.ln() + 0.5 * LN_2PI) + log_scale
     }
 }
 
@@ -226,9 +214,11 @@ impl Distribution for KernelDensity {
 
     fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
         let dim = self.dim();
-        let n = num::expect_points("kernel_density", x, dim)?;
+        num::expect_points("kernel_density", x, dim)?;
         let rows = num::to_vec(x)?;
-        let constant = self.log_constant();
+        let log_scale: f64 = self.scale.iter().map(|s| s.ln()).sum();
+        let log_norm = dim as f64 * (self.h.ln() + 0.5 * LN_2PI) + log_scale;
+        let constant = (self.tree.len() as f64).ln() + log_norm;
         let values: Vec<f64> = rows
             .par_chunks(dim)
             .with_min_len(POINTS_PER_THREAD)
@@ -237,8 +227,7 @@ impl Distribution for KernelDensity {
                 self.tree.log_sum(&x, self.h, None) - constant
             })
             .collect();
-        let values = Tensor::from_vec(values, n, &Device::Cpu)?;
-        Ok(values.to_dtype(self.dtype)?.to_device(&self.device)?)
+        Ok(num::from_rows(&values, 1, self.dtype, &self.device)?.squeeze(1)?)
     }
 
     fn sample(&self, n: usize, rng: &mut Rng) -> Result<Tensor> {
@@ -250,13 +239,6 @@ impl Distribution for KernelDensity {
             }
         }
         num::from_rows(&rows, self.dim(), self.dtype, &self.device)
-    }
-
-    /// Samples without gradients: no parameter is trained.
-    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
-        let x = self.sample(n, rng)?;
-        let log_prob = self.log_prob(&x)?;
-        Draws::alike(x, log_prob)
     }
 }
 

@@ -8,16 +8,18 @@ use std::collections::HashSet;
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::testing::{blobs, example, largest_gap, loaded, log_prob, rows, seeded, values};
+use super::testing::{
+    blobs, example, largest_gap, loaded, log_prob, on_threads, rows, seeded, values,
+};
 use super::{Model, ModelSpec};
-use crate::distributions::laws::{add_faults, Case};
+use crate::distributions::laws::add_faults;
 use crate::nn::Params;
 use crate::num::testing::{gap, gradients, log_abs_dets, Faults};
 use crate::rng::Rng;
 use crate::{num, Result};
 
-/// A model over so many coordinates, from points or from what was stored.
-type Build = Box<dyn Fn(&Params, usize, Option<Tensor>) -> Result<Box<dyn Model>>>;
+/// Builds a model for a dimension, from points or from stored parameters.
+type Build = Box<dyn Fn(&Params, usize, Option<Tensor>) -> Result<Box<dyn Model>> + Sync>;
 
 /// Every example with its kind, and the model that docs/extending.md adds.
 fn members() -> Vec<(&'static str, &'static str, Build)> {
@@ -60,12 +62,7 @@ fn every_model_obeys_the_distribution_laws() {
         for dim in dims {
             let name = format!("{name}, D = {dim}");
             let (params, model) = made(&name, &build, dim);
-            let case = Case {
-                name,
-                params,
-                distribution: model,
-            };
-            add_faults(&case, &mut faults);
+            add_faults(&name, &params, model.as_ref(), &mut faults);
         }
     }
     faults.none();
@@ -100,6 +97,15 @@ fn every_model_reads_back_bit_for_bit_and_every_parameter_learns() {
         }
     }
     faults.none();
+}
+
+#[test]
+fn any_number_of_threads_makes_the_same_bytes() {
+    for (name, _, build) in members() {
+        let x = blobs(500, 2, &mut Rng::new(1));
+        let on = |threads| on_threads(threads, || log_prob(made(name, &build, 2).1.as_ref(), &x));
+        assert_eq!(on(1), on(3), "{name}");
+    }
 }
 
 #[test]
@@ -216,7 +222,7 @@ fn base_points_agree_with_the_density() {
                 "flow" => left.iter().all(|l| l.abs() < 1e-9),
                 "rad" => left.iter().all(|l| *l < 1e-9 && *l > -30.0),
                 "clusters" => are_weights(&left, model, &x),
-                // A model of another kind owes the round trip alone.
+                // For a model of another kind only the round trip is checked.
                 _ => true,
             };
             faults.unless(agrees, || format!("{name}: log q - L is {left:?}"));

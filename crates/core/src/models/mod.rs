@@ -5,8 +5,7 @@ use candle_core::{DType, Tensor};
 
 use crate::distributions::{BaseSpec, Distribution, EntropyBound, MixtureInit};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::rng::Rng;
 use crate::{num, Error, Result};
 use mdn_kernels::{Base, Choice, Fused, Isa, Layer};
@@ -27,8 +26,6 @@ mod fused_laws;
 mod laws;
 #[cfg(test)]
 mod precision_laws;
-#[cfg(test)]
-mod rad_boundary;
 #[cfg(test)]
 mod rad_proofs;
 #[cfg(test)]
@@ -59,9 +56,6 @@ pub trait Settings {
     /// that trains on samples. For a fitted model a step is the whole fit, on all points; where it
     /// chooses its number of parts, the largest number counts.
     fn extent(&self, dim: usize, drawn: Option<usize>) -> Extent;
-
-    /// Small models of this kind, with the names under which tests show them.
-    fn examples(&self) -> Vec<(&'static str, ModelSpec)>;
 
     /// The training points that the model cannot start without.
     fn start(&self) -> Option<Start> {

@@ -1,16 +1,17 @@
-//! Single precision, by fused kernels and by plain tensors, against double precision: the same
-//! numbers in every registered model give the same law but for rounding.
+//! Single precision, by plain tensors and by fused kernels (in the plane on every instruction set),
+//! against double precision: the same numbers in every registered model give the same densities,
+//! parts, base points and samples but for rounding.
 
 use candle_core::{DType, Device, Tensor};
 
 use super::supported::Supported;
 use super::testing::{blobs, double, loaded, log_prob, values};
 use super::{Model, ModelSpec};
-use crate::bijections::SupportSpec;
+use crate::bijections::{Bijection, SupportSpec};
 use crate::nn::Params;
 use crate::num::testing::Faults;
 use crate::rng::Rng;
-use mdn_kernels::Choice;
+use mdn_kernels::{Choice, Isa};
 
 /// Rounding of log q, in units of its size or of 1 nat: 7e-6 were seen.
 const LOG_Q: f64 = 5e-5;
@@ -49,42 +50,36 @@ fn compare(
         x = inside.unwrap().0;
     }
     let wide = x.to_dtype(DType::F64).unwrap();
-    let mut must = |what: &str, off: usize, most: f64| {
-        faults.unless(off as f64 <= most, || {
-            format!("{name}: {off} of {what} are apart")
-        });
-    };
     let some = |t: Option<Tensor>| t.map(|t| values(&t)).unwrap_or_default();
-    let edge = EDGE * n as f64;
-
-    let off = apart(&log_prob(single, &x), &log_prob(exact, &wide), LOG_Q);
-    must(&format!("{n} densities"), off, 0.0);
-
-    let (got, expected) = (single.part(&x).unwrap(), exact.part(&wide).unwrap());
-    assert_eq!(got.is_some(), expected.is_some());
-    let pairs = got.iter().flatten().zip(expected.iter().flatten());
-    must("the parts", pairs.filter(|(g, e)| g != e).count(), edge);
-
-    let shares = |m: &dyn Model, x: &Tensor| some(m.responsibilities(x).unwrap());
-    let off = apart(&shares(single, &x), &shares(exact, &wide), SHARE);
-    must("the responsibilities", off, 0.0);
-
-    let z = |m: &dyn Model, x: &Tensor| some(m.to_base(x).unwrap());
-    let off = apart(&z(single, &x), &z(exact, &wide), POINT);
-    must("the coordinates at the base", off, edge);
-
+    let both = |of: &dyn Fn(&dyn Model, &Tensor) -> Vec<f64>| [of(single, &x), of(exact, &wide)];
+    let log_q = both(&|m, x| log_prob(m, x));
+    let parts = both(&|m, x| {
+        let parts = m.part(x).unwrap().into_iter().flatten();
+        parts.map(|part| part as f64).collect()
+    });
+    let shares = both(&|m, x| some(m.responsibilities(x).unwrap()));
+    let z = both(&|m, x| some(m.to_base(x).unwrap()));
     let back = some(single.round_trip(&x).unwrap());
-    if !back.is_empty() {
-        must(
-            "the coordinates carried there and back",
-            apart(&back, &values(&x), POINT),
-            0.0,
-        );
+    let there = if back.is_empty() {
+        Vec::new()
+    } else {
+        values(&x)
+    };
+    let samples = both(&|m, _| values(&m.sample(n, &mut Rng::new(9)).unwrap()));
+    let edge = EDGE * n as f64;
+    for (what, [got, expected], tolerance, most) in [
+        ("densities", log_q, LOG_Q, 0.0),
+        ("parts", parts, 0.0, edge),
+        ("responsibilities", shares, SHARE, 0.0),
+        ("coordinates at the base", z, POINT, edge),
+        ("coordinates of round trips", [back, there], POINT, 0.0),
+        ("coordinates of samples", samples, POINT, edge * dim as f64),
+    ] {
+        let off = apart(&got, &expected, tolerance);
+        faults.unless(off as f64 <= most, || {
+            format!("{name}: {off} of {} {what} are apart", got.len())
+        });
     }
-
-    let samples = |m: &dyn Model| values(&m.sample(n, &mut Rng::new(9)).unwrap());
-    let off = apart(&samples(single), &samples(exact), POINT);
-    must("the samples' coordinates", off, edge * dim as f64);
 }
 
 /// Adds what is wrong with the model of `spec` in single precision, on `support` if it is not R^D.
@@ -113,13 +108,17 @@ fn add_faults(
         on(spec.build(&params, dim, None).unwrap())
     };
     let exact = load(double(&numbers), DType::F64, Choice::Plain);
-    let fused = load(numbers, DType::F32, Choice::Auto);
+    let fused = load(numbers.clone(), DType::F32, Choice::Auto);
     assert_eq!((plain.kernels(), exact.kernels()), (None, None));
-    for (kernels, single) in [("plain", &plain), ("fused", &fused)] {
-        if kernels == "fused" && single.kernels().is_none() {
-            continue;
-        }
-        let name = format!("{name}, D = {dim}, {kernels}");
+    let mut all = vec![plain];
+    if fused.kernels().is_some() && dim == 2 {
+        let by = |isa| load(numbers.clone(), DType::F32, Choice::Fused(Some(isa)));
+        all.extend(Isa::available().into_iter().map(by));
+    } else if fused.kernels().is_some() {
+        all.push(fused);
+    }
+    for single in all {
+        let name = format!("{name}, D = {dim}, kernels {:?}", single.kernels());
         compare(&name, single.as_ref(), exact.as_ref(), support, dim, faults);
     }
 }

@@ -5,15 +5,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fold::{Fold, PARTS};
-use super::{fuse, Model, ModelSpec, Settings, Start};
+use super::{fuse, Model, Settings, Start};
 use crate::bijections::affine::standardise;
 use crate::bijections::linear::Linear;
 use crate::bijections::{pull_back, AffineCouplingSpec, Bijection, BijectionSpec, LinearSpec};
 use crate::distributions::{BaseSpec, Components, Distribution, Draws, MixtureDraws};
 use crate::error::BadValue;
-use crate::nn::extent::Extent;
 use crate::nn::mlp::{check_hidden, Activation};
-use crate::nn::Params;
+use crate::nn::{Extent, Params};
 use crate::num;
 use crate::rng::Rng;
 use crate::Result;
@@ -86,16 +85,6 @@ impl Default for RadSpec {
 }
 
 impl RadSpec {
-    /// Two narrow layers, for examples.
-    pub(super) fn small() -> Self {
-        Self {
-            layers: 2,
-            hidden: vec![4],
-            activation: Activation::Tanh,
-            ..Self::default()
-        }
-    }
-
     /// The couplings of [`Interleave::AffineCoupling`], one for each half.
     fn couplings(&self) -> AffineCouplingSpec {
         AffineCouplingSpec {
@@ -150,34 +139,14 @@ impl Settings for RadSpec {
         };
         let layer = Extent::net(kept, &self.hidden, 8.0 * folds) + gates + state;
         let between = self.interleave.iter().map(|member| match member {
-            Interleave::AffineCoupling => BijectionSpec::AffineCoupling(self.couplings()),
-            Interleave::Linear => BijectionSpec::Linear(LinearSpec {}),
+            Interleave::AffineCoupling => {
+                BijectionSpec::AffineCoupling(self.couplings()).extent(dim)
+            }
+            Interleave::Linear => BijectionSpec::Linear(LinearSpec {}).extent(dim),
         });
-        let between = between
-            .map(|b| b.extent(dim))
-            .fold(Extent::default(), |a, b| a + b);
+        let between = between.fold(Extent::default(), |a, b| a + b);
         let layers = self.layers as f64;
         layer.times(layers) + between.times(layers - 1.0) + self.base.extent(dim, drawn)
-    }
-
-    fn examples(&self) -> Vec<(&'static str, ModelSpec)> {
-        let gates = |gates| Self {
-            gates,
-            ..Self::small()
-        };
-        let interleaved = Self {
-            interleave: vec![Interleave::AffineCoupling, Interleave::Linear],
-            base: BaseSpec::examples().swap_remove(1).1,
-            ..Self::small()
-        };
-        [
-            ("rad (edge gates)", gates(Gates::Edge)),
-            ("rad (flat gates)", gates(Gates::Flat)),
-            ("rad (gate networks)", gates(Gates::Net)),
-            ("rad (interleaved, mixture base)", interleaved),
-        ]
-        .map(|(name, spec)| (name, ModelSpec::Rad(spec)))
-        .to_vec()
     }
 
     fn start(&self) -> Option<Start> {
@@ -213,9 +182,6 @@ impl Layer {
     }
 }
 
-/// Part of every fold, (n, folds of all layers) u8, in the order from data to base.
-pub type Codes = Tensor;
-
 impl Rad {
     /// Built from the data side: points -> standardised -> fold, \[bijections\], fold ... -> base.
     pub fn build(
@@ -242,20 +208,13 @@ impl Rad {
             }
             for (i, kind) in spec.interleave.iter().enumerate() {
                 let params = params.at("between").at(i);
+                let coupling = |turn| spec.couplings().coupling(&params.at(turn), dim, turn);
                 let members: Vec<Box<dyn Bijection>> = match kind {
                     Interleave::Linear => vec![Box::new(Linear::new(&params, dim)?)],
+                    // First the half that this fold kept: otherwise the scale and shift of this fold
+                    // or the next could do the couplings' work.
                     Interleave::AffineCoupling => {
-                        let coupling = spec.couplings();
-                        // First the half that this fold kept: otherwise the scale and shift of this
-                        // fold or the next could do the couplings' work.
-                        [l + 1, l]
-                            .into_iter()
-                            .map(|turn| {
-                                let params = params.at(turn);
-                                let made = coupling.coupling(&params, dim, turn)?;
-                                Ok(Box::new(made) as Box<dyn Bijection>)
-                            })
-                            .collect::<Result<_>>()?
+                        vec![Box::new(coupling(l + 1)?), Box::new(coupling(l)?)]
                     }
                 };
                 for bijection in members {
@@ -276,8 +235,9 @@ impl Rad {
         })
     }
 
-    /// x (n, dim) -> z, the sum of all log-dets and gate log-probabilities (n,), and the code.
-    pub fn fold(&self, x: &Tensor) -> Result<(Tensor, Tensor, Codes)> {
+    /// x (n, dim) -> z, the sum of all log-dets and gate log-probabilities (n,), and the code: the
+    /// part of every fold, (n, folds of all layers) u8, in the order from data to base.
+    pub fn fold(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
         let n = num::expect_points("rad", x, self.dim)?;
         let mut z = x.clone();
         let mut total = Tensor::zeros(n, x.dtype(), x.device())?;
@@ -299,7 +259,7 @@ impl Rad {
 
     /// z (n, dim) and a code (n, folds) -> the pre-image with that code; where there is none, a
     /// point that folds to another z.
-    pub fn unfold(&self, z: &Tensor, codes: &Codes) -> Result<Tensor> {
+    pub fn unfold(&self, z: &Tensor, codes: &Tensor) -> Result<Tensor> {
         let mut x = z.clone();
         let mut end = codes.dim(1)?;
         for layer in self.layers.iter().rev() {
@@ -354,8 +314,7 @@ impl Distribution for Rad {
         let n = n.max(2);
         let x = self.sample(n, rng)?;
         let log_prob = self.log_prob(&x)?;
-        let chance = log_prob.clone();
-        Draws::scored(x, log_prob, &chance)
+        Draws::scored(x, log_prob.clone(), &log_prob)
     }
 
     fn components(&self) -> Result<Option<Components>> {

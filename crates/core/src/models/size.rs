@@ -128,11 +128,11 @@ impl ModelSpec {
         let (low, high) = search.bracket()?;
         for reach in [0, 1] {
             let near = search.around(&low, &high, reach);
-            if let Some(found) = search.nearest(near)? {
+            if let Some(found) = search.nearest(&near)? {
                 return Ok(Ok(Some(found)));
             }
         }
-        search.failed().map(Err)
+        search.failed(vec![low, high]).map(Err)
     }
 }
 
@@ -234,41 +234,32 @@ impl Search<'_> {
     }
 
     /// The widths whose count is nearest to the budget, if it is near enough.
-    fn nearest(&mut self, widths: Vec<Vec<usize>>) -> Result<Option<Sized>> {
-        let mut best: Option<(usize, Vec<usize>, usize)> = None;
-        for w in widths {
-            let count = self.count(&w)?;
-            let off = count.abs_diff(self.budget);
-            if best.as_ref().is_none_or(|(least, ..)| off < *least) {
-                best = Some((off, w, count));
-            }
+    fn nearest(&mut self, widths: &[Vec<usize>]) -> Result<Option<Sized>> {
+        let counts = widths.iter().map(|w| self.count(w));
+        let counts = counts.collect::<Result<Vec<_>>>()?;
+        let off = |i: usize| counts[i].abs_diff(self.budget);
+        let best = (0..widths.len()).min_by_key(|&i| off(i));
+        match best.filter(|&i| off(i) as f64 <= TOLERANCE * self.budget as f64) {
+            Some(i) => Ok(Some(Sized {
+                model: self.model(&widths[i])?,
+                parameters: counts[i],
+            })),
+            None => Ok(None),
         }
-        let near = |off: usize| off as f64 <= TOLERANCE * self.budget as f64;
-        best.filter(|(off, ..)| near(*off))
-            .map(|(_, widths, parameters)| {
-                Ok(Sized {
-                    model: self.model(&widths)?,
-                    parameters,
-                })
-            })
-            .transpose()
     }
 
-    /// The error that nothing is near enough, with the nearest counts.
-    fn failed(&self) -> Result<BadValue> {
-        let told = |(widths, count): &(Vec<usize>, usize)| -> Result<String> {
-            let lists = self.model(widths)?.widths()?;
-            let lists: Vec<_> = lists.iter().map(|l| format!("hidden = {l:?}")).collect();
-            Ok(format!("{count} with {}", lists.join(", ")))
-        };
-        let counted = || self.known.iter().filter(|(_, count)| *count < usize::MAX);
-        let below = counted().filter(|k| k.1 <= self.budget).max_by_key(|k| k.1);
-        let above = counted().filter(|k| k.1 > self.budget).min_by_key(|k| k.1);
-        let nearest: Vec<_> = below
-            .into_iter()
-            .chain(above)
-            .map(told)
-            .collect::<Result<_>>()?;
+    /// The error that nothing is near enough, with the counts on both sides of the budget.
+    fn failed(&mut self, mut sides: Vec<Vec<usize>>) -> Result<BadValue> {
+        sides.dedup();
+        let mut counts = Vec::new();
+        for widths in sides {
+            let lists = self.model(&widths)?.widths()?.into_iter();
+            let lists: Vec<_> = lists.map(|l| format!("hidden = {l:?}")).collect();
+            match self.count(&widths)? {
+                usize::MAX => {}
+                count => counts.push(format!("{count} with {}", lists.join(", "))),
+            }
+        }
         let off = TOLERANCE * self.budget as f64;
         let (least, most) = (self.budget as f64 - off, self.budget as f64 + off);
         Ok(BadValue::new(
@@ -283,7 +274,7 @@ impl Search<'_> {
             ),
             format!(
                 "{} (try another number of layers, or a budget near one of these)",
-                nearest.join(" and ")
+                counts.join(" and ")
             ),
         ))
     }

@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ClustersSpec, FlowSpec, GaussianMixtureSpec, KernelDensitySpec, RadSpec, Settings};
-use crate::bijections::{AffineCouplingSpec, BijectionSpec};
+use crate::bijections::BijectionSpec;
 use crate::distributions::BaseSpec;
 use crate::error::BadValue;
-use crate::nn::mlp::Activation;
+use crate::nn::examples;
 
 /// Which model, with its settings: a table `[models.NAME]` of an experiment file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +26,28 @@ pub enum ModelSpec {
     /// A Gaussian kernel on every training point; its width by leave-one-out likelihood.
     KernelDensity(KernelDensitySpec),
 }
+
+/// See [`ModelSpec::examples`].
+const EXAMPLES: &str = "
+flow (normal base): flow = { bijection.affine_coupling = { layers = 2, hidden = [4], activation = 'tanh' } }
+flow (mixture base): flow = { bijection.affine_coupling = { layers = 2, hidden = [4], activation = 'tanh' }, base.mixture = { components = 3, init = 'random', spread = 2, std = 0.7 } }
+flow (resampled base): flow = { bijection.affine_coupling = { layers = 2, hidden = [4], activation = 'tanh' }, base.resampled = { hidden = [6], activation = 'tanh', truncation = 5 } }
+rad (edge gates): rad = { layers = 2, hidden = [4], activation = 'tanh' }
+rad (flat gates): rad = { layers = 2, hidden = [4], activation = 'tanh', gates = 'flat' }
+rad (gate networks): rad = { layers = 2, hidden = [4], activation = 'tanh', gates = 'net' }
+rad (interleaved, mixture base): rad = { layers = 2, hidden = [4], activation = 'tanh', interleave = ['affine_coupling', 'linear'], base.mixture = { components = 3, init = 'random', spread = 2, std = 0.7 } }
+clusters: clusters = { clusters = 2, bijection.affine_coupling = { layers = 2, hidden = [4], activation = 'tanh' } }
+clusters (fine-tuned): clusters = { clusters = 2, bijection.affine_coupling = { layers = 2, hidden = [4], activation = 'tanh' }, fine_tune = 0.5 }
+gaussian_mixture: gaussian_mixture = {}
+gaussian_mixture (diagonal): gaussian_mixture = { components = 3, covariance = 'diagonal' }
+kernel_density: kernel_density = {}
+";
+
+/// Models that take any base. The flow has an activation that fused kernels have.
+const ON_EACH_BASE: &str = "
+flow: flow = { bijection.affine_coupling = { layers = 2, hidden = [4] }, standardise = false }
+rad: rad = { layers = 2, hidden = [4], activation = 'tanh', standardise = false }
+";
 
 impl Deref for ModelSpec {
     type Target = dyn Settings;
@@ -48,28 +70,18 @@ impl ModelSpec {
         settings.check().map_err(|e| e.below(settings.name()))
     }
 
-    /// Every model with its default settings, in the order of this enum.
-    fn defaults() -> Vec<Self> {
-        let schema = schemars::schema_for!(Self);
-        let members = schema.get("oneOf").and_then(|all| all.as_array());
-        let names = members.into_iter().flatten();
-        let names = names.filter_map(|member| member["required"][0].as_str());
-        names
-            .filter_map(|name| toml::from_str(&format!("{name} = {{}}")).ok())
-            .collect()
-    }
-
     /// Small models of every kind, with the names under which tests show them.
     pub fn examples() -> Vec<(&'static str, Self)> {
-        let defaults = Self::defaults().into_iter();
-        defaults.flat_map(|spec| spec.examples()).collect()
+        examples(EXAMPLES)
     }
 
     /// What a law about all models goes through: the examples, a flow with each bijection
     /// (standardised or not), and a flow and a RAD on each base that they take.
     pub fn registered() -> Vec<(String, Self)> {
-        let named = |(name, spec): (&str, Self)| (name.to_owned(), spec);
-        let mut all: Vec<_> = Self::examples().into_iter().map(named).collect();
+        let mut all = Vec::new();
+        for (name, spec) in Self::examples() {
+            all.push((name.to_owned(), spec));
+        }
         for (name, bijection) in BijectionSpec::examples() {
             for standardise in [true, false] {
                 let flow = FlowSpec {
@@ -82,51 +94,16 @@ impl ModelSpec {
             }
         }
         for (name, base) in BaseSpec::examples() {
-            let flow = FlowSpec {
-                // An activation that fused kernels have.
-                bijection: small_coupling(Activation::default()),
-                base: base.clone(),
-                standardise: false,
-            };
-            all.push((format!("flow on {name}"), Self::Flow(flow)));
-            let rad = RadSpec {
-                base,
-                standardise: false,
-                ..RadSpec::small()
-            };
-            all.push((format!("rad on {name}"), Self::Rad(rad)));
+            for (kind, mut spec) in examples(ON_EACH_BASE) {
+                if let Self::Flow(FlowSpec { base: own, .. })
+                | Self::Rad(RadSpec { base: own, .. }) = &mut spec
+                {
+                    *own = base.clone();
+                }
+                all.push((format!("{kind} on {name}"), spec));
+            }
         }
         all.retain(|(_, spec)| spec.check().is_ok());
         all
-    }
-}
-
-/// Two affine couplings, for examples.
-pub(super) fn small_coupling(activation: Activation) -> BijectionSpec {
-    BijectionSpec::AffineCoupling(AffineCouplingSpec {
-        layers: 2,
-        hidden: vec![4],
-        activation,
-        ..AffineCouplingSpec::default()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A model whose defaults cannot be read would escape every law.
-    #[test]
-    fn every_model_has_examples_of_its_own_kind() {
-        let names: Vec<_> = ModelSpec::defaults().iter().map(|s| s.name()).collect();
-        let serde = serde_json::from_str::<ModelSpec>("\"?\"").unwrap_err();
-        let serde = serde.to_string();
-        let known: Vec<_> = serde.split('`').skip(3).step_by(2).collect();
-        assert_eq!(names, known);
-        for spec in ModelSpec::defaults() {
-            let examples = spec.examples();
-            assert!(!examples.is_empty(), "{}", spec.name());
-            assert!(examples.iter().all(|(_, e)| e.name() == spec.name()));
-        }
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::Model;
-use crate::bijections::{Support, SupportSpec};
+use crate::bijections::{Bijection, Support, SupportSpec};
 use crate::distributions::{Components, Distribution, Draws, RelaxedSamples};
 use crate::num;
 use crate::rng::Rng;
@@ -14,7 +14,7 @@ use mdn_kernels::Isa;
 /// onto the support. Phases, parts, weights and kernels are the model's own.
 pub struct Supported {
     model: Box<dyn Model>,
-    support: Box<dyn Support>,
+    support: Support,
 }
 
 impl Supported {
@@ -111,10 +111,9 @@ impl Model for Supported {
     }
 
     fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        match self.model.round_trip(&self.inverse(x)?.1)? {
-            Some(z) => Ok(Some(self.support.forward_and_log_det(&z)?.0.detach())),
-            None => Ok(None),
-        }
+        let back = self.model.round_trip(&self.inverse(x)?.1)?;
+        back.map(|z| Ok(self.support.forward_and_log_det(&z)?.0.detach()))
+            .transpose()
     }
 
     fn phases(&self) -> Vec<f64> {

@@ -1,6 +1,6 @@
 //! What the tests of models, objectives and training share.
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
 
 use super::ModelSpec;
 use crate::distributions::Distribution;
@@ -39,11 +39,6 @@ pub fn double(snapshot: &Snapshot) -> Snapshot {
     snapshot.iter().map(|(n, t)| (n.clone(), cast(t))).collect()
 }
 
-/// The trainable parameters.
-pub fn trained(params: &Params) -> Vec<Var> {
-    params.trainable().into_iter().map(|(_, v)| v).collect()
-}
-
 /// All numbers of a snapshot.
 pub fn bytes(snapshot: &Snapshot) -> Vec<(String, Vec<f64>)> {
     let one = |(name, t): (&String, &Tensor)| (name.clone(), values(t));
@@ -65,7 +60,7 @@ pub fn blobs(n: usize, dim: usize, rng: &mut Rng) -> Tensor {
     rows(&(0..n * dim).map(place).collect::<Vec<_>>(), dim)
 }
 
-/// The same on so many threads.
+/// The result of `f` on this many threads.
 pub fn on_threads<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     pool.build().unwrap().install(f)

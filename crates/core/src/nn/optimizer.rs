@@ -14,12 +14,14 @@ use mdn_kernels::{BETA1, BETA2, EPSILON};
 pub struct Adam {
     all: Vec<Var>,
     groups: Vec<Group>,
+    /// Whether the parameters are one vector.
+    flat: bool,
     weight_decay: f64,
     /// 0 until a loss or gradient is not finite, NaN from then on; see [`Adam::step_on_device`].
     fault: Option<Tensor>,
 }
 
-/// Moments of parameters that have moved together, for a checkpoint.
+/// Moments of parameters that had a gradient in the same steps.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Moved {
     /// Indices of the parameters in the optimizer; empty for the single vector of the fused kernels.
@@ -37,56 +39,40 @@ pub struct Moved {
 /// The moments of an optimizer: with the parameters, all that its next step depends on.
 pub type OptimizerState = Vec<Moved>;
 
-/// Parameters that had a gradient in the same steps, with their moments.
+/// Parameters that had a gradient in the same steps.
 struct Group {
-    /// Indices of the parameters.
-    members: Vec<usize>,
-    m: Tensor,
-    v: Tensor,
-    steps: i32,
+    moved: Moved,
     /// The parameters' values joined into one vector; `None` for a group of one parameter, which
     /// keeps its shape and is read where it is.
     joined: Option<Tensor>,
 }
 
-fn join(tensors: &[Tensor]) -> Result<Tensor> {
-    let rows = tensors.iter().map(|t| Ok(t.detach().flatten_all()?));
-    Ok(Tensor::cat(&rows.collect::<Result<Vec<_>>>()?, 0)?)
+fn join(tensors: impl Iterator<Item = Tensor>) -> Result<Tensor> {
+    let rows: candle_core::Result<Vec<_>> = tensors.map(|t| t.detach().flatten_all()).collect();
+    Ok(Tensor::cat(&rows?, 0)?)
 }
 
 impl Group {
-    /// Parameter number `member` alone.
-    fn single(all: &[Var], member: usize) -> Result<Self> {
-        let zero = all[member].zeros_like()?;
-        Ok(Self {
-            members: vec![member],
-            m: zero.clone(),
-            v: zero,
-            steps: 0,
-            joined: None,
-        })
-    }
-
-    /// These parameters as one vector.
-    fn flat(all: &[Var], members: Vec<usize>) -> Result<Self> {
-        let values: Vec<_> = members
-            .iter()
-            .map(|&i| all[i].as_tensor().clone())
-            .collect();
-        let value = join(&values)?;
-        Ok(Self {
-            members,
+    /// These parameters as one vector, or a single one in its own shape; before the first step.
+    fn new(all: &[Var], members: Vec<usize>, flat: bool) -> Result<Self> {
+        let joined = match flat {
+            true => Some(join(members.iter().map(|&i| all[i].as_tensor().clone()))?),
+            false => None,
+        };
+        let value = joined.as_ref().unwrap_or(all[members[0]].as_tensor());
+        let moved = Moved {
             m: value.zeros_like()?,
             v: value.zeros_like()?,
+            members,
             steps: 0,
-            joined: Some(value),
-        })
+        };
+        Ok(Self { moved, joined })
     }
 
-    /// The members that `keep` names, as a group of their own.
+    /// The members that `keep` names, as a group of their own; `None` if there are none.
     fn part(&self, all: &[Var], keep: impl Fn(usize) -> bool) -> Result<Option<Self>> {
         let (mut members, mut ranges, mut at) = (Vec::new(), Vec::new(), 0);
-        for &i in &self.members {
+        for &i in &self.moved.members {
             let n = all[i].elem_count();
             if keep(i) {
                 members.push(i);
@@ -97,44 +83,44 @@ impl Group {
         if members.is_empty() {
             return Ok(None);
         }
-        let cut = |whole: &Tensor| {
-            let rows = ranges.iter().map(|&(at, n)| Ok(whole.narrow(0, at, n)?));
-            join(&rows.collect::<Result<Vec<_>>>()?)
+        let cut = |whole: &Tensor| -> Result<Tensor> {
+            let rows = ranges.iter().map(|&(at, n)| whole.narrow(0, at, n));
+            join(rows.collect::<candle_core::Result<Vec<_>>>()?.into_iter())
         };
-        Ok(Some(Self {
+        let moved = Moved {
             members,
-            m: cut(&self.m)?,
-            v: cut(&self.v)?,
-            steps: self.steps,
-            joined: self.joined.as_ref().map(cut).transpose()?,
-        }))
+            m: cut(&self.moved.m)?,
+            v: cut(&self.moved.v)?,
+            steps: self.moved.steps,
+        };
+        let joined = self.joined.as_ref().map(cut).transpose()?;
+        Ok(Some(Self { moved, joined }))
     }
 
     /// `None` if no member has one.
     fn gradient(&self, all: &[Var], gradients: &GradStore) -> Result<Option<Tensor>> {
-        let found = self.members.iter();
-        let found = found.filter_map(|&i| gradients.get(all[i].as_tensor()).cloned());
-        let found: Vec<_> = found.collect();
-        match (found.as_slice(), &self.joined) {
-            ([], _) => Ok(None),
-            ([own], None) => Ok(Some(own.detach())),
-            (all, _) => join(all).map(Some),
+        let of = |&i: &usize| gradients.get(all[i].as_tensor()).cloned();
+        let mut found = self.moved.members.iter().filter_map(of).peekable();
+        match (found.peek(), &self.joined) {
+            (None, _) => Ok(None),
+            (Some(own), None) => Ok(Some(own.detach())),
+            (Some(_), Some(_)) => join(found).map(Some),
         }
     }
 
     fn value(&self, all: &[Var]) -> Tensor {
         match &self.joined {
             Some(value) => value.clone(),
-            None => all[self.members[0]].as_detached_tensor(),
+            None => all[self.moved.members[0]].as_detached_tensor(),
         }
     }
 
     fn set(&mut self, all: &[Var], value: Tensor) -> Result<()> {
         if self.joined.is_none() {
-            return Ok(all[self.members[0]].set(&value)?);
+            return Ok(all[self.moved.members[0]].set(&value)?);
         }
         let mut at = 0;
-        for &i in &self.members {
+        for &i in &self.moved.members {
             let n = all[i].elem_count();
             all[i].set(&value.narrow(0, at, n)?.reshape(all[i].shape())?)?;
             at += n;
@@ -143,18 +129,19 @@ impl Group {
         Ok(())
     }
 
-    /// The value after a step from `value`; no tensor here has a history of its own.
+    /// The value after a step from `value`; no tensor here is part of a graph.
     fn step(
         &mut self,
         value: &Tensor,
         gradient: &Tensor,
         (learning_rate, weight_decay): (f64, f64),
     ) -> Result<Tensor> {
-        self.steps += 1;
-        self.m = ((&self.m * BETA1)? + (gradient * (1.0 - BETA1))?)?;
-        self.v = ((&self.v * BETA2)? + (gradient.sqr()? * (1.0 - BETA2))?)?;
-        let m_hat = (&self.m * (1.0 / (1.0 - BETA1.powi(self.steps))))?;
-        let v_hat = (&self.v * (1.0 / (1.0 - BETA2.powi(self.steps))))?;
+        let Moved { m, v, steps, .. } = &mut self.moved;
+        *steps += 1;
+        *m = ((&*m * BETA1)? + (gradient * (1.0 - BETA1))?)?;
+        *v = ((&*v * BETA2)? + (gradient.sqr()? * (1.0 - BETA2))?)?;
+        let m_hat = (&*m * (1.0 / (1.0 - BETA1.powi(*steps))))?;
+        let v_hat = (&*v * (1.0 / (1.0 - BETA2.powi(*steps))))?;
         let mut update = (m_hat / (v_hat.sqrt()? + EPSILON)?)?;
         if weight_decay > 0.0 {
             update = (update + (value * weight_decay)?)?;
@@ -163,46 +150,39 @@ impl Group {
     }
 
     fn resume(&mut self, from: &Moved) -> Result<()> {
-        let same = [from.m.dims(), from.v.dims()] == [self.m.dims(); 2]
-            && [from.m.dtype(), from.v.dtype()] == [self.m.dtype(); 2];
+        let own = &mut self.moved;
+        let same = [from.m.dims(), from.v.dims()] == [own.m.dims(); 2]
+            && [from.m.dtype(), from.v.dtype()] == [own.m.dtype(); 2];
         if !same {
             return Err(Error::request(format!(
                 "expected moments of shape {:?} in {:?}; got {:?} in {:?}",
-                self.m.dims(),
-                self.m.dtype(),
+                own.m.dims(),
+                own.m.dtype(),
                 from.m.dims(),
                 from.m.dtype()
             )));
         }
-        let device = self.m.device().clone();
-        (self.m, self.v) = (from.m.to_device(&device)?, from.v.to_device(&device)?);
-        self.steps = from.steps;
+        let device = own.m.device().clone();
+        (own.m, own.v) = (from.m.to_device(&device)?, from.v.to_device(&device)?);
+        own.steps = from.steps;
         Ok(())
     }
 }
 
 impl Adam {
-    /// Over these parameters, each in its own shape: for [`Adam::step`].
-    pub fn new(vars: Vec<Var>, weight_decay: f64) -> Result<Self> {
-        let groups = (0..vars.len()).map(|i| Group::single(&vars, i));
+    /// Over these parameters: for [`Adam::step`] each in its own shape; for [`Adam::step_on_device`]
+    /// `flat`, as one vector, so that values, gradients and moments are one tensor each and other
+    /// writes to the parameters are overwritten by the next step.
+    pub fn new(vars: Vec<Var>, weight_decay: f64, flat: bool) -> Result<Self> {
+        let members: Vec<Vec<usize>> = match flat && !vars.is_empty() {
+            true => vec![(0..vars.len()).collect()],
+            false => (0..vars.len()).map(|i| vec![i]).collect(),
+        };
+        let groups = members.into_iter().map(|of| Group::new(&vars, of, flat));
         Ok(Self {
             groups: groups.collect::<Result<_>>()?,
             all: vars,
-            weight_decay,
-            fault: None,
-        })
-    }
-
-    /// Over these parameters as one vector, for [`Adam::step_on_device`]: values, gradients and
-    /// moments are one tensor each. Other writes to the parameters are overwritten by the next step.
-    pub fn flat(vars: Vec<Var>, weight_decay: f64) -> Result<Self> {
-        let groups = match vars.len() {
-            0 => Vec::new(),
-            n => vec![Group::flat(&vars, (0..n).collect())?],
-        };
-        Ok(Self {
-            groups,
-            all: vars,
+            flat,
             weight_decay,
             fault: None,
         })
@@ -210,13 +190,7 @@ impl Adam {
 
     /// The moments. Waits for the device.
     pub fn state(&self) -> OptimizerState {
-        let state = |group: &Group| Moved {
-            members: group.members.clone(),
-            m: group.m.clone(),
-            v: group.v.clone(),
-            steps: group.steps,
-        };
-        self.groups.iter().map(state).collect()
+        self.groups.iter().map(|g| g.moved.clone()).collect()
     }
 
     /// Continues from the moments of another optimizer of the same kind over the same parameters.
@@ -224,22 +198,19 @@ impl Adam {
     /// # Errors
     /// If the parameters differ.
     pub fn resume(&mut self, from: &[Moved]) -> Result<()> {
-        let (expected, single) = (
-            self.all.len(),
-            self.groups.iter().all(|g| g.joined.is_none()),
-        );
-        let members: Vec<usize> = from.iter().flat_map(|m| m.members.clone()).collect();
-        let got = if single { from.len() } else { members.len() };
-        if [members.len(), got] != [expected; 2] || members.iter().any(|&i| i >= expected) {
+        let expected = self.all.len();
+        let members = from.iter().flat_map(|moved| moved.members.iter().copied());
+        let mut members: Vec<usize> = members.collect();
+        let got = members.len();
+        members.sort_unstable();
+        let alone = from.iter().all(|moved| moved.members.len() == 1);
+        if !members.into_iter().eq(0..expected) || !(self.flat || alone) {
             return Err(Error::request(format!(
                 "expected moments of {expected} parameters; got those of {got}"
             )));
         }
         let groups = from.iter().map(|moved| {
-            let mut group = match moved.members[..] {
-                [member] if single => Group::single(&self.all, member)?,
-                _ => Group::flat(&self.all, moved.members.clone())?,
-            };
+            let mut group = Group::new(&self.all, moved.members.clone(), self.flat)?;
             group.resume(moved)?;
             Ok(group)
         });
@@ -324,7 +295,7 @@ impl Adam {
     fn split_by_gradient(&mut self, gradients: &GradStore) -> Result<()> {
         let moves = |i: usize| gradients.get(self.all[i].as_tensor()).is_some();
         let uniform = |group: &Group| {
-            let mut members = group.members.iter().map(|&i| moves(i));
+            let mut members = group.moved.members.iter().map(|&i| moves(i));
             let first = members.next();
             members.all(|other| Some(other) == first)
         };
@@ -350,7 +321,7 @@ mod tests {
     #[test]
     fn two_steps_by_hand() {
         let var = Var::from_tensor(&Tensor::new(&[1f64], &Device::Cpu).unwrap()).unwrap();
-        let mut adam = Adam::new(vec![var.clone()], 0.1).unwrap();
+        let mut adam = Adam::new(vec![var.clone()], 0.1, false).unwrap();
         let (mut x, mut m, mut v) = (1.0f64, 0.0, 0.0);
         for t in 1..=2 {
             let loss = (var.sqr().unwrap() * 0.5).unwrap().sum_all().unwrap();
@@ -371,14 +342,12 @@ mod tests {
     /// flat form goes through a checkpoint after every step.
     #[test]
     fn both_forms_take_the_same_steps() {
-        let make = || -> Vec<Var> {
-            let shapes: [&[usize]; 3] = [&[2, 3], &[4], &[1, 1]];
+        let make = || {
             let mut rng = crate::rng::Rng::new(3);
-            let start = |shape: &[usize]| {
-                let start = rng.normal_tensor(shape, DType::F64, &Device::Cpu).unwrap();
-                Var::from_tensor(&start).unwrap()
-            };
-            shapes.into_iter().map(start).collect()
+            [(2, 3), (4, 1), (1, 1)]
+                .map(|shape| rng.normal_tensor(shape, DType::F64, &Device::Cpu).unwrap())
+                .map(|start| Var::from_tensor(&start).unwrap())
+                .to_vec()
         };
         let loss = |vars: &[Var], step: usize| {
             let mut loss = vars[0].sqr().unwrap().sum_all().unwrap();
@@ -391,8 +360,8 @@ mod tests {
         };
         for clip in [0.0, 1.0] {
             let (vars, flat_vars) = (make(), make());
-            let mut adam = Adam::new(vars.clone(), 0.1).unwrap();
-            let mut flat = Adam::flat(flat_vars.clone(), 0.1).unwrap();
+            let mut adam = Adam::new(vars.clone(), 0.1, false).unwrap();
+            let mut flat = Adam::new(flat_vars.clone(), 0.1, true).unwrap();
             for step in 0..20 {
                 let gradients = loss(&vars, step).backward().unwrap();
                 let norm = adam.gradient_norm(&gradients).unwrap();
@@ -411,7 +380,7 @@ mod tests {
                 }
                 let state = flat.state();
                 assert_eq!(state.len(), if step == 0 { 1 } else { 2 });
-                flat = Adam::flat(flat_vars.clone(), 0.1).unwrap();
+                flat = Adam::new(flat_vars.clone(), 0.1, true).unwrap();
                 flat.resume(&state).unwrap();
             }
             // Neither form takes the moments of the other.
@@ -426,7 +395,7 @@ mod tests {
         for fault in [f64::NAN, f64::INFINITY] {
             let start = Tensor::new(&[1f64, 2.0], &Device::Cpu).unwrap();
             let var = Var::from_tensor(&start).unwrap();
-            let mut flat = Adam::flat(vec![var.clone()], 0.0).unwrap();
+            let mut flat = Adam::new(vec![var.clone()], 0.0, true).unwrap();
             let mut seen = Vec::new();
             for factor in [1.0, fault, 1.0] {
                 let loss = (var.sqr().unwrap().sum_all().unwrap() * factor).unwrap();

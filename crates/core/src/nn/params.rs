@@ -39,7 +39,7 @@ const MAX_NUMBERS: usize = 1 << 28;
 pub type Snapshot = BTreeMap<String, Tensor>;
 
 impl Params {
-    /// An empty store whose members start from `rng`; each draws from a stream of its own name,
+    /// An empty store whose members start from `rng`; each draws from the stream of its own name,
     /// so that a new member changes no other.
     pub fn seeded(rng: Rng, dtype: DType, device: &Device) -> Self {
         Self::with(Source::Seed(Box::new(rng)), dtype, device)
@@ -120,9 +120,9 @@ impl Params {
     pub fn stream(&self, name: &str) -> Result<Rng> {
         match &self.store.borrow().source {
             Source::Seed(rng) => Ok(rng.fork(&self.full(name))),
-            Source::File(_) | Source::Shapes => {
-                Err(Error::failed("parameters from a file have no stream"))
-            }
+            // Only shapes matter.
+            Source::Shapes => Ok(Rng::new(0)),
+            Source::File(_) => Err(Error::failed("parameters from a file have no stream")),
         }
     }
 
@@ -149,16 +149,15 @@ impl Params {
             )));
         }
         let counting = matches!(self.store.borrow().source, Source::Shapes);
-        let tensor = if counting {
+        let tensor = self.any_shape(name, trainable, |rng| {
             let zeros = || Ok(Tensor::zeros(&shape, DType::F32, &Device::Cpu)?);
-            self.any_shape(name, trainable, |rng| match trainable {
-                true => zeros(),
+            match (counting, trainable) {
+                (false, _) => start(rng),
+                (true, true) => zeros(),
                 // A fixed value may have to be valid, such as an order of coordinates.
-                false => start(rng).or_else(|_| zeros()),
-            })?
-        } else {
-            self.any_shape(name, trainable, start)?
-        };
+                (true, false) => start(rng).or_else(|_| zeros()),
+            }
+        })?;
         if tensor.shape() == &shape {
             return Ok(tensor);
         }
@@ -180,27 +179,23 @@ impl Params {
     ) -> Result<Tensor> {
         let full = self.full(name);
         // `start` may add parameters itself, so the store must not be borrowed while it runs.
-        let (seed, dtype, device) = {
-            let store = self.store.borrow();
-            let seed = match &store.source {
-                Source::Seed(rng) => Ok(rng.fork(&full)),
-                // Only its shape matters.
-                Source::Shapes => Ok(Rng::new(0)),
-                Source::File(tensors) => Err(tensors.get(&full).cloned().ok_or_else(|| {
-                    Error::request(format!("parameter `{full}`: not in the file"))
-                })?),
-            };
-            (seed, store.dtype, store.device.clone())
+        let (dtype, device) = (self.dtype(), self.device());
+        let given = match &self.store.borrow().source {
+            Source::File(tensors) => {
+                let missing = || Error::request(format!("parameter `{full}`: not in the file"));
+                Some(tensors.get(&full).cloned().ok_or_else(missing)?)
+            }
+            Source::Seed(_) | Source::Shapes => None,
         };
-        let value = match seed {
-            Ok(mut rng) => start(&mut rng)?,
-            Err(tensor) if tensor.dtype().is_float() && tensor.dtype() != dtype => {
+        let value = match given {
+            None => start(&mut self.stream(name)?)?,
+            Some(tensor) if tensor.dtype().is_float() && tensor.dtype() != dtype => {
                 return Err(Error::request(format!(
                     "parameter `{full}`: expected numbers in {dtype:?}; got {:?}",
                     tensor.dtype()
                 )))
             }
-            Err(tensor) => tensor,
+            Some(tensor) => tensor,
         };
         let value = if value.dtype().is_float() {
             value.to_dtype(dtype)?
@@ -245,6 +240,11 @@ impl Params {
             .filter(|(_, (_, trainable))| *trainable)
             .map(|(name, (var, _))| (name.clone(), var.clone()))
             .collect()
+    }
+
+    /// The trainable parameters alone, in the same order.
+    pub fn trained(&self) -> Vec<Var> {
+        self.trainable().into_iter().map(|(_, var)| var).collect()
     }
 
     fn total(&self) -> usize {
@@ -320,6 +320,39 @@ impl Params {
                 .unwrap();
         }
     }
+}
+
+/// The slope of `value` along a random direction through `vars`: by its gradient, all numbers in one
+/// row, and by a central difference.
+#[cfg(test)]
+pub fn slopes_along(
+    vars: &[Var],
+    gradient: &[f64],
+    step: f64,
+    rng: &mut Rng,
+    value: impl Fn() -> f64,
+) -> [f64; 2] {
+    let mut places = Vec::new();
+    for var in vars {
+        let normal = rng.normal_tensor(var.shape(), var.dtype(), var.device());
+        places.push((var, var.copy().unwrap(), normal.unwrap()));
+    }
+    let set = |by: f64| {
+        for (var, start, direction) in &places {
+            let moved = (start + (direction * by).unwrap()).unwrap();
+            var.set(&moved).unwrap();
+        }
+    };
+    let [above, below] = [step, -step].map(|by| {
+        set(by);
+        value()
+    });
+    set(0.0);
+    let direction = places
+        .iter()
+        .flat_map(|place| crate::num::testing::values(&place.2));
+    let slope = gradient.iter().zip(direction).map(|(g, d)| g * d).sum();
+    [slope, (above - below) / (2.0 * step)]
 }
 
 #[cfg(test)]

@@ -8,18 +8,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::params::Snapshot;
 use crate::{Error, Result};
 
-/// Formats that parameters have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Format {
-    F32,
-    F64,
-    U32,
-}
+/// Formats that parameters have; a file holds the index.
+const FORMATS: [DType; 3] = [DType::F32, DType::F64, DType::U32];
 
 /// A tensor: its numbers one after the other, the last index fastest, little-endian.
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    format: Format,
+    format: u32,
     shape: Vec<usize>,
     bytes: Vec<u8>,
 }
@@ -54,43 +49,6 @@ pub fn bytes_of(shape: &[usize], size: usize) -> Option<usize> {
     most.map(|most| if shape.contains(&0) { 0 } else { most })
 }
 
-impl TryFrom<&Tensor> for Stored {
-    type Error = Error;
-
-    fn try_from(tensor: &Tensor) -> Result<Self> {
-        let format = match tensor.dtype() {
-            DType::F64 => Format::F64,
-            DType::U32 => Format::U32,
-            _ => Format::F32,
-        };
-        Ok(Self {
-            format,
-            shape: tensor.dims().to_vec(),
-            bytes: bytes(tensor)?,
-        })
-    }
-}
-
-impl TryFrom<Stored> for Tensor {
-    type Error = Error;
-
-    fn try_from(stored: Stored) -> Result<Self> {
-        let (dtype, size) = match stored.format {
-            Format::F32 => (DType::F32, 4),
-            Format::F64 => (DType::F64, 8),
-            Format::U32 => (DType::U32, 4),
-        };
-        let (bytes, shape) = (&stored.bytes, stored.shape.as_slice());
-        if bytes_of(shape, size) != Some(bytes.len()) {
-            return Err(Error::request(format!(
-                "expected the numbers of a tensor of shape {shape:?}; got {} bytes",
-                bytes.len()
-            )));
-        }
-        Ok(Self::from_raw_buffer(bytes, dtype, shape, &Device::Cpu)?)
-    }
-}
-
 /// `#[serde(with = "...")]` for one tensor.
 pub mod one {
     use serde::{de, ser};
@@ -99,14 +57,32 @@ pub mod one {
 
     /// Writes the numbers.
     pub fn serialize<S: Serializer>(tensor: &Tensor, to: S) -> Result<S::Ok, S::Error> {
-        let stored = Stored::try_from(tensor).map_err(ser::Error::custom)?;
+        let bytes = bytes(tensor).map_err(ser::Error::custom)?;
+        let format = FORMATS.iter().position(|format| *format == tensor.dtype());
+        let stored = Stored {
+            format: format.ok_or_else(|| ser::Error::custom("unknown format"))? as u32,
+            shape: tensor.dims().to_vec(),
+            bytes,
+        };
         stored.serialize(to)
     }
 
     /// Reads them.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tensor, D::Error> {
-        let stored = Stored::deserialize(from)?;
-        stored.try_into().map_err(de::Error::custom)
+        let Stored {
+            format,
+            shape,
+            bytes,
+        } = Stored::deserialize(from)?;
+        let fits = |dtype: &&DType| bytes_of(&shape, dtype.size_in_bytes()) == Some(bytes.len());
+        let Some(&dtype) = FORMATS.get(format as usize).filter(fits) else {
+            return Err(de::Error::custom(format!(
+                "expected the numbers of a tensor of shape {shape:?}; got {} bytes",
+                bytes.len()
+            )));
+        };
+        let tensor = Tensor::from_raw_buffer(&bytes, dtype, &shape, &Device::Cpu);
+        tensor.map_err(de::Error::custom)
     }
 }
 

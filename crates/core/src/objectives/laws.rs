@@ -1,4 +1,4 @@
-//! What every objective owes: it falls when minimised, gives every parameter a finite gradient,
+//! Laws of every objective: it falls when minimised, gives every parameter a finite gradient,
 //! and has its known value at the truth.
 
 #[path = "../../../../docs/members/log_variance.rs"]
@@ -12,8 +12,8 @@ use super::maximum_likelihood::MaximumLikelihood;
 use super::{At, Objective, ProblemSpec};
 use crate::data::{DataSet, DataSpec};
 use crate::distributions::normal::Normal;
-use crate::distributions::{Distribution, Draws};
-use crate::models::testing::{rows, seeded, spec, trained, values};
+use crate::distributions::Distribution;
+use crate::models::testing::{rows, seeded, spec, values};
 use crate::models::{Model, ModelSpec};
 use crate::nn::optimizer::Adam;
 use crate::num::testing::{normal, Faults};
@@ -73,10 +73,9 @@ fn number(loss: Result<Tensor>) -> f64 {
 
 #[test]
 fn falls_in_fifty_steps_and_every_gradient_is_finite() {
-    let x = points(256);
+    let x = points(128);
     let mut faults = Faults::default();
     for (kind, objective) in objectives() {
-        assert_eq!(objective.name(), kind);
         for (name, spec) in ModelSpec::examples() {
             let params = seeded(2);
             let model = spec.build(&params, 2, Some(x.clone())).unwrap();
@@ -84,11 +83,11 @@ fn falls_in_fifty_steps_and_every_gradient_is_finite() {
                 continue;
             }
             params.perturb(0.2, &mut Rng::new(3));
-            let mut adam = Adam::new(trained(&params), 0.0).unwrap();
+            let mut adam = Adam::new(params.trained(), 0.0, false).unwrap();
             let mut losses = Vec::new();
             for step in 0..50 {
                 let rng = &mut Rng::new(4).fork_at("objective", step);
-                let loss = objective.loss(model.as_ref(), &at(256, Some(&x)), rng);
+                let loss = objective.loss(model.as_ref(), &at(128, Some(&x)), rng);
                 let loss = loss.unwrap();
                 losses.push(loss.to_scalar::<f64>().unwrap());
                 let gradients = loss.backward().unwrap();
@@ -125,12 +124,6 @@ impl Distribution for FewPoints {
         let places = [0.0, 0.0, 0.0, 0.0, -(3f64.sqrt()), 3f64.sqrt()];
         let row = |x: f64| places.map(|y| [x, y]).concat();
         Ok(rows(&places.map(row).concat(), 2))
-    }
-
-    fn draws(&self, n: usize, _progress: f64, rng: &mut Rng) -> Result<Draws> {
-        let x = self.sample(n, rng)?;
-        let log_prob = self.log_prob(&x)?;
-        Draws::alike(x, log_prob)
     }
 }
 

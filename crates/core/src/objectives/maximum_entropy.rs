@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 
 use super::scale::{self, solve_transposed};
 use super::{
-    At, Constraint, MaximumEntropySpec, Multipliers, Objective, Round, Rounds, Solution, Validation,
+    At, Constraint, MaximumEntropySpec, Multipliers, Objective, Round, Solution, Validation,
 };
 use crate::distributions::Draws;
 use crate::models::Model;
@@ -17,7 +17,7 @@ use crate::rows::{self, RowFunction};
 use crate::statistics::Statistics;
 use crate::{Error, Result};
 
-/// A round draws its samples in so many groups, whose residuals it tests.
+/// The number of groups in which a round draws its samples, and whose residuals it tests.
 pub(super) const GROUPS: usize = 200;
 
 /// max H(q) subject to R = E_q\[T(X)\] - m = 0, as the minimum of
@@ -154,10 +154,6 @@ fn covariance(groups: &[Moments]) -> Vec<f64> {
 }
 
 impl Objective for MaximumEntropy {
-    fn name(&self) -> &'static str {
-        "maximum_entropy"
-    }
-
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
         if self.state().scale.is_empty() {
             let groups = self.measure(model, at.progress, &rng.fork("scale"))?;
@@ -208,20 +204,23 @@ impl Objective for MaximumEntropy {
         Ok(Validation::mean(&log_prob))
     }
 
-    fn rounds(&self) -> Option<&dyn Rounds> {
+    fn rounds(&self) -> Option<&MaximumEntropy> {
         Some(self)
     }
 }
 
-impl Rounds for MaximumEntropy {
-    fn count(&self) -> usize {
+impl MaximumEntropy {
+    /// The largest number of rounds.
+    pub fn count(&self) -> usize {
         self.spec.rounds
     }
 
+    /// Measures the model as it is trained at `progress`, and updates the multipliers.
+    ///
     /// Two tests. The round is accepted if no constraint fails the sign test of its residuals over the
     /// groups (two-sided, at 5 % over all constraints). And c grows if |W R| is above both `progress`
     /// times its last value and the samples' noise.
-    fn end(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Round> {
+    pub fn end(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Round> {
         let groups = self.measure(model, progress, rng)?;
         let (entropy, entropy_std_err) = mean_and_std_err(groups.iter().map(|g| g.entropy));
         let m = self.targets.len();
@@ -278,9 +277,9 @@ impl Rounds for MaximumEntropy {
         })
     }
 
-    /// The accepted round (any round, if none is accepted) with the least -H + lambda . R for the last
+    /// The index of the round whose weights to keep: the accepted one (any, if none is) with the least -H + lambda . R for the last
     /// multipliers, which is KL(q || p_lambda) up to a constant.
-    fn best(&self, rounds: &[Round]) -> usize {
+    pub fn best(&self, rounds: &[Round]) -> usize {
         let state = self.state();
         let score = |round: &Round| {
             let residuals = round.constraints.iter().map(|c| c.mean - c.target);
@@ -294,11 +293,16 @@ impl Rounds for MaximumEntropy {
             .unwrap_or(0)
     }
 
-    fn multipliers(&self) -> Multipliers {
+    /// The objective's state.
+    pub fn multipliers(&self) -> Multipliers {
         self.state().clone()
     }
 
-    fn resume(&self, from: Multipliers) -> Result<()> {
+    /// Restores that state.
+    ///
+    /// # Errors
+    /// If it is the state of another problem.
+    pub fn resume(&self, from: Multipliers) -> Result<()> {
         let m = self.targets.len();
         let scale = from.scale.len();
         if from.multipliers.len() != m || (scale != 0 && scale != m * m) {

@@ -16,10 +16,6 @@ fn some(points: Option<&Tensor>) -> Result<&Tensor> {
 }
 
 impl Objective for MaximumLikelihood {
-    fn name(&self) -> &'static str {
-        "maximum_likelihood"
-    }
-
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
         let batch = some(at.points)?;
         Ok(model.mean_training_log_prob(at.phase, batch, rng)?.neg()?)

@@ -13,6 +13,7 @@ pub mod reverse_kl;
 pub mod scale;
 mod spec;
 
+pub use maximum_entropy::MaximumEntropy;
 pub use spec::{MaximumEntropySpec, ProblemSettings, ProblemSpec, Solution};
 
 /// The step that a loss is for.
@@ -49,8 +50,6 @@ impl Validation {
 
 /// A scalar to be minimised. Objectives are independent of models: a new one changes no model.
 pub trait Objective: Send + Sync {
-    /// The name in files and tables.
-    fn name(&self) -> &'static str;
     /// The loss of `model`: a scalar tensor with gradients, in nats.
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor>;
     /// The number of points without a finite value among those that [`Objective::loss`] uses with the
@@ -74,28 +73,12 @@ pub trait Objective: Send + Sync {
     fn is_settled(&self, _progress: f64) -> bool {
         true
     }
-    /// The rounds, for an objective that changes between rounds of training.
-    fn rounds(&self) -> Option<&dyn Rounds> {
+    /// The objective itself, if it is trained in rounds of equally many steps, between which it
+    /// measures the model and changes. The weights that are kept are then those of a round, not of a
+    /// validation.
+    fn rounds(&self) -> Option<&MaximumEntropy> {
         None
     }
-}
-
-/// Training in rounds of equally many steps, between which the objective measures the model and
-/// changes itself. The weights that are kept are those of a round, not of a validation.
-pub trait Rounds: Send + Sync {
-    /// The largest number of rounds.
-    fn count(&self) -> usize;
-    /// Measures the model as it is trained at `progress`, and updates the objective.
-    fn end(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Round>;
-    /// The index of the round whose weights to keep.
-    fn best(&self, rounds: &[Round]) -> usize;
-    /// The objective's state.
-    fn multipliers(&self) -> Multipliers;
-    /// Restores that state.
-    ///
-    /// # Errors
-    /// If it is the state of another problem.
-    fn resume(&self, from: Multipliers) -> Result<()>;
 }
 
 /// What changes between the rounds of an augmented Lagrangian with m constraints.

@@ -46,37 +46,6 @@ fn half() -> f64 {
     0.5
 }
 
-impl AnnealSpec {
-    /// b when the share `progress` of the steps is done.
-    pub fn inverse_temperature(&self, progress: f64) -> f64 {
-        self.from + (1.0 - self.from) * (progress / self.over).min(1.0)
-    }
-}
-
-impl ReverseKlSpec {
-    fn check_support(&self) -> std::result::Result<(), BadValue> {
-        let target = self.target.build();
-        let target =
-            target.map_err(|e| BadValue::new("target", "a target that can be built", e))?;
-        let Some(truth) = target.truth() else {
-            return Err(BadValue::new(
-                "target",
-                "a known density",
-                "data without one",
-            ));
-        };
-        match truth.support() {
-            Support::Part(_) if self.support.is_none() => Err(BadValue::new(
-                "target",
-                "a target that is positive everywhere, or a `support` that keeps the model where it \
-                 is positive (KL(q||p) is infinite otherwise)",
-                format!("one that lives on {}", truth.support()),
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
 impl ProblemSettings for ReverseKlSpec {
     fn name(&self) -> &'static str {
         "reverse_kl"
@@ -91,7 +60,24 @@ impl ProblemSettings for ReverseKlSpec {
         if let Some(support) = &self.support {
             support.check(dim).map_err(|e| e.below("support"))?;
         }
-        self.check_support()?;
+        let target = self.target.build();
+        let target =
+            target.map_err(|e| BadValue::new("target", "a target that can be built", e))?;
+        match target.truth().map(|truth| truth.support()) {
+            None => {
+                let got = "data without one";
+                return Err(BadValue::new("target", "a known density", got));
+            }
+            Some(part @ Support::Part(_)) if self.support.is_none() => {
+                return Err(BadValue::new(
+                    "target",
+                    "a target that is positive everywhere, or a `support` that keeps the model where \
+                     it is positive (KL(q||p) is infinite otherwise)",
+                    format!("one that lives on {part}"),
+                ));
+            }
+            Some(_) => {}
+        }
         if let Some(anneal) = &self.anneal {
             for (key, value) in [("from", anneal.from), ("over", anneal.over)] {
                 let expected = format!("0 < `{key}` <= 1");
@@ -152,19 +138,14 @@ impl ReverseKl {
 }
 
 impl Objective for ReverseKl {
-    fn name(&self) -> &'static str {
-        "reverse_kl"
-    }
-
     fn is_settled(&self, progress: f64) -> bool {
         self.anneal.is_none_or(|anneal| progress >= anneal.over)
     }
 
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
         let draws = model.draws(at.size, at.progress, rng)?;
-        let b = self
-            .anneal
-            .map_or(1.0, |a| a.inverse_temperature(at.progress));
+        let risen = |a: AnnealSpec| a.from + (1.0 - a.from) * (at.progress / a.over).min(1.0);
+        let b = self.anneal.map_or(1.0, risen);
         let cost = (draws.log_prob - (self.log_p(&draws.x)? * b)?)?;
         Ok((draws.log_weight.exp()? * cost)?.sum_all()?)
     }

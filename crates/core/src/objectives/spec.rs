@@ -220,19 +220,6 @@ impl MaximumEntropySpec {
             log_z: self.log_z?,
         })
     }
-
-    /// Why the entropy has no maximum, if it is unbounded.
-    fn unbounded(&self) -> Option<String> {
-        let bounded = matches!(
-            self.support,
-            Some(SupportSpec::Box(_) | SupportSpec::Simplex)
-        );
-        if self.problem.is_some() || bounded {
-            return None;
-        }
-        let (statistics, _) = self.parsed().ok()?;
-        statistics.unbounded_direction()
-    }
 }
 
 impl ProblemSettings for MaximumEntropySpec {
@@ -302,13 +289,20 @@ impl ProblemSettings for MaximumEntropySpec {
     }
 
     fn warnings(&self) -> Vec<String> {
+        let bounded = matches!(
+            self.support,
+            Some(SupportSpec::Box(_) | SupportSpec::Simplex)
+        );
+        let constraints = self.parsed().ok();
+        let free = constraints.filter(|_| !bounded && self.problem.is_none());
+        let unbounded = free.and_then(|(statistics, _)| statistics.unbounded_direction());
         let warn = |why| {
             format!(
                 "the problem has no solution unless the support is bounded: {why}, so the entropy \
                  grows without end (add such a statistic, or `support`)"
             )
         };
-        self.unbounded().map(warn).into_iter().collect()
+        unbounded.map(warn).into_iter().collect()
     }
 
     fn solution(&self) -> Result<Option<Box<dyn DataSet>>> {

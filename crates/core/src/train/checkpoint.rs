@@ -27,7 +27,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Checks that training of at most `steps` steps, in so many phases or rounds, can have this state: a
+    /// Checks that training of at most `steps` steps, in this many phases or rounds, can have this state: a
     /// file with the right checksum may still be of another version.
     ///
     /// # Errors

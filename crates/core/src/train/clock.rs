@@ -51,11 +51,6 @@ impl Clock {
             .is_some_and(|limit| self.seconds() + self.longest_validation >= until.min(1.0) * limit)
     }
 
-    /// Records the seconds that a validation took.
-    pub(super) fn validated(&mut self, seconds: f64) {
-        self.longest_validation = self.longest_validation.max(seconds);
-    }
-
     /// The total number of steps at the pace of the first `done`.
     pub(super) fn expected(&self, done: usize) -> usize {
         let share = self.share(done).max(f64::MIN_POSITIVE);

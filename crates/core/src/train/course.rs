@@ -8,7 +8,7 @@ use super::steps::{Outcome, Steps};
 use super::{Curves, Epoch, HistoryRow, Progress, Split, Training};
 use crate::nn::optimizer::OptimizerState;
 use crate::nn::params::Snapshot;
-use crate::objectives::{Rounds, Validation};
+use crate::objectives::{MaximumEntropy, Validation};
 use crate::{Error, Result};
 
 /// Training rows of a history.
@@ -16,19 +16,12 @@ const TRAIN_ROWS: usize = 500;
 
 pub(super) type MakeSteps<'a> = dyn Fn() -> Result<Box<dyn Steps + 'a>> + 'a;
 
-/// What training calls between steps.
-pub(super) struct Hooks<'w> {
-    /// Says whether to save or to stop.
-    pub checkpointer: &'w mut dyn Checkpointer,
-    /// Hears of every step.
-    pub watch: &'w mut dyn FnMut(&Progress),
-}
-
-/// Training as far as it is.
+/// The state of training.
 struct Course<'a, 'm, 'w> {
     task: &'a Training<'a>,
     make_steps: &'m MakeSteps<'a>,
-    hooks: Hooks<'w>,
+    checkpointer: &'w mut dyn Checkpointer,
+    watch: &'w mut dyn FnMut(&Progress),
     clock: Clock,
     /// The phase of the model's training; 0 in rounds.
     phase: usize,
@@ -43,12 +36,14 @@ pub(super) fn run<'a>(
     task: &'a Training<'a>,
     from: Option<Checkpoint>,
     make_steps: &MakeSteps<'a>,
-    hooks: Hooks<'_>,
+    checkpointer: &mut dyn Checkpointer,
+    watch: &mut dyn FnMut(&Progress),
 ) -> Result<Curves> {
     let mut course = Course {
         task,
         make_steps,
-        hooks,
+        checkpointer,
+        watch,
         clock: Clock::new(task.seconds, task.spec.steps, from.as_ref()),
         phase: 0,
         progress: 0.0,
@@ -64,22 +59,20 @@ pub(super) fn run<'a>(
         course.out = from.curves;
         (place, moments) = (Some(from.place), Some(from.moments));
     }
-    let best = match (task.objective.rounds(), place) {
-        (None, None) => {
-            let at = course.first_phase()?;
-            course.by_validation(at, moments)?
-        }
-        (None, Some(Place::Phase(at))) => course.by_validation(at, moments)?,
-        (Some(rounds), None) => {
-            let at = InRound {
-                round: 0,
-                start: task.params.snapshot()?,
-                weights: Vec::new(),
-                multipliers: rounds.multipliers(),
-            };
-            course.by_rounds(rounds, at, moments)?
-        }
-        (Some(rounds), Some(Place::Round(at))) => {
+    let rounds = task.objective.rounds();
+    let place = match (place, rounds) {
+        (Some(place), _) => place,
+        (None, None) => Place::Phase(course.first_phase()?),
+        (None, Some(rounds)) => Place::Round(InRound {
+            round: 0,
+            start: task.params.snapshot()?,
+            weights: Vec::new(),
+            multipliers: rounds.multipliers(),
+        }),
+    };
+    let best = match (rounds, place) {
+        (None, Place::Phase(at)) => course.by_validation(at, moments)?,
+        (Some(rounds), Place::Round(at)) => {
             rounds.resume(at.multipliers.clone())?;
             course.by_rounds(rounds, at, moments)?
         }
@@ -113,7 +106,7 @@ impl<'a> Course<'a, '_, '_> {
         })
     }
 
-    /// New steps, which continue from `moments` if there are some.
+    /// New steps, which continue from `moments` if they are given.
     fn steps(&self, moments: Option<&OptimizerState>) -> Result<Box<dyn Steps + 'a>> {
         let mut steps = (self.make_steps)()?;
         if let Some(moments) = moments {
@@ -191,7 +184,7 @@ impl<'a> Course<'a, '_, '_> {
     /// Round after round, each from where the last one ended.
     fn by_rounds(
         &mut self,
-        rounds: &dyn Rounds,
+        rounds: &MaximumEntropy,
         mut at: InRound,
         mut moments: Option<OptimizerState>,
     ) -> Result<Snapshot> {
@@ -230,7 +223,7 @@ impl<'a> Course<'a, '_, '_> {
     fn run_round(
         &mut self,
         steps: &mut dyn Steps,
-        rounds: &dyn Rounds,
+        rounds: &MaximumEntropy,
         at: &InRound,
         count: usize,
     ) -> Result<bool> {
@@ -262,7 +255,7 @@ impl<'a> Course<'a, '_, '_> {
     /// # Errors
     /// [`Error::Interrupted`] if the checkpointer requests a stop.
     fn save(&mut self, steps: &mut dyn Steps, place: &dyn Fn() -> Place) -> Result<bool> {
-        let request = self.hooks.checkpointer.request();
+        let request = self.checkpointer.request();
         if request == Request::Continue {
             return Ok(true);
         }
@@ -270,7 +263,7 @@ impl<'a> Course<'a, '_, '_> {
             return Ok(false);
         }
         self.out.seconds = self.clock.seconds();
-        self.hooks.checkpointer.save(Checkpoint {
+        self.checkpointer.save(Checkpoint {
             weights: self.task.params.snapshot()?,
             moments: steps.state()?,
             curves: self.out.clone(),
@@ -297,7 +290,8 @@ impl<'a> Course<'a, '_, '_> {
         // The same noise every time, so that two values differ by the weights alone.
         let noise = &mut rng.fork("validation");
         let now = objective.validate(model, validation, spec.validation_points, noise)?;
-        self.clock.validated(began.elapsed().as_secs_f64());
+        let longest = &mut self.clock.longest_validation;
+        *longest = longest.max(began.elapsed().as_secs_f64());
         self.out.history.push(HistoryRow {
             step: self.out.steps,
             split: Split::Validation,
@@ -315,75 +309,71 @@ impl<'a> Course<'a, '_, '_> {
         let outcomes = self
             .task
             .make_step(steps, at, self.progress, &mut self.epoch)?;
-        Ok(self.record_all(steps, outcomes)? && (!settle || self.settle(steps)?))
+        Ok(self.record(steps, outcomes)? && (!settle || self.settle(steps)?))
     }
 
     /// Waits for the outstanding outcomes; false if training cannot go on.
     fn settle(&mut self, steps: &mut dyn Steps) -> Result<bool> {
         let outcomes = steps.settle()?;
-        self.record_all(steps, outcomes)
+        self.record(steps, outcomes)
     }
 
-    fn record_all(&mut self, steps: &mut dyn Steps, outcomes: Vec<Outcome>) -> Result<bool> {
-        for outcome in outcomes {
-            self.out.steps += 1;
-            if !self.record(steps, outcome)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Records the outcome of step `self.out.steps`; false if it is not finite.
-    fn record(&mut self, steps: &mut dyn Steps, outcome: Outcome) -> Result<bool> {
-        let task = self.task;
-        let spec = task.spec;
-        let step = self.out.steps;
-        let finite = outcome.is_finite();
-        let mut non_finite = 0;
-        if !finite {
-            // The model still has the parameters of this step; a GPU may be batches ahead.
-            steps.settle()?;
-            let batch = task.batch(step, &mut self.epoch)?;
-            let at = task.at(self.phase, self.progress, batch.as_ref());
-            let noise = &mut task.noise(step);
-            non_finite = task.objective.non_finite(task.model, &at, noise)?;
-        }
+    /// Records the outcomes of the next steps; false at the first one that is not finite.
+    fn record(&mut self, steps: &mut dyn Steps, outcomes: Vec<Outcome>) -> Result<bool> {
+        let Training {
+            model,
+            objective,
+            spec,
+            ..
+        } = *self.task;
+        let limited = self.clock.is_limited();
         let log_every = match spec.steps.div_ceil(TRAIN_ROWS) {
             // With limited time there may be far fewer steps than `spec.steps`.
-            every if self.clock.is_limited() => every.min(spec.validate_every),
+            every if limited => every.min(spec.validate_every),
             every => every,
         };
-        if !finite || step.is_multiple_of(log_every) || step == spec.steps {
-            self.out.history.push(HistoryRow {
+        for outcome in outcomes {
+            self.out.steps += 1;
+            let step = self.out.steps;
+            let finite = outcome.is_finite();
+            let mut non_finite = 0;
+            if !finite {
+                // The model still has the parameters of this step; a GPU may be batches ahead.
+                steps.settle()?;
+                let batch = self.task.batch(step, &mut self.epoch)?;
+                let at = self.task.at(self.phase, self.progress, batch.as_ref());
+                non_finite = objective.non_finite(model, &at, &mut self.task.noise(step))?;
+            }
+            if !finite || step.is_multiple_of(log_every) || step == spec.steps {
+                self.out.history.push(HistoryRow {
+                    step,
+                    split: Split::Train,
+                    loss: outcome.loss,
+                    grad_norm: Some(outcome.grad_norm),
+                    non_finite,
+                });
+            }
+            if !finite {
+                let what = match outcome.loss.is_finite() {
+                    true => "gradient",
+                    false => "loss",
+                };
+                self.out.diverged = Some(format!(
+                    "{what} not finite at step {step} ({non_finite} of {} points)",
+                    spec.batch_size
+                ));
+                return Ok(false);
+            }
+            (self.watch)(&Progress {
                 step,
-                split: Split::Train,
+                steps: match limited {
+                    true => self.clock.expected(step),
+                    false => spec.steps,
+                },
                 loss: outcome.loss,
-                grad_norm: Some(outcome.grad_norm),
-                non_finite,
+                seconds: self.clock.seconds(),
             });
         }
-        if !finite {
-            let what = match outcome.loss.is_finite() {
-                true => "gradient",
-                false => "loss",
-            };
-            self.out.diverged = Some(format!(
-                "{what} not finite at step {step} ({non_finite} of {} points)",
-                spec.batch_size
-            ));
-            return Ok(false);
-        }
-        let steps = match self.clock.is_limited() {
-            true => self.clock.expected(step),
-            false => spec.steps,
-        };
-        (self.hooks.watch)(&Progress {
-            step,
-            steps,
-            loss: outcome.loss,
-            seconds: self.clock.seconds(),
-        });
         Ok(true)
     }
 }

@@ -8,9 +8,8 @@ use crate::models::Model;
 use crate::nn::params::Params;
 use crate::objectives::{At, Objective, Round};
 use crate::rng::Rng;
-use crate::Result;
+use crate::{Error, Result};
 
-mod bare;
 mod checkpoint;
 mod clock;
 mod course;
@@ -23,7 +22,6 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use bare::BareSteps;
 pub use checkpoint::{Checkpoint, Checkpointer, InPhase, InRound, NoCheckpoints, Place, Request};
 pub use spec::{Precision, Schedule, TrainSpec};
 use steps::{Outcome, Steps};
@@ -180,7 +178,7 @@ pub struct Training<'a> {
 }
 
 /// Trains the model and leaves it with the weights of the best validation loss, or of the best round
-/// for an objective with rounds. `watch` hears of every step.
+/// for an objective with rounds. `watch` is called after every step.
 ///
 /// A loss or gradient that is not finite ends training: the model keeps the best weights so far
 /// and [`Curves::diverged`] says where it happened.
@@ -196,11 +194,8 @@ pub fn train(
     checkpointer: &mut dyn Checkpointer,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Curves> {
-    let hooks = course::Hooks {
-        checkpointer,
-        watch,
-    };
-    course::run(task, from, &|| steps::for_device(task), hooks)
+    let make_steps = || steps::for_device(task);
+    course::run(task, from, &make_steps, checkpointer, watch)
 }
 
 impl Training<'_> {
@@ -240,5 +235,63 @@ impl Training<'_> {
         let rate = spec.learning_rate * spec.schedule.factor(done, spec.steps);
         let at = self.at(phase, progress, batch.as_ref());
         steps.step(&at, &mut self.noise(step), rate)
+    }
+}
+
+/// The steps of the first phase of [`train`] and nothing else: no validation, no curves, no best
+/// weights.
+pub struct BareSteps<'a> {
+    task: &'a Training<'a>,
+    steps: Box<dyn Steps + 'a>,
+    epoch: Epoch,
+    made: usize,
+    known: usize,
+}
+
+impl<'a> BareSteps<'a> {
+    /// Before the first step.
+    pub fn new(task: &'a Training<'a>) -> Result<Self> {
+        Ok(Self {
+            task,
+            steps: steps::for_device(task)?,
+            epoch: None,
+            made: 0,
+            known: 0,
+        })
+    }
+
+    /// The next step. A GPU may not have finished it on return.
+    ///
+    /// # Errors
+    /// If a loss or gradient is not finite.
+    pub fn make(&mut self) -> Result<()> {
+        let progress = self.made as f64 / self.task.spec.steps as f64;
+        self.made += 1;
+        let (steps, at) = (self.steps.as_mut(), (self.made, 0));
+        let outcomes = self.task.make_step(steps, at, progress, &mut self.epoch)?;
+        self.check(outcomes)
+    }
+
+    /// Waits until all steps are finished and the model has their parameters.
+    ///
+    /// # Errors
+    /// If a loss or gradient is not finite.
+    pub fn settle(&mut self) -> Result<()> {
+        let outcomes = self.steps.settle()?;
+        self.check(outcomes)
+    }
+
+    fn check(&mut self, outcomes: Vec<Outcome>) -> Result<()> {
+        for Outcome { loss, grad_norm } in outcomes {
+            self.known += 1;
+            if !(loss + grad_norm).is_finite() {
+                return Err(Error::failed(format!(
+                    "expected a finite loss and gradient; got {loss} and {grad_norm} at step {} \
+                     (try a smaller train.learning_rate)",
+                    self.known
+                )));
+            }
+        }
+        Ok(())
     }
 }

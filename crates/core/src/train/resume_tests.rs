@@ -56,7 +56,7 @@ impl Case<'_> {
         Ok((curves, bytes(&weights)))
     }
 
-    /// Trains in pieces, each ended after so many steps.
+    /// Trains in pieces of these numbers of steps.
     fn train_in_pieces(&self, pieces: &[usize]) -> Left {
         let mut from: Option<Vec<u8>> = None;
         for &left in pieces {
@@ -88,7 +88,7 @@ impl Case<'_> {
 /// Models with the kernels that they get, with plain tensors, in double precision and with the
 /// optimizer of a GPU.
 #[test]
-fn every_model_goes_on_where_it_was() {
+fn every_model_resumes_where_it_stopped() {
     let own = [
         "[flow]\nbijection.affine_coupling = { layers = 2, hidden = [8] }\n\
          base.mixture = { components = 4 }\n",
@@ -122,7 +122,7 @@ const KL: &str = "[reverse_kl]\ntarget.energy = { potential = 'u1' }\n";
 
 /// Every objective without data, the one with rounds over several of them.
 #[test]
-fn every_objective_goes_on_where_it_was() {
+fn every_objective_resumes_where_it_stopped() {
     let models = [
         "[flow]\nbijection.planar = { layers = 3 }\n\
          base.mixture = { components = 2, init = 'random' }\n",

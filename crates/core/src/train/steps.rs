@@ -1,7 +1,7 @@
 //! Ways to make training steps. Every phase of training gets new ones: the moments of one phase do not
 //! belong to the weights from which the next begins.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 
 use super::Training;
 use crate::nn::optimizer::{Adam, Moved, OptimizerState};
@@ -46,20 +46,11 @@ pub(super) trait Steps {
 /// The steps for the model's kernels and device.
 pub(super) fn for_device<'a>(task: &'a Training<'a>) -> Result<Box<dyn Steps + 'a>> {
     if let (Some(fused), true) = (task.model.fused(), task.objective.is_mean_log_prob()) {
-        let vars = trained(task);
-        let training = fused.training(&vars, task.spec.weight_decay)?;
+        let training = fused.training(&task.params.trained(), task.spec.weight_decay)?;
         return Ok(Box::new(FusedSteps { task, training }));
     }
-    Ok(if task.params.device().is_cpu() {
-        Box::new(PlainSteps::new(task)?)
-    } else {
-        Box::new(QueuedSteps::new(task)?)
-    })
-}
-
-fn trained(task: &Training<'_>) -> Vec<Var> {
-    let all = task.params.trainable().into_iter();
-    all.map(|(_, var)| var).collect()
+    let queued = !task.params.device().is_cpu();
+    Ok(Box::new(TensorSteps::new(task, queued)?))
 }
 
 /// The factor for a gradient of this norm; a largest norm of 0 does not clip.
@@ -122,95 +113,57 @@ impl Steps for FusedSteps<'_> {
     }
 }
 
-/// Candle's automatic differentiation; every outcome is known at once.
-pub(super) struct PlainSteps<'a> {
-    task: &'a Training<'a>,
-    adam: Adam,
-}
-
-impl<'a> PlainSteps<'a> {
-    pub(super) fn new(task: &'a Training<'a>) -> Result<Self> {
-        Ok(Self {
-            task,
-            adam: Adam::new(trained(task), task.spec.weight_decay)?,
-        })
-    }
-}
-
-impl Steps for PlainSteps<'_> {
-    fn step(&mut self, at: &At<'_>, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>> {
-        let Training {
-            model, objective, ..
-        } = *self.task;
-        let loss = objective.loss(model, at, noise)?;
-        let value = num::to_vec(&loss)?[0];
-        let gradients = loss.backward()?;
-        let norm = self.adam.gradient_norm(&gradients)?;
-        let outcome = Outcome {
-            loss: value,
-            grad_norm: norm,
-        };
-        if outcome.is_finite() {
-            let scale = clipping(self.task.spec.clip_norm, norm);
-            self.adam.step(&gradients, scale, rate)?;
-        }
-        Ok(vec![outcome])
-    }
-
-    fn settle(&mut self) -> Result<Vec<Outcome>> {
-        Ok(Vec::new())
-    }
-
-    fn state(&self) -> Result<OptimizerState> {
-        Ok(self.adam.state())
-    }
-
-    fn resume(&mut self, from: &[Moved]) -> Result<()> {
-        self.adam.resume(from)
-    }
-}
-
-/// The host reads losses from a GPU once in so many steps.
+/// The number of steps after which the host reads the losses from a GPU.
 const QUEUE: usize = 50;
 
-/// The same on a GPU: few large tensors in the optimizer, and the host waits for the device only to
-/// read the losses every [`QUEUE`] steps.
-pub(super) struct QueuedSteps<'a> {
+/// Candle's automatic differentiation. On a CPU every outcome is known at once. Steps of a GPU are
+/// `queued`: the optimizer has few large tensors, and the host waits for the device only to read the
+/// losses every [`QUEUE`] steps.
+pub(super) struct TensorSteps<'a> {
     task: &'a Training<'a>,
     adam: Adam,
+    queued: bool,
     losses: Vec<Tensor>,
     norms: Vec<Tensor>,
 }
 
-impl<'a> QueuedSteps<'a> {
-    pub(super) fn new(task: &'a Training<'a>) -> Result<Self> {
-        let spec = task.spec;
+impl<'a> TensorSteps<'a> {
+    pub(super) fn new(task: &'a Training<'a>, queued: bool) -> Result<Self> {
         Ok(Self {
             task,
-            adam: Adam::flat(trained(task), spec.weight_decay)?,
+            adam: Adam::new(task.params.trained(), task.spec.weight_decay, queued)?,
+            queued,
             losses: Vec::new(),
             norms: Vec::new(),
         })
     }
 }
 
-impl Steps for QueuedSteps<'_> {
+impl Steps for TensorSteps<'_> {
     fn step(&mut self, at: &At<'_>, noise: &mut Rng, rate: f64) -> Result<Vec<Outcome>> {
-        let Training {
-            model, objective, ..
-        } = *self.task;
-        let loss = objective.loss(model, at, noise)?;
-        let gradients = loss.backward()?;
         let clip_norm = self.task.spec.clip_norm;
-        let norm = self
-            .adam
-            .step_on_device(&gradients, &loss, clip_norm, rate)?;
-        self.norms.push(norm);
-        self.losses.push(loss.detach());
-        if self.losses.len() < QUEUE {
-            return Ok(Vec::new());
+        let loss = self.task.objective.loss(self.task.model, at, noise)?;
+        let gradients = loss.backward()?;
+        if self.queued {
+            let norm = self
+                .adam
+                .step_on_device(&gradients, &loss, clip_norm, rate)?;
+            self.norms.push(norm);
+            self.losses.push(loss.detach());
+            return match self.losses.len() {
+                QUEUE => self.settle(),
+                _ => Ok(Vec::new()),
+            };
         }
-        self.settle()
+        let outcome = Outcome {
+            loss: num::to_vec(&loss)?[0],
+            grad_norm: self.adam.gradient_norm(&gradients)?,
+        };
+        if outcome.is_finite() {
+            let scale = clipping(clip_norm, outcome.grad_norm);
+            self.adam.step(&gradients, scale, rate)?;
+        }
+        Ok(vec![outcome])
     }
 
     fn settle(&mut self) -> Result<Vec<Outcome>> {

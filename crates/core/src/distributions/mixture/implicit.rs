@@ -60,26 +60,23 @@ fn log_normal_cdf(t: f64) -> f64 {
     -0.5 * t * t - 0.5 * LN_2PI - (-t).ln() + sum.ln()
 }
 
-/// The parameters' gradients.
-struct Pulled {
-    logits: Vec<f64>,
-    means: Vec<f64>,
-    log_stds: Vec<f64>,
-}
-
 impl Motion {
+    /// The gradients by logits, means and log standard deviations:
     /// theta_bar = v^T dS/dtheta with (dS/dz)^T v = -z_bar. Row d of the system is divided by its
     /// diagonal, the density of z_d given the coordinates before, so that with
     /// p_kd = w_kd N(z_d; mu_kd, sigma_kd) / density and q_kd = w_kd (Phi_kd - S_d) / density nothing
     /// underflows in the tails.
-    fn pull_back(&self, logits: &[f64], means: &[f64], log_stds: &[f64], by_z: &[f64]) -> Pulled {
+    fn pull_back(
+        &self,
+        logits: &[f64],
+        means: &[f64],
+        log_stds: &[f64],
+        by_z: &[f64],
+    ) -> [Vec<f64>; 3] {
         let (k, dim) = (logits.len(), self.shape.1);
         let total = log_sum_exp_slice(logits);
-        let mut to = Pulled {
-            logits: vec![0.0; k],
-            means: vec![0.0; k * dim],
-            log_stds: vec![0.0; k * dim],
-        };
+        let (mut by_logits, mut by_means) = (vec![0.0; k], vec![0.0; k * dim]);
+        let mut by_log_stds = by_means.clone();
         let (mut p, mut q) = (vec![0.0; dim * k], vec![0.0; dim * k]);
         let mut log_w = vec![0.0; k];
         let mut moved = vec![0.0; k];
@@ -107,16 +104,16 @@ impl Motion {
                 for c in 0..k {
                     let at = c * dim + e;
                     let shift = z[e] - means[at];
-                    to.means[at] += moved[c] * pull(c) - v * p[c];
-                    to.log_stds[at] += moved[c] * (scaled(c, e).powi(2) - 1.0) - v * p[c] * shift;
+                    by_means[at] += moved[c] * pull(c) - v * p[c];
+                    by_log_stds[at] += moved[c] * (scaled(c, e).powi(2) - 1.0) - v * p[c] * shift;
                     moved[c] += v * q[c];
                 }
             }
-            for (to, moved) in to.logits.iter_mut().zip(&moved) {
+            for (to, moved) in by_logits.iter_mut().zip(&moved) {
                 *to += moved;
             }
         }
-        to
+        [by_logits, by_means, by_log_stds]
     }
 }
 
@@ -172,7 +169,7 @@ impl CustomOp3 for Motion {
         by_z: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let flat = |x: &Tensor| x.flatten_all()?.to_vec1::<f64>();
-        let pulled = self.pull_back(
+        let [by_logits, by_means, by_log_stds] = self.pull_back(
             &flat(logits)?,
             &flat(means)?,
             &flat(log_stds)?,
@@ -180,9 +177,9 @@ impl CustomOp3 for Motion {
         );
         let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
         Ok((
-            Some(tensor(pulled.logits, logits)?),
-            Some(tensor(pulled.means, means)?),
-            Some(tensor(pulled.log_stds, log_stds)?),
+            Some(tensor(by_logits, logits)?),
+            Some(tensor(by_means, means)?),
+            Some(tensor(by_log_stds, log_stds)?),
         ))
     }
 }

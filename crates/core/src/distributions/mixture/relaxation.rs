@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::Mixture;
-use crate::distributions::relaxed::{gumbels, straight_through, RelaxedCategorical};
+use crate::distributions::relaxed::{gumbels, log_density_of_noise, log_sample, straight_through};
 use crate::distributions::{Distribution, Draws, RelaxedDensity, RelaxedSamples};
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
@@ -12,7 +12,7 @@ use crate::Result;
 /// Numbers in the largest tensor of a chunk in [`Mixture::between_bounds`].
 const AT_ONCE: usize = 1 << 21;
 
-/// N(mean, diag std^2), one a row: (N, D) both.
+/// N(mean, diag std^2), one per row: (N, D) both.
 struct Gaussians {
     mean: Tensor,
     std: Tensor,
@@ -36,7 +36,7 @@ pub(super) fn log_mean_exp(terms: &Tensor) -> Result<Tensor> {
 }
 
 impl Relaxed {
-    /// Log of the mean of nested terms (n, M - 1) and the own one.
+    /// Log of the mean of nested terms (n, M - 1) and the sample's own.
     pub(super) fn including(&self, others: Option<&Tensor>) -> Result<Tensor> {
         let Some(others) = others else {
             return Ok(self.log_conditional.clone());
@@ -57,8 +57,7 @@ impl Mixture {
 
     /// From Gumbel numbers, n K of them, and standard normal ones (n, D).
     pub(super) fn relaxed(&self, tau: f64, gumbels: &[f64], noise: &Tensor) -> Result<Relaxed> {
-        let weights = RelaxedCategorical::new(&self.log_weights()?, tau)?;
-        let log_c = weights.log_sample(gumbels)?;
+        let log_c = log_sample(&self.log_weights()?, tau, gumbels)?;
         let gaussians = self.mixed(&log_c.exp()?)?;
         let z = (&gaussians.mean + (&gaussians.std * noise)?)?;
         let log_norm = num::row_sum(&gaussians.std.log()?)?;
@@ -98,16 +97,17 @@ impl Mixture {
 
     /// log N(z_i; c_ij.mu, c_ij.sigma), (n, M), for relaxed weights of these n M K Gumbel numbers.
     pub(super) fn nested(&self, tau: f64, gumbels: &[f64], z: &Tensor) -> Result<Tensor> {
-        let weights = RelaxedCategorical::new(&self.log_weights()?, tau)?;
-        let fresh = self.mixed(&weights.log_sample(gumbels)?.exp()?)?;
+        let log_c = log_sample(&self.log_weights()?, tau, gumbels)?;
+        let fresh = self.mixed(&log_c.exp()?)?;
         self.log_normals(z, &fresh, false)
     }
 
     /// log p(c) + log N(z; c.mu, c.sigma), c by Lebesgue measure on the simplex, (n,), of samples with
     /// these Gumbel numbers.
     pub(super) fn joint_density(&self, tau: f64, gumbels: &[f64], of: &Relaxed) -> Result<Tensor> {
-        let weights = RelaxedCategorical::new(&self.log_weights()?, tau)?;
-        let log_ratio = weights.log_density_of_noise(gumbels)?;
+        let log_ratio = log_density_of_noise(self.components, tau, gumbels);
+        let (dtype, device) = (self.means.dtype(), self.means.device());
+        let log_ratio = num::from_rows(&log_ratio, 1, dtype, device)?.squeeze(1)?;
         Ok((log_ratio - of.log_c.sum(1)? + &of.log_conditional)?)
     }
 
@@ -140,8 +140,11 @@ impl Mixture {
     /// z = mu_k + sigma_k w of one component, whose one-hot c has the gradient of the relaxed one.
     pub(super) fn straight_through(&self, tau: f64, n: usize, rng: &mut Rng) -> Result<Draws> {
         let n = n.max(1);
-        let weights = RelaxedCategorical::new(&self.log_weights()?, tau)?;
-        let log_c = weights.log_sample(&gumbels(n * self.components, rng))?;
+        let log_c = log_sample(
+            &self.log_weights()?,
+            tau,
+            &gumbels(n * self.components, rng),
+        )?;
         let chosen = self.mixed(&straight_through(&log_c)?)?;
         let x = (chosen.mean + (chosen.std * self.noise(n, rng)?)?)?;
         let log_prob = self.log_prob(&x)?;

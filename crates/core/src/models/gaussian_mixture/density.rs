@@ -4,7 +4,6 @@ use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use crate::num::LN_2PI;
-use crate::rng::Rng;
 
 /// Points that are evaluated at once: all their joint densities fit the first-level cache.
 pub(super) const BLOCK: usize = 256;
@@ -93,50 +92,9 @@ impl Gaussians {
         }
     }
 
-    /// ln p of points given as rows.
-    pub fn log_density(&self, points: &[f64]) -> Vec<f64> {
-        self.by_blocks(points, |n, joint, out: &mut Vec<f64>| {
-            for i in 0..n {
-                let max = largest(joint, n, i).1;
-                let sum: f64 = (i..joint.len())
-                    .step_by(n)
-                    .map(|at| joint[at] - max)
-                    .filter(|v| *v > NOTHING)
-                    .map(f64::exp)
-                    .sum();
-                // With a NaN among the coordinates every joint density is NaN and the sum empty.
-                out.push(if sum > 0.0 { max + sum.ln() } else { joint[i] });
-            }
-        })
-    }
-
-    /// P(k | x) of points given as rows: (n, K).
-    pub fn responsibilities(&self, points: &[f64]) -> Vec<f64> {
-        self.by_blocks(points, |n, joint, out: &mut Vec<f64>| {
-            for i in 0..n {
-                let max = largest(joint, n, i).1;
-                let first = out.len();
-                out.extend(
-                    (i..joint.len())
-                        .step_by(n)
-                        .map(|at| (joint[at] - max).exp()),
-                );
-                let sum: f64 = out[first..].iter().sum();
-                out[first..].iter_mut().for_each(|r| *r /= sum);
-            }
-        })
-    }
-
-    /// The likeliest component of points given as rows.
-    pub fn likeliest(&self, points: &[f64]) -> Vec<u64> {
-        self.by_blocks(points, |n, joint, out: &mut Vec<u64>| {
-            out.extend((0..n).map(|i| largest(joint, n, i).0 as u64));
-        })
-    }
-
     /// `f(n, joint, out)` of the joint densities of block after block, the results in the order of
     /// the points.
-    fn by_blocks<T: Send>(
+    pub fn by_blocks<T: Send>(
         &self,
         points: &[f64],
         f: impl Fn(usize, &[f64], &mut Vec<T>) + Sync,
@@ -148,24 +106,6 @@ impl Gaussians {
             out
         });
         blocks.collect::<Vec<_>>().into_iter().flatten().collect()
-    }
-
-    /// `n` samples as rows.
-    pub fn sample(&self, n: usize, rng: &mut Rng) -> Vec<f64> {
-        let dim = self.dim;
-        let weights: Vec<f64> = self.log_weights.iter().map(|w| w.exp()).collect();
-        let mut rows = Vec::with_capacity(n * dim);
-        let mut noise = vec![0.0; dim];
-        for _ in 0..n {
-            let k = rng.categorical(&weights);
-            noise.fill_with(|| rng.normal());
-            let factor = &self.factors[k * dim * dim..(k + 1) * dim * dim];
-            for (d, row) in factor.chunks_exact(dim).enumerate() {
-                let moved: f64 = row.iter().zip(&noise).map(|(l, e)| l * e).sum();
-                rows.push(self.means[k * dim + d] + moved);
-            }
-        }
-        rows
     }
 }
 

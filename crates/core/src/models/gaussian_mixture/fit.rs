@@ -13,29 +13,17 @@ use crate::rng::Rng;
 /// Points that one thread adds up: fixed, so that any number of threads gives the same sums.
 const PIECE: usize = 4 * BLOCK;
 
-/// When iterations end: below a gain in nats per point, or after a number of them.
-#[derive(Clone, Copy)]
-struct Stop {
-    gain: f64,
-    iterations: usize,
-}
+/// Iterations end below this gain in nats per point, or after this number of them. For comparing
+/// starts: between overlapping components EM takes hundreds of small steps that change no choice.
+const ROUGH: (f64, usize) = (1e-4, 100);
 
-/// For comparing starts: between overlapping components EM takes hundreds of small steps that
-/// change no choice.
-const ROUGH: Stop = Stop {
-    gain: 1e-4,
-    iterations: 100,
-};
-/// The fit that is kept.
-const FINE: Stop = Stop {
-    gain: 1e-7,
-    iterations: 1000,
-};
+/// The same for the fit that is kept.
+const FINE: (f64, usize) = (1e-7, 1000);
 
 /// Starts for each K that BIC chooses among.
 const SCAN_STARTS: usize = 2;
 
-/// The scan ends after so many numbers of components in a row without a better BIC.
+/// The scan ends after this many numbers of components in a row without a better BIC.
 const SCAN_PATIENCE: usize = 6;
 
 /// A mixture and the log-likelihood of the points under it.
@@ -187,14 +175,14 @@ impl Points<'_> {
         self.maximise(&sums)
     }
 
-    /// Iterates until an iteration gains less than `stop` says.
-    fn climb(&self, start: Gaussians, stop: Stop) -> Fit {
+    /// Iterates until an iteration gains less than `enough` per point.
+    fn climb(&self, start: Gaussians, (enough, iterations): (f64, usize)) -> Fit {
         let mut sums = self.expect(&start);
         let mut fit = Fit {
             mixture: start,
             log_likelihood: sums.log_likelihood,
         };
-        for _ in 0..stop.iterations {
+        for _ in 0..iterations {
             let Some(next) = self.maximise(&sums) else {
                 break;
             };
@@ -208,7 +196,7 @@ impl Points<'_> {
                 mixture: next,
                 log_likelihood: sums.log_likelihood,
             };
-            if gain < stop.gain * self.len() as f64 {
+            if gain < enough * self.len() as f64 {
                 break;
             }
         }
@@ -257,9 +245,10 @@ impl Points<'_> {
 
 /// The likelier of two; the first of equals.
 fn better(a: Fit, b: Fit) -> Fit {
-    match b.log_likelihood > a.log_likelihood {
-        true => b,
-        false => a,
+    if b.log_likelihood > a.log_likelihood {
+        b
+    } else {
+        a
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::models::testing::{log_prob, on_threads, seeded};
+use crate::models::testing::{log_prob, seeded};
 use crate::num::testing::tensor;
 
 /// The mixture in the plane that is fitted to `rows`.
@@ -153,12 +153,4 @@ fn responsibilities_sum_to_one_and_name_the_part() {
         found.std_devs.iter().all(|s| (s - 0.25).abs() < 0.06),
         "{found:?}"
     );
-}
-
-#[test]
-fn the_same_bytes_with_any_number_of_threads() {
-    let rows = ring(5, 3000, &mut Rng::new(7));
-    let build = || build(&GaussianMixtureSpec::default(), &rows).mixture;
-    let on = |threads: usize| on_threads(threads, build);
-    assert_eq!(on(1), on(3));
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::models::testing::{log_prob, on_threads, seeded};
+use crate::models::testing::{log_prob, seeded};
 use crate::num::{log_sum_exp_slice, testing::tensor};
 
 fn build(bandwidth: Bandwidth, rows: &[f64], dim: usize) -> KernelDensity {
@@ -98,15 +98,4 @@ fn ties_single_points_and_broken_ones() {
     let x = tensor(&[f64::NAN, 0.0, f64::INFINITY, 0.0], 2);
     let got = log_prob(&one, &x);
     assert!(got[0].is_nan() && got[1] == f64::NEG_INFINITY, "{got:?}");
-}
-
-#[test]
-fn the_same_bytes_with_any_number_of_threads() {
-    let rows = blobs(500, 2, &mut Rng::new(7));
-    let density = || {
-        let model = build(Bandwidth::LeaveOneOut, &rows, 2);
-        log_prob(&model, &tensor(&rows, 2))
-    };
-    let on = |threads: usize| on_threads(threads, density);
-    assert_eq!(on(1), on(3));
 }

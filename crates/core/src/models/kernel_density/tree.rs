@@ -5,7 +5,7 @@ use crate::kmeans::distance2;
 /// The most points in a leaf.
 const LEAF: usize = 24;
 
-/// Terms so many nats below the largest are left out: with n points, less than 1.3e-14 n of the sum.
+/// Terms this many nats below the largest are left out: with n points, less than 1.3e-14 n of the sum.
 const NOTHING: f64 = 32.0;
 
 enum Node {
@@ -21,15 +21,8 @@ pub(super) struct Tree {
     /// The points, leaf by leaf.
     rows: Vec<f64>,
     nodes: Vec<Node>,
-    /// Lowest and highest coordinates of each node's points: 2 D numbers a node.
+    /// Lowest and highest coordinates of each node's points: 2 D numbers per node.
     boxes: Vec<f64>,
-}
-
-/// A point at which kernels are summed.
-struct Query<'a> {
-    x: &'a [f64],
-    /// A row that is left out.
-    without: usize,
 }
 
 impl Tree {
@@ -105,28 +98,20 @@ impl Tree {
         if x.iter().any(|v| v.is_nan()) {
             return f64::NAN;
         }
-        let query = Query {
-            x,
-            without: without.unwrap_or(usize::MAX),
-        };
+        let without = without.unwrap_or(usize::MAX);
         let mut near = f64::INFINITY;
-        self.nearest(0, &query, &mut near);
+        self.nearest(0, x, without, &mut near);
         if !near.is_finite() {
             return -0.5 * near / (h * h);
         }
         // Far away, the width vanishes beside the distance and only the nearest point is within `beyond`.
         let (scale, beyond) = (-0.5 / (h * h), near + 2.0 * NOTHING * h * h);
         let mut sum = 0.0;
-        self.sum(
-            0,
-            &query,
-            &mut |d2| {
-                if d2 <= beyond {
-                    sum += ((d2 - near) * scale).exp();
-                }
-            },
-            beyond,
-        );
+        self.within(0, x, without, beyond, &mut |d2| {
+            if d2 <= beyond {
+                sum += ((d2 - near) * scale).exp();
+            }
+        });
         near * scale + sum.ln()
     }
 
@@ -142,15 +127,15 @@ impl Tree {
             .sum()
     }
 
-    fn nearest(&self, node: usize, query: &Query<'_>, near: &mut f64) {
+    fn nearest(&self, node: usize, x: &[f64], without: usize, near: &mut f64) {
         match self.nodes[node] {
             Node::Leaf { from, to } => {
-                for i in (from..to).filter(|i| *i != query.without) {
-                    *near = near.min(distance2(query.x, self.row(i)));
+                for i in (from..to).filter(|i| *i != without) {
+                    *near = near.min(distance2(x, self.row(i)));
                 }
             }
             Node::Inner { first, second } => {
-                let (a, b) = (self.to_box(first, query.x), self.to_box(second, query.x));
+                let (a, b) = (self.to_box(first, x), self.to_box(second, x));
                 let ordered = if b < a {
                     [(b, second), (a, first)]
                 } else {
@@ -158,7 +143,7 @@ impl Tree {
                 };
                 for (distance, child) in ordered {
                     if distance < *near {
-                        self.nearest(child, query, near);
+                        self.nearest(child, x, without, near);
                     }
                 }
             }
@@ -166,19 +151,26 @@ impl Tree {
     }
 
     /// Calls `add` with the squared distances of all points in nodes no farther than `beyond`.
-    fn sum(&self, node: usize, query: &Query<'_>, add: &mut impl FnMut(f64), beyond: f64) {
-        if self.to_box(node, query.x) > beyond {
+    fn within(
+        &self,
+        node: usize,
+        x: &[f64],
+        without: usize,
+        beyond: f64,
+        add: &mut impl FnMut(f64),
+    ) {
+        if self.to_box(node, x) > beyond {
             return;
         }
         match self.nodes[node] {
             Node::Leaf { from, to } => {
-                for i in (from..to).filter(|i| *i != query.without) {
-                    add(distance2(query.x, self.row(i)));
+                for i in (from..to).filter(|i| *i != without) {
+                    add(distance2(x, self.row(i)));
                 }
             }
             Node::Inner { first, second } => {
-                self.sum(first, query, add, beyond);
-                self.sum(second, query, add, beyond);
+                self.within(first, x, without, beyond, add);
+                self.within(second, x, without, beyond, add);
             }
         }
     }

@@ -125,7 +125,7 @@ fn a_budget_that_no_width_meets_is_refused_with_the_nearest_counts() {
 }
 
 #[test]
-fn models_without_widths_are_exempt_and_a_silhouette_is_waited_for() {
+fn models_without_widths_are_not_sized_and_settling_fixes_the_number_of_clusters() {
     for text in [
         "[flow]\nbijection.planar = {}",
         "[flow]\nbijection.affine_coupling = { hidden = [] }",
