@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use super::write::{is_unfinished, remove_if_there};
 use super::{Locking, RunDir, State};
+use crate::report::figures::files_of_runs;
 use mdn_core::{Error, Result};
 
-/// Files that a run leaves. A new run in the same folder removes them first.
-const OUTPUTS: [&str; 21] = [
+/// Files that a run leaves, beside its figures. A new run in the same folder removes them first.
+const OUTPUTS: [&str; 13] = [
     "data.toml",
     "trained.toml",
     "trials.csv",
@@ -22,14 +23,6 @@ const OUTPUTS: [&str; 21] = [
     "model.safetensors",
     "picture.safetensors",
     "environment.toml",
-    "density.png",
-    "density.svg",
-    "base.png",
-    "base.svg",
-    "training.png",
-    "training.svg",
-    "rounds.png",
-    "rounds.svg",
 ];
 
 /// Files that record the state of a run, in the order in which they are removed. The last two make
@@ -49,12 +42,17 @@ pub enum Removal {
     Kept(State),
 }
 
+fn outputs() -> impl Iterator<Item = String> {
+    OUTPUTS
+        .map(str::to_owned)
+        .into_iter()
+        .chain(files_of_runs())
+}
+
 impl RunDir {
     /// Removes the results of a run, but not the record of its state.
     pub fn remove_outputs(&self) -> Result<()> {
-        OUTPUTS
-            .iter()
-            .try_for_each(|name| remove_if_there(&self.path(name)))
+        outputs().try_for_each(|name| remove_if_there(&self.path(&name)))
     }
 
     /// What is in the folder and not a file of a run; links and folders count, whatever their names.
@@ -65,7 +63,7 @@ impl RunDir {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name();
             let ours = name.to_str().is_some_and(|name| {
-                let known = OUTPUTS.contains(&name) || RECORD.contains(&name);
+                let known = outputs().any(|output| output == name) || RECORD.contains(&name);
                 known || name == "lock" || is_unfinished(name)
             });
             if !ours || !entry.file_type().map_err(unreadable)?.is_file() {
@@ -98,7 +96,8 @@ impl RunDir {
             return Ok(Removal::Kept(state));
         }
         super::remove_unfinished(&self.0)?;
-        let files = OUTPUTS.iter().chain(&RECORD).map(|name| self.path(name));
+        let files = outputs().chain(RECORD.map(str::to_owned));
+        let files = files.map(|name| self.path(&name));
         files
             .filter(|path| !foreign.contains(path))
             .try_for_each(|path| remove_if_there(&path))?;
@@ -120,8 +119,8 @@ mod tests {
 
     fn run_in(folder: &Path, state: State) -> RunDir {
         let run = RunDir(folder.join("run"));
-        for name in OUTPUTS.iter().chain(&RECORD) {
-            run.write(name, b"x").unwrap();
+        for name in outputs().chain(RECORD.map(str::to_owned)) {
+            run.write(&name, b"x").unwrap();
         }
         run.write(".mdn-half", b"x").unwrap();
         run.write_status(&Status::of(state)).unwrap();
@@ -139,7 +138,7 @@ mod tests {
         drop(lock);
         let kept = run.remove(|s| s == State::Done).unwrap();
         assert!(matches!(kept, Removal::Kept(State::Failed)), "{kept:?}");
-        assert_eq!(fs::read_dir(&run.0).unwrap().count(), OUTPUTS.len() + 4);
+        assert_eq!(fs::read_dir(&run.0).unwrap().count(), outputs().count() + 4);
         let gone = run.remove(|s| s == State::Failed).unwrap();
         assert!(matches!(gone, Removal::Gone), "{gone:?}");
         assert!(!run.0.exists() && dir.path().exists());

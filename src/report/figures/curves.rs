@@ -9,8 +9,7 @@ use crate::report::interval::Spread;
 use crate::report::results::Run;
 use mdn_core::Result;
 
-/// The mean over seeds of a model's curves, with the ends of its intervals where it has any; `index` is
-/// the model's place in the experiment.
+/// The mean over seeds of the curves of the model at `index`, and the ends of its intervals.
 pub struct Curve<'a> {
     pub index: usize,
     pub model: &'a str,
@@ -75,10 +74,11 @@ pub fn draw(canvas: &mut Canvas, frame: &Frame, curves: &[Curve<'_>], width: f64
     // Many intervals on top of each other would be one dark cloud.
     let opacity = f64::min(0.16, 0.6 / curves.len() as f64);
     for c in curves {
-        let around: Vec<Point> = c.low.iter().chain(c.high.iter().rev()).copied().collect();
-        let interval = between(&frame.path(&around), area.y, area.bottom());
-        if interval.len() > 2 {
-            canvas.fill(&interval, Ink(model_colour(c.index), opacity));
+        let around = c.low.iter().chain(c.high.iter().rev());
+        let around = around.map(|p| frame.at(p.0, p.1.clamp(y.0, y.1)));
+        if c.low.len() > 1 {
+            let ink = Ink(model_colour(c.index), opacity);
+            canvas.fill(&around.collect::<Vec<_>>(), ink);
         }
     }
     for c in curves {
@@ -92,8 +92,7 @@ pub fn draw(canvas: &mut Canvas, frame: &Frame, curves: &[Curve<'_>], width: f64
     names_at_ends(canvas, frame, &names, width);
 }
 
-/// Names with their colours at the right of an area, near the last points of their curves and apart from
-/// each other.
+/// Names with their colours beside the last points of their curves, without overlaps.
 pub fn names_at_ends(
     canvas: &mut Canvas,
     frame: &Frame,
@@ -110,8 +109,7 @@ pub fn names_at_ends(
     }
 }
 
-/// The mean over a window of `share` of all values, centred; at the start, where losses fall fast,
-/// it is shorter on both sides.
+/// The mean over a centred window of `share` of all values, shorter near the start.
 pub fn smooth(values: &[f64], share: f64) -> Vec<f64> {
     let reach = ((values.len() as f64 * share / 2.0) as usize).max(1);
     (0..values.len())
@@ -123,8 +121,7 @@ pub fn smooth(values: &[f64], share: f64) -> Vec<f64> {
         .collect()
 }
 
-/// A range that holds the last nine tenths of the curves: the first losses are often so high that
-/// nothing else could be seen.
+/// The range of the last nine tenths of the curves: the first losses are often far higher.
 pub fn range(curves: &[&[Point]]) -> Option<(f64, f64)> {
     let last = curves.iter().flat_map(|c| c.last()).map(|p| p.0);
     let last = last.fold(0.0, f64::max);
@@ -134,8 +131,7 @@ pub fn range(curves: &[&[Point]]) -> Option<(f64, f64)> {
     Some((low - pad, high + pad))
 }
 
-/// Heights for labels at `wanted`, at least `gap` apart and within `low..high`; labels that collide move
-/// as little as possible (least squares, by pooling neighbours).
+/// Heights `gap` apart within `low..high`, as near to `wanted` as possible (least squares).
 pub fn spread_out(wanted: &[f64], gap: f64, (low, high): (f64, f64)) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|a, b| wanted[*a].total_cmp(&wanted[*b]));
@@ -158,26 +154,6 @@ pub fn spread_out(wanted: &[f64], gap: f64, (low, high): (f64, f64)) -> Vec<f64>
         out[i] = height.clamp(low, room) + gap * rank as f64;
     }
     out
-}
-
-/// The part of a polygon between two heights (Sutherland and Hodgman 1974).
-pub fn between(polygon: &[Point], top: f64, bottom: f64) -> Vec<Point> {
-    let cut = |polygon: &[Point], at: f64, keeps: &dyn Fn(f64) -> bool| {
-        let mut out = Vec::with_capacity(polygon.len() + 4);
-        for (i, &b) in polygon.iter().enumerate() {
-            let a = polygon[(i + polygon.len() - 1) % polygon.len()];
-            if keeps(a.1) != keeps(b.1) {
-                let t = (at - a.1) / (b.1 - a.1);
-                out.push((a.0 + t * (b.0 - a.0), at));
-            }
-            if keeps(b.1) {
-                out.push(b);
-            }
-        }
-        out
-    };
-    let lower = cut(polygon, top, &|y| y >= top);
-    cut(&lower, bottom, &|y| y <= bottom)
 }
 
 #[cfg(test)]
@@ -211,14 +187,5 @@ mod tests {
         assert_eq!(got, [50.0, 6.0, 16.0]);
         assert_eq!(spread_out(&[99.0, 98.0], 10.0, (0.0, 100.0)), [100.0, 90.0]);
         assert_eq!(spread_out(&[], 10.0, (0.0, 100.0)), [] as [f64; 0]);
-    }
-
-    #[test]
-    fn a_polygon_is_cut_at_both_heights() {
-        let square = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0)];
-        let cut = between(&square, 2.0, 7.0);
-        assert_eq!(cut, [(0.0, 7.0), (0.0, 2.0), (10.0, 2.0), (10.0, 7.0)]);
-        assert!(between(&square, 20.0, 30.0).is_empty());
-        assert!(between(&[], 0.0, 1.0).is_empty());
     }
 }

@@ -65,8 +65,7 @@ impl Type {
         line
     }
 
-    /// Calls `pixel(column, row, cover)` for every pixel of a letter, of a text that begins at `at` and
-    /// has `scale` pixels to an em.
+    /// Calls `pixel(column, row, cover)` for a letter of a text that begins at `at`, `scale` to an em.
     pub fn draw_letter(
         self,
         letter: &Letter,

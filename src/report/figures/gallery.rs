@@ -4,13 +4,13 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::axes::number;
+use super::axes::{number, Frame};
 use super::canvas::Canvas;
 use super::grid::Grid;
-use super::panels::{square, Map};
+use super::panels::{Map, PanelSheet, Space};
 use super::pixels;
 use super::png::png_bytes;
-use super::style::{count, heading, strip, HEAD, MARGIN, STRIP};
+use super::style::{count, strip, STRIP};
 use super::Metadata;
 use crate::experiment::store::write_atomic;
 use mdn_core::data::{log_densities, low_density_level, DataSet, Support, BENCHMARKS};
@@ -20,9 +20,12 @@ use mdn_core::{Error, Result};
 
 const COLUMNS: usize = 5;
 const SIDE: f64 = 290.0;
-const GAP: f64 = 52.0;
-const LEFT: f64 = 40.0;
-const BELOW: f64 = 38.0;
+const SPACE: Space = Space {
+    left: 40.0,
+    gap: 52.0,
+    right: 0.0,
+    below: 38.0,
+};
 /// Share of a view added on each side, so that no mode touches the frame.
 const RIM: f64 = 0.025;
 /// Cells along a panel, interpolated in the logarithm.
@@ -54,24 +57,21 @@ pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
         }
     }
     let rows = shown.len().div_ceil(COLUMNS);
-    let width = 2.0 * MARGIN + LEFT + COLUMNS as f64 * (SIDE + GAP) - GAP;
-    let mut canvas = Canvas::new(width, STRIP + rows as f64 * (HEAD + SIDE + BELOW))?;
+    let mut sheet = PanelSheet::new((COLUMNS, rows), (SIDE, SIDE), STRIP, SPACE)?;
     let title = format!("{} targets in two dimensions", shown.len());
     let facts = format!(
         "log density, dark below the level that 0.1 % of the law's own points are under   ·   \
          H in nats   ·   not drawn: {}",
         others.join(", ")
     );
-    strip(&mut canvas, &title, command, &facts);
+    strip(&mut sheet.canvas, &title, command, &facts);
     let map = &Map::of(colorous::VIRIDIS);
     for (i, (name, data)) in shown.iter().enumerate() {
-        let x = MARGIN + LEFT + (i % COLUMNS) as f64 * (SIDE + GAP);
-        let y = STRIP + HEAD + (i / COLUMNS) as f64 * (HEAD + SIDE + BELOW);
         let target = Target::of(&**data, cells)?;
-        heading(&mut canvas, i, name, &target.note, (x, y), SIDE);
-        let panel = square((x, y), SIDE, target.view);
+        let area = sheet.area((i % COLUMNS, i / COLUMNS), name, &target.note);
+        let panel = Frame::new(area, target.view[0], target.view[1]);
         let (low, high) = target.colours;
-        canvas.image(&panel.area, |v| {
+        sheet.canvas.image(&area, |v| {
             let log_density = target.grid.log_density(v);
             // Where the density has one level both ends are the same, and it is the brightest.
             move |u| match log_density(u) {
@@ -79,9 +79,9 @@ pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
                 log_p => map.at((log_p - low) / (high - low)),
             }
         });
-        panel.numbers(&mut canvas, true);
+        panel.numbers(&mut sheet.canvas, true);
     }
-    Ok(canvas)
+    Ok(sheet.canvas)
 }
 
 /// What is shown of a data set.

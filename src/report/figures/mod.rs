@@ -43,32 +43,14 @@ pub use pages::{DataPage, RunPage};
 pub use png::smaller;
 pub use svg::escaped;
 
-/// A drawn figure and the stem of its file.
-pub struct Drawn {
-    stem: String,
-    title: String,
-    canvas: Canvas,
-}
-
-impl Drawn {
-    fn new(stem: impl Into<String>, title: String, canvas: Canvas) -> Self {
-        let stem = stem.into();
-        Self {
-            stem,
-            title,
-            canvas,
-        }
-    }
-}
-
 /// How a figure is drawn; none are drawn where it does not apply.
 pub enum Draw {
     /// From one run, into its folder.
     Run(fn(&RunPage<'_>) -> Result<Option<Canvas>>),
     /// From all runs on one data set, into `figures/`.
-    Data(fn(&DataPage<'_>) -> Result<Option<Drawn>>),
-    /// From all runs of a comparison, into `figures/`; the stems begin with the figure's name.
-    Comparison(fn(&Results<'_>) -> Result<Vec<Drawn>>),
+    Data(fn(&DataPage<'_>) -> Result<Option<Canvas>>),
+    /// From all runs of a comparison, into `figures/`.
+    Comparison(fn(&Results<'_>) -> Result<Vec<Canvas>>),
     /// From a study, into its `figures/`.
     Study(fn(&Study<'_>) -> Result<Option<Canvas>>),
 }
@@ -192,6 +174,12 @@ pub const FIGURES: &[Figure] = &[
     },
 ];
 
+/// The names of the files of all figures of a run.
+pub fn files_of_runs() -> impl Iterator<Item = String> {
+    let figures = FIGURES.iter().filter(|f| matches!(f.draw, Draw::Run(_)));
+    figures.flat_map(|f| ["png", "svg"].map(|suffix| format!("{}.{suffix}", f.name)))
+}
+
 /// Files that a figure is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -215,28 +203,21 @@ pub enum Which {
     Nothing,
 }
 
-/// The figure of a comparison with this stem, the rest of the stem after the figure's name, and for
-/// `kl-<data>` the metric that its stem begins with.
-fn of_comparison(stem: &str) -> Option<(&'static Figure, &str, Option<Headline>)> {
-    FIGURES.iter().find_map(|figure| match figure.draw {
-        Draw::Run(_) | Draw::Study(_) => None,
-        Draw::Data(_) if figure.name == "kl-<data>" => HEADLINES.into_iter().find_map(|h| {
-            let rest = stem.strip_prefix(h.key)?.strip_prefix('-')?;
-            Some((figure, rest, Some(h)))
-        }),
-        Draw::Data(_) => {
-            let rest = stem.strip_prefix(figure.name.trim_end_matches("<data>"))?;
-            Some((figure, rest, None))
-        }
+/// Whether a comparison writes figures with this stem.
+fn is_of_comparison(stem: &str) -> bool {
+    let is_named = |figure: &Figure| match figure.draw {
+        Draw::Run(_) | Draw::Study(_) => false,
+        Draw::Data(_) => stem.starts_with(figure.name.trim_end_matches("<data>")),
         Draw::Comparison(_) => {
-            let rest = stem.strip_prefix(figure.name)?;
-            (rest.is_empty() || rest.starts_with('-')).then_some((figure, rest, None))
+            let rest = stem.strip_prefix(figure.name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         }
-    })
+    };
+    let has_metric = |h: &Headline| stem.starts_with(&format!("{}-", h.key));
+    FIGURES.iter().any(is_named) || HEADLINES.iter().any(has_metric)
 }
 
-/// Removes the figures of an earlier comparison: those of runs that have since failed would be left
-/// beside a new table.
+/// Removes the figures of an earlier comparison, some of which may not be drawn again.
 pub fn remove_old(dir: &Path) -> Result<()> {
     let folder = dir.join("figures");
     let Ok(entries) = std::fs::read_dir(&folder) else {
@@ -245,30 +226,11 @@ pub fn remove_old(dir: &Path) -> Result<()> {
     for path in entries.flatten().map(|e| e.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stem = name.strip_suffix(".png").or(name.strip_suffix(".svg"));
-        if stem.and_then(of_comparison).is_some() {
+        if stem.is_some_and(is_of_comparison) {
             remove_if_there(&path)?;
         }
     }
     Ok(())
-}
-
-fn stem(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
-}
-
-/// Whether a comparison's figure of this file name is that of one data set.
-pub fn is_of_data(name: &str, data: &str) -> bool {
-    of_comparison(stem(name))
-        .is_some_and(|(figure, rest, _)| matches!(figure.draw, Draw::Data(_)) && rest == data)
-}
-
-/// What a comparison's figure of this file name shows.
-pub fn caption(name: &str) -> String {
-    match of_comparison(stem(name)) {
-        Some((_, _, Some(headline))) => format!("{} of every model, seed by seed", headline.long),
-        Some((figure, ..)) => figure.what.to_owned(),
-        None => String::new(),
-    }
 }
 
 /// Writes a figure as `<stem>.png`, `<stem>.svg` or both.
@@ -299,8 +261,7 @@ fn metadata_in(folder: &Path, title: &str, figure: &Figure, command: &str) -> Me
     }
 }
 
-/// Draws `density` and `base` (two-dimensional runs), `training` and `rounds` into the run's folder and
-/// returns the files it wrote.
+/// Draws the figures of a run into its folder and returns the files it wrote.
 pub fn draw_run(place: &RunDir, command: &str, format: Format) -> Result<Vec<PathBuf>> {
     let page = RunPage::read(place, command)?;
     let mut files = Vec::new();
@@ -336,36 +297,67 @@ pub fn draw_study(study: &Study<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// A figure of a comparison.
+pub struct Drawn {
+    /// The PNG, then the SVG.
+    pub files: Vec<PathBuf>,
+    /// What it shows.
+    pub caption: String,
+    /// Its data set, if it is of one.
+    pub data: Option<String>,
+}
+
 /// Draws the figures of a comparison into `figures/`: those over all data sets, then those of each.
-pub fn draw_comparison(results: &Results<'_>, which: Which) -> Result<Vec<PathBuf>> {
+pub fn draw_comparison(results: &Results<'_>, which: Which) -> Result<Vec<Drawn>> {
     let what = results.what;
-    let mut files = Vec::new();
+    let mut all = Vec::new();
     if which == Which::Nothing {
-        return Ok(files);
+        return Ok(all);
     }
-    let mut save = |drawn: Drawn, figure: &Figure| {
-        let stem = what.dir.join("figures").join(&drawn.stem);
+    let mut save = |canvas: Canvas,
+                    figure: &Figure,
+                    (stem, caption): (String, String),
+                    data: Option<&String>| {
+        let stem = format!("{stem}{}", canvas.suffix);
         let about = Metadata {
-            description: format!("{}: {}", drawn.title, figure.what),
+            description: format!("{}: {}", canvas.title, figure.what),
             command: what.command.to_owned(),
             config_hash: Some(what.config_hash.to_owned()),
         };
-        files.extend(write(&drawn.canvas, &stem, Format::Both, &about)?);
+        let stem = what.dir.join("figures").join(stem);
+        all.push(Drawn {
+            files: write(&canvas, &stem, Format::Both, &about)?,
+            caption,
+            data: data.cloned(),
+        });
         Ok::<(), Error>(())
     };
     for figure in FIGURES {
         if let Draw::Comparison(draw) = figure.draw {
-            let mut drawn = draw(results)?.into_iter();
-            drawn.try_for_each(|d| save(d, figure))?;
+            for canvas in draw(results)? {
+                let names = (figure.name.to_owned(), figure.what.to_owned());
+                save(canvas, figure, names, None)?;
+            }
         }
     }
     for data in what.data.iter().filter(|_| which == Which::All) {
         let page = DataPage::read(results, data)?;
         for figure in FIGURES {
-            if let Draw::Data(draw) = figure.draw {
-                draw(&page)?.into_iter().try_for_each(|d| save(d, figure))?;
-            }
+            let Draw::Data(draw) = figure.draw else {
+                continue;
+            };
+            let Some(canvas) = draw(&page)? else {
+                continue;
+            };
+            let names = match page.headline.filter(|_| figure.name == "kl-<data>") {
+                Some(Headline { key, long, .. }) => (
+                    format!("{key}-{data}"),
+                    format!("{long} of every model, seed by seed"),
+                ),
+                None => (figure.name.replace("<data>", data), figure.what.to_owned()),
+            };
+            save(canvas, figure, names, Some(data))?;
         }
     }
-    Ok(files)
+    Ok(all)
 }

@@ -41,7 +41,7 @@ impl<'a> Parts<'a> {
         Self::new(picture.side, picture.part.as_ref()?)
     }
 
-    /// `None` where the number of cells does not fit. A part's colour follows from its number;
+    /// `None` where the number of cells does not fit. A part's colour follows from its rank;
     /// where a neighbour has it already, the part gets the next one.
     fn new(side: usize, part: &'a [u32]) -> Option<Self> {
         if side < 2 || part.len() != side * side {
@@ -57,10 +57,8 @@ impl<'a> Parts<'a> {
                 beside.entry(other).or_default().insert(own);
             }
         }
-        let few = beside.len() <= LIGHT.len();
         let mut chosen: BTreeMap<u32, usize> = BTreeMap::new();
-        for (rank, (&own, near)) in beside.iter().enumerate() {
-            let start = if few { rank } else { mixed(own) };
+        for (start, (&own, near)) in beside.iter().enumerate() {
             let taken: BTreeSet<&usize> = near.iter().filter_map(|p| chosen.get(p)).collect();
             let mut colours = (0..LIGHT.len()).map(|k| (start + k) % LIGHT.len());
             let free = colours.find(|k| !taken.contains(k));
@@ -82,11 +80,10 @@ impl<'a> Parts<'a> {
     /// The colour of a part; of one that is not in view, one that follows from its number.
     pub fn colour_of(&self, part: u32) -> [u8; 3] {
         let known = self.by_part.get(&part).copied();
-        known.unwrap_or(LIGHT[mixed(part)])
+        known.unwrap_or(class_colour(part))
     }
 
-    /// The colour at 0 <= u, v < 1, between white and full by `strength`; borders are `border` of
-    /// the view's width wide.
+    /// The colour at 0 <= u, v < 1, white to full by `strength`; `border` is a share of the width.
     pub fn colour(&self, u: f64, v: f64, strength: f64, border: f64) -> [u8; 3] {
         let (own, lead) = self.own(u, v);
         // Across a border the lead goes from -1 to 1 within a cell: 2 for a cell's width.
@@ -126,15 +123,6 @@ impl<'a> Parts<'a> {
         }
         (cells[first.0], first.1 - second)
     }
-}
-
-/// Spreads neighbouring numbers over all colours (the finaliser of MurmurHash3).
-fn mixed(mut h: u32) -> usize {
-    h ^= h >> 16;
-    h = h.wrapping_mul(0x85eb_ca6b);
-    h ^= h >> 13;
-    h = h.wrapping_mul(0xc2b2_ae35);
-    (h ^ (h >> 16)) as usize % LIGHT.len()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::canvas::{Align, Canvas, Point};
 use super::font::Type;
+pub use crate::report::digits::number as count;
 
 /// Text and headings.
 pub const DARK: [u8; 3] = [0x1f, 0x24, 0x2e];
@@ -75,6 +76,7 @@ pub fn name_colour(i: usize) -> [u8; 3] {
 /// The title in bold and below it, in grey, `facts` and what made the figure.
 pub fn strip(canvas: &mut Canvas, title: &str, command: &str, facts: &str) {
     let room = canvas.width as f64 - 2.0 * MARGIN;
+    title.clone_into(&mut canvas.title);
     let title = TITLE.cut(title, room);
     canvas.text(&title, TITLE, DARK, (MARGIN, 46.0), Align::Left);
     let after = format!("   ·   {facts}   ·   mdn {}", env!("CARGO_PKG_VERSION"));
@@ -97,9 +99,4 @@ pub fn heading(canvas: &mut Canvas, letter: usize, title: &str, note: &str, at: 
     canvas.text(&title, HEADING, DARK, (x + indent, y), Align::Left);
     let note = NOTE.cut(note, room - indent);
     canvas.text(&note, NOTE, GREY, (x + indent, y + 23.0), Align::Left);
-}
-
-/// `n seeds`, `1 seed`
-pub fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

@@ -104,8 +104,7 @@ impl Body {
                     self.group(&format!("fill=\"none\" {colour}{rest}"));
                     let _ = writeln!(self.text, "<path d=\"{data}\"/>");
                 } else {
-                    // Discs come by the thousand in many colours: each has its own. A path of one
-                    // point is drawn if it has a length, even of 0.
+                    // Each disc has its own colour attribute. A path of one point needs a length, even 0.
                     self.group(&format!("fill=\"none\"{rest}"));
                     let _ = writeln!(self.text, "<path d=\"{data}h0\" {colour}/>");
                 }
@@ -148,8 +147,7 @@ impl Body {
     }
 }
 
-/// An image with as many cells as pixels, up to twice as many along a short side, so that small panels
-/// can be enlarged.
+/// The image with a cell to a pixel, or two where it has a short side, to be enlarged.
 fn coarser(area: &Rect, columns: usize, rgb: &[[u8; 3]]) -> (usize, Vec<[u8; 3]>) {
     const ENOUGH: f64 = 200.0;
     let rows = rgb.len() / columns.max(1);
@@ -187,8 +185,7 @@ fn short(v: f64) -> String {
     format!("{}", if v == 0.0 { 0.0 } else { v })
 }
 
-/// The data of a path, to a tenth of a pixel. Points nearer than half a pixel to the one before are
-/// left out: a contour line of a fine grid has thousands.
+/// The data of a path in tenths of a pixel, without points nearer than half a pixel.
 fn points(path: &[Point]) -> String {
     let tenth = |v: f64| short((v * 10.0).round() / 10.0);
     let mut out = String::new();
@@ -259,12 +256,11 @@ mod tests {
         // Every `<a ...>` has its `</a>`, every `<a .../>` has none.
         let mut open: Vec<&str> = Vec::new();
         for tag in text.split('<').skip(1) {
-            let (inside, _) = tag.split_once('>').unwrap();
-            let name = inside.split([' ', '\n', '/']).next().unwrap();
+            let inside = tag.split('>').next().unwrap();
             match inside.strip_prefix('/') {
                 Some(closed) => assert_eq!(open.pop(), Some(closed)),
                 None if inside.ends_with('/') => {}
-                None => open.push(name),
+                None => open.push(inside.split([' ', '\n']).next().unwrap()),
             }
         }
         assert!(open.is_empty(), "{open:?}");

@@ -1,12 +1,11 @@
-//! Losses against steps: of a run in training and on the validation points, and of all models on a data
-//! set.
+//! Losses against steps: of a run, and of all models on a data set.
 
 use super::axes::{number, step_ticks, ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
 use super::curves::{names_at_ends, names_width, over_seeds, range, smooth, OF_SEVERAL};
 use super::pages::seeds;
-use super::style::{count, strip, BLUE, GREY, MARGIN, NOTE, ORANGE, STRIP};
-use super::{curves, DataPage, Drawn, RunPage};
+use super::style::{strip, BLUE, GREY, MARGIN, NOTE, ORANGE, STRIP};
+use super::{curves, DataPage, RunPage};
 use crate::experiment::store::{HistoryRow, Split};
 use mdn_core::Result;
 
@@ -41,9 +40,8 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     Ok(Some(canvas))
 }
 
-/// One data set: validation loss of every model, mean and interval over seeds; `None` where no finished
-/// run has validation losses.
-pub fn draw_by_model(page: &DataPage<'_>) -> Result<Option<Drawn>> {
+/// One data set: validation loss of every model, mean and interval over seeds.
+pub fn draw_by_model(page: &DataPage<'_>) -> Result<Option<Canvas>> {
     let curves = over_seeds(
         page,
         |run| Ok(losses(&run.place.read_history()?, Split::Validation)),
@@ -67,9 +65,7 @@ pub fn draw_by_model(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let facts = seeds(page.results, "", OF_SEVERAL) + "; failed runs left out";
     strip(&mut canvas, &title, page.results.what.command, &facts);
     curves::draw(&mut canvas, &frame, &curves, width);
-    let stem = format!("training-{}", page.data);
-    let title = format!("{title} of {}", count(curves.len(), "model"));
-    Ok(Some(Drawn::new(stem, title, canvas)))
+    Ok(Some(canvas))
 }
 
 /// Steps with the finite losses of one kind of points.
