@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Comparison;
 use crate::experiment::plan::Plan;
 use crate::experiment::store::{
-    BaseComponents, Constraint, Environment, Landing, Picture, Round, RunDir, State, Status,
+    BaseComponents, Environment, Landing, Picture, RunDir, State, Status,
 };
 use mdn_core::num::log_sum_exp_slice;
 use mdn_core::rng::Rng;
@@ -69,7 +69,9 @@ impl Fixture {
                     _ => done(&cloud, model, seed, Some(0.2)),
                 }
                 if model == "mixture_base" {
-                    rounds(&cloud);
+                    // Three rounds of a problem with two constraints.
+                    let rounds = include_bytes!("fixture/rounds.csv");
+                    cloud.write("rounds.csv", rounds).unwrap();
                 }
                 done(&table, model, seed, None);
                 table.write_picture(&without_truth).unwrap();
@@ -119,32 +121,6 @@ impl Fixture {
             config_hash: "0123456789ab",
         }
     }
-}
-
-/// Three rounds of a problem with two constraints.
-fn rounds(place: &RunDir) {
-    let round = |i: u32| {
-        let constraint = |(statistic, exact): (&str, f64)| Constraint {
-            statistic: statistic.into(),
-            target: 1.0,
-            mean: 1.0 + 0.5 / f64::from(i),
-            std_err: 0.01,
-            std_dev: 1.5,
-            multiplier: exact * (1.0 - 0.3f64.powi(i as i32)),
-            exact: Some(exact),
-        };
-        let round = Round {
-            entropy: 2.0 + 0.1 * f64::from(i),
-            entropy_std_err: 0.005,
-            accepted: i == 3,
-            penalty: 4.0,
-            constraints: [("x^2+y^2", -3.0), ("x*y", 0.6)].map(constraint).to_vec(),
-        };
-        (1000 * i as usize, round)
-    };
-    let rounds = [1, 2, 3].map(round);
-    place.write_rounds(&rounds).unwrap();
-    assert_eq!(place.read_rounds().unwrap(), rounds);
 }
 
 fn diverged(place: &RunDir) {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use indexmap::IndexSet;
+
 use super::figures::Drawn;
 use super::headline::HEADLINES;
 use super::pairs::{Pair, Tally};
@@ -156,33 +158,28 @@ fn tables(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
 /// Why metrics do not apply, and how many metrics the table leaves out.
 fn notes(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     let (shown, others) = terminal::shown(results.headline(data), rows);
-    let headlines = HEADLINES.iter().map(|h| h.key).take(3);
+    let mut metrics = IndexSet::<&str>::from_iter(shown);
+    metrics.extend(HEADLINES.iter().map(|h| h.key).take(3));
     let mut out = String::new();
-    for metric in shown.into_iter().chain(headlines) {
-        let of: Vec<&&Row> = rows.iter().filter(|r| r.metric == metric).collect();
-        let without = of
-            .iter()
-            .filter(|r| r.value.is_none() && !r.note.is_empty());
-        let without: Vec<&&&Row> = without.collect();
+    for metric in metrics {
+        let of = || rows.iter().filter(|r| r.metric == metric);
+        let without = of().filter(|r| r.value.is_none() && !r.note.is_empty());
+        let without: Vec<&&Row> = without.collect();
         let Some(one) = without.first() else { continue };
-        let names = without.iter().map(|r| format!("`{}`", r.model));
-        let names = names.collect::<Vec<_>>().join(", ");
-        let who = match without.len() == of.len() {
+        let names: Vec<String> = without.iter().map(|r| format!("`{}`", r.model)).collect();
+        let who = match names.len() == of().count() {
             true => String::new(),
-            false => format!(" of {names}"),
+            false => format!(" of {}", names.join(", ")),
         };
-        let note = format!("- no {metric}{who}: {}\n", one.note);
-        if !out.contains(&note) {
-            out += &note;
-        }
+        let _ = writeln!(out, "- no {metric}{who}: {}", one.note);
     }
     if others > 0 {
         let _ = writeln!(out, "- {others} more metrics are in `summary.csv`.");
     }
-    if !out.is_empty() {
-        out.insert(0, '\n');
+    match out.is_empty() {
+        true => out,
+        false => format!("\n{out}"),
     }
-    out
 }
 
 /// Warnings, then every run that left no metrics.

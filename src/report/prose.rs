@@ -32,12 +32,12 @@ pub fn opening(results: &Results<'_>, rows: &[Row], made: &Provenance) -> String
         let own = rows.iter().filter(|r| r.model == *model);
         let mut of: Vec<f64> = own.filter_map(|r| Some(r.parameters?.mean)).collect();
         of.sort_by(f64::total_cmp);
-        match of.as_slice() {
-            [] => format!("`{model}`"),
-            [one] => format!("`{model}` ({} parameters)", count(*one)),
-            [a, .., b] if a == b => format!("`{model}` ({} parameters)", count(*a)),
-            [a, .., b] => format!("`{model}` ({} to {} parameters)", count(*a), count(*b)),
-        }
+        let of = match (of.first(), of.last()) {
+            (Some(a), Some(b)) if a < b => format!(" ({} to {} parameters)", count(*a), count(*b)),
+            (Some(a), _) => format!(" ({} parameters)", count(*a)),
+            _ => String::new(),
+        };
+        format!("`{model}`{of}")
     };
     let models: Vec<String> = what.models.iter().map(model).collect();
     let of = |f: fn(&Run) -> bool| results.runs.iter().filter(|r| f(r)).count();
@@ -52,9 +52,8 @@ pub fn opening(results: &Results<'_>, rows: &[Row], made: &Provenance) -> String
         number(what.seeds.len(), "seed"),
         number(results.runs.len(), "run"),
     );
-    let has_data = made.common(|s| s.task.has_data());
-    let train = made.common(|s| s.train.clone());
-    if let (Some(train), Some(has_data)) = (train, has_data) {
+    let common = made.common(|s| (s.task.has_data(), s.train.clone(), s.evaluation.points));
+    if let Some((has_data, train, held_out)) = common {
         let points = match (has_data, train.points) {
             (false, _) => "samples of its own".to_owned(),
             (true, 0) => "the same fresh points as the others of its seed".to_owned(),
@@ -63,28 +62,25 @@ pub fn opening(results: &Results<'_>, rows: &[Row], made: &Provenance) -> String
                 count(n as f64)
             ),
         };
-        let steps = number(train.steps, "step");
-        let batch = number(train.batch_size, "point");
+        let validation = match has_data {
+            true => format!(" on {}", number(train.validation_points, "point")),
+            false => String::new(),
+        };
+        let until = match train.patience {
+            0 => String::new(),
+            n => format!(
+                ", or until {}{validation} brought no improvement",
+                number(n, "validation")
+            ),
+        };
         let _ = write!(
             text,
-            " Each model was trained on {points} for at most {steps} of {batch}"
+            " Each model was trained on {points} for at most {} of {}{until}. Metrics are over {} \
+             held-out points and as many samples of the model.",
+            number(train.steps, "step"),
+            number(train.batch_size, "point"),
+            count(held_out as f64),
         );
-        if train.patience > 0 {
-            let validations = number(train.patience, "validation");
-            let on = match has_data {
-                true => format!(" on {}", number(train.validation_points, "point")),
-                false => String::new(),
-            };
-            let _ = write!(text, ", or until {validations}{on} brought no improvement");
-        }
-        text.push('.');
-        if let Some(points) = made.common(|s| s.evaluation.points) {
-            let points = count(points as f64);
-            let _ = write!(
-                text,
-                " Metrics are over {points} held-out points and as many samples of the model."
-            );
-        }
     }
     for key in ["budget", "search"] {
         if let Some(Some(value)) = made.common(|s| s.setting(key)) {

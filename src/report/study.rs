@@ -296,51 +296,52 @@ fn is_bound(study: &Study<'_>, density: Density, sign: f64) -> Finding {
 }
 
 fn follow_theory(study: &Study<'_>) -> Finding {
-    let bounds = [
-        (Density::NestedIncludingOwn, "below"),
-        (Density::NestedExcludingOwn, "above"),
-    ];
-    let rows = study.temperatures().into_iter().flat_map(|t| {
-        bounds.map(|(density, word)| {
-            let row = study.entropies(t, density).pop()?;
+    let mut found = Vec::new();
+    for t in study.temperatures() {
+        for (density, word) in [
+            (Density::NestedIncludingOwn, "below"),
+            (Density::NestedExcludingOwn, "above"),
+        ] {
+            let Some(row) = study.entropies(t, density).pop() else {
+                continue;
+            };
             // The next term of the series is smaller by about chi2 / M, and its factor of order one.
             let next = (2.0 * row.predicted.abs()).powi(2);
             let off = (row.bias - row.predicted).abs();
             let (bias, predicted) = (bias(row), plain(row.predicted));
             let m = row.inner.unwrap_or_default();
-            Some((
-                off < CHANCE * row.bias_std_err + 3.0 * next,
-                format!("{word} {bias} against {predicted} at {t}, M = {m}"),
-            ))
-        })
-    });
-    all_hold(rows.flatten())
+            let text = format!("{word} {bias} against {predicted} at {t}, M = {m}");
+            found.push((off < CHANCE * row.bias_std_err + 3.0 * next, text));
+        }
+    }
+    all_hold(found.into_iter())
 }
 
 fn midpoint_is_nearest(study: &Study<'_>) -> Finding {
-    let found = study.temperatures().into_iter().filter_map(|t| {
+    let mut found = Vec::new();
+    for t in study.temperatures() {
         let of = |density| study.entropies(t, density);
-        let (below, above) = (
-            of(Density::NestedIncludingOwn),
-            of(Density::NestedExcludingOwn),
-        );
-        let bounds = below.iter().zip(&above).zip(of(Density::Midpoint));
-        let mut from_largest = bounds.rev().peekable();
-        let ((largest, _), _) = *from_largest.peek()?;
-        let nearer = from_largest.take_while(|((below, above), middle)| {
+        let above = of(Density::NestedExcludingOwn);
+        let bounds = of(Density::NestedIncludingOwn).into_iter().zip(above);
+        let mut rows: Vec<_> = bounds.zip(of(Density::Midpoint)).collect();
+        let nearer = |((below, above), middle): &((&EntropyRow, &EntropyRow), &EntropyRow)| {
             let nearest = below.bias.abs().min(above.bias.abs());
             middle.bias.abs() < nearest + CHANCE * middle.bias_std_err
-        });
+        };
         let m = |row: &EntropyRow| row.inner.unwrap_or_default();
-        Some(match nearer.last() {
+        let Some((_, largest)) = rows.last().copied() else {
+            continue;
+        };
+        rows.reverse();
+        found.push(match rows.into_iter().take_while(nearer).last() {
             Some((_, row)) => (
                 true,
                 format!("at {t} from M = {}: off by {}", m(row), bias(row)),
             ),
             None => (false, format!("at {t} not up to M = {}", m(largest))),
-        })
-    });
-    all_hold(found)
+        });
+    }
+    all_hold(found.into_iter())
 }
 
 fn batch_is_as_good(study: &Study<'_>) -> Finding {

@@ -56,7 +56,7 @@ fn a_study_leaves_tables_figures_and_a_summary() {
 
 /// Arguments, and what the message says.
 const REFUSED: &str = "
-study bad.toml -> bad.toml:14: mixture: expected `weights` that sum to 1; got 1.1
+study bad.toml -> bad.toml:11: mixture: expected `weights` that sum to 1; got 1.1
 study none.toml -> none.toml: could not read
 study Bad_Name.toml -> the file's name gives the results folder
 study tiny.toml entropy.inner=[1,0] -> expected a number between 1 and 100000; got 0

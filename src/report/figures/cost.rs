@@ -118,7 +118,7 @@ pub fn scatter(
         let area = sheet.area((i % across, i / across), title, note);
         let canvas = &mut sheet.canvas;
         let heights = dots.iter().map(|d| d.at.1);
-        let Some(y) = padded(heights, if *log { 0.3 } else { 1e-3 }) else {
+        let Some(y) = padded(heights, if *log { 0.5 } else { 1e-3 }) else {
             continue;
         };
         let frame = Frame::new(area, x.0, y);

@@ -74,11 +74,10 @@ pub fn draw(canvas: &mut Canvas, frame: &Frame, curves: &[Curve<'_>], width: f64
     // Many intervals on top of each other would be one dark cloud.
     let opacity = f64::min(0.16, 0.6 / curves.len() as f64);
     for c in curves {
-        let around = c.low.iter().chain(c.high.iter().rev());
-        let around = around.map(|p| frame.at(p.0, p.1.clamp(y.0, y.1)));
-        if c.low.len() > 1 {
-            let ink = Ink(model_colour(c.index), opacity);
-            canvas.fill(&around.collect::<Vec<_>>(), ink);
+        let around: Vec<Point> = c.low.iter().chain(c.high.iter().rev()).copied().collect();
+        let interval = between(&frame.path(&around), area.y, area.bottom());
+        if interval.len() > 2 {
+            canvas.fill(&interval, Ink(model_colour(c.index), opacity));
         }
     }
     for c in curves {
@@ -156,6 +155,26 @@ pub fn spread_out(wanted: &[f64], gap: f64, (low, high): (f64, f64)) -> Vec<f64>
     out
 }
 
+/// The part of a polygon between two heights (Sutherland and Hodgman 1974).
+pub fn between(polygon: &[Point], top: f64, bottom: f64) -> Vec<Point> {
+    let cut = |polygon: &[Point], at: f64, keeps: &dyn Fn(f64) -> bool| {
+        let mut out = Vec::with_capacity(polygon.len() + 4);
+        for (i, &b) in polygon.iter().enumerate() {
+            let a = polygon[(i + polygon.len() - 1) % polygon.len()];
+            if keeps(a.1) != keeps(b.1) {
+                let t = (at - a.1) / (b.1 - a.1);
+                out.push((a.0 + t * (b.0 - a.0), at));
+            }
+            if keeps(b.1) {
+                out.push(b);
+            }
+        }
+        out
+    };
+    let lower = cut(polygon, top, &|y| y >= top);
+    cut(&lower, bottom, &|y| y <= bottom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,5 +206,14 @@ mod tests {
         assert_eq!(got, [50.0, 6.0, 16.0]);
         assert_eq!(spread_out(&[99.0, 98.0], 10.0, (0.0, 100.0)), [100.0, 90.0]);
         assert_eq!(spread_out(&[], 10.0, (0.0, 100.0)), [] as [f64; 0]);
+    }
+
+    #[test]
+    fn a_polygon_is_cut_at_both_heights() {
+        let square = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0)];
+        let cut = between(&square, 2.0, 7.0);
+        assert_eq!(cut, [(0.0, 7.0), (0.0, 2.0), (10.0, 2.0), (10.0, 7.0)]);
+        assert!(between(&square, 20.0, 30.0).is_empty());
+        assert!(between(&[], 0.0, 1.0).is_empty());
     }
 }

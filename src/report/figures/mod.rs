@@ -233,8 +233,20 @@ pub fn remove_old(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes a figure as `<stem>.png`, `<stem>.svg` or both.
-fn write(canvas: &Canvas, stem: &Path, format: Format, about: &Metadata) -> Result<Vec<PathBuf>> {
+/// Writes a figure as `<stem>.png`, `<stem>.svg` or both. It says what made it: a command and the hash of
+/// the settings, where there are any.
+fn write(
+    canvas: &Canvas,
+    figure: &Figure,
+    stem: &Path,
+    format: Format,
+    (command, config_hash): (&str, Option<String>),
+) -> Result<Vec<PathBuf>> {
+    let about = Metadata {
+        description: format!("{}: {}", canvas.title, figure.what),
+        command: command.to_owned(),
+        config_hash,
+    };
     let mut files = Vec::new();
     let mut save = |suffix: &str, bytes: &[u8]| {
         let mut name = stem.as_os_str().to_owned();
@@ -243,35 +255,31 @@ fn write(canvas: &Canvas, stem: &Path, format: Format, about: &Metadata) -> Resu
         write_atomic(&files[files.len() - 1], bytes)
     };
     if format != Format::Svg {
-        save(".png", &png::png_bytes(&pixels::draw(canvas)?, about)?)?;
+        save(".png", &png::png_bytes(&pixels::draw(canvas)?, &about)?)?;
     }
     if format != Format::Png {
-        save(".svg", &svg::svg_bytes(canvas, about)?)?;
+        save(".svg", &svg::svg_bytes(canvas, &about)?)?;
     }
     Ok(files)
 }
 
-/// Metadata of a figure of a folder with a `config.toml`.
-fn metadata_in(folder: &Path, title: &str, figure: &Figure, command: &str) -> Metadata {
+/// The hash of the settings of a run or of a study.
+fn hash_in(folder: &Path) -> Option<String> {
     let settings = std::fs::read_to_string(folder.join("config.toml"));
-    Metadata {
-        description: format!("{title}: {}", figure.what),
-        command: command.to_owned(),
-        config_hash: settings.ok().map(|text| config_hash(&text)),
-    }
+    settings.ok().map(|text| config_hash(&text))
 }
 
 /// Draws the figures of a run into its folder and returns the files it wrote.
 pub fn draw_run(place: &RunDir, command: &str, format: Format) -> Result<Vec<PathBuf>> {
     let page = RunPage::read(place, command)?;
+    let made = (command, hash_in(&place.0));
     let mut files = Vec::new();
     for figure in FIGURES {
-        let Draw::Run(draw) = figure.draw else {
-            continue;
-        };
-        if let Some(canvas) = draw(&page)? {
-            let about = metadata_in(&place.0, &page.title(), figure, command);
-            files.extend(write(&canvas, &place.path(figure.name), format, &about)?);
+        if let Draw::Run(draw) = figure.draw {
+            if let Some(canvas) = draw(&page)? {
+                let stem = place.path(figure.name);
+                files.extend(write(&canvas, figure, &stem, format, made.clone())?);
+            }
         }
     }
     Ok(files)
@@ -279,19 +287,16 @@ pub fn draw_run(place: &RunDir, command: &str, format: Format) -> Result<Vec<Pat
 
 /// Draws the figures of a study into `figures/` below its folder.
 pub fn draw_study(study: &Study<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
+    let made = (study.command, hash_in(folder));
     let mut files = Vec::new();
     for figure in FIGURES {
-        let Draw::Study(draw) = figure.draw else {
-            continue;
-        };
-        let stem = folder.join("figures").join(figure.name);
-        if let Some(canvas) = draw(study)? {
-            let about = metadata_in(folder, study.name, figure, study.command);
-            files.extend(write(&canvas, &stem, Format::Both, &about)?);
-            continue;
-        }
-        for suffix in ["png", "svg"] {
-            remove_if_there(&stem.with_extension(suffix))?;
+        if let Draw::Study(draw) = figure.draw {
+            let stem = folder.join("figures").join(figure.name);
+            remove_if_there(&stem.with_extension("png"))?;
+            remove_if_there(&stem.with_extension("svg"))?;
+            if let Some(canvas) = draw(study)? {
+                files.extend(write(&canvas, figure, &stem, Format::Both, made.clone())?);
+            }
         }
     }
     Ok(files)
@@ -314,19 +319,12 @@ pub fn draw_comparison(results: &Results<'_>, which: Which) -> Result<Vec<Drawn>
     if which == Which::Nothing {
         return Ok(all);
     }
-    let mut save = |canvas: Canvas,
-                    figure: &Figure,
-                    (stem, caption): (String, String),
-                    data: Option<&String>| {
-        let stem = format!("{stem}{}", canvas.suffix);
-        let about = Metadata {
-            description: format!("{}: {}", canvas.title, figure.what),
-            command: what.command.to_owned(),
-            config_hash: Some(what.config_hash.to_owned()),
-        };
-        let stem = what.dir.join("figures").join(stem);
+    let mut save = |canvas: Canvas, figure: &Figure, names: [String; 2], data: Option<&String>| {
+        let [stem, caption] = names;
+        let stem = what.dir.join("figures").join(stem + &canvas.suffix);
+        let made = (what.command, Some(what.config_hash.to_owned()));
         all.push(Drawn {
-            files: write(&canvas, &stem, Format::Both, &about)?,
+            files: write(&canvas, figure, &stem, Format::Both, made)?,
             caption,
             data: data.cloned(),
         });
@@ -335,7 +333,7 @@ pub fn draw_comparison(results: &Results<'_>, which: Which) -> Result<Vec<Drawn>
     for figure in FIGURES {
         if let Draw::Comparison(draw) = figure.draw {
             for canvas in draw(results)? {
-                let names = (figure.name.to_owned(), figure.what.to_owned());
+                let names = [figure.name, figure.what].map(str::to_owned);
                 save(canvas, figure, names, None)?;
             }
         }
@@ -350,11 +348,11 @@ pub fn draw_comparison(results: &Results<'_>, which: Which) -> Result<Vec<Drawn>
                 continue;
             };
             let names = match page.headline.filter(|_| figure.name == "kl-<data>") {
-                Some(Headline { key, long, .. }) => (
+                Some(Headline { key, long, .. }) => [
                     format!("{key}-{data}"),
                     format!("{long} of every model, seed by seed"),
-                ),
-                None => (figure.name.replace("<data>", data), figure.what.to_owned()),
+                ],
+                None => [figure.name.replace("<data>", data), figure.what.to_owned()],
             };
             save(canvas, figure, names, Some(data))?;
         }

@@ -49,15 +49,27 @@ pub fn draw(results: &Results<'_>) -> Result<Vec<Canvas>> {
     canvas.text(head, TICK, GREY, (right, top - 12.0), Align::Right);
     for (i, model) in ranks.models.iter().enumerate() {
         let y = top + ROW * (i as f64 + 0.5);
+        // Equal ranks side by side, no further than a neighbouring rank's would reach.
+        let mut values = model.ranks.clone();
+        values.sort_by(f64::total_cmp);
+        for group in values.chunk_by_mut(|a, b| a == b) {
+            let step = (10.2 * (k as f64 - 0.2) / area.w).min(0.42 / group.len() as f64);
+            let middle = 0.5 * (group.len() - 1) as f64;
+            let places = (0..).map(|i| step * (f64::from(i) - middle));
+            group
+                .iter_mut()
+                .zip(places)
+                .for_each(|(v, offset)| *v += offset);
+        }
         let row = Row {
             index: model.index,
             model: &model.model,
             note: String::new(),
-            values: model.ranks.clone(),
+            values,
             spread: Some(model.mean),
         };
-        // No mean rank is beyond the first or the last.
-        let scale = |rank: f64| rank.clamp(1.0, k as f64);
+        // No mean rank is far beyond the first or the last.
+        let scale = |rank: f64| rank.clamp(0.79, k as f64 + 0.21);
         draw_row(&mut canvas, &frame, &row, y, &scale);
         let Tally { wins, ties, losses } = Tally::of(&pairs, &model.model, None, None);
         let text = format!("{wins} / {ties} / {losses}");

@@ -105,7 +105,7 @@ pub fn draw_row(
     );
     let at = (left, y + 2.0);
     canvas.text(&name, NAME, name_colour(row.index), at, Align::Right);
-    let note = NOTE.cut(&row.note, left - 30.0);
+    let note = NOTE.squeeze(&row.note, left - 30.0);
     canvas.text(&note, NOTE, GREY, (left, y + 24.0), Align::Right);
     let Some(spread) = &row.spread else {
         return;

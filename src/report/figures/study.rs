@@ -31,11 +31,8 @@ type Line<'a> = (&'a str, usize, Density, &'a dyn Fn(&EntropyRow, f64) -> f64);
 
 /// Entropies by each density, and their distances from the truth. `None` without nested entropies.
 pub fn entropies(study: &Study<'_>) -> Result<Option<Canvas>> {
-    let nested: Vec<_> = study
-        .entropies
-        .iter()
-        .filter(|r| r.inner.is_some())
-        .collect();
+    let rows = study.entropies.iter();
+    let nested: Vec<_> = rows.filter(|r| r.inner.is_some()).collect();
     let Some((least, most)) = ends(nested.iter().map(|r| log_size(r))) else {
         return Ok(None);
     };
@@ -55,34 +52,36 @@ pub fn entropies(study: &Study<'_>) -> Result<Option<Canvas>> {
     let title = "Entropy of the relaxed mixture";
     strip(&mut sheet.canvas, title, study.command, &facts);
     for (i, &t) in temperatures.iter().enumerate() {
-        let first = |density| study.entropies(t, density).into_iter().next();
-        let Some(truth) = first(Density::NestedExcludingOwn).map(|r| r.truth) else {
+        let estimates = [
+            Density::NestedExcludingOwn,
+            Density::ExactMixture,
+            Density::Joint,
+        ]
+        .map(|density| study.entropies(t, density));
+        let [[own, ..], [one, ..], [two, ..]] = estimates.each_ref().map(Vec::as_slice) else {
             continue;
         };
-        let [equation_1, equation_2] =
-            [Density::ExactMixture, Density::Joint].map(|d| first(d).map(|r| r.bias));
-        let mut note = format!("truth {} nats", number(truth, 4));
-        if let (Some(one), Some(two)) = (equation_1, equation_2) {
-            let [one, two] = [one, two].map(|bias| signs(&digits::plain(bias)));
-            note.push_str(&format!("; equation 1 off by {one}, equation 2 by {two}"));
-        }
+        let off = [one, two].map(|r| signs(&digits::plain(r.bias)));
+        let note = format!(
+            "truth {} nats; equation 1 off by {}, equation 2 by {}",
+            number(own.truth, 4),
+            off[0],
+            off[1],
+        );
         let title = format!("temperature {t}");
         let whole = sheet.area((i, 0), &title, &note);
         let canvas = &mut sheet.canvas;
         let upper = Frame::new(Rect { h: UPPER, ..whole }, x, entropy_range(study));
         upper.axes(canvas, &ticks(upper.y, 6), &[]);
         let entropy = |r: &EntropyRow, errors: f64| r.truth + r.bias + errors * r.bias_std_err;
-        let mut lines: Vec<Line<'_>> = vec![
+        let by_equation_1 = |r: &EntropyRow, _| r.truth + one.bias;
+        let lines: [Line<'_>; 5] = [
             ("own left out", 1, Density::NestedExcludingOwn, &entropy),
             ("own included", 0, Density::NestedIncludingOwn, &entropy),
             ("midpoint", 2, Density::Midpoint, &entropy),
-            ("truth", 6, Density::NestedExcludingOwn, &|r, _| r.truth),
+            ("truth", 6, Density::Midpoint, &|r, _| r.truth),
+            ("equation 1", 3, Density::Midpoint, &by_equation_1),
         ];
-        let off = equation_1.unwrap_or_default();
-        let by_equation_1 = |r: &EntropyRow, _| r.truth + off;
-        if equation_1.is_some() {
-            lines.push(("equation 1", 3, Density::NestedExcludingOwn, &by_equation_1));
-        }
         draw(canvas, &upper, study, t, &lines);
         let area = Rect::new(whole.x, whole.bottom() - LOWER, whole.w, LOWER);
         let lower = Frame::new(area, x, distances);
@@ -90,13 +89,12 @@ pub fn entropies(study: &Study<'_>) -> Result<Option<Canvas>> {
         lower.name_below(canvas, "nested terms M", 54.0);
         let log = |distance: f64| distance.max(1e-300).log10().max(distances.0 - 1.0);
         let distance = |r: &EntropyRow, errors: f64| log(r.bias.abs() + errors * r.bias_std_err);
+        let theory = |r: &EntropyRow, _| log(r.predicted);
         let lines: [Line<'_>; 4] = [
             ("own left out", 1, Density::NestedExcludingOwn, &distance),
             ("own included", 0, Density::NestedIncludingOwn, &distance),
             ("midpoint", 2, Density::Midpoint, &distance),
-            ("χ² / 2M", 13, Density::NestedExcludingOwn, &|r, _| {
-                log(r.predicted)
-            }),
+            ("χ² / 2M", 13, Density::NestedExcludingOwn, &theory),
         ];
         draw(canvas, &lower, study, t, &lines);
         if i == 0 {
@@ -110,10 +108,8 @@ pub fn entropies(study: &Study<'_>) -> Result<Option<Canvas>> {
 /// As much is in view above the truth as 0.6 of the largest distance below it.
 fn entropy_range(study: &Study<'_>) -> (f64, f64) {
     let shown = [Density::NestedIncludingOwn, Density::ExactMixture];
-    let rows = study
-        .entropies
-        .iter()
-        .filter(|r| shown.contains(&r.density));
+    let rows = study.entropies.iter();
+    let rows = rows.filter(|r| shown.contains(&r.density));
     let depth = rows.clone().map(|r| -r.bias).fold(0.0, f64::max);
     let heights = rows.flat_map(|r| [r.truth + r.bias, r.truth + 0.6 * depth]);
     padded(heights, 1e-6).unwrap_or((0.0, 1.0))
@@ -126,11 +122,8 @@ fn log_size(row: &EntropyRow) -> f64 {
 fn draw<'a>(canvas: &mut Canvas, frame: &Frame, study: &Study<'_>, t: f64, lines: &[Line<'a>]) {
     let curve = |&(model, index, density, height): &Line<'a>| {
         let rows = study.entropies(t, density);
-        let at = |errors| {
-            rows.iter()
-                .map(|r| (log_size(r), height(r, errors)))
-                .collect()
-        };
+        let place = |r: &EntropyRow, errors| (log_size(r), height(r, errors));
+        let at = |errors| rows.iter().map(|r| place(r, errors)).collect();
         Curve {
             index,
             model,

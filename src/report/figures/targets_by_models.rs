@@ -91,7 +91,7 @@ fn figure(results: &Results<'_>, data: &[&String], (at, of): (usize, usize)) -> 
             }
             panel.border(&mut canvas);
             let [x, y] = picture.view.map(|(low, high)| number(high - low));
-            let view = NOTE.cut(&format!("{x} x {y}"), side);
+            let view = NOTE.squeeze(&format!("{x} x {y}"), side);
             canvas.text(&view, NOTE, GREY, (middle(0), below), Align::Middle);
         }
         for i in 0..what.models.len() {

@@ -105,19 +105,21 @@ pub(super) fn label(draws: &MixtureDraws) -> (&'static str, Option<f64>) {
     (draws.name(), temperature)
 }
 
-/// Checks every value of a list, and that none occurs twice.
-fn check_list<T: std::fmt::Display + PartialEq>(
+fn check_each<T: std::fmt::Display>(
     key: &str,
     values: &[T],
     expected: &str,
     is_fine: impl Fn(&T) -> bool,
 ) -> Checked {
     let mut all = values.iter().enumerate();
-    all.try_for_each(|(i, v)| {
-        BadValue::unless(is_fine(v), &format!("{key}[{i}]"), expected, v)?;
-        let once = format!("every value of `{key}` once");
-        BadValue::unless(!values[..i].contains(v), key, &once, format!("{v} twice"))
-    })
+    all.try_for_each(|(i, v)| BadValue::unless(is_fine(v), &format!("{key}[{i}]"), expected, v))
+}
+
+fn check_distinct<T: PartialEq + std::fmt::Debug>(key: &str, values: &[T]) -> Checked {
+    let expected = format!("every value of `{key}` once");
+    let again = (1..values.len()).find(|i| values[..*i].contains(&values[*i]));
+    let twice = again.map(|i| BadValue::new(key, expected, format!("{:?} twice", values[i])));
+    twice.map_or(Ok(()), Err)
 }
 
 impl StudySpec {
@@ -128,7 +130,8 @@ impl StudySpec {
         BadValue::unless(!all.is_empty(), key, expected, "[]")?;
         // The range that the quadrature is made for.
         let expected = "a temperature between 0.01 and 10";
-        check_list(key, all, expected, |t| (0.01..=10.0).contains(t))?;
+        check_each(key, all, expected, |t| (0.01..=10.0).contains(t))?;
+        check_distinct(key, all)?;
         self.mixture.check().map_err(|e| e.below("mixture"))?;
         self.entropy.check(all).map_err(|e| e.below("entropy"))?;
         self.gradients.check().map_err(|e| e.below("gradients"))
@@ -148,31 +151,21 @@ impl StudyMixture {
         let k = self.weights.len();
         let expected = "2 or 3 `weights`: the truth is an integral over relaxed weights";
         BadValue::unless((2..=3).contains(&k), "weights", expected, k)?;
-        let infinite = f64::INFINITY;
-        for (key, values, expected, low, high) in [
-            (
-                "weights",
-                &self.weights,
-                "a weight between 0 and 1",
-                0.0,
-                1.0,
-            ),
-            ("means", &self.means, "a finite number", -infinite, infinite),
-            (
-                "std_devs",
-                &self.std_devs,
-                "a finite number > 0",
-                0.0,
-                infinite,
-            ),
+        for (key, n) in [
+            ("means", self.means.len()),
+            ("std_devs", self.std_devs.len()),
         ] {
-            let as_many = format!("as many `{key}` as weights, {k}");
-            BadValue::unless(values.len() == k, key, &as_many, values.len())?;
-            for (i, v) in values.iter().enumerate() {
-                let inside = low < *v && *v < high;
-                BadValue::unless(inside, &format!("{key}[{i}]"), expected, v)?;
-            }
+            BadValue::unless(n == k, key, &format!("as many `{key}` as weights, {k}"), n)?;
         }
+        let is_positive = |v: &f64| *v > 0.0 && v.is_finite();
+        check_each("weights", &self.weights, "a weight > 0", is_positive)?;
+        check_each("means", &self.means, "a finite number", |m| m.is_finite())?;
+        check_each(
+            "std_devs",
+            &self.std_devs,
+            "a finite number > 0",
+            is_positive,
+        )?;
         let sum: f64 = self.weights.iter().sum();
         let near = (sum - 1.0).abs() < 1e-9;
         BadValue::unless(near, "weights", "`weights` that sum to 1", sum)?;
@@ -201,13 +194,15 @@ impl EntropySpec {
     fn check(&self, integrated: &[f64]) -> Checked {
         let (key, all) = ("temperatures", &self.temperatures);
         let expected = "one of the study's `temperatures`, where the truth is computed";
-        check_list(key, all, expected, |t| integrated.contains(t))?;
+        check_each(key, all, expected, |t| integrated.contains(t))?;
+        check_distinct(key, all)?;
         let expected = "at least one value in `inner`";
         BadValue::unless(!self.inner.is_empty(), "inner", expected, "[]")?;
         let expected = "a number between 1 and 100000";
-        check_list("inner", &self.inner, expected, |m| {
+        check_each("inner", &self.inner, expected, |m| {
             (1..=100_000).contains(m)
         })?;
+        check_distinct("inner", &self.inner)?;
         BadValue::within("samples", self.samples, 100, 100_000_000)?;
         let least = 100 * self.inner.iter().max().unwrap_or(&1);
         let expected = format!("`terms` >= 100 times the largest of `inner`, {least}");
@@ -230,7 +225,7 @@ impl GradientSpec {
             let expected = "a fixed temperature: a study has no training in which it could fall";
             BadValue::unless(fixed, &key, expected, "`anneal_from` or `exact_from`")?;
         }
-        let labels = self.strategies.iter().map(|s| format!("{:?}", label(s)));
-        check_list("strategies", &Vec::from_iter(labels), "", |_| true)
+        let labels: Vec<_> = self.strategies.iter().map(label).collect();
+        check_distinct("strategies", &labels)
     }
 }
