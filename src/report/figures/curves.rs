@@ -130,27 +130,18 @@ pub fn range(curves: &[&[Point]]) -> Option<(f64, f64)> {
     Some((low - pad, high + pad))
 }
 
-/// Heights `gap` apart within `low..high`, as near to `wanted` as possible (least squares).
+/// Heights in the order of `wanted`, at least `gap` apart, down from `low` and not beyond `high`.
 pub fn spread_out(wanted: &[f64], gap: f64, (low, high): (f64, f64)) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|a, b| wanted[*a].total_cmp(&wanted[*b]));
-    // Less `gap` for each label before it, a height only has to be no smaller than the last.
-    let mut pools: Vec<(f64, usize)> = Vec::new();
-    for (rank, &i) in order.iter().enumerate() {
-        let mut pool = (wanted[i] - gap * rank as f64, 1);
-        while let Some((mean, n)) = pools.pop_if(|last| last.0 > pool.0) {
-            let sum = mean * n as f64 + pool.0 * pool.1 as f64;
-            pool = (sum / (n + pool.1) as f64, n + pool.1);
-        }
-        pools.push(pool);
+    let (mut out, mut least, mut most) = (wanted.to_vec(), low, high);
+    for &i in &order {
+        out[i] = wanted[i].max(least);
+        least = out[i] + gap;
     }
-    let room = f64::max(low, high - gap * wanted.len().saturating_sub(1) as f64);
-    let heights = pools
-        .iter()
-        .flat_map(|(mean, n)| std::iter::repeat_n(*mean, *n));
-    let mut out = vec![0.0; wanted.len()];
-    for (rank, (&i, height)) in order.iter().zip(heights).enumerate() {
-        out[i] = height.clamp(low, room) + gap * rank as f64;
+    for &i in order.iter().rev() {
+        out[i] = out[i].min(most);
+        most = out[i] - gap;
     }
     out
 }
@@ -203,7 +194,7 @@ mod tests {
     #[test]
     fn labels_keep_their_distance_and_order() {
         let got = spread_out(&[50.0, 10.0, 12.0], 10.0, (0.0, 100.0));
-        assert_eq!(got, [50.0, 6.0, 16.0]);
+        assert_eq!(got, [50.0, 10.0, 20.0]);
         assert_eq!(spread_out(&[99.0, 98.0], 10.0, (0.0, 100.0)), [100.0, 90.0]);
         assert_eq!(spread_out(&[], 10.0, (0.0, 100.0)), [] as [f64; 0]);
     }

@@ -13,7 +13,7 @@ use super::png::png_bytes;
 use super::style::{count, strip, STRIP};
 use super::Metadata;
 use crate::experiment::store::write_atomic;
-use mdn_core::data::{log_densities, low_density_level, DataSet, Support, BENCHMARKS};
+use mdn_core::data::{log_densities, low_density_level, Support, BENCHMARKS};
 use mdn_core::num;
 use mdn_core::rng::Rng;
 use mdn_core::{Error, Result};
@@ -67,65 +67,40 @@ pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
     strip(&mut sheet.canvas, &title, command, &facts);
     let map = &Map::of(colorous::VIRIDIS);
     for (i, (name, data)) in shown.iter().enumerate() {
-        let target = Target::of(&**data, cells)?;
-        let area = sheet.area((i % COLUMNS, i / COLUMNS), name, &target.note);
-        let panel = Frame::new(area, target.view[0], target.view[1]);
-        let (low, high) = target.colours;
+        let missing = || Error::failed("gallery: expected data with a density in two dimensions");
+        let (view, truth) = data.view().zip(data.truth()).ok_or_else(missing)?;
+        let [x, y] = view.map(|(low, high)| {
+            let rim = RIM * (high - low);
+            (low - rim, high + rim)
+        });
+        let rng = Rng::new(0).fork("gallery");
+        let level = low_density_level(&**data, SHARE, POINTS, &mut rng.fork("level"))?.log_level;
+        let points = num::to_vec(&data.sample(POINTS, &mut rng.fork("top"))?)?;
+        let top = num::largest(log_densities(truth, &points, 2));
+        // A density may have few levels: the lowest of several must be visible.
+        let low = match truth.support() {
+            Support::Everywhere => level,
+            _ => 2.0 * level - top - 1e-3,
+        };
+        let high = top - 1e-6;
+        let centre = |(a, b): (f64, f64), i: usize| a + (b - a) * (i as f64 + 0.5) / cells as f64;
+        let places = (0..cells * cells).into_par_iter();
+        let places = places.flat_map_iter(|k| [centre(x, k % cells), centre(y, k / cells)]);
+        let log_p = log_densities(truth, &places.collect::<Vec<f64>>(), 2).into_iter();
+        let log_p: Vec<f32> = log_p.map(|v| v as f32).collect();
+        let grid = Grid::new(cells, &log_p).ok_or_else(missing)?;
+        let modes = count(truth.weights().len(), "mode");
+        let note = format!("{modes}, H = {}", number(truth.entropy().value, 3));
+        let area = sheet.area((i % COLUMNS, i / COLUMNS), name, &note);
         sheet.canvas.image(&area, |v| {
-            let log_density = target.grid.log_density(v);
+            let log_density = grid.log_density(v);
             // Where the density has one level both ends are the same, and it is the brightest.
             move |u| match log_density(u) {
                 log_p if log_p >= high => map.at(1.0),
                 log_p => map.at((log_p - low) / (high - low)),
             }
         });
-        panel.numbers(&mut sheet.canvas, true);
+        Frame::new(area, x, y).numbers(&mut sheet.canvas, true);
     }
     Ok(sheet.canvas)
-}
-
-/// What is shown of a data set.
-struct Target {
-    note: String,
-    view: [(f64, f64); 2],
-    /// Its log density.
-    grid: Grid,
-    /// The log densities at the ends of the colours.
-    colours: (f64, f64),
-}
-
-impl Target {
-    fn of(data: &dyn DataSet, cells: usize) -> Result<Self> {
-        let missing = || Error::failed("gallery: expected data with a density in two dimensions");
-        let (view, truth) = data.view().zip(data.truth()).ok_or_else(missing)?;
-        let view = view.map(|(low, high)| {
-            let rim = RIM * (high - low);
-            (low - rim, high + rim)
-        });
-        let modes = count(truth.weights().len(), "mode");
-        let note = format!("{modes}, H = {}", number(truth.entropy().value, 3));
-        let rng = Rng::new(0).fork("gallery");
-        let low = low_density_level(data, SHARE, POINTS, &mut rng.fork("level"))?.log_level;
-        let points = num::to_vec(&data.sample(POINTS, &mut rng.fork("top"))?)?;
-        let top = num::largest(log_densities(truth, &points, 2));
-        let centre = |(a, b): (f64, f64), i: usize| a + (b - a) * (i as f64 + 0.5) / cells as f64;
-        let places: Vec<f64> = (0..cells * cells)
-            .into_par_iter()
-            .flat_map_iter(|k| [centre(view[0], k % cells), centre(view[1], k / cells)])
-            .collect();
-        let log_p = log_densities(truth, &places, 2).into_iter();
-        let log_p: Vec<f32> = log_p.map(|v| v as f32).collect();
-        let grid = Grid::new(cells, &log_p).ok_or_else(missing)?;
-        // A density may have few levels: the lowest of several must be visible.
-        let low = match truth.support() {
-            Support::Everywhere => low,
-            _ => 2.0 * low - top - 1e-3,
-        };
-        Ok(Self {
-            note,
-            view,
-            grid,
-            colours: (low, top - 1e-6),
-        })
-    }
 }

@@ -12,7 +12,7 @@ pub struct Grid {
 }
 
 /// The cell whose centre lies below 0 <= t <= 1, and the distance from it in cells.
-pub(super) fn cell(t: f64, side: usize) -> (usize, f64) {
+fn cell(t: f64, side: usize) -> (usize, f64) {
     let t = (t * side as f64 - 0.5).clamp(0.0, (side - 1) as f64);
     // By way of u32, to which a plain x86-64 converts in one instruction.
     let low = (t as u32 as usize).min(side - 2);

@@ -1,6 +1,6 @@
 //! The rounds of a maximum-entropy run: how far each constraint is off, and its multiplier.
 
-use super::axes::{ends, number, step_ticks, ticks, Frame};
+use super::axes::{ends, number, ticks, Frame};
 use super::canvas::{Canvas, Ink, Point, Rect};
 use super::curves::names_at_ends;
 use super::panels::{PanelSheet, Space};
@@ -90,7 +90,7 @@ fn curves(canvas: &mut Canvas, panel: &Panel, rounds: &[(usize, Round)], area: R
     };
     let pad = (0.08 * (high - low)).max(1e-3);
     let frame = Frame::new(area, (0.0, end), (low - pad, high + pad));
-    frame.axes(canvas, &ticks(frame.y, 6), &step_ticks(frame.x, 4));
+    frame.axes(canvas, &ticks(frame.y, 6), &ticks(frame.x, 4));
     frame.name_below(canvas, "training step", 58.0);
     frame.name_left(canvas, panel.axis, area.x - 86.0);
     for (i, level) in levels.iter().enumerate() {

@@ -90,7 +90,7 @@ fn figure(results: &Results<'_>, data: &[&String], (at, of): (usize, usize)) -> 
                 None => panel.points(&mut canvas, &picture.points, 1.3, Ink(ORANGE, 0.6)),
             }
             panel.border(&mut canvas);
-            let [x, y] = picture.view.map(|(low, high)| number(high - low));
+            let [x, y] = picture.view.map(|(low, high)| digits::plain(high - low));
             let view = NOTE.squeeze(&format!("{x} x {y}"), side);
             canvas.text(&view, NOTE, GREY, (middle(0), below), Align::Middle);
         }
@@ -110,12 +110,4 @@ fn figure(results: &Results<'_>, data: &[&String], (at, of): (usize, usize)) -> 
         }
     }
     Ok(canvas)
-}
-
-/// The length of a side of a view.
-fn number(v: f64) -> String {
-    match v {
-        0.1..1e4 => format!("{v:.1}"),
-        _ => signs(&format!("{v:.1e}")),
-    }
 }

@@ -1,6 +1,6 @@
 //! Losses against steps: of a run, and of all models on a data set.
 
-use super::axes::{number, step_ticks, ticks, Frame};
+use super::axes::{number, ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
 use super::curves::{names_at_ends, names_width, over_seeds, range, smooth, OF_SEVERAL};
 use super::pages::seeds;
@@ -81,7 +81,7 @@ fn chart(curves: &[&[Point]], y: (f64, f64), right: f64, loss: &str) -> Result<(
     let last = curves.iter().filter_map(|c| c.last()).map(|p| p.0);
     let area = Rect::new(118.0, STRIP + 14.0, WIDTH - 118.0 - right, 545.0);
     let frame = Frame::new(area, (0.0, last.fold(1.0, f64::max)), y);
-    frame.axes(&mut canvas, &ticks(y, 6), &step_ticks(frame.x, 6));
+    frame.axes(&mut canvas, &ticks(y, 6), &ticks(frame.x, 6));
     frame.name_below(&mut canvas, "training step", 58.0);
     frame.name_left(&mut canvas, &format!("{loss} (nats)"), MARGIN + 14.0);
     Ok((canvas, frame))

@@ -26,9 +26,9 @@ fn f(x: &Tensor) -> Result<Tensor> {
 
 /// The gradients of E f(z) by the parameters in the order of [`Parameter::ALL`], in closed form:
 /// E f = sum_k alpha_k f_k with f_k = e^(-(1.5 sigma_k)^2 / 2) sin(1.5 mu_k) + 0.15 (mu_k^2 + sigma_k^2).
-fn truth(of: &StudyMixture) -> [Vec<f64>; 3] {
+fn truth(mixture: &StudyMixture) -> [Vec<f64>; 3] {
     let (w, q) = F;
-    let parts = of.means.iter().zip(&of.std_devs).map(|(m, s)| {
+    let parts = mixture.means.iter().zip(&mixture.std_devs).map(|(m, s)| {
         let decay = (-0.5 * (w * s).powi(2)).exp();
         let value = decay * (w * m).sin() + q * (m * m + s * s);
         let by_mean = decay * w * (w * m).cos() + 2.0 * q * m;
@@ -36,7 +36,7 @@ fn truth(of: &StudyMixture) -> [Vec<f64>; 3] {
         [value, by_mean, by_log_std]
     });
     let parts: Vec<[f64; 3]> = parts.collect();
-    let alpha = || of.weights.iter().zip(&parts);
+    let alpha = || mixture.weights.iter().zip(&parts);
     let mean: f64 = alpha().map(|(a, p)| a * p[0]).sum();
     [
         alpha().map(|(a, p)| a * (p[0] - mean)).collect(),

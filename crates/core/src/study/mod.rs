@@ -159,18 +159,18 @@ impl GradientRow {
     }
 }
 
-/// The mixture of `of` as the program has it, with the strategy `draws`.
-fn build(of: &StudyMixture, draws: MixtureDraws) -> Result<(Params, Mixture)> {
-    let k = of.weights.len();
+/// A [`Mixture`] with the parameters of `study` that draws by `draws`.
+fn build(study: &StudyMixture, draws: MixtureDraws) -> Result<(Params, Mixture)> {
+    let k = study.weights.len();
     let logs = |values: &[f64]| -> Vec<f64> { values.iter().map(|v| v.ln()).collect() };
     let tensor = |name: &str, values: &[f64], dim| -> Result<(String, Tensor)> {
         let tensor = num::from_rows(values, dim, DType::F64, &Device::Cpu)?;
         Ok((name.to_owned(), tensor))
     };
     let tensors = [
-        tensor("logits", &logs(&of.weights), k)?,
-        tensor("means", &of.means, 1)?,
-        tensor("log_stds", &logs(&of.std_devs), 1)?,
+        tensor("logits", &logs(&study.weights), k)?,
+        tensor("means", &study.means, 1)?,
+        tensor("log_stds", &logs(&study.std_devs), 1)?,
     ];
     let params = Params::from_tensors(tensors.into(), DType::F64, &Device::Cpu);
     let spec = MixtureSpec {

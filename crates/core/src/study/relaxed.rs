@@ -36,16 +36,16 @@ pub struct RelaxedLaw {
 impl RelaxedLaw {
     /// # Errors
     /// If the mass is not 1 to 1e-7: components too far apart for the quadrature.
-    pub fn new(of: &StudyMixture, temperature: f64) -> Result<Self> {
-        let (low, high) = of.ends(REACH);
-        let step = of.narrowest() / FINENESS;
+    pub fn new(mixture: &StudyMixture, temperature: f64) -> Result<Self> {
+        let (low, high) = mixture.ends(REACH);
+        let step = mixture.narrowest() / FINENESS;
         let cells = ((high - low) / step).ceil() as usize + 1;
         // p and E_c[p(z | c)^2].
         let mut p = vec![[0.0; 2]; cells];
         let (mut log_sums, mut log_stds) = (0.0, 0.0);
-        over_weights(of, temperature, |weight, c, log_sum| {
+        over_weights(mixture, temperature, |weight, c, log_sum| {
             let dot = |v: &[f64]| c.iter().zip(v).map(|(c, v)| c * v).sum::<f64>();
-            let (mean, std) = (dot(&of.means), dot(&of.std_devs));
+            let (mean, std) = (dot(&mixture.means), dot(&mixture.std_devs));
             log_sums += weight * log_sum;
             log_stds += weight * std.ln();
             if weight > 1e-40 {
@@ -63,17 +63,20 @@ impl RelaxedLaw {
         }
         let log_p: Vec<f64> = p.iter().map(|p| p.ln()).collect();
         let z = |i: usize| low + step * i as f64;
-        let log_m: Vec<f64> = (0..cells).map(|i| log_mixture(of, z(i))).collect();
+        let log_m: Vec<f64> = (0..cells).map(|i| log_mixture(mixture, z(i))).collect();
         let over = |f: &dyn Fn(usize) -> f64| step * (0..cells).map(f).sum::<f64>();
         // Where p = 0, its terms vanish.
         let inside = |f: &dyn Fn(usize) -> f64| over(&|i| if p[i] > 0.0 { f(i) } else { 0.0 });
         let entropy = inside(&|i| -p[i] * log_p[i]);
         let exact_mixture = over(&|i| -p[i] * log_m[i]);
         let mean = over(&|i| p[i] * z(i));
-        let k = of.weights.len() as f64;
-        let sum_log_alpha: f64 = of.weights.iter().map(|w| w.ln()).sum();
+        let k = mixture.weights.len() as f64;
+        let sum_log_alpha: f64 = mixture.weights.iter().map(|w| w.ln()).sum();
         // psi(k) of a whole number.
-        let digamma = (1..of.weights.len()).map(|i| 1.0 / i as f64).sum::<f64>() - EULER;
+        let digamma = (1..mixture.weights.len())
+            .map(|i| 1.0 / i as f64)
+            .sum::<f64>()
+            - EULER;
         // Entropy of the log ratios, and E sum_k log c_k, which leads to the simplex.
         let log_ratios = -libm::lgamma(k) - (k - 1.0) * temperature.ln() + k * (EULER + digamma);
         let weights = log_ratios + sum_log_alpha / temperature - k * log_sums;
@@ -141,8 +144,12 @@ fn add_gaussian(cells: &mut [[f64; 2]], weight: f64, (mean, std): (f64, f64), st
 }
 
 /// log sum_k alpha_k N(z; mu_k, sigma_k).
-fn log_mixture(of: &StudyMixture, z: f64) -> f64 {
-    let terms = of.weights.iter().zip(&of.means).zip(&of.std_devs);
+fn log_mixture(mixture: &StudyMixture, z: f64) -> f64 {
+    let terms = mixture
+        .weights
+        .iter()
+        .zip(&mixture.means)
+        .zip(&mixture.std_devs);
     let terms = terms.map(|((w, m), s)| {
         let x = (z - m) / s;
         w.ln() - s.ln() - 0.5 * (x * x + LN_2PI)
@@ -190,13 +197,17 @@ fn nodes(log_alpha: f64, tau: f64, steepness: f64, rule: &GaussLegendre) -> Vec<
 /// a_j = alpha_j e^(-tau u_j), a_k = alpha_k, the density of the K - 1 ratios is
 /// Gamma(K) tau^(K-1) prod_j a_j / (sum_j a_j)^K. Where u_j is so low that c_j is 0, it is
 /// integrated away: of m ratios left the density is Gamma(m + 1) tau^m prod_j a_j / (sum_j a_j)^(m+1).
-pub(super) fn over_weights(of: &StudyMixture, tau: f64, mut visit: impl FnMut(f64, &[f64], f64)) {
+pub(super) fn over_weights(
+    mixture: &StudyMixture,
+    tau: f64,
+    mut visit: impl FnMut(f64, &[f64], f64),
+) {
     let rule = GaussLegendre::new(NODES);
-    let (low, high) = of.ends(0.0);
-    let steepness = f64::max(1.0, (high - low) / of.narrowest());
-    let k = of.weights.len();
+    let (low, high) = mixture.ends(0.0);
+    let steepness = f64::max(1.0, (high - low) / mixture.narrowest());
+    let k = mixture.weights.len();
     // Of two components, the third has weight 0.
-    let log_alpha = |j: usize| of.weights.get(j).map_or(f64::NEG_INFINITY, |w| w.ln());
+    let log_alpha = |j: usize| mixture.weights.get(j).map_or(f64::NEG_INFINITY, |w| w.ln());
     for largest in 0..k {
         let own = log_alpha(largest);
         let others = [usize::from(largest == 0), 2 - usize::from(largest == 2)];
