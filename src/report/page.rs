@@ -211,11 +211,9 @@ fn made(on: &Contents<'_>) -> String {
         out.push_str(
             " `summary.csv` has every metric, with standard deviations, medians and bootstrap (BCa) \
              intervals beside those of Student's t, `pairs.csv` every two models with their tests, \
-             `ranks.csv` the ranks.",
+             `ranks.csv` the ranks. `p_flip`, of the exact sign-flip test, is at least 2 / 2^n with n seeds; \
+             the t test decides.",
         );
-        if let Some(text) = prose::least_flip(what.seeds.len()) {
-            let _ = write!(out, " {text}");
-        }
     }
     let _ = write!(
         out,

@@ -250,14 +250,3 @@ fn nemenyi(ranks: &Ranks) -> String {
         names(apart.map(|m| &m.model))
     )
 }
-
-/// The smallest p-value that the sign-flip test can have, where few seeds make it large.
-pub fn least_flip(seeds: usize) -> Option<String> {
-    (2..=8).contains(&seeds).then(|| {
-        format!(
-            "`p_flip`, of the exact sign-flip test, is at least 1/{} with {seeds} seeds, whatever the \
-             difference; so the t test decides.",
-            1u32 << (seeds - 1)
-        )
-    })
-}

@@ -180,7 +180,7 @@ pub fn gradients(study: &Study<'_>) -> Result<Option<Canvas>> {
         dots.sort_by_key(|d| d.index);
         Dots {
             title: title.to_owned(),
-            note: format!("noise of one evaluation / |gradient by the {by}|"),
+            note: format!("noise / |gradient by the {by}|"),
             dots,
             log: true,
         }
@@ -196,7 +196,8 @@ pub fn gradients(study: &Study<'_>) -> Result<Option<Canvas>> {
     ]
     .map(panel);
     let facts = format!(
-        "{} estimates of {evaluations} evaluations each; bars ± 2 standard errors; numbers: temperatures",
+        "{} estimates of {evaluations} evaluations each; noise: of one evaluation; bars ± 2 standard \
+         errors; numbers: temperatures",
         digits::count(first.estimates as f64),
     );
     let title = "Gradients of E[sin(1.5 z) + 0.15 z²]";
