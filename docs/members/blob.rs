@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::data::checks;
-use crate::data::law::{Frame, Law, Settings};
+use crate::data::law::{centred, Density, Settings, Truth};
 use crate::data::Entropy;
 use crate::error::BadValue;
 use crate::num::LN_2PI;
@@ -27,25 +27,15 @@ impl Default for BlobSpec {
 }
 
 impl Settings for BlobSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::length("std", self.std)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
-        Ok(Box::new(self.clone()))
+        let law = Truth::plane(centred(5.0 * self.std), vec![1.0], self.clone());
+        let entropy = 1.0 + LN_2PI + 2.0 * self.std.ln();
+        Ok(law.with_entropy(Some(Entropy::exact(entropy))))
     }
 }
 
-impl Law for BlobSpec {
-    fn frame(&self) -> Frame {
-        Frame::centred(5.0 * self.std)
-    }
-
-    fn weights(&self) -> &[f64] {
-        &[1.0]
-    }
-
+impl Density for BlobSpec {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
         x.fill_with(|| self.std * rng.normal());
         0 // its mode
@@ -60,9 +50,5 @@ impl Law for BlobSpec {
         for (to, v) in out.iter_mut().zip(x) {
             *to = -v / self.std.powi(2);
         }
-    }
-
-    fn entropy(&self) -> Option<Entropy> {
-        Some(Entropy::exact(1.0 + LN_2PI + 2.0 * self.std.ln()))
     }
 }

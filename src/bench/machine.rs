@@ -1,4 +1,4 @@
-//! What the system tells about this process and its processor.
+//! What the system reports about this process and its processor.
 
 use std::process::Command;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// Time so far, where the system tells it.
+    /// Time so far, if the system reports it.
     pub fn now(self) -> Option<Duration> {
         #[cfg(unix)]
         {
@@ -29,7 +29,7 @@ impl Clock {
     }
 }
 
-/// Peak resident memory of this process in bytes, where the system tells it.
+/// Peak resident memory of this process in bytes, if the system reports it.
 pub fn peak_memory() -> Option<u64> {
     #[cfg(unix)]
     {

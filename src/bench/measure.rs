@@ -246,13 +246,11 @@ fn total(all: impl Iterator<Item = Option<Spread>>) -> Option<Spread> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn copies_are_added_up() {
-        let of = |median, min, max| Some(Spread { median, min, max });
+        let of = |median, min, max| Some(super::Spread { median, min, max });
         let one = of(2.0, 1.0, 4.0);
-        assert_eq!(total([one, one].into_iter()), of(4.0, 2.0, 8.0));
-        assert_eq!(total([one, None].into_iter()), None);
+        assert_eq!(super::total([one, one].into_iter()), of(4.0, 2.0, 8.0));
+        assert_eq!(super::total([one, None].into_iter()), None);
     }
 }

@@ -138,14 +138,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spread_is_median_and_range() {
-        let of = |values: &[f64]| spread(values.to_vec());
-        let (median, min, max) = (2.0, 1.0, 9.0);
-        assert_eq!(of(&[9.0, 1.0, 2.0]), Some(Spread { median, min, max }));
-        assert_eq!(of(&[]), None);
-    }
-
-    #[test]
     fn units_are_counted_and_settled() {
         let mut state = (0usize, 0u32);
         let unit = |s: &mut (usize, u32)| {
@@ -160,6 +152,9 @@ mod tests {
         let made = segments((0.0, 3), &mut limit, &mut state, unit, settle).unwrap();
         assert_eq!(state, (10, 10));
         assert!(made.rates[0].unwrap().min > 0.0);
+        let (median, min, max) = (2.0, 1.0, 9.0);
+        let expected = Some(Spread { median, min, max });
+        assert_eq!(spread(vec![9.0, 1.0, 2.0]), expected);
         // A burst after the warm-up and after every segment.
         assert_eq!(limit.bursts.len(), 10);
         assert!(limit.alone.unwrap() > 0.0);

@@ -29,7 +29,7 @@ use mdn_core::{Error, Result};
 #[derive(Debug, Clone, Args)]
 pub(super) struct BenchArgs {
     /// Reference models to measure: a, b, c [default: all]
-    #[arg(value_name = "REFERENCE", value_parser = reference)]
+    #[arg(value_name = "REFERENCE", value_parser = Reference::named)]
     references: Vec<&'static Reference>,
     /// Measure the first run of this experiment file instead
     #[arg(long, value_name = "FILE", conflicts_with = "references")]
@@ -57,37 +57,28 @@ pub(super) struct BenchArgs {
     measure: Option<String>,
 }
 
-fn reference(typed: &str) -> std::result::Result<&'static Reference, String> {
-    Reference::named(typed)
-}
-
-fn seconds(typed: &str) -> std::result::Result<f64, String> {
+fn seconds(typed: &str) -> Result<f64, String> {
     match typed.parse() {
         Ok(s) if (0.01..=3600.0).contains(&s) => Ok(s),
         _ => Err("expected seconds between 0.01 and 3600".to_owned()),
     }
 }
 
-/// One measurement: of what, as how many copies, on how many threads each.
-struct Row {
-    name: String,
-    runs: usize,
-    threads: usize,
-}
+/// A measurement, of what, and its training as a multiple of one run on one thread.
+type Row = (String, Measured, f64);
 
-impl Row {
-    fn label(&self) -> String {
-        match (self.runs, self.threads) {
-            (1, 1) => self.name.clone(),
-            (1, threads) => format!("{}, {threads} threads", self.name),
-            (runs, _) => format!("{}, {runs} runs", self.name),
-        }
+/// Names a measurement of so many runs on so many threads each.
+fn label(name: &str, runs: usize, threads: usize) -> String {
+    match (runs, threads) {
+        (1, 1) => name.to_owned(),
+        (1, threads) => format!("{name}, {threads} threads"),
+        (runs, _) => format!("{name}, {runs} runs"),
     }
 }
 
 pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<()> {
     if let Some(task) = &args.measure {
-        return print_json([here(args, task, context)?]);
+        return print_json([measure_here(args, task, context)?]);
     }
     // A wrong request is refused once, before anything is measured.
     let specs = args.specs()?;
@@ -106,22 +97,19 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<()> {
         shapes.extend([(1, n), (n, 1)]);
     }
     let mut all = Vec::new();
-    for (name, _) in &specs {
+    for (name, _) in specs {
         let mut alone = None;
         for &(runs, threads) in &shapes {
-            let row = Row {
-                name: name.clone(),
-                runs,
-                threads,
-            };
-            context.note(&format!("measuring {} ...", row.label()));
-            let measured = elsewhere(&row)?;
+            let label = label(&name, runs, threads);
+            context.note(&format!("measuring {label} ..."));
+            let measured = measure_in_new_process(&format!("{name},{runs},{threads}"), &label)?;
             let rate = measured.train.per_second.median;
             let gain = rate / *alone.get_or_insert(rate);
+            let row = (name.clone(), measured, gain);
             if args.json {
-                print_json([as_json(&row, &measured, gain, args.seconds)])?;
+                print_json([as_json(&row, args.seconds)])?;
             }
-            all.push((row, measured, gain));
+            all.push(row);
         }
     }
     match args.json {
@@ -163,8 +151,8 @@ impl BenchArgs {
     }
 }
 
-/// Measures in this process, which `elsewhere` started.
-fn here(args: &BenchArgs, task: &str, context: &Context) -> Result<Measured> {
+/// Measures in this process, which [`measure_in_new_process`] started.
+fn measure_here(args: &BenchArgs, task: &str, context: &Context) -> Result<Measured> {
     let wrong = || Error::request(format!("--measure: expected NAME,RUNS,THREADS; got {task}"));
     let words: Vec<_> = task.split(',').collect();
     let [name, runs, threads] = words[..] else {
@@ -183,18 +171,17 @@ fn here(args: &BenchArgs, task: &str, context: &Context) -> Result<Measured> {
     measure(&work, &args.compute.open(dtype, context)?)
 }
 
-/// Measures in a new process, with its own memory and cold caches.
-fn elsewhere(row: &Row) -> Result<Measured> {
-    let failed = |why: String| Error::failed(format!("measuring {}: {why}", row.label()));
+/// Does a task of [`measure_here`] in a new process, with its own memory and cold caches.
+fn measure_in_new_process(task: &str, label: &str) -> Result<Measured> {
+    let failed = |why: String| Error::failed(format!("measuring {label}: {why}"));
     let program = std::env::current_exe().map_err(|e| failed(format!("no program: {e}")))?;
-    let task = format!("{},{},{}", row.name, row.runs, row.threads);
     // In front, since the typed words may have a `--` among them.
     let mut typed: Vec<_> = std::env::args_os().skip(1).collect();
     if let Some(verb) = typed.iter().position(|word| word == "bench") {
         typed.remove(verb);
     }
     let said = Command::new(program)
-        .args(["bench", "--measure", &task])
+        .args(["bench", "--measure", task])
         .args(typed)
         .stdin(Stdio::null())
         .output()
@@ -210,20 +197,14 @@ fn elsewhere(row: &Row) -> Result<Measured> {
     serde_json::from_slice(&said.stdout).map_err(|e| failed(format!("no JSON: {e}")))
 }
 
-fn as_json(row: &Row, measured: &Measured, gain: f64, seconds: f64) -> Value {
-    let mut object = json!({
-        "reference": row.name,
-        "version": crate::VERSION,
-        "processor": processor(),
-        "cores": cores(),
-        "seconds": seconds,
-        "gain": gain,
-    });
-    if let (Value::Object(object), Ok(Value::Object(more))) =
-        (&mut object, serde_json::to_value(measured))
-    {
-        object.extend(more);
-    }
+fn as_json((name, measured, gain): &Row, seconds: f64) -> Value {
+    let mut object = json!(measured);
+    object["reference"] = name.as_str().into();
+    object["version"] = crate::VERSION.into();
+    object["processor"] = processor().into();
+    object["cores"] = cores().into();
+    object["seconds"] = seconds.into();
+    object["gain"] = (*gain).into();
     object
 }
 
@@ -242,40 +223,31 @@ const HEADER: [&str; 11] = [
     "gain\n[× one]",
 ];
 
-fn text(all: &[(Row, Measured, f64)]) -> String {
+fn text(all: &[Row]) -> String {
     let Some((_, first, _)) = all.first() else {
         return String::new();
     };
-    let limits = first.limit_gflops.zip(first.limit_alone_gflops);
-    let limit = first
-        .limit_of
-        .as_ref()
-        .zip(limits)
-        .map(|(isa, (beside, alone))| {
-            let [beside, alone] = [beside, alone].map(digits::plain);
+    let limits = [first.limit_gflops, first.limit_alone_gflops].map(|l| l.map(digits::plain));
+    let limit = match (&first.limit_of, limits) {
+        (Some(isa), [Some(beside), Some(alone)]) => {
             format!("; limit of a core {beside} GFLOP/s ({isa}; {alone} alone)")
-        });
-    let limit = limit.unwrap_or_default();
-    let several = all.iter().any(|(row, ..)| row.runs * row.threads > 1);
-    let columns = if several {
-        HEADER.len()
-    } else {
-        HEADER.len() - 1
+        }
+        _ => String::new(),
     };
-    let rows = all.iter().map(|(row, measured, gain)| {
+    let several = all.iter().any(|(_, m, _)| m.runs * m.threads > 1);
+    let columns = HEADER.len() - usize::from(!several);
+    let rows = all.iter().map(|(name, measured, gain)| {
         let train = &measured.train;
-        let memory = measured
-            .peak_memory_bytes
-            .map(|b| (b as f64 * 1e-6).round());
+        let memory = measured.peak_memory_bytes;
         let mut cells = vec![
-            row.label(),
+            label(name, measured.runs, measured.threads),
             measured.kernels.clone(),
             digits::plain(train.per_second.median.round()),
             format!("{:.0}–{:.0}", train.per_second.min, train.per_second.max),
             or_dash(train.per_cpu_second.map(|s| s.median.round())),
             digits::plain(millions(&measured.density)),
             digits::plain(millions(&measured.samples)),
-            or_dash(memory),
+            or_dash(memory.map(|bytes| (bytes as f64 * 1e-6).round())),
             share(train),
             share(&measured.density),
             format!("{gain:.2}"),

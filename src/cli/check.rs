@@ -64,7 +64,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<()> {
 
 fn as_json(plan: &Plan) -> Result<Value> {
     let config = &plan.config;
-    let data: Vec<_> = laws(plan)?.iter().map(Law::json).collect();
+    let (_, data): (Vec<_>, Vec<_>) = laws(plan)?.into_iter().unzip();
     let mut models = Vec::new();
     for (name, spec) in &config.models {
         let mut sizes = Vec::new();
@@ -104,9 +104,14 @@ fn summary(plan: &Plan) -> Result<String> {
         let mark = config.reference.as_ref() == Some(name);
         let kind = kind_of(spec)? + if mark { " (reference)" } else { "" };
         let mut row = vec![name.clone(), kind];
-        for size in sizes(plan, name)? {
-            models.push([row, vec![size]].concat());
-            row = vec![String::new(); 2];
+        let dims = once_per_dim(plan, name)?;
+        for (dim, run) in &dims {
+            let size = sizes_of(run)?;
+            row.push(match dims.len() {
+                1 => size,
+                _ => format!("dim {dim}: {size}"),
+            });
+            models.push(std::mem::replace(&mut row, vec![String::new(); 2]));
         }
     }
     let mut files = String::new();
@@ -138,7 +143,7 @@ fn summary(plan: &Plan) -> Result<String> {
         "{}{files}\n{}\n{} runs of `{}`: {} data or problems x {} models x {} seeds ({}){each}, {} steps{time} of {} points each\n{memory}\n",
         columns(
             &["data or problem", "kind", "dim", "modes", "entropy [nats]"],
-            laws(plan)?.iter().map(Law::cells),
+            laws(plan)?.into_iter().map(|(cells, _)| cells),
         ),
         columns(&["model", "kind", "size"], models),
         plan.runs.len(),
@@ -166,20 +171,6 @@ fn memory(plan: &Plan) -> Result<(f64, &str)> {
     Ok(most)
 }
 
-/// A model's widths and parameters, once per number of dimensions.
-fn sizes(plan: &Plan, model: &str) -> Result<Vec<String>> {
-    let told = once_per_dim(plan, model)?;
-    let several = told.len() > 1;
-    let words = |(dim, run): (usize, &RunSpec)| {
-        let text = sizes_of(run)?;
-        Ok(match several {
-            true => format!("dim {dim}: {text}"),
-            false => text,
-        })
-    };
-    told.into_iter().map(words).collect()
-}
-
 /// A run of the model for every number of dimensions.
 fn once_per_dim<'p>(plan: &'p Plan, model: &str) -> Result<Vec<(usize, &'p RunSpec)>> {
     let mut told: Vec<(usize, &RunSpec)> = Vec::new();
@@ -192,65 +183,39 @@ fn once_per_dim<'p>(plan: &'p Plan, model: &str) -> Result<Vec<(usize, &'p RunSp
     Ok(told)
 }
 
-/// A data set or problem; `None` where its density is not known.
-struct Law {
-    name: String,
-    kind: String,
-    dim: usize,
-    modes: Option<usize>,
-    entropy: Option<f64>,
-}
-
-impl Law {
-    fn new(name: &str, kind: String, dim: usize, law: Option<&dyn DataSet>) -> Self {
+/// All data sets, then all problems, each as cells and as JSON; modes and entropy where the density is
+/// known.
+fn laws(plan: &Plan) -> Result<Vec<(Vec<String>, Value)>> {
+    let row = |name: &str, kind: String, dim: usize, law: Option<&dyn DataSet>| {
         let truth = law.and_then(DataSet::truth);
-        Self {
-            name: name.to_owned(),
-            kind,
-            dim,
-            modes: truth.map(|t| t.weights().len()),
-            entropy: truth.map(|t| t.entropy().value),
-        }
-    }
-
-    fn cells(&self) -> Vec<String> {
+        let modes = truth.map(|t| t.weights().len());
+        let entropy = truth.map(|t| t.entropy().value);
         let unknown = || "-".to_owned();
-        vec![
-            self.name.clone(),
-            self.kind.clone(),
-            self.dim.to_string(),
-            self.modes.map_or_else(unknown, |n| n.to_string()),
-            self.entropy.map_or_else(unknown, |h| format!("{h:.4}")),
-        ]
-    }
-
-    fn json(&self) -> Value {
-        json!({
-            "name": self.name,
-            "kind": self.kind,
-            "dim": self.dim,
-            "modes": self.modes,
-            "entropy": self.entropy,
-        })
-    }
-}
-
-/// All data sets, then all problems.
-fn laws(plan: &Plan) -> Result<Vec<Law>> {
+        let cells = vec![
+            name.to_owned(),
+            kind.clone(),
+            dim.to_string(),
+            modes.map_or_else(unknown, |n| n.to_string()),
+            entropy.map_or_else(unknown, |h| format!("{h:.4}")),
+        ];
+        let object = json!({
+            "name": name,
+            "kind": kind,
+            "dim": dim,
+            "modes": modes,
+            "entropy": entropy,
+        });
+        (cells, object)
+    };
     let mut all = Vec::new();
     for (name, spec) in &plan.config.data {
         let set = spec.build()?;
-        all.push(Law::new(
-            name,
-            kind_of(spec)?,
-            set.dim(),
-            Some(set.as_ref()),
-        ));
+        all.push(row(name, kind_of(spec)?, set.dim(), Some(set.as_ref())));
     }
     for (name, spec) in &plan.config.problems {
         let dim = spec.check().map_err(|e| Error::request(e.to_string()))?;
         let law = spec.solution()?;
-        all.push(Law::new(name, kind_of(spec)?, dim, law.as_deref()));
+        all.push(row(name, kind_of(spec)?, dim, law.as_deref()));
     }
     Ok(all)
 }
@@ -272,14 +237,6 @@ const WARM_UP: usize = 3;
 const TIMED: (usize, usize) = (3, 500);
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// Seconds that one run takes.
-struct Pace {
-    /// One step; `None` for a model that is fitted when it is built.
-    step: Option<f64>,
-    /// Building the model and training it to its last step, in every trial of a search.
-    run: f64,
-}
-
 /// A table with the training time of each model, and of all runs on `threads` cores, one run on each.
 fn forecast(plan: &Plan, compute: &Compute, threads: usize) -> Result<String> {
     let mut rows = Vec::new();
@@ -295,14 +252,14 @@ fn forecast(plan: &Plan, compute: &Compute, threads: usize) -> Result<String> {
             continue;
         }
         let count = kinds.iter().filter(|other| *other == kind).count();
-        let pace = pool::pool(1)?.install(|| pace(run, compute))?;
-        whole += pace.run * count as f64;
+        let (step, whole_run) = pool::pool(1)?.install(|| pace(run, compute))?;
+        whole += whole_run * count as f64;
         rows.push(vec![
             run.model_name.clone(),
             kind.1.to_string(),
             count.to_string(),
-            pace.step.map_or_else(|| "-".to_owned(), duration),
-            duration(pace.run),
+            step.map_or_else(|| "-".to_owned(), duration),
+            duration(whole_run),
         ]);
     }
     let runs = plan.runs.len();
@@ -316,7 +273,9 @@ fn forecast(plan: &Plan, compute: &Compute, threads: usize) -> Result<String> {
     ))
 }
 
-fn pace(run: &RunSpec, compute: &Compute) -> Result<Pace> {
+/// Seconds of one step, if the model is trained in steps, and of building the model and training it to
+/// its last step, in every trial of a search.
+fn pace(run: &RunSpec, compute: &Compute) -> Result<(Option<f64>, f64)> {
     let trials = run.trials()?;
     let first = trials.first().map_or(run, |(_, first)| first);
     let began = Instant::now();
@@ -328,10 +287,7 @@ fn pace(run: &RunSpec, compute: &Compute) -> Result<Pace> {
     };
     let training = step.map_or(0.0, |step| step * first.train.steps as f64);
     let training = first.budget.seconds.map_or(training, |s| training.min(s));
-    Ok(Pace {
-        step,
-        run: trials.len() as f64 * (build + training),
-    })
+    Ok((step, trials.len() as f64 * (build + training)))
 }
 
 /// Seconds of one step.

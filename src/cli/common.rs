@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{json, Value};
 
 use super::Context;
-use crate::experiment::plan::{Plan, RunSpec, Selection};
+use crate::experiment::plan::{Plan, RunSpec};
 use crate::experiment::pool::Job;
 use crate::experiment::store::{check_within, MetricRow, RunDir, State, Status};
 use crate::experiment::trained::Trained;
@@ -18,7 +18,7 @@ use mdn_core::{Error, Result};
 /// Where results go unless the user says otherwise.
 pub(super) const RESULTS: &str = "results";
 
-/// The experiment file and what is changed in it.
+/// The experiment file and its overrides.
 #[derive(Debug, Clone, Args)]
 pub(super) struct FileArgs {
     /// Experiment file (TOML)
@@ -69,14 +69,14 @@ pub(super) struct ComputeArgs {
     pub kernels: mdn_kernels::Choice,
 }
 
-pub(super) fn assignment(typed: &str) -> std::result::Result<String, String> {
+pub(super) fn assignment(typed: &str) -> Result<String, String> {
     match typed.split_once('=') {
         Some((key, _)) if !key.trim().is_empty() => Ok(typed.to_owned()),
         _ => Err("expected KEY=VALUE, as in `train.steps=200`".to_owned()),
     }
 }
 
-fn shard(typed: &str) -> std::result::Result<(usize, usize), String> {
+fn shard(typed: &str) -> Result<(usize, usize), String> {
     let parts = typed.split_once('/').map(|(i, n)| (i.parse(), n.parse()));
     match parts {
         Some((Ok(i), Ok(n))) if (1..=n).contains(&i) => Ok((i, n)),
@@ -85,14 +85,10 @@ fn shard(typed: &str) -> std::result::Result<(usize, usize), String> {
 }
 
 impl FileArgs {
-    /// All overrides in the order in which they apply.
-    pub(super) fn all_overrides(&self) -> Vec<String> {
-        self.overrides.iter().chain(&self.set).cloned().collect()
-    }
-
     /// The checked experiment.
     pub(super) fn plan(&self) -> Result<Plan> {
-        Plan::load(&self.file, &self.all_overrides())
+        let overrides: Vec<_> = self.overrides.iter().chain(&self.set).cloned().collect();
+        Plan::load(&self.file, &overrides)
     }
 }
 
@@ -135,21 +131,35 @@ impl SelectionArgs {
 
     /// The wanted runs with their places, none of which lies outside the folder of all results.
     pub(super) fn jobs(&self, plan: &Plan) -> Result<Vec<Job>> {
-        let wanted = Selection {
-            data: self.data.clone(),
-            models: self.models.clone(),
-            seeds: self.seeds.clone(),
-            index: self.index,
-        };
         let out = self.out();
-        let indices = plan.select(&wanted)?.into_iter();
+        let mut indices = plan.select(&self.data, &self.models, &self.seeds)?;
+        if let Some(index) = self.index {
+            let last = plan.runs.len() - 1;
+            if index > last {
+                return Err(Error::request(format!(
+                    "expected --index between 0 and {last}; got {index}"
+                )));
+            }
+            indices = vec![index];
+        }
         let (share, shares) = self.shard.unwrap_or((1, 1));
         // In turns, so that no share has all runs of one data set.
-        let indices = indices.skip(share - 1).step_by(shares);
+        let indices = indices.into_iter().skip(share - 1).step_by(shares);
         let jobs = indices.map(|i| Job::new(i, &plan.runs[i], &out));
         jobs.map(|job| check_within(&out, &job.place.0).map(|()| job))
             .collect()
     }
+}
+
+/// A run of the plan as JSON.
+pub(super) fn job_json(job: &Job) -> Value {
+    json!({
+        "index": job.index,
+        "data": job.spec.data_name,
+        "model": job.spec.model_name,
+        "seed": job.spec.seed,
+        "folder": job.place.0.display().to_string(),
+    })
 }
 
 /// What a run is and where it stands.
@@ -161,7 +171,7 @@ pub(super) struct Facts {
     pub holder: Option<String>,
 }
 
-/// The run that a user named.
+/// The folder that a user named, if it is a run's.
 pub(super) fn named(folder: &Path) -> Result<RunDir> {
     let run = RunDir(folder.to_path_buf());
     let got = match () {
@@ -177,7 +187,7 @@ pub(super) fn named(folder: &Path) -> Result<RunDir> {
 }
 
 impl Facts {
-    /// Of a folder that is a run's.
+    /// Reads the folder of a run.
     pub(super) fn read(place: RunDir) -> Result<Self> {
         Ok(Self {
             spec: RunSpec::read(&place.path("config.toml"))?,
@@ -220,7 +230,7 @@ impl Facts {
         }
     }
 
-    /// What every list of runs says of each.
+    /// The keys that every list of runs has.
     pub(super) fn json(&self) -> Value {
         json!({
             "folder": self.folder(),
@@ -233,15 +243,6 @@ impl Facts {
             "seed": self.spec.seed,
         })
     }
-}
-
-/// The settings of a run, or those at a dotted key, as JSON; `null` where there are none.
-pub(super) fn settings(spec: &RunSpec, key: &str) -> Result<Value> {
-    let all = serde_json::to_value(spec)
-        .map_err(|e| Error::failed(format!("could not write the settings as JSON: {e}")))?;
-    let mut names = key.split('.').filter(|name| !name.is_empty());
-    let found = names.try_fold(&all, |at, name| at.get(name));
-    Ok(found.cloned().unwrap_or_default())
 }
 
 /// `word` as a POSIX shell reads it back.

@@ -7,8 +7,7 @@ use super::common::{FileArgs, SelectionArgs};
 use super::output::{print, warn};
 use super::train::{self, How};
 use super::{Context, Exit};
-use crate::experiment::plan::Plan;
-use crate::experiment::pool::{self, Job};
+use crate::experiment::pool;
 use crate::experiment::store::check_within;
 use crate::report::{self, Comparison, Which};
 use mdn_core::Result;
@@ -46,7 +45,7 @@ pub(super) struct CompareArgs {
     json: bool,
 }
 
-fn which(typed: &str) -> std::result::Result<Which, String> {
+fn which(typed: &str) -> Result<Which, String> {
     match typed {
         "all" => Ok(Which::All),
         "overview" => Ok(Which::Overview),
@@ -71,7 +70,30 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
             return Ok(exit);
         }
     }
-    let report = compare(&plan, &jobs, args, context)?;
+    let specs = || jobs.iter().map(|job| &job.spec);
+    let data: IndexSet<_> = specs().map(|s| s.data_name.clone()).collect();
+    let models: IndexSet<_> = specs().map(|s| s.model_name.clone()).collect();
+    let seeds: IndexSet<_> = specs().map(|s| s.seed).collect();
+    let reference = plan.config.reference.as_ref();
+    if let Some(left_out) = reference.filter(|r| !models.contains(*r)) {
+        warn(&format!(
+            "the reference `{left_out}` is not among the chosen models: no differences are shown"
+        ));
+    }
+    let report = report::compare(&Comparison {
+        experiment: &plan.experiment,
+        dir: &out.join(&plan.experiment),
+        data: &Vec::from_iter(data),
+        models: &Vec::from_iter(models.clone()),
+        seeds: &Vec::from_iter(seeds),
+        reference: reference
+            .filter(|r| models.contains(*r))
+            .map(String::as_str),
+        command: &context.command,
+        config_hash: &plan.config_hash()?,
+        figures: args.figures,
+        whole: jobs.len() == plan.runs.len(),
+    })?;
     match args.json {
         true => print(&format!("{}\n", report.json))?,
         false => print(&format!("{}\n", report.table.trim_end()))?,
@@ -86,36 +108,4 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit> {
         context.note(&format!("wrote {}", file.display()));
     }
     Ok(exit)
-}
-
-fn compare(
-    plan: &Plan,
-    jobs: &[Job],
-    args: &CompareArgs,
-    context: &Context,
-) -> Result<report::Report> {
-    let specs = || jobs.iter().map(|job| &job.spec);
-    let data: IndexSet<_> = specs().map(|s| s.data_name.clone()).collect();
-    let models: IndexSet<_> = specs().map(|s| s.model_name.clone()).collect();
-    let seeds: IndexSet<_> = specs().map(|s| s.seed).collect();
-    let reference = plan.config.reference.as_ref();
-    if let Some(left_out) = reference.filter(|r| !models.contains(*r)) {
-        warn(&format!(
-            "the reference `{left_out}` is not among the chosen models: no differences are shown"
-        ));
-    }
-    report::compare(&Comparison {
-        experiment: &plan.experiment,
-        dir: &args.selection.out().join(&plan.experiment),
-        data: &Vec::from_iter(data),
-        models: &Vec::from_iter(models.clone()),
-        seeds: &Vec::from_iter(seeds),
-        reference: reference
-            .filter(|r| models.contains(*r))
-            .map(String::as_str),
-        command: &context.command,
-        config_hash: &plan.config_hash()?,
-        figures: args.figures,
-        whole: jobs.len() == plan.runs.len(),
-    })
 }

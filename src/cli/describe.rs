@@ -1,7 +1,7 @@
 //! What a user or an editor, a shell and a manual need before the first run: `mdn new`, `mdn devices`,
 //! `mdn schema`, `mdn completions` and `mdn man`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use candle_core::{DType, Device};
 use clap::{Args, Command, CommandFactory, ValueEnum};
@@ -39,10 +39,7 @@ pub(super) struct NewArgs {
 
 pub(super) fn new(args: &NewArgs, context: &Context) -> Result<()> {
     let Some(file) = &args.file else {
-        return match args.json {
-            true => print_json([json!({ "text": TEMPLATE })]),
-            false => print(TEMPLATE),
-        };
+        return print_text("text", TEMPLATE, args.json);
     };
     config::name_of(file)?;
     // Of a link that leads nowhere, too.
@@ -59,6 +56,14 @@ pub(super) fn new(args: &NewArgs, context: &Context) -> Result<()> {
     let file = shell_quote(&file.display().to_string());
     context.note(&format!("wrote {file}: change it, then `mdn check {file}`"));
     Ok(())
+}
+
+/// Prints a text, or it at `key` of a JSON object.
+fn print_text(key: &str, text: &str, json: bool) -> Result<()> {
+    match json {
+        true => print_json([json!({ key: text })]),
+        false => print(text),
+    }
 }
 
 /// Show where this build can compute, here
@@ -205,21 +210,14 @@ pub(super) fn man(args: &ManArgs, _: &Context) -> Result<()> {
     let mut root = super::Args::command().disable_help_subcommand(true);
     root.build();
     let Some(dir) = &args.dir else {
-        let page = page(&root)?;
-        return match args.json {
-            true => print_json([json!({ "page": page })]),
-            false => print(&page),
-        };
+        return print_text("page", &page(&root)?, args.json);
     };
     let commands = std::iter::once(&root).chain(root.get_subcommands());
-    let files = commands.map(|command| write_page(command, dir));
-    print_files(&files.collect::<Result<Vec<_>>>()?, args.json)
-}
-
-fn write_page(command: &Command, dir: &Path) -> Result<PathBuf> {
-    let path = dir.join(Man::new(command.clone()).get_filename());
-    write_atomic(&path, page(command)?.as_bytes())?;
-    Ok(path)
+    let write = |command: &Command| {
+        let path = dir.join(Man::new(command.clone()).get_filename());
+        write_atomic(&path, page(command)?.as_bytes()).map(|()| path)
+    };
+    print_files(&commands.map(write).collect::<Result<Vec<_>>>()?, args.json)
 }
 
 fn page(command: &Command) -> Result<String> {

@@ -1,7 +1,8 @@
 //! `mdn ls`
 
+use std::fs::DirEntry;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::Args;
@@ -38,17 +39,17 @@ pub(super) struct LsArgs {
 fn state() -> impl TypedValueParser<Value = State> {
     let there = State::ALL.into_iter().filter(|s| *s != State::Missing);
     let words = PossibleValuesParser::new(there.map(State::word));
-    words.try_map(|typed| {
-        let known = State::ALL.into_iter().find(|s| s.word() == typed);
-        known.ok_or_else(|| Error::request(format!("no state `{typed}`")))
+    words.map(|typed| {
+        let mut states = State::ALL.into_iter();
+        states.find(|s| s.word() == typed).unwrap_or(State::Missing)
     })
 }
 
 struct Row {
-    facts: Facts,
-    progress: Option<(usize, usize)>,
+    state: State,
     bytes: u64,
-    age: Duration,
+    cells: Vec<String>,
+    json: Value,
 }
 
 pub(super) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
@@ -59,9 +60,10 @@ pub(super) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
         .into_iter()
         .filter_map(|row| row.map_err(|e| unreadable.push(e)).ok())
         .collect();
-    rows.retain(|r| args.states.is_empty() || args.states.contains(&r.facts.status.state));
+    rows.retain(|r| args.states.is_empty() || args.states.contains(&r.state));
+    let totals = totals(&rows);
     if !rows.is_empty() {
-        let all = rows.iter().map(|row| (row.cells(), row.json()));
+        let all = rows.into_iter().map(|row| (row.cells, row.json));
         let header = "state experiment data model seed size age step folder";
         let header: Vec<_> = header.split(' ').collect();
         print_rows(&header, all.collect(), args.json)?;
@@ -69,7 +71,7 @@ pub(super) fn run(args: &LsArgs, context: &Context) -> Result<Exit> {
     for fault in &unreadable {
         warn(&fault.to_string());
     }
-    context.note(&totals(&rows));
+    context.note(&totals);
     Ok(match unreadable.len() {
         0 => Exit::FINE,
         n => Exit::failed(1, format!("{n} runs or folders could not be read")),
@@ -83,63 +85,49 @@ fn row(place: RunDir) -> Result<Row> {
     let written = written.map_err(unreadable)?;
     let bytes = size(&place)?;
     let facts = Facts::read(place)?;
+    let progress = facts.progress()?;
+    // A clock may have been set back.
+    let age = SystemTime::now()
+        .duration_since(written)
+        .unwrap_or_default();
+    let mut json = facts.json();
+    json["bytes"] = bytes.into();
+    json["age_seconds"] = age.as_secs().into();
+    json["step"] = progress.map(|p| p.0).into();
+    json["steps"] = progress.map(|p| p.1).into();
+    let cells = vec![
+        facts.state(),
+        facts.spec.experiment.clone(),
+        facts.spec.data_name.clone(),
+        facts.spec.model_name.clone(),
+        facts.spec.seed.to_string(),
+        BinaryBytes(bytes).to_string(),
+        format!("{:#}", HumanDuration(age)),
+        progress.map_or_else(|| "-".to_owned(), |(at, of)| format!("{at}/{of}")),
+        facts.folder(),
+    ];
     Ok(Row {
-        progress: facts.progress()?,
-        facts,
+        state: facts.status.state,
         bytes,
-        // A clock may have been set back.
-        age: SystemTime::now()
-            .duration_since(written)
-            .unwrap_or_default(),
+        cells,
+        json,
     })
 }
 
-/// Of the files in the run's folder.
+/// Bytes of the files in the run's folder.
 pub(super) fn size(place: &RunDir) -> Result<u64> {
-    let unreadable = |e| Error::io(&place.0, "could not read")(e);
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(&place.0).map_err(unreadable)? {
-        // Of a link this is the link's own size. A file may go while another process works.
-        let about = entry.map_err(unreadable)?.metadata();
-        bytes += about.map_or(0, |m| if m.is_file() { m.len() } else { 0 });
-    }
-    Ok(bytes)
-}
-
-impl Row {
-    fn json(&self) -> Value {
-        let mut object = self.facts.json();
-        object["bytes"] = self.bytes.into();
-        object["age_seconds"] = self.age.as_secs().into();
-        object["step"] = self.progress.map(|p| p.0).into();
-        object["steps"] = self.progress.map(|p| p.1).into();
-        object
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let spec = &self.facts.spec;
-        let progress = self.progress.map(|(at, of)| format!("{at}/{of}"));
-        vec![
-            self.facts.state(),
-            spec.experiment.clone(),
-            spec.data_name.clone(),
-            spec.model_name.clone(),
-            spec.seed.to_string(),
-            BinaryBytes(self.bytes).to_string(),
-            format!("{:#}", HumanDuration(self.age)),
-            progress.unwrap_or_else(|| "-".to_owned()),
-            self.facts.folder(),
-        ]
-    }
+    // For a link this is the link's own size. A file may vanish while another process works.
+    let size = |e: DirEntry| {
+        e.metadata()
+            .map_or(0, |m| if m.is_file() { m.len() } else { 0 })
+    };
+    Ok(place.entries()?.into_iter().map(size).sum())
 }
 
 /// "3 runs: 2 done, 1 failed; 1.20 MiB"
 fn totals(rows: &[Row]) -> String {
     let counts = State::ALL.map(|state| {
-        let n = rows
-            .iter()
-            .filter(|r| r.facts.status.state == state)
-            .count();
+        let n = rows.iter().filter(|r| r.state == state).count();
         (n, state.word())
     });
     let counts = counts.iter().filter(|(n, _)| *n > 0);

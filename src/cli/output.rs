@@ -1,4 +1,4 @@
-//! Writing to stdout and stderr, where a closed pipe is no panic, and the forms of what is written.
+//! Prints text, tables and JSON to stdout and messages to stderr. A closed pipe does not panic.
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use mdn_core::{Error, Result};
 
 const STDOUT: &str = "<stdout>";
 
-/// Whether the reader of stdout closed the pipe, as `head` does: no fault.
+/// Whether the reader of stdout closed the pipe, as `head` does. This is not reported.
 pub fn is_closed_pipe(e: &Error) -> bool {
     matches!(e, Error::Io { path, source, .. }
         if path == Path::new(STDOUT) && source.kind() == ErrorKind::BrokenPipe)
@@ -133,16 +133,5 @@ mod tests {
         ] {
             assert_eq!(duration(seconds), text);
         }
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["a", "bc", ""], ["long", "ü", "x"]].map(|r| r.map(str::to_owned).to_vec());
-        assert_eq!(columns(&[], rows.clone()), "a     bc\nlong  ü   x\n");
-        assert_eq!(
-            columns(&["n", "m", "o"], rows),
-            "n     m   o\na     bc\nlong  ü   x\n"
-        );
-        assert_eq!(columns(&[], []), "");
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::Args;
+use indexmap::IndexMap;
 
 use super::common::Facts;
 use super::output::print_files;
@@ -35,29 +37,20 @@ pub(super) struct PlotArgs {
     )]
     output: PathBuf,
     /// Files to write: pixels, shapes with text as outlines, or one of each
-    #[arg(long, conflicts_with = "targets", value_name = "FORMAT", value_enum, default_value_t = FormatArg::Png)]
-    format: FormatArg,
+    #[arg(long, conflicts_with = "targets", value_name = "FORMAT", default_value = "png", value_parser = format())]
+    format: Format,
     /// Print an object {"file": ...} per file
     #[arg(long)]
     json: bool,
 }
 
-/// [`Format`] as an argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FormatArg {
-    Png,
-    Svg,
-    Both,
-}
-
-impl From<FormatArg> for Format {
-    fn from(asked: FormatArg) -> Self {
-        match asked {
-            FormatArg::Png => Self::Png,
-            FormatArg::Svg => Self::Svg,
-            FormatArg::Both => Self::Both,
-        }
-    }
+/// The formats by name.
+fn format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(["png", "svg", "both"]).map(|name| match name.as_str() {
+        "svg" => Format::Svg,
+        "both" => Format::Both,
+        _ => Format::Png,
+    })
 }
 
 pub(super) fn plot(args: &PlotArgs, context: &Context) -> Result<()> {
@@ -66,7 +59,7 @@ pub(super) fn plot(args: &PlotArgs, context: &Context) -> Result<()> {
         return print_files(std::slice::from_ref(&args.output), args.json);
     };
     for place in &some_runs_below(run)? {
-        let files = report::draw_run(place, &context.command, args.format.into())?;
+        let files = report::draw_run(place, &context.command, args.format)?;
         print_files(&files, args.json)?;
     }
     Ok(())
@@ -101,33 +94,32 @@ pub(super) fn export(args: &ExportArgs, _: &Context) -> Result<()> {
         }
     }
     let files = destinations(&args.tensorboard, &all)?;
-    for (file, facts) in files.iter().zip(&all) {
+    for (file, facts) in &files {
         write_atomic(file, &tensorboard::event_file(&facts.place)?)?;
     }
-    print_files(&files, args.json)
+    print_files(&files.into_keys().collect::<Vec<_>>(), args.json)
 }
 
-/// Where the file of each run goes: all different.
-fn destinations(to: &Path, all: &[Facts]) -> Result<Vec<PathBuf>> {
+/// The file of each run: all different.
+fn destinations<'a>(to: &Path, all: &'a [Facts]) -> Result<IndexMap<PathBuf, &'a Facts>> {
     let experiment = |f: &Facts| f.spec.experiment.clone();
     let several = all.iter().any(|f| experiment(f) != experiment(&all[0]));
-    let mut files: Vec<PathBuf> = Vec::new();
+    let mut files = IndexMap::new();
     for facts in all {
         let folder = match several {
             true => to.join(experiment(facts)),
             false => to.to_path_buf(),
         };
-        let file = folder.join(facts.spec.label()).join(tensorboard::FILE);
-        if let Some(i) = files.iter().position(|f| *f == file) {
+        let label = facts.spec.label();
+        let file = folder.join(&label).join(tensorboard::FILE);
+        if let Some(other) = files.insert(file, facts) {
             return Err(Error::request(format!(
-                "{} and {}: expected runs of different names; got `{}` twice (export them into two \
+                "{} and {}: expected runs of different names; got `{label}` twice (export them into two \
                  folders)",
-                all[i].folder(),
+                other.folder(),
                 facts.folder(),
-                facts.spec.label()
             )));
         }
-        files.push(file);
     }
     Ok(files)
 }

@@ -1,6 +1,5 @@
 //! Points of trained runs: `mdn sample` and `mdn density`.
 
-use std::fmt::Write;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -63,10 +62,11 @@ pub(super) fn sample(args: &SampleArgs, context: &Context) -> Result<()> {
     while left > 0 {
         let n = left.min(CHUNK);
         for row in trained.sample(n as usize, &mut rng)? {
-            let _ = match args.json {
-                true => writeln!(text, "{}", json!({ "x": row })),
-                false => writeln!(text, "{}", cells(&row)),
+            text += &match args.json {
+                true => json!({ "x": row }).to_string(),
+                false => cells(&row),
             };
+            text.push('\n');
         }
         left -= n;
     }
@@ -123,19 +123,18 @@ pub(super) fn density(args: &DensityArgs, context: &Context) -> Result<()> {
     }
     for (i, (row, log_q)) in points.rows.iter().zip(log_density).enumerate() {
         let part = parts.get(i);
-        if args.json {
-            let mut object = json!({ "x": row, "log_density": log_q });
-            if let Some(part) = part {
-                object["part"] = (*part).into();
+        let line = match args.json {
+            true => {
+                let mut object = json!({ "x": row, "log_density": log_q });
+                part.into_iter().for_each(|p| object["part"] = (*p).into());
+                object.to_string()
             }
-            let _ = writeln!(text, "{object}");
-            continue;
-        }
-        let _ = write!(text, "{},{log_q}", cells(row));
-        let _ = match part {
-            Some(part) => writeln!(text, ",{part}"),
-            None => writeln!(text),
+            false => {
+                let part = part.map_or_else(String::new, |part| format!(",{part}"));
+                format!("{},{log_q}{part}", cells(row))
+            }
         };
+        text += &(line + "\n");
     }
     print_or_write(&text, args.output.as_deref(), context)
 }
@@ -173,18 +172,16 @@ fn is_title(cell: &str) -> bool {
 impl Points {
     /// Of a file, or of stdin for `-`.
     fn read(path: &Path) -> Result<Self> {
-        let mut bytes = Vec::new();
-        let (name, read) = match path == Path::new("-") {
-            true => (
-                "<stdin>".to_owned(),
-                std::io::stdin().read_to_end(&mut bytes).map(drop),
-            ),
-            false => {
-                let read = std::fs::read(path).map(|all| bytes = all);
-                (path.display().to_string(), read)
+        let (name, bytes) = match path == Path::new("-") {
+            true => {
+                let mut bytes = Vec::new();
+                let read = std::io::stdin().read_to_end(&mut bytes);
+                ("<stdin>".to_owned(), read.map(|_| bytes))
             }
+            false => (path.display().to_string(), std::fs::read(path)),
         };
-        read.map_err(|e| Error::request(format!("{name}: could not read the points: {e}")))?;
+        let unreadable = |e| Error::request(format!("{name}: could not read the points: {e}"));
+        let bytes = bytes.map_err(unreadable)?;
         let text = String::from_utf8(bytes).map_err(|e| {
             Error::request(format!("{name}: expected a CSV file; got no text: {e}"))
         })?;
@@ -202,11 +199,11 @@ impl Points {
             inner.unwrap_or(cell).to_owned()
         };
         let titles = lines.next_if(|(line, _)| line.split(',').all(|c| is_title(&unquoted(c))));
-        let titles: Option<Vec<_>> =
-            titles.map(|(line, _)| line.split(',').map(unquoted).collect());
-        if let Some(titles) = titles.as_ref().map(|t| t.join(",")) {
-            let wanted = header(titles.split(',').count());
-            let numbered = titles.split(',').any(|t| wanted.split(',').any(|w| w == t));
+        let titles = titles.map(|(line, _)| line.split(',').map(unquoted).collect::<Vec<_>>());
+        if let Some(titles) = &titles {
+            let wanted = header(titles.len());
+            let numbered = titles.iter().any(|t| wanted.split(',').any(|w| w == t));
+            let titles = titles.join(",");
             if numbered && titles != wanted {
                 let what = format!("expected the columns {wanted} in this order; got {titles}");
                 return fault(1, what);
@@ -234,12 +231,10 @@ impl Points {
                 (Some(titles), None) => (titles.len(), "header"),
                 (None, None) => (row.len(), ""),
             };
-            if row.len() != wanted {
-                let got = row.len();
-                return fault(
-                    number,
-                    format!("expected {wanted} values as in the {of}; got {got}"),
-                );
+            let got = row.len();
+            if got != wanted {
+                let what = format!("expected {wanted} values as in the {of}; got {got}");
+                return fault(number, what);
             }
             rows.push(row);
         }
@@ -290,50 +285,28 @@ mod tests {
 
     #[test]
     fn bad_points_are_refused_with_their_line() {
-        for (text, message) in [
-            ("1,2\n3,NaN\n", ":2: expected a finite number; got `NaN`"),
-            ("x,y\n1,inf\n", ":2: expected a finite number; got `inf`"),
-            (
-                "1,2\n3\n",
-                ":2: expected 2 values as in the first row; got 1",
-            ),
-            ("1,2\n\n3,4\n", ":2: expected a point; got an empty row"),
-            ("1,2\n3,4\n\n", ":3: expected a point; got an empty row"),
-            ("1,2\n3,four\n", ":2: expected a finite number; got `four`"),
-            ("1,two\n", ":1: expected a finite number; got `two`"),
-            ("1,2,\n", ":1: expected a finite number; got ``"),
-            (
-                "0;1\n2;3\n",
-                ":1: expected a finite number between commas; got `0;1`",
-            ),
-            ("1.2.3\n2\n", ":1: expected a finite number; got `1.2.3`"),
-            (
-                "\"0.5\"\n1\n",
-                ":1: expected a finite number; got `\"0.5\"`",
-            ),
-            (
-                "x2,x1\n1,2\n",
-                ":1: expected the columns x1,x2 in this order; got x2,x1",
-            ),
-            (
-                "a,b,c\n1,2\n",
-                ":2: expected 3 values as in the header; got 2",
-            ),
-            ("x,y\n", ": expected at least one point; got none"),
-            ("", ": expected at least one point; got none"),
-            // "nan" parses as a number, so this is a row and no header.
-            ("nan,nan\n1,2\n", ":1: expected a finite number; got `nan`"),
-        ] {
-            let said = parse(text).expect_err("it should be refused").to_string();
-            assert_eq!(said, format!("p.csv{message}"), "{text:?}");
+        let cases = r#"
+            1,2\n3,NaN\n => :2: expected a finite number; got `NaN`
+            x,y\n1,inf\n => :2: expected a finite number; got `inf`
+            1,2\n3\n => :2: expected 2 values as in the first row; got 1
+            1,2\n\n3,4\n => :2: expected a point; got an empty row
+            1,2\n3,4\n\n => :3: expected a point; got an empty row
+            1,2\n3,four\n => :2: expected a finite number; got `four`
+            1,two\n => :1: expected a finite number; got `two`
+            1,2,\n => :1: expected a finite number; got ``
+            0;1\n2;3\n => :1: expected a finite number between commas; got `0;1`
+            1.2.3\n2\n => :1: expected a finite number; got `1.2.3`
+            "0.5"\n1\n => :1: expected a finite number; got `"0.5"`
+            x2,x1\n1,2\n => :1: expected the columns x1,x2 in this order; got x2,x1
+            a,b,c\n1,2\n => :2: expected 3 values as in the header; got 2
+            x,y\n => : expected at least one point; got none
+            nan,nan\n1,2\n => :1: expected a finite number; got `nan`"#;
+        for case in cases.trim().lines() {
+            let (text, message) = case.trim().split_once(" => ").unwrap();
+            let said = parse(&text.replace("\\n", "\n")).unwrap_err().to_string();
+            assert_eq!(said, format!("p.csv{message}"), "{text}");
         }
-    }
-
-    #[test]
-    fn the_number_of_coordinates_is_checked_against_the_model() {
-        let points = parse("x,y\n1,2\n").expect("two values");
-        assert!(points.check_dim(2).is_ok());
-        let said = points.check_dim(3).expect_err("three wanted").to_string();
-        assert!(said.starts_with("p.csv:2: expected 3 values"), "{said}");
+        let empty = parse("").unwrap_err().to_string();
+        assert_eq!(empty, "p.csv: expected at least one point; got none");
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{json, Value};
 
+use super::common::job_json;
 use super::output::{duration, to_stderr};
 use crate::experiment::pool::{Ended, Job, Watch};
 use crate::experiment::store::State;
@@ -21,7 +22,7 @@ const BAR_PERIOD: Duration = Duration::from_millis(100);
 /// Time between two estimates, on a terminal, of the time that all runs will take.
 const ESTIMATE_PERIOD: Duration = Duration::from_secs(1);
 
-/// All that is shown of the jobs.
+/// Shows the progress of the jobs.
 pub(super) struct Screen<'a> {
     jobs: &'a [Job],
     stderr: Stderr,
@@ -42,8 +43,8 @@ struct Told {
     all: usize,
     ended: usize,
     left: Left,
-    last_estimate: Instant,
-    last_line: Instant,
+    /// When the time left, or a line, was last shown.
+    last_shown: Instant,
     /// Per job.
     last_event: Vec<Instant>,
     /// Per job: its bar while it runs, and when it was moved.
@@ -79,8 +80,7 @@ impl<'a> Screen<'a> {
                 all: to_train,
                 ended: 0,
                 left: Left::new(jobs.iter().map(|j| j.spec.model_name.clone()), workers),
-                last_estimate: now,
-                last_line: now,
+                last_shown: now,
                 last_event: vec![now; jobs.len()],
                 bars: vec![None; jobs.len()],
             }),
@@ -117,15 +117,9 @@ impl<'a> Screen<'a> {
     }
 
     fn about(&self, job: usize, event: &str) -> Value {
-        let job = &self.jobs[job];
-        json!({
-            "event": event,
-            "index": job.index,
-            "data": job.spec.data_name,
-            "model": job.spec.model_name,
-            "seed": job.spec.seed,
-            "folder": job.place.0.display().to_string(),
-        })
+        let mut about = job_json(&self.jobs[job]);
+        about["event"] = event.into();
+        about
     }
 }
 
@@ -133,7 +127,6 @@ impl Watch for Screen<'_> {
     fn began(&self, job: usize) {
         let spec = &self.jobs[job].spec;
         let mut told = self.told();
-        told.left.began(job);
         if let Stderr::Bars(screen, all) = &self.stderr {
             let bar = ProgressBar::new(spec.train.steps as u64);
             bar.set_style(style("{bar:30} {prefix}: {msg}"));
@@ -164,10 +157,10 @@ impl Watch for Screen<'_> {
             self.event(&event);
         }
         match &self.stderr {
-            Stderr::Bars(_, all) if elapsed(&mut told.last_estimate, ESTIMATE_PERIOD) => {
+            Stderr::Bars(_, all) if elapsed(&mut told.last_shown, ESTIMATE_PERIOD) => {
                 all.set_message(told.all_left());
             }
-            Stderr::Lines if elapsed(&mut told.last_line, PERIOD) => {
+            Stderr::Lines if elapsed(&mut told.last_shown, PERIOD) => {
                 let (label, left) = (self.jobs[job].spec.label(), told.all_left());
                 to_stderr(&format!(
                     "[{}/{}] {label}: step {} of {}, {}{left}",
@@ -261,88 +254,64 @@ fn pace(p: &Progress) -> String {
 struct Left {
     /// Runs at a time.
     workers: usize,
-    runs: Vec<Run>,
-    /// Whether the time of any run is known. Until then `seconds` need not look through all runs.
-    heard: bool,
-}
-
-struct Run {
-    model: String,
-    at: At,
+    /// The model of every run, and where the run stands.
+    runs: Vec<(String, At)>,
 }
 
 enum At {
     /// Over, or held by another process; with its seconds if it was trained here to its end.
     Over(Option<f64>),
-    Waiting,
-    /// With the last message from it.
-    Running(Option<Progress>),
+    /// Not over; with the last message from it.
+    Open(Option<Progress>),
 }
 
 impl Left {
     /// For runs of these models, of which `workers` train at a time.
     fn new(models: impl Iterator<Item = String>, workers: usize) -> Self {
-        let waiting = |model| Run {
-            model,
-            at: At::Waiting,
-        };
         Self {
             workers: workers.max(1),
-            runs: models.map(waiting).collect(),
-            heard: false,
+            runs: models.map(|model| (model, At::Open(None))).collect(),
         }
     }
 
-    fn began(&mut self, run: usize) {
-        self.runs[run].at = At::Running(None);
-    }
-
     fn stepped(&mut self, run: usize, progress: &Progress) {
-        self.runs[run].at = At::Running(Some(*progress));
-        self.heard = true;
+        self.runs[run].1 = At::Open(Some(*progress));
     }
 
     /// The run is over; `seconds` if it was trained from its start to its end.
     fn ended(&mut self, run: usize, seconds: Option<f64>) {
-        self.runs[run].at = At::Over(seconds);
-        self.heard |= seconds.is_some();
+        self.runs[run].1 = At::Over(seconds);
     }
 
     /// Seconds until all are over; `None` while nothing is known of how long any takes.
     fn seconds(&self) -> Option<f64> {
-        if !self.heard {
-            return None;
-        }
-        // Of each model: from runs that ended, else from the pace of those that train.
-        let (mut ended, mut paced) = (Means::default(), Means::default());
-        for run in &self.runs {
-            match &run.at {
-                At::Over(Some(seconds)) => ended.add(&run.model, *seconds),
-                At::Running(Some(p)) => {
-                    if let Some(left) = seconds_left(p) {
-                        paced.add(&run.model, p.seconds + left);
-                    }
-                }
-                At::Over(None) | At::Waiting | At::Running(None) => {}
+        let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
+        // The seconds of runs that ended, and the pace of those that train.
+        let mut times: BTreeMap<&str, [Vec<f64>; 2]> = BTreeMap::new();
+        for (model, at) in &self.runs {
+            let [ended, paced] = times.entry(model).or_default();
+            match at {
+                At::Over(seconds) => ended.extend(seconds),
+                At::Open(p) => paced.extend(p.and_then(|p| Some(p.seconds + seconds_left(&p)?))),
             }
         }
-        let of_model = |model: &str| ended.of(model).or_else(|| paced.of(model));
-        let known = self.runs.iter().filter_map(|r| of_model(&r.model));
-        let known: Vec<f64> = known.collect();
+        let of_model = |model: &str| {
+            let known = times[model].iter().find(|all| !all.is_empty())?;
+            Some(mean(known))
+        };
+        let known: Vec<f64> = self.runs.iter().filter_map(|r| of_model(&r.0)).collect();
         if known.is_empty() {
             return None;
         }
-        let mean = known.iter().sum::<f64>() / known.len() as f64;
         let (mut sum, mut longest) = (0.0, 0.0f64);
-        for run in &self.runs {
-            let seconds = match &run.at {
-                At::Over(_) => continue,
-                At::Running(Some(p)) => seconds_left(p),
-                At::Waiting | At::Running(None) => None,
-            };
-            let seconds = seconds.or_else(|| of_model(&run.model)).unwrap_or(mean);
-            sum += seconds;
-            longest = longest.max(seconds);
+        for (model, at) in &self.runs {
+            if let At::Open(p) = at {
+                let paced = p.and_then(|p| seconds_left(&p));
+                let seconds = paced.or_else(|| of_model(model));
+                let seconds = seconds.unwrap_or_else(|| mean(&known));
+                sum += seconds;
+                longest = longest.max(seconds);
+            }
         }
         Some(longest.max(sum / self.workers as f64))
     }
@@ -352,22 +321,6 @@ impl Left {
 fn seconds_left(p: &Progress) -> Option<f64> {
     let rate = p.step as f64 / p.seconds;
     (rate.is_finite() && rate > 0.0).then(|| p.steps.saturating_sub(p.step) as f64 / rate)
-}
-
-/// Mean seconds by model.
-#[derive(Default)]
-struct Means<'a>(BTreeMap<&'a str, (f64, usize)>);
-
-impl<'a> Means<'a> {
-    fn add(&mut self, model: &'a str, seconds: f64) {
-        let (sum, n) = self.0.entry(model).or_default();
-        *sum += seconds;
-        *n += 1;
-    }
-
-    fn of(&self, model: &str) -> Option<f64> {
-        self.0.get(model).map(|(sum, n)| sum / *n as f64)
-    }
 }
 
 #[cfg(test)]
@@ -399,7 +352,6 @@ mod tests {
         let models = ["a", "a", "a", "b", "b"].map(str::to_owned);
         let mut all = Left::new(models.into_iter(), 2);
         assert_eq!(all.seconds(), None);
-        all.began(0);
         all.stepped(0, &at(0, 0.0));
         assert_eq!(all.seconds(), None);
         // 20 seconds each by the pace of the only one known, 15 left of it; two at a time.
@@ -408,7 +360,6 @@ mod tests {
         // With metrics and figures it took 30; a model without a known run takes the mean of the others.
         all.ended(0, Some(30.0));
         assert_eq!(all.seconds(), Some(4.0 * 30.0 / 2.0));
-        all.began(3);
         all.stepped(3, &at(50, 100.0));
         assert_eq!(all.seconds(), Some(200.0), "one run is the longest");
         all.ended(3, None);

@@ -1,6 +1,6 @@
 //! `mdn rm`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::BinaryBytes;
@@ -10,7 +10,7 @@ use super::common::{named, RESULTS};
 use super::ls::size;
 use super::output::{print_rows, warn};
 use super::{Context, Exit};
-use crate::experiment::store::{runs_below, Removal, RunDir, State};
+use crate::experiment::store::{runs_below, RunDir, State};
 use mdn_core::{Error, Result};
 
 /// Remove run folders
@@ -60,17 +60,17 @@ impl RmArgs {
 
 pub(super) fn run(args: &RmArgs, context: &Context) -> Result<Exit> {
     let (runs, mut left) = match args.searches() {
-        true => search(args)?,
-        false => (name(args)?, 0),
+        true => search_runs(args)?,
+        false => (named_runs(args)?, 0),
     };
     let (mut rows, mut gone, mut gone_bytes) = (Vec::new(), 0, 0);
     for place in &runs {
         let bytes = size(place).unwrap_or_default();
         let removed = match args.dry_run {
-            true => would_remove(place),
+            true => place.check_removable(),
             false => place.remove(|state| args.takes(state)),
         };
-        let why_not = why_left(place, removed);
+        let why_not = removed.err().map(|why| why.to_string());
         match &why_not {
             None => {
                 gone += 1;
@@ -101,7 +101,7 @@ pub(super) fn run(args: &RmArgs, context: &Context) -> Result<Exit> {
 }
 
 /// The runs below the folders that are in the states wanted, and how many folders could not be read.
-fn search(args: &RmArgs) -> Result<(Vec<RunDir>, usize)> {
+fn search_runs(args: &RmArgs) -> Result<(Vec<RunDir>, usize)> {
     let mut folders = args.dirs.clone();
     if folders.is_empty() {
         folders.push(PathBuf::from(RESULTS));
@@ -128,13 +128,19 @@ fn search(args: &RmArgs) -> Result<(Vec<RunDir>, usize)> {
     Ok((runs, left))
 }
 
-/// The runs that were named, if all of them can go: otherwise nothing is begun.
-fn name(args: &RmArgs) -> Result<Vec<RunDir>> {
+/// The named runs. Fails if one of them must stay, before any is removed.
+fn named_runs(args: &RmArgs) -> Result<Vec<RunDir>> {
     let mut runs = Vec::new();
     for folder in &args.dirs {
-        // Without a slash at the end, which would lead through a link.
+        // A slash at the end would follow a link.
         let folder: PathBuf = folder.components().collect();
-        refuse_link(&folder)?;
+        if folder.is_symlink() {
+            return Err(Error::request(format!(
+                "{}: expected the folder of a run; got a link, which is not followed (try the folder \
+                 that it leads to)",
+                folder.display()
+            )));
+        }
         let place = named(&folder)?;
         let state = match place.read_status() {
             Ok(status) => status.state,
@@ -154,42 +160,4 @@ fn name(args: &RmArgs) -> Result<Vec<RunDir>> {
         }
     }
     Ok(runs)
-}
-
-/// A link is not followed.
-fn refuse_link(folder: &Path) -> Result<()> {
-    match folder.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
-        false => Ok(()),
-        true => Err(Error::request(format!(
-            "{}: expected the folder of a run; got a link, which is not followed (try the folder \
-             that it leads to)",
-            folder.display()
-        ))),
-    }
-}
-
-fn would_remove(place: &RunDir) -> Result<Removal> {
-    if let Some(who) = place.holder()? {
-        return Ok(Removal::Held(who));
-    }
-    let foreign = place.foreign()?;
-    Ok(match foreign.is_empty() {
-        true => Removal::Gone,
-        false => Removal::Left(foreign),
-    })
-}
-
-/// Why a run stays; `None` if it is gone.
-fn why_left(place: &RunDir, removed: Result<Removal>) -> Option<String> {
-    let folder = place.0.display();
-    Some(match removed {
-        Ok(Removal::Gone) => return None,
-        Ok(Removal::Left(files)) => {
-            let files: Vec<_> = files.iter().map(|f| f.display().to_string()).collect();
-            format!("{folder}: not `mdn`'s, so left: {}", files.join(", "))
-        }
-        Ok(Removal::Held(who)) => format!("{folder}: left, a process holds it: {who}"),
-        Ok(Removal::Kept(state)) => format!("{folder}: left, it is {} by now", state.word()),
-        Err(e) => e.to_string(),
-    })
 }

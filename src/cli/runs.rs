@@ -1,9 +1,8 @@
 //! `mdn runs`
 
 use clap::Args;
-use serde_json::json;
 
-use super::common::{shell_quote, FileArgs, SelectionArgs};
+use super::common::{job_json, shell_quote, FileArgs, SelectionArgs};
 use super::output::{print, print_rows};
 use super::Context;
 use crate::experiment::pool::Job;
@@ -40,11 +39,11 @@ pub(super) struct RunsArgs {
 }
 
 /// Refused here rather than once per command.
-fn device(typed: &str) -> std::result::Result<String, String> {
+fn device(typed: &str) -> Result<String, String> {
     Choice::parse(typed).map(|_| typed.to_owned())
 }
 
-fn kernels(typed: &str) -> std::result::Result<String, String> {
+fn kernels(typed: &str) -> Result<String, String> {
     mdn_kernels::Choice::parse(typed).map(|_| typed.to_owned())
 }
 
@@ -55,24 +54,14 @@ pub(super) fn run(args: &RunsArgs, _: &Context) -> Result<()> {
         return print(&format!("{}\n", jobs.len()));
     }
     if args.commands {
-        return print(
-            &jobs
-                .iter()
-                .map(|job| command(args, job))
-                .collect::<String>(),
-        );
+        let lines = jobs.iter().map(|job| command(args, job));
+        return print(&lines.collect::<String>());
     }
     let row = |job: &Job| {
         let (spec, status) = (&job.spec, job.place.read_status()?);
-        let object = json!({
-            "index": job.index,
-            "data": spec.data_name,
-            "model": spec.model_name,
-            "seed": spec.seed,
-            "state": status.state.word(),
-            "reason": status.reason,
-            "folder": job.place.0.display().to_string(),
-        });
+        let mut object = job_json(job);
+        object["state"] = status.state.word().into();
+        object["reason"] = status.reason.as_str().into();
         let cells = vec![
             job.index.to_string(),
             spec.data_name.clone(),

@@ -1,11 +1,12 @@
 //! `mdn show`
 
+use std::fs::DirEntry;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{json, Value};
 
-use super::common::{named, settings, Facts};
+use super::common::{named, Facts};
 use super::output::{columns, print, print_json};
 use super::Context;
 use crate::experiment::plan::{Difference, RunSpec};
@@ -31,136 +32,112 @@ pub(super) struct ShowArgs {
 }
 
 pub(super) fn run(args: &ShowArgs, _: &Context) -> Result<()> {
-    let shown = Shown::read(Facts::read(named(&args.run)?)?)?;
+    let facts = Facts::read(named(&args.run)?)?;
     match args.json {
-        true => print_json([shown.json()?]),
-        false => print(&shown.text()?),
+        true => print_json([json(&facts)?]),
+        false => print(&text(&facts)?),
     }
 }
 
-struct Shown {
-    facts: Facts,
-    progress: Option<(usize, usize)>,
-    trained: RunSpec,
-    /// Where the trained settings differ from `config.toml`.
-    chosen: Vec<Difference>,
-    best_step: Option<u64>,
-    /// The headline first.
-    metrics: Vec<MetricRow>,
-    files: Vec<String>,
+/// Where the trained settings differ from `config.toml`, but for the budget and the search, which they
+/// do not have.
+fn chosen(facts: &Facts) -> Result<Vec<Difference>> {
+    let trained = RunSpec::read_trained(&facts.place)?;
+    let mut chosen = facts.spec.differences(&trained);
+    chosen.retain(|d| !d.key.starts_with("budget") && !d.key.starts_with("search"));
+    Ok(chosen)
 }
 
-impl Shown {
-    fn read(facts: Facts) -> Result<Self> {
-        let trained = RunSpec::read_trained(&facts.place)?;
-        let mut chosen = facts.spec.differences(&trained);
-        // The trained settings have neither a budget nor a search.
-        chosen.retain(|d| !d.key.starts_with("budget") && !d.key.starts_with("search"));
-        let weights = std::fs::read(facts.place.path("model.safetensors")).ok();
-        Ok(Self {
-            progress: facts.progress()?,
-            chosen,
-            trained,
-            best_step: weights.and_then(|bytes| weights::best_step(&bytes)),
-            metrics: headline_first(facts.metrics()?),
-            files: files(&facts)?,
-            facts,
-        })
-    }
+fn best_step(facts: &Facts) -> Option<u64> {
+    let weights = std::fs::read(facts.place.path("model.safetensors")).ok()?;
+    weights::best_step(&weights)
+}
 
-    /// A description that the metrics hold.
-    fn count(&self, metric: &str) -> Option<f64> {
-        self.metrics.iter().find(|m| m.metric == metric)?.value
-    }
-
-    fn text(&self) -> Result<String> {
-        let (facts, spec) = (&self.facts, &self.facts.spec);
-        let mut lines = Vec::new();
-        let mut add = |name: &str, text: String| {
-            if !text.is_empty() {
-                lines.push(vec![name.to_owned(), text]);
-            }
-        };
-        let named = |table: &str, name: &str| {
-            let setting = spec.setting(&format!("{table}.{name}"));
-            setting.map_or_else(|| name.to_owned(), |s| format!("{name} = {s}"))
-        };
-        add("state", facts.state());
-        add("", facts.status.reason.clone());
-        add("held by", facts.holder.clone().unwrap_or_default());
-        add("experiment", spec.experiment.clone());
-        match spec.task.has_data() {
-            true => add("data", named("data", &spec.data_name)),
-            false => add("problem", named("problems", &spec.data_name)),
-        }
-        add("model", named("models", &spec.model_name));
-        add("seed", spec.seed.to_string());
-        for d in spec.changed() {
-            add("not default", format!("{} = {} ({})", d.key, d.now, d.was));
-        }
-        for d in &self.chosen {
-            add("chosen", format!("{} = {} ({})", d.key, d.now, d.was));
-        }
-        let count = |metric: &str| self.count(metric).map_or_else(String::new, plain);
-        add("parameters", count("parameters"));
-        if let Some((at, of)) = self.progress {
-            add("step", format!("{at} of {of}, as far as its history is"));
-        }
-        add("steps", count("steps"));
-        let best_step = self.best_step.map(|step| step.to_string());
-        add("best step", best_step.unwrap_or_default());
-        if let Some(e) = facts.place.read_environment()? {
-            add("command", e.command);
-            let place = format!("mdn {} on {}, {}", e.version, e.device, e.kernels);
-            add("made by", place);
-            add("started", e.started);
-            add("ended", e.ended);
-            add("note", e.note.unwrap_or_default());
-        }
-        add("files", self.files.join("  "));
-        let mut text = format!("{}\n\n{}", facts.folder(), columns(&[], lines));
-        if !self.metrics.is_empty() {
-            text += &format!("\n{}", metrics_table(&self.metrics));
-        }
-        Ok(text)
-    }
-
-    fn json(&self) -> Result<Value> {
-        let spec = &self.facts.spec;
-        let mut object = self.facts.json();
-        let compared = |all: &[Difference], from: &RunSpec, to: &RunSpec| -> Result<Value> {
-            let pair = |d: &Difference| {
-                let (was, now) = (settings(from, &d.key)?, settings(to, &d.key)?);
-                Ok((d.key.clone(), json!({ "was": was, "now": now })))
-            };
-            all.iter().map(pair).collect()
-        };
-        object["settings"] = settings(spec, "")?;
-        object["not_default"] = compared(&spec.changed(), &spec.unchanged(), spec)?;
-        object["chosen"] = compared(&self.chosen, spec, &self.trained)?;
-        object["parameters"] = self.count("parameters").into();
-        object["step"] = self.progress.map(|p| p.0).into();
-        object["steps"] = self.count("steps").into();
-        object["best_step"] = self.best_step.into();
-        object["environment"] = serde_json::to_value(self.facts.place.read_environment()?)
-            .map_err(|e| Error::failed(format!("could not write JSON: {e}")))?;
-        object["metrics"] = self.metrics.iter().map(metric_json).collect();
-        object["files"] = self.files.iter().cloned().collect();
-        Ok(object)
-    }
+/// A description that the metrics hold.
+fn count(metrics: &[MetricRow], metric: &str) -> Option<f64> {
+    metrics.iter().find(|m| m.metric == metric)?.value
 }
 
 /// What is in the run's folder, by name.
 fn files(facts: &Facts) -> Result<Vec<String>> {
-    let unreadable = |e| Error::io(&facts.place.0, "could not read")(e);
-    let entries = std::fs::read_dir(&facts.place.0).map_err(unreadable)?;
-    let names = entries.map(|entry| {
-        let name = entry.map_err(unreadable)?.file_name();
-        Ok(name.to_string_lossy().into_owned())
-    });
-    let mut names = names.collect::<Result<Vec<_>>>()?;
+    let name = |e: &DirEntry| e.file_name().to_string_lossy().into_owned();
+    let mut names: Vec<_> = facts.place.entries()?.iter().map(name).collect();
     names.sort();
     Ok(names)
+}
+
+fn text(facts: &Facts) -> Result<String> {
+    let spec = &facts.spec;
+    let metrics = headline_first(facts.metrics()?);
+    let mut lines = Vec::new();
+    let mut add = |name: &str, text: String| {
+        if !text.is_empty() {
+            lines.push(vec![name.to_owned(), text]);
+        }
+    };
+    let named = |table: &str, name: &str| {
+        let setting = spec.setting(&format!("{table}.{name}"));
+        setting.map_or_else(|| name.to_owned(), |s| format!("{name} = {s}"))
+    };
+    add("state", facts.state());
+    add("", facts.status.reason.clone());
+    add("held by", facts.holder.clone().unwrap_or_default());
+    add("experiment", spec.experiment.clone());
+    match spec.task.has_data() {
+        true => add("data", named("data", &spec.data_name)),
+        false => add("problem", named("problems", &spec.data_name)),
+    }
+    add("model", named("models", &spec.model_name));
+    add("seed", spec.seed.to_string());
+    for (name, all) in [("not default", spec.changed()), ("chosen", chosen(facts)?)] {
+        for d in all {
+            let [was, now] = d.shown();
+            add(name, format!("{} = {now} ({was})", d.key));
+        }
+    }
+    let number = |metric: &str| count(&metrics, metric).map_or_else(String::new, plain);
+    add("parameters", number("parameters"));
+    if let Some((at, of)) = facts.progress()? {
+        add("step", format!("{at} of {of}, as far as its history is"));
+    }
+    add("steps", number("steps"));
+    let best_step = best_step(facts).map(|step| step.to_string());
+    add("best step", best_step.unwrap_or_default());
+    if let Some(e) = facts.place.read_environment()? {
+        add("command", e.command);
+        let place = format!("mdn {} on {}, {}", e.version, e.device, e.kernels);
+        add("made by", place);
+        add("started", e.started);
+        add("ended", e.ended);
+        add("note", e.note.unwrap_or_default());
+    }
+    add("files", files(facts)?.join("  "));
+    let mut text = format!("{}\n\n{}", facts.folder(), columns(&[], lines));
+    if !metrics.is_empty() {
+        text += &format!("\n{}", metrics_table(&metrics));
+    }
+    Ok(text)
+}
+
+fn json(facts: &Facts) -> Result<Value> {
+    let metrics = headline_first(facts.metrics()?);
+    let mut object = facts.json();
+    let compared = |all: Vec<Difference>| -> Value {
+        let pair = |d: Difference| (d.key, json!({ "was": d.was, "now": d.now }));
+        all.into_iter().map(pair).collect()
+    };
+    object["settings"] = serde_json::to_value(&facts.spec)
+        .map_err(|e| Error::failed(format!("could not write the settings as JSON: {e}")))?;
+    object["not_default"] = compared(facts.spec.changed());
+    object["chosen"] = compared(chosen(facts)?);
+    object["parameters"] = json!(count(&metrics, "parameters"));
+    object["step"] = json!(facts.progress()?.map(|p| p.0));
+    object["steps"] = json!(count(&metrics, "steps"));
+    object["best_step"] = json!(best_step(facts));
+    object["environment"] = json!(facts.place.read_environment()?);
+    object["metrics"] = json!(metrics);
+    object["files"] = json!(files(facts)?);
+    Ok(object)
 }
 
 /// The metrics in their order, the one that models are ranked by in front.
@@ -173,16 +150,8 @@ pub(super) fn headline_first(mut rows: Vec<MetricRow>) -> Vec<MetricRow> {
 }
 
 fn metrics_table(rows: &[MetricRow]) -> String {
-    let header = [
-        "metric",
-        "value",
-        "std error",
-        "unit",
-        "n",
-        "left out",
-        "better",
-        "note",
-    ];
+    let header = "metric,value,std error,unit,n,left out,better,note";
+    let header: Vec<_> = header.split(',').collect();
     let cells = rows.iter().map(|r| {
         vec![
             r.metric.clone(),
@@ -196,17 +165,4 @@ fn metrics_table(rows: &[MetricRow]) -> String {
         ]
     });
     columns(&header, cells)
-}
-
-fn metric_json(row: &MetricRow) -> Value {
-    json!({
-        "metric": row.metric,
-        "unit": row.unit,
-        "better": row.better,
-        "value": row.value,
-        "std_err": row.std_err,
-        "n": row.n,
-        "non_finite": row.non_finite,
-        "note": row.note,
-    })
 }

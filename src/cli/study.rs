@@ -46,7 +46,13 @@ pub(super) struct StudyArgs {
 }
 
 pub(super) fn run(args: &StudyArgs, context: &Context) -> Result<Exit> {
-    let spec = load(&args.file.file, &args.file.all_overrides())?;
+    let FileArgs {
+        file,
+        overrides,
+        set,
+    } = &args.file;
+    let overrides: Vec<_> = overrides.iter().chain(set).cloned().collect();
+    let spec = load(file, &overrides)?;
     let name = spec.name.clone().unwrap_or_default();
     let folder = args.out.join(&name);
     check_within(&args.out, &folder.join("figures"))?;

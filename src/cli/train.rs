@@ -10,9 +10,9 @@ use super::output::{columns, print, warn};
 use super::{progress, Context, Exit};
 use crate::experiment::control::{Control, Interrupt};
 use crate::experiment::plan::{Plan, RunSpec};
-use crate::experiment::pool::{self, Action, Ended, Job, Sharing};
+use crate::experiment::pool::{self, Ended, Job};
 use crate::experiment::run;
-use crate::experiment::store::State;
+use crate::experiment::store::{State, Status};
 use crate::experiment::Compute;
 use crate::report;
 use mdn_core::device;
@@ -87,7 +87,7 @@ pub(super) struct How {
     steal_lock: bool,
 }
 
-fn seconds(typed: &str) -> std::result::Result<Duration, String> {
+fn seconds(typed: &str) -> Result<Duration, String> {
     match typed.parse() {
         Ok(s) if (0.0..=1e6).contains(&s) => Ok(Duration::from_secs_f64(s)),
         _ => Err("expected seconds from 0 to 1000000".to_owned()),
@@ -98,8 +98,8 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
     let plan = args.file.plan()?;
     let jobs = args.selection.jobs(&plan)?;
     if args.dry_run {
-        let actions = pool::actions(&jobs, args.how.force)?;
-        print(&preview(&jobs, &actions, args.how.force)?)?;
+        let before = pool::ended_before(&jobs, args.how.force)?;
+        print(&preview(&jobs, &before, args.how.force)?)?;
         return Ok(Exit::FINE);
     }
     let ended = train(&plan, &jobs, &args.how, (args.json, false), context)?;
@@ -122,14 +122,14 @@ pub(super) fn train(
     (json, wait): (bool, bool),
     context: &Context,
 ) -> Result<Vec<Ended>> {
-    let actions = pool::actions(jobs, how.force)?;
-    if actions.contains(&Action::Train) {
+    let before = pool::ended_before(jobs, how.force)?;
+    let skipped = before.iter().flatten().count();
+    if skipped < jobs.len() {
         let about = |name: &str| jobs.iter().any(|j| j.spec.data_name == name);
         for text in plan.warnings(&about) {
             warn(&text);
         }
     }
-    let skipped = actions.iter().filter(|t| **t != Action::Train).count();
     if skipped > 0 {
         context.note(&format!(
             "{}: {skipped} of {} runs ended before; --force does them again",
@@ -148,7 +148,10 @@ pub(super) fn train(
     let control = Control {
         every: how.checkpoint_every,
         interrupt: Interrupt::by_signals()?,
-        anew: how.force,
+        force: how.force,
+        steal: how.steal_lock,
+        wait,
+        fail_fast: how.fail_fast,
     };
     let without_figures = Mutex::new(Vec::new());
     let work = |job: &Job, watch: &mut dyn FnMut(&Progress)| {
@@ -161,30 +164,20 @@ pub(super) fn train(
         if status.state == State::Done {
             // The run itself is fine and recorded: its figures can be drawn again.
             if let Err(e) = report::draw_run(&job.place, &context.command, report::Format::Png) {
-                let text = format!("{}: no figures: {e}", job.spec.label());
-                let mut all = without_figures
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                all.push(text);
+                let all = without_figures.lock();
+                let mut all = all.unwrap_or_else(PoisonError::into_inner);
+                all.push(format!("{}: no figures: {e}", job.spec.label()));
             }
         }
         Ok(status)
     };
     let asked = how.threads.map(usize::from);
-    let threads = if compute.device.is_cpu() {
-        pool::threads(asked, context.threads)
-    } else {
-        asked.unwrap_or(1)
+    let threads = match compute.device.is_cpu() {
+        true => pool::threads(asked, context.threads),
+        false => asked.unwrap_or(1),
     };
     let screen = progress::Screen::new(jobs, (jobs.len() - skipped, threads), json, context.quiet);
-    let sharing = Sharing {
-        force: how.force,
-        steal: how.steal_lock,
-        wait,
-        fail_fast: how.fail_fast,
-        interrupt: control.interrupt.clone(),
-    };
-    let ended = pool::run_all(jobs, &actions, (threads, &sharing), &work, &screen)?;
+    let ended = pool::run_all(jobs, &before, (threads, &control), &work, &screen)?;
     screen.finish(&ended);
     for left in ended.iter().filter(|e| e.status.state == State::Running) {
         let label = jobs[left.job].spec.label();
@@ -197,14 +190,14 @@ pub(super) fn train(
     Ok(ended)
 }
 
-fn preview(jobs: &[Job], actions: &[Action], force: bool) -> Result<String> {
+fn preview(jobs: &[Job], before: &[Option<Status>], force: bool) -> Result<String> {
     let searches = jobs.iter().any(|j| !j.spec.search.is_empty());
     let sizes = jobs.iter().any(|j| j.spec.budget.parameters.is_some());
-    let row = |(job, action): (&Job, &Action)| {
-        let what = match action {
-            Action::Train if !force && job.place.checkpoint().exists() => "go on".to_owned(),
-            Action::Train => "train".to_owned(),
-            Action::Skip(status) => format!("skip ({})", status.state.word()),
+    let row = |(job, before): (&Job, &Option<Status>)| {
+        let what = match before {
+            None if !force && job.place.checkpoint().exists() => "go on".to_owned(),
+            None => "train".to_owned(),
+            Some(status) => format!("skip ({})", status.state.word()),
         };
         let index = job.index.to_string();
         let mut row = vec![what, index, job.place.0.display().to_string()];
@@ -216,7 +209,7 @@ fn preview(jobs: &[Job], actions: &[Action], force: bool) -> Result<String> {
         }
         Ok(row)
     };
-    let rows = jobs.iter().zip(actions).map(row);
+    let rows = jobs.iter().zip(before).map(row);
     Ok(columns(&[], rows.collect::<Result<Vec<_>>>()?))
 }
 
@@ -239,15 +232,15 @@ pub(super) fn sizes_of(spec: &RunSpec) -> Result<String> {
 
 /// The exit code, and the final line where not every run is done.
 pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
+    use State::{Diverged, Done, Failed, Interrupted, Missing, Running};
     let count = |state| ended.iter().filter(|e| e.status.state == state).count();
-    let (done, diverged) = (count(State::Done), count(State::Diverged));
-    let (kept, elsewhere) = (count(State::Interrupted), count(State::Running));
-    if done + elsewhere == ended.len() {
+    let all = [Done, Diverged, Failed, Interrupted, Running, Missing];
+    let [done, diverged, failed, kept, elsewhere, not_begun] = all.map(count);
+    let runs = ended.len();
+    if done + elsewhere == runs {
         return Exit::FINE;
     }
-    let not_begun = count(State::Missing);
-    let runs = ended.len();
-    if let Some(first) = ended.iter().find(|e| e.status.state == State::Interrupted) {
+    if let Some(first) = ended.iter().find(|e| e.status.state == Interrupted) {
         let reason = &first.status.reason;
         return Exit::failed(
             75,
@@ -262,14 +255,13 @@ pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
         (0, n) if n == runs => 4,
         _ => 1,
     };
-    let ill = |e: &&Ended| matches!(e.status.state, State::Failed | State::Diverged);
+    let ill = |e: &&Ended| matches!(e.status.state, Failed | Diverged);
     let first = ended.iter().find(ill).map(|e| {
         let (label, status) = (jobs[e.job].spec.label(), &e.status);
         format!("{label} {}: {}", status.state.word(), status.reason)
     });
     let mut error = first.unwrap_or_default();
     if runs > 1 {
-        let failed = count(State::Failed);
         let left = match not_begun {
             0 => String::new(),
             n => format!(", {n} were not begun"),
@@ -284,32 +276,18 @@ pub(super) fn exit(jobs: &[Job], ended: &[Ended]) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::store::Status;
 
     fn code(states: &[State]) -> u8 {
+        let text = "seeds = [0]\n[data.ring.ring]\n[models.rad.rad]\n";
+        let plan = Plan::parse(text, "e").unwrap();
+        let job = Job::new(0, &plan.runs[0], std::path::Path::new("results"));
         let ended = states.iter().enumerate().map(|(job, state)| Ended {
             job,
             status: Status::of(*state),
             skipped: false,
             seconds: 0.0,
         });
-        let spec = mdn_core::data::DataSpec::examples().remove(0).1;
-        let spec = crate::experiment::plan::RunSpec {
-            experiment: "e".into(),
-            data_name: "d".into(),
-            task: crate::experiment::Task::Data(spec),
-            model_name: "m".into(),
-            model: mdn_core::models::ModelSpec::Rad(Default::default()),
-            seed: 0,
-            train: Default::default(),
-            budget: Default::default(),
-            search: Default::default(),
-            evaluation: Default::default(),
-        };
-        let jobs: Vec<_> = (0..states.len())
-            .map(|i| Job::new(i, &spec, std::path::Path::new("results")))
-            .collect();
-        exit(&jobs, &ended.collect::<Vec<_>>()).code
+        exit(&vec![job; states.len()], &ended.collect::<Vec<_>>()).code
     }
 
     #[test]

@@ -16,7 +16,7 @@ use mdn_core::train::{Checkpoint, Curves};
 use mdn_core::{Error, Result};
 
 const FILE: &str = "checkpoint";
-const FORMAT: &[u8] = b"mdn checkpoint 1\n";
+const FORMAT: &str = "mdn checkpoint 1\n";
 const SUM: usize = 32;
 
 /// The state of a run between two steps.
@@ -58,16 +58,14 @@ impl RunDir {
     pub fn write_checkpoint(&self, saved: &Saved) -> Result<PathBuf> {
         let body = postcard::to_stdvec(saved)
             .map_err(|e| Error::failed(format!("{FILE}: could not be encoded: {e}")))?;
-        let mut bytes = FORMAT.to_vec();
+        let mut bytes = FORMAT.as_bytes().to_vec();
         bytes.extend_from_slice(&Sha256::digest(&body));
         bytes.extend_from_slice(&body);
         self.write(FILE, &bytes)
     }
 
     /// The checkpoint; `None` where there is none.
-    ///
-    /// # Errors
-    /// If the file is damaged, has another format, or is of a run with other `settings`.
+    /// Fails if the file is damaged, has another format, or is of a run with other `settings`.
     pub fn read_checkpoint(&self, settings: &str) -> Result<Option<Saved>> {
         let path = self.checkpoint();
         let Some(bytes) = read_if_there(&path)? else {
@@ -77,9 +75,8 @@ impl RunDir {
             let force = "`mdn train` with --force trains the run from its start";
             unusable(&path, format!("expected {expected}; got {got} ({force})"))
         };
-        let format = String::from_utf8_lossy(FORMAT);
-        let Some(rest) = bytes.strip_prefix(FORMAT) else {
-            let expected = format!("a file that begins with `{}`", format.trim());
+        let Some(rest) = bytes.strip_prefix(FORMAT.as_bytes()) else {
+            let expected = format!("a file that begins with `{}`", FORMAT.trim());
             return Err(refused(&expected, "another"));
         };
         let body = match rest.split_at_checked(SUM) {
@@ -95,11 +92,6 @@ impl RunDir {
         Ok(Some(saved))
     }
 
-    /// Whether there are files that only unfinished runs have.
-    pub fn has_leftovers(&self) -> bool {
-        self.checkpoint().exists() || self.path("lock").exists()
-    }
-
     /// Removes the checkpoint and temporary files. The caller must hold the lock.
     pub fn remove_leftovers(&self) -> Result<()> {
         remove_unfinished(&self.0)?;
@@ -112,49 +104,7 @@ impl RunDir {
     }
 }
 
-/// What [`Saved::settings`] holds for a `config.toml`.
+/// The digest of a `config.toml` for [`Saved::settings`].
 pub fn digest(settings: &str) -> Vec<u8> {
     Sha256::digest(settings.as_bytes()).to_vec()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn saved() -> Saved {
-        Saved {
-            settings: digest("seeds = [1]"),
-            trials: Vec::new(),
-            seconds: 1.5,
-            kept: None,
-            current: None,
-        }
-    }
-
-    #[test]
-    fn damage_of_any_byte_is_refused_by_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = RunDir(dir.path().to_path_buf());
-        assert!(run.read_checkpoint("seeds = [1]").unwrap().is_none());
-        let path = run.write_checkpoint(&saved()).unwrap();
-        let back = run.read_checkpoint("seeds = [1]").unwrap().unwrap();
-        assert_eq!(back.seconds, 1.5);
-        let good = std::fs::read(&path).unwrap();
-        for at in 0..good.len() {
-            let mut bad = good.clone();
-            bad[at] ^= 4;
-            std::fs::write(&path, &bad).unwrap();
-            let why = run.read_checkpoint("seeds = [1]").unwrap_err().to_string();
-            assert!(why.contains("checkpoint: expected"), "byte {at}: {why}");
-            std::fs::write(&path, &good[..at]).unwrap();
-            let why = run.read_checkpoint("seeds = [1]").unwrap_err().to_string();
-            assert!(why.contains("checkpoint: expected"), "{at} bytes: {why}");
-        }
-        std::fs::write(&path, &good).unwrap();
-        let why = run.read_checkpoint("seeds = [2]").unwrap_err().to_string();
-        assert!(why.contains("other settings"), "{why}");
-        run.remove_checkpoint().unwrap();
-        run.remove_checkpoint().unwrap();
-        assert!(run.read_checkpoint("seeds = [1]").unwrap().is_none());
-    }
 }

@@ -15,17 +15,14 @@ use mdn_core::objectives::ProblemSpec;
 use mdn_core::train::TrainSpec;
 use mdn_core::{Error, Result};
 
-use super::budget::Budget;
 use super::memory::Memory;
 use super::search::Search;
 use super::store::unusable;
-use super::{quoted, EvaluationSpec};
-use files::check_start;
+use super::{quoted, Budget, EvaluationSpec};
 use schema::schema_of;
 
 mod fault;
-mod files;
-mod overrides;
+pub(super) mod overrides;
 pub mod schema;
 mod shape;
 pub mod study;
@@ -33,7 +30,7 @@ pub mod study;
 /// A kind of TOML file.
 trait Typed: DeserializeOwned {
     /// What is wrong with the values, if anything; keys are paths from the file's root.
-    fn check(&self) -> std::result::Result<(), BadValue>;
+    fn check(&self) -> Result<(), BadValue>;
     /// The JSON Schema of the file.
     fn schema() -> &'static serde_json::Value;
     /// What to try if these keys at the root show that the file is of another kind.
@@ -52,7 +49,7 @@ fn read<T: Typed>(path: &Path, overrides: &[String]) -> Result<T> {
 }
 
 impl Typed for Config {
-    fn check(&self) -> std::result::Result<(), BadValue> {
+    fn check(&self) -> Result<(), BadValue> {
         if let Some(name) = &self.name {
             check_name("name", name)?;
         }
@@ -97,9 +94,7 @@ impl Typed for Config {
         let synthetic = |data: &&DataSpec| !matches!(data, DataSpec::File(_));
         let data = self.data.values().filter(synthetic).map(DataSpec::check);
         let problems = self.problems.values().map(ProblemSpec::check);
-        let dims = data
-            .chain(problems)
-            .collect::<std::result::Result<_, _>>()?;
+        let dims = data.chain(problems).collect::<Result<_, _>>()?;
         self.check_trials(dims)
     }
 
@@ -203,9 +198,67 @@ impl Config {
         toml::to_string(self).map_err(|e| Error::failed(format!("could not write TOML: {e}")))
     }
 
+    /// Makes paths relative to `folder` absolute.
+    fn locate_files(&mut self, folder: &Path) {
+        for data in self.data.values_mut() {
+            if let DataSpec::File(file) = data {
+                let path = folder.join(&file.path);
+                file.path = std::path::absolute(&path).unwrap_or(path);
+            }
+        }
+    }
+
+    /// The same experiment with paths relative to `folder`, as a file there has them.
+    pub fn from_folder(mut self, folder: &Path) -> Self {
+        for data in self.data.values_mut() {
+            if let DataSpec::File(file) = data {
+                *file = file.from_folder(folder);
+            }
+        }
+        self
+    }
+
+    /// Reads the files and records their contents. Models that cannot start from so few points are
+    /// refused.
+    fn settle_files(&mut self) -> Result<(), BadValue> {
+        let mut fewest: Option<usize> = None;
+        let mut dims = Vec::new();
+        for (name, data) in &mut self.data {
+            let found = data
+                .settle()
+                .map_err(|e| e.below(&format!("data.{name}")))?;
+            if let Some(found) = found {
+                dims.push(found.columns.len());
+                fewest = Some(fewest.map_or(found.train, |n| n.min(found.train)));
+            }
+        }
+        if let Some(fewest) = fewest.filter(|n| *n < self.train.start_points()) {
+            let mut short = self.clone();
+            short.train.points = fewest;
+            for (name, model) in &self.models {
+                check_start(model, &short).map_err(|e| e.below(&format!("models.{name}")))?;
+            }
+        }
+        self.check_trials(dims)
+    }
+
+    /// A file cannot give a stream of fresh points.
+    fn check_stream(&self) -> Result<(), BadValue> {
+        let is_file = |data: &DataSpec| matches!(data, DataSpec::File(_));
+        let file = self.data.iter().find(|(_, data)| is_file(data));
+        file.filter(|_| self.train.points == 0)
+            .map_or(Ok(()), |(name, _)| {
+                let expected = format!(
+                    "`points` >= 1 with the file of `data.{name}`, which has no fresh points"
+                );
+                let got = "0, a stream of fresh points";
+                Err(BadValue::new("train.points", expected, got))
+            })
+    }
+
     /// Whether every trial of every model can start, and with data of these dimensions fits the budget
     /// and the memory of a machine.
-    fn check_trials(&self, mut dims: Vec<usize>) -> std::result::Result<(), BadValue> {
+    fn check_trials(&self, mut dims: Vec<usize>) -> Result<(), BadValue> {
         dims.sort_unstable();
         dims.dedup();
         for (name, model) in &self.models {
@@ -231,7 +284,7 @@ impl Config {
         Ok(())
     }
 
-    fn check_seeds(&self) -> std::result::Result<(), BadValue> {
+    fn check_seeds(&self) -> Result<(), BadValue> {
         let expected = "at least one seed in `seeds`";
         BadValue::unless(!self.seeds.is_empty(), "seeds", expected, "[]")?;
         let mut sorted = self.seeds.clone();
@@ -243,14 +296,14 @@ impl Config {
         })
     }
 
-    fn check_runs(&self) -> std::result::Result<(), BadValue> {
+    fn check_runs(&self) -> Result<(), BadValue> {
         let places = self.data.len() + self.problems.len();
         let runs = places as f64 * self.models.len() as f64 * self.seeds.len() as f64;
         let expected = "at most 100000 runs (data sets x models x seeds)";
         BadValue::unless(runs <= 1e5, "seeds", expected, runs)
     }
 
-    fn check_reference(&self) -> std::result::Result<(), BadValue> {
+    fn check_reference(&self) -> Result<(), BadValue> {
         let Some(reference) = &self.reference else {
             return Ok(());
         };
@@ -264,8 +317,27 @@ impl Config {
     }
 }
 
+/// Whether the data that the models see have the points that `model` starts from.
+fn check_start(model: &ModelSpec, config: &Config) -> Result<(), BadValue> {
+    let Some(start) = model.start() else {
+        return Ok(());
+    };
+    if let Some((problem, _)) = config.problems.first() {
+        let expected = format!(
+            "{} in a file with problems, which have no points to start from",
+            start.instead
+        );
+        let got = format!("a start from the data (`{problem}` has none)");
+        return Err(BadValue::new(&start.cause, expected, got));
+    }
+    let most = config.train.start_points();
+    let name = start.key.rsplit('.').next().unwrap_or_default();
+    let expected = format!("`{name}` <= {most}, the number of points that training starts from");
+    BadValue::unless(start.points <= most, &start.key, &expected, start.points)
+}
+
 /// Names become folders, so only characters are allowed that are safe in shells and file systems.
-fn check_name(place: &str, name: &str) -> std::result::Result<(), BadValue> {
+fn check_name(place: &str, name: &str) -> Result<(), BadValue> {
     let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     BadValue::unless(
         (1..=64).contains(&name.len()) && name.chars().all(fine) && !name.starts_with('-'),
@@ -276,7 +348,7 @@ fn check_name(place: &str, name: &str) -> std::result::Result<(), BadValue> {
 }
 
 /// A name of a folder next to the report's folder `figures`.
-fn check_folder(place: &str, name: &str) -> std::result::Result<(), BadValue> {
+fn check_folder(place: &str, name: &str) -> Result<(), BadValue> {
     check_name(place, name)?;
     let expected = "another name (`figures` is a folder of the report)";
     BadValue::unless(name != "figures", place, expected, "`figures`")

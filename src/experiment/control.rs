@@ -1,4 +1,4 @@
-//! When runs are checkpointed and when they end early.
+//! When runs begin, are checkpointed and end early.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -9,15 +9,21 @@ use super::store::RunDir;
 use mdn_core::train::{Checkpoint, Checkpointer, Request};
 use mdn_core::{Error, Result};
 
-/// When runs are checkpointed and when they end early.
+/// When runs begin, are checkpointed and end early.
 #[derive(Debug, Clone)]
 pub struct Control {
     /// Time between two checkpoints of a run.
     pub every: Duration,
-    /// A request that all runs end with checkpoints.
+    /// A request that all runs end with checkpoints and that no other begins.
     pub interrupt: Interrupt,
-    /// Ignore checkpoints and train from the start.
-    pub anew: bool,
+    /// Train finished runs again, and ignore checkpoints.
+    pub force: bool,
+    /// Take runs from the processes that hold them.
+    pub steal: bool,
+    /// Wait for runs that other processes hold.
+    pub wait: bool,
+    /// Begin no run after one has failed or diverged.
+    pub fail_fast: bool,
 }
 
 impl Default for Control {
@@ -25,7 +31,10 @@ impl Default for Control {
         Self {
             every: Duration::from_secs(30),
             interrupt: Interrupt::default(),
-            anew: false,
+            force: false,
+            steal: false,
+            wait: false,
+            fail_fast: false,
         }
     }
 }
@@ -45,62 +54,86 @@ const SIGNALS: &[(i32, &str)] = &[
 impl Interrupt {
     /// From now on a signal to the process requests that its runs end. A SIGINT after that ends the
     /// process at once with exit code 130, as shells report it. Other signals never do more than
-    /// request the end: `timeout` and schedulers send them twice.
-    ///
-    /// # Errors
-    /// If the system refuses.
+    /// request the end: `timeout` and schedulers send them twice. Fails if the system refuses.
     pub fn by_signals() -> Result<Self> {
         let request = Self::default();
         let second = Arc::new(AtomicBool::new(false));
-        let refused = |e| Error::failed(format!("could not listen to signals: {e}"));
         let interrupt = signal_hook::consts::SIGINT;
-        // Registered before the flag is set, so that the first signal does not end the process.
-        signal_hook::flag::register_conditional_shutdown(interrupt, 130, Arc::clone(&second))
-            .map_err(refused)?;
-        for &(signal, _) in SIGNALS {
-            signal_hook::flag::register(signal, Arc::clone(&second)).map_err(refused)?;
-            signal_hook::flag::register_usize(signal, Arc::clone(&request.0), signal as usize)
-                .map_err(refused)?;
-        }
+        let listen = || {
+            // Registered before the flag is set, so that the first signal does not end the process.
+            signal_hook::flag::register_conditional_shutdown(interrupt, 130, Arc::clone(&second))?;
+            for &(signal, _) in SIGNALS {
+                signal_hook::flag::register(signal, Arc::clone(&second))?;
+                let number = Arc::clone(&request.0);
+                signal_hook::flag::register_usize(signal, number, signal as usize)?;
+            }
+            Ok(())
+        };
+        let refused = |e: std::io::Error| format!("could not listen to signals: {e}");
+        listen().map_err(|e| Error::failed(refused(e)))?;
         Ok(request)
-    }
-
-    /// A request as a signal makes it.
-    #[cfg(test)]
-    pub fn request(&self) {
-        self.0.store(15, Ordering::Relaxed);
     }
 
     /// The name of the signal that came.
     pub fn reason(&self) -> Option<&'static str> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
-            n => {
-                let known = SIGNALS.iter().find(|(signal, _)| *signal as usize == n);
-                Some(known.map_or("a signal", |(_, name)| name))
-            }
-        }
+        let came = self.0.load(Ordering::Relaxed);
+        let known = SIGNALS.iter().find(|s| s.0 as usize == came);
+        (came > 0).then(|| known.map_or("a signal", |s| s.1))
     }
 }
 
-/// Writes a run's checkpoints when they are due.
+/// The state of a run, written as checkpoints when they are due.
 pub(super) struct Checkpoints<'a> {
     place: &'a RunDir,
     control: &'a Control,
     last: Instant,
+    /// The finished trials.
+    pub(super) saved: Saved,
 }
 
 impl<'a> Checkpoints<'a> {
-    pub(super) fn new(place: &'a RunDir, control: &'a Control) -> Self {
+    pub(super) fn new(place: &'a RunDir, control: &'a Control, saved: Saved) -> Self {
         Self {
             place,
             control,
             last: Instant::now(),
+            saved,
         }
     }
 
-    /// What to do between two steps.
-    pub(super) fn request(&self) -> Request {
+    fn write(&mut self, current: Option<Checkpoint>) -> Result<()> {
+        let saved = Saved {
+            current,
+            ..self.saved.clone()
+        };
+        self.place.write_checkpoint(&saved)?;
+        if let Some(current) = &saved.current {
+            self.place.write_history(&current.curves.history)?;
+        }
+        self.last = Instant::now();
+        Ok(())
+    }
+
+    /// Saves after a trial where a checkpoint is due.
+    /// Fails with [`Error::Interrupted`] if the run is to end.
+    pub(super) fn after_trial(&mut self) -> Result<()> {
+        if self.request() != Request::Continue {
+            self.write(None)?;
+        }
+        self.check_interrupt("after a trial")
+    }
+
+    /// Fails with [`Error::Interrupted`] if the run is to end; `at` says where it was.
+    pub(super) fn check_interrupt(&self, at: &str) -> Result<()> {
+        match self.control.interrupt.reason() {
+            Some(_) => Err(Error::Interrupted(at.to_owned())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Checkpointer for Checkpoints<'_> {
+    fn request(&mut self) -> Request {
         if self.control.interrupt.reason().is_some() {
             Request::Stop
         } else if self.last.elapsed() >= self.control.every {
@@ -110,52 +143,8 @@ impl<'a> Checkpoints<'a> {
         }
     }
 
-    /// Writes a checkpoint, and the curves so far.
-    pub(super) fn write(&mut self, saved: &Saved) -> Result<()> {
-        self.place.write_checkpoint(saved)?;
-        if let Some(current) = &saved.current {
-            self.place.write_history(&current.curves.history)?;
-        }
-        self.last = Instant::now();
-        Ok(())
-    }
-
-    /// Saves after a trial where a checkpoint is due.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`] if the run is to end.
-    pub(super) fn after_trial(&mut self, saved: &Saved) -> Result<()> {
-        if self.request() != Request::Continue {
-            self.write(saved)?;
-        }
-        self.check_interrupt("after a trial")
-    }
-
-    /// # Errors
-    /// [`Error::Interrupted`] if the run is to end; `at` says where it was.
-    pub(super) fn check_interrupt(&self, at: &str) -> Result<()> {
-        match self.request() {
-            Request::Stop => Err(Error::Interrupted(at.to_owned())),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Writes the checkpoints of one trial, together with the trials before it.
-pub(super) struct TrialCheckpoints<'a, 'k> {
-    pub run: &'a mut Checkpoints<'k>,
-    pub before: &'a Saved,
-}
-
-impl Checkpointer for TrialCheckpoints<'_, '_> {
-    fn request(&mut self) -> Request {
-        self.run.request()
-    }
-
+    /// Writes the trial in progress, with its curves so far.
     fn save(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        self.run.write(&Saved {
-            current: Some(checkpoint),
-            ..self.before.clone()
-        })
+        self.write(Some(checkpoint))
     }
 }

@@ -20,12 +20,9 @@ const GIB: f64 = (1u64 << 30) as f64;
 /// Plain tensors need this much; fused kernels need less for the step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Memory {
-    /// For the parameters and the optimizer's moments.
-    pub weights: f64,
-    /// For the points of one step.
-    pub step: f64,
-    /// For all points that are drawn or read.
-    pub points: f64,
+    weights: f64,
+    step: f64,
+    points: f64,
 }
 
 impl Memory {
@@ -77,8 +74,7 @@ impl Memory {
 /// Bytes with two digits and a unit.
 pub fn size(bytes: f64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = bytes;
-    let mut unit = 0;
+    let (mut value, mut unit) = (bytes, 0);
     while value >= 1000.0 && unit + 1 < units.len() {
         value /= 1024.0;
         unit += 1;
@@ -95,32 +91,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_two_digits_and_a_unit() {
+    fn a_run_that_no_machine_would_hold_is_refused_and_the_message_says_by_what() {
+        let text = "[train]\nbatch_size = 1000000\n[data.r]\nring = {}\n[models.m.flow]\n\
+                    bijection.affine_coupling = { layers = 100, hidden = [4096] }\n";
+        let said = Config::parse(text, "e").unwrap_err();
+        // 2 x 4 bytes x 1e6 points x 100 layers of 2 (4096 + 2) + 8 numbers, and those of the base.
+        let expected = "models.m: expected a run of at most 128 GiB; got about 6.0 TiB";
+        assert!(said.to_string().contains(expected), "{said}");
         for (bytes, text) in [
             (0.0, "0 bytes"),
             (999.0, "999 bytes"),
             (2048.0, "2.0 KiB"),
-            (128.0 * GIB, "128 GiB"),
-            (1.5 * 1024.0 * GIB, "1.5 TiB"),
             (1e30, "8.9e14 PiB"),
         ] {
             assert_eq!(size(bytes), text);
         }
-    }
-
-    #[test]
-    fn a_run_that_no_machine_would_hold_is_refused_and_the_message_says_by_what() {
-        let text = |batch: usize, hidden: usize| {
-            format!(
-                "[train]\nbatch_size = {batch}\n[data.r]\nring = {{}}\n[models.m.flow]\n\
-                 bijection.affine_coupling = {{ layers = 100, hidden = [{hidden}] }}\n"
-            )
-        };
-        Config::parse(&text(512, 64), "e").unwrap();
-        let said = Config::parse(&text(1_000_000, 4096), "e").unwrap_err();
-        // 2 x 4 bytes x 1e6 points x 100 layers of 2 (4096 + 2) + 8 numbers, and those of the base.
-        let expected = "expected a run of at most 128 GiB; got about 6.0 TiB";
-        assert!(said.to_string().contains(expected), "{said}");
-        assert!(said.to_string().contains("models.m: "), "{said}");
     }
 }

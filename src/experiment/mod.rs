@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use mdn_core::error::BadValue;
+use mdn_core::error::{did_you_mean, BadValue};
+use mdn_core::models::ModelSpec;
 
-pub mod budget;
 pub mod checkpoint;
 pub mod config;
 pub mod control;
@@ -20,7 +20,6 @@ pub mod search;
 pub mod store;
 mod task;
 pub mod trained;
-mod trials;
 pub mod weights;
 
 pub use config::schema;
@@ -40,6 +39,13 @@ fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.join(", ")
 }
 
+/// "`rda` (did you mean `rad`?); expected one of `plain`, `rad`"
+fn not_among(name: &str, known: &[&str]) -> String {
+    let hint = did_you_mean(name, known.iter().copied());
+    let known = quoted(known.iter().copied());
+    format!("`{name}`{hint}; expected one of {known}")
+}
+
 /// Where and with which kernels a run computes. Results depend on it by rounding alone.
 #[derive(Debug, Clone)]
 pub struct Compute {
@@ -47,6 +53,57 @@ pub struct Compute {
     pub device: Device,
     /// The kernels that evaluate its model.
     pub kernels: mdn_kernels::Choice,
+}
+
+/// The table `[budget]` of an experiment file.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Trainable numbers of every model, within 3 %: all its widths (the lists `hidden`) are
+    /// multiplied by a common factor. Models without widths stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<usize>,
+    /// Wall time of every training, validations included, in seconds: it ends there, or after
+    /// `train.steps` if that is sooner. Learning-rate schedules follow the clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}
+
+impl Budget {
+    /// Whether there is no limit.
+    pub fn is_empty(&self) -> bool {
+        self.parameters.is_none() && self.seconds.is_none()
+    }
+
+    /// What is wrong with the settings, if anything.
+    pub fn check(&self) -> Result<(), BadValue> {
+        if let Some(n) = self.parameters {
+            BadValue::within("parameters", n, 1, 10_000_000)?;
+        }
+        if let Some(s) = self.seconds {
+            let expected = "0.01 <= `seconds` <= 1e7";
+            BadValue::unless((0.01..=1e7).contains(&s), "seconds", expected, s)?;
+        }
+        Ok(())
+    }
+
+    /// The model as it is trained over `dim` coordinates, with its trainable numbers where they are
+    /// known before there are points.
+    pub fn apply(
+        &self,
+        model: &ModelSpec,
+        dim: usize,
+    ) -> Result<(ModelSpec, Option<usize>), BadValue> {
+        let cannot = |e| BadValue::new("hidden", "a model that can be built", e);
+        if let Some(n) = self.parameters {
+            if let Some(sized) = model.sized(dim, n).map_err(cannot)?? {
+                return Ok((sized.model, Some(sized.parameters)));
+            }
+        }
+        // A model that needs points before it can be counted is counted when it is trained.
+        let parameters = model.parameters(dim).ok().flatten();
+        Ok((model.clone(), parameters))
+    }
 }
 
 /// The table `[evaluation]` of an experiment file.
@@ -71,11 +128,8 @@ impl Default for EvaluationSpec {
 impl EvaluationSpec {
     /// What is wrong with the settings, if anything.
     pub fn check(&self) -> Result<(), BadValue> {
-        let (points, grid) = (self.points, self.grid);
-        let (expected, fits) = ("100 <= `points` <= 10000000", 100..=10_000_000);
-        BadValue::unless(fits.contains(&points), "points", expected, points)?;
-        let expected = "16 <= `grid` <= 4000";
-        BadValue::unless((16..=4000).contains(&grid), "grid", expected, grid)
+        BadValue::within("points", self.points, 100, 10_000_000)?;
+        BadValue::within("grid", self.grid, 16, 4000)
     }
 }
 

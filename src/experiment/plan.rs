@@ -3,20 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use mdn_core::data::FileRecord;
 use mdn_core::distributions::EntropyBound;
-use mdn_core::error::did_you_mean;
 use mdn_core::models::ModelSpec;
 use mdn_core::train::TrainSpec;
 use mdn_core::{Error, Result};
 
-use super::budget::Budget;
 use super::config::Config;
 use super::search::{Search, Trial};
 use super::store::{unusable, RunDir};
-use super::{quoted, EvaluationSpec, Task};
+use super::{not_among, Budget, EvaluationSpec, Task};
 
 pub use settings::Difference;
 
@@ -24,8 +22,8 @@ mod settings;
 
 /// All settings of one run: enough to repeat it bit for bit. It is serialised as an experiment file
 /// with this run alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(into = "Config", try_from = "Config")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(into = "Config")]
 pub struct RunSpec {
     /// Name of the experiment (the file's stem).
     pub experiment: String,
@@ -60,19 +58,6 @@ pub struct Plan {
     pub runs: Vec<RunSpec>,
     /// The folder of the experiment file.
     folder: PathBuf,
-}
-
-/// Which runs of a plan are selected: every field that is not empty narrows the selection.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// Names of data sets.
-    pub data: Vec<String>,
-    /// Names of models.
-    pub models: Vec<String>,
-    /// Seeds.
-    pub seeds: Vec<u64>,
-    /// The one run with this index.
-    pub index: Option<usize>,
 }
 
 impl Plan {
@@ -175,28 +160,21 @@ impl Plan {
         all
     }
 
-    /// Indices of the selected runs, in order. A name, seed or index that the plan does not have is a
-    /// bad request.
-    pub fn select(&self, wanted: &Selection) -> Result<Vec<usize>> {
+    /// Indices of the runs, in order, of these data sets, models and seeds; an empty list selects all.
+    /// Fails for a name or seed that the plan does not have.
+    pub fn select(&self, data: &[String], models: &[String], seeds: &[u64]) -> Result<Vec<usize>> {
         let all = self.config.data.keys().chain(self.config.problems.keys());
-        known("data set", &wanted.data, all)?;
-        known("model", &wanted.models, self.config.models.keys())?;
-        let seeds: Vec<_> = self.config.seeds.iter().map(u64::to_string).collect();
-        let typed: Vec<_> = wanted.seeds.iter().map(u64::to_string).collect();
-        known("seed", &typed, &seeds)?;
-        if let Some(index) = wanted.index.filter(|i| *i >= self.runs.len()) {
-            let last = self.runs.len() - 1;
-            let why = format!("expected --index between 0 and {last}; got {index}");
-            return Err(Error::request(why));
-        }
-        let fits = |i: usize, run: &RunSpec| {
-            (wanted.data.is_empty() || wanted.data.contains(&run.data_name))
-                && (wanted.models.is_empty() || wanted.models.contains(&run.model_name))
-                && (wanted.seeds.is_empty() || wanted.seeds.contains(&run.seed))
-                && wanted.index.is_none_or(|index| index == i)
+        known("data set", data, all)?;
+        known("model", models, self.config.models.keys())?;
+        let text = |seeds: &[u64]| seeds.iter().map(u64::to_string).collect::<Vec<_>>();
+        known("seed", &text(seeds), &text(&self.config.seeds))?;
+        let fits = |run: &RunSpec| {
+            (data.is_empty() || data.contains(&run.data_name))
+                && (models.is_empty() || models.contains(&run.model_name))
+                && (seeds.is_empty() || seeds.contains(&run.seed))
         };
         let runs = self.runs.iter().enumerate();
-        Ok(runs.filter(|(i, r)| fits(*i, r)).map(|(i, _)| i).collect())
+        Ok(runs.filter(|(_, r)| fits(r)).map(|(i, _)| i).collect())
     }
 }
 
@@ -209,9 +187,8 @@ fn known<'a>(
     match wanted.iter().find(|w| !all.contains(&w.as_str())) {
         None => Ok(()),
         Some(name) => Err(Error::request(format!(
-            "the experiment has no {kind} `{name}`{}; expected one of {}",
-            did_you_mean(name, all.iter().copied()),
-            quoted(all.iter().copied())
+            "the experiment has no {kind} {}",
+            not_among(name, &all)
         ))),
     }
 }
@@ -228,8 +205,19 @@ impl RunSpec {
         let hint = "`mdn train` with --force makes the run anew";
         let config = Config::load_recorded(path, &[])
             .map_err(|e| Error::request(format!("settings of a run: {e} ({hint})")))?;
-        let run = Self::try_from(config);
-        run.map_err(|why| unusable(path, format!("no run's settings: {why} ({hint})")))
+        let data = config.data.len() + config.problems.len();
+        let counts = [data, config.models.len(), config.seeds.len()];
+        let mut runs = Plan::new(config, Path::new("")).runs;
+        match (runs.pop(), counts) {
+            (Some(run), [1, 1, 1]) => Ok(run),
+            (_, [data, models, seeds]) => {
+                let why = format!(
+                    "no run's settings: expected one data set, one model and one seed; got {data}, \
+                     {models} and {seeds} ({hint})"
+                );
+                Err(unusable(path, why))
+            }
+        }
     }
 
     /// The settings that the run in this folder was trained with: `trained.toml` where some were
@@ -304,26 +292,6 @@ impl From<RunSpec> for Config {
             data,
             problems,
             models: [(run.model_name, run.model)].into_iter().collect(),
-        }
-    }
-}
-
-impl TryFrom<Config> for RunSpec {
-    type Error = String;
-
-    fn try_from(config: Config) -> std::result::Result<Self, String> {
-        let counts = (
-            config.data.len() + config.problems.len(),
-            config.models.len(),
-            config.seeds.len(),
-        );
-        let mut runs = Plan::new(config, Path::new("")).runs;
-        match runs.pop() {
-            Some(run) if runs.is_empty() => Ok(run),
-            _ => Err(format!(
-                "expected one data set, one model and one seed; got {}, {} and {}",
-                counts.0, counts.1, counts.2
-            )),
         }
     }
 }

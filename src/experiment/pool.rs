@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::control::Interrupt;
+use super::control::Control;
 use super::plan::{Difference, RunSpec};
 use super::store::{unusable, Locking, RunDir, State, Status};
 use mdn_core::train::Progress;
@@ -32,15 +32,6 @@ impl Job {
             place: spec.place(out),
         }
     }
-}
-
-/// What to do with a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Train it: there is no usable result.
-    Train,
-    /// Nothing: it ended before with the same settings.
-    Skip(Status),
 }
 
 /// How a job ended.
@@ -78,47 +69,50 @@ pub trait Watch: Sync {
     fn ended(&self, ended: &Ended);
 }
 
-/// What to do with each job. A run that ended before is skipped; one that was interrupted, failed or
-/// lacks files is trained again. A finished run with other settings is a bad request, since it would
-/// be overwritten. With `force` every job is trained.
-pub fn actions(jobs: &[Job], force: bool) -> Result<Vec<Action>> {
+/// The status of each job that ended before with the same settings; `None` for those to be trained:
+/// runs that were interrupted, failed or lack files and, with `force`, all others too.
+/// Fails for a finished run with other settings, since training would overwrite it.
+pub fn ended_before(jobs: &[Job], force: bool) -> Result<Vec<Option<Status>>> {
     let each = jobs.iter().map(|job| match force {
-        true => Ok(Action::Train),
-        false => action(job),
+        true => Ok(None),
+        false => usable(job),
     });
     each.collect()
 }
 
-fn action(job: &Job) -> Result<Action> {
+/// The status of a run that need not be trained again.
+fn usable(job: &Job) -> Result<Option<Status>> {
     let status = job.place.read_status()?;
     let ended = matches!(status.state, State::Done | State::Diverged);
     if !ended || !job.place.is_complete(status.state) {
-        return Ok(Action::Train);
+        return Ok(None);
     }
     match difference(job)? {
-        None if job.spec.is_settled_in_training() && !job.place.path("trained.toml").exists() => {
-            Ok(Action::Train)
+        Some(d) if status.state == State::Done => {
+            Err(other_settings(job, &d, "--force to redo it"))
         }
-        None => Ok(Action::Skip(status)),
-        Some(_) if status.state == State::Diverged => Ok(Action::Train),
-        Some(d) => Err(other_settings(job, &d, "--force to redo it")),
+        Some(_) => Ok(None),
+        None if job.spec.is_settled_in_training() => {
+            let settled = job.place.path("trained.toml").exists();
+            Ok(Some(status).filter(|_| settled))
+        }
+        None => Ok(Some(status)),
     }
 }
 
 /// The first setting in which the run on disk and the job differ.
 fn difference(job: &Job) -> Result<Option<Difference>> {
     let made = RunSpec::read(&job.place.path("config.toml"))?;
-    Ok(made.first_difference(&job.spec))
+    Ok(made.differences(&job.spec).into_iter().next())
 }
 
 fn other_settings(job: &Job, d: &Difference, instead: &str) -> Error {
+    let [was, now] = d.shown();
     Error::request(format!(
-        "{} was made with other settings: {} was {}, now {}; use {instead}, or --out for another \
-         folder",
+        "{} was made with other settings: {} was {was}, now {now}; use {instead}, or --out for \
+         another folder",
         job.place.0.display(),
         d.key,
-        d.was,
-        d.now
     ))
 }
 
@@ -127,14 +121,12 @@ fn other_settings(job: &Job, d: &Difference, instead: &str) -> Error {
 pub fn check_settings(jobs: &[Job]) -> Result<()> {
     for job in jobs {
         let state = job.place.read_status()?.state;
-        if !matches!(state, State::Done | State::Diverged | State::Failed) {
-            continue;
-        }
+        let instead = match state {
+            State::Done => "`mdn train` with --force to redo it",
+            State::Diverged | State::Failed => "`mdn train` to redo it",
+            _ => continue,
+        };
         if job.place.path("config.toml").exists() {
-            let instead = match state {
-                State::Done => "`mdn train` with --force to redo it",
-                _ => "`mdn train` to redo it",
-            };
             if let Some(d) = difference(job)? {
                 return Err(other_settings(job, &d, instead));
             }
@@ -161,64 +153,47 @@ pub fn pool(n: usize) -> Result<rayon::ThreadPool> {
         .map_err(|e| Error::failed(format!("could not start the worker threads: {e}")))
 }
 
-/// How jobs are shared with other processes that may be doing the same.
-#[derive(Debug, Clone, Default)]
-pub struct Sharing {
-    /// Repeat finished jobs.
-    pub force: bool,
-    /// Take runs from the processes that hold them.
-    pub steal: bool,
-    /// Wait for runs that other processes hold.
-    pub wait: bool,
-    /// Begin no run after one has failed or diverged.
-    pub fail_fast: bool,
-    /// Begin no run after this request.
-    pub interrupt: Interrupt,
-}
-
 /// Time between two checks of a run that another process holds.
 const CHECK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Does the jobs in order, at most `threads` at a time. One that fails or diverges does not stop the
-/// others, unless `sharing.fail_fast`. A run that another process holds is left to it with the status
-/// [`State::Running`]; a run that was not begun is [`State::Missing`]. The result has the order of
-/// the jobs.
+/// Does the jobs in order, at most `threads` at a time, except those that [`ended_before`]. One that
+/// fails or diverges does not stop the others, unless `control.fail_fast`. A run that another process
+/// holds is left to it with the status [`State::Running`]; a run that was not begun is
+/// [`State::Missing`]. The result has the order of the jobs.
 pub fn run_all(
     jobs: &[Job],
-    actions: &[Action],
-    (threads, sharing): (usize, &Sharing),
+    before: &[Option<Status>],
+    (threads, control): (usize, &Control),
     work: &Work<'_>,
     watch: &dyn Watch,
 ) -> Result<Vec<Ended>> {
-    let mut all = Vec::new();
-    let mut waiting = Vec::new();
-    for (job, action) in actions.iter().enumerate() {
-        match action {
-            Action::Train => waiting.push(job),
-            Action::Skip(status) => {
-                tidy(&jobs[job].place)?;
-                let ended = Ended::skipped(job, status.clone());
-                watch.ended(&ended);
-                all.push(ended);
-            }
-        }
-    }
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(all);
-    // Runs that other processes hold: they are tried again at the end.
-    let elsewhere = Mutex::new(Vec::new());
-    let failed = AtomicBool::new(false);
-    let stops = || {
-        sharing.interrupt.reason().is_some()
-            || (sharing.fail_fast && failed.load(Ordering::Relaxed))
-    };
+    let done = Mutex::new(Vec::new());
     let keep = |ended: Ended| {
         watch.ended(&ended);
         lock(&done).push(ended);
     };
+    let mut waiting = Vec::new();
+    for (job, before) in before.iter().enumerate() {
+        match before {
+            None => waiting.push(job),
+            Some(status) => {
+                tidy(&jobs[job].place)?;
+                keep(Ended::skipped(job, status.clone()));
+            }
+        }
+    }
+    let next = AtomicUsize::new(0);
+    // Runs that other processes hold: they are tried again at the end.
+    let elsewhere = Mutex::new(Vec::new());
+    let failed = AtomicBool::new(false);
+    let stops = || {
+        control.interrupt.reason().is_some()
+            || (control.fail_fast && failed.load(Ordering::Relaxed))
+    };
+    // Does a job, or returns the process that holds it.
     let try_one = |job: usize| -> Option<String> {
         let start = Instant::now();
-        let (status, skipped) = match attempt(&jobs[job], job, sharing, work, watch) {
+        let (status, skipped) = match attempt(&jobs[job], job, control, work, watch) {
             Ok(Ok(ended)) => ended,
             Ok(Err(who)) => return Some(who),
             Err(e) => (Status::because(State::Failed, &e.to_string()), false),
@@ -248,7 +223,7 @@ pub fn run_all(
                 break;
             };
             while let Some(who) = try_one(job) {
-                if sharing.wait && !stops() {
+                if control.wait && !stops() {
                     std::thread::sleep(CHECK_AGAIN);
                     continue;
                 }
@@ -284,7 +259,7 @@ pub fn run_all(
 
 /// Removes what a process left that was killed after its run ended.
 fn tidy(place: &RunDir) -> Result<()> {
-    if place.has_leftovers() {
+    if place.checkpoint().exists() || place.path("lock").exists() {
         if let Locking::Ours(_lock) = place.lock(false)? {
             place.remove_leftovers()?;
         }
@@ -298,45 +273,36 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The status of a job and whether another process finished it in the meantime; the process that
 /// holds it, if one does.
-type Attempt = Result<std::result::Result<(Status, bool), String>>;
-
 fn attempt(
     job: &Job,
     number: usize,
-    sharing: &Sharing,
+    control: &Control,
     work: &Work<'_>,
     watch: &dyn Watch,
-) -> Attempt {
-    let _lock = match job.place.lock(sharing.steal)? {
+) -> Result<Result<(Status, bool), String>> {
+    let _lock = match job.place.lock(control.steal)? {
         Locking::Ours(lock) => lock,
         Locking::Theirs(who) => return Ok(Err(who)),
     };
-    if !sharing.force {
-        if let Action::Skip(status) = action(job)? {
+    if !control.force {
+        if let Some(status) = usable(job)? {
             job.place.remove_leftovers()?;
             return Ok(Ok((status, true)));
         }
     }
     watch.began(number);
-    let status = one(job, work, &mut |p| watch.stepped(number, p));
+    let work = || work(job, &mut |p| watch.stepped(number, p));
+    let panic = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(status) => return Ok(Ok((status?, false))),
+        Err(panic) => panic,
+    };
+    let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+    let reason = format!("a fault of the program: {}", said.unwrap_or_default());
+    let status = Status::because(State::Failed, &reason);
+    // If this cannot be written either, the run stays `running` and is repeated.
+    let _ = job.place.write_status(&status);
     Ok(Ok((status, false)))
-}
-
-fn one(job: &Job, work: &Work<'_>, watch: &mut dyn FnMut(&Progress)) -> Status {
-    let failed = |reason: &str| Status::because(State::Failed, reason);
-    match catch_unwind(AssertUnwindSafe(|| work(job, watch))) {
-        Ok(Ok(status)) => status,
-        Ok(Err(e)) => failed(&e.to_string()),
-        Err(panic) => {
-            let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-            let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-            let said = said.unwrap_or_default();
-            let status = failed(&format!("a fault of the program: {said}"));
-            // If this cannot be written either, the run stays `running` and is repeated.
-            let _ = job.place.write_status(&status);
-            status
-        }
-    }
 }
 
 /// The number of parallel runs: as asked for, else from the environment, else one per core.

@@ -10,7 +10,6 @@ use super::Compute;
 use mdn_core::data::{DataSet, Split};
 use mdn_core::models::supported::Supported;
 use mdn_core::models::Model;
-use mdn_core::nn::params::Snapshot;
 use mdn_core::nn::Params;
 use mdn_core::objectives::Objective;
 use mdn_core::rng::Rng;
@@ -33,10 +32,10 @@ pub(super) type Law = Arc<dyn DataSet>;
 /// Everything that a run needs, made from its specification.
 pub struct Run {
     /// With the actual sizes of the model.
-    spec: RunSpec,
+    pub(super) spec: RunSpec,
     law: Option<Law>,
     objective: Box<dyn Objective>,
-    params: Params,
+    pub(super) params: Params,
     model: Box<dyn Model>,
     build_seconds: f64,
     train_points: Option<Tensor>,
@@ -122,24 +121,9 @@ impl Run {
         })
     }
 
-    /// The specification, with the actual size of the model.
-    pub(super) fn spec(&self) -> &RunSpec {
-        &self.spec
-    }
-
     /// The model that is trained.
     pub fn model(&self) -> &dyn Model {
         self.model.as_ref()
-    }
-
-    /// Its current parameters.
-    pub(super) fn weights(&self) -> Result<Snapshot> {
-        self.params.snapshot()
-    }
-
-    /// Gives the model the parameters of another run of the same specification.
-    pub(super) fn set_weights(&self, weights: &Snapshot) -> Result<()> {
-        self.params.restore(weights)
     }
 
     /// Its trainable numbers.
@@ -167,7 +151,7 @@ impl Run {
             .to_device(&self.params.device())?)
     }
 
-    /// `f` of the run's training, before its first step.
+    /// Calls `f` with the run's training, before its first step.
     pub fn with_training<T>(&self, f: impl FnOnce(&Training<'_>) -> Result<T>) -> Result<T> {
         let rng = self.rng.fork("train");
         let points = match (&self.train_points, &self.law) {

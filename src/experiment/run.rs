@@ -1,15 +1,15 @@
-//! One run from its specification to its record.
+//! One run from its specification to its record: all trials are trained, one is kept and measured.
 
 use std::time::SystemTime;
 
-use super::checkpoint::{self, Saved};
+use super::checkpoint::{self, Kept, Saved};
 use super::control::{Checkpoints, Control};
 use super::plan::RunSpec;
 pub use super::prepared::Run;
 use super::prepared::{ended_by_the_clock, Law};
-use super::store::{remove_unfinished, Environment, RunDir, State, Status};
-use super::{trials, Compute};
-use mdn_core::train::Progress;
+use super::store::{remove_unfinished, Environment, RunDir, State, Status, TrialRow};
+use super::Compute;
+use mdn_core::train::{train, Curves, Progress};
 use mdn_core::{Error, Result};
 
 const CONFIG: &str = "config.toml";
@@ -49,9 +49,9 @@ pub fn run(
             }),
         }
     };
-    let made = saved_or_new(place, &settings, control).and_then(|from| {
-        let checkpoints = &mut Checkpoints::new(place, control);
-        train_and_measure(spec, place, compute, (from, checkpoints), watch)
+    let made = saved_or_new(place, &settings, control).and_then(|saved| {
+        let mut checkpoints = Checkpoints::new(place, control, saved);
+        train_and_measure(spec, place, compute, &mut checkpoints, watch)
     });
     match made {
         Ok((status, kernels)) => {
@@ -79,7 +79,7 @@ pub fn run(
 /// What the run's checkpoint holds, or a new start in a folder without old files.
 fn saved_or_new(place: &RunDir, settings: &str, control: &Control) -> Result<Saved> {
     let same = std::fs::read_to_string(place.path(CONFIG)).is_ok_and(|there| there == settings);
-    if same && !control.anew {
+    if same && !control.force {
         if let Some(saved) = place.read_checkpoint(settings)? {
             return Ok(saved);
         }
@@ -98,17 +98,16 @@ fn train_and_measure(
     spec: &RunSpec,
     place: &RunDir,
     compute: &Compute,
-    (from, checkpoints): (Saved, &mut Checkpoints<'_>),
+    checkpoints: &mut Checkpoints<'_>,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<(Status, String)> {
     let law = spec.task.law()?.map(Law::from);
-    let from = (from, &mut *checkpoints);
-    let best = trials::best(spec, law.as_ref(), compute, from, watch)?;
+    let best = best(spec, law.as_ref(), compute, checkpoints, watch)?;
     if !spec.search.is_empty() {
         place.write_trials(&best.trials)?;
     }
     if spec.is_settled_in_training() {
-        let settled = best.run.spec().to_toml(&place.0)?;
+        let settled = best.run.spec.to_toml(&place.0)?;
         place.write("trained.toml", settled.as_bytes())?;
     }
     let check = || checkpoints.check_interrupt("while it was measured");
@@ -116,3 +115,107 @@ fn train_and_measure(
     let status = run.record(place, &best.trained, seconds, &check)?;
     Ok((status, run.kernels()))
 }
+
+/// The trial that is kept.
+struct Best {
+    /// Its model, with the weights of its best validation.
+    run: Run,
+    /// Its training. It diverged only if every trial did.
+    trained: Curves,
+    /// Every trial, in order.
+    trials: Vec<TrialRow>,
+    /// Wall time of all trials together, if there was a search.
+    search_seconds: Option<f64>,
+}
+
+/// Trains every trial of a run on the same points, with the same start and batches, and keeps the
+/// one with the least validation loss, the first of equals. A trial that diverges loses. Continues
+/// after the trials of the checkpoint.
+/// Fails with [`Error::Interrupted`] if the run is to end; a checkpoint is left.
+fn best(
+    spec: &RunSpec,
+    law: Option<&Law>,
+    compute: &Compute,
+    checkpoints: &mut Checkpoints<'_>,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Best> {
+    let all = spec.trials()?;
+    let count = all.len();
+    let saved = &mut checkpoints.saved;
+    let done = saved.trials.len();
+    if done > count || saved.kept.as_ref().is_some_and(|k| k.number >= done) {
+        return Err(Error::request(format!(
+            "checkpoint: expected the best of at most {count} trials; got that of others, after {done} \
+             (`mdn train` with --force trains the run from its start)"
+        )));
+    }
+    let mut current = saved.current.take();
+    // The best trial, if this process trained it; a checkpoint has only its weights.
+    let mut trained_here: Option<Run> = None;
+    for (number, (trial, alone)) in all.iter().enumerate().skip(done) {
+        let run = Run::on(alone, law, compute)?;
+        let before = checkpoints.saved.seconds;
+        // Every trial counts as an equal part of the whole: the steps of later ones are not known.
+        let mut told = |p: &Progress| {
+            watch(&Progress {
+                step: number * p.steps + p.step,
+                steps: count * p.steps,
+                loss: p.loss,
+                seconds: before + p.seconds,
+            });
+        };
+        let from = current.take();
+        let trained = run.with_training(|task| train(task, from, checkpoints, &mut told))?;
+        let saved = &mut checkpoints.saved;
+        saved.seconds += trained.seconds;
+        let loss = trained.validation_loss();
+        saved.trials.push(TrialRow {
+            settings: trial.settings.clone(),
+            validation_loss: loss,
+            parameters: run.parameters(),
+            best_step: trained.best_step,
+            steps: trained.steps,
+            diverged: trained.diverged.clone(),
+            chosen: false,
+        });
+        let loss = match (&trained.diverged, loss) {
+            (None, Some(loss)) if loss.is_finite() => loss,
+            _ => f64::INFINITY,
+        };
+        if saved.kept.as_ref().is_none_or(|kept| loss < kept.loss) {
+            saved.kept = Some(Kept {
+                number,
+                loss,
+                weights: run.params.snapshot()?,
+                trained,
+            });
+            trained_here = Some(run);
+        }
+        checkpoints.after_trial()?;
+    }
+    let saved = std::mem::take(&mut checkpoints.saved);
+    let none = || Error::failed("expected at least one trial; got none");
+    let kept = saved.kept.ok_or_else(none)?;
+    let (mut trials, mut trained) = (saved.trials, kept.trained);
+    let run = match trained_here {
+        Some(run) => run,
+        None => {
+            let run = Run::on(&all[kept.number].1, law, compute)?;
+            run.params.restore(&kept.weights)?;
+            run
+        }
+    };
+    trials[kept.number].chosen = true;
+    if let Some(reason) = trained.diverged.as_mut().filter(|_| count > 1) {
+        *reason = format!("all {count} trials diverged, the first: {reason}");
+    }
+    Ok(Best {
+        run,
+        trained,
+        trials,
+        search_seconds: (!spec.search.is_empty()).then_some(saved.seconds),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::config::overrides::enter;
 use super::quoted;
 use mdn_core::error::{did_you_mean, BadValue};
 use mdn_core::models::ModelSpec;
@@ -139,11 +140,11 @@ impl Search {
                 format!("`problems.{name}`"),
             ));
         }
-        let mut counts: Vec<(&str, usize)> = Vec::new();
-        for (name, model) in models {
+        let count = |(name, model): (&String, &ModelSpec)| {
             let trials = self.trials(name, train, model)?;
-            counts.push((name, trials.len()));
-        }
+            Ok((name.clone(), trials.len()))
+        };
+        let counts: Vec<_> = models.iter().map(count).collect::<Result<_, _>>()?;
         let equal = counts.iter().all(|(_, n)| *n == counts[0].1);
         let told = counts.iter().map(|(name, n)| format!("{n} of `{name}`"));
         let told: Vec<_> = told.collect();
@@ -209,21 +210,13 @@ fn with<T: Serialize + DeserializeOwned>(
     path: &[String],
     value: &Value,
 ) -> Result<T, String> {
-    let mut whole = Value::try_from(spec).map_err(|e| e.to_string())?;
+    let mut whole = Table::try_from(spec).map_err(|e| e.to_string())?;
     let mut inner = &mut whole;
-    for key in path {
-        // A string is a choice without settings, which becomes one with settings here.
-        if inner.is_str() {
-            *inner = Value::Table(Table::new());
-        }
-        let Some(table) = inner.as_table_mut() else {
-            return Err(format!("`{key}`, which stands in no table"));
-        };
-        inner = table
-            .entry(key)
-            .or_insert_with(|| Value::Table(Table::new()));
+    let (last, above) = path.split_last().ok_or("no key")?;
+    for key in above {
+        inner = enter(inner, key).ok_or_else(|| format!("`{key}`, which has no keys"))?;
     }
-    *inner = value.clone();
+    inner.insert(last.clone(), value.clone());
     whole.try_into().map_err(|e: toml::de::Error| {
         let said = e.message().trim();
         format!("{value} ({said})")

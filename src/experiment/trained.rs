@@ -1,6 +1,6 @@
 //! A trained run read back from its folder.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::plan::RunSpec;
 use super::prepared::build_model;
@@ -19,8 +19,7 @@ pub struct Trained {
     /// Its settings.
     pub spec: RunSpec,
     model: Box<dyn Model>,
-    dtype: DType,
-    device: Device,
+    params: Params,
 }
 
 impl Trained {
@@ -55,8 +54,7 @@ impl Trained {
         Ok(Self {
             spec,
             model,
-            dtype,
-            device,
+            params,
         })
     }
 
@@ -69,10 +67,8 @@ impl Trained {
     pub fn sample(&self, n: usize, rng: &mut Rng) -> Result<Vec<Vec<f64>>> {
         let mut rows = Vec::with_capacity(n);
         while rows.len() < n {
-            let x = self
-                .model
-                .sample(evaluation::CHUNK.min(n - rows.len()), rng)?;
-            let values = num::to_vec(&x)?;
+            let chunk = evaluation::CHUNK.min(n - rows.len());
+            let values = num::to_vec(&self.model.sample(chunk, rng)?)?;
             rows.extend(values.chunks_exact(self.dim()).map(<[f64]>::to_vec));
         }
         Ok(rows)
@@ -80,21 +76,16 @@ impl Trained {
 
     /// log q (nats) of every point.
     pub fn log_density(&self, points: &[Vec<f64>]) -> Result<Vec<f64>> {
-        if points.is_empty() {
-            return Ok(Vec::new());
-        }
         log_q(self.model.as_ref(), &self.tensor(points)?)
     }
 
     /// The part of the model for every point; `None` for a model without parts.
     pub fn parts(&self, points: &[Vec<f64>]) -> Result<Option<Vec<u64>>> {
-        if points.is_empty() {
-            return Ok(Some(Vec::new()));
-        }
         evaluation::parts(self.model.as_ref(), &self.tensor(points)?)
     }
 
     fn tensor(&self, points: &[Vec<f64>]) -> Result<Tensor> {
-        num::from_rows(&points.concat(), self.dim(), self.dtype, &self.device)
+        let (dtype, device) = (self.params.dtype(), self.params.device());
+        num::from_rows(&points.concat(), self.dim(), dtype, &device)
     }
 }

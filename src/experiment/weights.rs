@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use candle_core::{DType, Device};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use candle_core::Device;
+use safetensors::tensor::View;
+use safetensors::{SafeTensorError, SafeTensors};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -22,40 +22,20 @@ const SUM: &str = "sha256";
 
 /// The file's bytes: the same for the same values.
 pub fn to_bytes(snapshot: &Snapshot, best_step: usize) -> Result<Vec<u8>> {
-    let raw: Vec<(&String, Vec<usize>, Dtype, Vec<u8>)> = snapshot
-        .iter()
-        .map(|(name, tensor)| {
-            let dtype = match tensor.dtype() {
-                DType::F64 => Dtype::F64,
-                DType::U32 => Dtype::U32,
-                _ => Dtype::F32,
-            };
-            let bytes = stored::bytes(tensor)?;
-            Ok((name, tensor.dims().to_vec(), dtype, bytes))
-        })
-        .collect::<Result<_>>()?;
-    let damaged =
-        |e: safetensors::SafeTensorError| Error::failed(format!("model.safetensors: {e}"));
-    let views = raw
-        .iter()
-        .map(|(name, shape, dtype, bytes)| {
-            Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?))
-        })
-        .collect::<std::result::Result<BTreeMap<_, _>, _>>()
-        .map_err(damaged)?;
     let mut about = serde_json::json!({
         "format": FORMAT,
         "version": env!("CARGO_PKG_VERSION"),
         "best_step": best_step,
     });
-    about[SUM] = checksum(&about, &views).into();
+    about[SUM] = checksum(&about, snapshot).into();
     let metadata = HashMap::from([(KEY.to_owned(), about.to_string())]);
-    safetensors::serialize(views, Some(metadata)).map_err(damaged)
+    safetensors::serialize(snapshot, Some(metadata))
+        .map_err(|e| Error::failed(format!("model.safetensors: {e}")))
 }
 
 /// SHA-256, in hexadecimal, of the metadata and of every tensor in the order of the names: name,
 /// format, shape and numbers. The order in the file does not matter.
-fn checksum(about: &Value, tensors: &BTreeMap<impl AsRef<str>, TensorView<'_>>) -> String {
+fn checksum(about: &Value, tensors: &BTreeMap<String, impl View>) -> String {
     let mut hash = Sha256::new();
     // The length in front of each part makes the split into parts unique.
     let mut add = |part: &[u8]| {
@@ -64,20 +44,18 @@ fn checksum(about: &Value, tensors: &BTreeMap<impl AsRef<str>, TensorView<'_>>) 
     };
     add(about.to_string().as_bytes());
     for (name, tensor) in tensors {
-        add(name.as_ref().as_bytes());
+        add(name.as_bytes());
         add(format!("{:?} {:?}", tensor.dtype(), tensor.shape()).as_bytes());
-        add(tensor.data());
+        add(&tensor.data());
     }
     let digits = hash.finalize();
     digits.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The parameters of a file that [`to_bytes`] made.
-///
-/// # Errors
-/// If the file is damaged, or of another program or layout version.
+/// Fails if the file is damaged, or of another program or layout version.
 pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
-    let damaged = |e: safetensors::SafeTensorError| {
+    let damaged = |e: SafeTensorError| {
         Error::request(format!(
             "expected a safetensors file; got a damaged one ({e})"
         ))
@@ -105,11 +83,10 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot> {
             )));
         }
     }
-    let endless = |t: &TensorView<'_>| stored::bytes_of(t.shape(), 1).is_none();
-    if let Some((name, tensor)) = tensors.iter().find(|(_, t)| endless(t)) {
+    let mut shapes = tensors.iter().map(|(name, t)| (name, t.shape()));
+    if let Some((name, shape)) = shapes.find(|(_, s)| stored::bytes_of(s, 1).is_none()) {
         return Err(Error::request(format!(
-            "`{name}`: expected a shape that can be counted; got {:?} {again}",
-            tensor.shape()
+            "`{name}`: expected a shape that can be counted; got {shape:?} {again}"
         )));
     }
     Ok(candle_core::safetensors::load_buffer(bytes, &Device::Cpu)?
@@ -123,7 +100,7 @@ pub fn best_step(bytes: &[u8]) -> Option<u64> {
 }
 
 /// The metadata that [`to_bytes`] writes.
-fn about(bytes: &[u8]) -> std::result::Result<Option<Value>, safetensors::SafeTensorError> {
+fn about(bytes: &[u8]) -> Result<Option<Value>, SafeTensorError> {
     let (_, header) = SafeTensors::read_metadata(bytes)?;
     let said = header.metadata().as_ref().and_then(|m| m.get(KEY));
     Ok(said.and_then(|about| serde_json::from_str(about).ok()))
@@ -132,26 +109,25 @@ fn about(bytes: &[u8]) -> std::result::Result<Option<Value>, safetensors::SafeTe
 #[cfg(test)]
 mod tests {
     use candle_core::Tensor;
+    use safetensors::tensor::TensorView;
+    use safetensors::Dtype;
 
     use super::*;
 
-    fn three() -> Snapshot {
-        [
-            (
-                "a.weight",
-                Tensor::new(&[[1f32, 2.5], [-3.0, 4.0]], &Device::Cpu),
-            ),
-            ("b", Tensor::new(&[0.1f64, 0.2], &Device::Cpu)),
-            ("order", Tensor::new(&[2u32, 0, 1], &Device::Cpu)),
-        ]
-        .into_iter()
-        .map(|(n, t)| (n.to_owned(), t.unwrap()))
-        .collect()
-    }
-
     #[test]
-    fn every_flipped_bit_is_detected() {
-        let good = to_bytes(&three(), 7).unwrap();
+    fn weights_read_back_and_every_flipped_bit_is_detected() {
+        let weight = Tensor::new(&[[1f32, 2.5], [-3.0, 4.0]], &Device::Cpu).unwrap();
+        let numbers = Tensor::new(&[0.1f64, 0.2], &Device::Cpu).unwrap();
+        let order = Tensor::new(&[2u32, 0, 1], &Device::Cpu).unwrap();
+        let three = [("a.weight", weight), ("b", numbers), ("order", order)];
+        let three = three.map(|(name, tensor)| (name.to_owned(), tensor)).into();
+        let good = to_bytes(&three, 7).unwrap();
+        assert_eq!(good, to_bytes(&three, 7).unwrap());
+        assert_eq!(best_step(&good), Some(7));
+        let back = from_bytes(&good).unwrap();
+        assert_eq!(back.len(), 3);
+        assert_eq!(back["b"].to_vec1::<f64>().unwrap(), [0.1, 0.2]);
+        assert_eq!(back["order"].to_vec1::<u32>().unwrap(), [2, 0, 1]);
         for at in 0..good.len() {
             for bit in 0..8 {
                 let mut bad = good.clone();
@@ -162,46 +138,26 @@ mod tests {
         }
     }
 
-    /// A file with one tensor and the metadata of this format alone.
-    fn file_of(format: &str, tensor: TensorView<'_>) -> Vec<u8> {
-        let about = format!("{{\"format\":\"{format}\"}}");
-        let metadata = HashMap::from([(KEY.to_owned(), about)]);
-        safetensors::serialize([("a", tensor)], Some(metadata)).unwrap()
-    }
-
     #[test]
-    fn weights_without_a_checksum_are_read() {
+    fn other_layouts_and_shapes_are_read_or_refused() {
         let number = 2.5f32.to_le_bytes();
-        let view = || TensorView::new(Dtype::F32, vec![1], &number).unwrap();
-        let file = |format| file_of(format, view());
-        let old = from_bytes(&file("1")).unwrap();
+        // A file with one tensor and the metadata of this format alone.
+        let read = |format: &str, shape: &[usize], data: &[u8]| {
+            let tensor = TensorView::new(Dtype::F32, shape.to_vec(), data).unwrap();
+            let about = format!("{{\"format\":\"{format}\"}}");
+            let metadata = HashMap::from([(KEY.to_owned(), about)]);
+            from_bytes(&safetensors::serialize([("a", tensor)], Some(metadata)).unwrap())
+        };
+        let old = read("1", &[1], &number).unwrap();
         assert_eq!(old["a"].to_vec1::<f32>().unwrap(), [2.5]);
-        for (format, message) in [("2", "checksum"), ("3", "got \"3\"")] {
-            let said = from_bytes(&file(format)).unwrap_err().to_string();
+        for (format, shape, data, message) in [
+            ("2", &[1][..], &number[..], "checksum"),
+            ("3", &[1], &number, "got \"3\""),
+            ("1", &[0, 1 << 62, 8], &[], "`a`: expected a shape"),
+        ] {
+            let said = read(format, shape, data).unwrap_err().to_string();
             assert!(said.contains(message), "{said}");
         }
-    }
-
-    #[test]
-    fn a_shape_that_overflows_is_refused_even_without_numbers() {
-        let view = TensorView::new(Dtype::F32, vec![0, 1 << 62, 8], &[]).unwrap();
-        let said = from_bytes(&file_of("1", view)).unwrap_err().to_string();
-        assert!(said.contains("`a`: expected a shape"), "{said}");
-    }
-
-    #[test]
-    fn weights_come_back_and_damage_is_refused() {
-        let tensors = three();
-        let bytes = to_bytes(&tensors, 7).unwrap();
-        assert_eq!(bytes, to_bytes(&tensors, 7).unwrap());
-        assert_eq!(best_step(&bytes), Some(7));
-        assert_eq!(best_step(b"hello world"), None);
-        let back = from_bytes(&bytes).unwrap();
-        assert_eq!(back.len(), 3);
-        assert_eq!(back["b"].to_vec1::<f64>().unwrap(), [0.1, 0.2]);
-        assert_eq!(back["order"].to_vec1::<u32>().unwrap(), [2, 0, 1]);
-        let message = from_bytes(b"hello world").unwrap_err().to_string();
-        assert!(message.contains("damaged"), "{message}");
         let foreign = safetensors::serialize(BTreeMap::<String, TensorView<'_>>::new(), None);
         let message = from_bytes(&foreign.unwrap()).unwrap_err().to_string();
         assert!(message.contains("another program"), "{message}");

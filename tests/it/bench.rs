@@ -64,7 +64,7 @@ fn a_measurement_is_one_json_object() {
 fn threads_are_shared_by_one_run_and_given_to_one_each() {
     let place = Place::new();
     let line = "bench --file ring.toml --threads 2 --json --kernels plain --batch 32";
-    let rows = objects(&place.mdn(&format!("{line} {QUICK}")).fine());
+    let rows = objects(&place.ok(&format!("{line} {QUICK}")));
     let shapes: Vec<_> = rows
         .iter()
         .map(|r| (r["runs"].as_u64(), r["threads"].as_u64()))
@@ -114,6 +114,6 @@ fn what_cannot_be_measured_is_refused() {
         a --device cuda:99 => --device cuda:99: expected
     ";
     for (options, message) in cases(table) {
-        place.mdn(&format!("-q bench {options}")).refused(message);
+        place.refused(&format!("-q bench {options}"), message);
     }
 }

@@ -1,5 +1,5 @@
-//! What fuzzing has found worth keeping, and every input that ever was a finding, once more: nothing may
-//! panic, and what is read can be written and read again. `fuzz/README.md` says how they came about.
+//! Replays the fuzzing corpus and every input that ever was a finding: nothing may panic, and what is
+//! read can be written and read again. `fuzz/README.md` describes both.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::common::files;
 use crate::targets::{Named, Target, TARGETS};
 
-/// The corpus of all targets may not have more files, nor more bytes.
+/// Limits on the corpus of all targets.
 const FILES: usize = 1000;
 const BYTES: usize = 1_000_000;
 
@@ -52,7 +52,7 @@ fn no_finding(named: &Named) {
     let (findings, [read, refused]) = replay(&(named.target)(), &inputs(named));
     let name = named.name;
     assert!(findings.is_empty(), "{name}: panics above at {findings:#?}");
-    // A target that refuses all, or nothing, tests only its first line.
+    // A target that refuses everything, or nothing, tests only its first line.
     let both = read >= 5 && refused >= 5;
     assert!(both, "{name}: {read} read, {refused} refused");
 }

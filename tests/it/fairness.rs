@@ -1,44 +1,28 @@
 //! Budgets and the choice of settings, from outside.
 
-use crate::common::{assert_contains, Place};
+use crate::common::{assert_contains, Place, RING};
 
-const FILE: &str = r#"seeds = [0, 1]
-
+const HEAD: &str = "seeds = [0, 1]
 [budget]
 parameters = 1500
-
 [search.train]
 learning_rate = [1e-3, 1e-2, 1e30]
+";
 
-[train]
-steps = 30
-batch_size = 64
-points = 500
-validation_points = 100
-validate_every = 10
-
-[evaluation]
-points = 500
-grid = 32
-
-[data.ring]
-ring = { modes = 4, radius = 3.0, std = 0.3 }
-
-[models.plain.flow]
+const MODELS: &str = "[models.plain.flow]
 bijection.affine_coupling = { layers = 2 }
-
 [models.rad.rad]
 layers = 2
-
 [models.clusters.clusters]
 bijection.affine_coupling = { layers = 2, hidden = [16] }
-
 [models.planar.flow]
 bijection.planar = { layers = 4 }
-"#;
+";
 
 fn place() -> Place {
-    Place::with("fair.toml", FILE)
+    let ring = RING.find("[train]").zip(RING.find("[models"));
+    let (first, end) = ring.expect("tables");
+    Place::with("fair.toml", &format!("{HEAD}{}{MODELS}", &RING[first..end]))
 }
 
 fn run(model: &str, seed: usize) -> String {
@@ -76,41 +60,31 @@ fn models_are_sized_settings_are_chosen_and_the_record_says_so() {
     }
     assert_eq!(place.metric(&run("planar", 0), "parameters"), Some(20.0));
     // Weights are read back at the sizes they were trained at.
-    place
-        .mdn(&format!("sample {} -n 5", run("clusters", 0)))
-        .fine();
-    // Nothing is done twice; a run without its trained settings is.
+    place.ok(&format!("sample {} -n 5", run("clusters", 0)));
+    // Finished runs are skipped, but not one without its trained settings.
     let skipped = || {
-        let said = place.mdn("train fair.toml --dry-run").fine();
+        let said = place.ok("train fair.toml --dry-run");
         said.matches("skip (done)").count()
     };
     assert_eq!(skipped(), 8);
     place.remove(&format!("{}/trained.toml", run("rad", 0)));
     assert_eq!(skipped(), 7);
     // Other trials are other settings.
-    place
-        .mdn("train fair.toml search.train.learning_rate=[1e-3]")
-        .refused("was made with other settings: search.train.learning_rate was [0.001, 0.01, ");
+    place.refused(
+        "train fair.toml search.train.learning_rate=[1e-3]",
+        "was made with other settings: search.train.learning_rate was [0.001, 0.01, ",
+    );
 }
 
 #[test]
 fn the_same_run_from_its_own_record_leaves_the_same_bytes() {
     let place = place();
-    place
-        .mdn("train fair.toml --model clusters --seed 1")
-        .fine();
+    place.ok("train fair.toml --model clusters --seed 1");
     let run = run("clusters", 1);
     for record in ["config.toml", "trained.toml"] {
-        place
-            .mdn(&format!("train {run}/{record} --out {record}"))
-            .fine();
-        for name in ["metrics.csv", "history.csv", "model.safetensors"] {
-            let again = place.bytes(&format!("{}/{name}", run.replace("results", record)));
-            assert!(
-                place.bytes(&format!("{run}/{name}")) == again,
-                "{record}: {name}"
-            );
-        }
+        place.ok(&format!("train {run}/{record} --out {record}"));
+        let again = run.replace("results", record);
+        place.assert_equal("metrics.csv history.csv model.safetensors", [&run, &again]);
     }
 }
 
@@ -123,18 +97,14 @@ fn check_and_dry_run_show_trials_and_widths() {
         "20 parameters, no widths",
         "(0, 1), 3 trials each, chosen by validation loss, 30 steps of 64 points each",
     ];
-    assert_contains(&place.mdn("check fair.toml").fine(), &words);
-    let said = place
-        .mdn("train fair.toml -n --model plain budget.seconds=2")
-        .fine();
+    assert_contains(&place.ok("check fair.toml"), &words);
+    let said = place.ok("train fair.toml -n --model plain budget.seconds=2");
     assert_eq!(said.matches("3 trials").count(), 2, "{said}");
     assert_eq!(said.matches("hidden = [").count(), 2, "{said}");
-    let listed = place.mdn("list fairness").fine();
+    let listed = place.ok("list fairness");
     assert_contains(&listed, &["budget.parameters"]);
     let message = "models.plain: expected widths that give 37 to 39 parameters";
-    place
-        .mdn("check fair.toml budget.parameters=38")
-        .refused(message);
+    place.refused("check fair.toml budget.parameters=38", message);
 }
 
 #[test]

@@ -55,11 +55,9 @@ fn every_verb_works_on_a_file() {
     let line =
         "pets: 40 points of `length`, `weight`; 2 classes (cat 20, dog 20); 28 to train on, \
                 6 to choose by, 6 to measure on; 0 bad rows left out";
-    assert_contains(&place.mdn(CHECK).fine(), &[line]);
+    assert_contains(&place.ok(CHECK), &[line]);
 
-    place
-        .mdn("compare experiments/pets.toml --figures none")
-        .fine();
+    place.ok("compare experiments/pets.toml --figures none");
     let nll = place.metric_row(RUN, "nll");
     assert_eq!((nll["n"].as_str(), nll["non_finite"].as_str()), ("6", "0"));
     assert_eq!(place.metric(RUN, "kl"), None);
@@ -76,37 +74,33 @@ fn every_verb_works_on_a_file() {
     assert_contains(&config, &[path, "sha256 = "]);
 
     // The record of a run is an experiment file in its own place.
-    place
-        .mdn(&format!("train {RUN}/config.toml --out again"))
-        .fine();
+    place.ok(&format!("train {RUN}/config.toml --out again"));
     let [metrics, again] =
         [RUN, "again/pets/pets/flow/seed-0"].map(|run| place.read(&format!("{run}/metrics.csv")));
     assert_eq!(metrics, again);
     // So is the output of `check --resolved`, beside the file that it was printed from.
-    let resolved = place.mdn(&format!("{CHECK} --resolved")).fine();
+    let resolved = place.ok(&format!("{CHECK} --resolved"));
     assert_contains(&resolved, &["path = \"animals/pets.csv\""]);
     place.write("experiments/resolved.toml", &resolved);
-    let said = place
-        .mdn("train experiments/resolved.toml --dry-run")
-        .fine();
+    let said = place.ok("train experiments/resolved.toml --dry-run");
     assert_eq!(said.matches("skip (done)").count(), 2, "{said}");
 
     // Neither samples nor densities need the file.
     place.remove(PETS);
-    place.mdn(&format!("sample {RUN} -n 5 -o s.csv")).fine();
-    let density = place.mdn(&format!("density {RUN} s.csv")).fine();
+    place.ok(&format!("sample {RUN} -n 5 -o s.csv"));
+    let density = place.ok(&format!("density {RUN} s.csv"));
     assert_eq!(density.lines().count(), 6, "{density}");
-    let figures = place.mdn(&format!("plot {RUN}")).fine();
+    let figures = place.ok(&format!("plot {RUN}"));
     assert_contains(&figures, &["density.png"]);
     let message = "pets.toml:13: data.pets.file: expected a file that can be read; got `";
-    place.mdn(TRAIN).refused(message);
+    place.refused(TRAIN, message);
 }
 
 #[test]
 fn a_file_that_has_changed_is_no_finished_run() {
     let place = place();
-    place.mdn(TRAIN).fine();
-    let preview = |more: &str| place.mdn(&format!("{TRAIN} --dry-run {more}")).fine();
+    place.ok(TRAIN);
+    let preview = |more: &str| place.ok(&format!("{TRAIN} --dry-run {more}"));
     assert_contains(&preview(""), &["skip (done)"]);
     // The same content somewhere else is the same data.
     place.write("experiments/moved.csv", pets());
@@ -114,10 +108,8 @@ fn a_file_that_has_changed_is_no_finished_run() {
 
     place.write(PETS, pets() + "new,50,5000,cat\n");
     let message = "was made with other settings: data.pets.file.sha256 was";
-    place.mdn(TRAIN).refused(message);
-    place
-        .mdn(&format!("train {RUN}/config.toml"))
-        .refused("it has changed");
+    place.refused(TRAIN, message);
+    place.refused(&format!("train {RUN}/config.toml"), "it has changed");
 }
 
 #[test]
@@ -133,7 +125,7 @@ fn bad_files_are_refused_with_their_place() {
     let said = place.mdn(&format!("{CHECK} {skip}"));
     let out = said.fine_with_note("warning: data.pets: ");
     assert_contains(&out, &["bad rows left out"]);
-    place.mdn(&format!("{TRAIN} {skip}")).fine();
+    place.ok(&format!("{TRAIN} {skip}"));
     let record = place.read(&format!("{RUN}/data.toml"));
     assert!(!record.contains("bad_rows = 0"), "{record}");
     assert_contains(&record, &["line 42: 2 values"]);
@@ -149,12 +141,12 @@ fn bad_files_are_refused_with_their_place() {
         data.pets.file.colums=[0] => unknown key `colums` (did you mean `columns`?)
     ";
     for (change, message) in cases(table) {
-        place.mdn(&format!("{CHECK} {change}")).refused(message);
+        place.refused(&format!("{CHECK} {change}"), message);
     }
     let target = "seeds = [0]\n[problems.p.reverse_kl]\ntarget.file = { path = \"x.csv\" }\n[models.m.flow]\n";
     place.write("target.toml", target);
     let message = "expected a target with a known density; got points from a file";
-    place.mdn("check target.toml").refused(message);
+    place.refused("check target.toml", message);
 }
 
 /// A pipe would be empty for the second run, and a pipe without a writer would be waited for.
@@ -165,7 +157,5 @@ fn a_pipe_is_refused_before_it_is_opened() {
     place.remove(PETS);
     let made = place.command("mkfifo", PETS).status();
     assert!(made.expect("mkfifo").success());
-    place
-        .mdn(CHECK)
-        .refused("expected a file that can be read more than once");
+    place.refused(CHECK, "expected a file that can be read more than once");
 }

@@ -1,5 +1,5 @@
-//! Hostile files: whatever stands in one, reading it gives a value or an error that names the file, and
-//! never a panic, a hang or an allocation that no machine would grant.
+//! Hostile files: reading any content gives a value or an error that names the file, never a panic, a
+//! hang or an allocation that no machine would grant.
 //!
 //! `PROPTEST_CASES=100000 cargo test --release --test it hostile` is a long campaign.
 
@@ -12,45 +12,69 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use toml::{Table, Value};
 
-use crate::common::damage::{cases, damage};
 use crate::common::{files, one_trained, Place, RAD, RING};
 use crate::targets::experiment::{read, shipped, sound};
 use crate::targets::TARGETS;
 
+/// `few` cases, unless the environment sets another number.
+fn cases(few: u32) -> ProptestConfig {
+    let all = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => all,
+        None => ProptestConfig { cases: few, ..all },
+    }
+}
+
+/// A change to a file's bytes.
+#[derive(Debug, Clone)]
+enum Damage {
+    Truncated(Index),
+    Flipped(Vec<(Index, u8)>),
+    Inserted(Index, Vec<u8>),
+    Replaced(Vec<u8>),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        any::<Index>().prop_map(Damage::Truncated),
+        vec((any::<Index>(), 0u8..8), 1..4).prop_map(Damage::Flipped),
+        (any::<Index>(), vec(any::<u8>(), 1..20)).prop_map(|(at, b)| Damage::Inserted(at, b)),
+        vec(any::<u8>(), 0..300).prop_map(Damage::Replaced),
+    ]
+}
+
+impl Damage {
+    fn done_to(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        let n = bytes.len();
+        match self {
+            Self::Truncated(at) => bytes.truncate(at.index(n + 1)),
+            Self::Flipped(bits) if n > 0 => {
+                for (at, bit) in bits {
+                    bytes[at.index(n)] ^= 1 << bit;
+                }
+            }
+            Self::Flipped(_) => {}
+            Self::Inserted(at, more) => {
+                let at = at.index(n + 1);
+                bytes.splice(at..at, more.iter().copied());
+            }
+            Self::Replaced(other) => bytes.clone_from(other),
+        }
+        bytes
+    }
+}
+
 /// Values that no setting wants.
 fn hostile_values() -> Vec<Value> {
     let floats = "nan inf -inf -0.0 0.0 1e308 -1e308 5e-324 1e-310 0.5";
-    let whole = [
-        i64::MAX,
-        i64::MIN,
-        -1,
-        0,
-        1,
-        2,
-        1_000_000_000,
-        1_000_000_000_000,
-    ];
+    let whole = [i64::MAX, i64::MIN, -1, 0, 1, 2, 1 << 30, 1 << 40];
     let long = "a".repeat(10_000);
-    let texts = [
-        "",
-        " ",
-        ".",
-        "..",
-        "../x",
-        "/",
-        "a/b",
-        "a\\b",
-        "a\0b",
-        "\u{1b}[31m",
-        "a\nb",
-        "\r",
-        "é😀",
-        "NaN",
-        "figures",
-        "CON",
-        "-rf",
-        &long,
-    ];
+    let texts = "| |.|..|../x|/|a/b|a\\b|a\0b|\u{1b}[31m|a\nb|\r|é😀|NaN|figures|CON|-rf";
+    let texts = texts.split('|').chain([long.as_str()]);
     let float = |text: &str| Value::Float(text.parse().expect("a number"));
     let mut all: Vec<Value> = floats.split(' ').map(float).collect();
     all.extend(whole.map(Value::Integer));
@@ -189,16 +213,13 @@ fn sizes_that_no_machine_would_hold_are_refused_before_anything_is_made() {
     }
     let many: Vec<_> = (0..60_000).map(|s| s.to_string()).collect();
     let axes: String = (0..70).map(|i| format!("k{i} = [1, 2]\n")).collect();
-    for (text, words) in [
-        (
-            RING.replace("[0, 1]", &format!("[{}]", many.join(","))),
-            "at most 100000 runs",
-        ),
-        (
-            format!("{RING}\n[search.models.plain.flow]\n{axes}"),
-            "at most 10000 trials",
-        ),
-    ] {
+    let seeds = RING.replace("[0, 1]", &format!("[{}]", many.join(",")));
+    let search = format!("{RING}\n[search.models.plain.flow]\n{axes}");
+    let cases = [
+        (seeds, "at most 100000 runs"),
+        (search, "at most 10000 trials"),
+    ];
+    for (text, words) in cases {
         let said = Plan::parse(&text, "many").expect_err(words).to_string();
         assert!(said.contains(words), "{said}");
     }
@@ -212,6 +233,7 @@ fn a_fault_in_a_very_long_line_is_told_in_a_few() {
     assert!(said.len() < 1000, "{}", said.len());
 }
 
+/// Other bad headers are in `crates/core/src/data/file/tests.rs`.
 #[test]
 fn arrays_whose_header_promises_what_is_not_there_are_refused() {
     let place = Place::new();
@@ -221,14 +243,8 @@ fn arrays_whose_header_promises_what_is_not_there_are_refused() {
         ("<f8", "True", "(0, 18446744073709551615)"),
         ("<f8", "False", "(1000000000000000000, 0)"),
         ("<f8", "False", "(4294967296, 4294967296)"),
-        ("<f8", "False", "(-1, 2)"),
-        ("<f8", "False", "(2,)"),
-        ("<f8", "False", "()"),
-        ("<c16", "False", "(1, 1)"),
         ("<f99999999999999999999", "False", "(1, 1)"),
-        ("|O", "False", "(1, 1)"),
         ("", "False", "(1, 1)"),
-        ("é", "False", "(1, 1)"),
     ] {
         for data in [&[0; 16][..], &[]] {
             let bytes = crate::targets::data::npy(1, descr, fortran, shape, data);
@@ -298,15 +314,9 @@ fn links_in_the_results_folder_that_lead_out_of_it_are_not_followed() {
     place.remove("results/ring/ring/plain");
     link("results/ring/figures");
     let out = "results/ring/figures: a symbolic link that leads out of results, to ";
-    place.refuses(&format!(
-        "
-        compare {short} => {out}
-        "
-    ));
+    place.refused(&format!("compare {short}"), out);
     // The folder of all results may be a link: there the user wants them.
     link("linked");
-    place
-        .mdn(&format!("train {short} --model plain --out linked"))
-        .fine();
+    place.ok(&format!("train {short} --model plain --out linked"));
     assert!(place.exists("away/ring/ring/plain/seed-0/status"));
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::common::markdown::{pages, root, Page};
 use crate::common::{files, Place};
 
-/// TOML that is no experiment, by its first line, and what it is.
+/// First lines of TOML blocks that are no experiment, and what they are.
 const NO_EXPERIMENT: &[(&str, &str)] = &[(
     "command = \"mdn compare first.toml --threads 1\"",
     "the record of a run",
@@ -91,7 +91,7 @@ fn every_link_leads_to_a_file_and_every_anchor_to_a_heading() {
     assert!(seen > 100, "{seen}");
 }
 
-/// The text that a page has as code, one piece a line.
+/// The code of a page, line by line.
 fn code(page: &Page) -> impl Iterator<Item = &str> {
     let blocks = page.blocks.iter().filter(|b| b.language != "rust");
     let lines = blocks.flat_map(|b| b.text.lines());
@@ -101,7 +101,7 @@ fn code(page: &Page) -> impl Iterator<Item = &str> {
 #[test]
 fn every_verb_and_option_of_mdn_that_is_named_is_in_its_help() {
     let place = Place::new();
-    let verbs = place.mdn("--help").fine();
+    let verbs = place.ok("--help");
     let mut helps: BTreeMap<String, String> = BTreeMap::new();
     let (mut faults, mut seen) = (Vec::new(), 0);
     for page in pages() {
@@ -120,7 +120,7 @@ fn every_verb_and_option_of_mdn_that_is_named_is_in_its_help() {
                 }
                 let help = helps
                     .entry(verb.to_owned())
-                    .or_insert_with(|| place.mdn(&format!("{verb} --help")).fine());
+                    .or_insert_with(|| place.ok(&format!("{verb} --help")));
                 for word in words.filter(|w| w.starts_with("--")) {
                     seen += 1;
                     let named = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
@@ -141,7 +141,7 @@ fn every_file_of_the_project_that_is_named_is_there() {
     let members = files(&root().join("docs/members"));
     let stems: Vec<_> = members.iter().filter_map(|f| f.file_stem()).collect();
     let (mut faults, mut seen) = (Vec::new(), 0);
-    // What has changed since is no fault of the change log.
+    // The change log may name files that are gone.
     for page in pages().iter().filter(|p| p.name != "CHANGELOG.md") {
         for text in code(page) {
             for word in text.split([' ', '\'', '"', ',']) {

@@ -1,5 +1,5 @@
-//! The commands of the README and of every page run, in order, as a reader would type them: in a copy of
-//! the project's files whose trainings are short.
+//! The commands of the README and of every page run in order, as a reader would type them, in a copy of
+//! the project's files with short trainings.
 
 #![cfg(unix)]
 
@@ -10,74 +10,42 @@ use rayon::prelude::*;
 use toml::{Table, Value};
 
 use crate::common::markdown::{page, pages, root, Page};
-use crate::common::{files, Place, Said, MDN};
+use crate::common::{cases, files, Place, Said, MDN};
 
-/// Commands that are not run, and why; those of `mdn` are still parsed.
-const NOT_RUN: &[(&str, &str)] = &[
-    (
-        "git clone <this repository> mdn && cd mdn",
-        "needs a network",
-    ),
-    (
-        "SHARES=25 AT_ONCE=10 scripts/slurm/submit.sh experiments/grid.toml",
-        "needs Slurm",
-    ),
-    ("scripts/build-cuda.sh", "builds for minutes"),
-    (
-        "scripts/build-cuda.sh test --lib a_gpu_trains",
-        "needs a GPU",
-    ),
-    ("cargo build --release --features metal", "needs a Mac"),
-    (
-        "mdn train experiments/quickstart.toml --device cuda train.batch_size=8192",
-        "needs a GPU",
-    ),
-    (
-        "mdn train experiments/quickstart.toml --device cuda --out results/gpu",
-        "needs a GPU",
-    ),
-    ("scripts/reproduce.sh", "trains for hours"),
-    ("mdn bench", MEASURES),
-    ("mdn bench a --threads 2", MEASURES),
-    ("mdn bench --kernels plain", MEASURES),
-    ("mdn -q bench --threads 2", MEASURES),
-    ("mdn -q bench --kernels fused:avx2 --seconds 1", MEASURES),
-    (
-        "mdn -q bench --kernels fused:portable --seconds 1",
-        MEASURES,
-    ),
-    ("mdn -q bench --kernels plain --seconds 1", MEASURES),
-    ("mdn bench --file speed.toml --seconds 2", MEASURES),
-];
+/// Commands that are not run, and why; those of `mdn` are still parsed. Measurements take a minute;
+/// tests/it/bench.rs makes short ones.
+const NOT_RUN: &str = "
+    git clone <this repository> mdn && cd mdn => needs a network
+    SHARES=25 AT_ONCE=10 scripts/slurm/submit.sh experiments/grid.toml => needs Slurm
+    scripts/build-cuda.sh => builds for minutes
+    scripts/build-cuda.sh test --lib a_gpu_trains => needs a GPU
+    cargo build --release --features metal => needs a Mac
+    mdn train experiments/quickstart.toml --device cuda train.batch_size=8192 => needs a GPU
+    mdn train experiments/quickstart.toml --device cuda --out results/gpu => needs a GPU
+    scripts/reproduce.sh => trains for hours
+    mdn bench => measures
+    mdn bench a --threads 2 => measures
+    mdn bench --kernels plain => measures
+    mdn -q bench --threads 2 => measures
+    mdn -q bench --kernels fused:avx2 --seconds 1 => measures
+    mdn -q bench --kernels fused:portable --seconds 1 => measures
+    mdn -q bench --kernels plain --seconds 1 => measures
+    mdn bench --file speed.toml --seconds 2 => measures
+";
 
-const MEASURES: &str = "measures for a minute: tests/it/bench.rs";
-
-/// Commands in whose place others are run: shorter, or for what only a reader has.
-const INSTEAD: &[(&str, &str)] = &[
-    // The test has built it.
-    (
-        "cargo run --release --locked -- compare experiments/quickstart.toml",
-        "mdn compare experiments/quickstart.toml",
-    ),
-    (
-        "mdn compare first.toml 'seeds=[0,1,2,3,4,5,6,7]'",
-        "mdn compare first.toml 'seeds=[0,1]'",
-    ),
-    (
-        "mdn bench --file my.toml --json",
-        "mdn bench --file my.toml --json --seconds 0.01 --points 100",
-    ),
-    // The file that was handed on, on a machine of any kind.
-    (
-        "mdn train config.toml --kernels fused:avx512",
-        "mdn train a/first/moons/mixture/seed-0/config.toml --kernels fused:portable --out there",
-    ),
-];
+/// Commands in whose place others are run: the program that is built already, shorter ones, and those
+/// for what only a reader has (a file from a machine of another kind).
+const INSTEAD: &str = "
+    cargo run --release --locked -- compare experiments/quickstart.toml => mdn compare experiments/quickstart.toml
+    mdn compare first.toml 'seeds=[0,1,2,3,4,5,6,7]' => mdn compare first.toml 'seeds=[0,1]'
+    mdn bench --file my.toml --json => mdn bench --file my.toml --json --seconds 0.01 --points 100
+    mdn train config.toml --kernels fused:avx512 => mdn train a/first/moons/mixture/seed-0/config.toml --kernels fused:portable --out there
+";
 
 /// Commands that end with another code than 0, as their page says.
-const EXIT_CODES: &[(&str, i32)] = &[("diff -r a b", 1)];
+const EXIT_CODES: &str = "diff -r a b => 1";
 
-/// The numbers that stand behind `before` in the page's commands.
+/// The numbers after `before` in the page's commands.
 fn named(page: &str, before: &str) -> Vec<i64> {
     let found = page.split(before).skip(1).filter_map(|rest| {
         let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
@@ -90,20 +58,14 @@ fn named(page: &str, before: &str) -> Vec<i64> {
 /// the first, and the reference.
 fn short(text: &str, commands: &str) -> String {
     let mut file: Table = text.parse().expect("TOML");
-    let set = |file: &mut Table, table: &str, values: &[(&str, i64)]| {
+    let set = |file: &mut Table, table: &str, values: &str| {
         let all = file.entry(table).or_insert_with(|| Table::new().into());
-        for (key, value) in values {
-            let all = all.as_table_mut().expect("a table");
-            all.insert((*key).to_owned(), (*value).into());
-        }
+        let values: Table = values.replace(' ', "\n").parse().expect("TOML");
+        all.as_table_mut().expect("a table").extend(values);
     };
     if file.contains_key("gradients") {
-        set(
-            &mut file,
-            "entropy",
-            &[("samples", 2000), ("terms", 10_000)],
-        );
-        set(&mut file, "gradients", &[("batches", 100)]);
+        set(&mut file, "entropy", "samples=2000 terms=10000");
+        set(&mut file, "gradients", "batches=100");
         let cut = [("entropy", "inner", 3), ("gradients", "strategies", 4)];
         for (table, key, left) in cut {
             let list = file.get_mut(table).and_then(|t| t.get_mut(key));
@@ -112,14 +74,9 @@ fn short(text: &str, commands: &str) -> String {
         }
         return file.to_string();
     }
-    let sizes = [("steps", 10), ("batch_size", 16), ("validate_every", 5)];
-    set(&mut file, "train", &sizes);
-    set(
-        &mut file,
-        "train",
-        &[("points", 200), ("validation_points", 100)],
-    );
-    set(&mut file, "evaluation", &[("points", 200), ("grid", 16)]);
+    let sizes = "steps=10 batch_size=16 validate_every=5 points=200 validation_points=100";
+    set(&mut file, "train", sizes);
+    set(&mut file, "evaluation", "points=200 grid=16");
     let mut seeds = [named(commands, "--seed "), named(commands, "seed-")].concat();
     seeds.push(0);
     seeds.sort_unstable();
@@ -144,7 +101,7 @@ fn short(text: &str, commands: &str) -> String {
     file.to_string()
 }
 
-/// A place with what a reader has.
+/// A place with a reader's files.
 fn project(commands: &str) -> Place {
     let place = Place::new();
     for folder in ["experiments", "datasets", "scripts"] {
@@ -161,7 +118,7 @@ fn project(commands: &str) -> Place {
     let guide = page("docs/README.md");
     let first = guide.blocks_in("toml").next().expect("a first experiment");
     place.write("first.toml", short(first, commands));
-    let new = place.mdn("new").fine();
+    let new = place.ok("new");
     place.write("my.toml", short(&new, commands));
     place
 }
@@ -177,12 +134,13 @@ fn shell(place: &Place, line: &str) -> Said {
     Said::of(command.env_remove("MDN"))
 }
 
-/// What a list says of a command.
-fn listed<T: Copy>(list: &[(&str, T)], typed: &str) -> Option<T> {
-    list.iter().find(|l| l.0 == typed).map(|l| l.1)
+/// What a table says of a command.
+fn listed<'t>(table: &'t str, typed: &str) -> Option<&'t str> {
+    let found = cases(table).into_iter().find(|row| row.0 == typed);
+    found.map(|row| row.1)
 }
 
-/// The files in which equal runs on other numbers of threads differ (docs/reproducibility.md).
+/// The files that depend on the number of threads (docs/reproducibility.md).
 const DIFFER: &str = "base.png cost.csv density.png environment.toml training.png";
 
 /// The files of run `a` that `diff -r` names, sorted.
@@ -196,21 +154,21 @@ fn differing(out: &str) -> String {
     names.join(" ")
 }
 
-/// Runs the page and tells what went wrong.
+/// Runs the page's commands and returns what went wrong.
 fn faults(page: &Page) -> Vec<String> {
     let commands = page.commands();
     let all: Vec<_> = commands.iter().map(|c| c.typed.as_str()).collect();
     let place = project(&all.join("\n"));
     let parallel = Command::new("parallel").arg("--version").output().is_ok();
     let mut faults = Vec::new();
-    // Those of one comparison are enough: they are most of the time.
+    // Figures take most of the time: those of one comparison are enough.
     let mut figures = page.name == "README.md";
     for command in &commands {
         let typed = command.typed.as_str();
         let not_run = listed(NOT_RUN, typed).is_some();
         let run = match listed(INSTEAD, typed) {
             Some(other) => other.to_owned(),
-            // Every option before is read first.
+            // All options before `--help` are parsed.
             None if not_run && typed.starts_with("mdn ") => format!("{typed} --help"),
             None if not_run || (typed.contains("parallel") && !parallel) => continue,
             None if typed.starts_with("mdn compare") && !figures => {
@@ -220,14 +178,14 @@ fn faults(page: &Page) -> Vec<String> {
         };
         figures &= !run.starts_with("mdn compare");
         let said = shell(&place, &run);
-        if said.code != listed(EXIT_CODES, typed).unwrap_or(0) {
+        if said.code.to_string() != listed(EXIT_CODES, typed).unwrap_or("0") {
             faults.push(format!("{}: {typed}: {said:#?}", page.name));
         }
         if typed.starts_with("diff -r") && differing(&said.out) != DIFFER {
             faults.push(format!("{}: {typed}: {said:#?}", page.name));
         }
         if !command.output.trim().is_empty() {
-            // What it shows is of the file as it stands there.
+            // The page shows the output for its own file.
             let text = page.blocks_in("toml").next().unwrap_or_default();
             let whole = Place::new();
             whole.write("first.toml", text);
@@ -247,7 +205,7 @@ fn every_command_of_every_page_runs() {
 }
 
 #[test]
-fn what_is_not_run_still_stands_on_a_page() {
+fn every_command_of_the_tables_is_on_a_page() {
     let pages = pages();
     let all: Vec<_> = pages
         .iter()
@@ -255,8 +213,7 @@ fn what_is_not_run_still_stands_on_a_page() {
         .map(|c| c.typed)
         .collect();
     assert!(all.len() > 40, "{all:?}");
-    let lists = NOT_RUN.iter().chain(INSTEAD).map(|l| l.0);
-    for command in lists.chain(EXIT_CODES.iter().map(|l| l.0)) {
+    for (command, _) in [NOT_RUN, INSTEAD, EXIT_CODES].iter().flat_map(|t| cases(t)) {
         assert!(all.iter().any(|c| c == command), "{command}");
     }
 }

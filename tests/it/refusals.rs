@@ -27,7 +27,7 @@ fn a_wrong_command_line_is_refused() {
     );
 }
 
-/// Whatever was compiled in: there is no hundredth GPU, and no double precision on Metal.
+/// This holds for every build: there is no hundredth GPU, and no double precision on Metal.
 #[test]
 fn devices_and_kernels_that_do_not_fit_are_refused_before_anything_is_trained() {
     let place = Place::new();
@@ -82,7 +82,7 @@ fn a_bad_file_is_refused_with_its_line() {
         assert!(RING.contains(good), "{good}");
         place.write("bad.toml", RING.replacen(good, bad, 1));
         for verb in ["train", "compare", "check", "runs"] {
-            place.mdn(&format!("{verb} bad.toml")).refused(message);
+            place.refused(&format!("{verb} bad.toml"), message);
         }
     }
     place.write("bad.toml", "seeds = [0]\n");
@@ -107,12 +107,8 @@ fn bad_overrides_and_selections_are_refused_by_name() {
         'seeds=[1, 1]' => expected every seed once in `seeds`
     ";
     for (typed, message) in cases(overrides) {
-        place
-            .mdn(&format!("train ring.toml {typed}"))
-            .refused(message);
-        place
-            .mdn(&format!("check ring.toml --set {typed}"))
-            .refused(message);
+        place.refused(&format!("train ring.toml {typed}"), message);
+        place.refused(&format!("check ring.toml --set {typed}"), message);
     }
     let selections = "
         --model radd => no model `radd` (did you mean `rad`?); expected one of `plain`, `rad`
@@ -122,9 +118,7 @@ fn bad_overrides_and_selections_are_refused_by_name() {
     ";
     for (selection, message) in cases(selections) {
         for verb in ["train", "compare", "runs"] {
-            place
-                .mdn(&format!("{verb} ring.toml {selection}"))
-                .refused(message);
+            place.refused(&format!("{verb} ring.toml {selection}"), message);
         }
     }
     assert!(files(&place.path("results")).is_empty());
@@ -147,10 +141,8 @@ fn a_folder_that_is_no_run_is_refused() {
         strange => status:1: expected one of `missing`
     ";
     for (run, message) in cases(table) {
-        place.mdn(&format!("sample {run} -n 3")).refused(message);
-        place
-            .mdn(&format!("density {run} points.csv"))
-            .refused(message);
+        place.refused(&format!("sample {run} -n 3"), message);
+        place.refused(&format!("density {run} points.csv"), message);
     }
     place.refuses(
         "
@@ -166,19 +158,12 @@ fn a_folder_that_is_no_run_is_refused() {
 #[test]
 fn bad_points_are_refused_with_their_line() {
     let place = Place::new();
-    let cases = [
-        (
-            "1,2\nNaN,3\n",
-            "points.csv:2: expected a finite number; got `NaN`",
-        ),
-        (
-            "x1,x2\n",
-            "points.csv: expected at least one point; got none",
-        ),
-    ];
+    let not_finite = "points.csv:2: expected a finite number; got `NaN`";
+    let none = "points.csv: expected at least one point; got none";
+    let cases = [("1,2\nNaN,3\n", not_finite), ("x1,x2\n", none)];
     for (text, message) in cases {
         place.write("points.csv", text);
-        place.mdn("density some-run points.csv").refused(message);
+        place.refused("density some-run points.csv", message);
         let from_stdin = place.mdn_with_stdin("density some-run -", text);
         from_stdin.refused(&message.replace("points.csv", "<stdin>"));
     }

@@ -1,4 +1,4 @@
-//! Runs that are broken off by a signal, by kill -9, by another process or by a full disk, and the
+//! Runs that are interrupted by a signal, by kill -9, by another process or by a full disk, and the
 //! scripts that share a sweep between processes.
 
 #![cfg(unix)]
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use crate::common::{all_trained, assert_contains, files, Place, Said, Snapshot, MDN, PLAIN, RAD};
 
-/// Long enough to be broken off, with a checkpoint every few steps.
+/// Long enough to be interrupted, with a checkpoint every few steps.
 const LONG: &str =
     "train ring.toml train.steps=12000 train.patience=0 --index 2 --checkpoint-every=0.05";
 
 /// What [`LONG`] leaves when nothing disturbs it.
 static UNDISTURBED: LazyLock<Snapshot> = LazyLock::new(|| {
     let place = Place::new();
-    place.mdn(LONG).fine();
+    place.ok(LONG);
     place.snapshot(RAD)
 });
 
@@ -70,9 +70,9 @@ fn a_signal_leaves_a_checkpoint_and_the_same_command_goes_on() {
         assert!(place.csv(&format!("{RAD}/history.csv")).len() > 1);
         let listed = place.mdn("runs ring.toml train.steps=12000 train.patience=0");
         assert_contains(&listed.fine(), &["interrupted"]);
-        let preview = place.mdn(&format!("{LONG} --dry-run")).fine();
+        let preview = place.ok(&format!("{LONG} --dry-run"));
         assert!(preview.starts_with("go on  2 "), "{preview}");
-        place.mdn(LONG).fine();
+        place.ok(LONG);
         assert_undisturbed(&place);
     }
 }
@@ -110,7 +110,7 @@ fn a_damaged_or_foreign_checkpoint_is_refused_by_name() {
     kill(start(&other, &LONG.replace("12000", "12001"), "checkpoint"));
     place.write(&checkpoint, other.bytes(&checkpoint));
     place.mdn(LONG).failed(1, "other settings");
-    place.mdn(&format!("{LONG} --force")).fine();
+    place.ok(&format!("{LONG} --force"));
     assert_undisturbed(&place);
 }
 
@@ -119,7 +119,7 @@ fn a_run_that_another_process_holds_is_left_to_it() {
     let place = Place::new();
     let endless = "train ring.toml train.steps=100000000 train.patience=0 --index 2";
     let child = start(&place, endless, "lock");
-    // Its settings differ, and still it holds the run.
+    // The process holds the run although its settings differ.
     let others = place.mdn("train ring.toml");
     assert_eq!(others.code, 0, "{others:#?}");
     assert_eq!(others.out.matches("done  ").count(), 3, "{others:#?}");
@@ -129,12 +129,12 @@ fn a_run_that_another_process_holds_is_left_to_it() {
     kill(child);
     let lock = format!("{RAD}/lock");
     assert!(place.exists(&lock));
-    place.mdn("train ring.toml").fine();
+    place.ok("train ring.toml");
     assert!(!place.exists(&lock));
     // So is the run of a process that was killed after the end of the run.
     let left = ["lock", "checkpoint", ".mdn-half"].map(|name| format!("{RAD}/{name}"));
     left.iter().for_each(|name| drop(place.write(name, "")));
-    place.mdn("train ring.toml").fine();
+    place.ok("train ring.toml");
     assert!(left.iter().all(|name| !place.exists(name)));
 }
 
@@ -144,7 +144,7 @@ fn a_comparison_waits_for_the_runs_of_others() {
     let child = start(&place, LONG, "lock");
     let compare = "compare ring.toml train.steps=12000 train.patience=0 --seed=0 --model=rad \
                    --figures none";
-    assert_contains(&place.mdn(compare).fine(), &["rad"]);
+    assert_contains(&place.ok(compare), &["rad"]);
     assert_eq!(said(child).code, 0);
     assert!(place.read(&format!("{RAD}/status")).starts_with("done"));
 }
@@ -168,7 +168,7 @@ fn files_that_cannot_be_written_are_named_and_the_same_command_goes_on() {
             let name = left.file_name().expect("a file").to_string_lossy();
             assert!(!name.starts_with(".mdn-"), "{blocks}: {}", left.display());
         }
-        place.mdn(train).fine();
+        place.ok(train);
         place.assert_same(&whole);
     }
 }
@@ -234,14 +234,8 @@ fn sweeps(name: &str) {
     assert_eq!(sweep("none.toml").code, 2);
     assert_eq!(sweep("").code, 2);
     if name == "sweep.sh" {
-        assert!(
-            first.err.ends_with("sweep: 1 of 4 runs failed\n"),
-            "{first:#?}"
-        );
-        assert!(
-            again.err.ends_with("sweep: 0 of 4 runs failed\n"),
-            "{again:#?}"
-        );
+        assert_contains(&first.err, &["sweep: 1 of 4 runs failed\n"]);
+        assert_contains(&again.err, &["sweep: 0 of 4 runs failed\n"]);
     } else {
         let only = "only the run that failed";
         assert_eq!(again.out.matches("done").count(), 1, "{only}: {again:#?}");

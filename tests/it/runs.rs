@@ -8,18 +8,10 @@ use crate::common::{all_trained, assert_contains, files, objects, row, stub, Pla
 #[test]
 fn ls_finds_every_run_and_passes_over_all_else() {
     let place = all_trained();
-    stub(
-        &place,
-        "results/b/c/d/e/seed-7",
-        "deep",
-        "failed\nno disk\n",
-    );
-    stub(
-        &place,
-        "results/stopped",
-        "half",
-        "interrupted\nby SIGINT\n",
-    );
+    let deep = "results/b/c/d/e/seed-7";
+    stub(&place, deep, "deep", "failed\nno disk\n");
+    let stopped = "results/stopped";
+    stub(&place, stopped, "half", "interrupted\nby SIGINT\n");
     let head = "step,split,loss,grad_norm,non_finite\n";
     let history = format!("{head}10,train,2.5,1,0\n20,train,2.25,1,0\n");
     place.write("results/stopped/history.csv", &history);
@@ -33,27 +25,22 @@ fn ls_finds_every_run_and_passes_over_all_else() {
     let totals = "6 runs: 1 interrupted, 4 done, 1 failed; ";
     let table = place.mdn("ls").fine_with_note(totals);
     assert_eq!(table.lines().count(), 7, "{table}");
-    assert_eq!(
-        row(&table, "failed")[..5],
-        ["failed", "made", "ring", "deep", "7"]
-    );
-    let stopped = row(&table, "interrupted");
-    assert_eq!(stopped[stopped.len() - 2..], ["20/5000", "results/stopped"]);
+    let failed = ["failed", "made", "ring", "deep", "7"];
+    assert_eq!(row(&table, "failed")[..5], failed);
+    assert!(row(&table, "interrupted").ends_with(&["20/5000", stopped]));
 
     let failed = place.mdn("ls --state failed --state interrupted --json");
     let failed = objects(&failed.fine());
     assert_eq!(failed.len(), 2);
-    assert_eq!(failed[1]["folder"], "results/b/c/d/e/seed-7");
+    assert_eq!(failed[1]["folder"], deep);
     assert_eq!(failed[1]["reason"], "no disk");
     assert_eq!(failed[0]["step"], 20);
-    let rad = objects(&place.mdn(&format!("ls {RAD} --json")).fine());
+    let rad = objects(&place.ok(&format!("ls {RAD} --json")));
     let sizes = files(&place.path(RAD));
     let bytes: u64 = sizes.iter().map(|f| f.metadata().unwrap().len()).sum();
     assert_eq!((rad.len(), rad[0]["bytes"].as_u64()), (1, Some(bytes)));
-    assert_eq!(
-        (&rad[0]["held_by"], &rad[0]["seed"]),
-        (&Value::Null, &0.into())
-    );
+    assert_eq!(rad[0]["held_by"], Value::Null);
+    assert_eq!(rad[0]["seed"], 0);
 
     let none = place.mdn("ls --state running");
     assert_eq!(none.fine_with_note("0 runs; 0 B"), "");
@@ -82,7 +69,7 @@ fn ls_names_runs_that_cannot_be_read() {
 #[test]
 fn show_says_what_a_run_is_and_what_was_measured() {
     let place = all_trained();
-    let text = place.mdn(&format!("show {RAD}")).fine();
+    let text = place.ok(&format!("show {RAD}"));
     assert!(text.starts_with(&format!("{RAD}\n\nstate ")), "{text}");
     assert_eq!(row(&text, "state"), ["state", "done"]);
     assert_contains(&text, &["\nnot default  train.steps = 30 (5000)\n"]);
@@ -90,7 +77,7 @@ fn show_says_what_a_run_is_and_what_was_measured() {
     let metrics = text.split("\nmetric ").nth(1).expect("a table of metrics");
     assert!(metrics.lines().nth(1).unwrap().starts_with("kl "), "{text}");
 
-    let run = &objects(&place.mdn(&format!("show {RAD} --json")).fine())[0];
+    let run = &objects(&place.ok(&format!("show {RAD} --json")))[0];
     assert_eq!(run["settings"]["models"]["rad"]["rad"]["layers"], 2);
     assert_eq!(run["not_default"]["train.steps"]["was"], 5000);
     assert_eq!(run["not_default"]["train.steps"]["now"], 30);
@@ -102,13 +89,9 @@ fn show_says_what_a_run_is_and_what_was_measured() {
     assert!((read - value).abs() < 1e-12, "{read} {value}");
 
     let reason = "by SIGINT after step 20";
-    stub(
-        &place,
-        "results/stopped",
-        "half",
-        &format!("interrupted\n{reason}\n"),
-    );
-    let text = place.mdn("show results/stopped").fine();
+    let status = format!("interrupted\n{reason}\n");
+    stub(&place, "results/stopped", "half", &status);
+    let text = place.ok("show results/stopped");
     assert!(text.contains(reason) && !text.contains("metric"), "{text}");
     place.refuses(
         "
@@ -121,23 +104,21 @@ fn show_says_what_a_run_is_and_what_was_measured() {
 #[test]
 fn diff_shows_settings_and_metrics_side_by_side() {
     let place = all_trained();
-    let same = place.mdn(&format!("diff {RAD} {RAD}")).fine();
+    let same = place.ok(&format!("diff {RAD} {RAD}"));
     assert!(same.contains("\nno setting differs\n"), "{same}");
     let changed = "train ring.toml train.steps=20 --out short --index 2";
-    place.mdn(changed).fine();
+    place.ok(changed);
     let other = RAD.replace("results", "short");
-    let text = place.mdn(&format!("diff {RAD} {other}")).fine();
+    let text = place.ok(&format!("diff {RAD} {other}"));
     assert_eq!(row(&text, "train.steps"), ["train.steps", "30", "20"]);
     assert_eq!(row(&text, "steps")[2..5], ["30", "20", "-10"]);
 
     let seeds = format!("diff {RAD} results/ring/ring/rad/seed-1 --json");
-    let found = &objects(&place.mdn(&seeds).fine())[0];
+    let found = &objects(&place.ok(&seeds))[0];
     let settings = found["settings"].as_array().unwrap();
     assert_eq!(settings.len(), 1, "{settings:?}");
-    assert_eq!(
-        (&settings[0]["key"], &settings[0]["second"][0]),
-        (&"seeds".into(), &1.into())
-    );
+    assert_eq!(settings[0]["key"], "seeds");
+    assert_eq!(settings[0]["second"][0], 1);
     let kl = &found["metrics"][0];
     assert_eq!(kl["metric"], "kl");
     let number = |key: &str| kl[key].as_f64().unwrap();
@@ -146,7 +127,7 @@ fn diff_shows_settings_and_metrics_side_by_side() {
     let squares = number("first_std_err").powi(2) + number("second_std_err").powi(2);
     assert!((number("std_err") - squares.sqrt()).abs() < 1e-12);
 
-    let models = place.mdn(&format!("diff {PLAIN} {RAD}")).fine();
+    let models = place.ok(&format!("diff {PLAIN} {RAD}"));
     assert_eq!(row(&models, "model"), ["model", "plain", "rad"]);
     let only_first = row(&models, "models.plain.flow");
     assert!(only_first.ends_with(&["absent"]), "{models}");
@@ -164,24 +145,20 @@ fn a_run_that_a_process_holds_is_seen_and_never_removed() {
         panic!("nobody has it");
     };
     let before = files(&place.path("results"));
-    let table = place.mdn("ls").fine();
+    let table = place.ok("ls");
     assert_eq!(row(&table, "failed")[1], "(held)", "{table}");
-    let held = &objects(&place.mdn("ls --json").fine())[0]["held_by"];
+    let held = &objects(&place.ok("ls --json"))[0]["held_by"];
     let me = format!("process {} on ", std::process::id());
     assert!(held.as_str().unwrap().starts_with(&me), "{held}");
-    for how in [
-        "results/mine",
-        "results/mine --force",
-        "results/mine --dry-run",
-        "--failed",
-    ] {
+    let mine = "results/mine";
+    for how in [mine, "results/mine --force", "results/mine -n", "--failed"] {
         let said = place.mdn(&format!("rm {how}"));
         said.failed(1, "results/mine: left, a process holds it: process ");
         assert_eq!(said.out, "");
     }
     assert_eq!(files(&place.path("results")), before);
     drop(lock);
-    assert_eq!(place.mdn("rm --failed").fine(), "results/mine\n");
+    assert_eq!(place.ok("rm --failed"), "results/mine\n");
     assert!(!place.exists("results/mine"));
 }
 
@@ -211,26 +188,22 @@ fn rm_takes_what_was_asked_for_and_nothing_else() {
     let would = dry.fine_with_note("4 runs would be removed, ");
     assert_eq!(files(&place.path("results")), all);
 
-    place.mdn("rm --failed results/more/other").fine();
-    place
-        .mdn("rm results/more/stopped results/more/stopped/")
-        .fine();
-    let rest = place.mdn("rm --failed results/more").fine();
+    place.ok("rm --failed results/more/other");
+    place.ok("rm results/more/stopped results/more/stopped/");
+    let rest = place.ok("rm --failed results/more");
     assert_eq!(rest, "results/more/diverged\nresults/more/failed\n");
     assert_eq!(would.lines().count(), 4);
     assert!(would.lines().all(|gone| !place.exists(gone)), "{would}");
-    place
-        .mdn(&format!("rm --force {PLAIN} results/more/killed"))
-        .fine();
-    assert_eq!(place.mdn("rm --failed").fine(), "");
-    let states = objects(&place.mdn("ls --json").fine());
+    place.ok(&format!("rm --force {PLAIN} results/more/killed"));
+    assert_eq!(place.ok("rm --failed"), "");
+    let states = objects(&place.ok("ls --json"));
     assert_eq!(states.len(), 3, "{states:#?}");
     assert!(states.iter().all(|s| s["state"] == "done"));
     // What was removed is trained again, with the same bytes.
     let metrics = place.bytes(&format!("{RAD}/metrics.csv"));
-    place.mdn(&format!("plot {RAD} --format svg")).fine();
-    place.mdn(&format!("rm --force {RAD}")).fine();
-    place.mdn("train ring.toml --index 2").fine();
+    place.ok(&format!("plot {RAD} --format svg"));
+    place.ok(&format!("rm --force {RAD}"));
+    place.ok("train ring.toml --index 2");
     assert!(metrics == place.bytes(&format!("{RAD}/metrics.csv")));
 }
 

@@ -16,7 +16,7 @@ fn training_leaves_the_files_that_its_help_names() {
     assert!(place.read(&format!("{RAD}/status")).starts_with("done\n"));
     let environment = place.read(&format!("{RAD}/environment.toml"));
     assert_contains(&environment, &["mdn train ring.toml --seed 0"]);
-    let listed = place.mdn("runs ring.toml").fine();
+    let listed = place.ok("runs ring.toml");
     assert_eq!(listed.matches("done").count(), 2, "{listed}");
 }
 
@@ -30,11 +30,9 @@ fn the_record_says_which_kernels_ran() {
         ("plain", "kernels = \"plain\""),
         ("fused:portable", "kernels = \"fused (portable)\""),
     ] {
-        place
-            .mdn(&format!(
-                "train ring.toml --index 2 --force --kernels {kernels}"
-            ))
-            .fine();
+        place.ok(&format!(
+            "train ring.toml --index 2 --force --kernels {kernels}"
+        ));
         let environment = place.read(&format!("{RAD}/environment.toml"));
         assert_contains(&environment, &[recorded]);
         let history = place.csv(&format!("{RAD}/history.csv"));
@@ -50,7 +48,7 @@ fn the_same_seed_gives_the_same_bytes() {
     let expected = one_thread.snapshot(RAD);
     for how in ["--threads 3", "--index 2 -q"] {
         let place = Place::new();
-        place.mdn(&format!("train ring.toml {how}")).fine();
+        place.ok(&format!("train ring.toml {how}"));
         place.assert_same(&expected);
     }
     let other = one_thread.bytes("results/ring/ring/rad/seed-1/model.safetensors");
@@ -58,16 +56,8 @@ fn the_same_seed_gives_the_same_bytes() {
     // The record of a run is an experiment file that makes the same run.
     let config = format!("{RAD}/config.toml");
     let run = RAD.replace("results", "again");
-    one_thread
-        .mdn(&format!("train {config} --out again"))
-        .fine();
-    for name in ["model.safetensors", "config.toml"] {
-        let again = one_thread.bytes(&format!("{run}/{name}"));
-        assert!(
-            one_thread.bytes(&format!("{RAD}/{name}")) == again,
-            "{name}"
-        );
-    }
+    one_thread.ok(&format!("train {config} --out again"));
+    one_thread.assert_equal("model.safetensors config.toml", [RAD, &run]);
 }
 
 #[test]
@@ -84,10 +74,10 @@ fn a_finished_run_is_skipped_and_other_settings_are_refused() {
 
     let differs = format!("{RAD} was made with other settings: train.steps was 30, now 40;");
     let redo = format!("{differs} use --force to redo it, or --out for another folder");
-    place.mdn("train ring.toml train.steps=40").refused(&redo);
+    place.refused("train ring.toml train.steps=40", &redo);
     assert!(!place.exists(PLAIN), "nothing may have started");
     let compare = "compare ring.toml train.steps=40 --no-train";
-    place.mdn(compare).refused("was made with other settings");
+    place.refused(compare, "was made with other settings");
     // Runs that failed are counted, so they must have the file's settings too, with or without weights.
     place.remove(&weights);
     for (state, how) in [
@@ -96,18 +86,17 @@ fn a_finished_run_is_skipped_and_other_settings_are_refused() {
         ("done", "use `mdn train` with --force to redo it, or"),
     ] {
         place.write(&status, format!("{state}\n\n"));
-        place.mdn(compare).refused(&format!("{differs} {how}"));
+        place.refused(compare, &format!("{differs} {how}"));
     }
     let settings = place.bytes(&config);
     place.remove(&config);
-    place
-        .mdn("compare ring.toml --no-train")
-        .refused("seed-0: expected config.toml, which says how the run was made; got none");
+    place.refused(
+        "compare ring.toml --no-train",
+        "seed-0: expected config.toml, which says how the run was made; got none",
+    );
     place.write(&config, settings);
 
-    place
-        .mdn("train ring.toml train.steps=40 --force --index 2")
-        .fine();
+    place.ok("train ring.toml train.steps=40 --force --index 2");
     assert_ne!(place.bytes(&weights), before);
     assert_contains(&place.read(&config), &["steps = 40"]);
 }
@@ -119,10 +108,11 @@ fn a_run_without_its_weights_is_done_again() {
     let before = place.bytes(&weights);
     place.write(&format!("{RAD}/status"), "running\n");
     place.remove(&weights);
-    place
-        .mdn(&format!("sample {RAD} -n 3"))
-        .refused("expected a run that is done; this one is running");
-    place.mdn("train ring.toml --index 2").fine();
+    place.refused(
+        &format!("sample {RAD} -n 3"),
+        "expected a run that is done; this one is running",
+    );
+    place.ok("train ring.toml --index 2");
     assert_eq!(place.bytes(&weights), before);
 }
 
@@ -134,15 +124,13 @@ fn a_run_that_diverges_does_not_stop_the_others() {
     first.failed(4, "ring/plain/seed-0 diverged: ");
     first.failed(4, " (try a lower train.learning_rate)");
     assert_eq!(first.out, format!("diverged  {PLAIN}\n"));
-    // The same again says the same without training.
+    // Repeating the command reports the same without training.
     let again = place.mdn(&format!("{wild} --index 0"));
     again.failed(4, "1 of 1 runs ended before");
     let all = place.mdn(wild);
     assert_eq!(all.out.matches("diverged").count(), 4, "{all:#?}");
     // Another learning rate replaces what diverged.
-    place
-        .mdn("train ring.toml --seed 0 train.learning_rate=1e-3")
-        .fine();
+    place.ok("train ring.toml --seed 0 train.learning_rate=1e-3");
 
     let fast = Place::new().mdn(&format!("{wild} --fail-fast"));
     assert_eq!(fast.out.matches("diverged").count(), 1, "{fast:#?}");
@@ -172,9 +160,7 @@ fn fitted_models_take_no_steps_and_are_read_back() {
                   base.resampled = { hidden = [8] }\n";
     let file = head.replace("\"plain\"", "\"em\"");
     place.write("fitted.toml", format!("{file}{models}"));
-    let table = place
-        .mdn("compare fitted.toml --seed 0 --figures none")
-        .fine();
+    let table = place.ok("compare fitted.toml --seed 0 --figures none");
     assert_contains(&table, &["23", "kde"]);
     place.write("points.csv", "x,y\n3.0,0.0\n0.5,0.5\n");
     for (model, parameters, steps) in [
@@ -189,7 +175,7 @@ fn fitted_models_take_no_steps_and_are_read_back() {
             let costs = place.read(&format!("{run}/cost.csv"));
             assert_contains(&costs, &["takes no training steps"]);
         }
-        let density = || place.mdn(&format!("density {run} points.csv")).fine();
+        let density = || place.ok(&format!("density {run} points.csv"));
         let said = density();
         assert_eq!(said.lines().count(), 3, "{said}");
         assert_eq!(said, density());
@@ -200,10 +186,8 @@ fn fitted_models_take_no_steps_and_are_read_back() {
     let problem = "[problems.u1.reverse_kl]\ntarget.energy = { potential = \"u1\" }\n";
     let why = "expected another model in a file with problems, which have no points to start from";
     for model in ["gaussian_mixture", "kernel_density"] {
-        place.write(
-            "problem.toml",
-            format!("{problem}[models.fitted.{model}]\n"),
-        );
-        place.mdn("check problem.toml").refused(why);
+        let file = format!("{problem}[models.fitted.{model}]\n");
+        place.write("problem.toml", file);
+        place.refused("check problem.toml", why);
     }
 }

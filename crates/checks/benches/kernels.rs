@@ -103,24 +103,18 @@ fn models(criterion: &mut Criterion, reference: &Reference) -> Result<()> {
     }
     group.finish();
 
-    let mut group = criterion.benchmark_group(format!("{}/log_prob", reference.name));
-    group.throughput(Throughput::Elements(POINTS as u64));
-    for (name, run) in &runs {
-        let x = run.points("bench", POINTS)?;
-        group.bench_function(BenchmarkId::from_parameter(name), |b| {
-            b.iter(|| log_q(run.model(), black_box(&x)).expect("densities"));
-        });
+    for what in ["log_prob", "sample"] {
+        let mut group = criterion.benchmark_group(format!("{}/{what}", reference.name));
+        group.throughput(Throughput::Elements(POINTS as u64));
+        for (name, run) in &runs {
+            let (x, mut rng) = (run.points("bench", POINTS)?, Rng::new(0));
+            let model = run.model();
+            group.bench_function(BenchmarkId::from_parameter(name), |b| match what {
+                "sample" => b.iter(|| model.sample(POINTS, &mut rng).expect("samples")),
+                _ => b.iter(|| log_q(model, black_box(&x)).expect("densities")),
+            });
+        }
+        group.finish();
     }
-    group.finish();
-
-    let mut group = criterion.benchmark_group(format!("{}/sample", reference.name));
-    group.throughput(Throughput::Elements(POINTS as u64));
-    for (name, run) in &runs {
-        let mut rng = Rng::new(0);
-        group.bench_function(BenchmarkId::from_parameter(name), |b| {
-            b.iter(|| run.model().sample(POINTS, &mut rng).expect("samples"));
-        });
-    }
-    group.finish();
     Ok(())
 }

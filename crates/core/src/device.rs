@@ -112,24 +112,18 @@ impl Choice {
             Self::Auto => vec![Self::Cuda(0), Self::Metal],
             named => vec![named],
         };
+        let notice = None;
         for candidate in candidates {
-            if self == Self::Auto && !candidate.is_compiled_in() {
-                continue;
-            }
             match candidate.probe(dtype) {
-                Ok(device) => {
-                    return Ok(Opened {
-                        device,
-                        notice: None,
-                    })
-                }
-                Err(why) if self == Self::Auto => reasons.push(format!("{candidate}: {why}")),
-                Err(why) => {
+                Ok(device) => return Ok(Opened { device, notice }),
+                Err(why) if self != Self::Auto => {
                     return Err(Error::request(format!(
                         "--device {candidate}: {why}; try --device cpu, or `mdn devices` for what \
                          there is"
                     )))
                 }
+                Err(_) if !candidate.is_compiled_in() => {}
+                Err(why) => reasons.push(format!("{candidate}: {why}")),
             }
         }
         Ok(Opened {

@@ -20,13 +20,8 @@ pub struct Clusters {
 
 impl Clusters {
     /// Number of clusters.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.centres.len() / self.dim.max(1)
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.centres.is_empty()
     }
 
     /// Number of points in each cluster.
@@ -63,19 +58,14 @@ pub fn nearest(point: &[f64], centres: &[f64]) -> (usize, f64) {
 /// Best of `restarts` runs of Lloyd's iterations from k-means++ centres. `points` are rows of
 /// `dim` numbers; with fewer distinct points than `k` there are fewer clusters.
 pub fn kmeans(points: &[f64], dim: usize, k: usize, restarts: usize, rng: &Rng) -> Clusters {
-    let tries: Vec<_> = (0..restarts.max(1))
-        .into_par_iter()
+    let tries = (0..restarts.max(1)).into_par_iter();
+    let tries: Vec<_> = tries
         .map(|r| lloyd(points, dim, k, &mut rng.fork_at("restart", r as u64)))
         .collect();
-    tries
+    let best = tries
         .into_iter()
-        .min_by(|a, b| a.inertia.total_cmp(&b.inertia))
-        .unwrap_or(Clusters {
-            dim,
-            centres: Vec::new(),
-            labels: Vec::new(),
-            inertia: 0.0,
-        })
+        .min_by(|a, b| a.inertia.total_cmp(&b.inertia));
+    best.expect("one try at least")
 }
 
 fn lloyd(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Clusters {
@@ -155,28 +145,20 @@ fn plus_plus(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Vec<f64> {
         if total <= 0.0 {
             break;
         }
-        let mut best: Option<(f64, usize, Vec<f64>)> = None;
-        for _ in 0..candidates {
+        let candidate = |_| {
             let mut u = rng.uniform() * total;
-            let mut pick = n - 1;
-            for (i, d) in near.iter().enumerate() {
+            let reached = near.iter().position(|d| {
                 u -= d;
-                if u < 0.0 {
-                    pick = i;
-                    break;
-                }
-            }
-            let updated: Vec<f64> = near
-                .iter()
-                .zip(points.chunks_exact(dim))
-                .map(|(&d, point)| d.min(distance2(point, row(pick))))
-                .collect();
-            let sum = updated.iter().sum();
-            if best.as_ref().is_none_or(|(s, ..)| sum < *s) {
-                best = Some((sum, pick, updated));
-            }
-        }
-        let Some((_, pick, updated)) = best else {
+                u < 0.0
+            });
+            let pick = reached.unwrap_or(n - 1);
+            let each = near.iter().zip(points.chunks_exact(dim));
+            let updated = each.map(|(&d, point)| d.min(distance2(point, row(pick))));
+            let updated: Vec<f64> = updated.collect();
+            (updated.iter().sum::<f64>(), pick, updated)
+        };
+        let tried = (0..candidates).map(candidate);
+        let Some((_, pick, updated)) = tried.min_by(|a, b| a.0.total_cmp(&b.0)) else {
             break;
         };
         centres.extend_from_slice(row(pick));
@@ -185,10 +167,9 @@ fn plus_plus(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Vec<f64> {
     centres
 }
 
-/// Some of the points with all distances between them.
+/// Some of the points with all distances between them, row by row.
 struct Sample {
     chosen: Vec<usize>,
-    /// Row i: the distances to the point `chosen[i]`.
     distances: Vec<f64>,
 }
 
@@ -198,13 +179,11 @@ impl Sample {
         let mut chosen = rng.permutation(points.len() / dim);
         chosen.truncate(most);
         let row = |i: usize| &points[i * dim..(i + 1) * dim];
-        let distances = chosen
+        let pairs = chosen
             .iter()
-            .flat_map(|&i| {
-                chosen
-                    .iter()
-                    .map(move |&j| distance2(row(i), row(j)).sqrt())
-            })
+            .flat_map(|&i| chosen.iter().map(move |&j| (i, j)));
+        let distances = pairs
+            .map(|(i, j)| distance2(row(i), row(j)).sqrt())
             .collect();
         Self { chosen, distances }
     }
@@ -267,13 +246,11 @@ pub fn best_silhouette(points: &[f64], dim: usize, max: usize, rng: &Rng) -> Clu
             (sample.silhouette(&clusters), clusters.len())
         })
         .collect();
-    let mut best = (f64::NEG_INFINITY, 1);
-    for score in scores {
-        if score.0 > best.0 {
-            best = score;
-        }
-    }
-    kmeans(points, dim, best.1, 10, rng)
+    // The first of equals.
+    let better =
+        |best: (f64, usize), score: (f64, usize)| if score.0 > best.0 { score } else { best };
+    let (_, k) = scores.into_iter().fold((f64::NEG_INFINITY, 1), better);
+    kmeans(points, dim, k, 10, rng)
 }
 
 #[cfg(test)]

@@ -81,21 +81,26 @@ pub fn expect_points(what: &str, x: &Tensor, dim: usize) -> Result<usize> {
     }
 }
 
+/// Consecutive chunks of at most `rows` rows.
+pub fn chunks(x: &Tensor, rows: usize) -> Result<Vec<Tensor>> {
+    let n = x.dim(0)?;
+    let starts = (0..n).step_by(rows);
+    starts
+        .map(|start| Ok(x.narrow(0, start, rows.min(n - start))?))
+        .collect()
+}
+
 /// `f` on consecutive chunks of at most `rows` rows, the results joined along the first axis.
 pub fn in_chunks(
     x: &Tensor,
     rows: usize,
     mut f: impl FnMut(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let n = x.dim(0)?;
-    if n <= rows {
+    if x.dim(0)? <= rows {
         return f(x);
     }
-    let parts = (0..n)
-        .step_by(rows)
-        .map(|start| f(&x.narrow(0, start, rows.min(n - start))?))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(Tensor::cat(&parts, 0)?)
+    let parts: Result<Vec<_>> = chunks(x, rows)?.iter().map(f).collect();
+    Ok(Tensor::cat(&parts?, 0)?)
 }
 
 /// Values that are not finite.

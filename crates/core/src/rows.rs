@@ -22,32 +22,6 @@ pub trait RowFunction: Send + Sync {
 
 /// f of every row of `x`, (n, D) -> (n, k), in the dtype and on the device of `x` and with a
 /// gradient for it. The work is done on the host in f64, the rows shared among threads.
-///
-/// ```
-/// use std::sync::Arc;
-/// use candle_core::{Device, Var};
-/// use mdn_core::rows::{apply, RowFunction};
-///
-/// struct Square;
-/// impl RowFunction for Square {
-///     fn outputs(&self) -> usize {
-///         1
-///     }
-///     fn value(&self, x: &[f64], out: &mut [f64]) {
-///         out[0] = x[0] * x[0];
-///     }
-///     fn vjp(&self, x: &[f64], cotangent: &[f64], out: &mut [f64]) {
-///         out[0] = 2.0 * x[0] * cotangent[0];
-///     }
-/// }
-/// let x = Var::new(&[[3f32], [4.0]], &Device::Cpu)?;
-/// let y = apply(x.as_tensor(), Arc::new(Square))?;
-/// assert_eq!(y.to_vec2::<f32>()?, [[9.0], [16.0]]);
-/// let gradient = y.sum_all()?.backward()?;
-/// let by_x = gradient.get(&x).expect("y depends on x");
-/// assert_eq!(by_x.to_vec2::<f32>()?, [[6.0], [8.0]]);
-/// # Ok::<(), mdn_core::Error>(())
-/// ```
 pub fn apply(x: &Tensor, function: Arc<dyn RowFunction>) -> Result<Tensor> {
     let outputs = function.outputs();
     match x.dims() {
@@ -108,6 +82,7 @@ impl CustomOp1 for Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::num::testing::{gradient, tensor, values, var};
     use candle_core::Var;
 
     /// (a, b, c) -> (a b, sin a + c^2)
@@ -146,16 +121,13 @@ mod tests {
         let n = 3 * ROWS_PER_THREAD;
         let rows: Vec<f64> = (0..3 * n).map(|i| (i as f64 * 0.7).sin()).collect();
         for (dtype, tolerance) in [(DType::F64, 1e-8), (DType::F32, 1e-5)] {
-            let x = crate::num::from_rows(&rows, 3, dtype, &Device::Cpu).unwrap();
-            let x = Var::from_tensor(&x).unwrap();
-            let gradient = loss(x.as_tensor()).backward().unwrap();
-            let got = crate::num::to_vec(gradient.get(&x).unwrap()).unwrap();
+            let x = Var::from_tensor(&tensor(&rows, 3).to_dtype(dtype).unwrap()).unwrap();
+            let got = gradient(&loss(x.as_tensor()), &x);
             for i in [0, 1, 2, 500, 1001, 3 * n - 2, 3 * n - 1] {
                 let moved = |by: f64| {
                     let mut rows = rows.clone();
                     rows[i] += by;
-                    let x = crate::num::from_rows(&rows, 3, DType::F64, &Device::Cpu).unwrap();
-                    loss(&x).to_scalar::<f64>().unwrap()
+                    loss(&tensor(&rows, 3)).to_scalar::<f64>().unwrap()
                 };
                 let want = (moved(1e-5) - moved(-1e-5)) / 2e-5;
                 assert!(
@@ -170,19 +142,12 @@ mod tests {
     #[test]
     fn gradients_flow_through_it_and_strides_do_not_matter() {
         // The points are a transposed view of 2 w.
-        let rows = [[0.3, -0.4], [1.2, 0.5], [-0.7, 2.0]];
-        let w = Var::new(&rows, &Device::Cpu).unwrap();
+        let w = var(&[0.3, -0.4, 1.2, 0.5, -0.7, 2.0], 2);
         let x = (w.as_tensor() * 2.0).unwrap().t().unwrap();
-        let gradient = loss(&x).backward().unwrap();
-        let got = gradient.get(&w).unwrap().to_vec2::<f64>().unwrap();
         let plain = Var::from_tensor(&x.contiguous().unwrap()).unwrap();
-        let want = loss(plain.as_tensor()).backward().unwrap();
-        let want = want.get(&plain).unwrap().to_vec2::<f64>().unwrap();
-        for (i, row) in got.iter().enumerate() {
-            for (j, got) in row.iter().enumerate() {
-                assert_eq!(*got, 2.0 * want[j][i]);
-            }
-        }
+        let want = tensor(&gradient(&loss(plain.as_tensor()), &plain), 3);
+        let want = values(&(want.t().unwrap() * 2.0).unwrap());
+        assert_eq!(gradient(&loss(&x), &w), want);
     }
 
     #[test]

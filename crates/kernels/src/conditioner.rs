@@ -1,8 +1,11 @@
 //! The conditioner network on a tile: forward and backward.
 
+use std::ops::Range;
+
+use crate::layer::BackwardPass;
 use crate::math;
 use crate::product::{fits_tile, Add, AddDense, Dots, Product, Sink, Transpose, TILE};
-use crate::simd::Simd;
+use crate::simd::{Simd, Verified};
 
 /// Nonlinearity between two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +17,20 @@ pub enum Activation {
 }
 
 /// A place in the flat vector of parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot {
-    pub(crate) start: usize,
-    pub(crate) len: usize,
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    pub start: usize,
+    pub len: usize,
 }
 
 impl Slot {
+    /// The next `len` numbers of a vector whose length is `end`, from a cache line on.
+    pub(crate) fn after(end: &mut usize, len: usize) -> Self {
+        let start = *end;
+        *end = (start + len).next_multiple_of(16);
+        Self { start, len }
+    }
+
     #[inline(always)]
     pub(crate) fn of(self, all: &[f32]) -> &[f32] {
         &all[self.start..self.start + self.len]
@@ -70,11 +80,6 @@ impl Conditioner<Slot> {
     /// Outputs.
     pub(crate) fn outputs(&self) -> usize {
         self.layers.last().map_or(0, |(_, b)| b.len)
-    }
-
-    /// The widest layer.
-    pub(crate) fn widest(&self) -> usize {
-        self.layers.iter().map(|(_, b)| b.len).max().unwrap_or(0)
     }
 
     /// Multiplications with a weight for one sample.
@@ -149,23 +154,23 @@ impl Sink for ActivationBackward<'_> {
 }
 
 /// theta = m(kept), (outputs, TILE). `hidden` keeps the hidden layers' values for the backward pass.
-pub(crate) fn forward<S: Simd>(
-    s: S,
+pub(crate) fn forward(
+    isa: Verified,
     net: &Conditioner<Slot>,
     params: &[f32],
     samples: usize,
     kept: &[f32],
     mut hidden: &mut [f32],
-    mut theta: &mut [f32],
+    theta: &mut [f32],
 ) {
     let last = net.layers.len() - 1;
+    let mut theta = Some(theta);
     let mut input = kept;
     for (l, (weight, bias)) in net.layers.iter().enumerate() {
         let out = bias.len;
-        let (to, rest) = if l == last {
-            (&mut std::mem::take(&mut theta)[..out * TILE], &mut [][..])
-        } else {
-            hidden.split_at_mut(out * TILE)
+        let to = match theta.take_if(|_| l == last) {
+            Some(theta) => &mut theta[..out * TILE],
+            None => hidden.split_off_mut(..out * TILE).expect("room for all"),
         };
         match weight {
             None => {
@@ -173,15 +178,15 @@ pub(crate) fn forward<S: Simd>(
                     row.fill(*bias);
                 }
             }
-            Some(weight) => s.run(Product {
+            Some(weight) => isa.run(Product {
                 rows: out,
                 cols: samples,
                 depth: weight.len / out,
                 a: weight.of(params),
-                a_row: 1,
-                a_depth: out,
+                a_stride: out,
+                a_by_columns: true,
                 b: input,
-                b_depth: TILE,
+                b_stride: TILE,
                 sink: BiasAndActivation {
                     bias: bias.of(params),
                     activation: (l < last).then_some(net.activation),
@@ -190,51 +195,38 @@ pub(crate) fn forward<S: Simd>(
             }),
         }
         input = to;
-        hidden = rest;
     }
+}
+
+/// Numbers in a matrix of the widest layer.
+fn widest(net: &Conditioner<Slot>) -> usize {
+    let width = net.layers.iter().map(|(_, b)| b.len).max();
+    width.unwrap_or(0).next_multiple_of(16) * TILE
 }
 
 /// Scratch numbers of [`backward`]: two matrices of the widest layer.
 pub(crate) fn scratch(net: &Conditioner<Slot>) -> usize {
-    let width = net.widest().next_multiple_of(16);
-    2 * width * TILE
+    2 * widest(net)
 }
 
-/// From the gradient by theta, in the first rows of `scratch`: adds the gradient by the parameters to
-/// `gradient` (with `fresh` replaces it) and that by `kept` to `kept_gradient`.
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn backward<S: Simd>(
-    s: S,
+/// From the gradient by theta, in the first rows of the pass's scratch: writes the gradient by the
+/// parameters and adds that by the input coordinates, which are the rows `kept`.
+pub(crate) fn backward(
+    isa: Verified,
     net: &Conditioner<Slot>,
-    params: &[f32],
-    samples: usize,
-    kept: &[f32],
+    pass: BackwardPass<'_>,
+    kept: Range<usize>,
     hidden: &[f32],
-    kept_gradient: &mut [f32],
-    gradient: &mut [f32],
-    fresh: bool,
-    scratch: &mut [f32],
 ) {
-    let width = net.widest().next_multiple_of(16) * TILE;
+    let (samples, fresh) = (pass.samples, pass.fresh);
     // Transposes the output gradient in the buffer that will hold the input's.
-    let (mut output_gradient, mut input_gradient) = scratch.split_at_mut(width);
+    let (mut output_gradient, mut input_gradient) = pass.scratch.split_at_mut(widest(net));
     let mut end = hidden.len();
     for (l, (weight, bias)) in net.layers.iter().enumerate().rev() {
         let out = bias.len;
-        let Some(weight) = weight else {
-            add_bias_gradient(
-                s,
-                output_gradient,
-                out,
-                samples,
-                bias.of_mut(gradient),
-                fresh,
-            );
-            continue;
-        };
-        let depth = weight.len / out;
+        let depth = weight.map_or(0, |weight| weight.len / out);
         let input = if l == 0 {
-            kept
+            &pass.x[kept.clone()]
         } else {
             end -= depth * TILE;
             &hidden[end..end + depth * TILE]
@@ -242,95 +234,68 @@ pub(crate) fn backward<S: Simd>(
         let wide = out.next_multiple_of(16);
         // A product sums over the samples if they run along its depth, which needs a transpose. That
         // costs about as much as five rows; a single dot product costs about ten operations.
-        if wide / 16 * (320 + 32 * depth) < 10 * (depth + 1) * out {
-            s.run(Transpose {
+        let transposed = wide / 16 * (320 + 32 * depth) < 10 * (depth + 1) * out;
+        if transposed {
+            isa.run(Transpose {
                 from: output_gradient,
                 rows: out,
                 samples,
                 to: &mut *input_gradient,
                 stride: wide,
             });
-            for (a, rows, slot) in [(input, depth, weight), (&[1.0; TILE][..], 1, bias)] {
-                s.run(Product {
+        }
+        let ones = &[1.0; TILE][..];
+        for (a, rows, slot) in [(input, depth, *weight), (ones, 1, Some(*bias))] {
+            let Some(slot) = slot else { continue };
+            let to = slot.of_mut(pass.params_gradient);
+            if transposed {
+                isa.run(Product {
                     rows,
                     cols: out,
                     depth: samples,
                     a,
-                    a_row: TILE,
-                    a_depth: 1,
+                    a_stride: TILE,
+                    a_by_columns: false,
                     b: input_gradient,
-                    b_depth: wide,
+                    b_stride: wide,
                     sink: AddDense {
-                        to: slot.of_mut(gradient),
+                        to,
                         cols: out,
                         fresh,
                     },
                 });
+            } else {
+                isa.run(Dots {
+                    a,
+                    a_rows: rows,
+                    b: output_gradient,
+                    b_rows: out,
+                    samples,
+                    to,
+                    fresh,
+                });
             }
-        } else {
-            s.run(Dots {
-                a: input,
-                a_rows: depth,
-                b: output_gradient,
-                b_rows: out,
-                samples,
-                to: weight.of_mut(gradient),
-                fresh,
-            });
-            add_bias_gradient(
-                s,
-                output_gradient,
-                out,
-                samples,
-                bias.of_mut(gradient),
-                fresh,
-            );
         }
-        let weight = weight.of(params);
+        let Some(weight) = weight else { continue };
+        let weight = weight.of(pass.params);
         if l == 0 {
-            times_weights(
-                s,
-                weight,
-                depth,
-                samples,
-                output_gradient,
-                Add(kept_gradient),
-            );
+            let sink = Add(&mut pass.gradient[kept.clone()]);
+            times_weights(isa, weight, depth, samples, output_gradient, sink);
         } else {
             let sink = ActivationBackward {
                 value: input,
                 activation: net.activation,
                 to: &mut *input_gradient,
             };
-            times_weights(s, weight, depth, samples, output_gradient, sink);
+            times_weights(isa, weight, depth, samples, output_gradient, sink);
             std::mem::swap(&mut output_gradient, &mut input_gradient);
         }
     }
 }
 
-/// The gradient by biases: sums over the samples of the first `out` rows of `output_gradient`.
-fn add_bias_gradient<S: Simd>(
-    s: S,
-    output_gradient: &[f32],
-    out: usize,
-    samples: usize,
-    to: &mut [f32],
-    fresh: bool,
-) {
-    s.run(Dots {
-        a: &[1.0; TILE],
-        a_rows: 1,
-        b: output_gradient,
-        b_rows: out,
-        samples,
-        to,
-        fresh,
-    });
-}
-
 /// Weights (depth, out) times a layer's output gradient: its input gradient.
-fn times_weights<S: Simd, K: Sink>(
-    s: S,
+fn times_weights<K: Sink>(
+    isa: Verified,
     weight: &[f32],
     depth: usize,
     samples: usize,
@@ -338,15 +303,15 @@ fn times_weights<S: Simd, K: Sink>(
     sink: K,
 ) {
     let out = weight.len() / depth;
-    s.run(Product {
+    isa.run(Product {
         rows: depth,
         cols: samples,
         depth: out,
         a: weight,
-        a_row: out,
-        a_depth: 1,
+        a_stride: out,
+        a_by_columns: false,
         b: output_gradient,
-        b_depth: TILE,
+        b_stride: TILE,
         sink,
     });
 }

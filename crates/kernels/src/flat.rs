@@ -36,28 +36,6 @@ impl DerefMut for Buffer {
     }
 }
 
-/// `to` += `from`, element by element.
-pub(crate) struct AddUp<'a> {
-    pub to: &'a mut [f32],
-    pub from: &'a [f32],
-}
-
-impl Op for AddUp<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn call<S: Simd>(self, s: S) {
-        let mut to = self.to.chunks_exact_mut(S::LANES);
-        let mut from = self.from.chunks_exact(S::LANES);
-        for (to, from) in to.by_ref().zip(from.by_ref()) {
-            s.accumulate(to, s.load(from));
-        }
-        for (to, from) in to.into_remainder().iter_mut().zip(from.remainder()) {
-            *to += from;
-        }
-    }
-}
-
 /// The sum of the squares.
 pub(crate) struct Squares<'a>(pub &'a [f32]);
 
@@ -108,92 +86,34 @@ pub const EPSILON: f64 = 1e-8;
 impl Op for Adam<'_> {
     type Out = ();
 
+    /// The slices' lengths are multiples of 16.
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
-        let Self {
-            theta,
-            m,
-            v,
-            gradient,
-            scale,
-            rate,
-            decay,
-            correction,
-        } = self;
-        let whole = theta.len() / S::LANES * S::LANES;
-        let (theta, theta_rest) = theta.split_at_mut(whole);
-        let (m, m_rest) = m.split_at_mut(whole);
-        let (v, v_rest) = v.split_at_mut(whole);
-        let (gradient, gradient_rest) = gradient.split_at(whole);
-        let factors = Factors {
-            b1: s.splat(BETA1 as f32),
-            b2: s.splat(BETA2 as f32),
-            n1: s.splat((1.0 - BETA1) as f32),
-            n2: s.splat((1.0 - BETA2) as f32),
-            c1: s.splat(1.0 / correction.0),
-            c2: s.splat(1.0 / correction.1),
-            epsilon: s.splat(EPSILON as f32),
-            scale: s.splat(scale),
-            down: s.splat(-rate),
-            decay: s.splat(decay),
-        };
-        for i in (0..whole).step_by(S::LANES) {
-            let at = (s.load(&theta[i..]), s.load(&m[i..]), s.load(&v[i..]));
-            let (a, b, c) = moved(s, &factors, at, s.load(&gradient[i..]));
-            s.store(&mut theta[i..], a);
-            s.store(&mut m[i..], b);
-            s.store(&mut v[i..], c);
+        let (b1, b2) = (s.splat(BETA1 as f32), s.splat(BETA2 as f32));
+        let n1 = s.splat((1.0 - BETA1) as f32);
+        let n2 = s.splat((1.0 - BETA2) as f32);
+        let c1 = s.splat(1.0 / self.correction.0);
+        let c2 = s.splat(1.0 / self.correction.1);
+        let epsilon = s.splat(EPSILON as f32);
+        let (scale, down) = (s.splat(self.scale), s.splat(-self.rate));
+        let decay = s.splat(self.decay);
+        // Moments of a dead unit decay until they are denormal, and each operation on a denormal
+        // number costs a hundred cycles. Numbers this small no longer change a parameter.
+        let (tiny, zero) = (s.splat(1e-30), s.splat(0.0));
+        let (theta, n) = (self.theta, self.gradient.len());
+        let (first, second) = (&mut self.m[..n], &mut self.v[..n]);
+        for i in (0..n).step_by(S::LANES) {
+            let g = s.mul(s.load(&self.gradient[i..]), scale);
+            let m = s.fma(s.load(&first[i..]), b1, s.mul(g, n1));
+            let v = s.fma(s.load(&second[i..]), b2, s.mul(s.mul(g, g), n2));
+            let m = s.select(s.lt(s.abs(m), tiny), zero, m);
+            let v = s.select(s.lt(v, tiny), zero, v);
+            let root = s.add(s.sqrt(s.mul(v, c2)), epsilon);
+            let before = s.load(&theta[i..]);
+            let update = s.fma(before, decay, s.div(s.mul(m, c1), root));
+            s.store(&mut theta[i..], s.fma(update, down, before));
+            s.store(&mut first[i..], m);
+            s.store(&mut second[i..], v);
         }
-        // The remainder goes through padded copies.
-        let n = theta_rest.len();
-        let mut copies = [[0.0f32; 16]; 4];
-        copies[0][..n].copy_from_slice(theta_rest);
-        copies[1][..n].copy_from_slice(m_rest);
-        copies[2][..n].copy_from_slice(v_rest);
-        copies[3][..n].copy_from_slice(gradient_rest);
-        let [t, m, v, g] = &mut copies;
-        let at = (s.load(&*t), s.load(&*m), s.load(&*v));
-        let (a, b, c) = moved(s, &factors, at, s.load(&*g));
-        s.store(t, a);
-        s.store(m, b);
-        s.store(v, c);
-        theta_rest.copy_from_slice(&t[..n]);
-        m_rest.copy_from_slice(&m[..n]);
-        v_rest.copy_from_slice(&v[..n]);
     }
-}
-
-struct Factors<V> {
-    b1: V,
-    b2: V,
-    n1: V,
-    n2: V,
-    c1: V,
-    c2: V,
-    epsilon: V,
-    scale: V,
-    down: V,
-    decay: V,
-}
-
-/// The new theta, m and v.
-#[inline(always)]
-fn moved<S: Simd>(
-    s: S,
-    f: &Factors<S::V>,
-    (theta, m, v): (S::V, S::V, S::V),
-    gradient: S::V,
-) -> (S::V, S::V, S::V) {
-    let g = s.mul(gradient, f.scale);
-    let m = s.fma(m, f.b1, s.mul(g, f.n1));
-    let v = s.fma(v, f.b2, s.mul(s.mul(g, g), f.n2));
-    // Moments of a dead unit decay until they are denormal, and each operation on a denormal number
-    // costs a hundred cycles. Numbers this small no longer change a parameter.
-    let tiny = s.splat(1e-30);
-    let m = s.select(s.lt(s.abs(m), tiny), s.splat(0.0), m);
-    let v = s.select(s.lt(v, tiny), s.splat(0.0), v);
-    let root = s.add(s.sqrt(s.mul(v, f.c2)), f.epsilon);
-    let update = s.div(s.mul(m, f.c1), root);
-    let update = s.fma(theta, f.decay, update);
-    (s.fma(update, f.down, theta), m, v)
 }

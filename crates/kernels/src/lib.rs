@@ -7,7 +7,8 @@
 //! products of a conditioner's layer are one blocked loop (`product`). Parameters and gradients are
 //! flat vectors.
 //!
-//! - `simd`: vectors of one instruction set; the instruction set is chosen at run time
+//! - `simd`: vectors of one instruction set. Loops over vectors are compiled for every instruction set
+//!   and chosen at run time; all other code is compiled once
 //! - `math`, `product`, `conditioner`, `transformer`, `base`, `layer`: the parts of a flow on one tile
 //! - `stack`, `tiles`: a whole flow, tile by tile
 //! - `engine`: whole batches on the threads of rayon's current pool. Chunks depend on the size of the
@@ -32,12 +33,12 @@ mod tiles;
 mod transformer;
 
 pub use base::Base;
-pub use conditioner::{Activation, Conditioner, Slot};
+pub use conditioner::{Activation, Conditioner};
 pub use flat::{BETA1, BETA2, EPSILON};
 pub use fused::{Fused, FusedTraining};
-pub use layer::{Layer, LayerMask, Masks, Transformer};
+pub use layer::{Layer, LayerMask};
 pub use simd::Isa;
-pub use transformer::{fold, SPLINE_MIN};
+pub use transformer::{fold, Transformer, SPLINE_MIN};
 
 /// Which kernels a model is built with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -49,25 +49,40 @@ pub(crate) trait Sink {
     unsafe fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V);
 }
 
-/// sum_k a\[r\]\[k\] b\[k\]\[c\] for all rows r and columns c, with a\[r\]\[k\] at
-/// `a[r * a_row + k * a_depth]`. One of the two strides is 1: `a` is stored by rows or by columns.
+/// sum_k a\[r\]\[k\] b\[k\]\[c\] for all rows r and columns c.
 pub(crate) struct Product<'a, K> {
     pub rows: usize,
     /// Columns; the last vector may read beyond them, up to the next multiple of 16.
     pub cols: usize,
     pub depth: usize,
     pub a: &'a [f32],
-    pub a_row: usize,
-    pub a_depth: usize,
+    /// Numbers between two rows of `a` or, stored by columns, between two columns.
+    pub a_stride: usize,
+    pub a_by_columns: bool,
     pub b: &'a [f32],
-    pub b_depth: usize,
+    /// Numbers between two rows of `b`.
+    pub b_stride: usize,
     pub sink: K,
 }
 
 impl<K: Sink> Product<'_, K> {
-    /// R rows of C vectors.
+    /// Numbers between two rows of `a`, and between two columns.
     #[inline(always)]
-    fn block<S: Simd, const R: usize, const C: usize>(&mut self, s: S, row: usize, col: usize) {
+    fn a_steps(&self) -> (usize, usize) {
+        match self.a_by_columns {
+            false => (self.a_stride, 1),
+            true => (1, self.a_stride),
+        }
+    }
+
+    /// R rows of C vectors; returns R.
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const C: usize>(
+        &mut self,
+        s: S,
+        row: usize,
+        col: usize,
+    ) -> usize {
         let zero = s.splat(0.0);
         let mut sums = [[zero; C]; R];
         let mut odd = [[zero; C]; R];
@@ -79,14 +94,11 @@ impl<K: Sink> Product<'_, K> {
         unsafe {
             unroll!(r < R, sums[r] = [self.sink.start(s, row + r); C]);
             let mut b = self.b.as_ptr().add(col);
-            let mut a = self.a.as_ptr().add(row * self.a_row);
-            let (row_step, step) = match self.a_depth {
-                1 => (self.a_row, 1),
-                step => (1, step),
-            };
+            let (row_step, step) = self.a_steps();
+            let mut a = self.a.as_ptr().add(row * row_step);
             for _ in 0..self.depth / 4 {
                 unroll!(u < STRIDE, {
-                    let (a, b) = (a.add(u * step), b.add(u * self.b_depth));
+                    let (a, b) = (a.add(u * step), b.add(u * self.b_stride));
                     let to = if split && u % 2 == 1 {
                         &mut odd
                     } else {
@@ -95,12 +107,12 @@ impl<K: Sink> Product<'_, K> {
                     Self::accumulate::<S, R, C>(s, to, (a, row_step), b);
                 });
                 a = a.add(4 * step);
-                b = b.add(4 * self.b_depth);
+                b = b.add(4 * self.b_stride);
             }
             for _ in 0..self.depth % 4 {
                 Self::accumulate::<S, R, C>(s, &mut sums, (a, row_step), b);
                 a = a.add(step);
-                b = b.add(self.b_depth);
+                b = b.add(self.b_stride);
             }
             unroll!(r < R, {
                 unroll!(c < C, {
@@ -113,6 +125,7 @@ impl<K: Sink> Product<'_, K> {
                 });
             });
         }
+        R
     }
 
     /// Adds one step of the depth to the sums.
@@ -146,14 +159,15 @@ impl<K: Sink> Product<'_, K> {
             unroll!(d < D, {
                 unroll!(
                     c < C,
-                    b[d][c] = s.load_at(from.add(d * self.b_depth + c * S::LANES))
+                    b[d][c] = s.load_at(from.add(d * self.b_stride + c * S::LANES))
                 );
             });
+            let (row_step, step) = self.a_steps();
             for row in 0..self.rows {
-                let a = self.a.as_ptr().add(row * self.a_row);
+                let a = self.a.as_ptr().add(row * row_step);
                 let mut sums = [self.sink.start(s, row); C];
                 unroll!(d < D, {
-                    let w = s.splat(*a.add(d * self.a_depth));
+                    let w = s.splat(*a.add(d * step));
                     unroll!(c < C, sums[c] = s.fma(w, b[d][c], sums[c]));
                 });
                 unroll!(c < C, self.sink.take(s, row, col + c * S::LANES, sums[c]));
@@ -170,24 +184,14 @@ impl<K: Sink> Product<'_, K> {
             _ => {}
         }
         let mut row = 0;
-        while C == 1 && row + 12 <= self.rows {
-            self.block::<S, 12, C>(s, row, col);
-            row += 12;
-        }
-        while row + 6 <= self.rows {
-            self.block::<S, 6, C>(s, row, col);
-            row += 6;
-        }
-        if row + 4 <= self.rows {
-            self.block::<S, 4, C>(s, row, col);
-            row += 4;
-        }
-        if row + 2 <= self.rows {
-            self.block::<S, 2, C>(s, row, col);
-            row += 2;
-        }
-        if row < self.rows {
-            self.block::<S, 1, C>(s, row, col);
+        while row < self.rows {
+            row += match self.rows - row {
+                12.. if C == 1 => self.block::<S, 12, C>(s, row, col),
+                6.. => self.block::<S, 6, C>(s, row, col),
+                4.. => self.block::<S, 4, C>(s, row, col),
+                2.. => self.block::<S, 2, C>(s, row, col),
+                _ => self.block::<S, 1, C>(s, row, col),
+            };
         }
     }
 }
@@ -200,17 +204,13 @@ impl<K: Sink> Op for Product<'_, K> {
         if self.rows == 0 || self.cols == 0 {
             return;
         }
-        // What `block` assumes: it reads rows 1 apart unless `a_depth` is 1.
-        assert!(
-            self.a_row == 1 || self.a_depth == 1,
-            "strides of a: one must be 1"
-        );
         let width = self.cols.next_multiple_of(S::LANES);
         assert!(self.sink.fits(self.rows, self.cols, width));
         if self.depth > 0 {
             let last = self.depth - 1;
-            assert!((self.rows - 1) * self.a_row + last * self.a_depth < self.a.len());
-            assert!(last * self.b_depth + width <= self.b.len());
+            let (row_step, step) = self.a_steps();
+            assert!((self.rows - 1) * row_step + last * step < self.a.len());
+            assert!(last * self.b_stride + width <= self.b.len());
         }
         let mut col = 0;
         if S::COLS == 4 {
@@ -267,10 +267,11 @@ impl Sink for AddDense<'_> {
     }
     #[inline(always)]
     unsafe fn take<S: Simd>(&mut self, s: S, row: usize, col: usize, sums: S::V) {
+        let at = row * self.cols + col;
         if col + S::LANES <= self.cols {
             // SAFETY: the caller's promise.
             unsafe {
-                let to = self.to.as_mut_ptr().add(row * self.cols + col);
+                let to = self.to.as_mut_ptr().add(at);
                 let sums = if self.fresh {
                     sums
                 } else {
@@ -282,14 +283,15 @@ impl Sink for AddDense<'_> {
             let mut lanes = [0.0; 16];
             s.store(&mut lanes, sums);
             let end = (row + 1) * self.cols;
-            put(&mut self.to[row * self.cols + col..end], &lanes, self.fresh);
+            put(&mut self.to[at..end], &lanes, self.fresh);
         }
     }
 }
 
+/// Writes `lanes` to `to` or, unless `fresh`, adds them.
 // Not inlined: the loop around it needs it once a row only.
 #[inline(never)]
-fn put(to: &mut [f32], lanes: &[f32; 16], fresh: bool) {
+fn put(to: &mut [f32], lanes: &[f32], fresh: bool) {
     for (to, lane) in to.iter_mut().zip(lanes) {
         *to = if fresh { *lane } else { *to + lane };
     }
@@ -322,12 +324,9 @@ impl Op for Transpose<'_> {
             for sample in (0..samples).step_by(S::LANES) {
                 // SAFETY: the block's last numbers are inside, as checked above.
                 unsafe {
-                    s.transpose_at(
-                        self.from.as_ptr().add(row * TILE + sample),
-                        TILE,
-                        self.to.as_mut_ptr().add(sample * self.stride + row),
-                        self.stride,
-                    );
+                    let from = self.from.as_ptr().add(row * TILE + sample);
+                    let to = self.to.as_mut_ptr().add(sample * self.stride + row);
+                    s.transpose_at((from, TILE), (to, self.stride));
                 }
             }
         }

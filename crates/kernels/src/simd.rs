@@ -5,14 +5,14 @@
 
 use std::fmt;
 
-/// Methods of [`Simd`] that are one instruction: `name(arguments) = instruction;`
+/// Methods of [`Simd`] in a few instructions: `name(arguments) -> result = instructions;`
 #[allow(unused_macros)] // on processors with the portable version alone
-macro_rules! one_instruction {
-    ($($name:ident($($argument:ident),+) = $instruction:ident;)*) => {$(
+macro_rules! instructions {
+    ($($name:ident($($argument:ident: $type:ty),+) -> $out:ty = $value:expr;)*) => {$(
         #[inline(always)]
-        fn $name(self, $($argument: Self::V),+) -> Self::V {
-            // SAFETY: `self` is proof that the machine has the instruction.
-            unsafe { $instruction($($argument),+) }
+        fn $name(self, $($argument: $type),+) -> $out {
+            // SAFETY: `self` is proof that the machine has the instructions.
+            unsafe { $value }
         }
     )*};
 }
@@ -25,7 +25,7 @@ mod avx512;
 mod neon;
 mod portable;
 
-pub(crate) use portable::Portable;
+use portable::Portable;
 
 /// A computation on vectors of any width.
 pub(crate) trait Op {
@@ -33,14 +33,6 @@ pub(crate) trait Op {
     type Out;
     /// Must be `#[inline(always)]`, so that it is compiled for the instruction set of the caller.
     fn call<S: Simd>(self, s: S) -> Self::Out;
-}
-
-/// A computation that is given the instruction set to use.
-pub(crate) trait Dispatch {
-    /// The result.
-    type Out;
-    /// Compiled as an ordinary function; the [`Op`]s that it runs are compiled for the instruction set.
-    fn with<S: Simd>(self, s: S) -> Self::Out;
 }
 
 /// Vectors of f32 of one instruction set. A value of the implementing type is proof that the machine
@@ -70,17 +62,11 @@ pub(crate) unsafe trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `LANES` numbers can be written at `to`.
     unsafe fn store_at(self, to: *mut f32, v: Self::V);
-    /// Writes the transpose of a LANES x LANES block.
+    /// Writes the transpose of a LANES x LANES block; addresses are given with the stride of the rows.
     ///
     /// # Safety
-    /// Each of the `LANES` rows at both places, `stride` apart, has `LANES` numbers.
-    unsafe fn transpose_at(
-        self,
-        from: *const f32,
-        from_stride: usize,
-        to: *mut f32,
-        to_stride: usize,
-    );
+    /// Each of the `LANES` rows at both places has `LANES` numbers.
+    unsafe fn transpose_at(self, from: (*const f32, usize), to: (*mut f32, usize));
 
     /// The sum of the lanes of each of the first `LANES` vectors, one per lane.
     fn sums(self, rows: &[Self::V; 16]) -> Self::V;
@@ -183,62 +169,62 @@ impl Isa {
         }
     }
 
-    /// Whether this machine executes it.
-    pub fn is_available(self) -> bool {
+    /// Proof that this machine executes it, if it does.
+    fn verified(self) -> Option<Verified> {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::Avx512::new().is_some(),
+            Self::Avx512 => avx512::Avx512::new().map(Verified::Avx512),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::Avx2::new().is_some(),
+            Self::Avx2 => avx2::Avx2::new().map(Verified::Avx2),
             #[cfg(target_arch = "aarch64")]
-            Self::Neon => true,
-            Self::Portable => true,
+            Self::Neon => Some(Verified::Neon(neon::Neon)),
+            Self::Portable => Some(Verified::Portable(Portable)),
             #[allow(unreachable_patterns)]
-            _ => false,
+            _ => None,
         }
+    }
+
+    /// This one, or the portable one where the machine lacks it.
+    pub(crate) fn or_portable(self) -> Verified {
+        self.verified().unwrap_or(Verified::Portable(Portable))
     }
 
     /// All that this machine executes, the widest first.
     pub fn available() -> Vec<Self> {
         let all = Self::ALL.into_iter();
-        all.filter(|isa| isa.is_available()).collect()
+        all.filter(|isa| isa.verified().is_some()).collect()
     }
 
     /// The widest that this machine executes.
     pub fn best() -> Self {
         *Self::available().first().unwrap_or(&Self::Portable)
     }
+}
 
-    /// Calls one operation with this instruction set, as [`Isa::dispatch`] chooses it.
+/// An instruction set that this machine is known to have.
+#[derive(Clone, Copy)]
+pub(crate) enum Verified {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon),
+    Portable(Portable),
+}
+
+impl Verified {
+    /// Calls `op` compiled for this instruction set.
+    #[inline(always)]
     pub(crate) fn run<O: Op>(self, op: O) -> O::Out {
-        struct Run<O>(O);
-
-        impl<O: Op> Dispatch for Run<O> {
-            type Out = O::Out;
-            fn with<S: Simd>(self, s: S) -> O::Out {
-                s.run(self.0)
-            }
-        }
-
-        self.dispatch(Run(op))
-    }
-
-    /// Runs `work` with this instruction set, or the portable one where the machine lacks it.
-    pub(crate) fn dispatch<D: Dispatch>(self, work: D) -> D::Out {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => match avx512::Avx512::new() {
-                Some(s) => work.with(s),
-                None => work.with(Portable),
-            },
+            Self::Avx512(s) => s.run(op),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => match avx2::Avx2::new() {
-                Some(s) => work.with(s),
-                None => work.with(Portable),
-            },
+            Self::Avx2(s) => s.run(op),
             #[cfg(target_arch = "aarch64")]
-            Self::Neon => work.with(neon::Neon::new()),
-            _ => work.with(Portable),
+            Self::Neon(s) => s.run(op),
+            Self::Portable(s) => s.run(op),
         }
     }
 }

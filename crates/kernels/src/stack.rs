@@ -3,21 +3,23 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use candle_core::Tensor;
+
 use crate::base::{Base, Gradient, LogProb};
 use crate::conditioner::Slot;
 use crate::flat::Buffer;
-use crate::layer::{BackwardPass, Layer, Pass};
+use crate::layer::{BackwardPass, Compiled, Layer, Pass};
 use crate::product::TILE;
-use crate::simd::Simd;
-
-mod samples;
+use crate::simd::Verified;
 
 /// Layers from data to base, and the base, with their parameters' places in one flat vector.
 pub(crate) struct Stack {
+    pub isa: Verified,
     pub dim: usize,
     layers: Vec<Placed>,
     base: Base<Slot>,
-    /// Every parameter's place, in the order of the layers.
+    /// The parameters in the order of the layers, and their places.
+    pub tensors: Vec<Tensor>,
     pub slots: Vec<Slot>,
     /// Length of the flat vector of parameters, each of which begins at a cache line.
     pub len: usize,
@@ -30,20 +32,19 @@ pub(crate) struct Stack {
 
 /// A layer and its ranges among the derived and the saved numbers of all layers.
 struct Placed {
-    layer: Layer<Slot>,
+    layer: Box<dyn Compiled>,
     derived: Range<usize>,
     saved: Range<usize>,
 }
 
-/// The gradients that a backward pass writes; with `fresh` it replaces old numbers instead of adding.
-struct Gradients<'g> {
-    params: &'g mut [f32],
-    derived: &'g mut [f32],
-    fresh: bool,
+/// Parameters and the numbers derived from them.
+pub(crate) struct Prepared {
+    pub params: Buffer,
+    derived: Buffer,
 }
 
 /// Buffers of one thread for one tile.
-pub(super) struct Work {
+pub(crate) struct Work {
     pub values: Buffer,
     saved: Buffer,
     pub log_q: Buffer,
@@ -57,33 +58,26 @@ pub(super) struct Work {
 }
 
 impl Stack {
-    /// Also returns the parameters in the order of `slots`. `size` is the count of numbers of one.
-    pub(crate) fn new<P>(
+    pub(crate) fn new(
+        isa: Verified,
         dim: usize,
-        layers: Vec<Layer<P>>,
-        base: Base<P>,
-        size: impl Fn(&P) -> usize,
-    ) -> (Self, Vec<P>) {
-        let (mut slots, mut owners, mut len) = (Vec::new(), Vec::new(), 0usize);
-        let mut place = |owner: P| {
-            let slot = Slot {
-                start: len,
-                len: size(&owner),
-            };
-            len = (len + slot.len).next_multiple_of(16);
+        layers: Vec<Layer<Tensor>>,
+        base: Base<Tensor>,
+    ) -> Self {
+        let (mut slots, mut tensors, mut len) = (Vec::new(), Vec::new(), 0);
+        let mut place = |tensor: Tensor| {
+            let slot = Slot::after(&mut len, tensor.elem_count());
             slots.push(slot);
-            owners.push(owner);
+            tensors.push(tensor);
             slot
         };
-        let layers: Vec<_> = layers.into_iter().map(|l| l.map(&mut place)).collect();
-        let base = base.map(&mut place);
-        let added = layers.iter().flat_map(Layer::added).chain(base.slots());
-        let added = added.collect();
-        let (mut derived, mut saved) = (0, 0);
+        let (mut derived, mut saved, mut added) = (0, 0, Vec::new());
         let placed = layers.into_iter().map(|layer| {
+            let layer = layer.compile(&mut place);
             let from = (derived, saved);
             derived += layer.derived();
             saved += layer.saved();
+            added.extend(layer.added());
             Placed {
                 layer,
                 derived: from.0..derived,
@@ -91,18 +85,20 @@ impl Stack {
             }
         });
         let layers = placed.collect();
-        derived += base.derived(dim);
-        let stack = Self {
+        let base = base.map(&mut place);
+        added.extend(base.slots());
+        Self {
+            isa,
             dim,
             layers,
+            derived: derived + base.derived(dim),
             base,
+            tensors,
             slots,
             len,
-            derived,
             added,
             works: Mutex::new(Vec::new()),
-        };
-        (stack, owners)
+        }
     }
 
     /// Folds of all layers, from data to base.
@@ -121,9 +117,25 @@ impl Stack {
         all.filter(|f| *f > 0).collect()
     }
 
-    /// Room for the derived numbers.
-    pub(crate) fn derived_buffer(&self) -> Buffer {
-        Buffer::new(self.derived)
+    /// Whether samples have gradients: not through folds, which draw a part, nor through
+    /// autoregressive layers, which compute one coordinate after the other.
+    pub(crate) fn has_to_data_backward(&self) -> bool {
+        self.layers.iter().all(|l| l.layer.has_to_data_backward())
+    }
+
+    /// From the concatenated parameters.
+    pub(crate) fn prepared(&self, mut flat: &[f32]) -> Prepared {
+        let mut prepared = Prepared {
+            params: Buffer::new(self.len),
+            derived: Buffer::new(self.derived),
+        };
+        for slot in &self.slots {
+            let (own, rest) = flat.split_at(slot.len);
+            slot.of_mut(&mut prepared.params).copy_from_slice(own);
+            flat = rest;
+        }
+        self.derive(&mut prepared);
+        prepared
     }
 
     /// Room for a gradient by the flat vector, followed by that of the derived numbers.
@@ -131,8 +143,9 @@ impl Stack {
         Buffer::new(self.len + self.derived)
     }
 
-    /// Computes the derived numbers.
-    pub(crate) fn derive(&self, params: &[f32], derived: &mut [f32]) {
+    /// Computes the derived numbers; must be called after the parameters have changed.
+    pub(crate) fn derive(&self, prepared: &mut Prepared) {
+        let Prepared { params, derived } = prepared;
         for own in &self.layers {
             own.layer.derive(params, &mut derived[own.derived.clone()]);
         }
@@ -146,19 +159,19 @@ impl Stack {
     }
 
     /// Adds the gradients by derived numbers to those by the parameters (chain rule).
-    pub(crate) fn finish(&self, params: &[f32], gradient: &mut [f32]) {
+    pub(crate) fn finish(&self, prepared: &Prepared, gradient: &mut [f32]) {
         let (gradient, derived) = gradient.split_at_mut(self.len);
         for own in &self.layers {
-            own.layer
-                .finish(params, &derived[own.derived.clone()], gradient);
+            let derived = &derived[own.derived.clone()];
+            own.layer.finish(&prepared.params, derived, gradient);
         }
     }
 
-    pub(super) fn take_work(&self) -> Work {
-        let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = works.pop();
-        drop(works);
-        spare.unwrap_or_else(|| {
+    /// Runs `f` with buffers that no other thread uses.
+    pub(crate) fn with_work<T>(&self, f: impl FnOnce(&mut Work) -> T) -> T {
+        let works = || self.works.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = works().pop();
+        let mut work = spare.unwrap_or_else(|| {
             let saved = self.layers.last().map_or(0, |l| l.saved.end);
             let scratch = self.layers.iter().map(|l| l.layer.scratch()).max();
             Work {
@@ -172,63 +185,29 @@ impl Stack {
                 joint: Buffer::new(self.base.components() * TILE),
                 parts: Buffer::new(self.folds() * TILE),
             }
-        })
-    }
-
-    pub(super) fn return_work(&self, work: Work) {
-        let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
-        works.push(work);
+        });
+        let result = f(&mut work);
+        works().push(work);
+        result
     }
 
     /// Takes the tile in the first rows of `work.values` to the base and leaves log q in `work.log_q`.
     /// With `keep` all values that the backward pass needs stay; without, the layers share one buffer,
     /// which fits the nearest cache. Returns which rows of `work.values` hold z.
-    pub(super) fn to_base<S: Simd>(
+    pub(crate) fn to_base(
         &self,
-        s: S,
-        (params, derived): (&[f32], &[f32]),
+        prepared: &Prepared,
         samples: usize,
         work: &mut Work,
         keep: bool,
         parts: bool,
     ) -> usize {
+        let here = self.run_layers(true, prepared, samples, work, keep, parts);
         let rows = self.dim * TILE;
-        work.log_q.fill(0.0);
-        let (mut fold, mut here) = (0, 0);
-        for own in &self.layers {
-            let layer = &own.layer;
-            let saved = match keep {
-                true => own.saved.clone(),
-                false => 0..own.saved.len(),
-            };
-            let folds = if parts { layer.folds() * TILE } else { 0 };
-            let (from, to, next) = if keep || here == 0 {
-                let (before, after) = work.values.split_at_mut((here + 1) * rows);
-                (&before[here * rows..], &mut after[..rows], here + 1)
-            } else {
-                let (before, after) = work.values.split_at_mut(rows);
-                (&after[..rows], &mut before[..rows], 0)
-            };
-            layer.to_base(
-                s,
-                Pass {
-                    params,
-                    derived: &derived[own.derived.clone()],
-                    samples,
-                    from,
-                    to,
-                    saved: &mut work.saved[saved],
-                    log_det: &mut work.log_q,
-                    parts: &mut work.parts[fold..fold + folds],
-                },
-            );
-            fold += folds;
-            here = next;
-        }
-        s.run(LogProb {
+        self.isa.run(LogProb {
             base: &self.base,
-            params,
-            derived: &derived[self.of_base()],
+            params: &prepared.params,
+            derived: &prepared.derived[self.of_base()],
             samples,
             z: &work.values[here * rows..(here + 1) * rows],
             log_q: &mut work.log_q,
@@ -238,121 +217,134 @@ impl Stack {
         here
     }
 
+    /// The last rows of `work.values`, from which samples with `keep` start.
+    pub(crate) fn at_base<'w>(&self, work: &'w mut Work) -> &'w mut [f32] {
+        let rows = self.dim * TILE;
+        &mut work.values[self.layers.len() * rows..]
+    }
+
     /// Takes the tile in the first rows of `work.values`, with the uniform numbers in `work.parts`,
-    /// to the data. Returns which rows of `work.values` hold x.
-    pub(super) fn to_data<S: Simd>(
+    /// to the data. With `keep` takes the tile at [`Stack::at_base`], keeps what the backward pass
+    /// needs and leaves log|det dz/dx| in `work.log_q`. Returns which rows of `work.values` hold x.
+    pub(crate) fn to_data(
         &self,
-        s: S,
-        (params, derived): (&[f32], &[f32]),
+        prepared: &Prepared,
         samples: usize,
         work: &mut Work,
+        keep: bool,
     ) -> usize {
-        let rows = self.dim * TILE;
-        let (mut fold, mut here) = (0, 0);
-        for own in self.layers.iter().rev() {
-            let layer = &own.layer;
-            let (first, second) = work.values.split_at_mut(rows);
-            let (from, to) = if here == 0 {
-                (&*first, &mut second[..rows])
-            } else {
-                (&second[..rows], first)
+        self.run_layers(false, prepared, samples, work, keep, true)
+    }
+
+    /// The layers of [`Stack::to_base`] or [`Stack::to_data`].
+    fn run_layers(
+        &self,
+        to_base: bool,
+        prepared: &Prepared,
+        samples: usize,
+        work: &mut Work,
+        keep: bool,
+        parts: bool,
+    ) -> usize {
+        let n = self.layers.len();
+        let rows = |at: usize| at * self.dim * TILE..(at + 1) * self.dim * TILE;
+        work.log_q.fill(0.0);
+        let (mut fold, mut here) = (0, if keep && !to_base { n } else { 0 });
+        for step in 0..n {
+            let own = &self.layers[if to_base { step } else { n - 1 - step }];
+            let (next, saved) = match (keep, to_base) {
+                (false, _) => (1 - here, 0..own.saved.len()),
+                (true, true) => (here + 1, own.saved.clone()),
+                (true, false) => (here - 1, own.saved.clone()),
             };
-            let parts = fold..fold + layer.folds() * TILE;
-            fold = parts.end;
-            layer.to_data(
-                s,
-                Pass {
-                    params,
-                    derived: &derived[own.derived.clone()],
-                    samples,
-                    from,
-                    to,
-                    saved: &mut work.saved[..own.saved.len()],
-                    log_det: &mut work.log_q,
-                    parts: &mut work.parts[parts],
-                },
-            );
-            here = 1 - here;
+            let folds = if parts { own.layer.folds() * TILE } else { 0 };
+            let values = work.values.get_disjoint_mut([rows(here), rows(next)]);
+            let [from, to] = values.expect("two places");
+            let pass = Pass {
+                params: &prepared.params,
+                derived: &prepared.derived[own.derived.clone()],
+                samples,
+                from,
+                to,
+                saved: &mut work.saved[saved],
+                log_det: &mut work.log_q,
+                parts: &mut work.parts[fold..fold + folds],
+            };
+            match (to_base, keep) {
+                (true, _) => own.layer.to_base(self.isa, pass),
+                (false, false) => own.layer.to_data(self.isa, pass),
+                (false, true) => {
+                    let scratch = &mut work.scratch;
+                    own.layer.to_data_and_log_det(self.isa, pass, scratch);
+                }
+            }
+            fold += folds;
+            here = next;
         }
         here
     }
 
     /// The backward pass of [`Stack::to_base`] with `keep`: gradients of sum weight log q + sum by_z z
-    /// (`work.by_z` is 0 unless it was set). Leaves the gradient by x in `work.gradient`; adds that by
-    /// the parameters to `gradient` or, with `fresh`, replaces it.
-    pub(super) fn backward<S: Simd>(
+    /// (`work.by_z` is 0 unless it was set), that by x in `work.gradient`. Adds the gradient by the
+    /// parameters to `gradient` or, with `fresh`, replaces it.
+    ///
+    /// Unless `to_base`, that of [`Stack::to_data`] with `keep`: `work.gradient` holds the gradient by
+    /// x of some scalar, to which sum weight log|det dz/dx| is added, and then the gradient by z.
+    pub(crate) fn backward(
         &self,
-        s: S,
-        numbers: (&[f32], &[f32]),
+        to_base: bool,
+        prepared: &Prepared,
         samples: usize,
         work: &mut Work,
         gradient: &mut [f32],
         fresh: bool,
     ) {
-        let rows = self.dim * TILE;
-        let mut to = self.begin(gradient, fresh);
-        s.run(Gradient {
-            base: &self.base,
-            params: numbers.0,
-            derived: &numbers.1[self.of_base()],
-            samples,
-            z: &work.values[self.layers.len() * rows..],
-            joint: &work.joint,
-            weight: &work.weight,
-            gradient: &mut work.gradient,
-            params_gradient: &mut *to.params,
-        });
-        for (to, by_z) in work.gradient.iter_mut().zip(work.by_z.iter()) {
-            *to += by_z;
-        }
-        for (l, own) in self.layers.iter().enumerate().rev() {
-            let pass = self.backward_pass(l, numbers, samples, work, &mut to);
-            own.layer.backward(s, pass);
-        }
-    }
-
-    /// The arguments of layer `l` for either backward pass.
-    fn backward_pass<'p>(
-        &self,
-        l: usize,
-        (params, derived): (&'p [f32], &'p [f32]),
-        samples: usize,
-        work: &'p mut Work,
-        to: &'p mut Gradients<'_>,
-    ) -> BackwardPass<'p> {
-        let rows = self.dim * TILE;
-        let own = &self.layers[l];
-        let (x, z) = work.values[l * rows..(l + 2) * rows].split_at(rows);
-        BackwardPass {
-            params,
-            derived: &derived[own.derived.clone()],
-            samples,
-            x,
-            z,
-            saved: &work.saved[own.saved.clone()],
-            weight: &work.weight,
-            gradient: &mut work.gradient,
-            params_gradient: &mut *to.params,
-            fresh: to.fresh,
-            derived_gradient: &mut to.derived[own.derived.clone()],
-            scratch: &mut work.scratch,
-        }
-    }
-
-    /// Splits the gradient into that by the parameters and that by the derived numbers; with `fresh`
-    /// zeroes the parts that every tile adds to.
-    fn begin<'g>(&self, gradient: &'g mut [f32], fresh: bool) -> Gradients<'g> {
-        let (params, derived) = gradient.split_at_mut(self.len);
+        let (n, rows) = (self.layers.len(), self.dim * TILE);
+        let (by_params, by_derived) = gradient.split_at_mut(self.len);
         if fresh {
-            derived.fill(0.0);
+            by_derived.fill(0.0);
             for slot in &self.added {
-                slot.of_mut(params).fill(0.0);
+                slot.of_mut(by_params).fill(0.0);
             }
         }
-        Gradients {
-            params,
-            derived,
-            fresh,
+        if to_base {
+            self.isa.run(Gradient {
+                base: &self.base,
+                params: &prepared.params,
+                derived: &prepared.derived[self.of_base()],
+                samples,
+                z: &work.values[n * rows..],
+                joint: &work.joint,
+                weight: &work.weight,
+                gradient: &mut work.gradient,
+                params_gradient: by_params,
+            });
+            for (to, by_z) in work.gradient.iter_mut().zip(work.by_z.iter()) {
+                *to += by_z;
+            }
+        }
+        for step in 0..n {
+            let l = if to_base { n - 1 - step } else { step };
+            let own = &self.layers[l];
+            let (x, z) = work.values[l * rows..(l + 2) * rows].split_at(rows);
+            let pass = BackwardPass {
+                params: &prepared.params,
+                derived: &prepared.derived[own.derived.clone()],
+                samples,
+                x,
+                z,
+                saved: &work.saved[own.saved.clone()],
+                weight: &work.weight,
+                gradient: &mut work.gradient,
+                params_gradient: by_params,
+                fresh,
+                derived_gradient: &mut by_derived[own.derived.clone()],
+                scratch: &mut work.scratch,
+            };
+            match to_base {
+                true => own.layer.backward(self.isa, pass),
+                false => own.layer.to_data_backward(self.isa, pass),
+            }
         }
     }
 }

@@ -1,11 +1,10 @@
 //! Points, tile by tile, through a stack: the work of one thread.
 
 use crate::product::TILE;
-use crate::simd::{Dispatch, Simd};
-use crate::stack::Stack;
+use crate::stack::{Prepared, Stack};
 
-/// Points (n, dim) to a tile's rows. Columns beyond the last sample repeat the first sample, so that
-/// they raise no floating-point trouble of their own.
+/// Points (n, dim) to a tile's rows. Columns beyond the last sample repeat the first sample, which
+/// keeps them finite and normal where the samples are.
 fn load(points: &[f32], dim: usize, rows: &mut [f32]) {
     let samples = points.len() / dim;
     for (d, row) in rows.chunks_exact_mut(TILE).take(dim).enumerate() {
@@ -33,58 +32,14 @@ fn unload(rows: &[f32], dim: usize, points: &mut [f32]) {
     }
 }
 
-/// Data to base: log q of points, z and parts.
-pub(crate) struct Evaluate<'a> {
-    pub stack: &'a Stack,
-    pub params: &'a [f32],
-    pub derived: &'a [f32],
-    /// (n, dim)
-    pub x: &'a [f32],
-    /// (n,), or empty
+/// What [`Stack::evaluate`] writes; an empty slice is not computed.
+pub(crate) struct Outputs<'a> {
+    /// (n,)
     pub log_q: &'a mut [f32],
-    /// (n, dim), or empty
+    /// (n, dim)
     pub z: &'a mut [f32],
-    /// (n, folds), or empty
+    /// (n, folds)
     pub parts: &'a mut [u8],
-}
-
-impl Dispatch for Evaluate<'_> {
-    type Out = ();
-
-    fn with<S: Simd>(self, s: S) {
-        let dim = self.stack.dim;
-        let folds = self.stack.folds();
-        let mut work = self.stack.take_work();
-        for (t, x) in self.x.chunks(TILE * dim).enumerate() {
-            let samples = x.len() / dim;
-            load(x, dim, &mut work.values);
-            let at = self.stack.to_base(
-                s,
-                (self.params, self.derived),
-                samples,
-                &mut work,
-                false,
-                !self.parts.is_empty(),
-            );
-            let first = t * TILE;
-            if !self.log_q.is_empty() {
-                self.log_q[first..first + samples].copy_from_slice(&work.log_q[..samples]);
-            }
-            if !self.z.is_empty() {
-                let z = &mut self.z[first * dim..(first + samples) * dim];
-                unload(&work.values[at * dim * TILE..], dim, z);
-            }
-            if !self.parts.is_empty() {
-                let parts = &mut self.parts[first * folds..(first + samples) * folds];
-                for (n, parts) in parts.chunks_exact_mut(folds).enumerate() {
-                    for (f, part) in parts.iter_mut().enumerate() {
-                        *part = work.parts[f * TILE + n] as u8;
-                    }
-                }
-            }
-        }
-        self.stack.return_work(work);
-    }
 }
 
 /// The weight of every point's log q in the sum that is differentiated.
@@ -120,146 +75,125 @@ impl Upstream<'_> {
     }
 }
 
-/// Writes the gradient by the parameters to `gradient`; returns the sum of log q, 0 for samples.
-/// `points` are x, for samples z.
-pub(crate) struct Differentiate<'a> {
-    pub stack: &'a Stack,
-    pub params: &'a [f32],
-    pub derived: &'a [f32],
-    /// (n, dim)
-    pub points: &'a [f32],
-    pub upstream: Upstream<'a>,
-    /// A [`Stack::gradient_buffer`].
-    pub gradient: &'a mut [f32],
-    /// The gradient by x, for samples by z: (n, dim), or empty.
-    pub points_gradient: &'a mut [f32],
-}
-
-impl Dispatch for Differentiate<'_> {
-    type Out = f64;
-
-    fn with<S: Simd>(self, s: S) -> f64 {
-        let dim = self.stack.dim;
-        let mut work = self.stack.take_work();
-        let mut sum = 0.0;
-        work.by_z.fill(0.0);
-        if self.points.is_empty() {
-            self.gradient.fill(0.0);
-        }
-        for (t, points) in self.points.chunks(TILE * dim).enumerate() {
-            let samples = points.len() / dim;
-            let first = t * TILE;
-            work.weight.fill(0.0);
-            let numbers = (self.params, self.derived);
-            match self.upstream.of(first..first + samples, dim) {
-                Upstream::Points(weights, by_z) => {
-                    load(points, dim, &mut work.values);
-                    let to = &mut work.weight[..samples];
-                    match weights {
-                        Weights::Same(weight) => to.fill(weight),
-                        Weights::Each(all) => to.copy_from_slice(all),
-                    }
-                    if !by_z.is_empty() {
-                        load_weighted(by_z, dim, &mut work.by_z);
-                    }
-                    self.stack
-                        .to_base(s, numbers, samples, &mut work, true, false);
-                    let log_q = work.log_q[..samples].iter();
-                    sum += log_q.map(|v| f64::from(*v)).sum::<f64>();
-                    self.stack
-                        .backward(s, numbers, samples, &mut work, self.gradient, t == 0);
+impl Stack {
+    /// Takes points (n, dim) from data to base.
+    pub(crate) fn evaluate(&self, prepared: &Prepared, x: &[f32], outputs: Outputs<'_>) {
+        let (dim, folds) = (self.dim, self.folds());
+        let Outputs { log_q, z, parts } = outputs;
+        self.with_work(|work| {
+            for (t, x) in x.chunks(TILE * dim).enumerate() {
+                let samples = x.len() / dim;
+                load(x, dim, &mut work.values);
+                let at = self.to_base(prepared, samples, work, false, !parts.is_empty());
+                let first = t * TILE;
+                if !log_q.is_empty() {
+                    log_q[first..first + samples].copy_from_slice(&work.log_q[..samples]);
                 }
-                Upstream::Samples(weights, by_x) => {
-                    load(points, dim, self.stack.at_base(&mut work));
-                    work.weight[..samples].copy_from_slice(weights);
-                    self.stack
-                        .to_data_and_log_det(s, numbers, samples, &mut work);
-                    load_weighted(by_x, dim, &mut work.gradient);
-                    self.stack.to_data_backward(
-                        s,
-                        numbers,
-                        samples,
-                        &mut work,
-                        self.gradient,
-                        t == 0,
-                    );
+                if !z.is_empty() {
+                    let z = &mut z[first * dim..(first + samples) * dim];
+                    unload(&work.values[at * dim * TILE..], dim, z);
+                }
+                if !parts.is_empty() {
+                    let parts = &mut parts[first * folds..(first + samples) * folds];
+                    for (n, parts) in parts.chunks_exact_mut(folds).enumerate() {
+                        for (f, part) in parts.iter_mut().enumerate() {
+                            *part = work.parts[f * TILE + n] as u8;
+                        }
+                    }
                 }
             }
-            if !self.points_gradient.is_empty() {
-                let to = &mut self.points_gradient[first * dim..(first + samples) * dim];
-                unload(&work.gradient, dim, to);
-            }
-        }
-        self.stack.return_work(work);
-        sum
+        });
     }
-}
 
-/// Base to data with log|det dx/dz|.
-pub(crate) struct ToDataAndLogDet<'a> {
-    pub stack: &'a Stack,
-    pub params: &'a [f32],
-    pub derived: &'a [f32],
-    /// (n, dim)
-    pub z: &'a [f32],
-    /// (n, dim)
-    pub x: &'a mut [f32],
-    /// (n,)
-    pub log_det: &'a mut [f32],
-}
-
-impl Dispatch for ToDataAndLogDet<'_> {
-    type Out = ();
-
-    fn with<S: Simd>(self, s: S) {
-        let stack = self.stack;
-        let dim = stack.dim;
-        let mut work = stack.take_work();
-        let points = self.z.chunks(TILE * dim).zip(self.x.chunks_mut(TILE * dim));
-        for ((z, x), log_det) in points.zip(self.log_det.chunks_mut(TILE)) {
-            load(z, dim, stack.at_base(&mut work));
-            stack.to_data_and_log_det(s, (self.params, self.derived), log_det.len(), &mut work);
-            unload(&work.values, dim, x);
-            for (to, log_det) in log_det.iter_mut().zip(work.log_q.iter()) {
-                *to = -log_det;
-            }
+    /// Writes the gradient by the parameters to `gradient`, a [`Stack::gradient_buffer`], and that by
+    /// the points to `points_gradient` (n, dim), unless it is empty; returns the sum of log q, 0 for
+    /// samples. `points` (n, dim) are x, for samples z.
+    pub(crate) fn differentiate(
+        &self,
+        prepared: &Prepared,
+        points: &[f32],
+        upstream: Upstream<'_>,
+        gradient: &mut [f32],
+        points_gradient: &mut [f32],
+    ) -> f64 {
+        let dim = self.dim;
+        if points.is_empty() {
+            gradient.fill(0.0);
         }
-        stack.return_work(work);
+        self.with_work(|work| {
+            let mut sum = 0.0;
+            work.by_z.fill(0.0);
+            for (t, points) in points.chunks(TILE * dim).enumerate() {
+                let samples = points.len() / dim;
+                let first = t * TILE;
+                work.weight.fill(0.0);
+                match upstream.of(first..first + samples, dim) {
+                    Upstream::Points(weights, by_z) => {
+                        load(points, dim, &mut work.values);
+                        let to = &mut work.weight[..samples];
+                        match weights {
+                            Weights::Same(weight) => to.fill(weight),
+                            Weights::Each(all) => to.copy_from_slice(all),
+                        }
+                        if !by_z.is_empty() {
+                            load_weighted(by_z, dim, &mut work.by_z);
+                        }
+                        self.to_base(prepared, samples, work, true, false);
+                        let log_q = work.log_q[..samples].iter();
+                        sum += log_q.map(|v| f64::from(*v)).sum::<f64>();
+                        self.backward(true, prepared, samples, work, gradient, t == 0);
+                    }
+                    Upstream::Samples(weights, by_x) => {
+                        load(points, dim, self.at_base(work));
+                        work.weight[..samples].copy_from_slice(weights);
+                        self.to_data(prepared, samples, work, true);
+                        load_weighted(by_x, dim, &mut work.gradient);
+                        self.backward(false, prepared, samples, work, gradient, t == 0);
+                    }
+                }
+                if !points_gradient.is_empty() {
+                    let to = &mut points_gradient[first * dim..(first + samples) * dim];
+                    unload(&work.gradient, dim, to);
+                }
+            }
+            sum
+        })
     }
-}
 
-/// Base to data.
-pub(crate) struct ToData<'a> {
-    pub stack: &'a Stack,
-    pub params: &'a [f32],
-    pub derived: &'a [f32],
-    /// (n, dim)
-    pub z: &'a [f32],
-    /// Uniform numbers that choose the parts, (n, folds), folds in order from base to data.
-    pub uniform: &'a [f32],
-    /// (n, dim)
-    pub x: &'a mut [f32],
-}
-
-impl Dispatch for ToData<'_> {
-    type Out = ();
-
-    fn with<S: Simd>(self, s: S) {
-        let stack = self.stack;
-        let (dim, folds) = (stack.dim, stack.folds());
-        let mut work = stack.take_work();
-        for (t, z) in self.z.chunks(TILE * dim).enumerate() {
-            let samples = z.len() / dim;
-            let first = t * TILE;
-            load(z, dim, &mut work.values);
-            if folds > 0 {
-                let uniform = &self.uniform[first * folds..(first + samples) * folds];
-                load(uniform, folds, &mut work.parts);
+    /// Takes points (n, dim) from base to data, with log|det dx/dz| (n,) unless it is empty. `uniform`
+    /// (n, folds) chooses the parts, folds in order from base to data.
+    pub(crate) fn sample(
+        &self,
+        prepared: &Prepared,
+        z: &[f32],
+        uniform: &[f32],
+        x: &mut [f32],
+        log_det: &mut [f32],
+    ) {
+        let (dim, folds, keep) = (self.dim, self.folds(), !log_det.is_empty());
+        self.with_work(|work| {
+            let points = z.chunks(TILE * dim).zip(x.chunks_mut(TILE * dim));
+            for (t, (z, x)) in points.enumerate() {
+                let first = t * TILE;
+                let end = first + z.len() / dim;
+                let at = if keep {
+                    self.at_base(work)
+                } else {
+                    &mut work.values[..]
+                };
+                load(z, dim, at);
+                if folds > 0 {
+                    load(&uniform[first * folds..end * folds], folds, &mut work.parts);
+                }
+                let here = self.to_data(prepared, end - first, work, keep);
+                unload(&work.values[here * dim * TILE..], dim, x);
+                if keep {
+                    let log_det = &mut log_det[first..end];
+                    for (to, log_det) in log_det.iter_mut().zip(work.log_q.iter()) {
+                        *to = -log_det;
+                    }
+                }
             }
-            let here = stack.to_data(s, (self.params, self.derived), samples, &mut work);
-            let x = &mut self.x[first * dim..(first + samples) * dim];
-            unload(&work.values[here * dim * TILE..], dim, x);
-        }
-        stack.return_work(work);
+        });
     }
 }

@@ -1,29 +1,67 @@
 //! Transformers on a tile: maps of single coordinates with parameters from a conditioner.
 
 use crate::product::TILE;
-use crate::simd::{Op, Simd};
+use crate::simd::{Op, Simd, Verified};
 
 mod affine;
 pub mod fold;
 mod spline;
 
-pub(crate) use affine::Affine;
-pub(crate) use fold::Fold;
-pub(crate) use spline::Spline;
+use affine::Affine;
+use fold::Fold;
+use spline::Spline;
 pub use spline::SPLINE_MIN;
+
+/// The transformer of a layer: it moves a coordinate, given parameters from the conditioner.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Transformer {
+    /// Real NVP's scale and shift, |log scale| < bound.
+    Affine {
+        /// c in s = c tanh(r / c)
+        bound: f64,
+    },
+    /// A rational-quadratic spline from data to base.
+    Spline {
+        /// Number of bins.
+        bins: usize,
+        /// The spline acts on [-bound, bound].
+        bound: f64,
+    },
+    /// RAD's fold, with gates at its edges or flat ones.
+    Fold {
+        /// Whether the gates have logits of their own.
+        gates: bool,
+    },
+}
+
+impl Transformer {
+    pub(crate) fn run(self, isa: Verified, direction: Direction<'_>) {
+        match self {
+            Self::Affine { bound } => {
+                let bound = bound as f32;
+                isa.run(Apply(Affine { bound }, direction));
+            }
+            Self::Spline { bins, bound } => {
+                let bound = bound as f32;
+                isa.run(Apply(Spline { bins, bound }, direction));
+            }
+            Self::Fold { gates } => isa.run(Apply(Fold { gates }, direction)),
+        }
+    }
+}
 
 /// Inputs and outputs of a transformer on one tile, in either direction; rows have [`TILE`] numbers.
 pub(crate) struct TransformerPass<'a> {
     /// Samples in the tile.
     pub samples: usize,
-    /// The conditioner's outputs; [`Transformer::to_base`] replaces them by the form that
-    /// [`Transformer::backward`] needs.
+    /// The conditioner's outputs; [`CoordinateMap::to_base`] replaces them by the form that
+    /// [`CoordinateMap::backward`] needs.
     pub theta: &'a mut [f32],
     /// The input coordinates.
     pub from: &'a [f32],
     /// The output coordinates.
     pub to: &'a mut [f32],
-    /// The sum of log-determinants, to which [`Transformer::to_base`] adds its own.
+    /// The sum of log-determinants, to which [`CoordinateMap::to_base`] adds its own.
     pub log_det: &'a mut [f32],
     /// A row per coordinate, or empty. Data to base: the part of the fold is written (0 left,
     /// 1 middle, 2 right). Base to data: holds a uniform number that chooses the part.
@@ -34,7 +72,7 @@ pub(crate) struct TransformerPass<'a> {
 pub(crate) struct TransformerBackward<'a> {
     /// Samples in the tile.
     pub samples: usize,
-    /// As [`Transformer::to_base`] has left it.
+    /// As [`CoordinateMap::to_base`] has left it.
     pub theta: &'a [f32],
     /// The coordinates at the data side.
     pub x: &'a [f32],
@@ -49,42 +87,33 @@ pub(crate) struct TransformerBackward<'a> {
 }
 
 /// A monotone (or folding) map of every coordinate on its own.
-pub(crate) trait Transformer: Copy {
+trait CoordinateMap: Copy {
     /// From data to base.
-    fn to_base<S: Simd>(self, s: S, way: TransformerPass<'_>);
+    fn to_base<S: Simd>(self, s: S, pass: TransformerPass<'_>);
     /// From base to data.
-    fn to_data<S: Simd>(self, s: S, way: TransformerPass<'_>);
-    /// The backward pass of [`Transformer::to_base`].
+    fn to_data<S: Simd>(self, s: S, pass: TransformerPass<'_>);
+    /// The backward pass of [`CoordinateMap::to_base`].
     fn backward<S: Simd>(self, s: S, back: TransformerBackward<'_>);
 }
 
-pub(crate) struct ToBase<'a, T>(pub T, pub TransformerPass<'a>);
-
-impl<T: Transformer> Op for ToBase<'_, T> {
-    type Out = ();
-    #[inline(always)]
-    fn call<S: Simd>(self, s: S) {
-        self.0.to_base(s, self.1);
-    }
+/// A method of [`CoordinateMap`] with its arguments.
+pub(crate) enum Direction<'a> {
+    ToBase(TransformerPass<'a>),
+    ToData(TransformerPass<'a>),
+    Backward(TransformerBackward<'a>),
 }
 
-pub(crate) struct ToData<'a, T>(pub T, pub TransformerPass<'a>);
+struct Apply<'a, T>(T, Direction<'a>);
 
-impl<T: Transformer> Op for ToData<'_, T> {
+impl<T: CoordinateMap> Op for Apply<'_, T> {
     type Out = ();
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
-        self.0.to_data(s, self.1);
-    }
-}
-
-pub(crate) struct Backward<'a, T>(pub T, pub TransformerBackward<'a>);
-
-impl<T: Transformer> Op for Backward<'_, T> {
-    type Out = ();
-    #[inline(always)]
-    fn call<S: Simd>(self, s: S) {
-        self.0.backward(s, self.1);
+        match self.1 {
+            Direction::ToBase(pass) => self.0.to_base(s, pass),
+            Direction::ToData(pass) => self.0.to_data(s, pass),
+            Direction::Backward(back) => self.0.backward(s, back),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Faults of a TOML file: where, what was expected and what came.
+//! Faults of a TOML file: where, what was expected and what was found.
 
 use std::ops::Range;
 use std::path::Path;

@@ -6,8 +6,7 @@ use toml::{Table, Value};
 
 use super::fault::{parse, Fault};
 use super::Typed;
-use crate::experiment::quoted;
-use mdn_core::error::did_you_mean;
+use crate::experiment::not_among;
 use mdn_core::{Error, Result};
 
 /// Applies `overrides` to the file `text`, which is valid alone, and checks after each.
@@ -28,7 +27,7 @@ pub(super) fn apply<T: Typed>(text: &str, overrides: &[String]) -> Result<T> {
 }
 
 /// `a.b=1` as its keys and its value; text that is not a TOML value is a string.
-fn split(typed: &str) -> std::result::Result<(Vec<&str>, Value), String> {
+fn split(typed: &str) -> Result<(Vec<&str>, Value), String> {
     let (key, value) = typed
         .split_once('=')
         .ok_or("expected `dotted.key=value`, as in `train.steps=200`")?;
@@ -40,15 +39,13 @@ fn split(typed: &str) -> std::result::Result<(Vec<&str>, Value), String> {
         ));
     }
     let parsed = ValueDeserializer::parse(value.trim()).and_then(Value::deserialize);
-    Ok((
-        path,
-        parsed.unwrap_or_else(|_| Value::String(value.to_owned())),
-    ))
+    let value = parsed.unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((path, value))
 }
 
 /// Sets the value. Missing tables are created, except data sets and models: a typo in a name must
 /// not add one.
-fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<(), String> {
+fn set(table: &mut Table, path: &[&str], value: Value) -> Result<(), String> {
     let (last, above) = path.split_last().ok_or("expected a key")?;
     let mut inner = table;
     for (depth, key) in path.iter().enumerate() {
@@ -59,34 +56,33 @@ fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<()
             _ => "",
         };
         if depth == 1 && !kind.is_empty() && !inner.contains_key(*key) {
-            let known = || inner.keys().map(String::as_str);
-            return Err(format!(
-                "the file has no {kind} `{key}`{}; expected one of {}",
-                did_you_mean(key, known()),
-                quoted(known())
-            ));
+            let known: Vec<_> = inner.keys().map(String::as_str).collect();
+            return Err(format!("the file has no {kind} {}", not_among(key, &known)));
         }
         if depth == above.len() {
             break;
         }
-        let next = inner
-            .entry(*key)
-            .or_insert_with(|| Value::Table(Table::new()));
-        // A string is a choice without settings, which becomes one with settings here.
-        if next.is_str() {
-            *next = Value::Table(Table::new());
-        }
-        inner = next
-            .as_table_mut()
+        inner = enter(inner, key)
             .ok_or_else(|| format!("`{}` is no table: it has no keys", path[..=depth].join(".")))?;
     }
     inner.insert((*last).to_owned(), value);
     Ok(())
 }
 
+/// The table at `key`, made where it is missing; `None` where there is another value. A string is a
+/// choice without settings and becomes one with settings.
+pub(in crate::experiment) fn enter<'t>(table: &'t mut Table, key: &str) -> Option<&'t mut Table> {
+    let new = || Value::Table(Table::new());
+    let inner = table.entry(key).or_insert_with(new);
+    if inner.is_str() {
+        *inner = new();
+    }
+    inner.as_table_mut()
+}
+
 /// Checks the table as a file. If the override chose another member of an enum, the previous choice
 /// is removed.
-fn settle<T: Typed>(table: &mut Table, path: &[&str]) -> std::result::Result<T, Fault> {
+fn settle<T: Typed>(table: &mut Table, path: &[&str]) -> Result<T, Fault> {
     loop {
         let text = table.to_string();
         let fault = match parse(&text) {
@@ -100,14 +96,12 @@ fn settle<T: Typed>(table: &mut Table, path: &[&str]) -> std::result::Result<T, 
         else {
             return Err(fault);
         };
-        let mut inner = &mut *table;
-        for key in place {
-            match inner.get_mut(key).and_then(Value::as_table_mut) {
-                Some(next) => inner = next,
-                None => return Err(fault),
-            }
-        }
         let chosen = path[place.len()];
-        inner.retain(|key, _| key == chosen);
+        let mut place = place.iter();
+        let inner = place.try_fold(&mut *table, |inner, key| inner.get_mut(key)?.as_table_mut());
+        match inner {
+            Some(inner) => inner.retain(|key, _| key == chosen),
+            None => return Err(fault),
+        }
     }
 }

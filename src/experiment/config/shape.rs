@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use toml::Spanned;
 
 use super::fault::Fault;
-use crate::experiment::quoted;
+use crate::experiment::{not_among, quoted};
 use mdn_core::error::did_you_mean;
 
 /// A value of the file.
@@ -36,7 +36,7 @@ impl Place {
         place
     }
 
-    /// A fault of the value, told below the table that holds it.
+    /// A fault of the value, reported for the table that holds it.
     fn wrong(&self, message: String) -> Fault {
         let above = &self.path[..self.path.len().saturating_sub(1)];
         Fault::new(self.span.clone(), above, message)
@@ -128,7 +128,7 @@ impl<'s> Shape<'s> {
                 None => self.value(others, &at.below(name, value), value.get_ref())?,
             }
         }
-        // What the whole file lacks is said by `Typed::check`.
+        // `Typed::check` reports what the whole file lacks.
         let required = schema["required"]
             .as_array()
             .filter(|_| !at.path.is_empty());
@@ -210,13 +210,12 @@ fn choices(schema: &Value) -> Option<Vec<(&str, Option<&Value>)>> {
 }
 
 fn unknown(kind: &str, name: &str, known: &[&str]) -> String {
-    let expected = match known {
-        [] => "this table has no keys".to_owned(),
-        [only] => format!("expected `{only}`"),
-        _ => format!("expected one of {}", quoted(known.iter().copied())),
+    let known = match known {
+        [] => format!("`{name}`; this table has no keys"),
+        [only] => format!("`{name}`{}; expected `{only}`", did_you_mean(name, [*only])),
+        _ => not_among(name, known),
     };
-    let hint = did_you_mean(name, known.iter().copied());
-    format!("unknown {kind} `{name}`{hint}; {expected}")
+    format!("unknown {kind} {known}")
 }
 
 fn got(value: &DeValue<'_>) -> String {

@@ -23,21 +23,9 @@ fn fault(text: &str) -> String {
         .in_file(Path::new("e/ring.toml"), text)
 }
 
-fn over(overrides: &[&str]) -> std::result::Result<Config, String> {
+fn over(overrides: &[&str]) -> Result<Config, String> {
     let typed: Vec<_> = overrides.iter().map(|s| (*s).to_owned()).collect();
     overrides::apply(GOOD, &typed).map_err(|e| e.to_string())
-}
-
-#[test]
-fn a_file_fills_in_defaults_and_keeps_its_order() {
-    let config = fault::parse::<Config>(GOOD).unwrap();
-    assert_eq!(config.seeds, [3, 1]);
-    assert_eq!(config.train.steps, 500);
-    assert_eq!(config.train.batch_size, TrainSpec::default().batch_size);
-    let models: Vec<_> = config.models.keys().collect();
-    assert_eq!(models, ["rad", "mixture_base"]);
-    let again = fault::parse::<Config>(&config.to_toml().unwrap()).unwrap();
-    assert_eq!(again, config);
 }
 
 /// Pairs of lines: what is replaced in the good file by what, and the beginning of the message.
@@ -70,8 +58,6 @@ hidden = [8] => hidden = [8, 'x']
     14: models.mixture_base.flow.bijection.affine_coupling: expected `hidden[1]` to be a whole number >= 0; got string "x"
 steps = 500 => schedule.cosine = { warm_up = 0.1 }
     5: train.schedule.cosine: unknown key `warm_up` (did you mean `warmup`?); expected one of `floor`, `warmup`
-[train] => [trian]
-    4: unknown key `trian` (did you mean `train`?); expected one of `budget`,
 [models.rad.rad] => [models.rad.radd]
     10: models.rad: unknown choice `radd` (did you mean `rad`?); expected one of `flow`, `rad`, `clusters`, `gaussian_mixture`, `kernel_density`
 [models.rad.rad] => [models.rad]\nhidden = [3]
@@ -86,8 +72,6 @@ ring = { modes = 8, radius = 4.0, std = 0.2 } => mixture = { weights = [1.0], me
     8: data.ring.mixture: expected `std_devs[0]` to be a number, or a list of numbers with one per coordinate; got true
 [data.ring] => [data.figures]
     7: data: expected another name
-steps = 500 => steps = 500\nsteps = 600
-    6:1: `steps` is given twice; keep one\n  steps = 600\n  ^
 [train] => [train
     4:7: not valid TOML: unclosed table, expected `]`\n  [train\n        ^
 "#;
@@ -138,6 +122,7 @@ fn overrides_change_values_and_choices() {
     assert_eq!(config.evaluation.grid, 32);
     assert_eq!(config.reference.as_deref(), Some("mixture_base"));
     let text = config.to_toml().unwrap();
+    assert_eq!(fault::parse::<Config>(&text).unwrap(), config);
     assert!(text.contains("warmup = 0.1"), "{text}");
     assert!(text.contains("layers = 9"), "{text}");
     assert!(!text.contains("components"), "{text}");
@@ -147,16 +132,12 @@ fn overrides_change_values_and_choices() {
 
 /// Pairs of lines: an override, and the message behind its name.
 const BAD_OVERRIDES: &str = r#"
-trian.steps=3
-    unknown key `trian` (did you mean `train`?)
 models.rad.layers=3
     models.rad: unknown choice `layers`; expected one of `flow`, `rad`, `clusters`, `gaussian_mixture`, `kernel_density`
 seeds.x=3
     `seeds` is no table: it has no keys
 train.=3
     expected a dotted key before `=`
-seeds=[]
-    expected at least one seed
 train.steps=3\nseeds=[1]
     train: expected `steps` to be
 "#;

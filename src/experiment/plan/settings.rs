@@ -3,22 +3,30 @@
 use toml::{Table, Value};
 
 use super::RunSpec;
-use crate::experiment::budget::Budget;
 use crate::experiment::config::Config;
-use crate::experiment::search::Search;
-use crate::experiment::{EvaluationSpec, Task};
+use crate::experiment::Task;
 use mdn_core::data::DataSpec;
-use mdn_core::train::TrainSpec;
 
-/// A setting that differs between two runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A setting that differs between two runs; `None` where a run does not have it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
     /// Its path, such as `train.steps`.
     pub key: String,
     /// Its value in the first run.
-    pub was: String,
+    pub was: Option<Value>,
     /// Its value in the second run.
-    pub now: String,
+    pub now: Option<Value>,
+}
+
+impl Difference {
+    /// Both values, each in one line: `absent` for a missing setting, `given` for a table.
+    pub fn shown(&self) -> [String; 2] {
+        [&self.was, &self.now].map(|value| match value {
+            None => "absent".to_owned(),
+            Some(Value::Table(_)) => "given".to_owned(),
+            Some(value) => value.to_string(),
+        })
+    }
 }
 
 impl RunSpec {
@@ -53,25 +61,17 @@ impl RunSpec {
         Table::try_from(Config::from(self.clone())).ok()
     }
 
-    /// The first of the [`RunSpec::differences`].
-    pub fn first_difference(&self, now: &Self) -> Option<Difference> {
-        self.differences(now).into_iter().next()
-    }
-
-    /// The run with the default `[train]`, `[budget]`, `[search]` and `[evaluation]`.
-    pub fn unchanged(&self) -> Self {
-        Self {
-            train: TrainSpec::default(),
-            budget: Budget::default(),
-            search: Search::default(),
-            evaluation: EvaluationSpec::default(),
-            ..self.clone()
-        }
-    }
-
-    /// The settings in these tables that differ from their defaults.
+    /// The settings in `[train]`, `[budget]`, `[search]` and `[evaluation]` that differ from their
+    /// defaults.
     pub fn changed(&self) -> Vec<Difference> {
-        self.unchanged().differences(self)
+        let unchanged = Self {
+            train: Default::default(),
+            budget: Default::default(),
+            search: Default::default(),
+            evaluation: Default::default(),
+            ..self.clone()
+        };
+        unchanged.differences(self)
     }
 }
 
@@ -79,23 +79,15 @@ fn in_tables(place: &str, was: &Table, now: &Table, found: &mut Vec<Difference>)
     let added = now.keys().filter(|k| !was.contains_key(*k));
     for key in was.keys().chain(added) {
         let dot = if place.is_empty() { "" } else { "." };
-        let place = format!("{place}{dot}{key}");
+        let key_path = format!("{place}{dot}{key}");
         match (was.get(key), now.get(key)) {
-            (Some(Value::Table(a)), Some(Value::Table(b))) => in_tables(&place, a, b, found),
+            (Some(Value::Table(a)), Some(Value::Table(b))) => in_tables(&key_path, a, b, found),
             (a, b) if a == b => {}
             (a, b) => found.push(Difference {
-                key: place,
-                was: shown(a),
-                now: shown(b),
+                key: key_path,
+                was: a.cloned(),
+                now: b.cloned(),
             }),
         }
-    }
-}
-
-fn shown(value: Option<&Value>) -> String {
-    match value {
-        None => "absent".to_owned(),
-        Some(Value::Table(_)) => "given".to_owned(),
-        Some(value) => value.to_string(),
     }
 }

@@ -43,17 +43,17 @@ impl Watch for Count {
 #[test]
 fn one_that_fails_diverges_or_panics_does_not_stop_the_others() {
     let dir = tempfile::tempdir().unwrap();
-    let jobs = jobs(dir.path());
+    let mut jobs = jobs(dir.path());
     let work = |job: &Job, _: &mut dyn FnMut(&Progress)| match job.spec.seed {
         0 => Err(Error::failed("no disk\nleft")),
         1 => recorded(job, State::Diverged, "loss not finite at step 3"),
         2 => panic!("on purpose"),
         _ => recorded(job, State::Done, ""),
     };
-    let first = actions(&jobs, false).unwrap();
-    assert_eq!(first, vec![Action::Train; 4]);
+    let first = ended_before(&jobs, false).unwrap();
+    assert_eq!(first, vec![None; 4]);
     let watch = Count(AtomicUsize::new(0));
-    let ended = run_all(&jobs, &first, (2, &Sharing::default()), &work, &watch).unwrap();
+    let ended = run_all(&jobs, &first, (2, &Control::default()), &work, &watch).unwrap();
     assert_eq!(watch.0.load(Ordering::Relaxed), 4);
     let states: Vec<_> = ended.iter().map(|e| e.status.state).collect();
     use State::{Diverged, Done, Failed};
@@ -62,36 +62,19 @@ fn one_that_fails_diverges_or_panics_does_not_stop_the_others() {
     assert_eq!(ended[2].status.reason, "a fault of the program: on purpose");
     assert_eq!(jobs[2].place.read_status().unwrap().state, Failed);
 
-    let again = actions(&jobs, false).unwrap();
-    let skips: Vec<_> = again.iter().map(|t| *t != Action::Train).collect();
-    assert_eq!(skips, [false, true, false, true]);
-    assert_eq!(actions(&jobs, true).unwrap(), vec![Action::Train; 4]);
-}
-
-#[test]
-fn only_a_whole_run_that_is_done_is_kept_from_other_settings() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut jobs = jobs(dir.path());
-    recorded(&jobs[0], State::Done, "").unwrap();
-    recorded(&jobs[1], State::Diverged, "").unwrap();
+    let skips = |jobs: &[Job], force| {
+        let before = ended_before(jobs, force).unwrap();
+        before.iter().map(Option::is_some).collect::<Vec<_>>()
+    };
+    assert_eq!(skips(&jobs, false), [false, true, false, true]);
+    assert_eq!(skips(&jobs, true), [false; 4]);
+    // Only a whole run that is done is kept from other settings.
     for job in &mut jobs {
         job.spec.train.steps += 1;
     }
-    let said = actions(&jobs, false).unwrap_err().to_string();
-    assert!(
-        said.contains("seed-0 was made with other settings"),
-        "{said}"
-    );
-    assert_eq!(actions(&jobs, true).unwrap(), vec![Action::Train; 4]);
-    // A file that is gone takes the whole run with it.
-    std::fs::remove_file(jobs[0].place.path("cost.csv")).unwrap();
-    assert_eq!(actions(&jobs, false).unwrap(), vec![Action::Train; 4]);
-}
-
-#[test]
-fn the_number_of_threads_comes_from_the_nearest_source() {
-    assert_eq!(threads(Some(3), Some(5)), 3);
-    assert_eq!(threads(None, Some(5)), 5);
-    assert!(threads(None, Some(0)) >= 1);
-    assert!(threads(None, None) >= 1);
+    let said = ended_before(&jobs, false).unwrap_err().to_string();
+    let words = "seed-3 was made with other settings";
+    assert!(said.contains(words), "{said}");
+    std::fs::remove_file(jobs[3].place.path("cost.csv")).unwrap();
+    assert_eq!(skips(&jobs, false), [false; 4]);
 }

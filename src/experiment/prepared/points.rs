@@ -51,21 +51,16 @@ fn check_single_columns(exact: &[f64], rounded: &[f64], dim: usize) -> Result<()
 /// beyond this factor of 1, or a mean beyond this factor of the standard deviation.
 const FAR: f64 = 1e3;
 
-/// The least standard deviation in each precision: below it, inverses overflow in single precision
-/// and squares underflow in double precision.
-fn least(dtype: DType) -> f64 {
-    match dtype {
-        DType::F32 => 1e-30,
-        _ => 1e-150,
-    }
-}
-
 /// Refuses training points (n, dim) that do not vary in one of their coordinates: the likelihood of
 /// a constant has no bound.
 pub(super) fn check_varies(points: &Tensor) -> Result<()> {
     let (n, dim) = points.dims2()?;
     let rows = num::to_vec(points)?;
-    let least = least(points.dtype());
+    // Below it, inverses overflow in single precision and squares underflow in double precision.
+    let least = match points.dtype() {
+        DType::F32 => 1e-30,
+        _ => 1e-150,
+    };
     for (d, (_, std)) in num::moments(&rows, dim).into_iter().enumerate() {
         if std >= least && std.is_finite() {
             continue;

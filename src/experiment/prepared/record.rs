@@ -1,4 +1,4 @@
-//! Writes what a run leaves: curves, weights, metrics and the picture that figures are drawn from.
+//! Writes the results of a run: curves, weights, metrics and the picture that figures are drawn from.
 
 use candle_core::Tensor;
 
@@ -134,7 +134,7 @@ impl Run {
                 place.write_bridges(&known.bridges)?;
             }
         }
-        // In a file of its own: the metrics are the same bytes on every repetition.
+        // Apart from the metrics, which are the same bytes on every repetition.
         let mut costs = rows(true);
         if let Some(by) = ended_by_the_clock(&self.spec) {
             let seconds = costs.iter_mut().filter(|r| r.metric == "seconds");
@@ -209,30 +209,25 @@ fn pairs(values: &[f64]) -> Vec<[f32; 2]> {
 }
 
 fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
-    let mut row = MetricRow {
-        metric: metric.name.to_owned(),
-        unit: metric.unit.to_owned(),
-        better: metric.better.to_string(),
-        ..MetricRow::default()
-    };
-    match (metric.evaluate)(on) {
-        Outcome::NotApplicable { why, non_finite } => {
-            row.note = why.to_owned();
-            row.non_finite = non_finite;
-        }
+    let (value, std_err, n, non_finite, note) = match (metric.evaluate)(on) {
+        Outcome::NotApplicable { why, non_finite } => (None, None, 0, non_finite, why),
         Outcome::Value {
             value,
             std_err,
             n,
             non_finite,
-        } => {
-            row.value = Some(value);
-            row.std_err = std_err;
-            row.n = n;
-            row.non_finite = non_finite;
-        }
+        } => (Some(value), std_err, n, non_finite, ""),
+    };
+    MetricRow {
+        metric: metric.name.to_owned(),
+        unit: metric.unit.to_owned(),
+        better: metric.better.to_string(),
+        value,
+        std_err,
+        n,
+        non_finite,
+        note: note.to_owned(),
     }
-    row
 }
 
 /// The points x (n, 2) mapped to the base; `number` numbers the parts as on the grid. `None` for a
@@ -251,13 +246,10 @@ fn at_base(
             return Ok(None);
         };
         z.extend(pairs(&num::to_vec(&landed.detach())?));
-        share = match (share, model.responsibilities(&chunk)?) {
-            (Some(mut all), Some(r)) => {
-                all.extend(single(&num::to_vec(&r.detach().max(1)?)?));
-                Some(all)
-            }
-            _ => None,
-        };
+        match (&mut share, model.responsibilities(&chunk)?) {
+            (Some(all), Some(r)) => all.extend(single(&num::to_vec(&r.detach().max(1)?)?)),
+            _ => share = None,
+        }
     }
     let part = evaluation::parts(model, x)?;
     Ok(Some(Landing {

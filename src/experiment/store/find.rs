@@ -1,7 +1,7 @@
 //! The runs below a folder.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::{self, DirEntry};
+use std::path::Path;
 
 use super::{unusable, RunDir};
 use mdn_core::{Error, Result};
@@ -26,16 +26,14 @@ impl RunDir {
 }
 
 /// All runs at and below `folder`. Links below it are not followed.
-///
-/// # Errors
-/// If `folder` is not a folder.
+/// Fails if `folder` is not a folder.
 pub fn runs_below(folder: &Path) -> Result<Found> {
     if !folder.is_dir() {
         let why = "expected a folder with runs; there is no such folder";
         return Err(unusable(folder, why));
     }
     let mut found = Found::default();
-    look(folder, &mut found);
+    collect(folder, &mut found);
     let by_seed = |run: &RunDir| {
         let name = run.0.file_name().unwrap_or_default().to_string_lossy();
         let seed = name.rsplit('-').next().and_then(|n| n.parse::<u64>().ok());
@@ -46,9 +44,7 @@ pub fn runs_below(folder: &Path) -> Result<Found> {
 }
 
 /// All runs at and below `folder`, at least one.
-///
-/// # Errors
-/// If there is none, or a folder could not be read.
+/// Fails if there is none, or a folder could not be read.
 pub fn some_runs_below(folder: &Path) -> Result<Vec<RunDir>> {
     let found = runs_below(folder)?;
     if let Some(unreadable) = found.unreadable.into_iter().next() {
@@ -61,29 +57,20 @@ pub fn some_runs_below(folder: &Path) -> Result<Vec<RunDir>> {
     Ok(found.runs)
 }
 
-fn look(folder: &Path, found: &mut Found) {
+fn collect(folder: &Path, found: &mut Found) {
     let run = RunDir(folder.to_path_buf());
     if run.is_run() {
         return found.runs.push(run);
     }
-    match folders_in(folder) {
-        Ok(below) => below.iter().for_each(|path| look(path, found)),
-        Err(e) => found
-            .unreadable
-            .push(Error::io(folder, "could not read")(e)),
-    }
-}
-
-fn folders_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut below = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        // For a link this is the type of the link itself.
-        if entry.file_type()?.is_dir() {
-            below.push(entry.path());
+    match run.entries() {
+        Ok(entries) => {
+            // For a link this is the type of the link itself.
+            let is_folder = |e: &&DirEntry| e.file_type().is_ok_and(|t| t.is_dir());
+            let folders = entries.iter().filter(is_folder);
+            folders.for_each(|folder| collect(&folder.path(), found));
         }
+        Err(e) => found.unreadable.push(e),
     }
-    Ok(below)
 }
 
 #[cfg(test)]
@@ -91,32 +78,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_found_at_any_depth_and_links_are_not_followed() {
+    fn seeds_are_in_numeric_order_and_nothing_is_looked_for_inside_a_run() {
         let dir = tempfile::tempdir().unwrap();
-        let make = |name: &str, files: &[&str]| {
-            let run = RunDir(dir.path().join(name));
-            for file in files {
-                run.write(file, b"").unwrap();
-            }
-            run
-        };
-        let both = ["status", "config.toml"];
-        let runs = [
-            make("in/a/seed-2", &both),
-            make("in/a/seed-10", &both),
-            make("in/b/c/d/e/seed-0", &both),
-        ];
-        make("in/half", &["status"]);
-        make("in/figures", &["x.png"]);
-        make("in/a/seed-2/below", &both);
-        let outside = make("outside/seed-0", &both);
-        #[cfg(unix)]
-        std::os::unix::fs::symlink(&outside.0, dir.path().join("in/link")).unwrap();
-        let found = runs_below(&dir.path().join("in")).unwrap();
-        assert_eq!(found.runs, runs);
-        assert!(found.unreadable.is_empty());
-        assert_eq!(runs_below(&outside.0).unwrap().runs, [outside]);
-        let why = runs_below(&dir.path().join("none")).unwrap_err();
-        assert!(why.to_string().contains("there is no such folder"), "{why}");
+        let names = ["a/seed-2", "a/seed-10", "a/seed-2/below"];
+        let runs = names.map(|name| RunDir(dir.path().join(name)));
+        for run in &runs {
+            run.write("status", b"").unwrap();
+            run.write("config.toml", b"").unwrap();
+        }
+        assert_eq!(runs_below(dir.path()).unwrap().runs, runs[..2]);
     }
 }

@@ -58,14 +58,7 @@ impl RunDir {
             Err(e) => return Err(Error::io(&path, "could not open")(e)),
         };
         let holder = holder_in(&mut file);
-        match file.try_lock_shared() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(holder)),
-            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
-                Ok(Some(holder).filter(|h| !h.is_empty() && !is_gone(h)))
-            }
-            Err(TryLockError::Error(e)) => Err(Error::io(&path, "could not look at")(e)),
-        }
+        holder_after(file.try_lock_shared(), holder, &path)
     }
 
     /// Asks for the right to work on the run; with `steal`, takes it from its holder.
@@ -89,21 +82,14 @@ impl RunDir {
                 .open(&path)
                 .map_err(Error::io(&path, "could not open"))?;
             let holder = holder_in(&mut file);
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) if again => {
-                    // It may be a call of `holder`, which is short.
-                    again = false;
-                    std::thread::sleep(RETRY_AFTER);
-                    continue;
+            if let Some(holder) = holder_after(file.try_lock(), holder, &path)? {
+                if !again {
+                    return Ok(Locking::Theirs(holder));
                 }
-                Err(TryLockError::WouldBlock) => return Ok(Locking::Theirs(holder)),
-                Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
-                    if !holder.is_empty() && !is_gone(&holder) {
-                        return Ok(Locking::Theirs(holder));
-                    }
-                }
-                Err(TryLockError::Error(e)) => return Err(Error::io(&path, "could not lock")(e)),
+                // It may be a call of `holder`, which is short.
+                again = false;
+                std::thread::sleep(RETRY_AFTER);
+                continue;
             }
             // The previous holder may have removed the file since it was opened.
             if !is_at(&file, &path) {
@@ -117,6 +103,23 @@ impl RunDir {
                 .map_err(Error::io(&path, "could not write"))?;
             return Ok(Locking::Ours(Lock { file, path }));
         }
+    }
+}
+
+/// The holder, if there is one, after an attempt to lock the file. On a file system without locks it is
+/// the one that the file names, unless its process is dead.
+fn holder_after(
+    tried: Result<(), TryLockError>,
+    named: String,
+    path: &Path,
+) -> Result<Option<String>> {
+    match tried {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(named)),
+        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
+            Ok(Some(named).filter(|who| !who.is_empty() && !is_gone(who)))
+        }
+        Err(TryLockError::Error(e)) => Err(Error::io(path, "could not lock")(e)),
     }
 }
 
@@ -184,9 +187,11 @@ mod tests {
     fn one_process_at_a_time_holds_a_run() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir(dir.path().join("run"));
-        let Locking::Ours(first) = run.lock(false).unwrap() else {
-            panic!("nobody has it");
+        let ours = |steal| match run.lock(steal).unwrap() {
+            Locking::Ours(lock) => lock,
+            Locking::Theirs(who) => panic!("held by {who}"),
         };
+        let first = ours(false);
         // A lock belongs to the open file: a second one stands for another process.
         let Locking::Theirs(who) = run.lock(false).unwrap() else {
             panic!("taken twice");
@@ -197,12 +202,8 @@ mod tests {
         drop(first);
         assert_eq!(run.holder().unwrap(), None);
         assert!(!run.path(FILE).exists());
-        let Locking::Ours(second) = run.lock(false).unwrap() else {
-            panic!("it is free");
-        };
-        let Locking::Ours(thief) = run.lock(true).unwrap() else {
-            panic!("by force");
-        };
+        let second = ours(false);
+        let thief = ours(true);
         assert!(matches!(run.lock(false).unwrap(), Locking::Theirs(_)));
         drop(second);
         assert!(matches!(run.lock(false).unwrap(), Locking::Theirs(_)));
@@ -214,25 +215,12 @@ mod tests {
     #[test]
     fn a_lock_that_is_a_link_is_refused_and_its_target_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let (run, other) = (RunDir(dir.path().join("run")), dir.path().join("other"));
-        fs::write(&other, "kept").unwrap();
-        run.create().unwrap();
+        let run = RunDir(dir.path().join("run"));
+        let other = run.write("other", b"kept").unwrap();
         std::os::unix::fs::symlink(&other, run.path(FILE)).unwrap();
         let said = run.lock(false).unwrap_err().to_string();
         assert!(said.contains("got a symbolic link"), "{said}");
         assert_eq!(fs::read_to_string(&other).unwrap(), "kept");
-    }
-
-    #[test]
-    fn the_lock_of_a_dead_process_is_free() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = RunDir(dir.path().to_path_buf());
-        for left in ["process 1 on elsewhere since then\n", "", "\u{0}\u{1}"] {
-            fs::write(run.path(FILE), left).unwrap();
-            assert_eq!(run.holder().unwrap(), None);
-            assert_eq!(fs::read_to_string(run.path(FILE)).unwrap(), left);
-            assert!(matches!(run.lock(false).unwrap(), Locking::Ours(_)));
-        }
     }
 
     #[cfg(unix)]

@@ -1,38 +1,18 @@
 //! The results folder: the files of a run, written atomically and read back.
 //!
-//! `<out>/<experiment>/<data>/<model>/seed-<n>/` holds
-//!
-//! | file | what |
-//! |---|---|
-//! | `config.toml` | the run as an experiment file, every default filled in |
-//! | `data.toml` | for data from a file: points, bad rows, classes, splits |
-//! | `trained.toml` | `config.toml` with the widths or settings that were chosen in training |
-//! | `trials.csv` | [`TrialRow`]s, of a run that searched |
-//! | `history.csv` | [`HistoryRow`]s |
-//! | `rounds.csv` | [`Round`]s, of an objective that has rounds |
-//! | `metrics.csv` | [`MetricRow`]s |
-//! | `modes.csv` | weight of every mode of the truth, and its share of the model's samples |
-//! | `bridges.csv` | for every pair of modes the mass between them, of the truth and of the model |
-//! | `levels.csv` | for density levels of the truth its mass below and the model's mass there |
-//! | `cost.csv` | [`MetricRow`]s that depend on the machine: seconds, steps per second |
-//! | `model.safetensors` | the best weights, with metadata |
-//! | `picture.safetensors` | a [`Picture`]: what the figures are drawn from |
-//! | `environment.toml` | [`Environment`] |
-//! | `checkpoint` | the state of training, of a run that has not ended |
-//! | `lock` | which process works on the run, while one does |
-//! | `status` | a [`Status`]: its word, then the reason |
+//! `mdn train --help` lists the files of `<out>/<experiment>/<data>/<model>/seed-<n>/`.
 //!
 //! CSV files have one header line, unknown values are empty cells, and numbers are written with
 //! the fewest digits that read back to the same bits, so equal runs leave equal bytes. Every file
 //! is written under a temporary name and then moved: a reader sees all of it or none of it.
 
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 pub use mdn_core::objectives::{Constraint, Round};
 pub use mdn_core::train::{HistoryRow, Split};
 use mdn_core::{Error, Result};
 
-mod environment;
 mod find;
 mod lock;
 mod picture;
@@ -42,13 +22,11 @@ mod status;
 mod table;
 mod write;
 
-pub use environment::Environment;
 pub use find::{runs_below, some_runs_below, Found};
 pub use lock::{Lock, Locking};
 pub use picture::{BaseComponents, Landing, Picture};
-pub use removal::Removal;
 pub use rows::{MetricRow, TrialRow};
-pub use status::{State, Status};
+pub use status::{Environment, State, Status};
 pub use table::{csv_rows, exact, json_rows, read_rows};
 pub use write::{
     check_within, read_if_there, remove_if_there, remove_unfinished, unusable, write_atomic,
@@ -78,6 +56,12 @@ impl RunDir {
         }
         let full = |name: &&str| self.path(name).metadata().is_ok_and(|m| m.len() > 0);
         names.iter().all(full)
+    }
+
+    /// What is in the folder.
+    pub fn entries(&self) -> Result<Vec<DirEntry>> {
+        let entries = std::fs::read_dir(&self.0).and_then(Iterator::collect);
+        entries.map_err(Error::io(&self.0, "could not read"))
     }
 
     /// Makes the folder, with those above it.

@@ -1,7 +1,6 @@
 //! `picture.safetensors`: the grids and points that a run's figures are drawn from.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
@@ -13,7 +12,7 @@ use mdn_core::{Error, Result};
 
 const FILE: &str = "picture.safetensors";
 
-/// Raised when the meaning of a tensor changes; new ones may be absent and raise nothing.
+/// Raised when the meaning of a tensor changes, not when an optional tensor is added.
 const VERSION: u32 = 1;
 
 /// One metadata key holds everything: the order of several keys would differ between writes.
@@ -93,32 +92,28 @@ impl RunDir {
     }
 }
 
-fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> {
-    let text = |e: &dyn Display| e.to_string();
+fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
     let side = picture.side;
-    let mut tensors = Vec::new();
-    let mut floats = |name, columns: usize, values: &[f32]| {
-        let words: Vec<[u8; 4]> = values.iter().map(|v| v.to_le_bytes()).collect();
-        tensors.push((name, Dtype::F32, columns, words));
-    };
-    floats("log_q", side, &picture.log_q);
-    floats("points", 2, picture.points.as_flattened());
-    floats("samples", 2, picture.samples.as_flattened());
-    if let Some(log_p) = &picture.log_p {
-        floats("log_p", side, log_p);
-    }
     let landing = picture.landing.as_ref();
-    if let Some(landing) = landing {
-        floats("z", 2, landing.z.as_flattened());
-        if let Some(share) = &landing.share {
-            floats("point_share", 1, share);
-        }
-        if let Some(c) = &landing.components {
-            floats("base_weights", 1, &c.weights);
-            floats("base_means", 2, c.means.as_flattened());
-            floats("base_std_devs", 2, c.std_devs.as_flattened());
-        }
-    }
+    let components = landing.and_then(|l| l.components.as_ref());
+    let mut tensors = Vec::new();
+    let mut floats = |name, columns: usize, values: Option<&[f32]>| {
+        let words = values.map(|all| all.iter().map(|v| v.to_le_bytes()).collect::<Vec<_>>());
+        tensors.extend(words.map(|words| (name, Dtype::F32, columns, words)));
+    };
+    floats("log_q", side, Some(&picture.log_q));
+    floats("points", 2, Some(picture.points.as_flattened()));
+    floats("samples", 2, Some(picture.samples.as_flattened()));
+    floats("log_p", side, picture.log_p.as_deref());
+    floats("z", 2, landing.map(|l| l.z.as_flattened()));
+    floats("point_share", 1, landing.and_then(|l| l.share.as_deref()));
+    floats("base_weights", 1, components.map(|c| &*c.weights));
+    floats("base_means", 2, components.map(|c| c.means.as_flattened()));
+    floats(
+        "base_std_devs",
+        2,
+        components.map(|c| c.std_devs.as_flattened()),
+    );
     for (name, columns, numbers) in [
         ("part", side, picture.part.as_ref()),
         ("point_part", 1, landing.and_then(|l| l.part.as_ref())),
@@ -133,34 +128,29 @@ fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> {
             let shape = vec![words.len() / columns, *columns];
             TensorView::new(*dtype, shape, words.as_flattened()).map(|view| (*name, view))
         })
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|e| text(&e))?;
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| e.to_string())?;
     let header = Header {
         version: VERSION,
         side,
         view: picture.view,
     };
-    let header = serde_json::to_string(&header).map_err(|e| text(&e))?;
+    let header = serde_json::to_string(&header).map_err(|e| e.to_string())?;
     let meta = HashMap::from([(KEY.to_owned(), header)]);
-    safetensors::serialize(views, Some(meta)).map_err(|e| text(&e))
+    safetensors::serialize(views, Some(meta)).map_err(|e| e.to_string())
 }
 
 fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
     let fault = |what: String| unusable(path, what);
     let damaged = |e| fault(format!("not a whole safetensors file: {e}"));
-    let unreadable = || {
-        fault(format!(
-            "expected metadata `{KEY}`; got none that is readable"
-        ))
-    };
     let (_, meta) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let header = meta.metadata().as_ref().and_then(|m| m.get(KEY));
-    let header = header.and_then(|text| serde_json::from_str(text).ok());
-    let Header {
-        version,
-        side,
-        view,
-    } = header.ok_or_else(unreadable)?;
+    let header: Option<Header> = header.and_then(|text| serde_json::from_str(text).ok());
+    let Some(header) = header else {
+        let why = format!("expected metadata `{KEY}`; got none that is readable");
+        return Err(fault(why));
+    };
+    let (version, side, view) = (header.version, header.side, header.view);
     if version != VERSION {
         return Err(fault(format!(
             "expected format version {VERSION}; got {version}: written by another version of mdn"
@@ -172,30 +162,13 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
         return Err(unusable(path, why));
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let names = tensors.names();
-    let words = |name: &str, dtype: Dtype, columns: usize, rows: Option<usize>| {
-        if !names.contains(&name) {
-            return Ok(None);
-        }
-        let view = tensors.tensor(name);
-        let view = view.map_err(|e| fault(format!("`{name}`: {e}")))?;
-        let fits = matches!(*view.shape(), [n, c] if c == columns && rows.is_none_or(|r| r == n));
-        if view.dtype() != dtype || !fits {
-            return Err(fault(format!(
-                "`{name}`: expected {dtype:?} with {columns} columns; got {:?} {:?}",
-                view.dtype(),
-                view.shape()
-            )));
-        }
-        Ok(Some(view.data().as_chunks::<4>().0.to_vec()))
-    };
     let floats = |name: &str, columns, rows| {
-        let words = words(name, Dtype::F32, columns, rows)?;
-        Ok::<_, Error>(words.map(|w| w.into_iter().map(f32::from_le_bytes).collect::<Vec<_>>()))
+        let words = words(&tensors, name, (Dtype::F32, columns, rows)).map_err(fault)?;
+        Ok::<_, Error>(words.map(|w| w.iter().map(|w| f32::from_le_bytes(*w)).collect::<Vec<_>>()))
     };
     let numbers = |name: &str, columns, rows| {
-        let words = words(name, Dtype::U32, columns, rows)?;
-        Ok::<_, Error>(words.map(|w| w.into_iter().map(u32::from_le_bytes).collect::<Vec<_>>()))
+        let words = words(&tensors, name, (Dtype::U32, columns, rows)).map_err(fault)?;
+        Ok::<_, Error>(words.map(|w| w.iter().map(|w| u32::from_le_bytes(*w)).collect()))
     };
     let missing = |name: &str| fault(format!("`{name}`: expected a tensor; got none"));
     let pairs = |name: &str, rows| {
@@ -211,16 +184,15 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
             weights,
         })
     });
-    let landing = if names.contains(&"z") {
-        Some(Landing {
-            z: pairs("z", n)?,
+    let landing = match floats("z", 2, n)? {
+        Some(z) => Some(Landing {
+            z: z.as_chunks::<2>().0.to_vec(),
             part: numbers("point_part", 1, n)?,
             share: floats("point_share", 1, n)?,
             label: numbers("point_label", 1, n)?,
             components: components.transpose()?,
-        })
-    } else {
-        None
+        }),
+        None => None,
     };
     Ok(Picture {
         view,
@@ -232,6 +204,26 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
         points,
         landing,
     })
+}
+
+/// The numbers of the tensor `name` as bytes; `None` where there is no such tensor. It must have this
+/// format, so many columns and, if given, rows.
+fn words<'a>(
+    tensors: &'a SafeTensors<'_>,
+    name: &str,
+    (dtype, columns, rows): (Dtype, usize, Option<usize>),
+) -> Result<Option<&'a [[u8; 4]]>, String> {
+    let Ok(view) = tensors.tensor(name) else {
+        return Ok(None);
+    };
+    let (found, shape) = (view.dtype(), view.shape());
+    let fits = matches!(*shape, [n, c] if c == columns && rows.is_none_or(|r| r == n));
+    match found == dtype && fits {
+        true => Ok(Some(view.data().as_chunks::<4>().0)),
+        false => Err(format!(
+            "`{name}`: expected {dtype:?} with {columns} columns; got {found:?} {shape:?}"
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -268,21 +260,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir(dir.path().to_path_buf());
         assert_eq!(run.read_picture().unwrap(), None);
-        let bare = Picture {
-            log_p: None,
-            part: None,
-            landing: None,
-            ..picture()
-        };
-        let landing = picture().landing.map(|l| Landing {
+        let mut landed = picture();
+        landed.landing = landed.landing.map(|l| Landing {
             part: None,
             share: None,
             label: None,
             components: None,
             ..l
         });
-        let landed = Picture {
-            landing,
+        let bare = Picture {
+            log_p: None,
+            part: None,
+            landing: None,
             ..picture()
         };
         for p in [picture(), bare, landed] {
@@ -293,33 +282,26 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_foreign_picture_is_an_error_that_names_the_file() {
+    fn a_foreign_picture_is_an_error_that_says_why() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir(dir.path().to_path_buf());
-        let whole = encode(&picture()).unwrap();
-        let foreign =
-            String::from_utf8_lossy(&whole).replace("\\\"version\\\":1", "\\\"version\\\":9");
-        assert!(foreign.contains("version\\\":9"));
         let mut short = picture();
         short.log_q.pop();
         assert!(run.write_picture(&short).is_err());
         let mut astray = picture();
         astray.points.pop();
-        run.write_picture(&astray).unwrap();
-        let text = run.read_picture().unwrap_err().to_string();
-        assert!(text.contains("`z`: expected"), "{text}");
-        let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
-        let other = safetensors::serialize([("x", view)], None).unwrap();
-        for bytes in [
-            &whole[..40],
-            &whole[..whole.len() - 3],
-            &other,
-            b"",
-            foreign.as_bytes(),
+        let mut newer = encode(&picture()).unwrap();
+        let version = br#"\"version\":1"#;
+        let mut places = newer.windows(version.len());
+        let at = places.position(|w| w == version).unwrap();
+        newer[at + version.len() - 1] = b'9';
+        for (bytes, why) in [
+            (encode(&astray).unwrap(), "`z`: expected"),
+            (newer, "got 9: written by another version"),
         ] {
             fs::write(run.path(FILE), bytes).unwrap();
             let text = run.read_picture().unwrap_err().to_string();
-            assert!(text.contains(FILE), "{text}");
+            assert!(text.contains(FILE) && text.contains(why), "{text}");
         }
     }
 }

@@ -26,21 +26,8 @@ const OUTPUTS: [&str; 13] = [
 ];
 
 /// Files that record the state of a run, in the order in which they are removed. The last two make
-/// the folder that of a run: while they exist, it is found again.
+/// the folder a run: while they exist, it is found again.
 const RECORD: [&str; 3] = ["checkpoint", "config.toml", "status"];
-
-/// The result of removing a run.
-#[derive(Debug)]
-pub enum Removal {
-    /// It was removed with its folder.
-    Gone,
-    /// Its files were removed. These are not files of a run and were kept.
-    Left(Vec<PathBuf>),
-    /// This process holds it, since this time. Nothing was removed.
-    Held(String),
-    /// Runs in this state were not to be removed.
-    Kept(State),
-}
 
 fn outputs() -> impl Iterator<Item = String> {
     OUTPUTS
@@ -55,18 +42,16 @@ impl RunDir {
         outputs().try_for_each(|name| remove_if_there(&self.path(&name)))
     }
 
-    /// What is in the folder and not a file of a run; links and folders count, whatever their names.
-    pub fn foreign(&self) -> Result<Vec<PathBuf>> {
-        let unreadable = |e| Error::io(&self.0, "could not read")(e);
+    /// Everything in the folder that is not a file of a run, with all links and folders.
+    fn foreign(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.0).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
+        for entry in self.entries()? {
             let name = entry.file_name();
             let ours = name.to_str().is_some_and(|name| {
-                let known = outputs().any(|output| output == name) || RECORD.contains(&name);
+                let known = RECORD.contains(&name) || outputs().any(|output| output == name);
                 known || name == "lock" || is_unfinished(name)
             });
-            if !ours || !entry.file_type().map_err(unreadable)?.is_file() {
+            if !ours || !entry.file_type().is_ok_and(|t| t.is_file()) {
                 found.push(entry.path());
             }
         }
@@ -74,9 +59,18 @@ impl RunDir {
         Ok(found)
     }
 
+    /// Fails where [`RunDir::remove`] would leave the run or other files in its folder.
+    pub fn check_removable(&self) -> Result<()> {
+        match self.holder()? {
+            Some(who) => Err(self.held(&who)),
+            None => self.check_foreign(&self.foreign()?),
+        }
+    }
+
     /// Removes the files of the run if no process holds it and `wanted` accepts its state, and then the
-    /// folder if nothing else is in it. Links are neither followed nor removed.
-    pub fn remove(&self, wanted: impl FnOnce(State) -> bool) -> Result<Removal> {
+    /// folder. Links are neither followed nor removed.
+    /// Fails if the run stays, or files that are not of a run do.
+    pub fn remove(&self, wanted: impl FnOnce(State) -> bool) -> Result<()> {
         let foreign = self.foreign()?;
         // Locking would write through a link.
         let lock = self.path("lock");
@@ -88,12 +82,14 @@ impl RunDir {
         }
         let held = match self.lock(false)? {
             Locking::Ours(held) => held,
-            Locking::Theirs(who) => return Ok(Removal::Held(who)),
+            Locking::Theirs(who) => return Err(self.held(&who)),
         };
         // Under the lock the state cannot change.
         let state = self.read_status().map_or(State::Missing, |s| s.state);
         if !wanted(state) {
-            return Ok(Removal::Kept(state));
+            let folder = self.0.display();
+            let why = format!("{folder}: left, it is {} by now", state.word());
+            return Err(Error::failed(why));
         }
         super::remove_unfinished(&self.0)?;
         let files = outputs().chain(RECORD.map(str::to_owned));
@@ -102,72 +98,62 @@ impl RunDir {
             .filter(|path| !foreign.contains(path))
             .try_for_each(|path| remove_if_there(&path))?;
         drop(held);
-        if !foreign.is_empty() {
-            return Ok(Removal::Left(foreign));
+        self.check_foreign(&foreign)?;
+        fs::remove_dir(&self.0).map_err(Error::io(&self.0, "could not remove"))
+    }
+
+    fn held(&self, who: &str) -> Error {
+        let folder = self.0.display();
+        Error::failed(format!("{folder}: left, a process holds it: {who}"))
+    }
+
+    fn check_foreign(&self, foreign: &[PathBuf]) -> Result<()> {
+        if foreign.is_empty() {
+            return Ok(());
         }
-        fs::remove_dir(&self.0).map_err(Error::io(&self.0, "could not remove"))?;
-        Ok(Removal::Gone)
+        let files: Vec<_> = foreign.iter().map(|f| f.display().to_string()).collect();
+        let (folder, files) = (self.0.display(), files.join(", "));
+        let why = format!("{folder}: not `mdn`'s, so left: {files}");
+        Err(Error::failed(why))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Status;
-    use std::path::Path;
-
     use super::*;
-
-    fn run_in(folder: &Path, state: State) -> RunDir {
-        let run = RunDir(folder.join("run"));
-        for name in outputs().chain(RECORD.map(str::to_owned)) {
-            run.write(&name, b"x").unwrap();
-        }
-        run.write(".mdn-half", b"x").unwrap();
-        run.write_status(&Status::of(state)).unwrap();
-        run
-    }
-
-    #[test]
-    fn a_run_goes_with_its_folder_unless_it_is_held_or_not_wanted() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = run_in(dir.path(), State::Failed);
-        let Locking::Ours(lock) = run.lock(false).unwrap() else {
-            panic!("nobody has it");
-        };
-        assert!(matches!(run.remove(|_| true).unwrap(), Removal::Held(_)));
-        drop(lock);
-        let kept = run.remove(|s| s == State::Done).unwrap();
-        assert!(matches!(kept, Removal::Kept(State::Failed)), "{kept:?}");
-        assert_eq!(fs::read_dir(&run.0).unwrap().count(), outputs().count() + 4);
-        let gone = run.remove(|s| s == State::Failed).unwrap();
-        assert!(matches!(gone, Removal::Gone), "{gone:?}");
-        assert!(!run.0.exists() && dir.path().exists());
-    }
 
     #[test]
     fn files_that_are_not_of_a_run_stay_and_links_are_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let outside = dir.path().join("outside");
         fs::write(&outside, b"mine").unwrap();
-        let run = run_in(dir.path(), State::Failed);
-        let mut kept = vec![
+        let run = RunDir(dir.path().join("run"));
+        let others = RECORD.into_iter().chain([".mdn-half"]).map(str::to_owned);
+        for name in outputs().chain(others) {
+            run.write(&name, b"x").unwrap();
+        }
+        run.write_status(&Status::of(State::Failed)).unwrap();
+        let mut foreign = vec![
             run.write("notes.md", b"mine").unwrap(),
             run.path("rounds.svg"),
         ];
-        fs::remove_file(&kept[1]).unwrap();
-        fs::create_dir(&kept[1]).unwrap();
+        fs::remove_file(&foreign[1]).unwrap();
+        fs::create_dir(&foreign[1]).unwrap();
         #[cfg(unix)]
         {
             let model = run.path("model.safetensors");
             fs::remove_file(&model).unwrap();
             std::os::unix::fs::symlink(&outside, &model).unwrap();
-            kept.insert(0, model);
+            foreign.insert(0, model);
         }
-        let Removal::Left(left) = run.remove(|_| true).unwrap() else {
-            panic!("there is something left");
-        };
-        assert_eq!(left, kept);
-        assert_eq!(fs::read_dir(&run.0).unwrap().count(), kept.len());
+        let why = run.remove(|s| s == State::Done).unwrap_err().to_string();
+        assert!(why.contains("left, it is failed by now"), "{why}");
+        let why = run.remove(|_| true).unwrap_err().to_string();
+        let listed = why.split_once("so left: ").map(|(_, files)| files);
+        let expected: Vec<_> = foreign.iter().map(|f| f.display().to_string()).collect();
+        assert_eq!(listed, Some(&*expected.join(", ")));
+        assert_eq!(fs::read_dir(&run.0).unwrap().count(), foreign.len());
         assert_eq!(fs::read(run.path("notes.md")).unwrap(), b"mine");
         assert_eq!(fs::read(outside).unwrap(), b"mine");
     }

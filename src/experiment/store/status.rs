@@ -1,13 +1,18 @@
-//! The file `status`: the state on the first line, the reason on the second.
+//! The file `status`, with the state on the first line and the reason on the second, and the file
+//! `environment.toml`: how and where a run was made.
 
 use std::path::PathBuf;
 
-use super::{read_if_there, RunDir};
+use serde::{Deserialize, Serialize};
+
+use super::{read_if_there, unusable, RunDir};
 use crate::experiment::quoted;
 use mdn_core::error::shortened;
+use mdn_core::train::Precision;
 use mdn_core::{Error, Result};
 
 const FILE: &str = "status";
+const ENVIRONMENT: &str = "environment.toml";
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +21,14 @@ pub enum State {
     Missing,
     /// Started and not ended, or killed.
     Running,
+    /// Ended on request with a checkpoint, from which training continues.
+    Interrupted,
     /// Ended with metrics.
     Done,
     /// Ended by a loss or gradient that was not finite.
     Diverged,
     /// Ended by an error.
     Failed,
-    /// Ended on request with a checkpoint, from which training continues.
-    Interrupted,
 }
 
 /// The file `status`: a state and, for `Diverged` and `Failed`, the reason.
@@ -48,14 +53,15 @@ impl State {
 
     /// The word in files.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Diverged => "diverged",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-        }
+        const WORDS: [&str; 6] = [
+            "missing",
+            "running",
+            "interrupted",
+            "done",
+            "diverged",
+            "failed",
+        ];
+        WORDS[self as usize]
     }
 }
 
@@ -112,27 +118,52 @@ impl RunDir {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How and where a run was made. Results depend on it only by rounding and by bugs of a version.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Environment {
+    /// What the user typed.
+    pub command: String,
+    /// Version of the program, with its commit.
+    pub version: String,
+    /// The device of its tensors.
+    pub device: String,
+    /// Kernels that evaluated the model, such as `fused (avx512)`; empty if the run failed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kernels: String,
+    /// Threads of this run.
+    pub threads: usize,
+    /// Floating-point format.
+    pub precision: Precision,
+    /// Time of its start, RFC 3339.
+    pub started: String,
+    /// Time of its end.
+    pub ended: String,
+    /// Why the run cannot be repeated byte for byte, if it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
 
-    #[test]
-    fn every_state_reads_back_with_its_reason_on_one_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = RunDir::below(&dir.path().join("e"), "ring", "rad", 3);
-        assert_eq!(run.0, dir.path().join("e/ring/rad/seed-3"));
-        assert_eq!(run.read_status().unwrap(), Status::of(State::Missing));
-        for state in State::ALL {
-            let reason = "loss\nnot finite".into();
-            run.write_status(&Status { state, reason }).unwrap();
-            let back = Status::because(state, "loss not finite");
-            assert_eq!(run.read_status().unwrap(), back);
-        }
-        for damaged in ["", "finished\n"] {
-            run.write(FILE, damaged.as_bytes()).unwrap();
-            let text = run.read_status().unwrap_err().to_string();
-            let expected = "status:1: expected one of `missing`";
-            assert!(text.contains(expected), "{text}");
-        }
+impl RunDir {
+    /// Writes `environment.toml`.
+    pub fn write_environment(&self, environment: &Environment) -> Result<PathBuf> {
+        let text = toml::to_string(environment)
+            .map_err(|e| Error::failed(format!("{ENVIRONMENT}: could not write TOML: {e}")))?;
+        self.write(ENVIRONMENT, text.as_bytes())
+    }
+
+    /// Reads `environment.toml`; `None` where it is missing.
+    pub fn read_environment(&self) -> Result<Option<Environment>> {
+        let path = self.path(ENVIRONMENT);
+        let Some(bytes) = read_if_there(&path)? else {
+            return Ok(None);
+        };
+        let fault = |e: toml::de::Error| {
+            let why = e.message().lines().collect::<Vec<_>>().join(" ");
+            let force = "`mdn train` with --force repeats the run";
+            let why = format!("expected what made a run; got {why} ({force})");
+            unusable(&path, why)
+        };
+        toml::from_slice(&bytes).map(Some).map_err(fault)
     }
 }

@@ -35,12 +35,12 @@ pub(super) fn columns<'de, R: Deserialize<'de>>() -> &'static [&'static str] {
             _: &'static str,
             fields: &'static [&'static str],
             visitor: V,
-        ) -> std::result::Result<V::Value, Unread> {
+        ) -> Result<V::Value, Unread> {
             *self.0 = fields;
             self.deserialize_any(visitor)
         }
 
-        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> std::result::Result<V::Value, Unread> {
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Unread> {
             Err(Unread::custom("there is nothing to read"))
         }
 
@@ -123,48 +123,43 @@ pub fn read_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
 pub(super) fn read_csv<R: DeserializeOwned>(path: &Path, columns: &[&str]) -> Result<Vec<R>> {
     let bytes = fs::read(path).map_err(Error::io(path, "could not read"))?;
     let wrong =
-        |line: u64, what: String| Err(Error::request(format!("{}:{line}: {what}", path.display())));
+        |line: u64, what: String| Error::request(format!("{}:{line}: {what}", path.display()));
     if bytes.last().is_some_and(|b| *b != b'\n') {
         let lines = bytes.split(|b| *b == b'\n').count() as u64;
         let what = "the last line does not end: the file is cut off";
-        return wrong(lines, what.to_owned());
+        return Err(wrong(lines, what.to_owned()));
     }
+    let at = |position: Option<&csv::Position>| position.map_or(1, csv::Position::line);
+    let unreadable = |e: csv::Error| wrong(at(e.position()), format!("not readable as CSV: {e}"));
     let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
         .flexible(true)
         .from_reader(bytes.as_slice());
-    let mut rows = Vec::new();
-    let mut header = None;
-    for (i, record) in reader.records().enumerate() {
-        let line = |at: Option<&csv::Position>| at.map_or(i as u64 + 1, csv::Position::line);
-        let cells = match record {
-            Ok(cells) => cells,
-            Err(e) => return wrong(line(e.position()), format!("not readable as CSV: {e}")),
+    let header = reader.headers().map_err(unreadable)?;
+    if !header.iter().eq(columns.iter().copied()) {
+        let got = match header.is_empty() {
+            true => "an empty file".to_owned(),
+            false => format!("`{}`", header.iter().collect::<Vec<_>>().join(",")),
         };
-        let line = line(cells.position());
-        if header.is_none() {
-            header = Some(cells.iter().collect::<Vec<_>>().join(","));
-            if cells.iter().eq(columns.iter().copied()) {
-                continue;
-            }
-            break;
-        }
+        let expected = columns.join(",");
+        return Err(wrong(
+            1,
+            format!("expected the columns `{expected}`; got {got}"),
+        ));
+    }
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let cells = record.map_err(unreadable)?;
+        let line = at(cells.position());
         if cells.len() != columns.len() {
             let what = format!("expected {} cells; got {}", columns.len(), cells.len());
-            return wrong(line, what);
+            return Err(wrong(line, what));
         }
         match cells.deserialize(None) {
             Ok(row) => rows.push(row),
-            Err(e) => return wrong(line, bad_cell(&e, columns, &cells)),
+            Err(e) => return Err(wrong(line, bad_cell(&e, columns, &cells))),
         }
     }
-    let expected = columns.join(",");
-    let got = match header {
-        Some(header) if header == expected => return Ok(rows),
-        Some(header) => format!("`{header}`"),
-        None => "an empty file".to_owned(),
-    };
-    wrong(1, format!("expected the columns `{expected}`; got {got}"))
+    Ok(rows)
 }
 
 fn bad_cell(error: &csv::Error, columns: &[&str], cells: &csv::StringRecord) -> String {

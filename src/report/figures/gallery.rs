@@ -13,7 +13,7 @@ use super::png::png_bytes;
 use super::style::{count, strip, STRIP};
 use super::Metadata;
 use crate::experiment::store::write_atomic;
-use mdn_core::data::{log_densities, low_density_level, Support, BENCHMARKS};
+use mdn_core::data::{log_densities, low_density_levels, Support, BENCHMARKS};
 use mdn_core::num;
 use mdn_core::rng::Rng;
 use mdn_core::{Error, Result};
@@ -49,11 +49,11 @@ pub fn draw_gallery(to: &Path, command: &str) -> Result<()> {
 /// The same with so many cells along a panel.
 pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
     let (mut shown, mut others) = (Vec::new(), Vec::new());
-    for benchmark in BENCHMARKS {
-        let data = (benchmark.spec)().build()?;
+    for benchmark in BENCHMARKS.iter() {
+        let data = benchmark.spec().build()?;
         match data.view() {
-            Some(_) => shown.push((benchmark.name, data)),
-            None => others.push(benchmark.name),
+            Some(_) => shown.push((benchmark.name.as_str(), data)),
+            None => others.push(benchmark.name.as_str()),
         }
     }
     let rows = shown.len().div_ceil(COLUMNS);
@@ -74,7 +74,9 @@ pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
             (low - rim, high + rim)
         });
         let rng = Rng::new(0).fork("gallery");
-        let level = low_density_level(&**data, SHARE, POINTS, &mut rng.fork("level"))?.log_level;
+        let mut stream = rng.fork("level");
+        let levels = low_density_levels(&**data, &[SHARE], POINTS, &mut stream)?;
+        let level = levels[0].log_level;
         let points = num::to_vec(&data.sample(POINTS, &mut rng.fork("top"))?)?;
         let top = num::largest(log_densities(truth, &points, 2));
         // A density may have few levels: the lowest of several must be visible.

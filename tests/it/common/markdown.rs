@@ -7,6 +7,7 @@ use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 use super::files;
 
 /// A Markdown file.
+#[derive(Default)]
 pub struct Page {
     /// Its path from the project's folder.
     pub name: String,
@@ -15,7 +16,7 @@ pub struct Page {
     pub spans: Vec<String>,
     /// Where links and pictures lead.
     pub links: Vec<String>,
-    /// The names of its headings in a link.
+    /// The anchors of its headings.
     pub anchors: Vec<String>,
 }
 
@@ -29,20 +30,10 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All of them.
+/// All pages.
 pub fn pages() -> Vec<Page> {
-    let folders = [
-        "docs",
-        "datasets",
-        "experiments",
-        "assets",
-        "tests",
-        "results/study",
-    ];
-    let mut all: Vec<_> = folders
-        .iter()
-        .flat_map(|f| files(&root().join(f)))
-        .collect();
+    let folders = "docs datasets experiments assets tests results/study".split(' ');
+    let mut all: Vec<_> = folders.flat_map(|f| files(&root().join(f))).collect();
     all.retain(|f| f.extension().is_some_and(|e| e == "md"));
     all.extend(["README.md", "CHANGELOG.md"].map(|f| root().join(f)));
     assert!(all.len() > 20, "{all:?}");
@@ -62,10 +53,7 @@ pub fn page(name: &str) -> Page {
 fn read(name: &str, text: &str) -> Page {
     let mut page = Page {
         name: name.to_owned(),
-        blocks: Vec::new(),
-        spans: Vec::new(),
-        links: Vec::new(),
-        anchors: Vec::new(),
+        ..Page::default()
     };
     let (mut in_block, mut heading) = (false, None);
     for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
@@ -102,7 +90,7 @@ fn read(name: &str, text: &str) -> Page {
     page
 }
 
-/// As code hosts make it of a heading.
+/// The anchor that code hosts give to a heading.
 fn anchor(heading: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
     let lower = heading.to_lowercase();
@@ -113,7 +101,7 @@ fn anchor(heading: &str) -> String {
         .collect()
 }
 
-/// A command of a console block, and what stands below it.
+/// A command of a console block and the output below it.
 pub struct Command {
     pub typed: String,
     pub output: String,
@@ -125,22 +113,18 @@ impl Page {
         found.map(|b| b.text.as_str())
     }
 
-    /// The lines behind `$ ` of all console blocks, in order, without their comments.
+    /// The commands after `$ ` in all console blocks, in order, without comments.
     pub fn commands(&self) -> Vec<Command> {
         let mut all: Vec<Command> = Vec::new();
-        // The others are for copying, as that of the tests is.
+        // Blocks without a prompt are for copying.
         let typed = self.blocks_in("console").filter(|b| b.starts_with("$ "));
         for line in typed.flat_map(str::lines) {
             match (line.strip_prefix("$ "), all.last_mut()) {
-                (Some(typed), _) => all.push(Command {
-                    typed: typed
-                        .split(" # ")
-                        .next()
-                        .unwrap_or_default()
-                        .trim()
-                        .to_owned(),
-                    output: String::new(),
-                }),
+                (Some(typed), _) => {
+                    let typed = typed.split(" # ").next().unwrap_or_default();
+                    let (typed, output) = (typed.trim().to_owned(), String::new());
+                    all.push(Command { typed, output });
+                }
                 (None, Some(last)) => last.output += &format!("{line}\n"),
                 (None, None) => {}
             }

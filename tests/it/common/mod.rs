@@ -1,14 +1,13 @@
 //! A folder to run the program in, and readers of what it prints and writes.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
-pub mod damage;
 pub mod markdown;
 
 /// The program.
@@ -72,27 +71,20 @@ fn trained_below(folder: &str) -> Place {
     place
 }
 
-/// A command line: one text, or its words.
+/// A command line: its words, or a text that is split at spaces outside of single quotes.
 pub trait CommandLine {
     fn words(&self) -> Vec<String>;
 }
 
-/// Split at spaces; single quotes keep words together.
 impl CommandLine for str {
     fn words(&self) -> Vec<String> {
-        let mut words = vec![String::new()];
-        for (i, part) in self.split('\'').enumerate() {
-            let quoted = i % 2 == 1;
-            for (j, piece) in part.split(' ').enumerate() {
-                match words.last_mut() {
-                    Some(last) if quoted && j > 0 => *last += &format!(" {piece}"),
-                    Some(last) if j == 0 => *last += piece,
-                    _ => words.push(piece.to_owned()),
-                }
-            }
-        }
-        words.retain(|w| !w.is_empty());
-        words
+        let mut quoted = false;
+        let spaces = |c: char| {
+            quoted ^= c == '\'';
+            c == ' ' && !quoted
+        };
+        let words = self.split(spaces).map(|word| word.replace('\'', ""));
+        words.filter(|word| !word.is_empty()).collect()
     }
 }
 
@@ -102,21 +94,15 @@ impl CommandLine for String {
     }
 }
 
-impl CommandLine for [&str] {
+impl CommandLine for Vec<&str> {
     fn words(&self) -> Vec<String> {
         self.iter().map(|w| (*w).to_owned()).collect()
     }
 }
 
-impl CommandLine for Vec<&str> {
-    fn words(&self) -> Vec<String> {
-        self.as_slice().words()
-    }
-}
-
 impl<const N: usize> CommandLine for [&str; N] {
     fn words(&self) -> Vec<String> {
-        self.as_slice().words()
+        self.to_vec().words()
     }
 }
 
@@ -169,19 +155,14 @@ impl Place {
             let name = path.strip_prefix(self.path("")).expect("below the place");
             name.to_string_lossy().into_owned()
         };
-        let names = files(&self.path(folder))
-            .iter()
-            .map(name)
-            .collect::<Vec<_>>();
-        let contents = names
-            .iter()
-            .map(|name| self.bytes(name))
-            .collect::<Vec<_>>();
-        names.into_iter().zip(contents).collect()
+        let names = files(&self.path(folder));
+        let names = names.iter().map(name);
+        names
+            .map(|name| (name.clone(), self.bytes(&name)))
+            .collect()
     }
 
-    /// These files are here with the same bytes, but for those that tell when, how long and by which
-    /// command the run was made.
+    /// These files exist here with the same bytes, except those that record times and the command.
     #[track_caller]
     pub fn assert_same(&self, expected: &Snapshot) {
         assert!(!expected.is_empty());
@@ -190,6 +171,15 @@ impl Place {
             if !differs.iter().any(|end| name.ends_with(end)) {
                 assert!(*bytes == self.bytes(name), "{name}");
             }
+        }
+    }
+
+    /// These files, separated by spaces, have the same bytes in both folders.
+    #[track_caller]
+    pub fn assert_equal(&self, names: &str, folders: [&str; 2]) {
+        for name in names.split(' ') {
+            let [first, second] = folders.map(|folder| self.bytes(&format!("{folder}/{name}")));
+            assert!(first == second, "{folders:?}: {name}");
         }
     }
 
@@ -229,30 +219,34 @@ impl Place {
         Said::of(&mut self.command(MDN, line))
     }
 
+    /// Runs `mdn`, which succeeds; gives stdout.
+    #[track_caller]
+    pub fn ok(&self, line: &(impl CommandLine + ?Sized)) -> String {
+        self.mdn(line).fine()
+    }
+
+    /// Runs `mdn`, which refuses the command line with this message.
+    #[track_caller]
+    pub fn refused(&self, line: &(impl CommandLine + ?Sized), message: &str) {
+        self.mdn(line).refused(message);
+    }
+
     pub fn mdn_with_stdin(&self, line: &(impl CommandLine + ?Sized), stdin: &str) -> Said {
-        let mut command = self.command(MDN, line);
-        command.stdin(Stdio::piped());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("mdn starts");
-        // A program that refuses its command line reads nothing.
-        let _ = child
-            .stdin
-            .take()
-            .expect("a pipe")
-            .write_all(stdin.as_bytes());
-        Said::from(child.wait_with_output().expect("mdn ends"))
+        let file = File::open(self.write("stdin", stdin)).expect("it was written");
+        let output = self.command(MDN, line).stdin(file).output();
+        Said::from(output.expect("mdn starts"))
     }
 
     /// Every command line of a table (see [`cases`]) is refused with its message.
     #[track_caller]
     pub fn refuses(&self, table: &str) {
         for (line, message) in cases(table) {
-            self.mdn(line).refused(message);
+            self.refused(line, message);
         }
     }
 }
 
-/// The rows of a table with "what is done => what comes of it" on each line.
+/// The rows of a table with `input => expected` on each line.
 pub fn cases(table: &str) -> Vec<(&str, &str)> {
     let rows = table.trim().lines().map(|row| {
         let (done, expected) = row.split_once(" => ").unwrap_or_else(|| panic!("{row}"));
@@ -261,7 +255,7 @@ pub fn cases(table: &str) -> Vec<(&str, &str)> {
     rows.collect()
 }
 
-/// A folder that is found as a run: settings that name `model`, and a status.
+/// A folder that counts as a run: settings that name `model`, and a status.
 pub fn stub(place: &Place, folder: &str, model: &str, status: &str) {
     let config = format!(
         "name = \"made\"\nseeds = [7]\n[data.ring]\nring = {{ modes = 4 }}\n[models.{model}.rad]\n"

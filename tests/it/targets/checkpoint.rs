@@ -1,4 +1,4 @@
-//! Checkpoints: as they lie there, with a checksum that is right, and to go on from.
+//! Checkpoints: raw bytes, bytes behind a right checksum, and checkpoints that a run resumes from.
 
 use mdn::experiment::checkpoint::{digest, Kept, Saved};
 use mdn::experiment::control::Control;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::runs::{compute, flow, in_rounds, on_a_ring, Runs};
 use super::{choice, chosen, read_or_named, short, write, Seeds, Target};
 
-/// What becomes of the bytes, by the first of them.
+/// What is done with the bytes; the first byte decides.
 const WAYS: usize = 3;
 
 fn experiments() -> [String; 4] {
@@ -25,7 +25,7 @@ fn experiments() -> [String; 4] {
     ]
 }
 
-/// A way, which run, then the bytes.
+/// The way, the run, then the bytes.
 pub fn target() -> Target {
     let runs = Runs::planned(&experiments());
     let settings: Vec<_> = runs
@@ -38,15 +38,15 @@ pub fn target() -> Target {
         })
         .collect();
     Box::new(move |bytes| {
-        // All of it, so that its folder stays.
+        // Moves all of `runs` into the closure, which keeps the folder.
         let runs = &runs;
         let (way, rest) = choice(bytes, WAYS);
         let (which, rest) = choice(rest, settings.len());
         let (place, settings) = (&runs.places[which], &settings[which]);
         match way {
-            // As it is.
+            // The whole file.
             0 => write(&place.checkpoint(), rest),
-            // Behind a right checksum.
+            // The content after a right checksum.
             1 => {
                 let sum = Sha256::digest(rest);
                 write(
@@ -54,7 +54,7 @@ pub fn target() -> Target {
                     [b"mdn checkpoint 1\n", &sum[..], rest].concat(),
                 );
             }
-            // Of the run with these settings, which goes on from there.
+            // A checkpoint that the run resumes from.
             _ => match postcard::from_bytes::<Saved>(rest) {
                 Ok(saved) => return goes_on(&runs.specs[which], place, (saved, settings)),
                 Err(_) => return false,
@@ -96,7 +96,7 @@ impl Checkpointer for All {
     }
 }
 
-/// What no run of these settings leaves: places far off, and trials that are not there.
+/// Checkpoints that no run of these settings leaves: places far off, and trials that do not exist.
 fn forged(saved: &Saved) -> Vec<Saved> {
     let far = 1 << 40;
     let of_training = |change: &dyn Fn(&mut Checkpoint)| {
@@ -125,7 +125,7 @@ fn forged(saved: &Saved) -> Vec<Saved> {
     all
 }
 
-/// Of every run one in the midst of training, and of the search one behind its first trial.
+/// A checkpoint of every run during training; that of the search is after its first trial.
 pub fn seeds() -> Seeds {
     let runs = Runs::planned(&experiments());
     let mut all = Vec::new();

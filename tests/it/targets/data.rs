@@ -14,27 +14,23 @@ use super::{choice, chosen, folder, read_or_named, short, write, Seeds, Target};
 /// Kinds of input, by the first byte.
 const KINDS: [&str; 6] = ["csv", "tsv", "txt", "npy", "built", "points"];
 
-/// What an array may say of its numbers, and how many bytes that are.
-const NUMBERS: [(&str, usize); 10] = [
-    ("<f8", 8),
-    (">f8", 8),
-    ("<f4", 4),
-    (">f4", 4),
-    ("|i1", 1),
-    ("<u2", 2),
-    (">i4", 4),
-    ("<i8", 8),
-    (">u8", 8),
-    ("|b1", 1),
+/// Types of an array's numbers; they end with the number of bytes.
+const NUMBERS: [&str; 10] = [
+    "<f8", ">f8", "<f4", ">f4", "|i1", "<u2", ">i4", "<i8", ">u8", "|b1",
 ];
 
-/// A kind; of a file of data its settings in a byte or two; then its content.
+/// Bytes of a number of this type.
+fn size(number: &str) -> usize {
+    number[2..].parse().expect("a digit")
+}
+
+/// A kind; for a file of data a byte or two of settings; then the content.
 pub fn target() -> Target {
     let dir = folder();
     let runs = Runs::trained(&[flow()]);
     let out = dir.path().join("densities.csv");
     Box::new(move |bytes| {
-        // All of it, so that its folder stays.
+        // Moves all of `runs` into the closure, which keeps the folder.
         let runs = &runs;
         let (kind, rest) = choice(bytes, KINDS.len());
         let path = |name: &str| dir.path().join(name);
@@ -65,9 +61,10 @@ pub fn target() -> Target {
     })
 }
 
-/// An array whose header agrees with its numbers, all but rarely.
+/// An array whose header nearly always agrees with its numbers.
 fn array(a: usize, b: usize, bytes: &[u8]) -> Vec<u8> {
-    let (number, size) = NUMBERS[a % NUMBERS.len()];
+    let number = NUMBERS[a % NUMBERS.len()];
+    let size = size(number);
     let fields = 1 + b % 4;
     let version = 1 + b / 4 % 3;
     let fortran = if b & 32 == 0 { "False" } else { "True" };
@@ -89,7 +86,7 @@ pub fn npy(version: usize, descr: &str, fortran: &str, shape: &str, data: &[u8])
     [b"\x93NUMPY", &version[..], length, header.as_bytes(), data].concat()
 }
 
-/// Everything that is done with a file of data before training.
+/// Reads a file of data as a run does before training.
 fn open(path: &Path, bytes: &[u8], settings: usize) -> bool {
     write(path, bytes);
     let text = path.extension().is_some_and(|e| e != "npy");
@@ -120,11 +117,9 @@ fn open(path: &Path, bytes: &[u8], settings: usize) -> bool {
         Err(e) => return refused(e.to_string()),
     };
     found.warnings().iter().for_each(|line| short(line));
-    // What was settled is of this very file: it is read again, with the same outcome.
-    assert_eq!(
-        spec.clone().settle().expect("the second time"),
-        Some(found.clone())
-    );
+    // The settled settings belong to this file: reading it again gives the same record.
+    let again = spec.clone().settle().expect("the second time");
+    assert_eq!(again.as_ref(), Some(&found));
     let data = match spec.build() {
         Ok(data) => data,
         Err(e) => return refused(e.to_string()),
@@ -132,10 +127,8 @@ fn open(path: &Path, bytes: &[u8], settings: usize) -> bool {
     let (dim, classes) = (data.dim(), found.classes.len());
     assert_eq!(dim, found.columns.len());
     assert_eq!(found.train + found.validation + found.test, found.rows);
-    assert_eq!(
-        found.class_sizes.iter().sum::<usize>(),
-        if classes > 0 { found.rows } else { 0 }
-    );
+    let labelled: usize = found.class_sizes.iter().sum();
+    assert_eq!(labelled, if classes > 0 { found.rows } else { 0 });
     for (split, size) in [
         (Split::Train, found.train),
         (Split::Validation, found.validation),
@@ -154,7 +147,7 @@ fn open(path: &Path, bytes: &[u8], settings: usize) -> bool {
     true
 }
 
-/// One of every kind that is accepted.
+/// An accepted input of every kind.
 pub fn seeds() -> Seeds {
     let values: Vec<f64> = (0..60).map(|i| f64::from(i * i % 37) / 3.0).collect();
     let rows = |cells: &dyn Fn(&[f64]) -> String| -> String {
@@ -174,37 +167,24 @@ pub fn seeds() -> Seeds {
         .flat_map(|v| (*v as f32).to_be_bytes())
         .collect();
     let small: Vec<u8> = (0..60).collect();
-    let mut all = vec![
-        (
-            "labelled.csv".to_owned(),
-            file(0, 12, format!("x,\"y, mm\",kind\n{comma}")),
-        ),
-        (
-            "chosen.csv".to_owned(),
-            file(0, 128, format!("y,x\n{points}")),
-        ),
-        (
-            "bad-rows.csv".to_owned(),
-            file(0, 64, format!("{points}NaN,1\n3\n1,inf\n")),
-        ),
-        ("points.tsv".to_owned(), file(1, 0, format!("x\ty\n{tab}"))),
-        ("points.txt".to_owned(), file(2, 51, space)),
-        ("quoted.txt".to_owned(), file(2, 0, semicolon)),
-        (
-            "c.npy".to_owned(),
-            chosen(3, &[&[0], &array(0, 1, &numbers)[..]].concat()),
-        ),
-        (
-            "fortran.npy".to_owned(),
-            chosen(3, &[&[0], &array(3, 37, &columns)[..]].concat()),
-        ),
-        (
-            "points".to_owned(),
-            chosen(5, format!("x1,x2\n{points}").as_bytes()),
-        ),
+    let labelled = format!("x,\"y, mm\",kind\n{comma}");
+    let bad_rows = format!("{points}NaN,1\n3\n1,inf\n");
+    let array = |a, b, data| [&[0], &array(a, b, data)[..]].concat();
+    let headed = format!("x1,x2\n{points}");
+    let all = [
+        ("labelled.csv", file(0, 12, labelled)),
+        ("chosen.csv", file(0, 128, format!("y,x\n{points}"))),
+        ("bad-rows.csv", file(0, 64, bad_rows)),
+        ("points.tsv", file(1, 0, format!("x\ty\n{tab}"))),
+        ("points.txt", file(2, 51, space)),
+        ("quoted.txt", file(2, 0, semicolon)),
+        ("c.npy", chosen(3, &array(0, 1, &numbers))),
+        ("fortran.npy", chosen(3, &array(3, 37, &columns))),
+        ("points", chosen(5, headed.as_bytes())),
     ];
-    for (i, (name, size)) in NUMBERS.iter().enumerate() {
-        let data = if *size == 1 { &small } else { &numbers };
+    let mut all = all.map(|(name, bytes)| (name.to_owned(), bytes)).to_vec();
+    for (i, name) in NUMBERS.iter().enumerate() {
+        let data = if size(name) == 1 { &small } else { &numbers };
         let kind = u8::try_from(i).expect("few");
         let built = [&[kind, 1 + 4 * (kind % 3)], &data[..]].concat();
         all.push((format!("built-{}", &name[1..]), chosen(4, &built)));

@@ -7,10 +7,10 @@ use mdn::experiment::plan::Plan;
 
 use super::{short, Seeds, Target};
 
-/// The name that messages have to give.
+/// The name that error messages must contain.
 const NAME: &str = "hostile";
 
-/// An accepted model of more bytes is not built to be counted.
+/// Models of more bytes are not built.
 const SMALL: f64 = 1e8;
 
 /// Text of an experiment file.
@@ -18,7 +18,7 @@ pub fn target() -> Target {
     Box::new(|bytes| read(&String::from_utf8_lossy(bytes)))
 }
 
-/// The shipped experiments, shortened to what is read.
+/// The shipped experiments without comments.
 pub fn seeds() -> Seeds {
     shipped()
         .into_iter()
@@ -44,7 +44,7 @@ pub fn shipped() -> Vec<(String, String)> {
     all
 }
 
-/// Lines without what follows `#`: no shipped string has one.
+/// Lines without comments; no shipped string contains `#`.
 pub fn without_comments(text: &str) -> String {
     let lines = text
         .lines()
@@ -69,8 +69,8 @@ pub fn read(text: &str) -> bool {
     }
 }
 
-/// What is accepted leads to no folder outside, can be told about as `mdn check` does, and can be written
-/// down and read again.
+/// An accepted plan names no folder outside, has the output of `mdn check`, and can be written and read
+/// again.
 pub fn sound(plan: &Plan) {
     let out = Path::new("out");
     for run in plan.runs.iter().take(100) {

@@ -1,4 +1,4 @@
-//! What is fuzzed: every reader of `mdn`, each as a function of bytes that panics at a finding.
+//! The fuzz targets: every reader of `mdn` as a function of bytes that panics at a finding.
 //!
 //! A finding is a panic, an error that does not name its file, an accepted input that cannot be written and
 //! read again, or a path out of the folder of the input. The limits of `scripts/fuzz.sh` find hangs and
@@ -16,21 +16,21 @@ pub mod runs;
 pub mod study;
 pub mod weights;
 
-/// Takes an input and says whether something was read from it; refusing it is as good.
+/// Takes an input and returns whether it was read; it may also be refused.
 pub type Target = Box<dyn Fn(&[u8]) -> bool>;
 
-/// Inputs to begin with, by name.
+/// Named inputs to start from.
 pub type Seeds = Vec<(String, Vec<u8>)>;
 
-/// A target under the name of its folder in `corpus/`.
+/// A target; its corpus is the folder of this name in `corpus/`.
 pub struct Named {
     pub name: &'static str,
-    /// Makes what the target needs, once.
+    /// Prepares the target, once.
     pub target: fn() -> Target,
     pub seeds: fn() -> Seeds,
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Named; 7] = [
     named("experiment", experiment::target, experiment::seeds),
     named("overrides", overrides::target, overrides::seeds),
@@ -75,14 +75,14 @@ fn choice(bytes: &[u8], n: usize) -> (usize, &[u8]) {
     }
 }
 
-/// `bytes` behind one that makes [`choice`] give `number`.
+/// `bytes` after one for which [`choice`] gives `number`.
 fn chosen(number: usize, bytes: &[u8]) -> Vec<u8> {
     let mut all = vec![u8::try_from(number).expect("a small number")];
     all.extend_from_slice(bytes);
     all
 }
 
-/// A text in an error may not be longer than what anybody reads.
+/// An error message must be short enough to read.
 fn short(said: &str) {
     assert!(said.len() < 20_000, "{} bytes: {said}", said.len());
 }

@@ -6,7 +6,7 @@ use mdn::experiment::plan::Plan;
 use super::experiment::{sound, without_comments};
 use super::{choice, chosen, folder, short, write, Seeds, Target};
 
-/// More overrides than these would take a time that says nothing.
+/// More overrides would only take more time.
 const MAX_OVERRIDES: usize = 6;
 
 const FILES: [&str; 5] = [
@@ -17,7 +17,7 @@ const FILES: [&str; 5] = [
     include_str!("../../../experiments/studies/estimators.toml"),
 ];
 
-/// A number of a file, then overrides.
+/// The number of a file, then overrides.
 pub fn target() -> Target {
     let dir = folder();
     let paths: Vec<_> = (0..FILES.len())
@@ -51,37 +51,24 @@ pub fn target() -> Target {
     })
 }
 
-/// Some that are accepted.
+/// The number of a file and overrides that are accepted.
 pub fn seeds() -> Seeds {
-    let some = [
-        (
-            0,
-            "train.steps=200\nbudget.parameters=500\nsearch.train.learning_rate=[1e-3]",
-        ),
-        (0, "data.ring.ring.modes=4\nmodels.rad.rad.layers=3"),
-        (
-            0,
-            "models.mixture_base.flow.base.mixture.init=\"random\"\nseeds=[1, 2]",
-        ),
-        (
-            1,
-            "models.rad.flow={ bijection.spline_coupling = { layers = 2 } }\nreference=rad",
-        ),
-        (
-            1,
-            "data.ring={ grid = { side = 3 } }\nname=other\nevaluation.grid=32",
-        ),
-        (
-            2,
-            "train.precision=f64\ntrain.schedule.cosine={ warmup = 0.1 }",
-        ),
-        (3, "train.points=10\ntrain.batch_size=8"),
-        (
-            4,
-            "seed=4\nentropy.inner=[2, 3]\ngradients.strategies=[\"score\"]",
-        ),
-    ];
-    let some = some.iter().enumerate();
-    some.map(|(i, (file, text))| (format!("typed-{i}"), chosen(*file, text.as_bytes())))
-        .collect()
+    let some = r#"
+        0 | train.steps=200; budget.parameters=500; search.train.learning_rate=[1e-3]
+        0 | data.ring.ring.modes=4; models.rad.rad.layers=3
+        0 | models.mixture_base.flow.base.mixture.init="random"; seeds=[1, 2]
+        1 | models.rad.flow={ bijection.spline_coupling = { layers = 2 } }; reference=rad
+        1 | data.ring={ grid = { side = 3 } }; name=other; evaluation.grid=32
+        2 | train.precision=f64; train.schedule.cosine={ warmup = 0.1 }
+        3 | train.points=10; train.batch_size=8
+        4 | seed=4; entropy.inner=[2, 3]; gradients.strategies=["score"]
+    "#;
+    let some = some.trim().lines().enumerate();
+    some.map(|(i, line)| {
+        let (file, typed) = line.trim().split_once(" | ").expect("two parts");
+        let typed = typed.replace("; ", "\n");
+        let file = file.parse().expect("a number");
+        (format!("typed-{i}"), chosen(file, typed.as_bytes()))
+    })
+    .collect()
 }

@@ -22,11 +22,11 @@ const FILES: [&str; 11] = [
     "lock",
 ];
 
-/// Which file, then its content, in the place of the one of a run that is done.
+/// Which file of a trained run to replace, then its new content.
 pub fn target() -> Target {
     let runs = Runs::trained(&[flow()]);
     let run = runs.places[0].clone();
-    // Of the two tables that are read as one, each on its own.
+    // `read_metrics` reads two tables as one: both start empty, so that each is tested alone.
     run.write_metrics(&[]).expect("a writable folder");
     run.write_costs(&[]).expect("a writable folder");
     let whole = FILES.map(|name| std::fs::read(run.path(name)).ok());
@@ -79,7 +79,7 @@ fn read(run: &RunDir, name: &str) -> bool {
     }
 }
 
-/// Settings of a run, then its model with the weights that are there.
+/// Reads settings of a run, then its model with the existing weights.
 fn settings(run: &RunDir, read: mdn_core::Result<RunSpec>) -> bool {
     let Ok(spec) = read else {
         return read_or_named(read, &run.0);
@@ -95,13 +95,13 @@ fn settings(run: &RunDir, read: mdn_core::Result<RunSpec>) -> bool {
         "the second time it is written"
     );
     for d in spec.changed() {
-        short(&format!("{} {} {}", d.key, d.now, d.was));
+        short(&format!("{} {:?}", d.key, d.shown()));
     }
     read_or_named(Trained::load(run, |_| Ok(compute())), &run.0);
     true
 }
 
-/// The run's own files, and of those that it has not one each.
+/// The run's own files, and an example of each file that it lacks.
 pub fn seeds() -> Seeds {
     let runs = Runs::trained(&[flow()]);
     let run = &runs.places[0];

@@ -1,4 +1,4 @@
-//! Small runs that are done, to damage.
+//! Small runs, whose files the targets damage.
 
 use candle_core::Device;
 use mdn::experiment::control::Control;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::folder;
 
-/// Runs in a folder of their own, removed at the end.
+/// Runs in a temporary folder.
 pub struct Runs {
     pub specs: Vec<RunSpec>,
     pub places: Vec<RunDir>,
@@ -19,7 +19,7 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// One of every experiment file, trained.
+    /// Trains the first run of every experiment file.
     pub fn trained(files: &[String]) -> Self {
         let runs = Self::planned(files);
         for (spec, place) in runs.specs.iter().zip(&runs.places) {
@@ -31,7 +31,7 @@ impl Runs {
         runs
     }
 
-    /// The same before anything is made.
+    /// The same without training.
     pub fn planned(files: &[String]) -> Self {
         let dir = folder();
         let plan = |(i, text): (usize, &String)| {
@@ -47,7 +47,7 @@ impl Runs {
         }
     }
 
-    /// Nothing stands beside the runs.
+    /// The folder holds nothing but the runs.
     pub fn check_alone(&self) {
         let there = std::fs::read_dir(self.dir.path())
             .expect("a folder")
@@ -77,7 +77,7 @@ grid = 16
 ring = { modes = 3 }
 ";
 
-/// A model on a ring, by what stands behind `[models.m.`.
+/// A model on a ring; `model` is the text after `[models.m.`.
 pub fn on_a_ring(model: &str) -> String {
     format!("{ON_A_RING}[models.m.{model}\n")
 }

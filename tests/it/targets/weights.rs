@@ -1,4 +1,4 @@
-//! Weights, of models of every kind, and what is made of them.
+//! Weights of models of every kind, and samples and densities from them.
 
 use candle_core::{DType, Device, Tensor};
 use mdn::experiment::store::RunDir;
@@ -10,7 +10,7 @@ use mdn_core::rng::Rng;
 use super::runs::{compute, flow, on_a_ring, Runs};
 use super::{choice, chosen, names, short, write, Seeds, Target};
 
-/// What becomes of the bytes, by the first of them.
+/// What is done with the bytes; the first byte decides.
 const WAYS: usize = 3;
 
 const FILE: &str = "model.safetensors";
@@ -33,7 +33,7 @@ fn experiments() -> Vec<String> {
     std::iter::once(flow()).chain(models).collect()
 }
 
-/// A way, which run, then the bytes.
+/// The way, the run, then the bytes.
 pub fn target() -> Target {
     let runs = Runs::trained(&experiments());
     let good: Vec<_> = runs
@@ -45,17 +45,17 @@ pub fn target() -> Target {
         })
         .collect();
     Box::new(move |bytes| {
-        // All of it, so that its folder stays.
+        // Moves all of `runs` into the closure, which keeps the folder.
         let runs = &runs;
         let (way, rest) = choice(bytes, WAYS);
         let (which, rest) = choice(rest, good.len());
         let place = &runs.places[which];
         let file = match way {
-            // As they are.
+            // The whole file.
             0 => rest.to_vec(),
-            // As of the layout that has no checksum.
+            // A file of the layout without a checksum.
             1 => without_sum(rest),
-            // As the numbers of the run's own weights.
+            // Numbers for the run's own weights.
             _ => weights::to_bytes(&with_numbers(&good[which], rest), 1).expect("a file"),
         };
         let _ = weights::best_step(&file);
@@ -64,7 +64,7 @@ pub fn target() -> Target {
     })
 }
 
-/// Whatever the weights are, what is made of them comes to an end.
+/// Whatever the weights are, sampling and densities end.
 fn used(place: &RunDir) -> bool {
     let trained = match Trained::load(place, |_| Ok(compute())) {
         Ok(trained) => trained,
@@ -93,7 +93,7 @@ fn used(place: &RunDir) -> bool {
     true
 }
 
-/// The place of `"format":"2"` in metadata, where quotes are escaped.
+/// Turns `"format":"2"` in the metadata, where quotes are escaped, into format 1.
 fn without_sum(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let said = br#"\"format\":\""#;
@@ -104,7 +104,7 @@ fn without_sum(bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// `like` with as many of its numbers replaced as there are bytes for.
+/// `like` with its first numbers replaced by `bytes`.
 fn with_numbers(like: &Snapshot, mut bytes: &[u8]) -> Snapshot {
     let mut replaced = |tensor: &Tensor| -> Tensor {
         let size = tensor.dtype().size_in_bytes();
@@ -123,7 +123,7 @@ fn with_numbers(like: &Snapshot, mut bytes: &[u8]) -> Snapshot {
         .collect()
 }
 
-/// The weights of every run, in every way.
+/// The weights of every run for every way.
 pub fn seeds() -> Seeds {
     let runs = Runs::trained(&experiments());
     let mut all = Vec::new();

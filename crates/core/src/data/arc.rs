@@ -50,15 +50,6 @@ pub(super) struct Curve {
     log_norm: f64,
 }
 
-/// The density at a point and its gradient.
-struct Found {
-    log_density: f64,
-    /// d log p outwards from the centre and anticlockwise around it.
-    slope: [f64; 2],
-    /// cos f and sin f.
-    direction: [f64; 2],
-}
-
 impl Curve {
     /// One curve per place.
     pub(super) fn all(std: f64, places: &[Place]) -> Vec<Self> {
@@ -82,8 +73,8 @@ impl Curve {
     /// Cut where t - f is a multiple of pi and folded by symmetry, the range becomes two
     /// intervals of [0, pi], on each of which the integrand only falls. With the means over it,
     /// d log p is ((R - r) - R E[1 - cos(t - f)]) / s^2 outwards and R E[sin(t - f)] / s^2 along the
-    /// circle. `None` where p is 0 in f64.
-    fn at(&self, x: &[f64]) -> Option<Found> {
+    /// circle. Returns log p and its gradient; `None` where p is 0 in f64.
+    fn at(&self, x: &[f64]) -> Option<(f64, [f64; 2])> {
         let turn = self.place.half.unwrap_or(1.0);
         let [x, y] = [0, 1].map(|d| turn * (x[d] - self.place.centre[d]));
         let (r, angle, radius) = (x.hypot(y), y.atan2(x), self.place.radius);
@@ -110,14 +101,11 @@ impl Curve {
         let drop = (masses[0] * parts[0].1 + masses[1] * parts[1].1) / total;
         let sine = (masses[0] * parts[0].2 + masses[1] * parts[1].2) / total;
         let (sin, cos) = angle.sin_cos();
-        Some(Found {
-            log_density: self.log_norm + radial + top + total.ln(),
-            slope: [
-                ((radius - r) - radius * drop) / variance,
-                radius * sine / variance,
-            ],
-            direction: [turn * cos, turn * sin],
-        })
+        let outwards = turn * ((radius - r) - radius * drop) / variance;
+        let along = turn * radius * sine / variance;
+        let log_p = self.log_norm + radial + top + total.ln();
+        let gradient = [outwards * cos - along * sin, outwards * sin + along * cos];
+        Some((log_p, gradient))
     }
 
     /// log int_from^to exp(k (cos u - 1)) du for 0 <= from < to <= pi, with the means of 1 - cos u and
@@ -165,15 +153,14 @@ fn intervals(angle: f64) -> [(f64, f64, f64); 2] {
 
 impl Piece for Curve {
     fn log_height(&self, x: &[f64]) -> f64 {
-        self.at(x).map_or(f64::NEG_INFINITY, |at| at.log_density)
+        self.at(x).map_or(f64::NEG_INFINITY, |(log_p, _)| log_p)
     }
 
     fn add_gradient(&self, x: &[f64], share: f64, out: &mut [f64]) {
-        if let Some(at) = self.at(x) {
-            let ([cos, sin], [outwards, along]) = (at.direction, at.slope);
-            out[0] += share * (outwards * cos - along * sin);
-            out[1] += share * (outwards * sin + along * cos);
-        }
+        let gradient = self.at(x).map_or([0.0; 2], |(_, gradient)| gradient);
+        out.iter_mut()
+            .zip(gradient)
+            .for_each(|(out, g)| *out += share * g);
     }
 
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) {

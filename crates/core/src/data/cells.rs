@@ -92,9 +92,8 @@ mod tests {
     fn the_envelope_lies_above_and_most_points_are_kept() {
         for name in ["double_well_tilted", "four_wells_coupled", "gaussian"] {
             let problem = Problem::by_name(name).expect("a name");
-            let extent = problem.extent;
             let log_p = |x: &[f64; 2]| problem.log_density(x);
-            let cells = Cells::new(extent.hold, extent.curvature, log_p);
+            let cells = Cells::new(problem.hold, problem.curvature, log_p);
             let mut rng = Rng::new(6);
             for k in 0..SIDE * SIDE {
                 let point = [k / SIDE, k % SIDE].map(|i| i as f64 + rng.uniform());

@@ -8,7 +8,7 @@ use statrs::function::erf::erfc;
 
 use super::arc::{Curve, Place};
 use super::checks;
-use super::law::{hull, Frame, Law, Mixture, Modes, Piece, Settings};
+use super::law::{centred, hull, square, Mixture, Modes, Piece, Settings, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
 
@@ -34,14 +34,10 @@ impl Default for MoonsSpec {
 }
 
 impl Settings for MoonsSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::length("noise", self.noise)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
-        let places = [([-1.0, -0.2], 1.0), ([1.0, 0.8], -1.0)];
-        Ok(Box::new(half_circles(self.noise, 2.0, places.to_vec())))
+        let places = [half([-1.0, -0.2], 2.0, 1.0), half([1.0, 0.8], 2.0, -1.0)];
+        Ok(blurred(self.noise, Modes::integers(2), &places))
     }
 }
 
@@ -70,38 +66,33 @@ impl Default for ManyMoonsSpec {
 }
 
 impl Settings for ManyMoonsSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         BadValue::within("moons", self.moons, 1, MOST)?;
         checks::length("noise", self.noise)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
         const SCALE: f64 = 0.8;
         let middle = 0.5 * (self.moons as f64 - 1.0);
         let places = (0..self.moons).map(|j| {
             let turn = if j % 2 == 0 { 1.0 } else { -1.0 };
-            ([SCALE * (j as f64 - middle), SCALE * -0.25 * turn], turn)
+            let centre = [SCALE * (j as f64 - middle), SCALE * -0.25 * turn];
+            half(centre, SCALE, turn)
         });
-        let law = half_circles(self.noise, SCALE, places.collect());
-        Ok(Box::new(law))
+        let places: Vec<_> = places.collect();
+        Ok(blurred(self.noise, Modes::integers(self.moons), &places))
     }
 }
 
-/// Equal half circles of one radius, each with its centre and 1 for an upper or -1 for a lower half.
-fn half_circles(noise: f64, radius: f64, places: Vec<([f64; 2], f64)>) -> Mixture {
-    let place = |(centre, turn)| Place {
+/// The upper half of a circle (`turn` = 1) or the lower one (-1).
+fn half(centre: [f64; 2], radius: f64, turn: f64) -> Place {
+    Place {
         centre,
         radius,
         half: Some(turn),
-    };
-    let places: Vec<_> = places.into_iter().map(place).collect();
-    blurred(noise, Modes::integers(places.len()), &places)
+    }
 }
 
-fn blurred(std: f64, modes: Modes, places: &[Place]) -> Mixture {
-    let frame = Frame::square(hull(places.iter().map(|place| place.range(4.0 * std))));
-    Mixture::new(frame, modes, Curve::all(std, places))
+fn blurred(std: f64, modes: Modes, places: &[Place]) -> Truth {
+    let view = square(hull(places.iter().map(|place| place.range(4.0 * std))));
+    Mixture::new(modes, Curve::all(std, places)).in_plane(view)
 }
 
 /// `circles = { radii = [3.0, 1.5], std = 0.24 }`
@@ -137,7 +128,7 @@ impl Default for CirclesSpec {
 }
 
 impl Settings for CirclesSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::radii(&self.radii, MOST)?;
         if let Some(centres) = &self.centres {
             BadValue::unless(
@@ -152,10 +143,6 @@ impl Settings for CirclesSpec {
         }
         checks::length("std", self.std)?;
         checks::optional_weights(self.weights.as_ref(), self.radii.len(), "radii")?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
         let place = |(j, radius): (usize, &f64)| Place {
             centre: self.centres.as_ref().map_or([0.0; 2], |c| c[j]),
             radius: *radius,
@@ -163,7 +150,7 @@ impl Settings for CirclesSpec {
         };
         let places: Vec<_> = self.radii.iter().enumerate().map(place).collect();
         let modes = Modes::or_equal(self.weights.as_deref(), places.len());
-        Ok(Box::new(blurred(self.std, modes, &places)))
+        Ok(blurred(self.std, modes, &places))
     }
 }
 
@@ -192,13 +179,9 @@ impl Default for RingsSpec {
 }
 
 impl Settings for RingsSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::radii(&self.radii, MOST)?;
         checks::length("std", self.std)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
         let ring = |radius: &f64| Ring {
             radius: *radius,
             std: self.std,
@@ -207,12 +190,11 @@ impl Settings for RingsSpec {
         let masses: Vec<f64> = rings.iter().map(Ring::mass).collect();
         let log_z = masses.iter().sum::<f64>().ln();
         let reach = self.radii.iter().copied().fold(0.0, f64::max);
-        let frame = Frame::centred(reach + 4.5 * self.std);
-        Ok(Box::new(Mixture {
+        let mixture = Mixture {
             log_factors: vec![-log_z; masses.len()],
-            log_z: Some(log_z),
-            ..Mixture::new(frame, Modes::new(&masses), rings)
-        }))
+            ..Mixture::new(Modes::new(&masses), rings)
+        };
+        Ok(mixture.in_plane(centred(reach + 4.5 * self.std)))
     }
 }
 

@@ -5,17 +5,15 @@ use std::sync::OnceLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use statrs::function::erf::erf;
 
 use super::cells::Cells;
-use super::law::{Frame, Law, Modes, Settings};
-use super::quadrature::{integrate, panels};
-use super::{Entropy, Support};
+use super::law::{centred, Density, Mixture, Modes, Piece, Settings, Truth};
+use super::Support;
 use crate::error::BadValue;
 use crate::num::log_sum_exp_slice;
 use crate::rng::Rng;
 
-/// Half the width of the box, the strip and what lies between the soft walls.
+/// Half the width of the box, of the strip and of the space between the soft walls.
 const HALF_WIDTH: f64 = 4.0;
 /// How soft the walls are.
 const WALL: f64 = 0.4;
@@ -29,7 +27,7 @@ const REACH: f64 = 9.0;
 /// p(z) = exp(-U(z)) / Z on the domain; see [`Potential`] and [`Domain`]. Modes: the sides z1 < 0
 /// and z1 >= 0 of U1 and the dual moon; U2 is one mode; U3 and U4 are mixtures of two ridges, of equal weights and of
 /// weights 0.4 : 0.35 unless the box cuts them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnergySpec {
     /// U.
@@ -39,65 +37,70 @@ pub struct EnergySpec {
     pub domain: Option<Domain>,
 }
 
-impl Default for EnergySpec {
-    fn default() -> Self {
-        Self {
-            potential: Potential::U1,
-            domain: None,
-        }
-    }
-}
-
-impl EnergySpec {
-    fn domain(&self) -> Domain {
-        self.domain.unwrap_or(match self.potential.ring() {
-            Some(_) => Domain::Plane,
-            None => Domain::SoftWall,
-        })
-    }
-}
-
 impl Settings for EnergySpec {
-    fn check(&self) -> Result<usize, BadValue> {
-        let name = self.potential.name();
+    fn law(&self) -> Result<Truth, BadValue> {
+        let has_moons = matches!(self.potential, Potential::U1 | Potential::DualMoon);
+        let usual = if has_moons {
+            Domain::Plane
+        } else {
+            Domain::SoftWall
+        };
+        let domain = self.domain.unwrap_or(usual);
+        let name = format!("{:?}", self.potential).to_lowercase();
         BadValue::unless(
-            self.potential.ring().is_some() || self.domain() != Domain::Plane,
+            has_moons || domain != Domain::Plane,
             "domain",
             &format!(
                 "`soft_wall`, `box` or `strip` for `{name}`, whose exp(-U) does not fall off along \
                  z1 and has infinite mass on the plane"
             ),
-            format_args!("`{}`", self.domain().name()),
+            "`plane`",
         )?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
-        let (potential, domain) = (self.potential, self.domain());
-        let mut energy = Energy {
-            potential,
-            domain,
-            log_z: 0.0,
-            modes: Modes::new(&[1.0]),
-            cells: OnceLock::new(),
+        let ridges = |ridges: &[(Dip, f64, f64)]| {
+            let ridge = |&(dip, std, mass_in_box)| Ridge {
+                dip,
+                std,
+                mass_in_box,
+                domain,
+            };
+            Ridge::law(ridges.iter().map(ridge).collect())
         };
-        let masses = match potential.ridges() {
-            [] => vec![0.5 * energy.integral(|log_height| log_height.exp()); 2],
-            ridges => ridges.iter().map(|r| r.mass(domain)).collect(),
+        // The masses are quadratures good to 1e-12, which a test repeats.
+        let narrow = (Dip::None, 0.35, 7.018_559_168_966_8);
+        let wide = (Dip::None, 0.4, 8.021_210_478_819_16);
+        let u1_masses = [
+            6.537_152_192_800_608,
+            6.537_152_192_765_678,
+            6.537_152_131_925_336,
+            6.537_152_190_623_967,
+        ];
+        let law = match self.potential {
+            Potential::U1 => Moons::law([0.4, 0.6], domain, 4.5, u1_masses),
+            // No mass to speak of lies beyond the walls.
+            Potential::DualMoon => {
+                Moons::law([0.2, 0.3], domain, 3.0, [2.234_940_148_767_718_5; 4])
+            }
+            Potential::U2 => ridges(&[wide]),
+            Potential::U3 => ridges(&[narrow, (Dip::Bump, 0.35, 7.018_559_167_741_93)]),
+            Potential::U4 => ridges(&[wide, (Dip::Step, 0.35, 6.630_655_094_481_68)]),
         };
-        energy.log_z = masses.iter().sum::<f64>().ln();
-        energy.modes = Modes::new(&masses);
-        Ok(Box::new(energy))
+        let support = match domain {
+            Domain::Plane | Domain::SoftWall => Support::Everywhere,
+            Domain::Box => Support::Part("the box [-4, 4]^2"),
+            Domain::Strip => Support::Part("the strip -4 <= z1 <= 4"),
+        };
+        Ok(Truth { support, ..law })
     }
 }
 
 /// An energy U(z), z in R^2, of Rezende and Mohamed 2015 (Variational inference with normalizing
 /// flows, arXiv:1505.05770, table 1), or U1 with narrower moons; the density is exp(-U(z)) / Z. With
 /// w1 = sin(2 pi z1 / 4), w2 = 3 exp(-((z1 - 1) / 0.6)^2 / 2), w3 = 3 / (1 + exp(-(z1 - 1) / 0.3)):
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Potential {
     /// ((|z| - 2) / 0.4)^2 / 2 - log(exp(-((z1 - 2) / 0.6)^2 / 2) + exp(-((z1 + 2) / 0.6)^2 / 2))
+    #[default]
     U1,
     /// ((z2 - w1) / 0.4)^2 / 2
     U2,
@@ -126,16 +129,6 @@ pub enum Domain {
 }
 
 impl Domain {
-    /// The name in an experiment file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Plane => "plane",
-            Self::SoftWall => "soft_wall",
-            Self::Box => "box",
-            Self::Strip => "strip",
-        }
-    }
-
     /// Whether the point `z`, which is finite, belongs to it.
     fn holds(self, z: &[f64]) -> bool {
         let within = |v: f64| v.abs() <= HALF_WIDTH;
@@ -157,23 +150,140 @@ impl Domain {
     }
 }
 
-/// A ridge z2 = c(z1) with exp(-U) = exp(-((z2 - c(z1)) / s)^2 / 2).
-#[derive(Debug, Clone, Copy)]
-struct Ridge {
-    /// Subtracts w2 or w3 from w1.
-    dip: Dip,
-    /// s
-    std: f64,
+/// exp(-U) of two moons, a ring cut to its sides by two Gaussians along z1.
+struct Moons {
+    /// The standard deviation across the ring.
+    across: f64,
+    /// Of the two Gaussians.
+    side: f64,
+    domain: Domain,
+    log_z: f64,
+    cells: OnceLock<Cells>,
 }
 
-#[derive(Debug, Clone, Copy)]
+impl Moons {
+    /// `masses` are the integrals of exp(-U) on the plane, between soft walls, in the box and in the strip.
+    fn law([across, side]: [f64; 2], domain: Domain, view: f64, masses: [f64; 4]) -> Truth {
+        let moons = Self {
+            across,
+            side,
+            domain,
+            log_z: masses[domain as usize].ln(),
+            cells: OnceLock::new(),
+        };
+        Truth::plane(centred(view), vec![0.5; 2], moons)
+    }
+
+    /// -U - wall
+    fn log_height(&self, z: &[f64]) -> f64 {
+        let off = (z[0].hypot(z[1]) - RING) / self.across;
+        let sides = [RING, -RING].map(|at| {
+            let off = (z[0] - at) / self.side;
+            -0.5 * off * off
+        });
+        log_sum_exp_slice(&sides) - 0.5 * off * off - self.domain.wall(z[0]).0
+    }
+
+    /// The envelope to sample from.
+    fn cells(&self) -> Cells {
+        let reach = RING + REACH * self.across;
+        let inside = |walled| if walled { HALF_WIDTH.min(reach) } else { reach };
+        let [along, up] = match self.domain {
+            Domain::Box => [true, true],
+            Domain::Strip => [true, false],
+            Domain::Plane | Domain::SoftWall => [false, false],
+        }
+        .map(inside);
+        // Above every eigenvalue of d^2 U / dz^2, and of a wall's.
+        let mut curvature = self.across.powi(-2) + self.side.powi(-2);
+        if self.domain == Domain::SoftWall {
+            curvature += WALL.powi(-2);
+        }
+        Cells::new([(-along, along), (-up, up)], curvature, |z| {
+            self.log_height(z)
+        })
+    }
+}
+
+impl Density for Moons {
+    fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
+        let cells = self.cells.get_or_init(|| self.cells());
+        cells.draw(rng, x, |z| self.log_height(z));
+        usize::from(x[0] >= 0.0)
+    }
+
+    fn log_joint(&self, x: &[f64], out: &mut [f64]) {
+        out.fill(f64::NEG_INFINITY);
+        if self.domain.holds(x) {
+            out[usize::from(x[0] >= 0.0)] = self.log_height(x) - self.log_z;
+        }
+    }
+
+    /// At the origin, where the ring has a kink, its part counts as 0.
+    fn gradient(&self, x: &[f64], out: &mut [f64]) {
+        if !(self.domain.holds(x) && self.log_height(x).is_finite()) {
+            return;
+        }
+        let r = x[0].hypot(x[1]);
+        if r > 0.0 {
+            let pull = (r - RING) / (self.across * self.across);
+            out[0] = -pull * (x[0] / r);
+            out[1] = -pull * (x[1] / r);
+        }
+        // log cosh(a z1), the two Gaussians' sum without their common factor.
+        let variance = self.side * self.side;
+        let between = (x[0] - RING * (RING * x[0] / variance).tanh()) / variance;
+        out[0] -= between + self.domain.wall(x[0]).1;
+    }
+}
+
+/// What is subtracted from w1.
+#[derive(Clone, Copy)]
 enum Dip {
     None,
+    /// w2
     Bump,
+    /// w3
     Step,
 }
 
+/// A ridge z2 = c(z1) with exp(-U) = exp(-((z2 - c(z1)) / s)^2 / 2).
+struct Ridge {
+    dip: Dip,
+    /// s
+    std: f64,
+    mass_in_box: f64,
+    domain: Domain,
+}
+
 impl Ridge {
+    fn law(ridges: Vec<Self>) -> Truth {
+        // Across a ridge a Gaussian integral, along it the length of the domain.
+        let mass = |ridge: &Self| match ridge.domain {
+            Domain::Box => ridge.mass_in_box,
+            _ => ridge.std * TAU.sqrt() * ridge.length(),
+        };
+        let masses: Vec<f64> = ridges.iter().map(mass).collect();
+        let view = centred(if ridges[0].domain == Domain::Box {
+            4.5
+        } else {
+            6.0
+        });
+        let log_z = masses.iter().sum::<f64>().ln();
+        let mixture = Mixture {
+            log_factors: vec![-log_z; masses.len()],
+            ..Mixture::new(Modes::new(&masses), ridges)
+        };
+        mixture.in_plane(view)
+    }
+
+    fn length(&self) -> f64 {
+        match self.domain {
+            Domain::SoftWall => 2.0 * HALF_WIDTH + WALL * TAU.sqrt(),
+            _ => 2.0 * HALF_WIDTH,
+        }
+    }
+
     /// c(z1) and its slope.
     fn centre(&self, z1: f64) -> (f64, f64) {
         let (sin, cos) = (TAU * z1 / 4.0).sin_cos();
@@ -194,187 +304,9 @@ impl Ridge {
         (sin - dip, FRAC_PI_2 * cos - slope)
     }
 
-    /// Mass below the ridge: across it a Gaussian integral, along it the length of the domain.
-    fn mass(&self, domain: Domain) -> f64 {
-        let across = self.std * TAU.sqrt();
-        let along = match domain {
-            Domain::Plane => f64::INFINITY,
-            Domain::Strip => 2.0 * HALF_WIDTH,
-            Domain::SoftWall => 2.0 * HALF_WIDTH + WALL * TAU.sqrt(),
-            Domain::Box => {
-                let inside = |(z1, weight): (f64, f64)| {
-                    let centre = self.centre(z1).0;
-                    let below = |v: f64| 0.5 * erf((v - centre) / (self.std * 2f64.sqrt()));
-                    weight * (below(HALF_WIDTH) - below(-HALF_WIDTH))
-                };
-                let nodes = panels((-HALF_WIDTH, HALF_WIDTH), 0.25);
-                nodes.into_iter().map(inside).sum()
-            }
-        };
-        across * along
-    }
-
-    /// log exp(-U) of this ridge alone.
-    fn log_height(&self, z: &[f64]) -> f64 {
-        let off = (z[1] - self.centre(z[0]).0) / self.std;
-        -0.5 * off * off
-    }
-}
-
-const fn ridge(dip: Dip, std: f64) -> Ridge {
-    Ridge { dip, std }
-}
-
-const U2: &[Ridge] = &[ridge(Dip::None, 0.4)];
-const U3: &[Ridge] = &[ridge(Dip::None, 0.35), ridge(Dip::Bump, 0.35)];
-const U4: &[Ridge] = &[ridge(Dip::None, 0.4), ridge(Dip::Step, 0.35)];
-
-impl Potential {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::U1, Self::U2, Self::U3, Self::U4, Self::DualMoon];
-
-    /// The name in an experiment file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::U1 => "u1",
-            Self::U2 => "u2",
-            Self::U3 => "u3",
-            Self::U4 => "u4",
-            Self::DualMoon => "dual_moon",
-        }
-    }
-
-    /// The standard deviations of a ring, across it and of the two Gaussians along z1; `None` for
-    /// ridges.
-    fn ring(self) -> Option<[f64; 2]> {
-        match self {
-            Self::U1 => Some([0.4, 0.6]),
-            Self::DualMoon => Some([0.2, 0.3]),
-            Self::U2 | Self::U3 | Self::U4 => None,
-        }
-    }
-
-    /// The ridges whose exp(-U) sum to this one's; none for a ring.
-    fn ridges(self) -> &'static [Ridge] {
-        match self {
-            Self::U1 | Self::DualMoon => &[],
-            Self::U2 => U2,
-            Self::U3 => U3,
-            Self::U4 => U4,
-        }
-    }
-
-    /// U(z) on the plane, without any wall.
-    ///
-    /// ```
-    /// use mdn_core::data::Potential;
-    /// assert!((Potential::U2.energy(&[1.0, 0.6]) - 0.5).abs() < 1e-12);
-    /// ```
-    pub fn energy(self, z: &[f64; 2]) -> f64 {
-        if let Some([across, side]) = self.ring() {
-            let off = (z[0].hypot(z[1]) - RING) / across;
-            let sides = [RING, -RING].map(|at| {
-                let off = (z[0] - at) / side;
-                -0.5 * off * off
-            });
-            return 0.5 * off * off - log_sum_exp_slice(&sides);
-        }
-        let mut heights = [f64::NEG_INFINITY; 2];
-        self.log_heights(z, &mut heights);
-        -log_sum_exp_slice(&heights)
-    }
-
-    /// The log of what every mode adds to exp(-U): the ridges, or the sides z1 < 0 and z1 >= 0 of
-    /// a ring.
-    fn log_heights(self, z: &[f64; 2], out: &mut [f64]) {
-        match self.ridges() {
-            [] => {
-                out.fill(f64::NEG_INFINITY);
-                out[usize::from(z[0] >= 0.0)] = -self.energy(z);
-            }
-            ridges => {
-                for (out, ridge) in out.iter_mut().zip(ridges) {
-                    *out = ridge.log_height(z);
-                }
-            }
-        }
-    }
-
-    /// dU/dz; at the origin, where rings have a kink, the kinked part counts as 0.
-    pub fn gradient(self, z: &[f64; 2]) -> [f64; 2] {
-        if let Some([across, side]) = self.ring() {
-            let r = z[0].hypot(z[1]);
-            let pull = (r - RING) / (across * across);
-            let radial = if r > 0.0 {
-                z.map(|v| pull * (v / r))
-            } else {
-                [0.0; 2]
-            };
-            // log cosh(a z1), the two Gaussians' sum without their common factor.
-            let variance = side * side;
-            let between = (z[0] - RING * (RING * z[0] / variance).tanh()) / variance;
-            return [radial[0] + between, radial[1]];
-        }
-        let ridges = self.ridges();
-        let mut shares = [f64::NEG_INFINITY; 2];
-        self.log_heights(z, &mut shares);
-        let total = log_sum_exp_slice(&shares);
-        let mut slope = [0.0; 2];
-        for (ridge, height) in ridges.iter().zip(shares) {
-            let share = (height - total).exp();
-            let (centre, tilt) = ridge.centre(z[0]);
-            let push = share * (z[1] - centre) / (ridge.std * ridge.std);
-            slope[0] -= push * tilt;
-            slope[1] += push;
-        }
-        slope
-    }
-}
-
-#[derive(Debug)]
-struct Energy {
-    potential: Potential,
-    domain: Domain,
-    log_z: f64,
-    modes: Modes,
-    cells: OnceLock<Cells>,
-}
-
-impl Energy {
-    /// -U - wall
-    fn log_height(&self, z: &[f64; 2]) -> f64 {
-        -self.potential.energy(z) - self.domain.wall(z[0]).0
-    }
-
-    /// A box with all the mass; walls and kinks lie on edges of the panels that [`integral`] cuts.
-    ///
-    /// [`integral`]: Self::integral
-    fn hold(&self) -> [(f64, f64); 2] {
-        let (along, below, above) = match self.potential {
-            Potential::U1 => (6.0, -6.0, 6.0),
-            Potential::DualMoon => (4.0, -4.0, 4.0),
-            Potential::U2 => (8.0, -6.0, 6.0),
-            Potential::U3 | Potential::U4 => (8.0, -8.0, 6.0),
-        };
-        match self.domain {
-            Domain::Plane | Domain::SoftWall => [(-along, along), (below, above)],
-            Domain::Strip => [(-HALF_WIDTH, HALF_WIDTH), (below, above)],
-            Domain::Box => [(-HALF_WIDTH, HALF_WIDTH); 2],
-        }
-    }
-
-    /// int f(log exp(-U)) over the domain.
-    fn integral(&self, f: impl Fn(f64) -> f64) -> f64 {
-        integrate(self.hold(), 0.25, |z| f(self.log_height(z)))
-    }
-
-    /// z1 of a point on a ridge: uniform between the walls, half a Gaussian beyond each.
+    /// z1 of a point on the ridge: uniform between the walls, half a Gaussian beyond each.
     fn draw_along(&self, rng: &mut Rng) -> f64 {
-        let flat = 2.0 * HALF_WIDTH;
-        let whole = match self.domain {
-            Domain::SoftWall => flat + WALL * TAU.sqrt(),
-            _ => flat,
-        };
+        let (flat, whole) = (2.0 * HALF_WIDTH, self.length());
         let at = rng.uniform() * whole;
         if at < flat {
             return at - HALF_WIDTH;
@@ -386,92 +318,31 @@ impl Energy {
             beyond
         }
     }
-
-    /// The envelope of a ring, from which it is sampled.
-    fn envelope(&self, [across, side]: [f64; 2]) -> Cells {
-        let reach = RING + REACH * across;
-        let hold = self.hold();
-        let hold = hold.map(|(low, high)| (low.max(-reach), high.min(reach)));
-        // Above every eigenvalue of d^2 U / dz^2, and of a wall's.
-        let mut curvature = across.powi(-2) + side.powi(-2);
-        if self.domain == Domain::SoftWall {
-            curvature += WALL.powi(-2);
-        }
-        Cells::new(hold, curvature, |z| self.log_height(z))
-    }
 }
 
-impl Law for Energy {
-    fn frame(&self) -> Frame {
-        Frame::centred(match (self.potential, self.domain) {
-            (Potential::DualMoon, _) => 3.0,
-            (Potential::U1, _) | (_, Domain::Box) => 4.5,
-            _ => 6.0,
-        })
-    }
-
-    fn weights(&self) -> &[f64] {
-        &self.modes.weights
-    }
-
-    fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
-        if let Some(ring) = self.potential.ring() {
-            let cells = self.cells.get_or_init(|| self.envelope(ring));
-            cells.draw(rng, x, |z| self.log_height(z));
-            return usize::from(x[0] >= 0.0);
+impl Piece for Ridge {
+    fn log_height(&self, z: &[f64]) -> f64 {
+        if !self.domain.holds(z) {
+            return f64::NEG_INFINITY;
         }
-        let ridges = self.potential.ridges();
-        let k = self.modes.draw(rng);
+        let off = (z[1] - self.centre(z[0]).0) / self.std;
+        -0.5 * off * off - self.domain.wall(z[0]).0
+    }
+
+    fn add_gradient(&self, z: &[f64], share: f64, out: &mut [f64]) {
+        let (centre, tilt) = self.centre(z[0]);
+        let push = share * (z[1] - centre) / (self.std * self.std);
+        out[0] += push * tilt - share * self.domain.wall(z[0]).1;
+        out[1] -= push;
+    }
+
+    fn draw(&self, rng: &mut Rng, z: &mut [f64]) {
         loop {
-            x[0] = self.draw_along(rng);
-            x[1] = ridges[k].centre(x[0]).0 + ridges[k].std * rng.normal();
-            if self.domain.holds(x) {
-                return k;
+            z[0] = self.draw_along(rng);
+            z[1] = self.centre(z[0]).0 + self.std * rng.normal();
+            if self.domain.holds(z) {
+                return;
             }
         }
-    }
-
-    fn log_joint(&self, x: &[f64], out: &mut [f64]) {
-        if !self.domain.holds(x) {
-            out.fill(f64::NEG_INFINITY);
-            return;
-        }
-        self.potential.log_heights(&[x[0], x[1]], out);
-        let less = self.domain.wall(x[0]).0 + self.log_z;
-        out.iter_mut().for_each(|v| *v -= less);
-    }
-
-    fn gradient(&self, x: &[f64], out: &mut [f64]) {
-        let z = [x[0], x[1]];
-        if self.domain.holds(x) && self.log_height(&z).is_finite() {
-            let slope = self.potential.gradient(&z);
-            out[0] = -slope[0] - self.domain.wall(x[0]).1;
-            out[1] = -slope[1];
-        }
-    }
-
-    fn support(&self) -> Support {
-        match self.domain {
-            Domain::Plane | Domain::SoftWall => Support::Everywhere,
-            Domain::Box => Support::Part("the box [-4, 4]^2"),
-            Domain::Strip => Support::Part("the strip -4 <= z1 <= 4"),
-        }
-    }
-
-    fn log_z(&self) -> Option<f64> {
-        Some(self.log_z)
-    }
-
-    /// log Z + E[U], good to 1e-9.
-    fn entropy(&self) -> Option<Entropy> {
-        let mean = self.integral(|log_height| match (log_height - self.log_z).exp() {
-            // 0 log 0 = 0
-            0.0 => 0.0,
-            p => -p * log_height,
-        });
-        Some(Entropy {
-            value: self.log_z + mean,
-            error: 1e-9,
-        })
     }
 }

@@ -1,16 +1,18 @@
 //! Maximum-entropy problems whose solution is known exactly, and these solutions as data.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use schemars::JsonSchema;
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use super::cells::Cells;
 use super::checks::unknown_name;
-use super::law::{Frame, Law, Settings};
+use super::law::{Density, Settings, Truth, View};
 use super::{Entropy, Support};
 use crate::error::BadValue;
 use crate::rng::Rng;
+use crate::rows::RowFunction;
 use crate::statistics::Statistics;
 
 /// Of all densities with the expectations `E[T_i(X)] = m_i`, the one of greatest entropy is
@@ -19,15 +21,16 @@ use crate::statistics::Statistics;
 /// determine eta, and the multiplier of the constraints in `min -H + lambda.(E[T] - m)` is
 /// lambda = -eta. For any density q, `KL(q || p) = log Z - eta.E_q[T] - H(q)`.
 ///
-/// The numbers of the wells are quadratures good to 1e-12 (`tests/reference/maxent.json` names
-/// their source; a test repeats them); the controls are closed forms.
-#[derive(Debug, Clone)]
+/// `problems.toml` lists them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Problem {
     /// The name in an experiment file.
-    pub name: &'static str,
+    pub name: String,
     /// The solution in a few words.
-    pub what: &'static str,
+    pub what: String,
     /// T.
+    #[serde(deserialize_with = "in_the_plane")]
     pub statistics: Statistics,
     /// `E[T_i(X)]`, the constraints.
     pub moments: Vec<f64>,
@@ -35,19 +38,20 @@ pub struct Problem {
     pub eta: Vec<f64>,
     /// log int exp(eta.T(x)) dx.
     pub log_z: f64,
-    /// H = log Z - eta.m of the solution, in nats: the greatest entropy there is.
-    pub entropy: f64,
-    /// Where the solution is above 0. Densities on the simplex are with respect to dx over its
-    /// first D parts.
-    pub support: Support,
     /// The probability of every mode's region, in the order of [`Problem::mode_of`].
     pub mode_masses: Vec<f64>,
     regions: Regions,
-    pub(super) extent: Extent,
+    /// All but 1e-15 of the mass.
+    pub(super) hold: View,
+    /// Above every eigenvalue of -d^2 log p / dx^2 in there.
+    pub(super) curvature: f64,
+    /// What a figure should show.
+    view: View,
 }
 
 /// Which part of the plane belongs to which mode.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Regions {
     One,
     /// Left and right of the saddle.
@@ -56,172 +60,46 @@ enum Regions {
     Quadrants,
 }
 
-/// What a sampler and a figure need to know of a density.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Extent {
-    /// All but 1e-15 of the mass.
-    pub(super) hold: [(f64, f64); 2],
-    /// Above every eigenvalue of -d^2 log p / dx^2 in there.
-    pub(super) curvature: f64,
-    /// What a figure should show.
-    view: [(f64, f64); 2],
+fn in_the_plane<'de, T: Deserializer<'de>>(names: T) -> Result<Statistics, T::Error> {
+    let names = Vec::<String>::deserialize(names)?;
+    Statistics::parse(&names, 2).map_err(T::Error::custom)
 }
 
-struct Preset {
-    name: &'static str,
-    what: &'static str,
-    statistics: &'static [&'static str],
-    eta: &'static [f64],
-    log_z: f64,
-    moments: &'static [f64],
-    support: Support,
-    masses: &'static [f64],
-    regions: Regions,
-    extent: Extent,
-}
-
-/// -d^2 log p / dx^2 = 6 x^2 - 6 in x, 1 in y.
-const DOUBLE_WELL: Extent = Extent {
-    hold: [(-4.0, 4.0), (-9.0, 9.0)],
-    curvature: 90.0,
-    view: [(-5.0, 5.0); 2],
-};
-
-const PRESETS: [Preset; 5] = [
-    Preset {
-        name: "double_well_symmetric",
-        what: "two equal wells at x = -+sqrt(3), 4.5 nats deep",
-        statistics: &["x", "x^2", "x^4", "y^2"],
-        eta: &[0.0, 3.0, -0.5, -0.5],
-        log_z: 5.846_792_861_368_105,
-        moments: &[0.0, 2.784_699_857_186_5, 8.854_099_571_559_5, 1.0],
-        support: Support::Everywhere,
-        masses: &[0.5, 0.5],
-        regions: Regions::Saddle(0.0),
-        extent: DOUBLE_WELL,
-    },
-    Preset {
-        name: "double_well_tilted",
-        what: "two unequal wells near x = -1.71 and 1.76; E[x] sets their masses",
-        statistics: &["x", "x^2", "x^4", "y^2"],
-        eta: &[0.3, 3.0, -0.5, -0.5],
-        log_z: 5.967_532_466_581_165,
-        moments: &[
-            0.776_262_298_116_782_6,
-            2.830_397_471_977_138_3,
-            9.107_631_760_648_932,
-            1.0,
-        ],
-        support: Support::Everywhere,
-        masses: &[0.272_814_033_714_835_5, 0.727_185_966_285_164_5],
-        regions: Regions::Saddle(-0.050_041_771_181_887_25),
-        extent: DOUBLE_WELL,
-    },
-    Preset {
-        name: "four_wells_coupled",
-        what: "four wells near (-+1.6, -+1.6), the diagonal pair with more mass",
-        statistics: &["x^2+y^2", "x^4+y^4", "x*y"],
-        eta: &[3.0, -0.6, 0.25],
-        log_z: 8.539_794_066_228_54,
-        moments: &[
-            4.677_231_154_082_252,
-            12.775_725_746_820_3,
-            1.196_709_735_750_411,
-        ],
-        support: Support::Everywhere,
-        masses: &[
-            0.372_707_671_975_549,
-            0.127_292_328_024_451,
-            0.127_292_328_024_451,
-            0.372_707_671_975_549,
-        ],
-        regions: Regions::Quadrants,
-        // -d^2 log p / dx^2 = 7.2 x^2 - 6 along the axes, -0.25 across.
-        extent: Extent {
-            hold: [(-4.0, 4.0); 2],
-            curvature: 110.0,
-            view: [(-3.5, 3.5); 2],
-        },
-    },
-    Preset {
-        name: "dirichlet_1_2_3",
-        what: "control: the first two parts of a Dirichlet(1, 2, 3)",
-        statistics: &["log(x1)", "log(x2)", "log(rest)"],
-        eta: &[0.0, 1.0, 2.0],
-        // -log 60, and digamma(k) - digamma(6).
-        log_z: -4.094_344_562_222_1,
-        moments: &[-137.0 / 60.0, -77.0 / 60.0, -47.0 / 60.0],
-        support: Support::Simplex,
-        masses: &[1.0],
-        regions: Regions::One,
-        extent: Extent {
-            hold: [(0.0, 1.0); 2],
-            curvature: f64::INFINITY,
-            view: [(-0.125, 1.125); 2],
-        },
-    },
-    Preset {
-        name: "gaussian",
-        what: "control: one correlated Gaussian",
-        statistics: &["x", "y", "x^2", "x*y", "y^2"],
-        // Mean (1/2, -1), covariance ((3/2, 3/5), (3/5, 4/5)): the precision is
-        // ((20, -15), (-15, 37.5)) / 21.
-        eta: &[
-            25.0 / 21.0,
-            -45.0 / 21.0,
-            -10.0 / 21.0,
-            15.0 / 21.0,
-            -18.75 / 21.0,
-        ],
-        log_z: 3.119_747_991_884_576,
-        moments: &[0.5, -1.0, 1.75, 0.1, 1.8],
-        support: Support::Everywhere,
-        masses: &[1.0],
-        regions: Regions::One,
-        extent: Extent {
-            hold: [(-10.5, 11.5), (-9.0, 7.0)],
-            curvature: 2.3,
-            view: [(-4.5, 5.5), (-6.0, 4.0)],
-        },
-    },
-];
+/// Every problem.
+static PROBLEMS: LazyLock<Vec<Problem>> = LazyLock::new(|| {
+    #[derive(Deserialize)]
+    struct Table {
+        problem: Vec<Problem>,
+    }
+    let table = toml::from_str::<Table>(include_str!("problems.toml"));
+    table.expect("the table of problems").problem
+});
 
 impl Problem {
     /// The names that [`by_name`](Self::by_name) knows.
-    pub fn names() -> [&'static str; 5] {
-        PRESETS.each_ref().map(|p| p.name)
+    pub fn names() -> Vec<&'static str> {
+        PROBLEMS.iter().map(|p| p.name.as_str()).collect()
     }
 
     /// The problem of that name; the fault is at the key `problem`.
-    ///
-    /// ```
-    /// use mdn_core::data::Problem;
-    ///
-    /// let problem = Problem::by_name("double_well_tilted")?;
-    /// assert_eq!(problem.statistics.names(), ["x", "x^2", "x^4", "y^2"]);
-    /// assert!((problem.entropy - 2.297277).abs() < 1e-6);
-    /// assert_eq!(problem.mode_of(&[1.5, 0.0]), 1);
-    /// let bad = Problem::by_name("double_well").unwrap_err().to_string();
-    /// assert!(bad.contains("(did you mean `double_well_tilted`?)"), "{bad}");
-    /// # Ok::<(), mdn_core::error::BadValue>(())
-    /// ```
     pub fn by_name(name: &str) -> Result<Self, BadValue> {
-        let preset = PRESETS.iter().find(|p| p.name == name);
-        let preset = preset.ok_or_else(|| unknown_name("problem", name, &Self::names()))?;
-        let saved = preset.eta.iter().zip(preset.moments).map(|(e, m)| e * m);
-        Ok(Self {
-            name: preset.name,
-            what: preset.what,
-            statistics: Statistics::parse(preset.statistics, 2)?,
-            moments: preset.moments.to_vec(),
-            eta: preset.eta.to_vec(),
-            log_z: preset.log_z,
-            entropy: preset.log_z - saved.sum::<f64>(),
-            support: preset.support,
-            mode_masses: preset.masses.to_vec(),
-            regions: preset.regions,
-            extent: preset.extent,
-        })
+        let found = PROBLEMS.iter().find(|p| p.name == name).cloned();
+        found.ok_or_else(|| unknown_name("problem", name, &Self::names()))
+    }
+
+    /// Where the solution is above 0. Densities on the simplex are with respect to dx over its
+    /// first D parts.
+    pub fn support(&self) -> Support {
+        match self.statistics.on_simplex() {
+            true => Support::Simplex,
+            false => Support::Everywhere,
+        }
+    }
+
+    /// H = log Z - eta.m of the solution, in nats: the greatest entropy there is.
+    pub fn entropy(&self) -> f64 {
+        let saved = self.eta.iter().zip(&self.moments).map(|(e, m)| e * m);
+        self.log_z - saved.sum::<f64>()
     }
 
     /// D, the number of coordinates of a point.
@@ -232,7 +110,7 @@ impl Problem {
     /// log p(x) = eta.T(x) - log Z in nats; -inf outside the support, at points that are not finite
     /// and where a statistic is too large for f64.
     pub fn log_density(&self, x: &[f64]) -> f64 {
-        let inside = match self.support {
+        let inside = match self.support() {
             Support::Simplex => x.iter().all(|v| *v > 0.0) && x.iter().sum::<f64>() < 1.0,
             _ => x.iter().all(|v| v.is_finite()),
         };
@@ -291,19 +169,20 @@ impl Default for ExponentialFamilySpec {
 }
 
 impl Settings for ExponentialFamilySpec {
-    fn check(&self) -> Result<usize, BadValue> {
-        Ok(Problem::by_name(&self.problem)?.dim())
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
-        Ok(Box::new(ExponentialFamily {
-            problem: Problem::by_name(&self.problem)?,
-            cells: OnceLock::new(),
-        }))
+    fn law(&self) -> Result<Truth, BadValue> {
+        let problem = Problem::by_name(&self.problem)?;
+        let (value, error) = (problem.entropy(), 1e-12);
+        let support = problem.support();
+        let (view, weights) = (problem.view, problem.mode_masses.clone());
+        let cells = OnceLock::new();
+        let law = Truth {
+            support,
+            ..Truth::plane(view, weights, ExponentialFamily { problem, cells })
+        };
+        Ok(law.with_entropy(Some(Entropy { value, error })))
     }
 }
 
-#[derive(Debug)]
 struct ExponentialFamily {
     problem: Problem,
     cells: OnceLock<Cells>,
@@ -319,23 +198,13 @@ fn dirichlet_1_2_3(rng: &mut Rng, x: &mut [f64]) {
     }
 }
 
-impl Law for ExponentialFamily {
-    fn frame(&self) -> Frame {
-        Frame::plane(self.problem.extent.view)
-    }
-
-    fn weights(&self) -> &[f64] {
-        &self.problem.mode_masses
-    }
-
+impl Density for ExponentialFamily {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
-        if self.problem.support == Support::Simplex {
+        if self.problem.statistics.on_simplex() {
             dirichlet_1_2_3(rng, x);
         } else {
             let log_p = |x: &[f64; 2]| self.problem.log_density(x);
-            let Extent {
-                hold, curvature, ..
-            } = self.problem.extent;
+            let (hold, curvature) = (self.problem.hold, self.problem.curvature);
             self.cells
                 .get_or_init(|| Cells::new(hold, curvature, log_p))
                 .draw(rng, x, log_p);
@@ -350,20 +219,5 @@ impl Law for ExponentialFamily {
 
     fn gradient(&self, x: &[f64], out: &mut [f64]) {
         self.problem.gradient(x, out);
-    }
-
-    fn support(&self) -> Support {
-        self.problem.support
-    }
-
-    fn log_z(&self) -> Option<f64> {
-        Some(self.problem.log_z)
-    }
-
-    fn entropy(&self) -> Option<Entropy> {
-        Some(Entropy {
-            value: self.problem.entropy,
-            error: 1e-12,
-        })
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{self, MAX_MODES};
-use super::law::{hull, Frame, Law, Mixture, Modes, Piece, Settings};
+use super::law::{hull, square, Mixture, Modes, Piece, Settings, Truth};
 use super::Entropy;
 use crate::bijections::PerCoordinate;
 use crate::error::BadValue;
@@ -48,24 +48,17 @@ impl Default for RingSpec {
 }
 
 impl Settings for RingSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         BadValue::within("modes", self.modes, 1, MAX_MODES)?;
         checks::length("radius", self.radius)?;
         checks::length("std", self.std)?;
         checks::optional_weights(self.weights.as_ref(), self.modes, "modes")?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
-        let gaussian = |k: usize| {
+        let mean = |k: usize| {
             let (sin, cos) = (TAU * k as f64 / self.modes as f64).sin_cos();
-            Gaussian::diagonal(
-                vec![self.radius * cos, self.radius * sin],
-                vec![self.std; 2],
-            )
+            [self.radius * cos, self.radius * sin]
         };
-        let modes = Modes::or_equal(self.weights.as_deref(), self.modes);
-        mixture(modes, (0..self.modes).map(gaussian).collect())
+        let weights = self.weights.as_deref();
+        Ok(round(weights, self.std, (0..self.modes).map(mean)))
     }
 }
 
@@ -97,28 +90,22 @@ impl Default for GridSpec {
 }
 
 impl Settings for GridSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         BadValue::within("side", self.side, 1, MAX_SIDE)?;
         checks::length("spacing", self.spacing)?;
         checks::length("std", self.std)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
         let middle = (self.side as f64 - 1.0) / 2.0;
         let at = |i: usize| self.spacing * (i as f64 - middle);
-        let gaussian = |k: usize| {
-            Gaussian::diagonal(
-                vec![at(k / self.side), at(k % self.side)],
-                vec![self.std; 2],
-            )
-        };
-        let modes = self.side * self.side;
-        mixture(
-            Modes::or_equal(None, modes),
-            (0..modes).map(gaussian).collect(),
-        )
+        let mean = |k: usize| [at(k / self.side), at(k % self.side)];
+        Ok(round(None, self.std, (0..self.side * self.side).map(mean)))
     }
+}
+
+/// Gaussians of one width in the plane, equal ones where no weights are given.
+fn round(weights: Option<&[f64]>, std: f64, means: impl Iterator<Item = [f64; 2]>) -> Truth {
+    let gaussian = |mean: [f64; 2]| Gaussian::diagonal(mean.into(), vec![std; 2]);
+    let gaussians: Vec<_> = means.map(gaussian).collect();
+    mixture(Modes::or_equal(weights, gaussians.len()), gaussians)
 }
 
 /// `mixture = { weights = [0.3, 0.7], means = [[-1.0, 0.0], [1.0, 0.5]], std_devs = [0.2, 0.4] }`
@@ -141,34 +128,25 @@ pub struct MixtureSpec {
 }
 
 impl Settings for MixtureSpec {
-    fn check(&self) -> Result<usize, BadValue> {
-        self.gaussians()?;
-        Ok(self.means[0].len())
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
-        mixture(Modes::new(&self.weights), self.gaussians()?)
-    }
-}
-
-impl MixtureSpec {
-    fn gaussians(&self) -> Result<Vec<Gaussian>, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         let dim = self.check_means()?;
         checks::weights(&self.weights, self.means.len(), "means")?;
-        let wrong =
-            |key: &str, got: &str| Err(BadValue::new(key, "`std_devs` or `covariances`", got));
-        match (&self.std_devs, &self.covariances) {
+        let wrong = |key: &str, got: &str| BadValue::new(key, "`std_devs` or `covariances`", got);
+        let gaussians = match (&self.std_devs, &self.covariances) {
             (Some(typed), None) => self.per_mean("std_devs", typed, |mean, std, name| {
                 Ok(Gaussian::diagonal(mean, std_devs(name, dim, std)?))
             }),
             (None, Some(typed)) => self.per_mean("covariances", typed, |mean, matrix, name| {
                 Ok(Gaussian::full(mean, cholesky(name, dim, matrix)?))
             }),
-            (None, None) => wrong("std_devs", "neither"),
-            (Some(_), Some(_)) => wrong("covariances", "both"),
-        }
+            (None, None) => Err(wrong("std_devs", "neither")),
+            (Some(_), Some(_)) => Err(wrong("covariances", "both")),
+        };
+        Ok(mixture(Modes::new(&self.weights), gaussians?))
     }
+}
 
+impl MixtureSpec {
     fn check_means(&self) -> Result<usize, BadValue> {
         const KEY: &str = "means";
         checks::list(KEY, self.means.len(), MAX_MODES)?;
@@ -386,22 +364,16 @@ impl Piece for Gaussian {
 }
 
 /// sum_k w_k N(m_k, L_k L_k^T)
-fn mixture(modes: Modes, gaussians: Vec<Gaussian>) -> Result<Box<dyn Law>, BadValue> {
+fn mixture(modes: Modes, gaussians: Vec<Gaussian>) -> Truth {
     let dim = gaussians[0].mean.len();
-    let frame = match dim {
-        2 => {
-            let ranges = gaussians.iter().map(|g| [0, 1].map(|d| g.range(d, 4.0)));
-            Frame::square(hull(ranges))
-        }
-        _ => Frame { dim, view: None },
-    };
+    let ranges = gaussians.iter().map(|g| [0, 1].map(|d| g.range(d, 4.0)));
+    let view = (dim == 2).then(|| square(hull(ranges)));
     // The entropy of one Gaussian has a closed form, D/2 + D/2 log(2 pi) + log det L.
     let entropy = match gaussians.as_slice() {
         [one] => Some(Entropy::exact(0.5 * dim as f64 - one.log_norm)),
         _ => None,
     };
-    Ok(Box::new(Mixture {
-        entropy,
-        ..Mixture::new(frame, modes, gaussians)
-    }))
+    let weights = modes.weights.clone();
+    let law = Truth::new(dim, weights, Mixture::new(modes, gaussians));
+    Truth { view, ..law }.with_entropy(entropy)
 }

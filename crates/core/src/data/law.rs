@@ -5,82 +5,47 @@ use std::sync::OnceLock;
 use candle_core::{Device, Tensor};
 
 use super::truth::{log_densities, normalise};
-use super::{DataSet, Entropy, LabelledPoints, Split, Support, Truth};
+use super::{DataSet, Entropy, LabelledPoints, Split, Support};
 use crate::error::BadValue;
 use crate::num::mean_and_std_err;
 use crate::rng::Rng;
 use crate::Result;
 
-/// A density that can be sampled. `x` has D coordinates everywhere, all of them finite.
-pub(super) trait Law: Send + Sync {
-    /// D, and what a figure should show.
-    fn frame(&self) -> Frame;
-    /// [`Truth::weights`]
-    fn weights(&self) -> &[f64];
+/// Ranges of both coordinates of the plane.
+pub(super) type View = [(f64, f64); 2];
+
+/// The formulas of a law. `x` has D coordinates everywhere, all of them finite.
+pub(crate) trait Density: Send + Sync {
     /// Writes one point to `x` and returns its mode.
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize;
     /// [`Truth::log_joint`]
     fn log_joint(&self, x: &[f64], out: &mut [f64]);
     /// [`Truth::gradient`]; `out` is 0 before.
     fn gradient(&self, x: &[f64], out: &mut [f64]);
-    /// [`Truth::support`]
-    fn support(&self) -> Support {
-        Support::Everywhere
-    }
-    /// [`Truth::log_z`]
-    fn log_z(&self) -> Option<f64> {
-        None
-    }
-    /// The entropy where it has a closed form or an integral of a known accuracy; without one it is
-    /// estimated from samples.
-    fn entropy(&self) -> Option<Entropy> {
-        None
-    }
 }
 
 /// The settings of a law.
 pub(super) trait Settings {
-    /// D, or what is wrong with the settings.
-    fn check(&self) -> std::result::Result<usize, BadValue>;
-    /// The law, of settings that have been checked.
-    fn build(&self) -> std::result::Result<Box<dyn Law>, BadValue>;
+    /// The law, or what is wrong with the settings.
+    fn law(&self) -> std::result::Result<Truth, BadValue>;
 }
 
-/// The dimension of a data set, and what a figure should show of it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Frame {
-    /// D.
-    pub(super) dim: usize,
-    /// [`DataSet::view`]
-    pub(super) view: Option<[(f64, f64); 2]>,
+/// The square \[-half, half\]^2.
+pub(super) fn centred(half: f64) -> View {
+    [(-half, half); 2]
 }
 
-impl Frame {
-    /// Two dimensions.
-    pub(super) fn plane(view: [(f64, f64); 2]) -> Self {
-        Self {
-            dim: 2,
-            view: Some(view),
-        }
-    }
-
-    /// The square [-half, half]^2.
-    pub(super) fn centred(half: f64) -> Self {
-        Self::plane([(-half, half); 2])
-    }
-
-    /// The smallest square around a box, with the same centre.
-    pub(super) fn square([x, y]: [(f64, f64); 2]) -> Self {
-        let half = (x.1 - x.0).max(y.1 - y.0) / 2.0;
-        Self::plane([x, y].map(|(low, high)| {
-            let centre = (low + high) / 2.0;
-            (centre - half, centre + half)
-        }))
-    }
+/// The smallest square around a box, with the same centre.
+pub(super) fn square([x, y]: View) -> View {
+    let half = (x.1 - x.0).max(y.1 - y.0) / 2.0;
+    [x, y].map(|(low, high)| {
+        let centre = (low + high) / 2.0;
+        (centre - half, centre + half)
+    })
 }
 
 /// The smallest box around some boxes.
-pub(super) fn hull(boxes: impl IntoIterator<Item = [(f64, f64); 2]>) -> [(f64, f64); 2] {
+pub(super) fn hull(boxes: impl IntoIterator<Item = View>) -> View {
     let empty = [(f64::INFINITY, f64::NEG_INFINITY); 2];
     boxes.into_iter().fold(empty, |all, own| {
         [0, 1].map(|d| (all[d].0.min(own[d].0), all[d].1.max(own[d].1)))
@@ -93,97 +58,119 @@ const FEWEST_DRAWS: usize = 2_000;
 /// Coordinates of all components that are visited for one entropy.
 const WORK: usize = 400_000_000;
 
-/// A law as a data set of as many fresh points as are asked for.
-pub(super) struct Synthetic {
-    law: Box<dyn Law>,
-    entropy: OnceLock<Entropy>,
+/// The exact law of a data set, p(x) = sum_j w_j p_j(x) over its modes j. Everything in f64. It is itself
+/// a data set, of as many fresh points as are asked for.
+pub struct Truth {
+    pub(super) dim: usize,
+    /// [`DataSet::view`]
+    pub(super) view: Option<View>,
+    pub(super) weights: Vec<f64>,
+    pub(super) support: Support,
+    pub(super) entropy: OnceLock<Entropy>,
+    pub(super) density: Box<dyn Density>,
 }
 
-impl Synthetic {
-    /// `entropy` is known for the benchmarks.
-    pub(super) fn new(law: Box<dyn Law>, entropy: Option<Entropy>) -> Self {
-        let known = entropy.map_or_else(OnceLock::new, OnceLock::from);
+impl Truth {
+    /// A law that is positive everywhere.
+    pub(crate) fn new(dim: usize, weights: Vec<f64>, density: impl Density + 'static) -> Self {
         Self {
-            law,
-            entropy: known,
+            dim,
+            view: None,
+            weights,
+            support: Support::Everywhere,
+            entropy: OnceLock::new(),
+            density: Box::new(density),
         }
     }
 
-    /// The mean of -log p over draws of a fixed seed, and its standard error.
-    fn estimate_entropy(&self) -> Entropy {
-        let per_point = self.law.weights().len() * self.dim();
-        let n = (WORK / per_point).clamp(FEWEST_DRAWS, DRAWS);
-        let mut rows = vec![0.0; n * self.dim()];
-        let mut rng = Rng::new(0).fork("entropy");
-        for row in rows.chunks_exact_mut(self.dim()) {
-            self.law.draw(&mut rng, row);
+    /// The same in the plane, with what a figure should show.
+    pub(super) fn plane(view: View, weights: Vec<f64>, density: impl Density + 'static) -> Self {
+        let view = Some(view);
+        Self {
+            view,
+            ..Self::new(2, weights, density)
         }
-        let log_p = log_densities(self, &rows, self.dim());
-        let (value, error) = mean_and_std_err(log_p.iter().map(|l| -l));
-        Entropy { value, error }
-    }
-}
-
-impl DataSet for Synthetic {
-    fn dim(&self) -> usize {
-        self.law.frame().dim
     }
 
-    fn points(&self, _split: Split, n: usize, rng: &mut Rng) -> Result<LabelledPoints> {
-        let dim = self.dim();
-        let mut values = vec![0.0; n * dim];
-        let rows = values.chunks_exact_mut(dim);
-        let labels = rows.map(|row| self.law.draw(rng, row) as u32).collect();
-        Ok(LabelledPoints {
-            x: Tensor::from_vec(values, (n, dim), &Device::Cpu)?,
-            labels: Some(labels),
-        })
+    /// The law whose entropy is `known`, if it is.
+    pub(super) fn with_entropy(self, known: Option<Entropy>) -> Self {
+        Self {
+            entropy: known.map_or(self.entropy, OnceLock::from),
+            ..self
+        }
     }
 
-    fn truth(&self) -> Option<&dyn Truth> {
-        Some(self)
+    /// w_j > 0, one per mode; they sum to one.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
     }
 
-    fn view(&self) -> Option<[(f64, f64); 2]> {
-        self.law.frame().view
-    }
-}
-
-impl Truth for Synthetic {
-    fn weights(&self) -> &[f64] {
-        self.law.weights()
-    }
-
-    fn log_joint(&self, x: &[f64], out: &mut [f64]) {
+    /// Writes log(w_j p_j(x)) for every mode j to `out` (nats; -inf outside a mode's support).
+    /// `x` has D coordinates and `out` one place per mode. A point with a coordinate that is not
+    /// finite gets -inf for every mode, so no NaN comes out.
+    pub fn log_joint(&self, x: &[f64], out: &mut [f64]) {
         if x.iter().all(|v| v.is_finite()) {
-            self.law.log_joint(x, out);
+            self.density.log_joint(x, out);
         } else {
             out.fill(f64::NEG_INFINITY);
         }
     }
 
-    fn gradient(&self, x: &[f64], out: &mut [f64]) {
+    /// Writes d log p(x) / dx to `out`, D places; 0 where log p is not finite or has no derivative.
+    pub fn gradient(&self, x: &[f64], out: &mut [f64]) {
         out.fill(0.0);
         if x.iter().all(|v| v.is_finite()) {
-            self.law.gradient(x, out);
+            self.density.gradient(x, out);
         }
     }
 
-    fn support(&self) -> Support {
-        self.law.support()
+    /// Where the density is above 0.
+    pub fn support(&self) -> Support {
+        self.support
     }
 
-    fn log_z(&self) -> Option<f64> {
-        self.law.log_z()
+    /// Differential entropy. Where it has no closed form it is estimated at the first call and
+    /// kept; the benchmarks know theirs.
+    pub fn entropy(&self) -> Entropy {
+        *self.entropy.get_or_init(|| self.estimate_entropy())
     }
 
-    fn entropy(&self) -> Entropy {
-        let found = || {
-            self.law
-                .entropy()
-                .unwrap_or_else(|| self.estimate_entropy())
-        };
-        *self.entropy.get_or_init(found)
+    /// The mean of -log p over draws of a fixed seed, and its standard error.
+    fn estimate_entropy(&self) -> Entropy {
+        let per_point = self.weights.len() * self.dim;
+        let n = (WORK / per_point).clamp(FEWEST_DRAWS, DRAWS);
+        let mut rows = vec![0.0; n * self.dim];
+        let mut rng = Rng::new(0).fork("entropy");
+        for row in rows.chunks_exact_mut(self.dim) {
+            self.density.draw(&mut rng, row);
+        }
+        let log_p = log_densities(self, &rows, self.dim);
+        let (value, error) = mean_and_std_err(log_p.iter().map(|l| -l));
+        Entropy { value, error }
+    }
+}
+
+impl DataSet for Truth {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn points(&self, _split: Split, n: usize, rng: &mut Rng) -> Result<LabelledPoints> {
+        let mut values = vec![0.0; n * self.dim];
+        let rows = values.chunks_exact_mut(self.dim);
+        let labels = rows.map(|row| self.density.draw(rng, row) as u32).collect();
+        Ok(LabelledPoints {
+            x: Tensor::from_vec(values, (n, self.dim), &Device::Cpu)?,
+            labels: Some(labels),
+        })
+    }
+
+    fn truth(&self) -> Option<&Truth> {
+        Some(self)
+    }
+
+    fn view(&self) -> Option<View> {
+        self.view
     }
 }
 
@@ -198,46 +185,30 @@ pub(super) trait Piece: Send + Sync {
 }
 
 /// p(x) = sum_j exp(log_factors_j + log_height_j(x)) over its pieces j.
-pub(super) struct Mixture {
-    pub(super) frame: Frame,
+pub(super) struct Mixture<P> {
     pub(super) modes: Modes,
-    pub(super) pieces: Vec<Box<dyn Piece>>,
+    pub(super) pieces: Vec<P>,
     /// log(w_j / the integral of exp(log_height_j)).
     pub(super) log_factors: Vec<f64>,
-    pub(super) support: Support,
-    pub(super) log_z: Option<f64>,
-    pub(super) entropy: Option<Entropy>,
 }
 
-impl Mixture {
-    /// Of pieces that are densities, positive everywhere.
-    pub(super) fn new<P: Piece + 'static>(
-        frame: Frame,
-        modes: Modes,
-        pieces: impl IntoIterator<Item = P>,
-    ) -> Self {
-        let boxed = |piece: P| Box::new(piece) as Box<dyn Piece>;
+impl<P: Piece + 'static> Mixture<P> {
+    /// Of pieces that are densities.
+    pub(super) fn new(modes: Modes, pieces: Vec<P>) -> Self {
         Self {
-            frame,
             log_factors: modes.weights.iter().map(|w| w.ln()).collect(),
             modes,
-            pieces: pieces.into_iter().map(boxed).collect(),
-            support: Support::Everywhere,
-            log_z: None,
-            entropy: None,
+            pieces,
         }
+    }
+
+    /// As a law in the plane that is positive everywhere.
+    pub(super) fn in_plane(self, view: View) -> Truth {
+        Truth::plane(view, self.modes.weights.clone(), self)
     }
 }
 
-impl Law for Mixture {
-    fn frame(&self) -> Frame {
-        self.frame
-    }
-
-    fn weights(&self) -> &[f64] {
-        &self.modes.weights
-    }
-
+impl<P: Piece> Density for Mixture<P> {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
         let j = self.modes.draw(rng);
         self.pieces[j].draw(rng, x);
@@ -260,18 +231,6 @@ impl Law for Mixture {
                 piece.add_gradient(x, share, out);
             }
         }
-    }
-
-    fn support(&self) -> Support {
-        self.support
-    }
-
-    fn log_z(&self) -> Option<f64> {
-        self.log_z
-    }
-
-    fn entropy(&self) -> Option<Entropy> {
-        self.entropy
     }
 }
 

@@ -8,11 +8,11 @@ mod settings;
 use candle_core::DType;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::law::{Settings, Synthetic};
+use super::law::Settings;
 use super::{
-    judge, log_densities, log_density, low_density_level, DataSet, DataSpec, Split, Support, Truth,
+    judge, log_densities, log_density, low_density_levels, DataSet, DataSpec, Split, Support, Truth,
 };
-use crate::num::testing::{values, Faults};
+use crate::num::testing::{slope, values, Faults};
 use crate::num::{largest, mean_and_std_err};
 use crate::rng::Rng;
 
@@ -37,12 +37,11 @@ fn for_every_example(law: impl Fn(&dyn DataSet) -> Result<(), String>) {
         judge(name, &*spec.build().expect("an example is fine"));
     }
     let blob = blob::BlobSpec::default();
-    assert_eq!(blob.check(), Ok(2));
-    judge("blob", &Synthetic::new(blob.build().expect("fine"), None));
+    judge("blob", &blob.law().expect("fine"));
     faults.none();
 }
 
-fn truth(data: &dyn DataSet) -> &dyn Truth {
+fn truth(data: &dyn DataSet) -> &Truth {
     data.truth().expect("synthetic data")
 }
 
@@ -58,7 +57,7 @@ fn sample(data: &dyn DataSet, n: usize, seed: u64) -> Vec<Vec<f64>> {
 }
 
 /// log p, likeliest mode and responsibilities of one point.
-fn one(truth: &dyn Truth, x: &[f64]) -> (f64, Option<u32>, Vec<f64>) {
+fn one(truth: &Truth, x: &[f64]) -> (f64, Option<u32>, Vec<f64>) {
     let mut found = (f64::NAN, None, Vec::new());
     judge(truth, x, x.len(), |j| {
         found = (j.log_p, j.mode, j.responsibilities.to_vec());
@@ -244,11 +243,6 @@ fn modes_agree_with_the_generator() {
     });
 }
 
-/// A finite difference of fourth order (Abramowitz and Stegun 25.3.6).
-fn slope(f: impl Fn(f64) -> f64, step: f64) -> f64 {
-    (8.0 * (f(step) - f(-step)) - f(2.0 * step) + f(-2.0 * step)) / (12.0 * step)
-}
-
 #[test]
 fn gradients_agree_with_finite_differences() {
     for_every_example(|data| {
@@ -367,10 +361,10 @@ fn many_points_give_what_single_points_give_and_f32_stays_inside() {
 fn the_low_density_level_has_its_share() {
     const N: usize = 20_000;
     for_every_example(|data| {
-        let level = |share| low_density_level(data, share, N, &mut Rng::new(1));
+        let level = |share| low_density_levels(data, &[share], N, &mut Rng::new(1));
         let log_p = log_densities(truth(data), &rows(data, N, 2), data.dim());
         for share in [0.001, 0.05] {
-            let level = level(share).expect("a share of known data").log_level;
+            let level = level(share).expect("a share of known data")[0].log_level;
             let under = |end: f64| log_p.iter().filter(|v| **v < end).count() as f64 / N as f64;
             // A law with plateaus has many points at the level: then its share lies between those
             // below and those up to it. Two samples of the same share.

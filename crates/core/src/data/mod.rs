@@ -50,13 +50,15 @@ pub use energy::{Domain, EnergySpec, Potential};
 pub use exponential_family::{ExponentialFamilySpec, Problem};
 pub use file::{Column, FileRecord, FileSpec, OnBadRows, SplitSpec};
 pub use gaussians::{GridSpec, MixtureSpec, RingSpec};
+#[cfg(test)]
+pub(crate) use law::Density;
+pub use law::Truth;
 pub use pinwheel::PinwheelSpec;
 pub use spec::DataSpec;
 pub use spirals::SpiralsSpec;
 pub use split_gaussian::SplitGaussianSpec;
 pub use truth::{
-    judge, log_densities, log_density, low_density_level, low_density_levels, Judgement, Level,
-    LogDensity,
+    judge, log_densities, log_density, low_density_levels, Judgement, Level, LogDensity,
 };
 pub use uniform::{CheckerboardSpec, Shape, UniformSpec};
 
@@ -91,7 +93,7 @@ pub trait DataSet: Send + Sync {
         Ok(self.points(Split::Train, n, rng)?.x)
     }
     /// The exact law, where it is known.
-    fn truth(&self) -> Option<&dyn Truth>;
+    fn truth(&self) -> Option<&Truth>;
     /// What is in the file, for data from a file.
     fn record(&self) -> Option<&FileRecord> {
         None
@@ -99,28 +101,6 @@ pub trait DataSet: Send + Sync {
     /// What a figure should show, `[(x_min, x_max), (y_min, y_max)]`, for two-dimensional sets.
     /// The synthetic sets give a square, so that circles stay round.
     fn view(&self) -> Option<[(f64, f64); 2]>;
-}
-
-/// The exact law of a data set, p(x) = sum_j w_j p_j(x) over its modes j. Everything in f64.
-pub trait Truth: Send + Sync {
-    /// w_j > 0, one per mode; they sum to one.
-    fn weights(&self) -> &[f64];
-    /// Writes log(w_j p_j(x)) for every mode j to `out` (nats; -inf outside a mode's support).
-    /// `x` has D coordinates and `out` one place per mode. A point with a coordinate that is not
-    /// finite gets -inf for every mode, so no NaN comes out.
-    fn log_joint(&self, x: &[f64], out: &mut [f64]);
-    /// Writes d log p(x) / dx to `out`, D places; 0 where log p is not finite or has no derivative.
-    fn gradient(&self, x: &[f64], out: &mut [f64]);
-    /// Where the density is above 0.
-    fn support(&self) -> Support;
-    /// log Z where the law is given by an unnormalised density, p = exp(-U) / Z or
-    /// exp(eta.T) / Z: the largest value that `E_q[-U(X)] + H(q)` can take over densities q.
-    fn log_z(&self) -> Option<f64> {
-        None
-    }
-    /// Differential entropy. Where it has no closed form it is estimated at the first call and
-    /// kept; the benchmarks know theirs.
-    fn entropy(&self) -> Entropy;
 }
 
 /// Where a density is above 0.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks;
-use super::law::{Frame, Law, Modes, Settings};
+use super::law::{centred, Density, Settings, Truth};
 use super::truth::normalise;
 use crate::error::BadValue;
 use crate::num::log_sum_exp_slice;
@@ -49,7 +49,7 @@ impl Default for PinwheelSpec {
 }
 
 impl Settings for PinwheelSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         BadValue::within("arms", self.arms, 1, 100)?;
         checks::between("radial_std", self.radial_std, 1e-3, 1.0)?;
         BadValue::unless(
@@ -67,22 +67,13 @@ impl Settings for PinwheelSpec {
             &format!("1e-3 <= `rate` <= {most:.3} for these arms"),
             self.rate,
         )?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
-        Ok(Box::new(Pinwheel {
-            modes: Modes::integers(self.arms),
-            spec: self.clone(),
-        }))
+        let view = centred(2.0 * (1.0 + 4.0 * self.radial_std));
+        let weights = vec![1.0 / self.arms as f64; self.arms];
+        Ok(Truth::plane(view, weights, Pinwheel(self.clone())))
     }
 }
 
-#[derive(Debug)]
-struct Pinwheel {
-    spec: PinwheelSpec,
-    modes: Modes,
-}
+struct Pinwheel(PinwheelSpec);
 
 /// An origin of a point.
 struct Origin {
@@ -97,13 +88,13 @@ struct Origin {
 impl Pinwheel {
     /// rate exp(f_1), and the determinant 1 + rate f_2 exp(f_1).
     fn determinant(&self, f: [f64; 2]) -> (f64, f64) {
-        let twist = self.spec.rate * f[0].exp();
+        let twist = self.0.rate * f[0].exp();
         (twist, 1.0 + twist * f[1])
     }
 
     /// log N(f_1; 1, s_r^2) + log N(f_2; 0, s_t^2)
     fn log_normal(&self, f: [f64; 2]) -> f64 {
-        let (s, t) = (self.spec.radial_std, self.spec.tangential_std);
+        let (s, t) = (self.0.radial_std, self.0.tangential_std);
         let (a, b) = ((f[0] - 1.0) / s, f[1] / t);
         -0.5 * (a * a + b * b) - (TAU * s * t).ln()
     }
@@ -111,8 +102,9 @@ impl Pinwheel {
     /// Calls `each` with every origin of `x`; false where there are too many of them.
     fn origins(&self, x: &[f64], mut each: impl FnMut(Origin)) -> bool {
         let (rho, angle) = (0.5 * x[0].hypot(x[1]), x[1].atan2(x[0]));
-        let turn = Turn::new(self.spec.rate, rho);
-        turn.roots(self.spec.arms, angle, |arm, phi| {
+        let rate = self.0.rate;
+        let turn = Turn { rate, rho };
+        turn.roots(self.0.arms, angle, |arm, phi| {
             let (sin, cos) = phi.sin_cos();
             let f = [rho * cos, rho * sin];
             // Above 0, where the map folds.
@@ -121,7 +113,7 @@ impl Pinwheel {
                 arm,
                 f,
                 turned: phi - angle,
-                log_part: self.log_normal(f) - (4.0 * self.spec.arms as f64 * scale).ln(),
+                log_part: self.log_normal(f) - (4.0 * self.0.arms as f64 * scale).ln(),
             });
         })
     }
@@ -131,8 +123,7 @@ impl Pinwheel {
     /// exponent is steepest around phi = 0.
     fn far(&self, x: &[f64]) -> (f64, f64) {
         let rho = 0.5 * x[0].hypot(x[1]);
-        let [precision, across] =
-            [self.spec.radial_std, self.spec.tangential_std].map(|s| 1.0 / (s * s));
+        let [precision, across] = [self.0.radial_std, self.0.tangential_std].map(|s| 1.0 / (s * s));
         let bend = rho * precision + rho * rho * (across - precision);
         let slope = precision + 2.0 * rho * (across - precision);
         let log_p = self.log_normal([rho, 0.0]) - 0.5 * (TAU * bend).ln() - 4f64.ln();
@@ -141,20 +132,12 @@ impl Pinwheel {
     }
 }
 
-impl Law for Pinwheel {
-    fn frame(&self) -> Frame {
-        Frame::centred(2.0 * (1.0 + 4.0 * self.spec.radial_std))
-    }
-
-    fn weights(&self) -> &[f64] {
-        &self.modes.weights
-    }
-
+impl Density for Pinwheel {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
-        let arm = self.modes.draw(rng);
-        let along = 1.0 + self.spec.radial_std * rng.normal();
-        let f = [along, self.spec.tangential_std * rng.normal()];
-        let t = TAU * arm as f64 / self.spec.arms as f64 + self.determinant(f).0;
+        let arm = rng.below(self.0.arms);
+        let along = 1.0 + self.0.radial_std * rng.normal();
+        let f = [along, self.0.tangential_std * rng.normal()];
+        let t = TAU * arm as f64 / self.0.arms as f64 + self.determinant(f).0;
         let (sin, cos) = t.sin_cos();
         x[0] = 2.0 * (f[0] * cos + f[1] * sin);
         x[1] = 2.0 * (f[1] * cos - f[0] * sin);
@@ -167,7 +150,7 @@ impl Law for Pinwheel {
             out[o.arm] = log_sum_exp_slice(&[out[o.arm], o.log_part]);
         });
         if !few {
-            out.fill(self.far(x).0 - (self.spec.arms as f64).ln());
+            out.fill(self.far(x).0 - (self.0.arms as f64).ln());
         }
     }
 
@@ -184,7 +167,7 @@ impl Law for Pinwheel {
         }
         let mut shares: Vec<f64> = origins.iter().map(|o| o.log_part).collect();
         normalise(&mut shares);
-        let (s, t) = (self.spec.radial_std, self.spec.tangential_std);
+        let (s, t) = (self.0.radial_std, self.0.tangential_std);
         for (Origin { f, turned, .. }, share) in origins.into_iter().zip(shares) {
             if share == 0.0 {
                 continue;
@@ -213,10 +196,6 @@ struct Turn {
 }
 
 impl Turn {
-    fn new(rate: f64, rho: f64) -> Self {
-        Self { rate, rho }
-    }
-
     /// h and its derivative 1 + rate rho sin(phi) exp(rho cos phi).
     fn at(&self, phi: f64) -> (f64, f64) {
         let (sin, cos) = phi.sin_cos();
@@ -336,7 +315,7 @@ mod tests {
             (0.9, 1.5),
             (1.3, 0.0),
         ] {
-            let turn = Turn::new(rate, rho);
+            let turn = Turn { rate, rho };
             for angle in [-3.1, -1.0, 0.3, 2.2] {
                 let off = |arm: usize, phi: f64| {
                     let v = turn.at(phi).0 - angle - TAU * arm as f64 / ARMS as f64;
@@ -368,6 +347,7 @@ mod tests {
                 }
             }
         }
-        assert!(!Turn::new(0.25, 12.0).roots(ARMS, 0.3, |_, _| ()));
+        let (rate, rho) = (0.25, 12.0);
+        assert!(!Turn { rate, rho }.roots(ARMS, 0.3, |_, _| ()));
     }
 }

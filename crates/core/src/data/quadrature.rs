@@ -42,33 +42,9 @@ fn legendre(n: usize, x: f64) -> (f64, f64) {
     (value, n as f64 * (x * value - before) / (x * x - 1.0))
 }
 
-/// Nodes and weights on [low, high]: 12 for each of the equal panels, which are at most `width` wide.
-pub(super) fn panels((low, high): (f64, f64), width: f64) -> Vec<(f64, f64)> {
-    let rule = GaussLegendre::new(12);
-    let count = ((high - low) / width).ceil();
-    let step = (high - low) / count;
-    let panel = |i: usize| {
-        let from = low + step * i as f64;
-        let nodes = rule.nodes.iter().zip(&rule.weights);
-        nodes.map(move |(u, w)| (from + step * u, step * w))
-    };
-    (0..count as usize).flat_map(panel).collect()
-}
-
-/// int f over the box `sides`, by the [`panels`] of both sides.
-pub(super) fn integrate(
-    sides: [(f64, f64); 2],
-    width: f64,
-    mut f: impl FnMut(&[f64; 2]) -> f64,
-) -> f64 {
-    let [rows, columns] = sides.map(|side| panels(side, width));
-    let mut row = |x: f64| -> f64 { columns.iter().map(|(y, w)| w * f(&[x, *y])).sum() };
-    rows.iter().map(|(x, w)| w * row(*x)).sum()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{integrate, GaussLegendre};
+    use super::GaussLegendre;
 
     #[test]
     fn gauss_legendre_is_exact_for_polynomials() {
@@ -81,12 +57,5 @@ mod tests {
                 assert!((got - want).abs() < 1e-14, "n={n} degree={degree}: {got}");
             }
         }
-    }
-
-    #[test]
-    fn panels_cover_the_box_once() {
-        let got = integrate([(0.0, 1.0), (0.0, 3.0)], 0.4, |[x, y]| (x + 2.0 * y).exp());
-        let want = 0.5 * (1f64.exp() - 1.0) * (6f64.exp() - 1.0);
-        assert!((got / want - 1.0).abs() < 1e-14, "{got}, not {want}");
     }
 }

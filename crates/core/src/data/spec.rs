@@ -1,10 +1,12 @@
 //! Which data set: the table `[data.NAME]` of an experiment file.
 
+use std::sync::LazyLock;
+
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::benchmark::read;
-use super::law::{Settings, Synthetic};
+use super::law::Settings;
 use super::{
     Benchmark, CheckerboardSpec, CirclesSpec, DataSet, EnergySpec, ExponentialFamilySpec,
     FileRecord, FileSpec, GridSpec, ManyMoonsSpec, MixtureSpec, MoonsSpec, PinwheelSpec, Problem,
@@ -18,7 +20,7 @@ use crate::{Error, Result};
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DataSpec {
     /// a target with fixed settings, by its name (mdn list targets)
-    Benchmark(#[schemars(extend("enum" = names()))] String),
+    Benchmark(#[schemars(extend("enum" = Benchmark::names()))] String),
     /// Gaussians of one width, evenly placed on a circle (equal unless `weights` are given; D = 2)
     Ring(RingSpec),
     /// Gaussians of one width on a square lattice (D = 2)
@@ -51,46 +53,12 @@ pub enum DataSpec {
     File(FileSpec),
 }
 
-fn names() -> Vec<&'static str> {
-    BENCHMARKS.iter().map(|b| b.name).collect()
-}
-
-/// Where points come from.
-enum Source<'a> {
-    Benchmark(&'a str),
-    File(&'a FileSpec),
-    /// A law, with the name of its kind.
-    Law(&'static str, &'a dyn Settings),
-}
-
 impl DataSpec {
-    fn source(&self) -> Source<'_> {
-        match self {
-            Self::Benchmark(name) => Source::Benchmark(name),
-            Self::File(s) => Source::File(s),
-            Self::Ring(s) => Source::Law("ring", s),
-            Self::Grid(s) => Source::Law("grid", s),
-            Self::Moons(s) => Source::Law("moons", s),
-            Self::ManyMoons(s) => Source::Law("many_moons", s),
-            Self::Circles(s) => Source::Law("circles", s),
-            Self::Rings(s) => Source::Law("rings", s),
-            Self::Pinwheel(s) => Source::Law("pinwheel", s),
-            Self::Spirals(s) => Source::Law("spirals", s),
-            Self::Checkerboard(s) => Source::Law("checkerboard", s),
-            Self::Uniform(s) => Source::Law("uniform", s),
-            Self::SplitGaussian(s) => Source::Law("split_gaussian", s),
-            Self::Mixture(s) => Source::Law("mixture", s),
-            Self::Energy(s) => Source::Law("energy", s),
-            Self::ExponentialFamily(s) => Source::Law("exponential_family", s),
-        }
-    }
-
     /// D, or what is wrong with the settings; the key begins with the kind, as in `ring.modes`.
     pub fn check(&self) -> std::result::Result<usize, BadValue> {
-        match self.source() {
-            Source::Benchmark(name) => (Benchmark::by_name(name)?.spec)().check(),
-            Source::File(s) => s.check().map_err(|e| e.below("file")),
-            Source::Law(kind, s) => s.check().map_err(|e| e.below(kind)),
+        match self {
+            Self::File(s) => s.check().map_err(|e| e.below("file")),
+            _ => self.checked().map(|data| data.dim()),
         }
     }
 
@@ -113,27 +81,43 @@ impl DataSpec {
 
     /// The data set.
     pub fn build(&self) -> Result<Box<dyn DataSet>> {
-        let found = self.check().and_then(|_| self.build_checked());
-        found.map_err(|fault| Error::request(fault.to_string()))
+        let built = self.checked();
+        built.map_err(|fault| Error::request(fault.to_string()))
     }
 
-    fn build_checked(&self) -> std::result::Result<Box<dyn DataSet>, BadValue> {
-        Ok(match self.source() {
-            Source::Benchmark(name) => return (Benchmark::by_name(name)?.spec)().build_checked(),
-            Source::File(s) => Box::new(s.build().map_err(|e| e.below("file"))?),
-            Source::Law(kind, s) => {
-                let law = s.build().map_err(|e| e.below(kind))?;
-                Box::new(Synthetic::new(law, Benchmark::entropy_of(self)))
-            }
-        })
+    fn checked(&self) -> std::result::Result<Box<dyn DataSet>, BadValue> {
+        let (kind, settings): (_, &dyn Settings) = match self {
+            Self::Benchmark(name) => return Benchmark::by_name(name)?.spec().checked(),
+            Self::File(s) => return Ok(Box::new(s.build().map_err(|e| e.below("file"))?)),
+            Self::Ring(s) => ("ring", s),
+            Self::Grid(s) => ("grid", s),
+            Self::Moons(s) => ("moons", s),
+            Self::ManyMoons(s) => ("many_moons", s),
+            Self::Circles(s) => ("circles", s),
+            Self::Rings(s) => ("rings", s),
+            Self::Pinwheel(s) => ("pinwheel", s),
+            Self::Spirals(s) => ("spirals", s),
+            Self::Checkerboard(s) => ("checkerboard", s),
+            Self::Uniform(s) => ("uniform", s),
+            Self::SplitGaussian(s) => ("split_gaussian", s),
+            Self::Mixture(s) => ("mixture", s),
+            Self::Energy(s) => ("energy", s),
+            Self::ExponentialFamily(s) => ("exponential_family", s),
+        };
+        let law = settings.law().map_err(|e| e.below(kind))?;
+        Ok(Box::new(law.with_entropy(Benchmark::entropy_of(self))))
     }
 
     /// Every benchmark and one or more of each kind with a known law, with names for tests.
     pub fn examples() -> Vec<(&'static str, Self)> {
-        let mut all: Vec<_> = BENCHMARKS.iter().map(|b| (b.name, (b.spec)())).collect();
-        all.push(("by_name", Self::Benchmark("annulus12".to_owned())));
-        all.extend(EXAMPLES.map(|(name, text)| (name, read(text))));
-        all.extend(Problem::names().map(|name| {
+        let benchmarks = BENCHMARKS.iter().map(|b| (b.name.as_str(), b.spec()));
+        let mut all: Vec<_> = benchmarks.collect();
+        all.extend(
+            EXAMPLES
+                .iter()
+                .map(|(name, spec)| (name.as_str(), spec.clone())),
+        );
+        all.extend(Problem::names().into_iter().map(|name| {
             let problem = name.to_owned();
             let spec = ExponentialFamilySpec { problem };
             (name, Self::ExponentialFamily(spec))
@@ -142,30 +126,8 @@ impl DataSpec {
     }
 }
 
-/// Laws that are not benchmarks: correlated Gaussians that overlap a little, on the line, in the plane
-/// and in three dimensions, and energies on parts of the plane.
-const EXAMPLES: [(&str, &str); 5] = [
-    (
-        "correlated3",
-        "mixture = { weights = [0.5, 0.3, 0.2], means = [[-1.5, 0], [1, 1.5], [1, -1.5]], \
-         covariances = [[[0.5, 0.4], [0.4, 0.5]], [[0.8, -0.3], [-0.3, 0.2]], [[0.1, 0], [0, 0.4]]] }",
-    ),
-    (
-        "line2",
-        "mixture = { weights = [0.3, 0.7], means = [[-1], [1.5]], std_devs = [0.3, 0.6] }",
-    ),
-    (
-        "three_d",
-        "mixture = { weights = [0.6, 0.4], means = [[1, 0, -1], [-1, 1, 0]], covariances = \
-         [[[0.5, 0.2, 0.1], [0.2, 0.4, -0.1], [0.1, -0.1, 0.3]], \
-         [[0.3, -0.2, 0], [-0.2, 0.6, 0.2], [0, 0.2, 0.5]]] }",
-    ),
-    (
-        "u3_strip",
-        "energy = { potential = \"u3\", domain = \"strip\" }",
-    ),
-    (
-        "u4_box",
-        "energy = { potential = \"u4\", domain = \"box\" }",
-    ),
-];
+/// Laws that are not benchmarks.
+static EXAMPLES: LazyLock<IndexMap<String, DataSpec>> = LazyLock::new(|| {
+    let table = toml::from_str(include_str!("examples.toml"));
+    table.expect("the table of examples")
+});

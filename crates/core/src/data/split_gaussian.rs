@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks;
-use super::law::{Frame, Law, Settings};
+use super::law::{centred, Density, Settings, Truth};
 use super::Entropy;
 use crate::error::BadValue;
 use crate::num::LN_2PI;
@@ -29,13 +29,11 @@ impl Default for SplitGaussianSpec {
 }
 
 impl Settings for SplitGaussianSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::length("shift", self.shift)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
-        Ok(Box::new(self.clone()))
+        // The halves do not overlap, so the entropy is that of a normal.
+        let law = Truth::plane(centred(self.shift + 4.0), vec![0.5; 2], self.clone());
+        Ok(law.with_entropy(Some(Entropy::exact(1.0 + LN_2PI))))
     }
 }
 
@@ -50,15 +48,7 @@ impl SplitGaussianSpec {
     }
 }
 
-impl Law for SplitGaussianSpec {
-    fn frame(&self) -> Frame {
-        Frame::centred(self.shift + 4.0)
-    }
-
-    fn weights(&self) -> &[f64] {
-        &[0.5; 2]
-    }
-
+impl Density for SplitGaussianSpec {
     fn draw(&self, rng: &mut Rng, x: &mut [f64]) -> usize {
         x[0] = rng.normal();
         let (half, mean) = self.half(x[0]);
@@ -76,10 +66,5 @@ impl Law for SplitGaussianSpec {
     fn gradient(&self, x: &[f64], out: &mut [f64]) {
         out[0] = -x[0];
         out[1] = self.half(x[0]).1 - x[1];
-    }
-
-    /// The halves do not overlap.
-    fn entropy(&self) -> Option<Entropy> {
-        Some(Entropy::exact(1.0 + LN_2PI))
     }
 }

@@ -37,27 +37,13 @@ fn likeliest(joint: &[f64]) -> Option<u32> {
 }
 
 /// log p(x) in nats; -inf outside every mode's support and at points that are not finite.
-pub fn log_density(truth: &dyn Truth, x: &[f64]) -> f64 {
+pub fn log_density(truth: &Truth, x: &[f64]) -> f64 {
     let mut joint = vec![0.0; truth.weights().len()];
     truth.log_joint(x, &mut joint);
     log_sum_exp_slice(&joint)
 }
 
-/// log p as a differentiable function of points.
-///
-/// ```
-/// use std::sync::Arc;
-/// use candle_core::{Device, Var};
-/// use mdn_core::data::{DataSet, DataSpec, LogDensity, RingSpec};
-///
-/// let data: Arc<dyn DataSet> = DataSpec::Ring(RingSpec::default()).build()?.into();
-/// let log_p = Arc::new(LogDensity::new(data).expect("a ring is synthetic"));
-/// let x = Var::new(&[[0.5f64, 1.0], [2.0, -1.0]], &Device::Cpu)?;
-/// let values = mdn_core::rows::apply(x.as_tensor(), log_p)?; // (2, 1)
-/// let gradients = values.sum_all()?.backward()?;
-/// assert_eq!(gradients.get(&x).expect("a gradient").dims(), [2, 2]);
-/// # Ok::<(), mdn_core::Error>(())
-/// ```
+/// log p as a function of points that [`crate::rows::apply`] differentiates.
 pub struct LogDensity(Arc<dyn DataSet>);
 
 impl LogDensity {
@@ -99,58 +85,34 @@ pub struct Judgement<'a> {
     pub responsibilities: &'a [f64],
 }
 
-/// Calls `each` with the [`Judgement`] of every point, in order; points are rows of `dim` coordinates.
-pub fn judge(truth: &dyn Truth, rows: &[f64], dim: usize, mut each: impl FnMut(&Judgement<'_>)) {
-    let of_joint = |joint: &mut [f64]| {
-        let mode = likeliest(joint);
-        (normalise(joint), mode)
-    };
-    each_joint(truth, rows, dim, of_joint, |(log_p, mode), joint| {
-        each(&Judgement {
-            log_p,
-            mode,
-            responsibilities: joint,
-        });
-    });
-}
-
-/// log p(x) of points given as rows of `dim` coordinates.
-pub fn log_densities(truth: &dyn Truth, rows: &[f64], dim: usize) -> Vec<f64> {
-    let mut out = Vec::with_capacity(rows.len() / dim.max(1));
-    let of_joint = |joint: &mut [f64]| log_sum_exp_slice(joint);
-    each_joint(truth, rows, dim, of_joint, |log_p, _| out.push(log_p));
-    out
-}
-
 /// Numbers in memory at once: those of all points and modes would not fit.
 const HELD: usize = 1 << 16;
 
-/// Calls `of_joint` on log(w_j p_j(x)) of many points in parallel, then `each` on its results in the
-/// order of the points.
-fn each_joint<T: Send>(
-    truth: &dyn Truth,
-    rows: &[f64],
-    dim: usize,
-    of_joint: impl Fn(&mut [f64]) -> T + Sync,
-    mut each: impl FnMut(T, &[f64]),
-) {
-    let (dim, modes) = (dim.max(1), truth.weights().len());
-    let block = (HELD / modes).clamp(1, rows.len().max(1));
-    let mut joint = vec![0.0; modes * block];
-    let mut results = Vec::with_capacity(block);
-    for rows in rows.chunks(dim * block) {
-        rows.par_chunks_exact(dim)
-            .zip(joint.par_chunks_exact_mut(modes))
-            .with_min_len(64)
-            .map(|(x, joint)| {
-                truth.log_joint(x, joint);
-                of_joint(joint)
-            })
-            .collect_into_vec(&mut results);
-        for (result, joint) in results.drain(..).zip(joint.chunks_exact(modes)) {
-            each(result, joint);
+/// Calls `each` with the [`Judgement`] of every point, in order; points are rows of `dim` coordinates.
+pub fn judge(truth: &Truth, rows: &[f64], dim: usize, mut each: impl FnMut(&Judgement<'_>)) {
+    let modes = truth.weights().len();
+    for rows in rows.chunks(dim * (HELD / modes).max(1)) {
+        let points = rows.par_chunks_exact(dim).with_min_len(64);
+        let found = points.map(|x| {
+            let mut joint = vec![0.0; modes];
+            truth.log_joint(x, &mut joint);
+            let mode = likeliest(&joint);
+            (normalise(&mut joint), mode, joint)
+        });
+        for (log_p, mode, responsibilities) in found.collect::<Vec<_>>() {
+            each(&Judgement {
+                log_p,
+                mode,
+                responsibilities: &responsibilities,
+            });
         }
     }
+}
+
+/// log p(x) of points given as rows of `dim` coordinates.
+pub fn log_densities(truth: &Truth, rows: &[f64], dim: usize) -> Vec<f64> {
+    let points = rows.par_chunks_exact(dim).with_min_len(64);
+    points.map(|x| log_density(truth, x)).collect()
 }
 
 /// A density level of a data set's own law.
@@ -165,16 +127,11 @@ pub struct Level {
 }
 
 /// The log of the density level lambda with P(p(X) < lambda) = `share` under the data's own law, in
-/// nats.
+/// nats, for every share.
 ///
 /// It is the order statistic of log p on `n` fresh samples below which floor(`share` n) of them
 /// lie, so its share is right to about sqrt(share (1 - share) / n). A uniform law has no points below
 /// any level: [`Level::below`] says how many of the samples lie below this one.
-pub fn low_density_level(data: &dyn DataSet, share: f64, n: usize, rng: &mut Rng) -> Result<Level> {
-    Ok(low_density_levels(data, &[share], n, rng)?.swap_remove(0))
-}
-
-/// [`low_density_level`] of every share, from the same samples.
 pub fn low_density_levels(
     data: &dyn DataSet,
     shares: &[f64],

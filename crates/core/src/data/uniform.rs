@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{self, MAX_MODES};
-use super::law::{hull, Frame, Law, Mixture, Modes, Piece, Settings};
+use super::law::{centred, hull, square, Mixture, Modes, Piece, Settings, Truth, View};
 use super::{Entropy, Support};
 use crate::error::BadValue;
 use crate::rng::Rng;
@@ -33,36 +33,39 @@ pub struct UniformSpec {
 }
 
 impl Settings for UniformSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         checks::list("shapes", self.shapes.len(), MAX_MODES)?;
         for (j, shape) in self.shapes.iter().enumerate() {
             shape.check(&format!("shapes[{j}]"))?;
         }
         checks::optional_weights(self.weights.as_ref(), self.shapes.len(), "shapes")?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
         let modes = Modes::or_equal(self.weights.as_deref(), self.shapes.len());
-        let areas = self.shapes.iter().map(Shape::area);
-        let heights = modes.weights.iter().zip(areas).map(|(w, a)| (w / a).ln());
-        let heights: Vec<f64> = heights.collect();
-        let surprise = modes.weights.iter().zip(&heights).map(|(w, h)| w * h);
-        let entropy = -surprise.sum::<f64>();
         let wider = |(low, high): (f64, f64)| {
             let (centre, half) = (0.5 * (low + high), 0.5 * ROOM * (high - low));
             (centre - half, centre + half)
         };
-        let pieces = self.shapes.iter().map(Patch::new);
-        let mut frame = Frame::square(hull(self.shapes.iter().map(Shape::bounds)));
-        frame.view = frame.view.map(|view| view.map(wider));
-        Ok(Box::new(Mixture {
-            log_factors: heights,
+        let view = square(hull(self.shapes.iter().map(Shape::bounds))).map(wider);
+        let law = uniform(modes, &self.shapes, view, self.apart());
+        Ok(Truth {
             support: Support::Part("the shapes"),
-            entropy: self.apart().then(|| Entropy::exact(entropy)),
-            ..Mixture::new(frame, modes, pieces)
-        }))
+            ..law
+        })
     }
+}
+
+/// p(x) = sum_j w_j / |S_j| over the shapes that hold x; `apart` if no two of them overlap.
+fn uniform(modes: Modes, shapes: &[Shape], view: View, apart: bool) -> Truth {
+    let areas = shapes.iter().map(Shape::area);
+    let heights = modes.weights.iter().zip(areas).map(|(w, a)| (w / a).ln());
+    let heights: Vec<f64> = heights.collect();
+    let surprise = modes.weights.iter().zip(&heights).map(|(w, h)| w * h);
+    let entropy = -surprise.sum::<f64>();
+    let mixture = Mixture {
+        log_factors: heights,
+        ..Mixture::new(modes, shapes.iter().map(Patch::new).collect())
+    };
+    let law = mixture.in_plane(view);
+    law.with_entropy(apart.then(|| Entropy::exact(entropy)))
 }
 
 impl UniformSpec {
@@ -103,75 +106,34 @@ impl Default for CheckerboardSpec {
 }
 
 impl Settings for CheckerboardSpec {
-    fn check(&self) -> Result<usize, BadValue> {
+    fn law(&self) -> Result<Truth, BadValue> {
         BadValue::within("squares", self.squares, 1, MAX_SQUARES)?;
         checks::length("half_width", self.half_width)?;
-        Ok(2)
-    }
-
-    fn build(&self) -> Result<Box<dyn Law>, BadValue> {
         let n = self.squares;
         let side = 2.0 * self.half_width / n as f64;
         let dark = (0..n * n)
             .map(|k| (k / n, k % n))
             .filter(|(i, j)| (i + j) % 2 == 0);
-        let square = |(i, j): (usize, usize)| Square {
-            corner: [i, j].map(|i| i as f64 * side - self.half_width),
-            side,
-            slack: f64::from(f32::EPSILON) * self.half_width,
-        };
-        let squares: Vec<_> = dark.map(square).collect();
-        let entropy = (squares.len() as f64 * side * side).ln();
-        let frame = Frame::centred(1.125 * self.half_width);
-        Ok(Box::new(Mixture {
-            log_factors: vec![-entropy; squares.len()],
+        let squares = dark.map(|(i, j)| {
+            let low = [i, j].map(|i| i as f64 * side - self.half_width);
+            let high = low.map(|v| v + side);
+            Shape::Rectangle { low, high }
+        });
+        let squares: Vec<_> = squares.collect();
+        let modes = Modes::integers(squares.len());
+        let law = uniform(modes, &squares, centred(1.125 * self.half_width), true);
+        Ok(Truth {
             support: Support::Part("the dark squares"),
-            entropy: Some(Entropy::exact(entropy)),
-            ..Mixture::new(frame, Modes::integers(squares.len()), squares)
-        }))
-    }
-}
-
-/// 0 on a set of points and -inf elsewhere.
-fn log_indicator(inside: bool) -> f64 {
-    if inside {
-        0.0
-    } else {
-        f64::NEG_INFINITY
-    }
-}
-
-/// A square of a checkerboard, widened by `slack`.
-struct Square {
-    /// The lower left corner.
-    corner: [f64; 2],
-    side: f64,
-    /// One rounding to f32 at the edge of the board: a sample that was stored in f32 must not fall off
-    /// its square.
-    slack: f64,
-}
-
-impl Piece for Square {
-    fn log_height(&self, x: &[f64]) -> f64 {
-        let inside = |(x, corner): (&f64, f64)| {
-            (-self.slack..=self.side + self.slack).contains(&(x - corner))
-        };
-        log_indicator(x.iter().zip(self.corner).all(inside))
-    }
-
-    fn add_gradient(&self, _x: &[f64], _share: f64, _out: &mut [f64]) {}
-
-    fn draw(&self, rng: &mut Rng, x: &mut [f64]) {
-        for (x, corner) in x.iter_mut().zip(self.corner) {
-            *x = corner + self.side * rng.uniform();
-        }
+            ..law
+        })
     }
 }
 
 /// A shape, widened by `slack`.
 struct Patch {
     shape: Shape,
-    /// One rounding to f32 at its farthest coordinate.
+    /// One rounding to f32 at its farthest coordinate: a sample that was stored in f32 must not fall off
+    /// its shape.
     slack: f64,
 }
 
@@ -187,7 +149,10 @@ impl Patch {
 
 impl Piece for Patch {
     fn log_height(&self, x: &[f64]) -> f64 {
-        log_indicator(self.shape.holds(x, self.slack))
+        match self.shape.holds(x, self.slack) {
+            true => 0.0,
+            false => f64::NEG_INFINITY,
+        }
     }
 
     fn add_gradient(&self, _x: &[f64], _share: f64, _out: &mut [f64]) {}
@@ -348,8 +313,6 @@ fn cross(a: &[f64; 2], b: &[f64; 2], c: &[f64; 2]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{CheckerboardSpec, Settings, Shape, UniformSpec};
-    use crate::data::law::Synthetic;
-    use crate::data::Truth;
 
     #[test]
     fn overlapping_shapes_have_an_entropy() {
@@ -363,7 +326,7 @@ mod tests {
             shapes: vec![square(0.0), square(1.0)],
             weights: None,
         };
-        let law = Synthetic::new(spec.build().expect("fine"), None);
+        let law = spec.law().expect("fine");
         let (got, want) = (law.entropy(), 0.5 * 8f64.ln());
         assert!((got.value - want).abs() < 4.0 * got.error, "{got:?} {want}");
         assert!(got.error > 0.0 && got.error < 1e-3, "{got:?}");
@@ -376,7 +339,7 @@ mod tests {
                 squares,
                 half_width,
             };
-            let law = spec.build().expect("fine");
+            let law = spec.law().expect("fine");
             let side = 2.0 * half_width / squares as f64;
             let mut joint = vec![0.0; law.weights().len()];
             assert_eq!(joint.len(), (squares * squares).div_ceil(2));

@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{distance_squared, mean_of, Better, Metric, Outcome, NO_PARTS};
+use super::{mean_of, Better, Metric, Outcome, NO_PARTS};
+use crate::kmeans::distance2;
 use crate::models::{log_q, Model};
 use crate::num;
 use crate::Result;
@@ -14,16 +15,14 @@ const POINTS: usize = 2000;
 /// their means. Wide enough for single precision.
 const APART: f64 = 1e-4;
 
-/// More than lie between the two ends of any data and [`APART`].
+/// More than two ends of any data need until they are [`APART`].
 const HALVINGS: usize = 60;
 
 /// The model's part of every row.
 pub fn parts(model: &dyn Model, x: &Tensor) -> Result<Option<Vec<u64>>> {
-    let n = x.dim(0)?;
-    let mut all = Vec::with_capacity(n);
-    let rows = num::rows_at_once(x.device());
-    for start in (0..n).step_by(rows) {
-        match model.part(&x.narrow(0, start, rows.min(n - start))?)? {
+    let mut all = Vec::new();
+    for x in num::chunks(x, num::rows_at_once(x.device()))? {
+        match model.part(&x)? {
             Some(parts) => all.extend(parts),
             None => return Ok(None),
         }
@@ -46,99 +45,62 @@ pub fn jumps(
     let dim = model.dim();
     let n = (points.len() / dim).min(POINTS);
     let (rows, part) = (&points[..n * dim], &part[..n]);
-    let mut pairs = neighbours_of_other_parts(rows, part, dim);
-    let apart = APART * spread(rows, dim);
-    // Every pair halves until its own ends are near enough.
-    for _ in 0..HALVINGS {
-        let wide: Vec<usize> = (0..pairs.len())
-            .filter(|&i| pairs[i].apart() > apart)
-            .collect();
-        if wide.is_empty() {
-            break;
-        }
-        let middles: Vec<f64> = wide.iter().flat_map(|&i| pairs[i].middle()).collect();
-        let x = num::from_rows(&middles, dim, dtype, device)?;
-        let Some(found) = parts(model, &x)? else {
-            return Ok(None);
-        };
-        for ((&i, middle), found) in wide.iter().zip(middles.chunks_exact(dim)).zip(found) {
-            pairs[i].halve(middle, found);
-        }
-    }
+    let pairs = neighbours_of_other_parts(rows, part, dim);
     if pairs.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let ends = |of: fn(&Pair) -> &[f64]| -> Result<Vec<f64>> {
-        let rows: Vec<f64> = pairs.iter().flat_map(|p| of(p).iter().copied()).collect();
-        log_q(model, &num::from_rows(&rows, dim, dtype, device)?)
-    };
-    let (a, b) = (ends(|p| &p.a)?, ends(|p| &p.b)?);
+    let tensor = |rows: &[f64]| num::from_rows(rows, dim, dtype, device);
+    let row = |i: usize| rows[i * dim..(i + 1) * dim].iter().copied();
+    // The two ends of every pair.
+    let mut a: Vec<f64> = pairs.iter().flat_map(|(i, _)| row(*i)).collect();
+    let mut b: Vec<f64> = pairs.iter().flat_map(|(_, j)| row(*j)).collect();
+    let deviations = num::moments(rows, dim)
+        .into_iter()
+        .map(|(_, deviation)| deviation);
+    let variance = deviations.map(|s| s * s).sum::<f64>() / dim as f64;
+    let apart = APART * variance.sqrt();
+    // Every pair halves until its own ends are near enough.
+    for _ in 0..HALVINGS {
+        let middles: Vec<f64> = a.iter().zip(&b).map(|(a, b)| 0.5 * (a + b)).collect();
+        let Some(found) = parts(model, &tensor(&middles)?)? else {
+            return Ok(None);
+        };
+        let ends = a.chunks_exact_mut(dim).zip(b.chunks_exact_mut(dim));
+        let mut all_near = true;
+        for (k, (a, b)) in ends.enumerate() {
+            if distance2(a, b).sqrt() > apart {
+                // A third part in the middle has a border with the first.
+                let end = if found[k] == part[pairs[k].0] { a } else { b };
+                end.copy_from_slice(&middles[k * dim..(k + 1) * dim]);
+                all_near = false;
+            }
+        }
+        if all_near {
+            break;
+        }
+    }
+    let (a, b) = (log_q(model, &tensor(&a)?)?, log_q(model, &tensor(&b)?)?);
     Ok(Some(a.iter().zip(&b).map(|(a, b)| (a - b).abs()).collect()))
 }
 
-/// Two points in different parts.
-struct Pair {
-    a: Vec<f64>,
-    b: Vec<f64>,
-    part_of_a: u64,
-}
-
-impl Pair {
-    fn apart(&self) -> f64 {
-        distance_squared(&self.a, &self.b).sqrt()
-    }
-
-    fn middle(&self) -> Vec<f64> {
-        let both = self.a.iter().zip(&self.b);
-        both.map(|(a, b)| 0.5 * (a + b)).collect()
-    }
-
-    /// A third part in the middle has a border with the first.
-    fn halve(&mut self, middle: &[f64], part: u64) {
-        let end = if part == self.part_of_a {
-            &mut self.a
-        } else {
-            &mut self.b
-        };
-        end.copy_from_slice(middle);
-    }
-}
-
 /// Every pair of a point and the nearest one in another part, once.
-fn neighbours_of_other_parts(rows: &[f64], part: &[u64], dim: usize) -> Vec<Pair> {
+fn neighbours_of_other_parts(rows: &[f64], part: &[u64], dim: usize) -> Vec<(usize, usize)> {
     let row = |i: usize| &rows[i * dim..(i + 1) * dim];
     let mut found: Vec<(usize, usize)> = (0..part.len())
         .filter_map(|i| {
             let others = (0..part.len()).filter(|&j| part[j] != part[i]);
-            let near = others.map(|j| (distance_squared(row(i), row(j)), j));
+            let near = others.map(|j| (distance2(row(i), row(j)), j));
             let (_, j) = near.min_by(|a, b| a.0.total_cmp(&b.0))?;
             Some((i.min(j), i.max(j)))
         })
         .collect();
     found.sort_unstable();
     found.dedup();
-    let pair = |(i, j): (usize, usize)| Pair {
-        a: row(i).to_vec(),
-        b: row(j).to_vec(),
-        part_of_a: part[i],
-    };
-    found.into_iter().map(pair).collect()
+    found
 }
 
-/// Root of the mean variance of the coordinates.
-fn spread(rows: &[f64], dim: usize) -> f64 {
-    let n = (rows.len() / dim) as f64;
-    let variance = |d: usize| {
-        let column = rows.iter().skip(d).step_by(dim);
-        let mean = column.clone().sum::<f64>() / n;
-        column.map(|v| (v - mean).powi(2)).sum::<f64>() / n
-    };
-    ((0..dim).map(variance).sum::<f64>() / dim as f64).sqrt()
-}
-
-/// E|log q(x+) - log q(x-)| over the borders found by [`jumps`]. A continuous density gives not 0 but its
-/// slope times the distance of the ends, of the order of 1e-4 times the slope in standard deviations.
-pub const BORDER_JUMP: Metric = Metric {
+/// E|log q(x+) - log q(x-)|. A continuous density gives its slope times the distance of the ends.
+pub(super) const BORDER_JUMP: Metric = Metric {
     name: "border_jump",
     describe: "mean |jump of log q| where the model's parts meet",
     unit: "nats",
@@ -147,6 +109,6 @@ pub const BORDER_JUMP: Metric = Metric {
         None if on.log_q.is_none() => Outcome::none(super::NO_POINTS),
         None => Outcome::none(NO_PARTS),
         Some(jumps) if jumps.is_empty() => Outcome::none("all points are in one part"),
-        Some(jumps) => mean_of(jumps.iter().copied()),
+        Some(jumps) => mean_of(jumps),
     },
 };

@@ -41,13 +41,19 @@ impl Conditioning {
             let n = set.dim(0)?.min(2 * MAX_POINTS / dim.max(2));
             // On a CPU few at a time: all that a backward pass keeps then stays in the caches.
             let rows = num::rows_at_once(set.device()).min(ROWS);
-            for start in (0..n).step_by(rows) {
-                let x = set.narrow(0, start, rows.min(n - start))?;
+            for x in num::chunks(&set.narrow(0, 0, n)?, rows)? {
                 let Some(jacobians) = jacobians(model, &x)? else {
                     return Ok(None);
                 };
                 for jacobian in jacobians.chunks_exact(dim * dim) {
-                    out.add(jacobian, dim);
+                    match norms(jacobian, dim) {
+                        Some([most, expansion]) if (most * expansion).is_finite() => {
+                            out.log_kappa.push((most * expansion).log10().max(0.0));
+                            out.expansion.push(expansion);
+                            out.inverse_expansion.push(most);
+                        }
+                        _ => out.non_finite += 1,
+                    }
                 }
                 if let Some(back) = model.round_trip(&x)? {
                     let (x, back) = (num::to_vec(&x)?, num::to_vec(&back)?);
@@ -67,17 +73,6 @@ impl Conditioning {
         }
         Ok(Some(out))
     }
-
-    fn add(&mut self, jacobian: &[f64], dim: usize) {
-        match norms(jacobian, dim) {
-            Some([most, expansion]) if (most * expansion).is_finite() => {
-                self.log_kappa.push((most * expansion).log10().max(0.0));
-                self.expansion.push(expansion);
-                self.inverse_expansion.push(most);
-            }
-            _ => self.non_finite += 1,
-        }
-    }
 }
 
 /// The largest singular values of a square matrix, given by rows, and of its inverse: the smallest one
@@ -89,9 +84,10 @@ fn norms(matrix: &[f64], dim: usize) -> Option<[f64; 2]> {
     Some([matrix, inverse].map(|m| m.singular_values().max()))
 }
 
-/// The order statistic nearest to this share of `sorted`, which holds something.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
+/// The order statistic nearest to this share of `sorted`; `None` if that is empty.
+fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    Some(sorted[(last as f64 * share).round() as usize])
 }
 
 /// dz/dx of every row of `x` (n, dim), dim^2 numbers each, by a backward pass per coordinate of z.
@@ -116,108 +112,98 @@ fn jacobians(model: &dyn Model, x: &Tensor) -> Result<Option<Vec<f64>>> {
     Ok(Some(out))
 }
 
-/// A value of what was found, which has a point at least.
-type OfFound = fn(&Conditioning) -> Option<f64>;
-
-fn outcome(on: &Evaluation, value: OfFound) -> Outcome {
+/// `value` of what was found, which has at least one point.
+fn outcome(on: &Evaluation, value: fn(&Conditioning) -> Option<f64>) -> Outcome {
     given(&on.conditioning, "the model has no base", |found| {
-        let outcome = match found.log_kappa.len() {
-            0 => Outcome::none("no point has a finite Jacobian"),
-            n => given(
-                &value(found),
-                "the model has no inverse by the same piece",
-                |v| Outcome::of(*v, None, n),
-            ),
+        let outcome = match (found.log_kappa.len(), value(found)) {
+            (0, _) => Outcome::none("no point has a finite Jacobian"),
+            (_, None) => Outcome::none("the model has no inverse by the same piece"),
+            (n, Some(v)) => Outcome::of(v, None, n),
         };
         outcome.without(found.non_finite)
     })
 }
 
-/// Median of log10(sigma_max / sigma_min) over 2,000 held-out points and as many samples.
-pub const CONDITION_MEDIAN: Metric = Metric {
+/// Median of log10(sigma_max / sigma_min).
+pub(super) const CONDITION_MEDIAN: Metric = Metric {
     name: "log_kappa_median",
     describe: "condition number of the Jacobian dz/dx: median over points and samples",
     unit: "log10",
     better: Better::Lower,
-    evaluate: |on| outcome(on, |c| Some(quantile(&c.log_kappa, 0.5))),
+    evaluate: |on| outcome(on, |c| quantile(&c.log_kappa, 0.5)),
 };
 
-/// 99 % quantile of the same.
-pub const CONDITION_HIGH: Metric = Metric {
+pub(super) const CONDITION_HIGH: Metric = Metric {
     name: "log_kappa_99pc",
     describe: "condition number of the Jacobian dz/dx: 99 % quantile",
     unit: "log10",
     better: Better::Lower,
-    evaluate: |on| outcome(on, |c| Some(quantile(&c.log_kappa, 0.99))),
+    evaluate: |on| outcome(on, |c| quantile(&c.log_kappa, 0.99)),
 };
 
-/// The largest of the same. In single precision nothing above about 7 can be told apart.
-pub const CONDITION_MAX: Metric = Metric {
+/// In single precision nothing above about 7 can be told apart.
+pub(super) const CONDITION_MAX: Metric = Metric {
     name: "log_kappa_max",
     describe: "condition number of the Jacobian dz/dx: the largest found",
     unit: "log10",
     better: Better::Lower,
-    evaluate: |on| outcome(on, |c| Some(quantile(&c.log_kappa, 1.0))),
+    evaluate: |on| outcome(on, |c| quantile(&c.log_kappa, 1.0)),
 };
 
-/// Median of -log10 sigma_min(dz/dx) over the same points: how much the map from base to data expands
-/// where it expands the most.
-pub const EXPANSION_MEDIAN: Metric = Metric {
+/// Median of -log10 sigma_min(dz/dx).
+pub(super) const EXPANSION_MEDIAN: Metric = Metric {
     name: "log_expansion_median",
     describe: "largest expansion from base to data at a point: median over points and samples",
     unit: "log10 data units",
     better: Better::Neither,
-    evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 0.5).log10())),
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 0.5)?.log10())),
 };
 
-/// 99 % quantile of the same.
-pub const EXPANSION_HIGH: Metric = Metric {
+pub(super) const EXPANSION_HIGH: Metric = Metric {
     name: "log_expansion_99pc",
     describe: "largest expansion from base to data at a point: 99 % quantile",
     unit: "log10 data units",
     better: Better::Neither,
-    evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 0.99).log10())),
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 0.99)?.log10())),
 };
 
-/// Median of log10 sigma_max(dz/dx): the same from data to base.
-pub const INVERSE_EXPANSION_MEDIAN: Metric = Metric {
+/// Median of log10 sigma_max(dz/dx).
+pub(super) const INVERSE_EXPANSION_MEDIAN: Metric = Metric {
     name: "log_inverse_expansion_median",
     describe: "largest expansion from data to base at a point: median over points and samples",
     unit: "log10 1/data units",
     better: Better::Neither,
-    evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 0.5).log10())),
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 0.5)?.log10())),
 };
 
-/// 99 % quantile of the same.
-pub const INVERSE_EXPANSION_HIGH: Metric = Metric {
+pub(super) const INVERSE_EXPANSION_HIGH: Metric = Metric {
     name: "log_inverse_expansion_99pc",
     describe: "largest expansion from data to base at a point: 99 % quantile",
     unit: "log10 1/data units",
     better: Better::Neither,
-    evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 0.99).log10())),
+    evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 0.99)?.log10())),
 };
 
-/// max 1 / sigma_min(dz/dx): a lower bound of the Lipschitz constant of the map from base to data, which
-/// by Gaussian isoperimetry bounds the bridge mass of a normal base from below.
-pub const LIPSCHITZ: Metric = Metric {
+/// max 1 / sigma_min(dz/dx).
+pub(super) const LIPSCHITZ: Metric = Metric {
     name: "lipschitz",
     describe: "largest expansion found from base to data, a lower bound of the Lipschitz constant",
     unit: "data units",
     better: Better::Neither,
-    evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 1.0))),
+    evaluate: |on| outcome(on, |c| quantile(&c.expansion, 1.0)),
 };
 
-/// max sigma_max(dz/dx): the same from data to base.
-pub const INVERSE_LIPSCHITZ: Metric = Metric {
+/// max sigma_max(dz/dx).
+pub(super) const INVERSE_LIPSCHITZ: Metric = Metric {
     name: "inverse_lipschitz",
     describe: "largest expansion found from data to base",
     unit: "1/data units",
     better: Better::Neither,
-    evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 1.0))),
+    evaluate: |on| outcome(on, |c| quantile(&c.inverse_expansion, 1.0)),
 };
 
-/// max |x - g(f(x))| in the model's precision, over the same points and all coordinates.
-pub const ROUND_TRIP: Metric = Metric {
+/// max |x - g(f(x))| over all coordinates, in the model's precision.
+pub(super) const ROUND_TRIP: Metric = Metric {
     name: "round_trip_error",
     describe: "largest error of a point carried to the base and back",
     unit: "data units",

@@ -82,8 +82,8 @@ fn constraint_error(moments: &Option<Moments>, n: usize) -> Outcome {
     })
 }
 
-/// max_i |E_q\[T_i\] - m_i| / sd_q(T_i) over samples of the model.
-pub const CONSTRAINT_ERROR: Metric = Metric {
+/// max_i |E_q\[T_i\] - m_i| / sd_q(T_i)
+pub(super) const CONSTRAINT_ERROR: Metric = Metric {
     name: "constraint_error",
     describe: "largest error of a constrained moment, in standard deviations of its statistic",
     unit: "sd",
@@ -91,9 +91,8 @@ pub const CONSTRAINT_ERROR: Metric = Metric {
     evaluate: |on| constraint_error(&on.moments, on.samples),
 };
 
-/// max_i |lambda_i + eta_i| sd_q(T_i): how far the multipliers are from the negative natural
-/// parameters of the exact solution, in nats per standard deviation.
-pub const MULTIPLIER_ERROR: Metric = Metric {
+/// max_i |lambda_i + eta_i| sd_q(T_i), eta_i being the natural parameters of the exact solution.
+pub(super) const MULTIPLIER_ERROR: Metric = Metric {
     name: "multiplier_error",
     describe: "largest distance of a multiplier from the exact one, in nats per standard deviation",
     unit: "nats/sd",
@@ -111,8 +110,7 @@ pub const MULTIPLIER_ERROR: Metric = Metric {
     },
 };
 
-/// [`CONSTRAINT_ERROR`] of the relaxed model.
-pub const RELAXED_CONSTRAINT_ERROR: Metric = Metric {
+pub(super) const RELAXED_CONSTRAINT_ERROR: Metric = Metric {
     name: "relaxed_constraint_error",
     describe: "the same of the relaxed model that was trained",
     unit: "sd",
@@ -126,30 +124,18 @@ pub const RELAXED_CONSTRAINT_ERROR: Metric = Metric {
 
 const NOT_RELAXED: &str = "not trained through a relaxation";
 
-/// E\[-log of the nested density with a sample's own weights\]: never above the relaxed model's
-/// entropy.
-pub const ENTROPY_BELOW: Metric = Metric {
+pub(super) const ENTROPY_BELOW: Metric = Metric {
     name: "relaxed_entropy_low",
     describe: "lower bound of the relaxed model's entropy (nested density, own weights included)",
     unit: "nats",
     better: Better::Neither,
-    evaluate: |on| {
-        given(&on.relaxed, NOT_RELAXED, |r| {
-            mean_of(r.below.iter().copied())
-        })
-    },
+    evaluate: |on| given(&on.relaxed, NOT_RELAXED, |r| mean_of(&r.below)),
 };
 
-/// E\[-log of the nested density without a sample's own weights\]: never below the relaxed model's
-/// entropy.
-pub const ENTROPY_ABOVE: Metric = Metric {
+pub(super) const ENTROPY_ABOVE: Metric = Metric {
     name: "relaxed_entropy_high",
     describe: "upper bound of the relaxed model's entropy (nested density, own weights excluded)",
     unit: "nats",
     better: Better::Neither,
-    evaluate: |on| {
-        given(&on.relaxed, NOT_RELAXED, |r| {
-            mean_of(r.above.iter().copied())
-        })
-    },
+    evaluate: |on| given(&on.relaxed, NOT_RELAXED, |r| mean_of(&r.above)),
 };

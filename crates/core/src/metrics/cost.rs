@@ -6,23 +6,19 @@ fn exact(value: f64) -> Outcome {
     Outcome::of(value, None, 1)
 }
 
-/// Free numbers.
-pub const PARAMETERS: Metric = Metric {
+fn count(found: Option<usize>, why: &'static str) -> Outcome {
+    found.map_or(Outcome::none(why), |count| exact(count as f64))
+}
+
+pub(super) const PARAMETERS: Metric = Metric {
     name: "parameters",
     describe: "free numbers of the model, trained or fitted",
     unit: "numbers",
     better: Better::Neither,
-    evaluate: |on| {
-        given(
-            &on.cost.parameters,
-            "the model keeps its training points",
-            |count| exact(*count as f64),
-        )
-    },
+    evaluate: |on| count(on.cost.parameters, "the model keeps its training points"),
 };
 
-/// Optimizer steps until training ended.
-pub const STEPS: Metric = Metric {
+pub(super) const STEPS: Metric = Metric {
     name: "steps",
     describe: "optimizer steps until training ended",
     unit: "steps",
@@ -30,8 +26,7 @@ pub const STEPS: Metric = Metric {
     evaluate: |on| exact(on.cost.steps as f64),
 };
 
-/// Wall time of training, validations included; of the fit for a model without training steps.
-pub const SECONDS: Metric = Metric {
+pub(super) const SECONDS: Metric = Metric {
     name: "seconds",
     describe: "wall time of training, validations included, or of the fit of a model without steps",
     unit: "s",
@@ -39,8 +34,7 @@ pub const SECONDS: Metric = Metric {
     evaluate: |on| exact(on.cost.seconds),
 };
 
-/// Wall time of all trials, where settings were searched for.
-pub const SEARCH_SECONDS: Metric = Metric {
+pub(super) const SEARCH_SECONDS: Metric = Metric {
     name: "search_seconds",
     describe: "wall time of all trials of a search together (`seconds` is that of the chosen one)",
     unit: "s",
@@ -48,8 +42,7 @@ pub const SEARCH_SECONDS: Metric = Metric {
     evaluate: |on| given(&on.cost.search_seconds, "no search", |s| exact(*s)),
 };
 
-/// Training steps per second of wall time.
-pub const STEPS_PER_SECOND: Metric = Metric {
+pub(super) const STEPS_PER_SECOND: Metric = Metric {
     name: "steps_per_second",
     describe: "training steps per second of wall time",
     unit: "1/s",
@@ -60,27 +53,19 @@ pub const STEPS_PER_SECOND: Metric = Metric {
     },
 };
 
-/// Multiplications in the weight matrices of the model's networks for one log q(x), each matrix counted
-/// as often as it is used; what is done per unit, spline or component comes on top.
-pub const MULTIPLY_ADDS: Metric = Metric {
+/// Each matrix counts as often as it is used; units, splines and components come on top.
+pub(super) const MULTIPLY_ADDS: Metric = Metric {
     name: "multiply_adds",
     describe: "multiply-adds in the networks' matrices for one log-density",
     unit: "numbers",
     better: Better::Neither,
-    evaluate: |on| {
-        given(
-            &on.cost.multiply_adds,
-            "the model has no networks",
-            |count| exact(*count as f64),
-        )
-    },
+    evaluate: |on| count(on.cost.multiply_adds, "the model has no networks"),
 };
 
 /// KL(p || q) that counts as reached.
 const REACHED: f64 = 0.05;
 
-/// First validated step at which KL(p || q) on the validation points is at most 0.05 nats.
-pub const STEPS_TO_KL: Metric = Metric {
+pub(super) const STEPS_TO_KL: Metric = Metric {
     name: "steps_to_kl",
     describe: "steps until KL(p||q) on the validation points is 0.05 nats or less",
     unit: "steps",

@@ -7,8 +7,8 @@ use crate::num::largest;
 
 /// The mean of values that are +inf where the model's density is 0 is infinite, too, and not the mean of
 /// the rest.
-fn mean_or_infinite(values: impl Iterator<Item = f64> + Clone) -> Outcome {
-    match values.clone().filter(|v| *v == f64::INFINITY).count() {
+fn mean_or_infinite(values: &[f64]) -> Outcome {
+    match values.iter().filter(|v| **v == f64::INFINITY).count() {
         0 => mean_of(values),
         missed => Outcome::NotApplicable {
             why: "infinite: held-out points where the model's density is 0",
@@ -24,39 +24,31 @@ fn log_ratios(on: &Evaluation) -> Option<Vec<f64>> {
     Some(both.map(|(p, q)| p - q).collect())
 }
 
-/// -(1/n) sum_i log q(x_i) over held-out points.
-pub const NEGATIVE_LOG_LIKELIHOOD: Metric = Metric {
+pub(super) const NEGATIVE_LOG_LIKELIHOOD: Metric = Metric {
     name: "nll",
     describe: "negative log-likelihood of held-out points",
     unit: "nats",
     better: Better::Lower,
     evaluate: |on| match &on.log_q {
-        Some(log_q) if on.has_data => mean_or_infinite(log_q.iter().map(|l| -l)),
+        Some(log_q) if on.has_data => {
+            mean_or_infinite(&log_q.iter().map(|l| -l).collect::<Vec<_>>())
+        }
         _ => Outcome::none("there is no data"),
     },
 };
 
-/// KL(p || q) = (1/n) sum_i \[log p(x_i) - log q(x_i)\] over held-out points: the entropy is
-/// replaced by its own estimate on the same points, so the error is that of the difference.
-/// Infinite where the truth has mass and the model none.
-pub const KULLBACK_LEIBLER: Metric = Metric {
+/// The entropy is replaced by its own estimate on the same points, so the error is that of the difference.
+pub(super) const KULLBACK_LEIBLER: Metric = Metric {
     name: "kl",
     describe: "KL(p||q), truth p against model q",
     unit: "nats",
     better: Better::Lower,
-    evaluate: |on| {
-        given(&log_ratios(on), NO_TRUTH, |r| {
-            mean_or_infinite(r.iter().copied())
-        })
-    },
+    evaluate: |on| given(&log_ratios(on), NO_TRUTH, |r| mean_or_infinite(r)),
 };
 
-/// 1 / E_p\[p / q\] over held-out points: the share of the model's samples that importance sampling of
-/// the truth is left with in the limit of many. It sees modes that the model lacks, which
-/// the effective sample size of its own samples does not; 0 where q = 0 at a point of the
-/// truth. The standard error is that of the ratio to first order, too small where few points have
-/// most of the weight.
-pub const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
+/// 1 / E_p\[p / q\]; 0 where q = 0 at a point of the truth. The standard error is that of the ratio to
+/// first order, too small where few points have most of the weight.
+pub(super) const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     name: "forward_ess",
     describe: "effective sample size from held-out points, 1 / E_p[p/q]: sees lost modes",
     unit: "share",
@@ -80,9 +72,8 @@ pub const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     },
 };
 
-/// KL(q || p) = (1/n) sum_i \[log q(x_i) - log p(x_i)\] over samples of the model. It is blind to
-/// modes that the model lacks; infinite where the model has mass and the truth none.
-pub const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
+/// It does not see modes that the model lacks; infinite where the model has mass and the truth none.
+pub(super) const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
     name: "reverse_kl",
     describe: "KL(q||p), model q against truth p",
     unit: "nats",
@@ -99,9 +90,8 @@ pub const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
     },
 };
 
-/// (sum w)^2 / (n sum w^2) with w = p / q over samples of the model: the share of them that
-/// importance sampling of the truth would be left with.
-pub const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
+/// (sum w)^2 / (n sum w^2) with w = p / q at samples of the model.
+pub(super) const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     name: "ess",
     describe: "effective sample size of importance sampling the truth by the model, per sample",
     unit: "share",
@@ -126,8 +116,7 @@ pub const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     },
 };
 
-/// H(q) = -(1/n) sum_i log q(x_i) over samples of the model.
-pub const ENTROPY: Metric = Metric {
+pub(super) const ENTROPY: Metric = Metric {
     name: "entropy",
     describe: "differential entropy of the model",
     unit: "nats",
@@ -135,8 +124,7 @@ pub const ENTROPY: Metric = Metric {
     evaluate: |on| mean_of(on.own_log_q.iter().map(|q| -q)),
 };
 
-/// H(q) - H(p).
-pub const ENTROPY_ERROR: Metric = Metric {
+pub(super) const ENTROPY_ERROR: Metric = Metric {
     name: "entropy_error",
     describe: "entropy of the model minus that of the truth",
     unit: "nats",
@@ -196,10 +184,9 @@ fn symmetric(on: &Evaluation, f: impl Fn(f64) -> f64) -> Outcome {
     }
 }
 
-/// TV(p, q) = (1/2) int |p - q| = E_m\[|p - q| / (p + q)\] with m = (p + q) / 2, whose integrand
-/// tanh(|log p - log q| / 2) lies in \[0, 1\]: without bias for a normalised q, in any dimension and
-/// however narrow the modes are, where a grid needs cells narrower than the narrowest mode.
-pub const TOTAL_VARIATION: Metric = Metric {
+/// (1/2) int |p - q| = E_m\[tanh(|log p - log q| / 2)\] with m = (p + q) / 2: unlike a grid it resolves
+/// modes of any width.
+pub(super) const TOTAL_VARIATION: Metric = Metric {
     name: "tv",
     describe: "total variation between the truth and the model",
     unit: "share",
@@ -207,9 +194,8 @@ pub const TOTAL_VARIATION: Metric = Metric {
     evaluate: |on| symmetric(on, |log_ratio| (0.5 * log_ratio.abs()).tanh()),
 };
 
-/// JS(p, q) = (1/2) KL(p || m) + (1/2) KL(q || m) with m = (p + q) / 2: at most ln 2, finite also where
-/// one of the densities is 0.
-pub const JENSEN_SHANNON: Metric = Metric {
+/// (1/2) KL(p || m) + (1/2) KL(q || m) with m = (p + q) / 2, at most ln 2.
+pub(super) const JENSEN_SHANNON: Metric = Metric {
     name: "js",
     describe: "Jensen-Shannon divergence between the truth and the model",
     unit: "nats",
@@ -223,9 +209,8 @@ pub const JENSEN_SHANNON: Metric = Metric {
     },
 };
 
-/// P_p(q(X) = 0), the mass of the truth that the model cannot make: with any of it KL(p || q) is
-/// infinite. Points where log q is not a number are left out and counted.
-pub const MISSED_MASS: Metric = Metric {
+/// With any of it KL(p || q) is infinite.
+pub(super) const MISSED_MASS: Metric = Metric {
     name: "missed_mass",
     describe: "share of held-out points where the model's density is 0",
     unit: "share",
@@ -241,11 +226,9 @@ pub const MISSED_MASS: Metric = Metric {
     },
 };
 
-/// The integral of q over a grid by the midpoint rule, plus the share of q's samples outside it: a
-/// self-check of density and sampler, 1 up to the grid's error. The standard error holds that of
-/// the share and, for ridges that the grid does not resolve, the spread of the four coarser grids
-/// of every second cell.
-pub const MASS: Metric = Metric {
+/// By the midpoint rule. The standard error holds that of the share of samples outside and, for ridges
+/// that the grid does not resolve, the spread of the four coarser grids of every second cell.
+pub(super) const MASS: Metric = Metric {
     name: "mass",
     describe: "integral of the model's density over a grid plus the share of samples outside it",
     unit: "share",

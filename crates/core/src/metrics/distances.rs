@@ -1,4 +1,4 @@
-//! Distances between samples: they need no density, and see what a density cannot say.
+//! Distances between samples, which need no density.
 
 use std::f64::consts::PI;
 
@@ -34,10 +34,8 @@ impl Distances {
     /// Of rows of `dim` coordinates. Half of the held-out points, at most 20,000, is compared with as
     /// many samples and with as many of the other half. `None` where there are fewer than four points.
     pub fn of(points: &[f64], samples: &[f64], dim: usize) -> Option<Self> {
-        let looked_at = (points.len() / dim / 2)
-            .min(samples.len() / dim)
-            .min(SLICED);
-        let finite = super::finite_rows(&samples[..looked_at * dim], dim);
+        let count = points.len() / dim / 2;
+        let (finite, non_finite) = super::finite_samples(count, samples, dim, SLICED);
         let n = finite.len() / dim;
         if n < 2 {
             return None;
@@ -70,7 +68,7 @@ impl Distances {
             sliced_floor: distance(1),
             n,
             pairs: Pairs::of(x, &finite, others, dim),
-            non_finite: looked_at - n,
+            non_finite,
         })
     }
 }
@@ -95,75 +93,68 @@ fn directions(dim: usize) -> Vec<Vec<f64>> {
         .collect()
 }
 
-fn outcome(on: &Evaluation, of: fn(&Distances) -> (Estimate, usize)) -> Outcome {
-    let why = super::too_few(on);
-    given(&on.distances, why, |found| {
-        let (Estimate { value, std_err }, n) = of(found);
-        Outcome::of(value, std_err, n).without(found.non_finite)
+fn sliced(on: &Evaluation, of: fn(&Distances) -> f64) -> Outcome {
+    given(&on.distances, super::too_few(on), |found| {
+        Outcome::of(of(found), None, found.n).without(found.non_finite)
     })
 }
 
-fn plain(value: f64) -> Estimate {
-    Estimate {
-        value,
-        std_err: None,
-    }
+fn of_pairs(on: &Evaluation, of: fn(&Pairs) -> Estimate) -> Outcome {
+    given(&on.distances, super::too_few(on), |found| {
+        let Estimate { value, std_err } = of(&found.pairs);
+        Outcome::of(value, Some(std_err), found.pairs.n).without(found.non_finite)
+    })
 }
 
-/// sqrt(mean over 128 fixed directions of W_2^2 between the projections): 20,000 held-out points
-/// against as many samples. Never 0 for finite samples: see its floor.
-pub const SLICED_WASSERSTEIN: Metric = Metric {
+/// sqrt(mean over the directions of W_2^2 between the projections). Never 0 for finite samples: see its
+/// floor.
+pub(super) const SLICED_WASSERSTEIN: Metric = Metric {
     name: "sliced_w2",
     describe: "sliced Wasserstein-2 distance of samples to held-out points",
     unit: "data units",
     better: Better::Lower,
-    evaluate: |on| outcome(on, |d| (plain(d.sliced), d.n)),
+    evaluate: |on| sliced(on, |d| d.sliced),
 };
 
-/// [`SLICED_WASSERSTEIN`] of other held-out points instead of samples.
-pub const SLICED_WASSERSTEIN_FLOOR: Metric = Metric {
+pub(super) const SLICED_WASSERSTEIN_FLOOR: Metric = Metric {
     name: "sliced_w2_floor",
     describe: "the same of held-out points among themselves: what a perfect model gets",
     unit: "data units",
     better: Better::Neither,
-    evaluate: |on| outcome(on, |d| (plain(d.sliced_floor), d.n)),
+    evaluate: |on| sliced(on, |d| d.sliced_floor),
 };
 
-/// 2 E|X - Y| - E|X - X'| - E|Y - Y'| of 2,500 points and samples, without bias, so that it can be below 0.
-pub const ENERGY_DISTANCE: Metric = Metric {
+/// 2 E|X - Y| - E|X - X'| - E|Y - Y'|, without bias, so that it can be below 0.
+pub(super) const ENERGY_DISTANCE: Metric = Metric {
     name: "energy_distance",
     describe: "energy distance of samples to held-out points",
     unit: "data units",
     better: Better::Lower,
-    evaluate: |on| outcome(on, |d| (d.pairs.energy, d.pairs.n)),
+    evaluate: |on| of_pairs(on, |pairs| pairs.energy),
 };
 
-/// [`ENERGY_DISTANCE`] of other held-out points instead of samples: one draw of what is 0 in the mean.
-pub const ENERGY_DISTANCE_FLOOR: Metric = Metric {
+pub(super) const ENERGY_DISTANCE_FLOOR: Metric = Metric {
     name: "energy_distance_floor",
     describe: "the same of held-out points among themselves: what a perfect model gets",
     unit: "data units",
     better: Better::Neither,
-    evaluate: |on| outcome(on, |d| (d.pairs.energy_floor, d.pairs.n)),
+    evaluate: |on| of_pairs(on, |pairs| pairs.energy_floor),
 };
 
-/// E k(X, X') + E k(Y, Y') - 2 E k(X, Y) of 2,500 points and samples, without bias, with the kernel
-/// sum_a a^2 / (a^2 + |x - y|^2), a being 0.05, 0.2 and 0.9 of the median distance of held-out points
-/// (Ardizzone et al. 2019).
-pub const MAXIMUM_MEAN_DISCREPANCY: Metric = Metric {
+/// E k(X, X') + E k(Y, Y') - 2 E k(X, Y), without bias, with the kernel sum_a a^2 / (a^2 + |x - y|^2), a
+/// being 0.05, 0.2 and 0.9 of the median distance of held-out points (Ardizzone et al. 2019).
+pub(super) const MAXIMUM_MEAN_DISCREPANCY: Metric = Metric {
     name: "mmd2",
     describe: "squared maximum mean discrepancy of samples and held-out points",
     unit: "1",
     better: Better::Lower,
-    evaluate: |on| outcome(on, |d| (d.pairs.mmd, d.pairs.n)),
+    evaluate: |on| of_pairs(on, |pairs| pairs.mmd),
 };
 
-/// [`MAXIMUM_MEAN_DISCREPANCY`] of other held-out points instead of samples: one draw of what is 0 in the
-/// mean.
-pub const MAXIMUM_MEAN_DISCREPANCY_FLOOR: Metric = Metric {
+pub(super) const MAXIMUM_MEAN_DISCREPANCY_FLOOR: Metric = Metric {
     name: "mmd2_floor",
     describe: "the same of held-out points among themselves: what a perfect model gets",
     unit: "1",
     better: Better::Neither,
-    evaluate: |on| outcome(on, |d| (d.pairs.mmd_floor, d.pairs.n)),
+    evaluate: |on| of_pairs(on, |pairs| pairs.mmd_floor),
 };

@@ -158,12 +158,12 @@ pub fn evaluate(
         own_log_q.extend(log_q(model, &x)?);
         samples.extend(num::to_vec(&x)?);
     }
-    let drawn = against
-        .law
-        .map(|law| law.points(Split::Test, n, &mut rng.fork("points")))
-        .transpose()?;
-    let (points, labels) = match drawn {
-        Some(LabelledPoints { x, labels }) => (num::to_vec(&x)?, labels),
+    let (points, labels) = match against.law {
+        Some(law) => {
+            let LabelledPoints { x, labels } =
+                law.points(Split::Test, n, &mut rng.fork("points"))?;
+            (num::to_vec(&x)?, labels)
+        }
         None => (Vec::new(), None),
     };
     let truth = against.law.and_then(|law| Some((law, law.truth()?)));
@@ -192,10 +192,9 @@ pub fn evaluate(
         let (statistics, target) = against.constraints?;
         Some(Moments::of(statistics, target, rows, dim))
     };
-    let part = match &held_out {
-        Some(x) => parts(model, x)?,
-        None => None,
-    };
+    let part = held_out.as_ref().map(|x| parts(model, x)).transpose()?;
+    let part = part.flatten();
+    let memberships = held_out.as_ref().map(|x| Memberships::of(model, x));
     let sets = held_out.iter().cloned().chain([tensor(&samples)?]);
     let sets: Vec<Tensor> = sets.collect();
     let evaluation = Evaluation {
@@ -210,10 +209,9 @@ pub fn evaluate(
         relaxed: relaxed(model, n, rng, &moments)?,
         grid,
         distances: Distances::of(&points, &samples, dim),
-        neighbours: match (&known, against.has_data) {
-            (None, true) => Neighbours::of(&points, &samples, dim),
-            _ => None,
-        },
+        neighbours: (known.is_none() && against.has_data)
+            .then(|| Neighbours::of(&points, &samples, dim))
+            .flatten(),
         conditioning: Conditioning::of(model, &sets)?,
         isoperimetry: {
             let seen = truth.zip(known.as_ref());
@@ -226,10 +224,7 @@ pub fn evaluate(
             part.as_deref(),
             (against.dtype, &against.device),
         )?,
-        memberships: match &held_out {
-            Some(x) => Memberships::of(model, x)?,
-            None => None,
-        },
+        memberships: memberships.transpose()?.flatten(),
         known,
         part,
         cost,

@@ -7,8 +7,9 @@ use candle_core::Tensor;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::known::Known;
-use super::{distance_squared, given, Better, Evaluation, Metric, Outcome};
+use super::{given, Better, Evaluation, Metric, Outcome};
 use crate::data::{judge, Truth};
+use crate::kmeans::distance2;
 use crate::models::Model;
 use crate::num;
 use crate::Result;
@@ -32,7 +33,7 @@ pub struct Isoperimetry {
 }
 
 /// The truth, and held-out points and samples of the model as rows.
-pub type Seen<'a> = (&'a dyn Truth, &'a Known, &'a [f64], &'a [f64]);
+pub type Seen<'a> = (&'a Truth, &'a Known, &'a [f64], &'a [f64]);
 
 impl Isoperimetry {
     /// Of points (n, dim) each; `None` for a model that is not one map from a base.
@@ -63,10 +64,6 @@ impl Isoperimetry {
     }
 }
 
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    distance_squared(a, b).sqrt()
-}
-
 /// The largest |x - x'| / |z - z'| over finite points, and of how many pairs.
 fn steepest(x: &[f64], z: &[f64], dim: usize) -> (f64, usize) {
     let rows = x.chunks_exact(dim).zip(z.chunks_exact(dim));
@@ -76,9 +73,9 @@ fn steepest(x: &[f64], z: &[f64], dim: usize) -> (f64, usize) {
     let (mut most, mut pairs) = (f64::NEG_INFINITY, 0);
     for (i, (x, z)) in rows.iter().enumerate() {
         for (other_x, other_z) in &rows[..i] {
-            let run = distance(z, other_z);
+            let run = distance2(z, other_z).sqrt();
             if run > 0.0 {
-                most = num::largest([most, distance(x, other_x) / run]);
+                most = num::largest([most, distance2(x, other_x).sqrt() / run]);
                 pairs += 1;
             }
         }
@@ -110,16 +107,15 @@ fn modes((truth, known, points, samples): Seen<'_>, dim: usize) -> Option<Vec<(f
     let apart = |a: usize| {
         let others = of_mode.iter().enumerate().filter(|(b, _)| *b != a);
         let others = others.flat_map(|(_, rows)| rows);
-        let nearest = others.flat_map(|other| of_mode[a].iter().map(|row| distance(row, other)));
-        nearest.fold(f64::INFINITY, f64::min)
+        let nearest = others.flat_map(|other| of_mode[a].iter().map(|row| distance2(row, other)));
+        nearest.fold(f64::INFINITY, f64::min).sqrt()
     };
     let seen = (0..count).filter(|&mode| !of_mode[mode].is_empty());
     Some(seen.map(|mode| (share[mode], apart(mode))).collect())
 }
 
-/// max |x - x'| / |z - z'| over pairs of 2,000 points and samples: beside [`super::conditioning::LIPSCHITZ`]
-/// another lower bound of the Lipschitz constant from base to data, over distances instead of in a point.
-pub const PAIR_SLOPE: Metric = Metric {
+/// max |x - x'| / |z - z'|
+pub(super) const PAIR_SLOPE: Metric = Metric {
     name: "pair_slope",
     describe: "largest slope from base to data between two points, a lower bound of the Lipschitz constant",
     unit: "data units",
@@ -151,10 +147,9 @@ fn bound(on: &Evaluation) -> Outcome {
 }
 
 /// max over modes of Phi(Phi^-1(q(A)) + d / L) - q(A), A being the points of a mode that are not below
-/// the truth's 0.1 % density level, d their distance to those of the others, and L the larger of
-/// `lipschitz` and `pair_slope`: with that L, no map from a normal base has less mass below the
-/// level. As L is bounded from below by what was found, so is the least from above.
-pub const BRIDGE_BOUND: Metric = Metric {
+/// the level, d their distance to those of the others, and L the larger of `lipschitz` and `pair_slope`:
+/// no map from a normal base with that L has less. L is a lower bound, so this is an upper one.
+pub(super) const BRIDGE_BOUND: Metric = Metric {
     name: "bridge_bound",
     describe: "least mass below the truth's 0.1 % level that a normal base can have with the expansion found",
     unit: "share",

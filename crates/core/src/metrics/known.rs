@@ -1,4 +1,4 @@
-//! The truth about one data set beside what the model's samples make of it.
+//! What metrics need to know about the truth, and how the model's samples compare.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,6 @@ const CURVE: usize = 41;
 
 const LEVEL_POINTS: usize = 200_000;
 
-/// Responsibilities kept in memory (16 MiB); more are computed again when they are needed.
-const KEPT: usize = 1 << 21;
-
 /// How a set of points shares itself out over the truth's modes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModeShares {
@@ -33,19 +30,16 @@ pub struct ModeShares {
 }
 
 impl ModeShares {
-    /// Of points given as rows, and log p of each. `told` hears of every point.
+    /// Of points given as rows, and log p of each. `told` is called for every point.
     pub fn new(
-        truth: &dyn Truth,
+        truth: &Truth,
         log_level: f64,
         rows: &[f64],
         dim: usize,
         mut told: impl FnMut(&Judgement<'_>),
     ) -> (Self, Vec<f64>) {
         let weights = truth.weights();
-        let n = rows.len() / dim;
-        let keep = n * weights.len() <= KEPT;
-        let mut kept = Vec::with_capacity(if keep { n * weights.len() } else { 0 });
-        let n = n as f64;
+        let n = (rows.len() / dim) as f64;
         let mut out = Self {
             all: vec![0.0; weights.len()],
             dense: vec![0.0; weights.len()],
@@ -62,30 +56,18 @@ impl ModeShares {
                     out.dense[k] += r / n;
                 }
             }
-            if keep {
-                kept.extend_from_slice(j.responsibilities);
-            }
         });
-        let signs: Vec<f64> = out
-            .all
-            .iter()
-            .zip(weights)
-            .map(|(found, w)| (found - w).signum())
-            .collect();
+        let both = out.all.iter().zip(weights);
+        let signs: Vec<f64> = both.map(|(found, w)| (found - w).signum()).collect();
         let (mut sum, mut squares) = (0.0, 0.0);
-        let mut add = |responsibilities: &[f64]| {
+        judge(truth, rows, dim, |j| {
             let mut term = 1.0;
-            for (r, sign) in responsibilities.iter().zip(&signs) {
+            for (r, sign) in j.responsibilities.iter().zip(&signs) {
                 term += r * (sign - 1.0);
             }
             sum += 0.5 * term;
             squares += 0.25 * term * term;
-        };
-        if keep {
-            kept.chunks_exact(weights.len()).for_each(add);
-        } else {
-            judge(truth, rows, dim, |j| add(j.responsibilities));
-        }
+        });
         out.variance = (squares / n - (sum / n).powi(2)).max(0.0);
         (out, log_p)
     }
@@ -144,7 +126,7 @@ impl Known {
     /// Also log p of the samples.
     pub(super) fn new(
         data: &dyn DataSet,
-        truth: &dyn Truth,
+        truth: &Truth,
         (points, labels): (&[f64], Option<&[u32]>),
         samples: &[f64],
         rng: &Rng,
@@ -162,21 +144,14 @@ impl Known {
                 bridges.entry(pair).or_default()[of] += one;
             }
         };
-        let (mut log_p, mut mode, mut log_label) = (Vec::new(), Vec::new(), Vec::new());
-        let mut dense = vec![0.0; truth.weights().len()];
-        judge(truth, points, dim, |j| {
+        let (mut mode, mut log_label) = (Vec::new(), Vec::new());
+        let (of_points, log_p) = ModeShares::new(truth, log_level, points, dim, |j| {
             if let Some(labels) = labels {
-                let own = labels[log_p.len()] as usize;
+                let own = labels[mode.len()] as usize;
                 log_label.push(j.responsibilities.get(own).map_or(f64::NAN, |r| r.ln()));
             }
             bridge(j, 0, 1.0 / n);
-            log_p.push(j.log_p);
             mode.push(j.mode);
-            if j.log_p >= log_level {
-                for (sum, r) in dense.iter_mut().zip(j.responsibilities) {
-                    *sum += r / n;
-                }
-            }
         });
         let one = dim as f64 / samples.len() as f64;
         let (of_samples, own_log_p) =
@@ -204,7 +179,7 @@ impl Known {
             log_p,
             mode,
             log_label: labels.map(|_| log_label),
-            dense,
+            dense: of_points.dense,
             of_samples,
             bridges,
         };

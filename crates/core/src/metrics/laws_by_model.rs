@@ -1,5 +1,5 @@
-//! What metrics owe that are computed from a model or from samples: closed forms, and nothing to find
-//! where the model is the truth.
+//! Metrics that are computed from a model agree with closed forms, and find nothing where the model is
+//! the truth.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -130,15 +130,13 @@ fn two_gaussians_by_closed_forms() {
     let tv = libm::erf(0.5 * d / 2f64.sqrt());
     // By the midpoint rule along the line through the means; the other coordinate is alike.
     let phi = |x: f64, m: f64| (-0.5 * (x - m).powi(2)).exp() / (2.0 * std::f64::consts::PI).sqrt();
-    let (mut js, mut tv_by_quadrature) = (0.0, 0.0);
+    let mut js = 0.0;
     for i in 0..20_000 {
         let x = -10.0 + 1e-3 * (f64::from(i) + 0.5);
         let (p, q) = (phi(x, 0.0), phi(x, d));
         let m = 0.5 * (p + q);
         js += 0.5e-3 * (p * (p / m).ln() + q * (q / m).ln());
-        tv_by_quadrature += 0.5e-3 * (p - q).abs();
     }
-    assert!((tv - tv_by_quadrature).abs() < 1e-6);
     // Q(|X| <= r) with P(|X| > r) = e^(-r^2 / 2) = a, by the same rule over x.
     let excess = |a: f64| {
         let r = (-2.0 * a.ln()).sqrt();

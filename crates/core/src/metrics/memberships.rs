@@ -1,4 +1,4 @@
-//! What the components of a mixture make of themselves, and of the labels.
+//! How the components of a mixture are used, and how they agree with the labels.
 
 use candle_core::Tensor;
 
@@ -23,7 +23,7 @@ const LEAST: f64 = 1e-38;
 const NOT_FINITE: &str = "no point has finite responsibilities";
 
 /// r_k(x) = P(component k | x) of held-out points.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Memberships {
     /// K.
     pub components: usize,
@@ -43,23 +43,17 @@ impl Memberships {
         if n == 0 {
             return Ok(None);
         }
-        let at_once = num::rows_at_once(points.device());
-        let mut out = Self {
-            components: 0,
-            rows: Vec::new(),
-            non_finite: 0,
-            place: Vec::new(),
-        };
-        for start in (0..n).step_by(at_once) {
-            let x = points.narrow(0, start, at_once.min(n - start))?;
+        let mut out = Self::default();
+        let points = points.narrow(0, 0, n)?;
+        for x in num::chunks(&points, num::rows_at_once(points.device()))? {
             let Some(r) = model.responsibilities(&x)? else {
                 return Ok(None);
             };
             out.components = r.dim(1)?;
-            for (i, row) in num::to_vec(&r)?.chunks_exact(out.components).enumerate() {
+            for row in num::to_vec(&r)?.chunks_exact(out.components) {
                 if row.iter().all(|v| v.is_finite()) {
                     out.rows.extend_from_slice(row);
-                    out.place.push(start + i);
+                    out.place.push(out.place.len() + out.non_finite);
                 } else {
                     out.non_finite += 1;
                 }
@@ -155,8 +149,7 @@ fn usage(on: &Evaluation, of: fn(&[f64]) -> f64) -> Outcome {
     })
 }
 
-/// exp(H(mean over held-out points of r)): how many components are used, K if all are alike.
-pub const USAGE_PERPLEXITY: Metric = Metric {
+pub(super) const USAGE_PERPLEXITY: Metric = Metric {
     name: "usage_perplexity",
     describe: "components in use, exp of the entropy of the mean responsibilities",
     unit: "components",
@@ -169,8 +162,8 @@ pub const USAGE_PERPLEXITY: Metric = Metric {
     },
 };
 
-/// Components whose mean responsibility is below 1 / (10 K).
-pub const DEAD_COMPONENTS: Metric = Metric {
+/// Below 1 / (10 K).
+pub(super) const DEAD_COMPONENTS: Metric = Metric {
     name: "dead_components",
     describe: "components with less than a tenth of an equal share of the points",
     unit: "components",
@@ -183,10 +176,9 @@ pub const DEAD_COMPONENTS: Metric = Metric {
     },
 };
 
-/// Expected calibration error of the likeliest label: sum over 15 equal bins of confidence of
-/// (points there / n) |mean confidence - share that is right|. A label's probability is the sum of
-/// the responsibilities of the components that stand for it.
-pub const CALIBRATION_ERROR: Metric = Metric {
+/// sum over equal bins of confidence of (points there / n) |mean confidence - share that is right|. A
+/// label's probability is the sum of the responsibilities of the components that stand for it.
+pub(super) const CALIBRATION_ERROR: Metric = Metric {
     name: "ece",
     describe: "expected calibration error of the responsibilities, merged to labels",
     unit: "share",
@@ -211,10 +203,8 @@ pub const CALIBRATION_ERROR: Metric = Metric {
     },
 };
 
-/// E\[-log sum_(k -> label) r_k(X)\] - H(label | X): what is lost by guessing the label from the
-/// model's responsibilities rather than the true ones, point by point on the same points.
-/// Probabilities below 1e-38 count as 1e-38.
-pub const LABEL_REGRET: Metric = Metric {
+/// E\[-log sum_(k -> label) r_k(X)\] - H(label | X), point by point on the same points.
+pub(super) const LABEL_REGRET: Metric = Metric {
     name: "label_regret",
     describe: "log loss of the labels by the merged responsibilities, minus that of the truth",
     unit: "nats",

@@ -23,6 +23,8 @@ mod laws_by_model;
 #[cfg(test)]
 mod laws_by_sample;
 
+use std::borrow::Borrow;
+
 pub use evaluation::{Cost, Evaluation};
 
 /// Which values of a metric are good.
@@ -191,11 +193,8 @@ pub const METRICS: &[Metric] = &[
 ];
 
 const NO_TRUTH: &str = "true density unknown";
-
 const NO_LABELS: &str = "the points have no labels";
-
 const NO_POINTS: &str = "there are no held-out points";
-
 const NO_PARTS: &str = "the model has no parts";
 
 /// Why points and samples were not compared.
@@ -206,22 +205,22 @@ fn too_few(on: &Evaluation) -> &'static str {
     }
 }
 
-/// |a - b|^2.
-fn distance_squared(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
-}
-
-/// The rows of `dim` coordinates that are all finite.
-fn finite_rows(rows: &[f64], dim: usize) -> Vec<f64> {
-    let rows = rows.chunks_exact(dim);
+/// The finite ones among the first `most` samples, or as many as there are points, and how many of
+/// them are not finite; all as rows.
+fn finite_samples(points: usize, samples: &[f64], dim: usize, most: usize) -> (Vec<f64>, usize) {
+    let looked_at = points.min(samples.len() / dim).min(most);
+    let rows = samples.chunks_exact(dim).take(looked_at);
     let finite = rows.filter(|row| row.iter().all(|v| v.is_finite()));
-    finite.flatten().copied().collect()
+    let finite: Vec<f64> = finite.flatten().copied().collect();
+    let lost = looked_at - finite.len() / dim;
+    (finite, lost)
 }
 
 /// Mean of the finite values with its standard error; the others are counted.
-fn mean_of(values: impl Iterator<Item = f64>) -> Outcome {
+fn mean_of(values: impl IntoIterator<Item: Borrow<f64>>) -> Outcome {
     let (mut n, mut non_finite, mut mean, mut squares) = (0usize, 0, 0.0, 0.0);
     for v in values {
+        let v = *v.borrow();
         if !v.is_finite() {
             non_finite += 1;
             continue;

@@ -3,11 +3,10 @@
 use super::known::{LowDensity, HIGHER_SHARE};
 use super::{given, Better, Metric, Outcome, NO_TRUTH};
 
-/// Total variation between the true mode weights w and the model's, which are the mean over its
-/// samples of the true responsibilities: (1/2) (sum_j |w^_j - w_j| + share outside every mode).
-/// The standard error is that of the linearised sum. A perfect model does not reach 0 but about
-/// 0.4 sqrt((modes - 1) / n).
-pub const MODE_TOTAL_VARIATION: Metric = Metric {
+/// (1/2) (sum_j |w^_j - w_j| + share outside every mode), w^_j being the mean over the samples of the
+/// true responsibilities; the standard error is that of the linearised sum. A perfect model does not
+/// reach 0 but about 0.4 sqrt((modes - 1) / n).
+pub(super) const MODE_TOTAL_VARIATION: Metric = Metric {
     name: "mode_tv",
     describe: "total variation between the true and the model's mode weights",
     unit: "share",
@@ -25,11 +24,9 @@ pub const MODE_TOTAL_VARIATION: Metric = Metric {
     },
 };
 
-/// max over modes of |ln(w^_j / w_j)|: one that is wrong by half and one that holds twice its share are as
-/// far off, and a faint mode counts as much as a heavy one. Infinite where the samples have nothing of a
-/// mode. The standard error, sqrt((1 - w^_j) / (n w^_j)) of the worst mode, is exact for separate modes and too large
-/// where they overlap.
-pub const MODE_WORST_RATIO: Metric = Metric {
+/// max over modes of |ln(w^_j / w_j)|, infinite where the samples have nothing of a mode. The standard
+/// error of the worst mode, sqrt((1 - w^_j) / (n w^_j)), is too large where modes overlap.
+pub(super) const MODE_WORST_RATIO: Metric = Metric {
     name: "mode_worst_ratio",
     describe: "largest |log| ratio of the model's weight of a mode to its true weight",
     unit: "nats",
@@ -52,9 +49,9 @@ pub const MODE_WORST_RATIO: Metric = Metric {
     },
 };
 
-/// Modes that hold at least a tenth of what the truth's own points give them, counting only points
-/// where the truth is not below its own 0.1 % level (of a mode that never is, all points count).
-pub const MODES_COVERED: Metric = Metric {
+/// Of what the truth's own points give them, counting only points where the truth is not below its own
+/// 0.1 % level (of a mode that never is, all points count).
+pub(super) const MODES_COVERED: Metric = Metric {
     name: "modes_covered",
     describe: "modes with at least a tenth of their true weight",
     unit: "modes",
@@ -79,9 +76,7 @@ fn excess(of: &LowDensity, samples: usize) -> Outcome {
     Outcome::of(mass - level.below, Some(variance.sqrt()), samples)
 }
 
-/// q({x : p(x) < lambda}) - P_p(p(X) < lambda), lambda being the truth's own 0.1 % density level:
-/// the excess mass between and around the modes. For a uniform truth it is the mass outside.
-pub const BRIDGE_MASS: Metric = Metric {
+pub(super) const BRIDGE_MASS: Metric = Metric {
     name: "bridge_mass",
     describe: "excess mass of the model where the truth is below its own 0.1 % density level",
     unit: "share",
@@ -89,8 +84,7 @@ pub const BRIDGE_MASS: Metric = Metric {
     evaluate: |on| given(&on.known, NO_TRUTH, |k| excess(&k.low[0], on.samples)),
 };
 
-/// The same at the truth's 1 % level.
-pub const BRIDGE_MASS_1PC: Metric = Metric {
+pub(super) const BRIDGE_MASS_1PC: Metric = Metric {
     name: "bridge_mass_1pc",
     describe: "the same at the truth's 1 % density level",
     unit: "share",
@@ -98,8 +92,7 @@ pub const BRIDGE_MASS_1PC: Metric = Metric {
     evaluate: |on| given(&on.known, NO_TRUTH, |k| excess(&k.low[1], on.samples)),
 };
 
-/// q({x : p(x) = 0}): what a model leaves outside a bounded support.
-pub const LEAK: Metric = Metric {
+pub(super) const LEAK: Metric = Metric {
     name: "leak",
     describe: "mass of the model where the true density is 0",
     unit: "share",
@@ -118,9 +111,8 @@ fn share(value: f64, n: usize) -> Outcome {
     Outcome::of(value, Some((value * (1.0 - value) / n as f64).sqrt()), n)
 }
 
-/// Q(p(X) >= lambda), lambda being the truth's 1 % density level: 0.99 for the truth itself (1 for a
-/// uniform one).
-pub const PRECISION: Metric = Metric {
+/// Q(p(X) >= lambda), lambda being the truth's 1 % density level; 1 for a uniform truth itself.
+pub(super) const PRECISION: Metric = Metric {
     name: "precision",
     describe: "model's mass where the truth is above its own 1 % density level (0.99 if equal)",
     unit: "share",
@@ -133,9 +125,9 @@ pub const PRECISION: Metric = Metric {
     },
 };
 
-/// P_p(q(X) >= lambda), lambda being the model's own 1 % density level, from its samples: 0.99 for
-/// the truth itself. A point where log q is not a number is not recalled, and counted.
-pub const RECALL: Metric = Metric {
+/// P_p(q(X) >= lambda), lambda being the model's own 1 % density level, from its samples. A point where
+/// log q is not a number is not recalled, and counted.
+pub(super) const RECALL: Metric = Metric {
     name: "recall",
     describe: "truth's mass where the model is above its own 1 % density level (0.99 if equal)",
     unit: "share",

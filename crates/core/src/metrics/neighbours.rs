@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{distance_squared, given, Better, Evaluation, Metric, Outcome};
+use super::{given, Better, Evaluation, Metric, Outcome};
+use crate::kmeans::distance2;
 
 /// Points of each kind that are compared.
 const MAX_POINTS: usize = 10_000;
@@ -28,10 +29,8 @@ pub struct Neighbours {
 impl Neighbours {
     /// Of rows of `dim` coordinates, the first 10,000 of each kind; `None` where there are too few.
     pub fn of(points: &[f64], samples: &[f64], dim: usize) -> Option<Self> {
-        let looked_at = (points.len() / dim)
-            .min(samples.len() / dim)
-            .min(MAX_POINTS);
-        let samples = super::finite_rows(&samples[..looked_at * dim], dim);
+        let count = points.len() / dim;
+        let (samples, non_finite) = super::finite_samples(count, samples, dim, MAX_POINTS);
         let n = samples.len() / dim;
         if n <= NEIGHBOURS {
             return None;
@@ -41,7 +40,7 @@ impl Neighbours {
             precision: share_inside(&samples, points, dim),
             recall: share_inside(points, &samples, dim),
             n,
-            non_finite: looked_at - n,
+            non_finite,
         })
     }
 }
@@ -51,18 +50,9 @@ fn radii(rows: &[f64], dim: usize) -> Vec<f64> {
     rows.par_chunks_exact(dim)
         .enumerate()
         .map(|(i, row)| {
-            let mut nearest = [f64::INFINITY; NEIGHBOURS];
-            for (j, other) in rows.chunks_exact(dim).enumerate() {
-                let mut d = distance_squared(row, other);
-                if d < nearest[NEIGHBOURS - 1] && i != j {
-                    for place in &mut nearest {
-                        if d < *place {
-                            std::mem::swap(place, &mut d);
-                        }
-                    }
-                }
-            }
-            nearest[NEIGHBOURS - 1]
+            let others = rows.chunks_exact(dim).enumerate().filter(|(j, _)| *j != i);
+            let mut all: Vec<f64> = others.map(|(_, other)| distance2(row, other)).collect();
+            *all.select_nth_unstable_by(NEIGHBOURS - 1, f64::total_cmp).1
         })
         .collect()
 }
@@ -71,10 +61,8 @@ fn radii(rows: &[f64], dim: usize) -> Vec<f64> {
 fn share_inside(rows: &[f64], centres: &[f64], dim: usize) -> f64 {
     let radii = radii(centres, dim);
     let inside = |row: &&[f64]| {
-        let balls = centres.chunks_exact(dim).zip(&radii);
-        balls
-            .into_iter()
-            .any(|(c, r)| distance_squared(row, c) <= *r)
+        let mut balls = centres.chunks_exact(dim).zip(&radii);
+        balls.any(|(c, r)| distance2(row, c) <= *r)
     };
     let count = rows.par_chunks_exact(dim).filter(inside).count();
     count as f64 / (rows.len() / dim) as f64
@@ -90,8 +78,7 @@ fn outcome(on: &Evaluation, value: fn(&Neighbours) -> f64) -> Outcome {
     })
 }
 
-/// [`Neighbours::precision`]
-pub const NEIGHBOUR_PRECISION: Metric = Metric {
+pub(super) const NEIGHBOUR_PRECISION: Metric = Metric {
     name: "knn_precision",
     describe: "samples within reach of the data (5 nearest neighbours)",
     unit: "share",
@@ -99,8 +86,7 @@ pub const NEIGHBOUR_PRECISION: Metric = Metric {
     evaluate: |on| outcome(on, |found| found.precision),
 };
 
-/// [`Neighbours::recall`]
-pub const NEIGHBOUR_RECALL: Metric = Metric {
+pub(super) const NEIGHBOUR_RECALL: Metric = Metric {
     name: "knn_recall",
     describe: "data within reach of the samples (5 nearest neighbours)",
     unit: "share",

@@ -87,6 +87,11 @@ pub fn differences(by: &Var, step: f64, value: impl Fn() -> f64) -> Vec<f64> {
     (0..start.len()).map(slope).collect()
 }
 
+/// df / dx at 0 by a finite difference of fourth order (Abramowitz and Stegun 25.3.6).
+pub fn slope(f: impl Fn(f64) -> f64, step: f64) -> f64 {
+    (8.0 * (f(step) - f(-step)) - f(2.0 * step) + f(-2.0 * step)) / (12.0 * step)
+}
+
 /// log|det du/dv| of every row of u (n, D), a function of the same row of v (n, D).
 pub fn log_abs_dets(u: &Tensor, v: &Var) -> Vec<f64> {
     let (n, dim) = u.dims2().unwrap();

@@ -322,7 +322,9 @@ impl ProblemSettings for MaximumEntropySpec {
 
     fn support(&self) -> Option<SupportSpec> {
         match self.named() {
-            Ok(Some(problem)) if problem.support == Support::Simplex => Some(SupportSpec::Simplex),
+            Ok(Some(problem)) if problem.support() == Support::Simplex => {
+                Some(SupportSpec::Simplex)
+            }
             _ => self.support.clone(),
         }
     }

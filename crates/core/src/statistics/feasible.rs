@@ -294,23 +294,16 @@ impl Statistics {
 
 /// Every way to write a monomial as a product of two, 1 included, each pair once.
 fn factors(monomial: &Monomial) -> Vec<(Monomial, Monomial)> {
-    let mut splits: Vec<(Monomial, Monomial)> = vec![(Vec::new(), Vec::new())];
-    for (d, p) in monomial {
-        splits = splits
-            .into_iter()
-            .flat_map(|(a, b)| {
-                (0..=*p).map(move |q| {
-                    let (mut a, mut b) = (a.clone(), b.clone());
-                    if q > 0 {
-                        a.push((*d, q));
-                    }
-                    if q < *p {
-                        b.push((*d, p - q));
-                    }
-                    (a, b)
-                })
-            })
-            .collect();
+    let mut splits = vec![(Monomial::new(), Monomial::new())];
+    for &(d, p) in monomial {
+        let times = &|part: &Monomial, q: i32| -> Monomial {
+            let power = (q > 0).then_some((d, q));
+            part.iter().copied().chain(power).collect()
+        };
+        let with = |(a, b): &(Monomial, Monomial)| -> Vec<_> {
+            (0..=p).map(|q| (times(a, q), times(b, p - q))).collect()
+        };
+        splits = splits.iter().flat_map(with).collect();
     }
     splits.retain(|(a, b)| a <= b);
     splits

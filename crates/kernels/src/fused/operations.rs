@@ -1,12 +1,13 @@
 //! A fused stack as operations of Candle's graph.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{bail, CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 
-use super::{numbers, Core};
-use crate::engine::{self, Outputs};
-use crate::tiles::{Upstream, Weights};
+use super::{differentiate, numbers};
+use crate::engine;
+use crate::stack::Stack;
+use crate::tiles::{Outputs, Upstream, Weights};
 
 /// By the flat parameters and by x.
 type ByInputs = (Option<Tensor>, Option<Tensor>);
@@ -23,15 +24,11 @@ pub(super) enum Output {
 }
 
 /// An operation on the flat parameters and points (n, dim).
-pub(super) struct PerPoint(pub(super) Arc<Core>, pub(super) Output);
+pub(super) struct PerPoint(pub(super) Arc<Stack>, pub(super) Output);
 
 impl CustomOp2 for PerPoint {
     fn name(&self) -> &'static str {
-        match self.1 {
-            Output::LogProb => "fused-log-prob",
-            Output::ToBase => "fused-to-base",
-            Output::ToDataAndLogDet => "fused-to-data",
-        }
+        "fused-per-point"
     }
 
     fn cpu_fwd(
@@ -41,14 +38,14 @@ impl CustomOp2 for PerPoint {
         points: &CpuStorage,
         points_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let core = &self.0;
+        let stack = &self.0;
         let (n, dim) = points_layout.shape().dims2()?;
         let points = numbers(points, points_layout)?;
-        let prepared = core.prepared(numbers(flat, flat_layout)?);
+        let prepared = stack.prepared(numbers(flat, flat_layout)?);
         let evaluate = |log_q: &mut [f32], z: &mut [f32]| {
             let parts = &mut [];
             let outputs = Outputs { log_q, z, parts };
-            engine::evaluate(core.isa, &core.stack, &prepared, points, outputs);
+            engine::evaluate(stack, &prepared, points, outputs);
         };
         let mut last = vec![0.0; n];
         match self.1 {
@@ -63,8 +60,7 @@ impl CustomOp2 for PerPoint {
             }
             Output::ToDataAndLogDet => {
                 let mut x = vec![0.0; n * dim];
-                let to = (&mut x[..], &mut last[..]);
-                engine::to_data_and_log_det(core.isa, &core.stack, &prepared, points, to.0, to.1);
+                engine::sample(stack, &prepared, points, &[], &mut x, &mut last);
                 Ok(join(&x, &last, dim))
             }
         }
@@ -93,8 +89,8 @@ impl CustomOp2 for PerPoint {
                 Upstream::Samples(&weights, &by_points)
             }
         };
-        let prepared = self.0.prepared(&flat.to_vec1::<f32>()?);
-        let (_, by_flat, by_points) = self.0.differentiate(&prepared, &all(points)?, upstream);
+        let (_, by_flat, by_points) =
+            differentiate(&self.0, &flat.to_vec1()?, &all(points)?, upstream);
         Ok((
             Some(Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?),
             Some(Tensor::from_vec(by_points, points.shape(), &Device::Cpu)?),
@@ -127,12 +123,11 @@ fn part(both: &Tensor) -> Result<(Vec<f32>, Vec<f32>)> {
     Ok((points, numbers))
 }
 
-pub(super) type Gradients = (Vec<f32>, Vec<f32>);
-
 /// The mean of log q, a scalar; its gradients come with the value.
 pub(super) struct MeanLogProb {
-    pub(super) core: Arc<Core>,
-    pub(super) gradients: Mutex<Option<Gradients>>,
+    pub(super) stack: Arc<Stack>,
+    /// By the flat parameters and by x.
+    pub(super) gradients: OnceLock<(Vec<f32>, Vec<f32>)>,
 }
 
 impl CustomOp2 for MeanLogProb {
@@ -148,16 +143,10 @@ impl CustomOp2 for MeanLogProb {
         x_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (n, _) = x_layout.shape().dims2()?;
-        let prepared = self.core.prepared(numbers(flat, flat_layout)?);
         let upstream = Upstream::Points(Weights::Same(1.0 / n as f32), &[]);
-        let (sum, by_flat, by_x) =
-            self.core
-                .differentiate(&prepared, numbers(x, x_layout)?, upstream);
-        let mut gradients = self
-            .gradients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *gradients = Some((by_flat, by_x));
+        let (flat, x) = (numbers(flat, flat_layout)?, numbers(x, x_layout)?);
+        let (sum, by_flat, by_x) = differentiate(&self.stack, flat, x, upstream);
+        self.gradients.get_or_init(|| (by_flat, by_x));
         Ok((
             CpuStorage::F32(vec![(sum / n as f64) as f32]),
             Shape::from(()),
@@ -165,16 +154,11 @@ impl CustomOp2 for MeanLogProb {
     }
 
     fn bwd(&self, flat: &Tensor, x: &Tensor, _mean: &Tensor, by_mean: &Tensor) -> Result<ByInputs> {
-        let gradients = self
-            .gradients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let Some((by_flat, by_x)) = gradients else {
+        let Some((by_flat, by_x)) = self.gradients.get() else {
             bail!("fused kernels: expected gradients of the forward pass")
         };
-        let by_flat = Tensor::from_vec(by_flat, flat.shape(), &Device::Cpu)?;
-        let by_x = Tensor::from_vec(by_x, x.shape(), &Device::Cpu)?;
+        let by_flat = Tensor::from_slice(by_flat, flat.shape(), &Device::Cpu)?;
+        let by_x = Tensor::from_slice(by_x, x.shape(), &Device::Cpu)?;
         Ok((
             Some(by_flat.broadcast_mul(by_mean)?),
             Some(by_x.broadcast_mul(by_mean)?),

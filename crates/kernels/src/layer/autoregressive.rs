@@ -1,13 +1,11 @@
 //! Masked autoregressive layers as two couplings: one moves the first coordinate, one all others.
 
-use candle_core::Tensor;
-
 use super::coupling::Coupling;
-use super::{BackwardPass, Pass};
+use super::{BackwardPass, Compiled, Pass};
 use crate::conditioner::{self, Conditioner, Slot};
 use crate::product::TILE;
-use crate::simd::Simd;
-use crate::transformer::TransformerPass;
+use crate::simd::Verified;
+use crate::transformer::{Direction, Transformer, TransformerPass};
 
 /// The weights that one layer of a masked conditioner has.
 #[derive(Debug, Clone)]
@@ -19,47 +17,35 @@ pub struct LayerMask {
     pub places: Option<Vec<usize>>,
 }
 
-/// The masks of a conditioner, which is expanded to dense matrices with zeros. Dense products do up to
-/// twice the needed multiplications, but many small products would cost more.
-#[derive(Debug, Clone)]
-pub struct Masks {
+/// A masked conditioner, which is expanded to dense matrices with zeros among the layer's derived
+/// numbers. Dense products do up to twice the needed multiplications, but many small products would
+/// cost more.
+struct Masked {
+    /// The weights that the masks leave.
+    net: Conditioner<Slot>,
     layers: Vec<LayerMask>,
-    /// The dense conditioner, whose weights are among the layer's derived numbers.
-    dense: Conditioner<Slot>,
+    /// Numbers of the dense conditioner.
     len: usize,
 }
 
-impl Masks {
-    /// `net` holds the weights that the masks `layers` leave.
-    pub fn new(net: &Conditioner<Tensor>, layers: Vec<LayerMask>) -> Self {
-        let mut len = 0usize;
-        let mut place = |numbers: usize| {
-            let slot = Slot {
-                start: len,
-                len: numbers,
-            };
-            len = (len + numbers).next_multiple_of(16);
-            slot
-        };
-        let sizes = net.layers.iter().zip(&layers).map(|((_, bias), mask)| {
-            let outputs = bias.elem_count();
-            (Some(place(mask.inputs * outputs)), place(outputs))
-        });
+impl Masked {
+    /// Also returns the dense conditioner.
+    fn new(net: Conditioner<Slot>, layers: Vec<LayerMask>) -> (Self, Conditioner<Slot>) {
+        let mut len = 0;
+        let mut place = |numbers| Slot::after(&mut len, numbers);
+        let sizes = net.layers.iter().zip(&layers);
         let dense = Conditioner {
-            layers: sizes.collect(),
+            layers: sizes
+                .map(|((_, bias), mask)| (Some(place(mask.inputs * bias.len)), place(bias.len)))
+                .collect(),
             activation: net.activation,
         };
-        Self { layers, dense, len }
-    }
-
-    /// Numbers of the dense conditioner.
-    pub(super) fn derived(&self) -> usize {
-        self.len
+        (Self { net, layers, len }, dense)
     }
 
     /// Calls `f` (parameters, dense, length) for every run that is contiguous on both sides.
-    fn each_run(&self, net: &Conditioner<Slot>, mut f: impl FnMut(usize, usize, usize)) {
-        let layers = net.layers.iter().zip(&self.dense.layers).zip(&self.layers);
+    fn each_run(&self, dense: &Conditioner<Slot>, mut f: impl FnMut(usize, usize, usize)) {
+        let layers = self.net.layers.iter().zip(&dense.layers).zip(&self.layers);
         for (((weight, bias), (dense_weight, dense_bias)), mask) in layers {
             if let (Some(weight), Some(dense)) = (weight, dense_weight) {
                 match &mask.places {
@@ -74,176 +60,165 @@ impl Masks {
             f(bias.start, dense_bias.start, bias.len);
         }
     }
-
-    pub(super) fn derive(&self, net: &Conditioner<Slot>, params: &[f32], to: &mut [f32]) {
-        to.fill(0.0);
-        self.each_run(net, |from, place, len| {
-            to[place..place + len].copy_from_slice(&params[from..from + len]);
-        });
-    }
-
-    /// Adds the gradients by the dense weights to those by the parameters.
-    pub(super) fn finish(&self, net: &Conditioner<Slot>, by_derived: &[f32], gradient: &mut [f32]) {
-        self.each_run(net, |to, place, len| {
-            let from = &by_derived[place..place + len];
-            for (to, from) in gradient[to..to + len].iter_mut().zip(from) {
-                *to += from;
-            }
-        });
-    }
 }
 
 /// See [`super::Layer::Autoregressive`].
-pub(super) struct Autoregressive<'l> {
+pub(super) struct Autoregressive {
     /// Keeps nothing and moves coordinate 1.
-    pub first: Coupling<'l>,
+    first: Coupling,
     /// Keeps coordinates 1 to D - 1 and moves 2 to D; `None` if D = 1.
-    pub rest: Option<Coupling<'l>>,
-    /// Whether the parameters of `rest` are among the derived numbers.
-    pub masked: bool,
+    rest: Option<Coupling>,
+    /// Where the parameters of `rest` come from if they are among the derived numbers.
+    masked: Option<Masked>,
 }
 
-impl<'l> Autoregressive<'l> {
+impl Autoregressive {
     pub(super) fn new(
-        transformer: super::Transformer,
+        transformer: Transformer,
         dim: usize,
-        first: &'l Conditioner<Slot>,
-        rest: Option<&'l (Conditioner<Slot>, Option<Masks>)>,
+        first: Conditioner<Slot>,
+        rest: Option<(Conditioner<Slot>, Option<Vec<LayerMask>>)>,
     ) -> Self {
-        Self {
-            first: Coupling {
-                transformer,
-                kept: 0..0,
-                moved: 0..1,
-                conditioner: first,
+        let mut masked = None;
+        let rest = rest.map(|(net, masks)| Coupling {
+            transformer,
+            kept: 0..dim - 1,
+            moved: 1..dim,
+            conditioner: match masks {
+                Some(masks) => {
+                    let (mask, dense) = Masked::new(net, masks);
+                    masked = Some(mask);
+                    dense
+                }
+                None => net,
             },
-            rest: rest.map(|(net, masks)| Coupling {
-                transformer,
-                kept: 0..dim - 1,
-                moved: 1..dim,
-                conditioner: masks.as_ref().map_or(net, |masks| &masks.dense),
-            }),
-            masked: rest.is_some_and(|(_, masks)| masks.is_some()),
+        });
+        let first = Coupling {
+            transformer,
+            kept: 0..0,
+            moved: 0..1,
+            conditioner: first,
+        };
+        Self {
+            first,
+            rest,
+            masked,
+        }
+    }
+}
+
+impl Compiled for Autoregressive {
+    fn derived(&self) -> usize {
+        self.masked.as_ref().map_or(0, |masked| masked.len)
+    }
+
+    fn derive(&self, params: &[f32], to: &mut [f32]) {
+        if let (Some(masked), Some(rest)) = (&self.masked, &self.rest) {
+            to.fill(0.0);
+            masked.each_run(&rest.conditioner, |from, place, len| {
+                to[place..place + len].copy_from_slice(&params[from..from + len]);
+            });
         }
     }
 
-    pub(super) fn saved(&self) -> usize {
+    /// Adds the gradients by the dense weights to those by the parameters.
+    fn finish(&self, _params: &[f32], by_derived: &[f32], gradient: &mut [f32]) {
+        if let (Some(masked), Some(rest)) = (&self.masked, &self.rest) {
+            masked.each_run(&rest.conditioner, |to, place, len| {
+                let from = &by_derived[place..place + len];
+                for (to, from) in gradient[to..to + len].iter_mut().zip(from) {
+                    *to += from;
+                }
+            });
+        }
+    }
+
+    fn saved(&self) -> usize {
         self.first.saved() + self.rest.as_ref().map_or(0, Coupling::saved)
     }
 
-    pub(super) fn scratch(&self) -> usize {
+    fn added(&self) -> Vec<Slot> {
+        let masked = self.masked.iter();
+        masked.flat_map(|masked| masked.net.slots()).collect()
+    }
+
+    fn scratch(&self) -> usize {
         let rest = self.rest.as_ref().map_or(0, Coupling::scratch);
         self.first.scratch().max(rest)
     }
 
-    pub(super) fn to_base<S: Simd>(&self, s: S, pass: Pass<'_>) {
-        let (saved, rest_saved) = pass.saved.split_at_mut(self.first.saved());
-        if let Some(rest) = &self.rest {
-            rest.to_base(
-                s,
-                Pass {
-                    params: if self.masked {
-                        pass.derived
-                    } else {
-                        pass.params
-                    },
-                    derived: &[],
-                    samples: pass.samples,
-                    from: pass.from,
-                    to: &mut *pass.to,
-                    saved: rest_saved,
-                    log_det: &mut *pass.log_det,
-                    parts: &mut [],
-                },
-            );
+    fn products(&self) -> usize {
+        match (&self.masked, &self.rest) {
+            (Some(masked), _) => masked.net.products(),
+            (None, rest) => rest.as_ref().map_or(0, Coupling::products),
         }
-        self.first.to_base(s, Pass { saved, ..pass });
+    }
+
+    fn to_base(&self, isa: Verified, mut pass: Pass<'_>) {
+        let saved = std::mem::take(&mut pass.saved);
+        let (saved, rest_saved) = saved.split_at_mut(self.first.saved());
+        if let Some(rest) = &self.rest {
+            let mut pass = pass.reborrow();
+            if self.masked.is_some() {
+                pass.params = pass.derived;
+            }
+            pass.saved = rest_saved;
+            rest.to_base(isa, pass);
+        }
+        self.first.to_base(isa, Pass { saved, ..pass });
     }
 
     /// One coordinate after the other.
-    pub(super) fn to_data<S: Simd>(&self, s: S, pass: Pass<'_>) {
-        let (saved, rest_saved) = pass.saved.split_at_mut(self.first.saved());
-        let params = if self.masked {
-            pass.derived
-        } else {
-            pass.params
-        };
-        self.first.to_data(
-            s,
-            Pass {
-                params: pass.params,
-                derived: &[],
-                samples: pass.samples,
-                from: pass.from,
-                to: &mut *pass.to,
-                saved,
-                log_det: &mut *pass.log_det,
-                parts: &mut [],
-            },
-        );
+    fn to_data(&self, isa: Verified, mut pass: Pass<'_>) {
+        let saved = std::mem::take(&mut pass.saved);
+        let (saved, rest_saved) = saved.split_at_mut(self.first.saved());
+        let mut first = pass.reborrow();
+        first.saved = saved;
+        self.first.to_data(isa, first);
         let Some(rest) = &self.rest else { return };
-        let (hidden, theta) = rest_saved.split_at_mut(rest.conditioner.hidden() * TILE);
+        let params = match self.masked {
+            Some(_) => pass.derived,
+            None => pass.params,
+        };
+        let net = &rest.conditioner;
+        let (hidden, theta) = rest_saved.split_at_mut(net.hidden() * TILE);
         for known in 1..rest.moved.end {
             // The mask hides coordinates that have not been sampled yet, but 0 * NaN is NaN.
             pass.to[known * TILE..].fill(0.0);
-            conditioner::forward(
-                s,
-                rest.conditioner,
-                params,
-                pass.samples,
-                &pass.to[..rest.kept.end * TILE],
-                hidden,
-                theta,
-            );
-            rest.transformer.to_data(
-                s,
-                TransformerPass {
-                    samples: pass.samples,
-                    theta: &mut *theta,
-                    from: &pass.from[TILE..],
-                    to: &mut pass.to[TILE..],
-                    log_det: &mut *pass.log_det,
-                    parts: &mut [],
-                },
-            );
+            let kept = &pass.to[..rest.kept.end * TILE];
+            conditioner::forward(isa, net, params, pass.samples, kept, hidden, theta);
+            let moved = TransformerPass {
+                samples: pass.samples,
+                theta: &mut *theta,
+                from: &pass.from[TILE..],
+                to: &mut pass.to[TILE..],
+                log_det: &mut [],
+                parts: &mut [],
+            };
+            rest.transformer.run(isa, Direction::ToData(moved));
         }
     }
 
-    pub(super) fn backward<S: Simd>(&self, s: S, pass: BackwardPass<'_>) {
+    fn backward(&self, isa: Verified, mut pass: BackwardPass<'_>) {
         let (saved, rest_saved) = pass.saved.split_at(self.first.saved());
-        self.first.backward(
-            s,
-            BackwardPass {
-                params: pass.params,
-                derived: &[],
-                samples: pass.samples,
-                x: pass.x,
-                z: pass.z,
-                saved,
-                weight: pass.weight,
-                gradient: &mut *pass.gradient,
-                params_gradient: &mut *pass.params_gradient,
-                fresh: pass.fresh,
-                derived_gradient: &mut [],
-                scratch: &mut *pass.scratch,
-            },
-        );
+        let mut first = pass.reborrow();
+        first.saved = saved;
+        self.first.backward(isa, first);
         let Some(rest) = &self.rest else { return };
-        let (params, params_gradient) = if self.masked {
-            (pass.derived, pass.derived_gradient)
-        } else {
-            (pass.params, pass.params_gradient)
-        };
-        rest.backward(
-            s,
-            BackwardPass {
-                params,
-                params_gradient,
-                derived: &[],
-                derived_gradient: &mut [],
-                saved: rest_saved,
-                ..pass
-            },
-        );
+        if self.masked.is_some() {
+            pass.params = pass.derived;
+            pass.params_gradient = pass.derived_gradient;
+            pass.derived_gradient = &mut [];
+        }
+        pass.saved = rest_saved;
+        rest.backward(isa, pass);
+    }
+
+    fn has_to_data_backward(&self) -> bool {
+        false
+    }
+
+    fn to_data_backward(&self, _isa: Verified, _pass: BackwardPass<'_>) {
+        unreachable!("checked by Stack::has_to_data_backward");
     }
 }

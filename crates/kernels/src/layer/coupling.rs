@@ -2,71 +2,54 @@
 
 use std::ops::Range;
 
-use super::{BackwardPass, Pass, Transformer};
+use super::{BackwardPass, Compiled, Pass};
 use crate::conditioner::{self, Conditioner, Slot};
 use crate::product::TILE;
-use crate::simd::Simd;
-use crate::transformer::{
-    Affine, Backward, Fold, Spline, ToBase, ToData, TransformerBackward, TransformerPass,
-};
+use crate::simd::Verified;
+use crate::transformer::{Direction, Transformer, TransformerBackward, TransformerPass};
 
 /// See [`super::Layer::Coupling`].
-pub(super) struct Coupling<'l> {
+pub(super) struct Coupling {
     pub transformer: Transformer,
     pub kept: Range<usize>,
     pub moved: Range<usize>,
-    pub conditioner: &'l Conditioner<Slot>,
+    pub conditioner: Conditioner<Slot>,
 }
 
-impl Transformer {
-    fn to_base<S: Simd>(self, s: S, way: TransformerPass<'_>) {
-        match self {
-            Self::Affine { bound } => s.run(ToBase(affine(bound), way)),
-            Self::Spline { bins, bound } => s.run(ToBase(spline(bins, bound), way)),
-            Self::Fold { gates } => s.run(ToBase(Fold { gates }, way)),
-        }
-    }
-
-    pub(super) fn to_data<S: Simd>(self, s: S, way: TransformerPass<'_>) {
-        match self {
-            Self::Affine { bound } => s.run(ToData(affine(bound), way)),
-            Self::Spline { bins, bound } => s.run(ToData(spline(bins, bound), way)),
-            Self::Fold { gates } => s.run(ToData(Fold { gates }, way)),
-        }
-    }
-
-    fn backward<S: Simd>(self, s: S, back: TransformerBackward<'_>) {
-        match self {
-            Self::Affine { bound } => s.run(Backward(affine(bound), back)),
-            Self::Spline { bins, bound } => s.run(Backward(spline(bins, bound), back)),
-            Self::Fold { gates } => s.run(Backward(Fold { gates }, back)),
-        }
-    }
-}
-
-impl Coupling<'_> {
-    /// Numbers per tile that are kept for the backward pass.
-    pub(super) fn saved(&self) -> usize {
+impl Compiled for Coupling {
+    /// The conditioner's hidden values and outputs.
+    fn saved(&self) -> usize {
         (self.conditioner.hidden() + self.conditioner.outputs()) * TILE
     }
 
-    /// Scratch numbers: the conditioner's, and those of [`Coupling::to_data_backward`].
-    pub(super) fn scratch(&self) -> usize {
-        conditioner::scratch(self.conditioner) + (2 * self.moved.len() + 1) * TILE
+    /// The conditioner's, and those of [`Compiled::to_data_backward`].
+    fn scratch(&self) -> usize {
+        conditioner::scratch(&self.conditioner) + (2 * self.moved.len() + 1) * TILE
     }
 
-    pub(super) fn to_base<S: Simd>(&self, s: S, pass: Pass<'_>) {
-        let way = self.way(s, pass);
-        self.transformer.to_base(s, way);
+    fn folds(&self) -> usize {
+        match self.transformer {
+            Transformer::Fold { .. } => self.moved.len(),
+            _ => 0,
+        }
     }
 
-    pub(super) fn to_data<S: Simd>(&self, s: S, pass: Pass<'_>) {
-        let way = self.way(s, pass);
-        self.transformer.to_data(s, way);
+    fn products(&self) -> usize {
+        self.conditioner.products()
     }
 
-    pub(super) fn backward<S: Simd>(&self, s: S, pass: BackwardPass<'_>) {
-        let net = self.conditioner;
+    fn to_base(&self, isa: Verified, pass: Pass<'_>) {
+        let pass = self.condition(isa, pass);
+        self.transformer.run(isa, Direction::ToBase(pass));
+    }
+
+    fn to_data(&self, isa: Verified, pass: Pass<'_>) {
+        let pass = self.condition(isa, pass);
+        self.transformer.run(isa, Direction::ToData(pass));
+    }
+
+    fn backward(&self, isa: Verified, pass: BackwardPass<'_>) {
+        let net = &self.conditioner;
         let (hidden, theta) = pass.saved.split_at(net.hidden() * TILE);
         let rows = rows(&self.moved);
         let back = TransformerBackward {
@@ -78,56 +61,43 @@ impl Coupling<'_> {
             gradient: &mut pass.gradient[rows],
             theta_gradient: &mut pass.scratch[..net.outputs() * TILE],
         };
-        self.transformer.backward(s, back);
-        self.conditioner_backward(s, pass, hidden);
+        self.transformer.run(isa, Direction::Backward(back));
+        conditioner::backward(isa, net, pass, self::rows(&self.kept), hidden);
     }
 
-    /// From the gradient by theta, in the first rows of the scratch.
-    fn conditioner_backward<S: Simd>(&self, s: S, pass: BackwardPass<'_>, hidden: &[f32]) {
-        let rows = rows(&self.kept);
-        conditioner::backward(
-            s,
-            self.conditioner,
-            pass.params,
-            pass.samples,
-            &pass.x[rows.clone()],
-            hidden,
-            &mut pass.gradient[rows],
-            pass.params_gradient,
-            pass.fresh,
-            pass.scratch,
-        );
+    fn has_to_data_backward(&self) -> bool {
+        self.folds() == 0
     }
 
     /// Base to data; then data to base again, for the log-determinant and the values that the backward
     /// pass needs.
-    pub(super) fn to_data_and_log_det<S: Simd>(&self, s: S, pass: Pass<'_>, scratch: &mut [f32]) {
-        let (theta, rest) = scratch.split_at_mut(conditioner::scratch(self.conditioner));
-        let way = self.way(s, pass);
-        let theta = &mut theta[..way.theta.len()];
-        theta.copy_from_slice(way.theta);
-        let there = TransformerPass {
-            samples: way.samples,
+    fn to_data_and_log_det(&self, isa: Verified, pass: Pass<'_>, scratch: &mut [f32]) {
+        let (theta, rest) = scratch.split_at_mut(conditioner::scratch(&self.conditioner));
+        let inverse = self.condition(isa, pass);
+        let theta = &mut theta[..inverse.theta.len()];
+        theta.copy_from_slice(inverse.theta);
+        let forward = TransformerPass {
+            samples: inverse.samples,
             theta,
-            from: way.from,
-            to: &mut *way.to,
+            from: inverse.from,
+            to: &mut *inverse.to,
             log_det: &mut [],
             parts: &mut [],
         };
-        self.transformer.to_data(s, there);
-        let back = TransformerPass {
-            from: way.to,
-            to: &mut rest[..way.from.len()],
-            ..way
+        self.transformer.run(isa, Direction::ToData(forward));
+        let inverse = TransformerPass {
+            from: inverse.to,
+            to: &mut rest[..inverse.from.len()],
+            ..inverse
         };
-        self.transformer.to_base(s, back);
+        self.transformer.run(isa, Direction::ToBase(inverse));
     }
 
     /// Every moved x solves f(x) = z. With the slope f' and d = d log f' / dx, the gradient by z is
     /// (by_x + weight d) / f', and the gradient by theta is that of f for minus this gradient by z.
     /// Three backward passes of f give f', weight d and the gradient by theta.
-    pub(super) fn to_data_backward<S: Simd>(&self, s: S, pass: BackwardPass<'_>) {
-        let net = self.conditioner;
+    fn to_data_backward(&self, isa: Verified, pass: BackwardPass<'_>) {
+        let net = &self.conditioner;
         let (hidden, theta) = pass.saved.split_at(net.hidden() * TILE);
         let rows = rows(&self.moved);
         let (scratch, own) = pass.scratch.split_at_mut(conditioner::scratch(net));
@@ -144,7 +114,7 @@ impl Coupling<'_> {
                 gradient,
                 theta_gradient: &mut scratch[..net.outputs() * TILE],
             };
-            self.transformer.backward(s, back);
+            self.transformer.run(isa, Direction::Backward(back));
         };
         none.fill(0.0);
         slope.fill(1.0);
@@ -157,30 +127,25 @@ impl Coupling<'_> {
             *other = -*by;
         }
         back(pass.weight, other);
-        self.conditioner_backward(s, pass, hidden);
+        conditioner::backward(isa, net, pass, self::rows(&self.kept), hidden);
     }
+}
 
+impl Coupling {
     /// Copies the kept coordinates and runs the conditioner; the result is the transformer's input.
-    fn way<'a, S: Simd>(&self, s: S, pass: Pass<'a>) -> TransformerPass<'a> {
-        let net = self.conditioner;
-        let rows = rows(&self.kept);
-        pass.to[rows.clone()].copy_from_slice(&pass.from[rows.clone()]);
+    fn condition<'a>(&self, isa: Verified, pass: Pass<'a>) -> TransformerPass<'a> {
+        let net = &self.conditioner;
+        let kept = rows(&self.kept);
+        pass.to[kept.clone()].copy_from_slice(&pass.from[kept.clone()]);
         let (hidden, theta) = pass.saved.split_at_mut(net.hidden() * TILE);
-        conditioner::forward(
-            s,
-            net,
-            pass.params,
-            pass.samples,
-            &pass.from[rows],
-            hidden,
-            theta,
-        );
-        let rows = self::rows(&self.moved);
+        let kept = &pass.from[kept];
+        conditioner::forward(isa, net, pass.params, pass.samples, kept, hidden, theta);
+        let moved = rows(&self.moved);
         TransformerPass {
             samples: pass.samples,
             theta,
-            from: &pass.from[rows.clone()],
-            to: &mut pass.to[rows],
+            from: &pass.from[moved.clone()],
+            to: &mut pass.to[moved],
             log_det: pass.log_det,
             parts: pass.parts,
         }
@@ -189,17 +154,4 @@ impl Coupling<'_> {
 
 fn rows(coordinates: &Range<usize>) -> Range<usize> {
     coordinates.start * TILE..coordinates.end * TILE
-}
-
-fn affine(bound: f64) -> Affine {
-    Affine {
-        bound: bound as f32,
-    }
-}
-
-fn spline(bins: usize, bound: f64) -> Spline {
-    Spline {
-        bins,
-        bound: bound as f32,
-    }
 }

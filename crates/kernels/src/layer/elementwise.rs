@@ -1,24 +1,23 @@
 //! A scale and a shift of every coordinate.
 
-use super::{add_constant, BackwardPass, Pass};
+use super::{add_constant, BackwardPass, Compiled, Pass};
 use crate::conditioner::Slot;
 use crate::product::TILE;
-use crate::simd::{Op, Simd};
+use crate::simd::{Op, Simd, Verified};
 
 /// x = z e^s + t
-#[derive(Clone, Copy)]
 pub(super) struct Elementwise {
     pub log_scale: Slot,
     pub shift: Slot,
 }
 
-impl Elementwise {
+impl Compiled for Elementwise {
     /// e^s, e^-s, and the log-determinant towards the base.
-    pub(super) fn derived(self) -> usize {
+    fn derived(&self) -> usize {
         2 * self.shift.len + 1
     }
 
-    pub(super) fn derive(self, params: &[f32], to: &mut [f32]) {
+    fn derive(&self, params: &[f32], to: &mut [f32]) {
         let log_scale = self.log_scale.of(params);
         let dim = log_scale.len();
         for (d, s) in log_scale.iter().enumerate() {
@@ -28,9 +27,13 @@ impl Elementwise {
         to[2 * dim] = -log_scale.iter().sum::<f32>();
     }
 
-    pub(super) fn to_base<S: Simd>(self, s: S, pass: Pass<'_>) {
+    fn added(&self) -> Vec<Slot> {
+        vec![self.log_scale, self.shift]
+    }
+
+    fn to_base(&self, isa: Verified, pass: Pass<'_>) {
         let dim = self.shift.len;
-        s.run(Scale {
+        isa.run(Scale {
             samples: pass.samples,
             from: pass.from,
             before: Some(self.shift.of(pass.params)),
@@ -41,8 +44,8 @@ impl Elementwise {
         add_constant(pass.log_det, pass.derived[2 * dim]);
     }
 
-    pub(super) fn to_data<S: Simd>(self, s: S, pass: Pass<'_>) {
-        s.run(Scale {
+    fn to_data(&self, isa: Verified, pass: Pass<'_>) {
+        isa.run(Scale {
             samples: pass.samples,
             from: pass.from,
             before: None,
@@ -52,36 +55,37 @@ impl Elementwise {
         });
     }
 
-    pub(super) fn backward(self, pass: BackwardPass<'_>) {
-        let dim = self.shift.len;
-        let total: f32 = pass.weight[..pass.samples].iter().sum();
-        for d in 0..dim {
-            let scale = pass.derived[dim + d];
-            let row = d * TILE..d * TILE + pass.samples;
-            let (mut by_scale, mut by_shift) = (0.0, 0.0);
-            for (g, z) in pass.gradient[row.clone()].iter_mut().zip(&pass.z[row]) {
-                by_scale += *g * z;
-                *g *= scale;
-                by_shift += *g;
-            }
-            self.log_scale.of_mut(pass.params_gradient)[d] -= by_scale + total;
-            self.shift.of_mut(pass.params_gradient)[d] -= by_shift;
-        }
+    fn backward(&self, _isa: Verified, pass: BackwardPass<'_>) {
+        self.backward_of(pass, true);
     }
 
-    pub(super) fn to_data_backward(self, pass: BackwardPass<'_>) {
+    fn to_data_backward(&self, _isa: Verified, pass: BackwardPass<'_>) {
+        self.backward_of(pass, false);
+    }
+}
+
+impl Elementwise {
+    /// The backward pass of either direction.
+    fn backward_of(&self, pass: BackwardPass<'_>, to_base: bool) {
+        let dim = self.shift.len;
         let total: f32 = pass.weight[..pass.samples].iter().sum();
-        for d in 0..self.shift.len {
-            let scale = pass.derived[d];
+        let (scales, sign) = if to_base {
+            (&pass.derived[dim..], -1.0)
+        } else {
+            (pass.derived, 1.0)
+        };
+        for (d, scale) in scales[..dim].iter().enumerate() {
             let row = d * TILE..d * TILE + pass.samples;
             let (mut by_scale, mut by_shift) = (0.0, 0.0);
             for (g, z) in pass.gradient[row.clone()].iter_mut().zip(&pass.z[row]) {
-                by_shift += *g;
+                let before = *g;
                 *g *= scale;
-                by_scale += *g * z;
+                let (by_x, by_z) = if to_base { (*g, before) } else { (before, *g) };
+                by_scale += by_z * z;
+                by_shift += by_x;
             }
-            self.log_scale.of_mut(pass.params_gradient)[d] += by_scale - total;
-            self.shift.of_mut(pass.params_gradient)[d] += by_shift;
+            self.log_scale.of_mut(pass.params_gradient)[d] += sign * by_scale - total;
+            self.shift.of_mut(pass.params_gradient)[d] += sign * by_shift;
         }
     }
 }

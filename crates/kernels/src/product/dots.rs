@@ -54,17 +54,7 @@ impl Dots<'_> {
                     i += S::LANES;
                 }
             }
-            let total = s.sums(&sums);
-            let to = &mut to[2 * row..];
-            if group == half && fresh {
-                s.store(to, total);
-            } else if group == half {
-                s.accumulate(to, total);
-            } else {
-                let mut lanes = [0.0; 16];
-                s.store(&mut lanes, total);
-                put(&mut to[..2 * group], &lanes, fresh);
-            }
+            write(s, &mut to[2 * row..], 1, &sums, 2 * group, fresh);
         }
     }
 
@@ -104,20 +94,30 @@ impl Dots<'_> {
                     i += S::LANES;
                 }
             }
-            let total = s.sums(&sums);
-            let to = &mut to[row * stride..];
-            if stride == 1 && group == S::LANES && fresh {
-                s.store(to, total);
-            } else if stride == 1 && group == S::LANES {
-                s.accumulate(to, total);
-            } else {
-                let mut lanes = [0.0; 16];
-                s.store(&mut lanes, total);
-                for (to, sum) in to.iter_mut().step_by(stride).zip(&lanes[..group]) {
-                    *to = if fresh { *sum } else { *to + sum };
-                }
-            }
+            write(s, &mut to[row * stride..], stride, &sums, group, fresh);
         }
+    }
+}
+
+/// Writes the sums of the lanes of the first `n` vectors to every `stride`-th place of `to` or, unless
+/// `fresh`, adds them.
+#[inline(always)]
+fn write<S: Simd>(s: S, to: &mut [f32], stride: usize, sums: &[S::V; 16], n: usize, fresh: bool) {
+    let total = s.sums(sums);
+    if stride == 1 && n == S::LANES {
+        match fresh {
+            true => s.store(to, total),
+            false => s.accumulate(to, total),
+        }
+        return;
+    }
+    let mut lanes = [0.0; 16];
+    s.store(&mut lanes, total);
+    if stride == 1 {
+        return put(to, &lanes[..n], fresh);
+    }
+    for (to, sum) in to.iter_mut().step_by(stride).zip(&lanes[..n]) {
+        *to = if fresh { *sum } else { *to + sum };
     }
 }
 

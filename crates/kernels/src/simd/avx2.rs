@@ -4,6 +4,9 @@ use std::arch::x86_64::*;
 
 use super::{Op, Simd};
 
+type V = __m256;
+type M = __m256;
+
 /// Proof that the machine has AVX2 and FMA.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
@@ -20,11 +23,11 @@ unsafe fn compiled<O: Op>(s: Avx2, op: O) -> O::Out {
     op.call(s)
 }
 
-// SAFETY: V holds LANES numbers, and the accesses are those of the trait. Of all blocks below: `self` is proof that the instructions are there, and addresses are
-// the callers' promise.
+// SAFETY: V holds LANES numbers, and the accesses are those of the trait. Of all blocks below:
+// `self` is proof that the instructions are there, and addresses are the callers' promise.
 unsafe impl Simd for Avx2 {
-    type V = __m256;
-    type M = __m256;
+    type V = V;
+    type M = M;
     const LANES: usize = 8;
     const COLS: usize = 2;
 
@@ -33,21 +36,16 @@ unsafe impl Simd for Avx2 {
         unsafe { compiled(self, op) }
     }
     #[inline(always)]
-    unsafe fn load_at(self, from: *const f32) -> __m256 {
+    unsafe fn load_at(self, from: *const f32) -> V {
         unsafe { _mm256_loadu_ps(from) }
     }
     #[inline(always)]
-    unsafe fn store_at(self, to: *mut f32, v: __m256) {
+    unsafe fn store_at(self, to: *mut f32, v: V) {
         unsafe { _mm256_storeu_ps(to, v) }
     }
     #[inline(always)]
-    unsafe fn transpose_at(
-        self,
-        from: *const f32,
-        from_stride: usize,
-        to: *mut f32,
-        to_stride: usize,
-    ) {
+    unsafe fn transpose_at(self, from: (*const f32, usize), to: (*mut f32, usize)) {
+        let ((from, from_stride), (to, to_stride)) = (from, to);
         unsafe {
             // Puts halves of two rows side by side; the rest is a transpose within each half.
             for q in 0..2 {
@@ -74,7 +72,7 @@ unsafe impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    fn sums(self, r: &[__m256; 16]) -> __m256 {
+    fn sums(self, r: &[V; 16]) -> V {
         unsafe {
             // Sums of halves of four rows, then of whole rows.
             let low = _mm256_hadd_ps(_mm256_hadd_ps(r[0], r[1]), _mm256_hadd_ps(r[2], r[3]));
@@ -85,45 +83,30 @@ unsafe impl Simd for Avx2 {
             )
         }
     }
-    #[inline(always)]
-    fn splat(self, v: f32) -> __m256 {
-        unsafe { _mm256_set1_ps(v) }
-    }
-    one_instruction! {
-        add(a, b) = _mm256_add_ps;
-        sub(a, b) = _mm256_sub_ps;
-        mul(a, b) = _mm256_mul_ps;
-        div(a, b) = _mm256_div_ps;
-        fma(a, b, c) = _mm256_fmadd_ps;
-        sqrt(v) = _mm256_sqrt_ps;
-        max(a, b) = _mm256_max_ps;
-        min(a, b) = _mm256_min_ps;
-    }
-    #[inline(always)]
-    fn abs(self, v: __m256) -> __m256 {
-        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), v) }
+    instructions! {
+        splat(v: f32) -> V = _mm256_set1_ps(v);
+        add(a: V, b: V) -> V = _mm256_add_ps(a, b);
+        sub(a: V, b: V) -> V = _mm256_sub_ps(a, b);
+        mul(a: V, b: V) -> V = _mm256_mul_ps(a, b);
+        div(a: V, b: V) -> V = _mm256_div_ps(a, b);
+        fma(a: V, b: V, c: V) -> V = _mm256_fmadd_ps(a, b, c);
+        sqrt(v: V) -> V = _mm256_sqrt_ps(v);
+        max(a: V, b: V) -> V = _mm256_max_ps(a, b);
+        min(a: V, b: V) -> V = _mm256_min_ps(a, b);
+        abs(v: V) -> V = _mm256_andnot_ps(_mm256_set1_ps(-0.0), v);
+        lt(a: V, b: V) -> M = _mm256_cmp_ps::<_CMP_LT_OQ>(a, b);
+        le(a: V, b: V) -> M = _mm256_cmp_ps::<_CMP_LE_OQ>(a, b);
+        select(m: M, a: V, b: V) -> V = _mm256_blendv_ps(b, a, m);
     }
     #[inline(always)]
-    fn lt(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_cmp_ps::<_CMP_LT_OQ>(a, b) }
-    }
-    #[inline(always)]
-    fn le(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_cmp_ps::<_CMP_LE_OQ>(a, b) }
-    }
-    #[inline(always)]
-    fn select(self, m: __m256, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_blendv_ps(b, a, m) }
-    }
-    #[inline(always)]
-    fn pow2(self, n: __m256) -> __m256 {
+    fn pow2(self, n: V) -> V {
         unsafe {
             let bits = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(bits))
         }
     }
     #[inline(always)]
-    fn split(self, v: __m256) -> (__m256, __m256) {
+    fn split(self, v: V) -> (V, V) {
         unsafe {
             let bits = _mm256_castps_si256(v);
             let mantissa = _mm256_and_si256(bits, _mm256_set1_epi32(0x007f_ffff));

@@ -4,6 +4,9 @@ use std::arch::x86_64::*;
 
 use super::{Op, Simd};
 
+type V = __m512;
+type M = __mmask16;
+
 /// Proof that the machine has AVX-512 F and DQ.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
@@ -47,11 +50,11 @@ unsafe fn add_quarters(a: __m512, b: __m512) -> __m512 {
     }
 }
 
-// SAFETY: V holds LANES numbers, and the accesses are those of the trait. Of all blocks below: `self` is proof that the instructions are there, and addresses are
-// the callers' promise.
+// SAFETY: V holds LANES numbers, and the accesses are those of the trait. Of all blocks below:
+// `self` is proof that the instructions are there, and addresses are the callers' promise.
 unsafe impl Simd for Avx512 {
-    type V = __m512;
-    type M = __mmask16;
+    type V = V;
+    type M = M;
     const LANES: usize = 16;
     const COLS: usize = 4;
 
@@ -60,21 +63,16 @@ unsafe impl Simd for Avx512 {
         unsafe { compiled(self, op) }
     }
     #[inline(always)]
-    unsafe fn load_at(self, from: *const f32) -> __m512 {
+    unsafe fn load_at(self, from: *const f32) -> V {
         unsafe { _mm512_loadu_ps(from) }
     }
     #[inline(always)]
-    unsafe fn store_at(self, to: *mut f32, v: __m512) {
+    unsafe fn store_at(self, to: *mut f32, v: V) {
         unsafe { _mm512_storeu_ps(to, v) }
     }
     #[inline(always)]
-    unsafe fn transpose_at(
-        self,
-        from: *const f32,
-        from_stride: usize,
-        to: *mut f32,
-        to_stride: usize,
-    ) {
+    unsafe fn transpose_at(self, from: (*const f32, usize), to: (*mut f32, usize)) {
+        let ((from, from_stride), (to, to_stride)) = (from, to);
         unsafe {
             let mut r = [_mm512_setzero_ps(); 16];
             // Puts quarters of four rows side by side; the rest is a transpose within each quarter.
@@ -106,7 +104,7 @@ unsafe impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    fn sums(self, r: &[__m512; 16]) -> __m512 {
+    fn sums(self, r: &[V; 16]) -> V {
         unsafe {
             // Sums of quarters of four rows, then of whole rows.
             let quarters = [
@@ -120,45 +118,30 @@ unsafe impl Simd for Avx512 {
             add_quarters(low, high)
         }
     }
-    #[inline(always)]
-    fn splat(self, v: f32) -> __m512 {
-        unsafe { _mm512_set1_ps(v) }
-    }
-    one_instruction! {
-        add(a, b) = _mm512_add_ps;
-        sub(a, b) = _mm512_sub_ps;
-        mul(a, b) = _mm512_mul_ps;
-        div(a, b) = _mm512_div_ps;
-        fma(a, b, c) = _mm512_fmadd_ps;
-        sqrt(v) = _mm512_sqrt_ps;
-        max(a, b) = _mm512_max_ps;
-        min(a, b) = _mm512_min_ps;
-    }
-    #[inline(always)]
-    fn abs(self, v: __m512) -> __m512 {
-        unsafe { _mm512_abs_ps(v) }
+    instructions! {
+        splat(v: f32) -> V = _mm512_set1_ps(v);
+        add(a: V, b: V) -> V = _mm512_add_ps(a, b);
+        sub(a: V, b: V) -> V = _mm512_sub_ps(a, b);
+        mul(a: V, b: V) -> V = _mm512_mul_ps(a, b);
+        div(a: V, b: V) -> V = _mm512_div_ps(a, b);
+        fma(a: V, b: V, c: V) -> V = _mm512_fmadd_ps(a, b, c);
+        sqrt(v: V) -> V = _mm512_sqrt_ps(v);
+        max(a: V, b: V) -> V = _mm512_max_ps(a, b);
+        min(a: V, b: V) -> V = _mm512_min_ps(a, b);
+        abs(v: V) -> V = _mm512_abs_ps(v);
+        lt(a: V, b: V) -> M = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b);
+        le(a: V, b: V) -> M = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b);
+        select(m: M, a: V, b: V) -> V = _mm512_mask_blend_ps(m, b, a);
     }
     #[inline(always)]
-    fn lt(self, a: __m512, b: __m512) -> __mmask16 {
-        unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b) }
-    }
-    #[inline(always)]
-    fn le(self, a: __m512, b: __m512) -> __mmask16 {
-        unsafe { _mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b) }
-    }
-    #[inline(always)]
-    fn select(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_mask_blend_ps(m, b, a) }
-    }
-    #[inline(always)]
-    fn pow2(self, n: __m512) -> __m512 {
+    fn pow2(self, n: V) -> V {
         unsafe {
             let bits = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
             _mm512_castsi512_ps(_mm512_slli_epi32::<23>(bits))
         }
     }
     #[inline(always)]
-    fn split(self, v: __m512) -> (__m512, __m512) {
+    fn split(self, v: V) -> (V, V) {
         unsafe {
             let bits = _mm512_castps_si512(v);
             let mantissa = _mm512_and_si512(bits, _mm512_set1_epi32(0x007f_ffff));

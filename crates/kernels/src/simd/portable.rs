@@ -17,6 +17,29 @@ pub(crate) struct V([f32; N]);
 // 1.5 * 2^23: added to a small whole number, it leaves that number in the lowest bits.
 const MAGIC: f32 = 12_582_912.0;
 
+/// a b + c; without the instruction `mul_add` is a call into the maths library.
+#[inline(always)]
+fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+        a.mul_add(b, c)
+    } else {
+        a * b + c
+    }
+}
+
+/// Methods of [`Simd`] that do the same to every lane: `name(arguments) = number;`
+macro_rules! by_lane {
+    ($($name:ident($($argument:ident),+) = $number:expr;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($argument: V),+) -> V {
+            V(from_fn(|i| {
+                $(let $argument = $argument.0[i];)+
+                $number
+            }))
+        }
+    )*};
+}
+
 // SAFETY: V holds LANES numbers, and the accesses are those of the trait.
 unsafe impl Simd for Portable {
     type V = V;
@@ -24,7 +47,8 @@ unsafe impl Simd for Portable {
     const LANES: usize = N;
     const COLS: usize = 2;
 
-    #[inline(always)]
+    // As in the other instruction sets, a function of its own.
+    #[inline(never)]
     fn run<O: Op>(self, op: O) -> O::Out {
         op.call(self)
     }
@@ -39,13 +63,8 @@ unsafe impl Simd for Portable {
         unsafe { to.cast::<[f32; N]>().write_unaligned(v.0) }
     }
     #[inline(always)]
-    unsafe fn transpose_at(
-        self,
-        from: *const f32,
-        from_stride: usize,
-        to: *mut f32,
-        to_stride: usize,
-    ) {
+    unsafe fn transpose_at(self, from: (*const f32, usize), to: (*mut f32, usize)) {
+        let ((from, from_stride), (to, to_stride)) = (from, to);
         for r in 0..N {
             for c in 0..N {
                 // SAFETY: the caller's promise.
@@ -64,46 +83,17 @@ unsafe impl Simd for Portable {
     fn splat(self, v: f32) -> V {
         V([v; N])
     }
-    #[inline(always)]
-    fn add(self, a: V, b: V) -> V {
-        V(from_fn(|i| a.0[i] + b.0[i]))
-    }
-    #[inline(always)]
-    fn sub(self, a: V, b: V) -> V {
-        V(from_fn(|i| a.0[i] - b.0[i]))
-    }
-    #[inline(always)]
-    fn mul(self, a: V, b: V) -> V {
-        V(from_fn(|i| a.0[i] * b.0[i]))
-    }
-    #[inline(always)]
-    fn div(self, a: V, b: V) -> V {
-        V(from_fn(|i| a.0[i] / b.0[i]))
-    }
-    #[inline(always)]
-    fn fma(self, a: V, b: V, c: V) -> V {
-        // Without the instruction `mul_add` is a call into the maths library.
-        if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
-            V(from_fn(|i| a.0[i].mul_add(b.0[i], c.0[i])))
-        } else {
-            V(from_fn(|i| a.0[i] * b.0[i] + c.0[i]))
-        }
-    }
-    #[inline(always)]
-    fn sqrt(self, v: V) -> V {
-        V(from_fn(|i| v.0[i].sqrt()))
-    }
-    #[inline(always)]
-    fn max(self, a: V, b: V) -> V {
-        V(from_fn(|i| if a.0[i] > b.0[i] { a.0[i] } else { b.0[i] }))
-    }
-    #[inline(always)]
-    fn min(self, a: V, b: V) -> V {
-        V(from_fn(|i| if a.0[i] < b.0[i] { a.0[i] } else { b.0[i] }))
-    }
-    #[inline(always)]
-    fn abs(self, v: V) -> V {
-        V(from_fn(|i| v.0[i].abs()))
+    by_lane! {
+        add(a, b) = a + b;
+        sub(a, b) = a - b;
+        mul(a, b) = a * b;
+        div(a, b) = a / b;
+        fma(a, b, c) = multiply_add(a, b, c);
+        sqrt(v) = v.sqrt();
+        max(a, b) = if a > b { a } else { b };
+        min(a, b) = if a < b { a } else { b };
+        abs(v) = v.abs();
+        pow2(n) = f32::from_bits(((n + MAGIC).to_bits() << 23).wrapping_add(127 << 23));
     }
     #[inline(always)]
     fn lt(self, a: V, b: V) -> [bool; N] {
@@ -116,12 +106,6 @@ unsafe impl Simd for Portable {
     #[inline(always)]
     fn select(self, m: [bool; N], a: V, b: V) -> V {
         V(from_fn(|i| if m[i] { a.0[i] } else { b.0[i] }))
-    }
-    #[inline(always)]
-    fn pow2(self, n: V) -> V {
-        V(from_fn(|i| {
-            f32::from_bits(((n.0[i] + MAGIC).to_bits() << 23).wrapping_add(127 << 23))
-        }))
     }
     #[inline(always)]
     fn split(self, v: V) -> (V, V) {

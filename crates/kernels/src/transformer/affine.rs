@@ -1,43 +1,43 @@
 //! Scale and shift.
 
-use super::{places, Transformer, TransformerBackward, TransformerPass};
+use super::{places, CoordinateMap, TransformerBackward, TransformerPass};
 use crate::math;
 use crate::product::TILE;
 use crate::simd::Simd;
 
 /// z = (x - t) e^-s with s = c tanh(r / c); theta holds r, then t, of every coordinate.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Affine {
+#[derive(Clone, Copy)]
+pub(super) struct Affine {
     /// c
     pub bound: f32,
 }
 
-impl Transformer for Affine {
+impl CoordinateMap for Affine {
     #[inline(always)]
-    fn to_base<S: Simd>(self, s: S, way: TransformerPass<'_>) {
-        let rows = way.from.len() / TILE;
-        for (row, i) in places(rows, way.samples, S::LANES) {
+    fn to_base<S: Simd>(self, s: S, pass: TransformerPass<'_>) {
+        let rows = pass.from.len() / TILE;
+        for (row, i) in places(rows, pass.samples, S::LANES) {
             let at = row * TILE + i;
-            let log_scale = math::bounded(s, s.load(&way.theta[at..]), self.bound);
-            s.store(&mut way.theta[at..], log_scale);
-            let shift = s.load(&way.theta[at + rows * TILE..]);
+            let log_scale = math::bounded(s, s.load(&pass.theta[at..]), self.bound);
+            s.store(&mut pass.theta[at..], log_scale);
+            let shift = s.load(&pass.theta[at + rows * TILE..]);
             let scale = math::exp(s, math::neg(s, log_scale));
-            let z = s.mul(s.sub(s.load(&way.from[at..]), shift), scale);
-            s.store(&mut way.to[at..], z);
-            let log_det = s.sub(s.load(&way.log_det[i..]), log_scale);
-            s.store(&mut way.log_det[i..], log_det);
+            let z = s.mul(s.sub(s.load(&pass.from[at..]), shift), scale);
+            s.store(&mut pass.to[at..], z);
+            let log_det = s.sub(s.load(&pass.log_det[i..]), log_scale);
+            s.store(&mut pass.log_det[i..], log_det);
         }
     }
 
     #[inline(always)]
-    fn to_data<S: Simd>(self, s: S, way: TransformerPass<'_>) {
-        let rows = way.from.len() / TILE;
-        for (row, i) in places(rows, way.samples, S::LANES) {
+    fn to_data<S: Simd>(self, s: S, pass: TransformerPass<'_>) {
+        let rows = pass.from.len() / TILE;
+        for (row, i) in places(rows, pass.samples, S::LANES) {
             let at = row * TILE + i;
-            let log_scale = math::bounded(s, s.load(&way.theta[at..]), self.bound);
-            let shift = s.load(&way.theta[at + rows * TILE..]);
-            let x = s.fma(s.load(&way.from[at..]), math::exp(s, log_scale), shift);
-            s.store(&mut way.to[at..], x);
+            let log_scale = math::bounded(s, s.load(&pass.theta[at..]), self.bound);
+            let shift = s.load(&pass.theta[at + rows * TILE..]);
+            let x = s.fma(s.load(&pass.from[at..]), math::exp(s, log_scale), shift);
+            s.store(&mut pass.to[at..], x);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The monotone rational-quadratic spline (Durkan et al. 2019), as `bijections::spline` has it.
 
-use super::{places, Transformer, TransformerBackward, TransformerPass};
+use super::{places, CoordinateMap, TransformerBackward, TransformerPass};
 use crate::math;
 use crate::product::TILE;
 use crate::simd::Simd;
@@ -13,8 +13,8 @@ const MIN: f32 = SPLINE_MIN as f32;
 
 /// K bins on [-B, B], the identity outside; applied from data to base. theta holds, coordinate by
 /// coordinate, K raw widths, K raw heights and K - 1 raw inner slopes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Spline {
+#[derive(Clone, Copy)]
+pub(super) struct Spline {
     /// K
     pub bins: usize,
     /// B
@@ -35,6 +35,9 @@ struct Bin<V> {
     height_share: V,
     raw_left: V,
     raw_right: V,
+    // Slopes at its ends.
+    low: V,
+    high: V,
 }
 
 /// Intermediate values of the spline at theta = (v - left) / width.
@@ -53,25 +56,28 @@ impl Spline {
         3 * self.bins - 1
     }
 
-    /// Replaces the K raw numbers at `theta` by their softmax.
+    /// Replaces the K raw widths and the K raw heights at `theta` by their softmax.
     #[inline(always)]
-    fn softmax<S: Simd>(self, s: S, theta: &mut [f32]) {
-        let mut max = s.load(theta);
-        for k in 1..self.bins {
-            let v = s.load(&theta[k * TILE..]);
-            // This order of arguments keeps a later NaN; an earlier one shows in its own bin.
-            max = s.max(max, v);
-        }
-        let mut sum = s.splat(0.0);
-        for k in 0..self.bins {
-            let e = math::exp(s, s.sub(s.load(&theta[k * TILE..]), max));
-            sum = s.add(sum, e);
-            s.store(&mut theta[k * TILE..], e);
-        }
-        let scale = s.div(s.splat(1.0), sum);
-        for k in 0..self.bins {
-            let p = s.mul(s.load(&theta[k * TILE..]), scale);
-            s.store(&mut theta[k * TILE..], p);
+    fn shares<S: Simd>(self, s: S, theta: &mut [f32]) {
+        for first in [0, self.bins] {
+            let theta = &mut theta[first * TILE..];
+            let mut max = s.load(theta);
+            for k in 1..self.bins {
+                let v = s.load(&theta[k * TILE..]);
+                // This order of arguments keeps a later NaN; an earlier one shows in its own bin.
+                max = s.max(max, v);
+            }
+            let mut sum = s.splat(0.0);
+            for k in 0..self.bins {
+                let e = math::exp(s, s.sub(s.load(&theta[k * TILE..]), max));
+                sum = s.add(sum, e);
+                s.store(&mut theta[k * TILE..], e);
+            }
+            let scale = s.div(s.splat(1.0), sum);
+            for k in 0..self.bins {
+                let p = s.mul(s.load(&theta[k * TILE..]), scale);
+                s.store(&mut theta[k * TILE..], p);
+            }
         }
     }
 
@@ -94,6 +100,8 @@ impl Spline {
             height_share: zero,
             raw_left: zero,
             raw_right: zero,
+            low: zero,
+            high: zero,
         };
         let (mut widths, mut heights) = (zero, zero);
         let mut raw = zero;
@@ -136,23 +144,20 @@ impl Spline {
         let (least, full) = (s.splat(MIN), s.splat(size));
         bin.width = s.mul(s.fma(bin.width_share, free, least), full);
         bin.height = s.mul(s.fma(bin.height_share, free, least), full);
-        bin
-    }
-
-    /// The slopes at the bin's ends.
-    #[inline(always)]
-    fn slopes<S: Simd>(self, s: S, bin: &Bin<S::V>) -> (S::V, S::V) {
         let one = s.splat(1.0);
-        let low = s.add(math::softplus(s, bin.raw_left), s.splat(MIN));
-        let high = s.add(math::softplus(s, bin.raw_right), s.splat(MIN));
-        let first = s.lt(bin.index, s.splat(0.5));
-        let last = s.lt(s.splat(self.bins as f32 - 1.5), bin.index);
-        (s.select(first, one, low), s.select(last, one, high))
+        let low = s.add(math::softplus(s, bin.raw_left), least);
+        let high = s.add(math::softplus(s, bin.raw_right), least);
+        let is_first = s.lt(bin.index, s.splat(0.5));
+        let is_last = s.lt(s.splat(self.bins as f32 - 1.5), bin.index);
+        bin.low = s.select(is_first, one, low);
+        bin.high = s.select(is_last, one, high);
+        bin
     }
 }
 
 #[inline(always)]
-fn parts<S: Simd>(s: S, bin: &Bin<S::V>, (low, high): (S::V, S::V), theta: S::V) -> Parts<S::V> {
+fn parts<S: Simd>(s: S, bin: &Bin<S::V>, theta: S::V) -> Parts<S::V> {
+    let (low, high) = (bin.low, bin.high);
     let slope = s.div(bin.height, bin.width);
     let rest = s.sub(s.splat(1.0), theta);
     let cross = s.mul(theta, rest);
@@ -177,21 +182,19 @@ fn parts<S: Simd>(s: S, bin: &Bin<S::V>, (low, high): (S::V, S::V), theta: S::V)
     }
 }
 
-impl Transformer for Spline {
+impl CoordinateMap for Spline {
     #[inline(always)]
-    fn to_base<S: Simd>(self, s: S, way: TransformerPass<'_>) {
-        let rows = way.from.len() / TILE;
+    fn to_base<S: Simd>(self, s: S, pass: TransformerPass<'_>) {
+        let rows = pass.from.len() / TILE;
         let each = self.per_coordinate() * TILE;
-        for (row, i) in places(rows, way.samples, S::LANES) {
-            let theta = &mut way.theta[row * each + i..];
-            self.softmax(s, theta);
-            self.softmax(s, &mut theta[self.bins * TILE..]);
+        for (row, i) in places(rows, pass.samples, S::LANES) {
+            let theta = &mut pass.theta[row * each + i..];
             let at = row * TILE + i;
-            let v = s.load(&way.from[at..]);
+            let v = s.load(&pass.from[at..]);
             let inner = math::clamp(s, v, -self.bound, self.bound);
+            self.shares(s, theta);
             let bin = self.find(s, theta, inner, false);
-            let slopes = self.slopes(s, &bin);
-            let p = parts(s, &bin, slopes, s.div(s.sub(inner, bin.left), bin.width));
+            let p = parts(s, &bin, s.div(s.sub(inner, bin.left), bin.width));
             let u = s.fma(bin.height, p.ratio, bin.bottom);
             // log(rate slope^2 / denominator^2) with one logarithm.
             let fraction = s.div(p.slope, p.denominator);
@@ -200,24 +203,23 @@ impl Transformer for Spline {
             let inside = s.le(s.abs(v), s.splat(self.bound));
             let u = s.select(inside, u, v);
             let log_slope = s.select(inside, log_slope, s.mul(v, s.splat(0.0)));
-            s.store(&mut way.to[at..], u);
-            s.accumulate(&mut way.log_det[i..], log_slope);
+            s.store(&mut pass.to[at..], u);
+            s.accumulate(&mut pass.log_det[i..], log_slope);
         }
     }
 
     #[inline(always)]
-    fn to_data<S: Simd>(self, s: S, way: TransformerPass<'_>) {
-        let rows = way.from.len() / TILE;
+    fn to_data<S: Simd>(self, s: S, pass: TransformerPass<'_>) {
+        let rows = pass.from.len() / TILE;
         let each = self.per_coordinate() * TILE;
-        for (row, i) in places(rows, way.samples, S::LANES) {
-            let theta = &mut way.theta[row * each + i..];
-            self.softmax(s, theta);
-            self.softmax(s, &mut theta[self.bins * TILE..]);
+        for (row, i) in places(rows, pass.samples, S::LANES) {
+            let theta = &mut pass.theta[row * each + i..];
             let at = row * TILE + i;
-            let u = s.load(&way.from[at..]);
+            let u = s.load(&pass.from[at..]);
             let inner = math::clamp(s, u, -self.bound, self.bound);
+            self.shares(s, theta);
             let bin = self.find(s, theta, inner, true);
-            let (low, high) = self.slopes(s, &bin);
+            let (low, high) = (bin.low, bin.high);
             let slope = s.div(bin.height, bin.width);
             let rise = s.sub(inner, bin.bottom);
             let bend = s.sub(s.add(low, high), s.add(slope, slope));
@@ -230,7 +232,7 @@ impl Transformer for Spline {
             let theta = s.div(s.add(c, c), s.sub(math::neg(s, b), root));
             let v = s.fma(theta, bin.width, bin.left);
             let inside = s.le(s.abs(u), s.splat(self.bound));
-            s.store(&mut way.to[at..], s.select(inside, v, u));
+            s.store(&mut pass.to[at..], s.select(inside, v, u));
         }
     }
 
@@ -246,9 +248,9 @@ impl Transformer for Spline {
             let inside = s.le(s.abs(v), s.splat(self.bound));
             let inner = math::clamp(s, v, -self.bound, self.bound);
             let bin = self.find(s, theta, inner, false);
-            let (low, high) = self.slopes(s, &bin);
+            let (low, high) = (bin.low, bin.high);
             let place = s.div(s.sub(inner, bin.left), bin.width);
-            let p = parts(s, &bin, (low, high), place);
+            let p = parts(s, &bin, place);
             let by_z = s.load(&back.gradient[at..]);
             let by_u = s.select(inside, by_z, zero);
             let by_log = s.select(inside, s.load(&back.weight[i..]), zero);

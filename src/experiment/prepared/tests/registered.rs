@@ -25,9 +25,9 @@ fn spec(task: Task, model: &ModelSpec, precision: Precision) -> RunSpec {
     super::spec(task, model, 5, short)
 }
 
-/// Whether the model that is read from what `run` saves has the densities of the one in memory, bit
-/// for bit, and its parts.
-fn reads_back(run: &Run, curves: &Curves, compute: &Compute) -> std::result::Result<(), String> {
+/// The model that is read from what `run` saves has the densities and parts of the one in memory, bit for
+/// bit, every time.
+fn assert_reads_back(run: &Run, curves: &Curves, compute: &Compute, how: &str) {
     let folder = tempfile::tempdir().unwrap();
     let place = RunDir(folder.path().to_owned());
     let settings = run.spec.to_toml(&place.0).unwrap();
@@ -36,29 +36,25 @@ fn reads_back(run: &Run, curves: &Curves, compute: &Compute) -> std::result::Res
     place.write_status(&Status::of(State::Done)).unwrap();
     // Among the points, between them and far away from them.
     let rng = &mut Rng::new(8);
-    let rows: Vec<Vec<f64>> = (0..40)
-        .map(|i| vec![f64::from(i) * 0.1 * rng.normal(), rng.normal()])
-        .collect();
+    let mut row = |i| vec![f64::from(i) * 0.1 * rng.normal(), rng.normal()];
+    let rows: Vec<Vec<f64>> = (0..40).map(&mut row).collect();
     let device = &compute.device;
     let x = num::from_rows(&rows.concat(), 2, run.params.dtype(), device).unwrap();
     let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<_>>();
     let expected = bits(log_q(run.model(), &x).unwrap());
     let parts = run.model().part(&x).unwrap();
     for time in ["first", "second"] {
-        let read = Trained::load(&place, |_| Ok(compute.clone())).map_err(|e| e.to_string())?;
-        if bits(read.log_density(&rows).unwrap()) != expected {
-            return Err(format!("another density when it is read the {time} time"));
-        }
-        if read.parts(&rows).unwrap() != parts {
-            return Err(format!("other parts when it is read the {time} time"));
-        }
+        let read = Trained::load(&place, |_| Ok(compute.clone()));
+        let read = read.unwrap_or_else(|e| panic!("{how}: {e}"));
+        let found = bits(read.log_density(&rows).unwrap());
+        assert!(found == expected, "{how}: another density the {time} time");
+        let found = read.parts(&rows).unwrap();
+        assert!(found == parts, "{how}: other parts the {time} time");
     }
-    Ok(())
 }
 
 #[test]
 fn every_registered_model_trains_alike_in_both_precisions_and_reads_back_bit_for_bit() {
-    let mut all = Vec::new();
     let (mut compared, mut moved) = (0, 0);
     for (name, model) in ModelSpec::registered() {
         let mut losses = Vec::new();
@@ -75,11 +71,8 @@ fn every_registered_model_trains_alike_in_both_precisions_and_reads_back_bit_for
             }
             let how = format!("{name}, {precision:?}, {kernels:?}");
             let (run, curves) = trained(&spec, &compute).unwrap();
-            if let Err(why) = reads_back(&run, &curves, &compute) {
-                all.push(format!("{how}: {why}"));
-            }
-            let fitted = run.model.phases().is_empty();
-            let loss = match fitted {
+            assert_reads_back(&run, &curves, &compute, &how);
+            let loss = match run.model.phases().is_empty() {
                 true => {
                     let x = run.validation.as_ref().unwrap();
                     let q = log_q(run.model(), x).unwrap();
@@ -92,15 +85,10 @@ fn every_registered_model_trains_alike_in_both_precisions_and_reads_back_bit_for
             moved += usize::from(start - loss > 10.0 * APART);
             losses.push(loss);
             compared += 1;
-            if !((loss - losses[0]).abs() <= APART) {
-                all.push(format!(
-                    "{how}: validation loss {loss}, in f64 {}",
-                    losses[0]
-                ));
-            }
+            let (near, first) = ((loss - losses[0]).abs() <= APART, losses[0]);
+            assert!(near, "{how}: validation loss {loss}, in f64 {first}");
         }
     }
-    assert!(all.is_empty(), "{}", all.join("\n"));
     // Otherwise untrained models would have been compared.
     assert!(moved * 2 > compared, "{moved} of {compared} gained");
 }
@@ -121,7 +109,7 @@ fn a_model_trained_on_a_problem_reads_back_bit_for_bit() {
         for precision in [Precision::F32, Precision::F64] {
             let spec = spec(Task::Problem(problem.clone()), &model(text), precision);
             let (run, curves) = trained(&spec, &compute).unwrap();
-            reads_back(&run, &curves, &compute).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_reads_back(&run, &curves, &compute, text);
         }
     }
 }

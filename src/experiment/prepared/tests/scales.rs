@@ -85,15 +85,8 @@ fn spec(data: DataSpec, model: &ModelSpec, precision: Precision) -> RunSpec {
     super::spec(Task::Data(data), model, 1, short)
 }
 
-/// What [`Run::new`] refuses the run with.
-fn refused(spec: &RunSpec) -> String {
-    let run = Run::new(spec, &compute(Choice::Auto));
-    run.err()
-        .map_or_else(|| "nothing".to_owned(), |e| e.to_string())
-}
-
 /// Mean negative log-density of the test points after training.
-fn nll(spec: &RunSpec) -> std::result::Result<f64, String> {
+fn nll(spec: &RunSpec) -> Result<f64, String> {
     let (run, curves) = trained(spec, &compute(Choice::Auto)).map_err(|e| e.to_string())?;
     if let Some(why) = curves.diverged {
         return Err(why);
@@ -108,7 +101,6 @@ fn nll(spec: &RunSpec) -> std::result::Result<f64, String> {
 #[test]
 fn every_model_trains_alike_in_every_unit() {
     let folder = tempfile::tempdir().unwrap();
-    let mut all = Vec::new();
     for (kind, rows) in kinds() {
         for (name, model) in models() {
             let here = |unit: [f64; 2], offset: f64, precision| {
@@ -119,9 +111,7 @@ fn every_model_trains_alike_in_every_unit() {
             };
             let plain = here([1.0, 1.0], 0.0, Precision::F32).unwrap_or(f64::NAN);
             // How far a density on a handful of places may grow depends on the model.
-            if !(-40.0..50.0).contains(&plain) {
-                all.push(format!("{name} on {kind}: {plain}"));
-            }
+            assert!((-40.0..50.0).contains(&plain), "{name} on {kind}: {plain}");
             // The units act through the standardisation, which all flows share: single bijections
             // meet the degenerate kinds in the units that hold both extremes.
             let all_units = kind == "blobs";
@@ -139,51 +129,35 @@ fn every_model_trains_alike_in_every_unit() {
                 if !kept {
                     continue;
                 }
-                match here(factor, offset, precision) {
-                    Ok(there) if (there - plain).abs() <= OFF => {}
-                    other => all.push(format!(
-                        "{name} on {kind} in {unit} units: {other:?}, not {plain}"
-                    )),
-                }
+                let there = here(factor, offset, precision);
+                let near = there.as_ref().is_ok_and(|t| (t - plain).abs() <= OFF);
+                let what = format!("{name} on {kind} in {unit} units");
+                assert!(near, "{what}: {there:?}, not {plain}");
             }
         }
     }
-    assert!(all.is_empty(), "{}", all.join("\n"));
 }
 
 #[test]
 fn what_cannot_be_learned_is_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let all = blobs(120);
-    let map = |f: &dyn Fn([f64; 2]) -> [f64; 2]| all.iter().map(|p| f(*p)).collect::<Vec<_>>();
-    let times = |factor: f64| map(&|p| p.map(|v| v * factor));
+    let times = |factor: f64| {
+        all.iter()
+            .map(|p| p.map(|v| v * factor))
+            .collect::<Vec<_>>()
+    };
     let (f32, f64) = (Precision::F32, Precision::F64);
     for (rows, precision, why) in [
-        (map(&|_| all[0]), f32, "columns that vary"),
-        (map(&|p| [p[0], 3.0]), f64, "columns that vary"),
-        (all[..1].to_vec(), f32, "at least 2 points in each split"),
         (all[..6].to_vec(), f64, "at least 2 points in each split"),
-        (map(&|p| p.map(|v| v + 1e8)), f32, "try train.precision=f64"),
         (times(1e-310), f32, "try train.precision=f64"),
         (times(1e-200), f64, "standard deviation is below 1e-150"),
         (times(1e-33), f32, "standard deviation is below 1e-30"),
-        (times(1e20), f64, "is beyond 1e18"),
     ] {
-        for (name, model) in ModelSpec::examples() {
-            let spec = spec(file(folder.path(), &rows), &model, precision);
-            let said = refused(&spec);
-            assert!(said.contains(why), "{name}: {why}: {said}");
-        }
-    }
-    // A law gives as few points as are asked for.
-    for (name, model) in ModelSpec::examples() {
-        let mut spec = spec(data("moons = {}"), &model, f32);
-        spec.train.points = 1;
-        let said = refused(&spec);
-        assert!(
-            said.contains("got a single one (see train.points)"),
-            "{name}: {said}"
-        );
+        let spec = spec(file(folder.path(), &rows), &model("flow = {}"), precision);
+        let refused = Run::new(&spec, &compute(Choice::Auto)).err();
+        let said = refused.map_or_else(String::new, |e| e.to_string());
+        assert!(said.contains(why), "{why}: {said}");
     }
 }
 
@@ -198,23 +172,5 @@ fn equal_points_of_a_cluster_are_no_spike() {
         let found = nll(&spec(file(folder.path(), &rows), &model, precision)).unwrap();
         // ln 3 and a Gaussian as wide as the whole at its own centre: more than 4 nats.
         assert!((3.0..6.0).contains(&found), "{precision:?}: {found}");
-    }
-}
-
-/// The reason says what is wrong with the unit.
-#[test]
-fn a_model_that_does_not_standardise_says_so() {
-    let times = |factor: f64| {
-        let rows: Vec<_> = blobs(50).concat().iter().map(|v| v * factor).collect();
-        num::from_rows(&rows, 2, DType::F64, &Device::Cpu).unwrap()
-    };
-    let (near, far) = (times(1.0), times(1e9));
-    for kind in ["flow", "rad"] {
-        let bare = model(&format!("{kind} = {{ standardise = false }}"));
-        let said = points::hint(&bare, &far).unwrap().unwrap();
-        assert!(said.contains("(try `standardise = true`)"), "{said}");
-        assert_eq!(points::hint(&bare, &near).unwrap(), None);
-        let whole = model(&format!("{kind} = {{}}"));
-        assert_eq!(points::hint(&whole, &far).unwrap(), None);
     }
 }

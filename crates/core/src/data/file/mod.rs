@@ -209,7 +209,7 @@ impl FileSpec {
         self.check_settings()?;
         match &self.columns {
             Some(columns) => Ok(columns.len()),
-            None => self.build().map(|data| data.record().columns.len()),
+            None => self.build().map(|data| data.record.columns.len()),
         }
     }
 
@@ -221,7 +221,7 @@ impl FileSpec {
 
     /// Reads the file, writes its columns and checksum into the settings, and says what is in it.
     pub(super) fn settle(&mut self) -> Result<FileRecord, BadValue> {
-        let record = self.build()?.record().clone();
+        let record = self.build()?.record;
         self.columns = Some(record.columns.clone());
         self.sha256 = Some(record.sha256.clone());
         Ok(record)

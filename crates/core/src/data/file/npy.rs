@@ -1,7 +1,7 @@
 //! NumPy's `.npy` format, versions 1 to 3: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 //!
-//! Nothing is allocated on the word of the header: its length is bounded, and the shape must agree
-//! with the number of bytes in the file.
+//! The header is not trusted: its length is bounded, and the shape must agree with the number of bytes in
+//! the file before anything is allocated.
 
 use serde::Deserialize;
 use serde_json::Value;

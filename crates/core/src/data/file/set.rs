@@ -107,7 +107,7 @@ pub(in crate::data) struct FileData {
     table: Table,
     /// The rows of the train, validation and test points, in the order of the shuffle.
     splits: [Vec<usize>; 3],
-    record: FileRecord,
+    pub(super) record: FileRecord,
 }
 
 impl FileData {
@@ -132,24 +132,9 @@ impl FileData {
         let mut order = Rng::new(spec.split.seed).fork("split").permutation(n);
         let test = order.split_off(train + validation);
         let validation = order.split_off(train);
-        let data = Self {
-            splits: [order, validation, test],
-            record: record(spec, &table, sizes),
-            table,
-        };
-        data.check_constant()?;
-        Ok(data)
-    }
-
-    /// What was found in the file.
-    pub(super) fn record(&self) -> &FileRecord {
-        &self.record
-    }
-
-    /// A coordinate that does not vary has a density of infinity.
-    fn check_constant(&self) -> std::result::Result<(), BadValue> {
-        for (d, column) in self.record.columns.iter().enumerate() {
-            let mut values = self.splits[0].iter().map(|&i| self.table.row(i)[d]);
+        // A coordinate that does not vary has a density of infinity.
+        for (d, column) in table.columns.iter().enumerate() {
+            let mut values = order.iter().map(|&i| table.row(i)[d]);
             let first = values.next().unwrap_or_default();
             BadValue::unless(
                 values.any(|v| v != first),
@@ -158,29 +143,30 @@ impl FileData {
                 format_args!("{column}, which is {first} in every training point"),
             )?;
         }
-        Ok(())
-    }
-}
-
-fn record(spec: &FileSpec, table: &Table, sizes: [usize; 3]) -> FileRecord {
-    let mut class_sizes = vec![0; table.classes.len()];
-    for label in &table.labels {
-        class_sizes[*label as usize] += 1;
-    }
-    FileRecord {
-        file: file_name(&spec.path),
-        sha256: table.sha256.clone(),
-        rows: table.rows(),
-        bad_rows: table.bad.count,
-        first_bad_rows: table.bad.first.clone(),
-        duplicates: table.duplicates(),
-        outliers: outliers(table),
-        train: sizes[0],
-        validation: sizes[1],
-        test: sizes[2],
-        columns: table.columns.clone(),
-        classes: table.classes.clone(),
-        class_sizes,
+        let mut class_sizes = vec![0; table.classes.len()];
+        for label in &table.labels {
+            class_sizes[*label as usize] += 1;
+        }
+        let record = FileRecord {
+            file: file_name(&spec.path),
+            sha256: table.sha256.clone(),
+            rows: n,
+            bad_rows: table.bad.count,
+            first_bad_rows: table.bad.first.clone(),
+            duplicates: table.duplicates(),
+            outliers: outliers(&table),
+            train: sizes[0],
+            validation: sizes[1],
+            test: sizes[2],
+            columns: table.columns.clone(),
+            classes: table.classes.clone(),
+            class_sizes,
+        };
+        Ok(Self {
+            splits: [order, validation, test],
+            record,
+            table,
+        })
     }
 }
 
@@ -234,7 +220,7 @@ impl DataSet for FileData {
         Some(&self.record)
     }
 
-    fn truth(&self) -> Option<&dyn Truth> {
+    fn truth(&self) -> Option<&Truth> {
         None
     }
 

@@ -59,23 +59,7 @@ pub(super) fn some_of(first: &[String], count: usize) -> String {
     first.join("; ") + more
 }
 
-impl std::fmt::Display for BadRows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let s = if self.count == 1 { "" } else { "s" };
-        let some = some_of(&self.first, self.count);
-        write!(f, "{} bad row{s} ({some})", self.count)
-    }
-}
-
 impl Table {
-    /// Without any points.
-    fn new(columns: Vec<Column>) -> Self {
-        Self {
-            columns,
-            ..Self::default()
-        }
-    }
-
     /// Reads the file that `spec` names.
     pub(super) fn read(spec: &FileSpec) -> Result<Self, BadValue> {
         // A pipe would be empty for the second run, and blocks for ever if nobody writes.
@@ -117,10 +101,15 @@ impl Table {
                 OnBadRows::Refuse if rows > 0 => "; mend them or set `on_bad_rows = \"skip\"`",
                 _ => "",
             };
+            let s = if bad.count == 1 { "" } else { "s" };
+            let some = some_of(&bad.first, bad.count);
             return Err(BadValue::new(
                 "path",
                 format!("a number in every column and row of {file}"),
-                format!("{bad} beside {rows} good ones{instead}"),
+                format!(
+                    "{} bad row{s} ({some}) beside {rows} good ones{instead}",
+                    bad.count
+                ),
             ));
         }
         if rows == 0 {
@@ -279,7 +268,11 @@ fn text(spec: &FileSpec, bytes: &[u8], delimiter: Option<u8>) -> Result<Table, B
     });
     let names: Option<Vec<String>> = header.then(|| first.iter().map(str::to_owned).collect());
     let selection = Selection::new(spec, names.as_deref(), fields)?;
-    let mut table = Table::new(selection.named(names.as_deref()));
+    let columns = selection.named(names.as_deref());
+    let mut table = Table {
+        columns,
+        ..Table::default()
+    };
     let mut classes = Vec::new();
     // How often each column had no number: a column that never has one is text.
     let mut without = vec![0; table.dim()];
@@ -365,7 +358,10 @@ fn matrix(spec: &FileSpec, bytes: &[u8]) -> Result<Table, BadValue> {
     let found = npy::parse(bytes)
         .map_err(|(expected, got)| BadValue::new("path", expected, format!("{got} in {file}")))?;
     let selection = Selection::new(spec, None, found.fields)?;
-    let mut table = Table::new(selection.named(None));
+    let mut table = Table {
+        columns: selection.named(None),
+        ..Table::default()
+    };
     let mut classes = Vec::new();
     // A file of no columns has been refused.
     for (row, values) in found.values.chunks_exact(found.fields).enumerate() {

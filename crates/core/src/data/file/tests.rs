@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use proptest::prelude::*;
 
 use super::set::FileData;
@@ -154,11 +152,8 @@ fn classes_that_are_numbers_are_in_their_order() {
 
 /// Twenty points (i, i^2) of two classes: which row a point is shows.
 fn twenty() -> String {
-    let mut text = "x,y,k\n".to_owned();
-    for i in 0..20 {
-        writeln!(text, "{i},{},{}", i * i, i % 2).expect("a string");
-    }
-    text
+    let rows = (0..20).map(|i| format!("{i},{},{}\n", i * i, i % 2));
+    "x,y,k\n".to_owned() + &rows.collect::<String>()
 }
 
 fn built(spec: &FileSpec, text: &str) -> Result<FileData, String> {
@@ -242,7 +237,7 @@ fn warnings_name_what_was_left_out_and_what_is_there_twice() {
         ..spec("p.csv", "label = \"k\"")
     };
     let data = built(&skip, &text).expect("good rows");
-    let record = data.record();
+    let record = &data.record;
     assert_eq!(
         (record.rows, record.bad_rows, record.duplicates),
         (22, 1, 2)
@@ -254,7 +249,7 @@ fn warnings_name_what_was_left_out_and_what_is_there_twice() {
     let equal = "2 of 22 points of p.csv are equal to an earlier one";
     assert!(said[1].starts_with(equal), "{said:?}");
     let clean = built(&spec("p.csv", ""), &twenty()).expect("fine");
-    assert!(clean.record().warnings().is_empty());
+    assert!(clean.record.warnings().is_empty());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A model of a law of two modes whose every metric is known by hand.
 
-use crate::data::{Entropy, Level, Support, Truth};
+use crate::data::{Density, Entropy, Level, Truth};
 use crate::metrics::conditioning::Conditioning;
 use crate::metrics::constraints::Moments;
 use crate::metrics::distances::Distances;
@@ -11,6 +11,7 @@ use crate::metrics::memberships::Memberships;
 use crate::metrics::neighbours::Neighbours;
 use crate::metrics::pairs::{Estimate, Pairs};
 use crate::metrics::{Cost, Evaluation, Outcome, METRICS};
+use crate::rng::Rng;
 
 pub(in crate::metrics) const N: usize = 1000;
 
@@ -18,9 +19,9 @@ pub(in crate::metrics) const N: usize = 1000;
 /// second), -20 on [2, 3) (the second), and nothing elsewhere.
 struct Steps;
 
-impl Truth for Steps {
-    fn weights(&self) -> &[f64] {
-        &[0.25, 0.75]
+impl Density for Steps {
+    fn draw(&self, _rng: &mut Rng, _x: &mut [f64]) -> usize {
+        0
     }
     fn log_joint(&self, x: &[f64], out: &mut [f64]) {
         out.fill(f64::NEG_INFINITY);
@@ -31,18 +32,7 @@ impl Truth for Steps {
             _ => {}
         }
     }
-    fn gradient(&self, _x: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
-    }
-    fn support(&self) -> Support {
-        Support::Part("[0, 3)")
-    }
-    fn entropy(&self) -> Entropy {
-        Entropy {
-            value: 0.0,
-            error: 0.0,
-        }
-    }
+    fn gradient(&self, _x: &[f64], _out: &mut [f64]) {}
 }
 
 /// `first` of N points in the first mode, `outside` in none, `low` in the second mode's tail.
@@ -63,11 +53,12 @@ pub(in crate::metrics) fn case(q_share: f64, between: f64, loss: f64) -> Evaluat
     let count = |share: f64| (share * N as f64).round() as usize;
     // One held-out point in a thousand lies below the level, as the level's definition wants.
     let points = rows(250, 0, 1);
-    let shares = |rows: &[f64]| ModeShares::new(&Steps, -10.0, rows, 1, |_| {}).0;
-    let log_p = crate::data::log_densities(&Steps, &points, 1);
+    let steps = Truth::new(1, vec![0.25, 0.75], Steps);
+    let shares = |rows: &[f64]| ModeShares::new(&steps, -10.0, rows, 1, |_| {}).0;
+    let log_p = crate::data::log_densities(&steps, &points, 1);
     let mode: Vec<Option<u32>> = points.iter().map(|x| Some(u32::from(*x > 1.0))).collect();
     let own = rows(count(q_share), 0, 0);
-    let own_log_p = crate::data::log_densities(&Steps, &own, 1);
+    let own_log_p = crate::data::log_densities(&steps, &own, 1);
     // T = 1 on a fifth of the samples, 0 elsewhere: mean 0.2, standard deviation 0.4.
     let moments = |mean: f64| Moments {
         mean: vec![mean, 1.0],
@@ -85,7 +76,7 @@ pub(in crate::metrics) fn case(q_share: f64, between: f64, loss: f64) -> Evaluat
         },
         mass,
     };
-    let std_err = Some(0.1);
+    let std_err = 0.1;
     let estimate = |value: f64| Estimate { value, std_err };
     let certain = |label: &u32| match label {
         0 => [1.0 - loss, loss],
@@ -136,7 +127,7 @@ pub(in crate::metrics) fn case(q_share: f64, between: f64, loss: f64) -> Evaluat
         labels: Some(labels),
         own_log_q: own_log_p.iter().map(|p| p + loss).collect(),
         own_log_p: Some(own_log_p),
-        entropy: Some(Steps.entropy()),
+        entropy: Some(Entropy::exact(0.0)),
         moments: Some(moments(0.2 + loss)),
         relaxed: Some(Relaxed {
             below: vec![1.0 - loss; 10],

@@ -92,7 +92,12 @@ impl MaskedMlp {
 
     /// The network as the fused kernels know it, and its masks if weights are masked; `None` with an
     /// activation that they do not have.
-    pub fn kernel(&self) -> Option<(mdn_kernels::Conditioner<Tensor>, Option<mdn_kernels::Masks>)> {
+    pub fn kernel(
+        &self,
+    ) -> Option<(
+        mdn_kernels::Conditioner<Tensor>,
+        Option<Vec<mdn_kernels::LayerMask>>,
+    )> {
         let layers = self.weights.iter().zip(&self.biases);
         let net = mdn_kernels::Conditioner {
             layers: layers
@@ -105,7 +110,7 @@ impl MaskedMlp {
             places: weight.mask.as_ref().map(|mask| mask.places.clone()),
         });
         let masked = self.weights.iter().any(|weight| weight.mask.is_some());
-        let masks = masked.then(|| mdn_kernels::Masks::new(&net, masks.collect()));
+        let masks = masked.then(|| masks.collect());
         Some((net, masks))
     }
 }

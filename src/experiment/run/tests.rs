@@ -35,7 +35,7 @@ impl DataSet for Spy {
         self.asked.lock().unwrap().push((split, rows));
         Ok(points)
     }
-    fn truth(&self) -> Option<&dyn Truth> {
+    fn truth(&self) -> Option<&Truth> {
         self.law.truth()
     }
     fn view(&self) -> Option<[(f64, f64); 2]> {
@@ -72,8 +72,8 @@ fn spy() -> Arc<Spy> {
 fn best(spec: &RunSpec, law: &Law) -> Best {
     let place = RunDir(std::path::PathBuf::new());
     let control = Control::default();
-    let from = (Saved::default(), &mut Checkpoints::new(&place, &control));
-    super::best(spec, Some(law), &compute(), from, &mut |_| {}).unwrap()
+    let checkpoints = &mut Checkpoints::new(&place, &control, Default::default());
+    super::best(spec, Some(law), &compute(), checkpoints, &mut |_| {}).unwrap()
 }
 
 fn tried(more: &str) -> Best {
@@ -140,37 +140,4 @@ fn where_all_trials_diverge_so_does_the_run() {
         "{why}"
     );
     assert!(best.trials[0].chosen);
-}
-
-#[test]
-fn a_budget_decides_the_widths_of_every_trial_and_keeps_what_is_chosen() {
-    let best = tried(
-        "[budget]\nparameters = 900\n[search.models.plain]\n\
-         flow.bijection.affine_coupling.layers = [2, 4]\n",
-    );
-    for row in &best.trials {
-        assert!(row.parameters.abs_diff(900) <= 27, "{row:?}");
-    }
-    let settled = &best.run.spec();
-    assert_eq!(settled.budget.parameters, None);
-    assert!(settled.search.is_empty());
-    assert_eq!(
-        settled.model.parameters(2).unwrap(),
-        Some(best.run.parameters())
-    );
-    let clusters =
-        "[models.cut.clusters]\nbijection.affine_coupling = { layers = 2, hidden = [9] }\n\
-                    [budget]\nparameters = 900\n";
-    let text = FILE.replace(
-        "[models.plain.flow]\nbijection.affine_coupling = { layers = 2, hidden = [8] }\n",
-        clusters,
-    );
-    let run = Plan::parse(&text, "cut").unwrap().runs.remove(0);
-    let run = Run::new(&run, &compute()).unwrap();
-    assert!(
-        run.parameters().abs_diff(900) <= 27,
-        "{} {:?}",
-        run.parameters(),
-        run.spec().model
-    );
 }
