@@ -1,6 +1,6 @@
 //! A run's gradient norm against its steps.
 
-use crate::report::figures::axes::{step_ticks, ticks, Frame};
+use crate::report::figures::axes::{ticks, Frame};
 use crate::report::figures::canvas::{Canvas, Ink, Point, Rect};
 use crate::report::figures::curves::range;
 use crate::report::figures::style::{strip, BLUE, STRIP};
@@ -32,7 +32,7 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
         y,
     };
     frame.ticks_left(&mut canvas, &ticks(y, 6));
-    frame.ticks_below(&mut canvas, &step_ticks(frame.x, 6));
+    frame.ticks_below(&mut canvas, &ticks(frame.x, 6));
     frame.border(&mut canvas);
     let line: Vec<Point> = norms.iter().map(|p| frame.at(p.0, p.1)).collect();
     canvas.stroke(&line, 2.0, Ink::full(BLUE), Some(area));

@@ -7,12 +7,12 @@ use std::time::Instant;
 use clap::Args;
 use rayon::prelude::*;
 
-use super::common::{assignment, RESULTS};
+use super::common::{FileArgs, RESULTS};
 use super::output::print;
 use super::{Context, Exit};
 use crate::experiment::config::study::{load, to_toml};
 use crate::experiment::store::{check_within, csv_rows, remove_if_there, write_atomic};
-use crate::report;
+use crate::report::study::Study;
 use mdn_core::study::{entropies, gradients, RelaxedLaw, StudySpec};
 use mdn_core::{Error, Result};
 
@@ -27,20 +27,16 @@ use mdn_core::{Error, Result};
 ///   summary.md     tables, and which choices hold
 ///   figures/       entropy-bounds.png, gradients.png
 #[derive(Debug, Clone, Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, mut_args(|arg| match arg.get_id() == "file" {
+    true => arg.help("Study file (TOML)"),
+    false => arg,
+}))]
 pub(super) struct StudyArgs {
-    /// Study file (TOML)
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Settings that replace those of the file, as in `seed=1 entropy.samples=10000`
-    #[arg(value_name = "KEY=VALUE", value_parser = assignment)]
-    overrides: Vec<String>,
-    /// The same as KEY=VALUE, for scripts; applied after those
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
-    set: Vec<String>,
-    /// Folder of all results [default: results]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    file: FileArgs,
+    /// Folder of all results
+    #[arg(long, value_name = "DIR", default_value = RESULTS)]
+    out: PathBuf,
     /// Do not compute: write summary and figures from the CSV files of an earlier run
     #[arg(long)]
     no_run: bool,
@@ -50,24 +46,28 @@ pub(super) struct StudyArgs {
 }
 
 pub(super) fn run(args: &StudyArgs, context: &Context) -> Result<Exit> {
-    let overrides: Vec<_> = args.overrides.iter().chain(&args.set).cloned().collect();
-    let spec = load(&args.file, &overrides)?;
+    let FileArgs {
+        file,
+        overrides,
+        set,
+    } = &args.file;
+    let overrides: Vec<_> = overrides.iter().chain(set).cloned().collect();
+    let spec = load(file, &overrides)?;
     let name = spec.name.clone().unwrap_or_default();
-    let out = args.out.as_deref().unwrap_or(Path::new(RESULTS));
-    let folder = out.join(&name);
-    check_within(out, &folder.join("figures"))?;
+    let folder = args.out.join(&name);
+    check_within(&args.out, &folder.join("figures"))?;
     if args.no_run {
         expect_same(&spec, &folder)?;
     } else {
         compute(&spec, &folder, context)?;
     }
-    let report = report::study::study(&folder, &name, &context.command)?;
-    if args.json {
-        print(&format!("{}\n", report.json))?;
-    } else {
-        print(&report.page)?;
+    let study = Study::read(&folder, &name, &context.command)?;
+    let (page, files) = study.write(&folder)?;
+    match args.json {
+        true => print(&format!("{}\n", study.json()?))?,
+        false => print(&page)?,
     }
-    for file in &report.files {
+    for file in files {
         context.note(&format!("wrote {}", file.display()));
     }
     Ok(Exit::FINE)
@@ -106,17 +106,13 @@ fn compute(spec: &StudySpec, folder: &Path, context: &Context) -> Result<()> {
 /// Results of other settings must not be shown under this file's name.
 fn expect_same(spec: &StudySpec, folder: &Path) -> Result<()> {
     let path = folder.join("config.toml");
-    let name = path.display();
-    let was = std::fs::read_to_string(&path).map_err(|e| {
-        Error::request(format!(
-            "{name}: expected the settings of an earlier study: {e} (run it without --no-run)"
-        ))
-    })?;
-    if was != to_toml(spec)? {
-        return Err(Error::request(format!(
-            "{name}: expected the settings that are asked for now; got others (run the study \
-             without --no-run, or give another --out)"
-        )));
-    }
-    Ok(())
+    let why = match std::fs::read_to_string(&path) {
+        Ok(was) if was == to_toml(spec)? => return Ok(()),
+        Ok(_) => "expected the settings that are asked for now; got others".to_owned(),
+        Err(e) => format!("expected the settings of an earlier study: {e}"),
+    };
+    let place = path.display();
+    Err(Error::request(format!(
+        "{place}: {why} (run it without --no-run, or give another --out)"
+    )))
 }

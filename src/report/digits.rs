@@ -5,8 +5,7 @@ use super::interval::Spread;
 /// Beyond this many decimals a power of ten is easier to read.
 const MAX_DECIMALS: i32 = 5;
 
-/// `1.176 ± 0.034`, with two digits of the half-width; `1.176` where there is no interval; a
-/// dash where there is no value.
+/// `1.176 ± 0.034`, two digits of the half-width; `1.176` without an interval; a dash for none.
 pub fn spread(s: Option<&Spread>) -> String {
     s.map_or_else(dash, |s| match s.half() {
         Some(half) => with_half(s.mean, half),
@@ -16,9 +15,13 @@ pub fn spread(s: Option<&Spread>) -> String {
 
 /// As [`spread`] with the sign always shown.
 pub fn difference(s: Option<&Spread>) -> String {
-    let text = spread(s);
+    signed(s.map_or(0.0, |s| s.mean), &spread(s))
+}
+
+/// `text`, which shows `value`, with a plus sign if that is positive.
+pub fn signed(value: f64, text: &str) -> String {
     match text.strip_prefix('(') {
-        _ if s.is_none_or(|s| s.mean <= 0.0 || s.mean.is_nan()) => text,
+        _ if !(value > 0.0) => text.to_owned(),
         Some(rest) => format!("(+{rest}"),
         None => format!("+{text}"),
     }
@@ -95,6 +98,12 @@ pub fn count(value: f64) -> String {
         text.push(c);
     }
     text
+}
+
+/// `1 seed`, `2 seeds`
+pub fn number(n: usize, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {what}{s}", count(n as f64))
 }
 
 /// The number of parameters, marked where it differs between seeds.

@@ -1,6 +1,8 @@
 //! `runs.csv`, `summary.csv` and the same as JSON, `pairs.csv`, `ranks.csv`.
 
-use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+
+use serde_json::{json, Value};
 
 use super::interval::Spread;
 use super::pairs::{Pair, Tally};
@@ -8,226 +10,181 @@ use super::ranks::Ranks;
 use super::results::Results;
 use super::significance::Test;
 use super::summary::Row;
-use crate::experiment::store::csv_rows;
-use mdn_core::Result;
+use crate::experiment::store::exact;
+use mdn_core::{Error, Result};
 
 /// What stands for all data sets in `ranks.csv`: no data set can be called so.
 const ALL: &str = "(all)";
 
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct RunRow<'a> {
-    data: &'a str,
-    model: &'a str,
-    seed: u64,
-    state: &'a str,
-    metric: &'a str,
-    unit: &'a str,
-    value: Option<f64>,
-    std_err: Option<f64>,
-    n: Option<usize>,
-    non_finite: Option<usize>,
-    note: &'a str,
+/// Rows of cells: null where a value is not known, text where a number is not finite.
+pub struct Table {
+    columns: &'static str,
+    rows: Vec<Vec<Value>>,
 }
 
-/// A row of `summary.csv`.
-#[derive(Serialize, Deserialize)]
-pub struct SummaryRow {
-    data: String,
-    model: String,
-    metric: String,
-    unit: String,
-    mean: Option<f64>,
-    ci_low: Option<f64>,
-    ci_high: Option<f64>,
-    median: Option<f64>,
-    seeds: usize,
-    failed: usize,
-    diff: Option<f64>,
-    diff_low: Option<f64>,
-    diff_high: Option<f64>,
-    parameters: Option<f64>,
-    std_dev: Option<f64>,
-    boot_low: Option<f64>,
-    boot_high: Option<f64>,
-    p: Option<f64>,
-    p_flip: Option<f64>,
-    p_holm: Option<f64>,
-    tests: Option<usize>,
+impl Table {
+    /// The bytes of a CSV file.
+    pub fn csv(&self) -> Result<Vec<u8>> {
+        let cell = |value: &Value| match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            Value::Number(n) if n.is_f64() => exact(n.as_f64().unwrap_or(f64::NAN)),
+            other => other.to_string(),
+        };
+        let fault = |e: &dyn std::fmt::Display| Error::failed(format!("could not write CSV: {e}"));
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let header = self.columns.split(' ').map(str::to_owned).collect();
+        let rows = self.rows.iter().map(|row| row.iter().map(cell).collect());
+        for row in std::iter::once(header).chain(rows) {
+            let row: Vec<String> = row;
+            writer.write_record(row).map_err(|e| fault(&e))?;
+        }
+        writer.into_inner().map_err(|e| fault(&e))
+    }
+
+    /// A list of objects.
+    pub fn json(&self) -> Value {
+        let object = |row: &Vec<Value>| -> Value {
+            let names = self.columns.split(' ').map(str::to_owned);
+            names.zip(row.iter().cloned()).collect()
+        };
+        self.rows.iter().map(object).collect()
+    }
 }
 
-#[derive(Serialize, Deserialize)]
-struct PairRow {
-    data: String,
-    metric: String,
-    model: String,
-    other: String,
-    diff: Option<f64>,
-    diff_low: Option<f64>,
-    diff_high: Option<f64>,
-    boot_low: Option<f64>,
-    boot_high: Option<f64>,
-    seeds: usize,
-    p: Option<f64>,
-    p_flip: Option<f64>,
-    p_holm: Option<f64>,
-    tests: Option<usize>,
-    outcome: Option<String>,
+fn number(value: Option<f64>) -> Value {
+    match value {
+        Some(v) if !v.is_finite() => exact(v).into(),
+        v => v.into(),
+    }
 }
 
-#[derive(Default, Serialize, Deserialize)]
-struct RankRow {
-    data: String,
-    model: String,
-    rank: Option<f64>,
-    ci_low: Option<f64>,
-    ci_high: Option<f64>,
-    boot_low: Option<f64>,
-    boot_high: Option<f64>,
-    wins: usize,
-    ties: usize,
-    losses: usize,
-    friedman_p: Option<f64>,
-    critical_difference: Option<f64>,
+/// Mean and ends of the interval.
+fn mean_and_ends(spread: Option<&Spread>) -> Vec<Value> {
+    let (low, high) = spread.and_then(|s| s.interval).unzip();
+    [spread.map(|s| s.mean), low, high].map(number).to_vec()
+}
+
+fn ends(interval: Option<(f64, f64)>) -> Vec<Value> {
+    let (low, high) = interval.unzip();
+    [low, high].map(number).to_vec()
+}
+
+/// The p-values, and the number of tests that they were corrected for.
+fn p_values(test: &Test) -> Vec<Value> {
+    let mut cells = [test.p, test.p_flip, test.p_holm].map(number).to_vec();
+    cells.push(json!(test.p_holm.map(|_| test.family)));
+    cells
 }
 
 /// `runs.csv`: a row for every run and metric; a run without metrics has one row with its state
 /// and the reason as the note.
-pub fn runs_csv(results: &Results<'_>) -> Result<Vec<u8>> {
+pub fn runs(results: &Results<'_>) -> Table {
     let mut rows = Vec::new();
     for run in &results.runs {
-        let bare = RunRow {
-            data: &run.data,
-            model: &run.model,
-            seed: run.seed,
-            state: run.status.state.word(),
-            note: &run.status.reason,
-            ..RunRow::default()
+        let state = run.status.state.word();
+        let start = || {
+            vec![
+                json!(run.data),
+                json!(run.model),
+                json!(run.seed),
+                json!(state),
+            ]
         };
         if run.metrics.is_empty() {
-            rows.push(bare.clone());
+            let end = vec![json!(run.status.reason)];
+            rows.push([start(), vec![json!(""); 2], vec![Value::Null; 4], end].concat());
         }
-        rows.extend(run.metrics.iter().map(|m| RunRow {
-            metric: &m.metric,
-            unit: &m.unit,
-            value: m.value,
-            std_err: m.std_err,
-            n: Some(m.n),
-            non_finite: Some(m.non_finite),
-            note: &m.note,
-            ..bare.clone()
+        rows.extend(run.metrics.iter().map(|m| {
+            let (value, std_err) = (number(m.value), number(m.std_err));
+            let counts = [json!(m.n), json!(m.non_finite), json!(m.note)];
+            let end = [json!(m.metric), json!(m.unit), value, std_err].into_iter();
+            start().into_iter().chain(end).chain(counts).collect()
         }));
     }
-    csv_rows(&rows)
+    let columns = "data model seed state metric unit value std_err n non_finite note";
+    Table { columns, rows }
 }
 
-/// Mean and ends of the interval.
-fn mean_and_ends(spread: Option<&Spread>) -> [Option<f64>; 3] {
-    let (low, high) = spread.and_then(|s| s.interval).unzip();
-    [spread.map(|s| s.mean), low, high]
-}
-
-/// The number of tests that a p-value was corrected for.
-fn tests(test: &Test) -> Option<usize> {
-    test.p_holm.map(|_| test.family)
-}
-
-/// The rows of `summary.csv`, and of the same as JSON.
-pub fn summary_rows(rows: &[Row]) -> Vec<SummaryRow> {
+/// `summary.csv`: a row for every data set, model and metric.
+pub fn summary(rows: &[Row]) -> Table {
+    let columns = "data model metric unit mean ci_low ci_high median seeds failed diff diff_low \
+                   diff_high parameters std_dev boot_low boot_high p p_flip p_holm tests";
     let row = |r: &Row| {
-        let Row { value, diff, .. } = r;
-        let [mean, ci_low, ci_high] = mean_and_ends(value.as_ref());
-        let [diff, diff_low, diff_high] = mean_and_ends(diff.as_ref());
-        let (boot_low, boot_high) = r.bootstrap.unzip();
-        SummaryRow {
-            data: r.data.clone(),
-            model: r.model.clone(),
-            metric: r.metric.clone(),
-            unit: r.unit.clone(),
-            mean,
-            ci_low,
-            ci_high,
-            median: value.map(|s| s.median),
-            seeds: value.map_or(0, |s| s.n),
-            failed: r.failed,
-            diff,
-            diff_low,
-            diff_high,
-            parameters: r.parameters.map(|s| s.mean),
-            std_dev: value.and_then(|s| s.std_dev),
-            boot_low,
-            boot_high,
-            p: r.test.p,
-            p_flip: r.test.p_flip,
-            p_holm: r.test.p_holm,
-            tests: tests(&r.test),
-        }
+        let value = r.value.as_ref();
+        let names = [&r.data, &r.model, &r.metric, &r.unit].map(|name| json!(name));
+        [
+            names.to_vec(),
+            mean_and_ends(value),
+            vec![number(value.map(|s| s.median))],
+            vec![json!(value.map_or(0, |s| s.n)), json!(r.failed)],
+            mean_and_ends(r.diff.as_ref()),
+            vec![number(r.parameters.map(|s| s.mean))],
+            vec![number(value.and_then(|s| s.std_dev))],
+            ends(r.bootstrap),
+            p_values(&r.test),
+        ]
+        .concat()
     };
-    rows.iter().map(row).collect()
+    let rows = rows.iter().map(row).collect();
+    Table { columns, rows }
 }
 
 /// `pairs.csv`: a row for every two models on every data set, by its headline metric.
-pub fn pairs_csv(pairs: &[Pair]) -> Result<Vec<u8>> {
+pub fn pairs(pairs: &[Pair]) -> Table {
+    let columns =
+        "data metric model other diff diff_low diff_high boot_low boot_high seeds p p_flip \
+                   p_holm tests outcome";
     let row = |p: &Pair| {
-        let [diff, diff_low, diff_high] = mean_and_ends(p.diff.as_ref());
-        let (boot_low, boot_high) = p.bootstrap.unzip();
-        PairRow {
-            data: p.data.clone(),
-            metric: p.metric.to_owned(),
-            model: p.model.clone(),
-            other: p.other.clone(),
-            diff,
-            diff_low,
-            diff_high,
-            boot_low,
-            boot_high,
-            seeds: p.diff.map_or(0, |s| s.n),
-            p: p.test.p,
-            p_flip: p.test.p_flip,
-            p_holm: p.test.p_holm,
-            tests: tests(&p.test),
-            outcome: p.outcome.map(|o| o.word().to_owned()),
-        }
+        let outcome = p.outcome.map(|o| match o {
+            Ordering::Less => "win",
+            Ordering::Equal => "tie",
+            Ordering::Greater => "loss",
+        });
+        [
+            vec![
+                json!(p.data),
+                json!(p.metric),
+                json!(p.model),
+                json!(p.other),
+            ],
+            mean_and_ends(p.diff.as_ref()),
+            ends(p.bootstrap),
+            vec![json!(p.diff.map_or(0, |s| s.n))],
+            p_values(&p.test),
+            vec![json!(outcome)],
+        ]
+        .concat()
     };
-    csv_rows(&pairs.iter().map(row).collect::<Vec<_>>())
+    let rows = pairs.iter().map(row).collect();
+    Table { columns, rows }
 }
 
-/// `ranks.csv`: rank, wins, ties and losses of every model on every data set that can be ranked, and
-/// over all of them.
-pub fn ranks_csv(pairs: &[Pair], ranks: Option<&Ranks>) -> Result<Vec<u8>> {
+/// `ranks.csv`: rank, wins, ties and losses of every model by data set, and over all of them.
+pub fn ranks(pairs: &[Pair], ranks: Option<&Ranks>) -> Table {
+    let columns = "data model rank ci_low ci_high boot_low boot_high wins ties losses friedman_p \
+                   critical_difference";
     let mut rows = Vec::new();
-    let Some(ranks) = ranks else {
-        return csv_rows::<RankRow>(&rows);
-    };
-    let row = |model: &str, data: Option<&str>| {
-        let tally = Tally::of(pairs, model, None, data);
-        RankRow {
-            data: data.unwrap_or(ALL).to_owned(),
-            model: model.to_owned(),
-            wins: tally.wins,
-            ties: tally.ties,
-            losses: tally.losses,
-            ..RankRow::default()
+    if let Some(ranks) = ranks {
+        let row =
+            |model: &str, data: Option<&str>, ranks: [Vec<Value>; 2], tests: [Option<f64>; 2]| {
+                let Tally { wins, ties, losses } = Tally::of(pairs, model, None, data);
+                let start = vec![json!(data.unwrap_or(ALL)), json!(model)];
+                let counts = [wins, ties, losses].map(|n| json!(n)).to_vec();
+                let [rank, bootstrap] = ranks;
+                [start, rank, bootstrap, counts, tests.map(number).to_vec()].concat()
+            };
+        for (i, data) in ranks.data.iter().enumerate() {
+            rows.extend(ranks.models.iter().map(|m| {
+                let rank = vec![number(Some(m.ranks[i])), Value::Null, Value::Null];
+                row(&m.model, Some(data), [rank, ends(None)], [None; 2])
+            }));
         }
-    };
-    for (i, data) in ranks.data.iter().enumerate() {
-        rows.extend(ranks.models.iter().map(|m| RankRow {
-            rank: Some(m.ranks[i]),
-            ..row(&m.model, Some(data))
+        let tests = [ranks.friedman.map(|f| f.p), ranks.critical_difference];
+        rows.extend(ranks.models.iter().map(|m| {
+            let mean = [mean_and_ends(Some(&m.mean)), ends(m.bootstrap)];
+            row(&m.model, None, mean, tests)
         }));
     }
-    rows.extend(ranks.models.iter().map(|m| {
-        let [rank, ci_low, ci_high] = mean_and_ends(Some(&m.mean));
-        let (boot_low, boot_high) = m.bootstrap.unzip();
-        RankRow {
-            rank,
-            ci_low,
-            ci_high,
-            boot_low,
-            boot_high,
-            friedman_p: ranks.friedman.map(|f| f.p),
-            critical_difference: ranks.critical_difference,
-            ..row(&m.model, None)
-        }
-    }));
-    csv_rows(&rows)
+    Table { columns, rows }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use base64::prelude::{Engine, BASE64_STANDARD};
-use pulldown_cmark::{html, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{html, Event, Options, Parser};
 use serde_json::{json, Value};
 
 use super::figures::{self, escaped};
@@ -25,13 +25,12 @@ const MAX_PICTURE_BYTES: u64 = 16 << 20;
 /// The page `text` (Markdown, as [`super::page::page`] writes it) with its pictures, which are read
 /// from `dir`, inside, and a table of any metric that the reader chooses.
 pub fn html(results: &Results<'_>, rows: &[Row], text: &str, dir: &Path) -> Result<String> {
-    let (body, mut headings) = body(text, dir, shrinking(text, dir)?)?;
-    headings.push(("every-metric".to_owned(), "Every metric".to_owned()));
+    let (body, headings) = body(text, dir)?;
     let mut contents = String::from("<ul>\n");
-    for (id, name) in &headings {
-        let _ = writeln!(contents, "<li><a href=\"#{id}\">{}</a></li>", escaped(name));
+    for (i, name) in headings.iter().enumerate() {
+        let _ = writeln!(contents, "<li><a href=\"#part-{}\">{name}</a></li>", i + 1);
     }
-    contents.push_str("</ul>\n");
+    contents.push_str("<li><a href=\"#every-metric\">Every metric</a></li>\n</ul>\n");
     // Inside a script element `<` could end it.
     let numbers = numbers(results, rows).to_string().replace('<', "\\u003c");
     let title = escaped(&format!("{}: mdn compare", results.what.experiment));
@@ -56,102 +55,63 @@ pub fn html(results: &Results<'_>, rows: &[Row], text: &str, dir: &Path) -> Resu
     Ok(out)
 }
 
-/// How many times smaller, each way, the pictures of a page must be to have no more than about
-/// [`MAX_PICTURE_BYTES`]: the page of a large comparison would otherwise be slow to open.
-fn shrinking(text: &str, dir: &Path) -> Result<usize> {
-    let mut total = 0;
-    for event in Parser::new(text) {
-        if let Event::Start(Tag::Image { dest_url, .. }) = event {
-            let path = dir.join(&*dest_url);
-            let about = fs::metadata(&path).map_err(Error::io(&path, "could not read"))?;
-            total += about.len();
-        }
-    }
-    Ok(if total <= MAX_PICTURE_BYTES { 1 } else { 2 })
-}
-
-/// Markdown as HTML, with pictures `factor` times smaller each way, and the identifier and text of
-/// every second-level heading.
-fn body(text: &str, dir: &Path, factor: usize) -> Result<(String, Vec<(String, String)>)> {
+/// Markdown as HTML with its pictures inside, and its second-level headings.
+fn body(text: &str, dir: &Path) -> Result<(String, Vec<String>)> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
-    let mut events: Vec<Event<'_>> = Vec::new();
-    let mut headings: Vec<(String, String)> = Vec::new();
-    let mut in_heading = false;
-    let mut image: Option<(String, String)> = None;
-    for event in Parser::new_ext(text, options) {
-        match event {
-            Event::Start(Tag::Image { dest_url, .. }) => {
-                image = Some((dest_url.into_string(), String::new()));
-            }
-            Event::End(TagEnd::Image) => {
-                if let Some((path, alt)) = image.take() {
-                    let figure = figure(&dir.join(path), &alt, factor)?;
-                    events.push(Event::InlineHtml(figure.into()));
-                }
-            }
-            Event::Text(t) | Event::Code(t) if image.is_some() => {
-                image.iter_mut().for_each(|(_, alt)| alt.push_str(&t));
-            }
-            _ if image.is_some() => {}
-            Event::Start(Tag::Heading {
-                level: HeadingLevel::H2,
-                classes,
-                attrs,
-                ..
-            }) => {
-                let id = format!("part-{}", headings.len() + 1);
-                headings.push((id.clone(), String::new()));
-                in_heading = true;
-                events.push(Event::Start(Tag::Heading {
-                    level: HeadingLevel::H2,
-                    id: Some(CowStr::from(id)),
-                    classes,
-                    attrs,
-                }));
-            }
-            Event::End(TagEnd::Heading(_)) => {
-                in_heading = false;
-                events.push(event);
-            }
-            // Tables that are wider than the page scroll within themselves.
-            Event::Start(Tag::Table(_)) => {
-                events.extend([Event::Html("<div class=\"scroll\">".into()), event]);
-            }
-            Event::End(TagEnd::Table) => {
-                events.extend([event, Event::Html("</div>\n".into())]);
-            }
-            // The text of a run's record is no markup.
-            Event::Html(t) | Event::InlineHtml(t) => events.push(Event::Text(t)),
-            Event::Text(ref t) | Event::Code(ref t) => {
-                if let (true, Some((_, name))) = (in_heading, headings.last_mut()) {
-                    name.push_str(t);
-                }
-                events.push(event);
-            }
-            other => events.push(other),
-        }
+    let events = Parser::new_ext(text, options).map(|event| match event {
+        // The text of a run's record is no markup.
+        Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
+        other => other,
+    });
+    let mut html = String::new();
+    html::push_html(&mut html, events);
+    // Tables that are wider than the page scroll within themselves.
+    html = html.replace("<table>", "<div class=\"scroll\"><table>");
+    html = html.replace("</table>", "</table></div>");
+    let mut headings = Vec::new();
+    let mut parts = html.split("<h2>");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        headings.extend(part.split("</h2>").next().map(str::to_owned));
+        let _ = write!(out, "<h2 id=\"part-{}\">{part}", headings.len());
     }
-    let mut out = String::new();
-    html::push_html(&mut out, events.into_iter());
-    // A figure may not stand in a paragraph.
-    let out = out
-        .replace("<p><figure>", "<figure>")
-        .replace("</figure></p>", "</figure>")
-        .replace("</figure>\n<figure>", "</figure><figure>");
-    Ok((out, headings))
+    Ok((with_pictures(&out, dir)?, headings))
 }
 
-fn figure(path: &Path, alt: &str, factor: usize) -> Result<String> {
-    let mut bytes = fs::read(path).map_err(Error::io(path, "could not read"))?;
-    if factor > 1 {
-        bytes = figures::smaller(&bytes, factor)?;
+/// Every paragraph that is a picture becomes a figure with the bytes of its file inside.
+fn with_pictures(html: &str, dir: &Path) -> Result<String> {
+    let pictures = html.split("<p><img src=\"").skip(1);
+    let pictures = pictures.filter_map(|piece| {
+        let (file, rest) = piece.split_once("\" alt=\"")?;
+        let (alt, rest) = rest.split_once("\" /></p>\n")?;
+        Some((dir.join(file), alt, rest))
+    });
+    let pictures: Vec<_> = pictures.collect();
+    let mut total = 0;
+    for (path, ..) in &pictures {
+        total += fs::metadata(path)
+            .map_err(Error::io(path, "could not read"))?
+            .len();
     }
-    let alt = escaped(alt);
-    Ok(format!(
-        "<figure><img loading=\"lazy\" alt=\"{alt}\" src=\"data:image/png;base64,{}\">\
-         <figcaption>{alt}</figcaption></figure>",
-        BASE64_STANDARD.encode(bytes)
-    ))
+    let mut out = html
+        .split("<p><img src=\"")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    for (path, alt, rest) in pictures {
+        let mut bytes = fs::read(&path).map_err(Error::io(&path, "could not read"))?;
+        // The page of a large comparison would be slow to open.
+        if total > MAX_PICTURE_BYTES {
+            bytes = figures::smaller(&bytes, 2)?;
+        }
+        let _ = write!(
+            out,
+            "<figure><img loading=\"lazy\" alt=\"{alt}\" src=\"data:image/png;base64,{}\">\
+             <figcaption>{alt}</figcaption></figure>{rest}",
+            BASE64_STANDARD.encode(bytes)
+        );
+    }
+    Ok(out)
 }
 
 /// For every metric, data set and model: text, mean, median, difference, whether it is the best.
@@ -213,23 +173,24 @@ mod tests {
         let results = Results::read(&what).unwrap();
         let found = numbers(&results, &summary::rows(&results));
         let metrics = found["metrics"].as_array().unwrap();
-        let kl = metrics.iter().find(|m| m["key"] == "kl").unwrap();
-        let cell = &kl["cells"]["ring"]["normal_base"];
-        assert!((cell[1].as_f64().unwrap() - 0.32).abs() < 1e-12);
-        assert_eq!(cell[4], false);
-        assert_eq!(kl["cells"]["ring"]["mixture_base"][4], true);
-        assert!(kl["cells"].get("table").is_none(), "no truth, no KL");
+        let kl = &metrics.iter().find(|m| m["key"] == "kl").unwrap()["cells"];
+        let normal_base = json!(["0.320 ± 0.039", 0.31999999999999995, "0.3200", "–", false]);
+        assert_eq!(kl["ring"]["normal_base"], normal_base);
+        assert_eq!(kl["ring"]["mixture_base"][4], true);
+        assert!(kl.get("table").is_none(), "no truth, no KL");
     }
 
     #[test]
     fn text_of_a_record_is_not_markup() {
-        let dir = Path::new("nowhere");
-        let (body, headings) = body("## a<b>\n\n<script>x()</script> & `<i>`\n", dir, 1).unwrap();
+        let text = "## a<b>\n\n<script>x()</script> & `<i>`\n\n|a|\n|---|\n|b|\n";
+        let (html, headings) = body(text, Path::new("nowhere")).unwrap();
         assert!(
-            !body.contains("<script>") && !body.contains("<i>"),
-            "{body}"
+            !html.contains("<script>") && !html.contains("<i>"),
+            "{html}"
         );
-        assert_eq!(headings.len(), 1);
-        assert!(figure(Path::new("nowhere/x.png"), "x", 1).is_err());
+        assert!(html.contains("<h2 id=\"part-1\">a&lt;b&gt;</h2>"), "{html}");
+        assert!(html.contains("<div class=\"scroll\"><table>"), "{html}");
+        assert_eq!(headings, ["a&lt;b&gt;"]);
+        assert!(body("![x](x.png)\n", Path::new("nowhere")).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use provenance::Provenance;
 use ranks::Ranks;
 
-use crate::experiment::store::{csv_rows, json_rows, unusable, write_atomic, State};
+use crate::experiment::store::{unusable, write_atomic, State};
 use mdn_core::Result;
 
 pub mod figures;
@@ -88,7 +88,7 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
         return Err(unusable(what.dir, why));
     }
     let rows = summary::rows(&results);
-    let summary = files::summary_rows(&rows);
+    let summary = files::summary(&rows);
     let pairs = pairs::pairs(&results);
     let ranks = Ranks::of(&results);
     let made = Provenance::read(&results)?;
@@ -100,8 +100,6 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     } else {
         Vec::new()
     };
-    let names = figures.iter().filter_map(|f| f.file_name());
-    let names: Vec<String> = names.map(|n| n.to_string_lossy().into_owned()).collect();
     let page = page::page(&page::Contents {
         results: &results,
         rows: &rows,
@@ -109,16 +107,16 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
         ranks: ranks.as_ref(),
         made: &made,
         warnings: &warnings,
-        figures: &names,
+        figures: &figures,
     });
     let mut files = Vec::new();
     if what.whole {
         let html = html::html(&results, &rows, &page, what.dir)?;
         for (name, bytes) in [
-            ("runs.csv", files::runs_csv(&results)?),
-            ("summary.csv", csv_rows(&summary)?),
-            ("pairs.csv", files::pairs_csv(&pairs)?),
-            ("ranks.csv", files::ranks_csv(&pairs, ranks.as_ref())?),
+            ("runs.csv", files::runs(&results).csv()?),
+            ("summary.csv", summary.csv()?),
+            ("pairs.csv", files::pairs(&pairs).csv()?),
+            ("ranks.csv", files::ranks(&pairs, ranks.as_ref()).csv()?),
             ("summary.md", page.into_bytes()),
             ("report.html", html.into_bytes()),
         ] {
@@ -126,10 +124,10 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
             write_atomic(&files[files.len() - 1], &bytes)?;
         }
     }
-    files.extend(figures);
+    files.extend(figures.into_iter().flat_map(|f| f.files));
     Ok(Report {
         table: table::terminal(&results, &rows, &pairs, ranks.as_ref()),
-        json: json_rows(&summary)?,
+        json: summary.json(),
         warnings,
         files,
     })

@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 
+use indexmap::IndexSet;
+
+use super::figures::Drawn;
 use super::headline::HEADLINES;
 use super::pairs::{Pair, Tally};
 use super::provenance::Provenance;
 use super::ranks::Ranks;
 use super::results::Results;
 use super::summary::{best, Row};
-use super::{digits, figures, prose, table};
+use super::{digits, prose, table as terminal};
 
-/// What the page is made from; `figures` are the names of files in `figures/`.
+/// What the page is made from.
 pub struct Contents<'a> {
     pub results: &'a Results<'a>,
     pub rows: &'a [Row],
@@ -18,7 +21,7 @@ pub struct Contents<'a> {
     pub ranks: Option<&'a Ranks>,
     pub made: &'a Provenance,
     pub warnings: &'a [String],
-    pub figures: &'a [String],
+    pub figures: &'a [Drawn],
 }
 
 /// The page.
@@ -29,97 +32,98 @@ pub fn page(on: &Contents<'_>) -> String {
     for data in what.data {
         let rows: Vec<&Row> = on.rows.iter().filter(|r| r.data == *data).collect();
         let text = prose::data_set(on.results, &rows, on.pairs, data);
-        let values = values(on.results, data, &rows);
-        let _ = write!(out, "\n## {data}\n\n{text}\n\n{values}");
-        out.push_str(&differences(on.results, data, &rows));
+        let tables = tables(on.results, data, &rows);
+        let _ = write!(out, "\n## {data}\n\n{text}\n\n{tables}");
         out.push_str(&notes(on.results, data, &rows));
-        out.push_str(&pictures(on, &|name| figures::is_of_data(name, data)));
+        out.push_str(&pictures(on, Some(data)));
     }
     out.push_str(&failures(on));
     out.push_str(&made(on));
     out
 }
 
-fn pictures(on: &Contents<'_>, wanted: &dyn Fn(&str) -> bool) -> String {
-    let names = on.figures.iter();
-    let names = names.filter(|f| f.ends_with(".png") && wanted(f));
-    let picture = |name: &String| format!("\n![{}](figures/{name})\n", figures::caption(name));
-    names.map(picture).collect()
+/// The pictures of one data set, or those over all.
+fn pictures(on: &Contents<'_>, data: Option<&String>) -> String {
+    let drawn = on.figures.iter().filter(|f| f.data.as_ref() == data);
+    let picture = |Drawn { files, caption, .. }: &Drawn| {
+        let name = files[0].file_name().unwrap_or_default().to_string_lossy();
+        format!("\n![{caption}](figures/{name})\n")
+    };
+    drawn.map(picture).collect()
 }
 
 /// Ranks and wins over all data sets.
 fn overview(on: &Contents<'_>) -> String {
     let mut out = String::new();
     if let Some(ranks) = on.ranks {
-        if let Some(text) = prose::overall(on.results, ranks, on.pairs) {
+        if let Some(text) = prose::overall(on.results, ranks) {
             let standings = standings(on, ranks);
             let _ = write!(out, "\n## Over all data sets\n\n{text}\n\n{standings}");
         }
     }
-    let data = on.results.what.data;
-    let of_any = |name: &str| data.iter().any(|d| figures::is_of_data(name, d));
-    out + &pictures(on, &|name| !of_any(name))
+    out + &pictures(on, None)
 }
 
 /// Mean ranks, and wins/ties/losses of each model against each other, the best mean rank first.
 fn standings(on: &Contents<'_>, ranks: &Ranks) -> String {
     let models = &ranks.models;
-    let against = models.iter().map(|m| format!("against `{}`", m.model));
-    let heads = ["mean rank", "against all"].map(str::to_owned).into_iter();
-    let mut out = head("wins/ties/losses", heads.chain(against));
-    for m in models {
+    let against: String = models
+        .iter()
+        .map(|m| format!(" | against `{}`", m.model))
+        .collect();
+    let rows = models.iter().map(|m| {
         let tally = |other| Tally::of(on.pairs, &m.model, other, None).to_string();
-        let others = models.iter().map(|o| match o.model == m.model {
+        let (name, rank) = (format!("`{}`", m.model), digits::spread(Some(&m.mean)));
+        let mut row = vec![name, rank, tally(None)];
+        row.extend(models.iter().map(|o| match o.model == m.model {
             true => String::new(),
             false => tally(Some(&o.model)),
-        });
-        let first = [digits::spread(Some(&m.mean)), tally(None)].into_iter();
-        out += &line(&format!("`{}`", m.model), first.chain(others));
-    }
-    out
+        }));
+        row
+    });
+    let head = format!("wins/ties/losses | mean rank | against all{against}");
+    table(&head, "---:", rows)
 }
 
-/// A row of a table.
-fn line(first: &str, cells: impl IntoIterator<Item = String>) -> String {
-    let cells = cells.into_iter().map(|cell| format!(" {cell} |"));
-    format!("| {first} |{}\n", cells.collect::<String>())
-}
-
-/// The head of a table with numbers in all columns but the first.
-fn head(first: &str, cells: impl IntoIterator<Item = String>) -> String {
-    let cells: Vec<String> = cells.into_iter().collect();
-    let rule = line("---", cells.iter().map(|_| "---:".to_owned()));
-    line(first, cells) + &rule
-}
-
-fn quoted<'a>(models: impl IntoIterator<Item = &'a String>) -> Vec<String> {
-    models.into_iter().map(|m| format!("`{m}`")).collect()
+/// A Markdown table. `head` has the names of the columns with ` | ` between them; `rule` is below the name
+/// of each but the first: `---` for text, `---:` for numbers.
+pub fn table(head: &str, rule: &str, rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let rules = format!(" | {rule}").repeat(head.matches(" | ").count());
+    let rows = rows
+        .into_iter()
+        .map(|row| format!("| {} |\n", row.join(" | ")));
+    format!("| {head} |\n| ---{rules} |\n{}", rows.collect::<String>())
 }
 
 fn title(r: &Row) -> String {
     let unit = if r.unit.is_empty() { "1" } else { &r.unit };
-    format!("{} [{unit}]{}", r.metric, table::arrow(r.better))
+    format!("{} [{unit}]{}", r.metric, terminal::arrow(r.better))
 }
 
-fn values(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
+/// The values of the shown metrics, a column for each model, and the differences to the reference.
+fn tables(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     let models = results.what.models;
-    let mut out = head("", quoted(models));
-    let each = |cell: &dyn Fn(&Row) -> String| {
-        let first = |m: &String| rows.iter().find(|r| r.model == *m);
+    let line = |name: &str, cell: &dyn Fn(&Row) -> String| {
+        let row = |m: &String| rows.iter().find(|r| r.model == *m);
         let cells = models
             .iter()
-            .map(|m| first(m).map_or_else(digits::dash, |r| cell(r)));
-        cells.collect::<Vec<_>>()
+            .map(|m| row(m).map_or_else(digits::dash, |r| cell(r)));
+        [vec![name.to_owned()], cells.collect()].concat()
     };
-    let done = |r: &Row| format!("{} of {}", r.done, r.runs());
-    out += &line("seeds done", each(&done));
-    let parameters = |r: &Row| digits::parameters(r.parameters.as_ref());
-    out += &line("parameters", each(&parameters));
-    for metric in table::shown(results.headline(data), rows).0 {
-        let of = rows.iter().filter(|r| r.metric == metric);
-        let of: Vec<&Row> = of.copied().collect();
+    let mut values = vec![
+        line("seeds done", &|r| format!("{} of {}", r.done, r.runs())),
+        line("parameters", &|r| digits::parameters(r.parameters.as_ref())),
+    ];
+    let mut differences = Vec::new();
+    for metric in terminal::shown(results.headline(data), rows).0 {
+        let mut of: Vec<&Row> = rows
+            .iter()
+            .copied()
+            .filter(|r| r.metric == metric)
+            .collect();
+        let title = vec![title(of[0])];
         let winners = best(&of);
-        let cell = |r: &&Row| {
+        let value = |r: &&Row| {
             let mut text = digits::spread(r.value.as_ref());
             if winners.contains(&r.model.as_str()) {
                 text = format!("**{text}**");
@@ -129,65 +133,53 @@ fn values(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
             }
             text
         };
-        if let Some(r) = of.first() {
-            out += &line(&title(r), of.iter().map(cell));
+        values.push([title.clone(), of.iter().map(value).collect()].concat());
+        of.retain(|r| results.what.reference != Some(&r.model));
+        if of.iter().any(|r| r.diff.is_some()) {
+            let cells = of.iter().map(|r| terminal::starred(r).replace('*', "\\*"));
+            differences.push([title, cells.collect()].concat());
         }
+    }
+    let head = |left_out: Option<&str>| -> String {
+        let models = models.iter().filter(|m| left_out != Some(m));
+        models.map(|m| format!(" | `{m}`")).collect()
+    };
+    let mut out = table(&head(None), "---:", values);
+    if let Some(reference) = results.what.reference.filter(|_| !differences.is_empty()) {
+        let differences = table(&head(Some(reference)), "---:", differences);
+        let _ = write!(
+            out,
+            "\nMinus `{reference}`, paired by seed:\n\n{differences}"
+        );
     }
     out
 }
 
-fn differences(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
-    let Some(reference) = results.what.reference else {
-        return String::new();
-    };
-    let models = results.what.models.iter();
-    let others: Vec<&String> = models.filter(|m| *m != reference).collect();
-    let mut lines = String::new();
-    for metric in table::shown(results.headline(data), rows).0 {
-        let of = |m: &&String| rows.iter().find(|r| r.metric == metric && r.model == **m);
-        let found: Vec<&&Row> = others.iter().filter_map(of).collect();
-        if found.iter().any(|r| r.diff.is_some()) {
-            let cell = |r: &&&Row| table::starred(r).replace('*', "\\*");
-            lines += &line(&title(found[0]), found.iter().map(cell));
-        }
-    }
-    if lines.is_empty() {
-        return lines;
-    }
-    let head = head("", quoted(others));
-    format!("\nMinus `{reference}`, paired by seed:\n\n{head}{lines}")
-}
-
-/// Metrics of the table and headline metrics that do not apply, with the reason, and the number of
-/// metrics that the table does not have.
+/// Why metrics do not apply, and how many metrics the table leaves out.
 fn notes(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
-    let (shown, others) = table::shown(results.headline(data), rows);
-    let headlines = HEADLINES.iter().map(|h| h.key).take(3);
+    let (shown, others) = terminal::shown(results.headline(data), rows);
+    let mut metrics = IndexSet::<&str>::from_iter(shown);
+    metrics.extend(HEADLINES.iter().map(|h| h.key).take(3));
     let mut out = String::new();
-    for metric in shown.into_iter().chain(headlines) {
-        let of: Vec<&&Row> = rows.iter().filter(|r| r.metric == metric).collect();
-        let without = of
-            .iter()
-            .filter(|r| r.value.is_none() && !r.note.is_empty());
-        let without: Vec<&&&Row> = without.collect();
+    for metric in metrics {
+        let of = || rows.iter().filter(|r| r.metric == metric);
+        let without = of().filter(|r| r.value.is_none() && !r.note.is_empty());
+        let without: Vec<&&Row> = without.collect();
         let Some(one) = without.first() else { continue };
-        let names = quoted(without.iter().map(|r| &r.model)).join(", ");
-        let who = match without.len() == of.len() {
+        let names: Vec<String> = without.iter().map(|r| format!("`{}`", r.model)).collect();
+        let who = match names.len() == of().count() {
             true => String::new(),
-            false => format!(" of {names}"),
+            false => format!(" of {}", names.join(", ")),
         };
-        let note = format!("- no {metric}{who}: {}\n", one.note);
-        if !out.contains(&note) {
-            out += &note;
-        }
+        let _ = writeln!(out, "- no {metric}{who}: {}", one.note);
     }
     if others > 0 {
         let _ = writeln!(out, "- {others} more metrics are in `summary.csv`.");
     }
-    if !out.is_empty() {
-        out.insert(0, '\n');
+    match out.is_empty() {
+        true => out,
+        false => format!("\n{out}"),
     }
-    out
 }
 
 /// Warnings, then every run that left no metrics.
@@ -213,17 +205,15 @@ fn made(on: &Contents<'_>) -> String {
     let mut out = format!(
         "\n## How to read this, and how it was made\n\n{}\n\nBold is the best mean. A failed run is \
          counted in \"seeds done\" and is in no mean.",
-        table::legend(on.results).replace("; * p", "; \\* p"),
+        terminal::legend(on.results).replace("; * p", "; \\* p"),
     );
     if what.seeds.len() > 1 {
         out.push_str(
             " `summary.csv` has every metric, with standard deviations, medians and bootstrap (BCa) \
              intervals beside those of Student's t, `pairs.csv` every two models with their tests, \
-             `ranks.csv` the ranks.",
+             `ranks.csv` the ranks. `p_flip`, of the exact sign-flip test, is at least 2 / 2^n with n seeds; \
+             the t test decides.",
         );
-        if let Some(text) = prose::least_flip(what.seeds.len()) {
-            let _ = write!(out, " {text}");
-        }
     }
     let _ = write!(
         out,
@@ -234,7 +224,7 @@ fn made(on: &Contents<'_>) -> String {
     );
     let makers = on.made.makers();
     if !makers.is_empty() {
-        let kernels = on.made.kernels().join(", ");
+        let kernels = Vec::from_iter(on.made.kernels()).join(", ");
         let _ = write!(out, " The runs were made by {makers}, kernels: {kernels}.");
     }
     out + "\n"

@@ -10,8 +10,8 @@ use mdn_core::Result;
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
     specs: Vec<RunSpec>,
-    /// Runs by what made them: version, device.
-    makers: BTreeMap<(String, String), usize>,
+    /// Runs by version and device.
+    makers: BTreeMap<String, usize>,
     /// Runs of every model by what evaluated them.
     kernels: BTreeMap<String, BTreeMap<String, usize>>,
 }
@@ -25,13 +25,12 @@ impl Provenance {
             if config.exists() {
                 found.specs.push(RunSpec::read(&config)?);
             }
-            let Some(environment) = run.place.read_environment()? else {
-                continue;
-            };
-            let maker = (environment.version, environment.device);
-            *found.makers.entry(maker).or_default() += 1;
-            let of_model = found.kernels.entry(run.model.clone()).or_default();
-            *of_model.entry(environment.kernels).or_default() += 1;
+            if let Some(made) = run.place.read_environment()? {
+                let maker = format!("mdn {} on {}", made.version, made.device);
+                *found.makers.entry(maker).or_default() += 1;
+                let of_model = found.kernels.entry(run.model.clone()).or_default();
+                *of_model.entry(made.kernels).or_default() += 1;
+            }
         }
         Ok(found)
     }
@@ -45,40 +44,36 @@ impl Provenance {
 
     /// `mdn 0.1.0 on cpu`, with the number of runs where there are several.
     pub fn makers(&self) -> String {
-        let several = self.makers.len() > 1;
-        let one = |((version, device), n): (&(String, String), &usize)| match several {
-            true => format!("mdn {version} on {device} ({n} runs)"),
-            false => format!("mdn {version} on {device}"),
-        };
-        self.makers.iter().map(one).collect::<Vec<_>>().join(", ")
+        match self.makers.len() {
+            1 => self.makers.keys().cloned().collect(),
+            _ => counted(&self.makers),
+        }
     }
 
     /// Every kind of kernels that evaluated a model.
-    pub fn kernels(&self) -> Vec<&str> {
+    pub fn kernels(&self) -> BTreeSet<&str> {
         let all = self.kernels.values().flat_map(BTreeMap::keys);
-        let all: BTreeSet<&str> = all.map(String::as_str).collect();
-        all.into_iter().collect()
+        all.map(String::as_str).collect()
     }
 
     /// Runs that are compared though other versions, devices or kernels made them.
     pub fn warnings(&self) -> Vec<String> {
-        let mut out = Vec::new();
-        if self.makers.len() > 1 {
-            out.push(format!(
-                "different versions or devices made the runs: {}; their mean is over all. --force makes \
-                 them anew.",
-                self.makers()
-            ));
-        }
-        for (model, kernels) in self.kernels.iter().filter(|(_, k)| k.len() > 1) {
-            let list = kernels.iter().map(|(name, n)| format!("{name} ({n} runs)"));
-            let list = list.collect::<Vec<_>>().join(", ");
-            out.push(format!(
-                "different kernels made the runs of `{model}`: {list}; their mean is over all."
-            ));
-        }
-        out
+        let warning = |what: &str, made: &BTreeMap<String, usize>| {
+            let list = counted(made);
+            (made.len() > 1).then(|| format!("different {what}: {list}; their mean is over all."))
+        };
+        let makers = warning("versions or devices made the runs", &self.makers);
+        let makers = makers.map(|text| text + " --force makes them anew.");
+        let kernels = self.kernels.iter().filter_map(|(model, made)| {
+            warning(&format!("kernels made the runs of `{model}`"), made)
+        });
+        makers.into_iter().chain(kernels).collect()
     }
+}
+
+fn counted(made: &BTreeMap<String, usize>) -> String {
+    let one = |(name, n): (&String, &usize)| format!("{name} ({n} runs)");
+    made.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -91,30 +86,20 @@ mod tests {
         let fixture = Fixture::new();
         let what = fixture.comparison();
         let read = || Provenance::read(&Results::read(&what).unwrap()).unwrap();
-        let found = read();
-        assert_eq!(found.makers(), "mdn 0.1.0 (0123456789) on cpu");
-        assert_eq!(found.kernels(), ["fused (avx2)", "plain"]);
-        assert_eq!(found.warnings(), [] as [String; 0]);
-        assert_eq!(found.common(|s| s.train.steps), Some(5000));
-        assert_eq!(found.common(|s| s.seed), None);
-
+        assert_eq!(read().warnings(), [] as [String; 0]);
+        assert_eq!(read().common(|s| s.train.steps), Some(5000));
+        assert_eq!(read().common(|s| s.seed), None);
         let place = fixture.place("ring", "rad", 2);
         let mut other = place.read_environment().unwrap().unwrap();
         other.version = "0.2.0".into();
         other.kernels = "fused (avx512)".into();
         place.write_environment(&other).unwrap();
-        let warnings = read().warnings();
-        assert_eq!(warnings.len(), 2);
-        assert!(
-            warnings[0]
-                .contains("mdn 0.1.0 (0123456789) on cpu (50 runs), mdn 0.2.0 on cpu (1 runs)"),
-            "{warnings:?}"
-        );
-        assert!(
-            warnings[1].starts_with(
-                "different kernels made the runs of `rad`: fused (avx512) (1 runs), plain (9 runs);"
-            ),
-            "{warnings:?}"
-        );
+        let expected = [
+            "different versions or devices made the runs: mdn 0.1.0 (0123456789) on cpu (50 runs), mdn \
+             0.2.0 on cpu (1 runs); their mean is over all. --force makes them anew.",
+            "different kernels made the runs of `rad`: fused (avx512) (1 runs), plain (9 runs); their \
+             mean is over all.",
+        ];
+        assert_eq!(read().warnings(), expected);
     }
 }

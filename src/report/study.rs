@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
 
-use super::digits::{dash, plain, with_half};
+use super::digits::{dash, plain, signed, with_half};
 use super::figures;
+use super::page::table;
 use crate::experiment::store::{json_rows, read_rows, write_atomic};
 use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
 use mdn_core::Result;
@@ -22,7 +23,7 @@ pub struct Study<'a> {
     pub command: &'a str,
     /// The relaxed mixture by temperature.
     pub relaxed: Vec<RelaxedRow>,
-    /// Estimates of its entropy.
+    /// Estimates of its entropy, by temperature.
     pub entropies: Vec<EntropyRow>,
     /// Estimates of a gradient.
     pub gradients: Vec<GradientRow>,
@@ -50,14 +51,20 @@ impl<'a> Study<'a> {
         }))
     }
 
-    /// Temperatures of the entropies, each once, in the order of the file.
-    pub fn temperatures(&self) -> Vec<f64> {
-        distinct(self.entropies.iter().map(|row| row.temperature))
+    /// Writes `summary.md`, whose text it returns, and `figures/`, from the rows alone.
+    pub fn write(&self, folder: &Path) -> Result<(String, Vec<PathBuf>)> {
+        let mut files = figures::draw_study(self, folder)?;
+        let page = page(self, &files);
+        files.insert(0, folder.join("summary.md"));
+        write_atomic(&files[0], page.as_bytes())?;
+        Ok((page, files))
     }
 
-    /// Names of the strategies, each once, in the order of the file.
-    pub fn strategies(&self) -> Vec<&str> {
-        distinct(self.gradients.iter().map(|row| row.strategy.as_str()))
+    /// Temperatures of the entropies, each once.
+    pub fn temperatures(&self) -> Vec<f64> {
+        let mut all: Vec<f64> = self.entropies.iter().map(|r| r.temperature).collect();
+        all.dedup();
+        all
     }
 
     /// Estimates with one density at one temperature, M from small to large.
@@ -69,9 +76,9 @@ impl<'a> Study<'a> {
     }
 
     /// Gradients by one parameter.
-    pub fn by(&self, parameter: Parameter) -> impl Iterator<Item = &GradientRow> {
+    pub fn by(&self, parameter: Parameter) -> Vec<&GradientRow> {
         let all = self.gradients.iter();
-        all.filter(move |r| r.parameter == parameter)
+        all.filter(|r| r.parameter == parameter).collect()
     }
 
     fn of(&self, density: Density) -> Vec<&EntropyRow> {
@@ -80,53 +87,10 @@ impl<'a> Study<'a> {
     }
 }
 
-fn distinct<T: PartialEq + Copy>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut all = Vec::new();
-    for value in values {
-        if !all.contains(&value) {
-            all.push(value);
-        }
-    }
-    all
-}
-
-/// What [`study`] found and wrote.
-#[derive(Debug, Clone)]
-pub struct StudyReport {
-    /// The page that is written to `summary.md`.
-    pub page: String,
-    /// All rows, as in the CSV files.
-    pub json: Value,
-    /// Files written.
-    pub files: Vec<PathBuf>,
-}
-
-/// Writes `summary.md` and `figures/`, which depend only on the CSV files, the name and the command.
-pub fn study(folder: &Path, name: &str, command: &str) -> Result<StudyReport> {
-    let study = Study::read(folder, name, command)?;
-    let figures = figures::draw_study(&study, folder)?;
-    let page = page(&study, &figures);
-    let mut files = vec![folder.join("summary.md")];
-    write_atomic(&files[0], page.as_bytes())?;
-    files.extend(figures);
-    Ok(StudyReport {
-        json: study.json()?,
-        page,
-        files,
-    })
-}
-
 /// `straight_through 0.5`
 fn label(row: &GradientRow) -> String {
     let at = row.temperature.map(|t| format!(" {t}"));
     row.strategy.clone() + &at.unwrap_or_default()
-}
-
-/// `header` has the names as they are written, with ` | ` between them.
-fn table(header: &str, rule: &str, rows: impl Iterator<Item = Vec<String>>) -> String {
-    let rules = format!(" | {rule}").repeat(header.matches(" | ").count());
-    let rows = rows.map(|row| format!("| {} |\n", row.join(" | ")));
-    format!("| {header} |\n| ---{rules} |\n{}", rows.collect::<String>())
 }
 
 fn page(study: &Study<'_>, figures: &[PathBuf]) -> String {
@@ -137,28 +101,23 @@ fn page(study: &Study<'_>, figures: &[PathBuf]) -> String {
         study.command.replace('`', "'"),
         env!("CARGO_PKG_VERSION"),
     );
-    let choices = claims(study).into_iter().map(|(says, (holds, evidence))| {
+    let choices = CLAIMS.lines().zip(findings(study));
+    let choices = choices.map(|(claim, (holds, evidence))| {
         let verdict = match holds {
             Some(true) => "**yes**",
             Some(false) => "**no**",
             None => "not studied",
         };
-        vec![says.to_owned(), verdict.to_owned(), evidence]
+        vec![claim.to_owned(), verdict.to_owned(), evidence]
     });
     let choices = table("choice | holds | found", "---", choices);
-    let parts = [
-        opening,
-        choices,
-        relaxed(study),
-        entropies(study),
-        gradients(study),
-    ];
+    let tables = [relaxed(study), entropies(study), gradients(study)].concat();
     let png = |f: &&PathBuf| f.extension().is_some_and(|e| e == "png");
     let figures = figures.iter().filter(png).map(|figure| {
         let name = figure.file_name().unwrap_or_default().to_string_lossy();
         format!("\n![{name}](figures/{name})\n")
     });
-    parts.into_iter().chain(figures).collect()
+    opening + &choices + &tables + &figures.collect::<String>()
 }
 
 fn relaxed(study: &Study<'_>) -> String {
@@ -170,64 +129,55 @@ fn relaxed(study: &Study<'_>) -> String {
     let header = "temperature | H | equation 1 | KL(relaxed to mixture) | \
                   KL(mixture to relaxed) | TV | mean | variance | H(z, c) | H(c given z) | chi2";
     let rows = study.relaxed.iter().map(|r| {
-        let cells = [
-            (r.entropy, 6),
-            (r.exact_mixture, 6),
-            (r.kl_to_mixture, 5),
-            (r.kl_from_mixture, 5),
-            (r.total_variation, 4),
-            (r.mean, 4),
-            (r.variance, 3),
-            (r.joint_entropy, 3),
-            (r.conditional_entropy, 2),
-            (r.chi2, 2),
-        ];
-        let cells = cells.map(|(value, decimals)| format!("{value:.decimals$}"));
-        [vec![r.temperature.to_string()], cells.to_vec()].concat()
+        vec![
+            r.temperature.to_string(),
+            format!("{:.6}", r.entropy),
+            format!("{:.6}", r.exact_mixture),
+            format!("{:.5}", r.kl_to_mixture),
+            format!("{:.5}", r.kl_from_mixture),
+            format!("{:.4}", r.total_variation),
+            format!("{:.4}", r.mean),
+            format!("{:.3}", r.variance),
+            format!("{:.3}", r.joint_entropy),
+            format!("{:.2}", r.conditional_entropy),
+            format!("{:.2}", r.chi2),
+        ]
     });
     opening.to_owned() + &table(header, "---:", rows)
 }
 
 fn entropies(study: &Study<'_>) -> String {
-    let signed = |r: &EntropyRow| {
-        let text = bias(r);
-        let plus = r.bias > 0.0 && !text.starts_with('(');
-        format!("{}{text}", if plus { "+" } else { "" })
-    };
-    let temperatures = study.temperatures();
-    let by_size = temperatures.iter().flat_map(|&t| {
-        let columns = [
-            Density::NestedIncludingOwn,
-            Density::NestedExcludingOwn,
-            Density::Midpoint,
-            Density::BatchIncludingOwn,
-        ];
-        let columns = columns.map(|density| study.entropies(t, density));
-        let row = |own: &&EntropyRow| {
-            let size = format!("{t}, {}", own.inner.unwrap_or_default());
-            let mut row = vec![size, own.samples.to_string()];
-            row.extend(columns.iter().map(|rows| {
-                let same = rows.iter().find(|r| r.inner == own.inner);
-                same.map_or_else(dash, |r| signed(r))
-            }));
-            row.push(plain(own.predicted.abs()));
-            row
-        };
-        columns[0].iter().map(row).collect::<Vec<_>>()
-    });
+    let cell = |row: Option<&&EntropyRow>| row.map_or_else(dash, |r| signed(r.bias, &bias(r)));
+    let (mut by_size, mut equations) = (Vec::new(), Vec::new());
+    for t in study.temperatures() {
+        let of = |density| study.entropies(t, density);
+        let (own, others) = (
+            of(Density::NestedIncludingOwn),
+            [
+                Density::NestedExcludingOwn,
+                Density::Midpoint,
+                Density::BatchIncludingOwn,
+            ]
+            .map(of),
+        );
+        for row in &own {
+            let size = format!("{t}, {}", row.inner.unwrap_or_default());
+            let mut cells = vec![size, row.samples.to_string(), cell(Some(row))];
+            let same = |rows: &Vec<&EntropyRow>| cell(rows.iter().find(|r| r.inner == row.inner));
+            cells.extend(others.iter().map(same));
+            cells.push(plain(row.predicted.abs()));
+            by_size.push(cells);
+        }
+        let mut cells = vec![t.to_string()];
+        for rows in [Density::ExactMixture, Density::Joint].map(of) {
+            let exact = rows.first().map_or_else(dash, |r| plain(r.predicted));
+            cells.extend([cell(rows.first()), exact]);
+        }
+        equations.push(cells);
+    }
     let header = "temperature, M | samples | own included | own excluded | midpoint | \
                   whole batch | chi2 / (2 M)";
     let by_size = table(header, "---:", by_size);
-    let equations = temperatures.iter().map(|&t| {
-        let mut row = vec![t.to_string()];
-        for density in [Density::ExactMixture, Density::Joint] {
-            row.extend(match study.entropies(t, density).first() {
-                Some(r) => [signed(r), plain(r.predicted)],
-                None => [dash(), dash()],
-            });
-        }
-        row
-    });
     let header = "temperature | equation 1 | exact | equation 2 | exact";
     let equations = table(header, "---:", equations);
     format!(
@@ -248,103 +198,75 @@ fn gradients(study: &Study<'_>) -> String {
     );
     let header = "strategy | evaluations | logits: bias | noise | cosine | means: bias | noise | \
                   log std devs: bias | noise";
-    let numbers = |row: &GradientRow| {
-        let unbiased = row.looks_unbiased();
-        let bias = if unbiased { 0.0 } else { row.relative_bias };
-        let bias = with_half(bias, row.bias_std_err);
-        [bias, with_half(row.sd, row.sd_std_err)]
-    };
-    let rows = study.by(Parameter::Logits).map(|own| {
+    let rows = study.by(Parameter::Logits).into_iter().map(|own| {
         let mut cells = vec![format!("`{}`", label(own)), own.evaluations.to_string()];
-        cells.extend(numbers(own));
-        cells.push(format!("{:.3}", own.cosine));
-        for parameter in [Parameter::Means, Parameter::LogStdDevs] {
-            let same = study.by(parameter).find(|r| label(r) == label(own));
-            cells.extend(same.map_or_else(|| [dash(), dash()], numbers));
+        for parameter in Parameter::ALL {
+            let same = study.by(parameter).into_iter();
+            let Some(row) = same.into_iter().find(|r| label(r) == label(own)) else {
+                cells.extend([dash(), dash()]);
+                continue;
+            };
+            let unbiased = row.looks_unbiased();
+            let bias = if unbiased { 0.0 } else { row.relative_bias };
+            cells.push(with_half(bias, row.bias_std_err));
+            cells.push(with_half(row.sd, row.sd_std_err));
+            if parameter == Parameter::Logits {
+                cells.push(format!("{:.3}", row.cosine));
+            }
         }
         cells
     });
     opening + &table(header, "---:", rows)
 }
 
-/// Whether the rows agree with a claim (`None` where there are none to tell), and the evidence in
-/// numbers.
+/// Whether the rows agree with a claim (`None` without rows), and the evidence in numbers.
 type Finding = (Option<bool>, String);
 
-/// Choices that a program may make, with what was found.
-fn claims(study: &Study<'_>) -> Vec<(&'static str, Finding)> {
-    vec![
-        (
-            "Nested density with the sample's own weights: a lower bound of the entropy",
-            bound(study, Density::NestedIncludingOwn, -1.0),
-        ),
-        (
-            "Nested density without the sample's own weights: an upper bound of the entropy",
-            bound(study, Density::NestedExcludingOwn, 1.0),
-        ),
-        (
-            "Both bounds are off by chi2 / (2 M) where M is large (shown: the largest M)",
-            law(study),
-        ),
-        (
-            "The midpoint of both bounds is nearer to the entropy than either, from some M on",
-            midpoint(study),
-        ),
-        (
-            "The weights of the whole batch serve as well as fresh ones for each sample",
-            shared(study),
-        ),
-        (
-            "Equation 1, the mixture's density on relaxed samples, gives their entropy",
-            is_entropy(study, Density::ExactMixture, "KL(relaxed‖mixture)"),
-        ),
-        (
-            "Equation 2, the joint density of sample and weights, gives the entropy of samples",
-            is_entropy(
-                study,
-                Density::Joint,
-                "H(c given z), which depends on the measure of c",
-            ),
-        ),
-        (
-            "The relaxed mixture may stand for the mixture (total variation below 0.01)",
-            (
-                all_hold(&study.relaxed, |r| r.total_variation < 0.01),
-                joined("; ", &study.relaxed, |r| {
-                    format!("{:.4} at {}", r.total_variation, r.temperature)
-                }),
-            ),
-        ),
-        (
-            "Stratified draws are unbiased, with the least noise, for the logits",
-            stratified(study, Parameter::Logits),
-        ),
-        (
-            "Stratified draws are unbiased, with the least noise, for the means",
-            stratified(study, Parameter::Means),
-        ),
-        (
-            "Stratified draws are unbiased, with the least noise, for the log standard deviations",
-            stratified(study, Parameter::LogStdDevs),
-        ),
-        (
-            "Gumbel-softmax gives the gradients of the mixture",
-            biased(study, "gumbel_softmax", "noise", |r| r.sd),
-        ),
-        (
-            "Straight-through gives the gradients of the mixture",
-            straight_through(study),
-        ),
+/// A claim about each of some rows: whether it holds there, and the evidence.
+fn all_hold(rows: impl Iterator<Item = (bool, String)>) -> Finding {
+    let (holds, evidence): (Vec<bool>, Vec<String>) = rows.unzip();
+    let verdict = (!holds.is_empty()).then(|| !holds.contains(&false));
+    (verdict, evidence.join("; "))
+}
+
+/// Choices that a program may make: a line for each of [`findings`].
+const CLAIMS: &str = "\
+Nested density with the sample's own weights: a lower bound of the entropy
+Nested density without the sample's own weights: an upper bound of the entropy
+Both bounds are off by chi2 / (2 M) where M is large (shown: the largest M)
+The midpoint of both bounds is nearer to the entropy than either, from some M on
+The weights of the whole batch serve as well as fresh ones for each sample
+Equation 1, the mixture's density on relaxed samples, gives their entropy
+Equation 2, the joint density of sample and weights, gives the entropy of samples
+The relaxed mixture may stand for the mixture (total variation below 0.01)
+Stratified draws are unbiased, with the least noise, for the logits
+Stratified draws are unbiased, with the least noise, for the means
+Stratified draws are unbiased, with the least noise, for the log standard deviations
+Gumbel-softmax gives the gradients of the mixture
+Straight-through gives the gradients of the mixture";
+
+/// What was found on each of [`CLAIMS`].
+fn findings(study: &Study<'_>) -> [Finding; 13] {
+    let relaxed = study.relaxed.iter().map(|r| {
+        let (tv, t) = (r.total_variation, r.temperature);
+        (tv < 0.01, format!("{tv:.4} at {t}"))
+    });
+    let equation_2 = "H(c given z), which depends on the measure of c";
+    [
+        is_bound(study, Density::NestedIncludingOwn, -1.0),
+        is_bound(study, Density::NestedExcludingOwn, 1.0),
+        follow_theory(study),
+        midpoint_is_nearest(study),
+        batch_is_as_good(study),
+        is_entropy(study, Density::ExactMixture, "KL(relaxed‖mixture)"),
+        is_entropy(study, Density::Joint, equation_2),
+        all_hold(relaxed),
+        stratified_is_best(study, Parameter::Logits),
+        stratified_is_best(study, Parameter::Means),
+        stratified_is_best(study, Parameter::LogStdDevs),
+        is_unbiased(study, "gumbel_softmax", ("noise", |r| r.sd)),
+        is_unbiased(study, "straight_through", ("cosine", |r| r.cosine)),
     ]
-}
-
-/// `None` for no rows.
-fn all_hold<T>(rows: impl IntoIterator<Item = T>, holds: impl Fn(T) -> bool) -> Option<bool> {
-    rows.into_iter().map(holds).reduce(|a, b| a && b)
-}
-
-fn joined<T>(by: &str, rows: impl IntoIterator<Item = T>, text: impl Fn(T) -> String) -> String {
-    rows.into_iter().map(text).collect::<Vec<_>>().join(by)
 }
 
 fn at(row: &EntropyRow) -> String {
@@ -356,71 +278,73 @@ fn bias(row: &EntropyRow) -> String {
     with_half(row.bias, row.bias_std_err)
 }
 
-fn bound(study: &Study<'_>, density: Density, sign: f64) -> Finding {
+/// Whether no bias has the opposite of `sign`.
+fn is_bound(study: &Study<'_>, density: Density, sign: f64) -> Finding {
     let mut rows = study.of(density);
     rows.sort_by(|a, b| a.bias.abs().total_cmp(&b.bias.abs()));
-    let holds = all_hold(&rows, |r| -sign * r.bias / r.bias_std_err < CHANCE);
-    let ends = rows.last().zip(rows.first());
-    let evidence = ends.map(|(far, near)| {
+    let holds = rows
+        .iter()
+        .all(|r| -sign * r.bias / r.bias_std_err < CHANCE);
+    let found = rows.last().zip(rows.first()).map(|(far, near)| {
         let (most, least) = (bias(far), bias(near));
-        format!("off by {most} nats {}, {least} {}", at(far), at(near))
+        (
+            holds,
+            format!("off by {most} nats {}, {least} {}", at(far), at(near)),
+        )
     });
-    (holds, evidence.unwrap_or_default())
+    all_hold(found.into_iter())
 }
 
-/// Over the largest M of every temperature.
-fn law(study: &Study<'_>) -> Finding {
-    let rows = study.temperatures().into_iter().flat_map(|t| {
-        let bounds = [
-            (Density::NestedIncludingOwn, "below"),
-            (Density::NestedExcludingOwn, "above"),
-        ];
-        bounds.map(|(density, word)| Some((word, study.entropies(t, density).pop()?)))
-    });
-    let rows: Vec<_> = rows.flatten().collect();
-    let holds = all_hold(&rows, |(_, row)| {
-        // The next term of the series is smaller by about chi2 / M, and its factor of order one.
-        let next = (2.0 * row.predicted.abs()).powi(2);
-        (row.bias - row.predicted).abs() < CHANCE * row.bias_std_err + 3.0 * next
-    });
-    let evidence = joined("; ", &rows, |(word, row)| {
-        let (t, m) = (row.temperature, row.inner.unwrap_or_default());
-        let (bias, predicted) = (bias(row), plain(row.predicted));
-        format!("{word} {bias} against {predicted} at {t}, M = {m}")
-    });
-    (holds, evidence)
-}
-
-fn midpoint(study: &Study<'_>) -> Finding {
+fn follow_theory(study: &Study<'_>) -> Finding {
     let mut found = Vec::new();
     for t in study.temperatures() {
-        let densities = [
-            Density::NestedIncludingOwn,
-            Density::NestedExcludingOwn,
-            Density::Midpoint,
-        ];
-        let [below, above, middle] = densities.map(|d| study.entropies(t, d));
-        let n = middle.len();
-        if n == 0 || below.len() != n || above.len() != n {
-            continue;
+        for (density, word) in [
+            (Density::NestedIncludingOwn, "below"),
+            (Density::NestedExcludingOwn, "above"),
+        ] {
+            let Some(row) = study.entropies(t, density).pop() else {
+                continue;
+            };
+            // The next term of the series is smaller by about chi2 / M, and its factor of order one.
+            let next = (2.0 * row.predicted.abs()).powi(2);
+            let off = (row.bias - row.predicted).abs();
+            let (bias, predicted) = (bias(row), plain(row.predicted));
+            let m = row.inner.unwrap_or_default();
+            let text = format!("{word} {bias} against {predicted} at {t}, M = {m}");
+            found.push((off < CHANCE * row.bias_std_err + 3.0 * next, text));
         }
-        let nearer = |i: &usize| {
-            let nearest = below[*i].bias.abs().min(above[*i].bias.abs());
-            middle[*i].bias.abs() < nearest + CHANCE * middle[*i].bias_std_err
-        };
-        let m = |i: usize| middle[i].inner.unwrap_or_default();
-        let from = (0..n).rev().take_while(nearer).last();
-        let text = match from {
-            Some(i) => format!("at {t} from M = {}: off by {}", m(i), bias(middle[i])),
-            None => format!("at {t} not up to M = {}", m(n - 1)),
-        };
-        found.push((from.is_some(), text));
     }
-    let holds = all_hold(&found, |(fine, _)| *fine);
-    (holds, joined("; ", found, |(_, text)| text))
+    all_hold(found.into_iter())
 }
 
-fn shared(study: &Study<'_>) -> Finding {
+fn midpoint_is_nearest(study: &Study<'_>) -> Finding {
+    let mut found = Vec::new();
+    for t in study.temperatures() {
+        let of = |density| study.entropies(t, density);
+        let above = of(Density::NestedExcludingOwn);
+        let bounds = of(Density::NestedIncludingOwn).into_iter().zip(above);
+        let mut rows: Vec<_> = bounds.zip(of(Density::Midpoint)).collect();
+        let nearer = |((below, above), middle): &((&EntropyRow, &EntropyRow), &EntropyRow)| {
+            let nearest = below.bias.abs().min(above.bias.abs());
+            middle.bias.abs() < nearest + CHANCE * middle.bias_std_err
+        };
+        let m = |row: &EntropyRow| row.inner.unwrap_or_default();
+        let Some((_, largest)) = rows.last().copied() else {
+            continue;
+        };
+        rows.reverse();
+        found.push(match rows.into_iter().take_while(nearer).last() {
+            Some((_, row)) => (
+                true,
+                format!("at {t} from M = {}: off by {}", m(row), bias(row)),
+            ),
+            None => (false, format!("at {t} not up to M = {}", m(largest))),
+        });
+    }
+    all_hold(found.into_iter())
+}
+
+fn batch_is_as_good(study: &Study<'_>) -> Finding {
     let batches = study.of(Density::BatchIncludingOwn).into_iter();
     let pairs = batches.filter_map(|batch| {
         let fresh = study.entropies(batch.temperature, Density::NestedIncludingOwn);
@@ -428,74 +352,76 @@ fn shared(study: &Study<'_>) -> Finding {
         let error = batch.bias_std_err.hypot(fresh.bias_std_err);
         Some(((batch.bias - fresh.bias).abs() / error, batch, fresh))
     });
-    let Some((off, batch, fresh)) = pairs.max_by(|a, b| a.0.total_cmp(&b.0)) else {
-        return (None, String::new());
-    };
-    let evidence = format!(
-        "bias {} against {}, {off:.1} standard errors apart, {}: the farthest",
-        bias(batch),
-        bias(fresh),
-        at(batch)
-    );
-    (Some(off < CHANCE), evidence)
+    let farthest = pairs.max_by(|a, b| a.0.total_cmp(&b.0));
+    let found = farthest.map(|(off, batch, fresh)| {
+        let (bias, fresh, at) = (bias(batch), bias(fresh), at(batch));
+        let text = format!(
+            "bias {bias} against {fresh}, {off:.1} standard errors apart, {at}: the farthest"
+        );
+        (off < CHANCE, text)
+    });
+    all_hold(found.into_iter())
 }
 
 fn is_entropy(study: &Study<'_>, density: Density, off: &str) -> Finding {
-    let rows = study.of(density);
-    let holds = all_hold(&rows, |r| r.bias.abs() < CHANCE * r.bias_std_err);
-    let biases = joined("; ", rows, |r| format!("{} at {}", bias(r), r.temperature));
+    let rows = study.of(density).into_iter().map(|r| {
+        let text = format!("{} at {}", bias(r), r.temperature);
+        (r.bias.abs() < CHANCE * r.bias_std_err, text)
+    });
+    let (holds, biases) = all_hold(rows);
     (holds, format!("off by {off}: {biases}"))
 }
 
-fn stratified(study: &Study<'_>, parameter: Parameter) -> Finding {
-    let unbiased = study.by(parameter).filter(|r| r.looks_unbiased());
-    let mut unbiased: Vec<_> = unbiased.collect();
+fn stratified_is_best(study: &Study<'_>, parameter: Parameter) -> Finding {
+    let mut unbiased = study.by(parameter);
+    let stratified = unbiased
+        .iter()
+        .find(|r| r.strategy == "stratified")
+        .copied();
+    unbiased.retain(|r| r.looks_unbiased());
     unbiased.sort_by(|a, b| a.sd.total_cmp(&b.sd));
-    let stratified = study.by(parameter).find(|r| r.strategy == "stratified");
     let holds = stratified.map(|s| {
         let worse = |r: &&GradientRow| s.sd - r.sd > CHANCE * s.sd_std_err.hypot(r.sd_std_err);
         s.looks_unbiased() && !unbiased.iter().any(worse)
     });
-    let noises = joined(", ", unbiased, |r| {
-        format!("`{}` {}", label(r), with_half(r.sd, r.sd_std_err))
-    });
-    (holds, format!("unbiased within error, by noise: {noises}"))
+    let noise = |r: &&GradientRow| format!("`{}` {}", label(r), with_half(r.sd, r.sd_std_err));
+    let noises: Vec<String> = unbiased.iter().map(noise).collect();
+    (
+        holds,
+        format!("unbiased within error, by noise: {}", noises.join(", ")),
+    )
 }
 
-/// `number` is shown after the bias, and called `word`.
-fn biased(
+/// Of a strategy, by temperature; a number called `word` is shown after the bias.
+fn is_unbiased(
     study: &Study<'_>,
     strategy: &str,
-    word: &str,
-    number: fn(&GradientRow) -> f64,
+    (word, number): (&str, fn(&GradientRow) -> f64),
 ) -> Finding {
     let rows = study.gradients.iter().filter(|r| r.strategy == strategy);
-    let holds = all_hold(rows.clone(), GradientRow::looks_unbiased);
-    let logits = rows.filter(|r| r.parameter == Parameter::Logits);
-    let biases = joined("; ", logits, |r| {
+    let (logits, others): (Vec<_>, Vec<_>) = rows.partition(|r| r.parameter == Parameter::Logits);
+    let [logits_are, others_are] =
+        [&logits, &others].map(|rows| rows.iter().all(|r| r.looks_unbiased()));
+    let evidence = all_hold(logits.iter().map(|r| {
         let bias = with_half(r.relative_bias, r.bias_std_err);
         let number = plain((100.0 * number(r)).round() / 100.0);
         let t = r.temperature.unwrap_or_default();
-        format!("{bias} at {t} ({word} {number})")
-    });
-    (holds, format!("bias for the logits: {biases}"))
-}
-
-fn straight_through(study: &Study<'_>) -> Finding {
-    let name = "straight_through";
-    let (holds, mut evidence) = biased(study, name, "cosine", |r| r.cosine);
-    let rows = study.gradients.iter().filter(|r| r.strategy == name);
-    let mut others = rows.filter(|r| r.parameter != Parameter::Logits);
-    evidence.push_str(match others.all(GradientRow::looks_unbiased) {
-        true => "; means and log standard deviations unbiased within error",
-        false => "; means or log standard deviations biased too",
-    });
-    (holds, evidence)
+        (true, format!("{bias} at {t} ({word} {number})"))
+    }));
+    let also = match (strategy, others_are) {
+        ("straight_through", true) => "; means and log standard deviations unbiased within error",
+        ("straight_through", false) => "; means or log standard deviations biased too",
+        _ => "",
+    };
+    (
+        evidence.0.map(|_| logits_are && others_are),
+        format!("bias for the logits: {}{also}", evidence.1),
+    )
 }
 
 /// The folder of a study of two temperatures, four sizes and eight strategies.
 #[cfg(test)]
-pub const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/report/fixture/study");
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/report/fixture/study");
 
 /// What its files hold.
 #[cfg(test)]
@@ -507,72 +433,57 @@ pub fn fixture() -> Study<'static> {
 mod tests {
     use super::*;
 
-    const YES: Option<bool> = Some(true);
-    const NO: Option<bool> = Some(false);
-
-    fn verdicts(study: &Study<'_>) -> Vec<Option<bool>> {
-        claims(study).into_iter().map(|c| c.1 .0).collect()
+    fn verdicts(study: &Study<'_>) -> String {
+        let letter = |(holds, _): Finding| holds.map_or('-', |holds| if holds { 'y' } else { 'n' });
+        findings(study).map(letter).iter().collect()
     }
 
     #[test]
     fn claims_follow_the_rows() {
         let good = fixture();
-        let expected = [YES, YES, YES, YES, YES, NO, NO, NO, YES, YES, NO, NO, NO];
-        assert_eq!(verdicts(&good), expected, "{:#?}", claims(&good));
-        let mut none = good.clone();
-        none.entropies.clear();
-        none.gradients.clear();
-        none.relaxed.clear();
-        assert_eq!(verdicts(&none), [None; 13]);
-        // Each breaks the claim of this index, and none of those on other rows.
-        let shifts = [
-            (0, Density::NestedIncludingOwn, 10, 0.2),
-            (1, Density::NestedExcludingOwn, 10, -0.4),
-            (2, Density::NestedExcludingOwn, 1000, 0.05),
-            (3, Density::Midpoint, 1000, 0.1),
-            (4, Density::BatchIncludingOwn, 100, 0.01),
-        ];
-        for (index, density, inner, by) in shifts {
-            let mut study = good.clone();
-            for row in &mut study.entropies {
-                if row.density == density && row.inner == Some(inner) {
-                    row.bias += by;
-                }
-            }
-            assert_eq!(verdicts(&study)[index], NO, "{:#?}", claims(&study)[index]);
-            assert_eq!(verdicts(&study)[5..], expected[5..], "{index}");
+        assert_eq!(verdicts(&good), "yyyyynnnyynnn");
+        let none = Study {
+            relaxed: Vec::new(),
+            entropies: Vec::new(),
+            gradients: Vec::new(),
+            ..good
+        };
+        assert_eq!(verdicts(&none), "-------------");
+        for (density, inner, by, expected) in [
+            (Density::NestedIncludingOwn, 10, 0.2, 0),
+            (Density::NestedExcludingOwn, 10, -0.4, 1),
+            (Density::NestedExcludingOwn, 1000, 0.05, 2),
+            (Density::Midpoint, 1000, 0.1, 3),
+            (Density::BatchIncludingOwn, 100, 0.01, 4),
+        ] {
+            let mut study = fixture();
+            let rows = study.entropies.iter_mut();
+            rows.filter(|r| (r.density, r.inner) == (density, Some(inner)))
+                .for_each(|r| r.bias += by);
+            let got = verdicts(&study);
+            assert_eq!(&got[expected..=expected], "n", "{density:?}: {got}");
+            assert_eq!(&got[5..], "nnnyynnn", "{density:?}");
         }
-        for (index, parameter) in [(8, Parameter::Logits), (9, Parameter::Means)] {
-            let mut study = good.clone();
-            for row in &mut study.gradients {
-                if row.strategy == "stratified" && row.parameter == parameter {
-                    row.relative_bias = 0.5;
-                }
-            }
-            let mut broken = expected;
-            broken[index] = NO;
-            assert_eq!(verdicts(&study), broken, "{index}");
+        for (parameter, expected) in [
+            (Parameter::Logits, "yyyyynnnnynnn"),
+            (Parameter::Means, "yyyyynnnynnnn"),
+        ] {
+            let mut study = fixture();
+            let rows = study.gradients.iter_mut();
+            rows.filter(|r| r.strategy == "stratified" && r.parameter == parameter)
+                .for_each(|r| r.relative_bias = 0.5);
+            assert_eq!(verdicts(&study), expected);
         }
     }
 
     #[test]
     fn a_study_is_reported_from_its_files() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["relaxed.csv", "entropy.csv", "gradients.csv"] {
-            std::fs::copy(Path::new(FIXTURE).join(name), dir.path().join(name)).unwrap();
-        }
-        let report = study(dir.path(), "three", "mdn study three.toml").unwrap();
-        for part in [
-            "# three\n\n`mdn study three.toml`",
-            "| Equation 1, the mixture's density on relaxed samples, gives their entropy | **no** |",
-            "| 0.1 | 2.140000 | 2.158000 | 0.01800 |",
-            "| 0.1, 10 | 600000 | -0.12200 ± 0.00022 | +0.22900 ± 0.00025 |",
-            "| `gumbel_softmax 0.1` | 16 | 0.1350 ± 0.0072 | 10.200 ± 0.051 |",
-            "| `stratified` | 16 | 0.00000 ± 0.00098 | 1.3900 ± 0.0069 |",
-            "![gradients.png](figures/gradients.png)",
-        ] {
-            assert!(report.page.contains(part), "{part}\n{}", report.page);
-        }
-        assert_eq!(report.json["entropy"][0]["density"], "nested_including_own");
+        let (page, files) = fixture().write(dir.path()).unwrap();
+        assert_eq!(page, std::fs::read_to_string(&files[0]).unwrap());
+        let expected = include_str!("fixture/study/summary.md");
+        assert_eq!(page.replace(env!("CARGO_PKG_VERSION"), "VERSION"), expected);
+        let first = &fixture().json().unwrap()["entropy"][0]["density"];
+        assert_eq!(first, "nested_including_own");
     }
 }

@@ -82,8 +82,7 @@ fn correct(results: &Results<'_>, rows: &mut [Row]) {
     }
 }
 
-/// The metrics of the runs on a data set. Where there are none, one without a name, so that failed runs
-/// are counted.
+/// The metrics on a data set; one without a name where there are none, to count failed runs.
 fn metrics_on(results: &Results<'_>, data: &str) -> Vec<(String, String, Better)> {
     let mut found: Vec<(String, String, Better)> = Vec::new();
     for m in results.on(data).flat_map(|r| &r.metrics) {

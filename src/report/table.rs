@@ -24,8 +24,7 @@ const ON_DATA: &str = "kl nll bridge_mass mode_tv reverse_kl tv modes_covered fo
 const ON_PROBLEMS: &str =
     "reverse_kl constraint_error entropy_error ess mode_tv kl multiplier_error seconds";
 
-/// The keys of the metrics that are shown for a data set, given its rows, and how many others were
-/// measured.
+/// The keys of the metrics that tables show, given the rows of a data set, and the number of others.
 pub fn shown(headline: Option<&str>, rows: &[&Row]) -> (Vec<&'static str>, usize) {
     let order = match headline {
         Some("reverse_kl" | "constraint_error") => ON_PROBLEMS,
@@ -38,21 +37,6 @@ pub fn shown(headline: Option<&str>, rows: &[&Row]) -> (Vec<&'static str>, usize
     let listed = |m: &&&str| !shown.contains(*m) && **m != "parameters";
     let others = measured.iter().filter(listed).count();
     (shown, others)
-}
-
-/// A heading of one or two lines and a cell for every model.
-struct Column {
-    metric: String,
-    heading: String,
-    cells: Vec<String>,
-}
-
-impl Column {
-    fn width(&self) -> usize {
-        let texts = self.cells.iter().map(String::as_str);
-        let lengths = texts.chain(self.heading.lines()).map(|t| t.chars().count());
-        lengths.max().unwrap_or(0)
-    }
 }
 
 /// Tables, the ranks where there are several data sets, and a line on what the numbers are.
@@ -103,68 +87,69 @@ fn ranked(pairs: &[Pair], ranks: &Ranks) -> String {
     plain_table(head.to_vec(), rows)
 }
 
+/// The table of a data set, and the names of the metrics that do not fit.
 fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
-    let (fitting, hidden) = fitting(columns(results, data, rows));
-    let head = fitting.iter().map(|c| c.heading.clone()).collect();
-    let row = |i: usize| fitting.iter().map(|c| c.cells[i].clone()).collect();
-    let table = plain_table(head, (0..results.what.models.len()).map(row));
+    let models = results.what.models;
+    let headline = results.headline(data);
+    let (metrics, others) = shown(headline, rows);
+    // What a column is called where it is left out, its heading and its cells.
+    let mut columns: Vec<(String, String, Vec<String>)> = Vec::new();
+    let mut add = |name: &str, heading: String, cells: &dyn Fn(&Row) -> String| {
+        let is_of = |r: &&&Row| name.is_empty() || name.split(' ').next_back() == Some(&r.metric);
+        let of = |m: &String| rows.iter().filter(is_of).find(|r| r.model == *m);
+        let cells = models
+            .iter()
+            .map(|m| of(m).map_or_else(digits::dash, |r| cells(r)));
+        columns.push((name.to_owned(), heading, cells.collect()));
+    };
+    add("", "model".to_owned(), &|r| r.model.clone());
+    add("", "seeds\ndone".to_owned(), &|r| match r.runs() {
+        all if r.done == all => all.to_string(),
+        all => format!("{} of {all}", r.done),
+    });
+    add("", "params".to_owned(), &|r| {
+        digits::parameters(r.parameters.as_ref())
+    });
+    for metric in metrics {
+        let of = || rows.iter().filter(|r| r.metric == metric);
+        let Some(Row { unit, better, .. }) = of().next() else {
+            continue;
+        };
+        let heading = format!("{metric}{}\n[{unit}]", arrow(*better));
+        add(metric, heading, &|r| digits::spread(r.value.as_ref()));
+        if headline == Some(metric) && of().any(|r| r.diff.is_some()) {
+            let name = format!("difference in {metric}");
+            let heading = format!("{name}\n[{unit}]");
+            add(&name, heading, &|r| match results.what.reference {
+                Some(reference) if reference == r.model => "reference".to_owned(),
+                _ => starred(r),
+            });
+        }
+    }
+    let (mut used, mut hidden) = (0, Vec::new());
+    columns.retain(|(name, heading, cells)| {
+        let texts = cells.iter().map(String::as_str).chain(heading.lines());
+        let width = texts.map(|t| t.chars().count() + 2).max().unwrap_or(0);
+        let fits = name.is_empty() || used + width <= WIDTH + 2;
+        if fits {
+            used += width;
+        } else {
+            hidden.push(name.clone());
+        }
+        fits
+    });
+    let head = columns.iter().map(|c| c.1.clone()).collect();
+    let row = |i: usize| columns.iter().map(|c| c.2[i].clone()).collect();
+    let table = plain_table(head, (0..models.len()).map(row));
     let mut also = Vec::new();
     if !hidden.is_empty() {
         also.push(format!("also in summary.md: {}", hidden.join(", ")));
     }
-    let (_, others) = shown(results.headline(data), rows);
     if others > 0 {
         also.push(format!("{others} more in summary.csv"));
     }
     let end = if also.is_empty() { "" } else { "\n" };
     format!("{data}\n\n{table}\n{}{end}", also.join("; "))
-}
-
-fn columns(results: &Results<'_>, data: &str, rows: &[&Row]) -> Vec<Column> {
-    let models = results.what.models.iter();
-    let first = models.map(|m| (m, rows.iter().find(|r| r.model == *m)));
-    let first: Vec<_> = first.collect();
-    let plain = |heading: &str, cell: &dyn Fn(&Row) -> String| Column {
-        metric: String::new(),
-        heading: heading.to_owned(),
-        cells: first
-            .iter()
-            .map(|(_, row)| row.map_or_else(digits::dash, |r| cell(r)))
-            .collect(),
-    };
-    let mut out = vec![
-        plain("model", &|r| r.model.clone()),
-        plain("seeds\ndone", &|r| match r.runs() {
-            all if r.done == all => all.to_string(),
-            all => format!("{} of {all}", r.done),
-        }),
-        plain("params", &|r| digits::parameters(r.parameters.as_ref())),
-    ];
-    let headline = results.headline(data);
-    for metric in shown(headline, rows).0 {
-        let of = |m: &String| rows.iter().find(|r| r.model == *m && r.metric == metric);
-        let of: Vec<&&Row> = first.iter().filter_map(|(m, _)| of(m)).collect();
-        let unit = &of[0].unit;
-        let values = of.iter().map(|r| digits::spread(r.value.as_ref()));
-        out.push(Column {
-            metric: metric.to_owned(),
-            heading: format!("{metric}{}\n[{unit}]", arrow(of[0].better)),
-            cells: values.collect(),
-        });
-        if headline == Some(metric) && of.iter().any(|r| r.diff.is_some()) {
-            let cell = |r: &&&Row| match results.what.reference {
-                Some(reference) if reference == r.model => "reference".to_owned(),
-                _ => starred(r),
-            };
-            let metric = format!("difference in {metric}");
-            out.push(Column {
-                heading: format!("{metric}\n[{unit}]"),
-                metric,
-                cells: of.iter().map(cell).collect(),
-            });
-        }
-    }
-    out
 }
 
 /// The paired difference, with a star where it is significant after correction.
@@ -181,21 +166,6 @@ pub fn arrow(better: Better) -> String {
         Better::Near(v) => format!(" → {v}"),
         Better::Neither => String::new(),
     }
-}
-
-/// Splits the columns into those that fit and the names of those that do not.
-fn fitting(columns: Vec<Column>) -> (Vec<Column>, Vec<String>) {
-    let (mut shown, mut hidden, mut used) = (Vec::new(), Vec::new(), 0);
-    for column in columns {
-        used += column.width() + 2;
-        if used <= WIDTH + 2 || column.metric.is_empty() {
-            shown.push(column);
-        } else {
-            used -= column.width() + 2;
-            hidden.push(column.metric);
-        }
-    }
-    (shown, hidden)
 }
 
 /// What the numbers and signs of tables mean.

@@ -24,20 +24,13 @@ const EIGHT_BYTES: u8 = 1;
 const LENGTH_FIRST: u8 = 2;
 const FOUR_BYTES: u8 = 5;
 
-/// A number at a step.
-#[derive(Debug, Clone, PartialEq)]
-struct Scalar {
-    tag: String,
-    step: usize,
-    value: f64,
-}
+/// A tag, a step and a value.
+type Scalar = (String, usize, f64);
 
-/// The event file of the run in `place`: `train/loss`, `train/grad_norm` and `validation/loss` by step,
-/// `rounds/...` by the step at the end of each round, and at the last step `metrics/...` with their
-/// standard errors, `std_err/...`. Metrics that do not apply are left out.
+/// The event file of the run in `place`: losses and gradient norms by step, `rounds/...` by the step at the
+/// end of each round, and at the last step the metrics that apply and their standard errors.
 ///
-/// Every event has the time at which the run began, or 0 where that is not known, so that the bytes
-/// depend on the run alone.
+/// Every event has the time at which the run began (0 if unknown): the bytes depend on the run alone.
 ///
 /// # Errors
 /// For files of the run that are damaged.
@@ -60,7 +53,7 @@ fn seconds(place: &RunDir, time: &str) -> Result<f64> {
 
 fn scalars(place: &RunDir) -> Result<Vec<Scalar>> {
     let mut all = Vec::new();
-    let mut add = |tag: String, step: usize, value: f64| all.push(Scalar { tag, step, value });
+    let mut add = |tag: String, step: usize, value: f64| all.push((tag, step, value));
     let mut last = 0;
     if place.path("history.csv").exists() {
         for row in place.read_history()? {
@@ -106,18 +99,18 @@ fn encode(time: f64, scalars: &[Scalar]) -> Vec<u8> {
     let mut event = at_time.clone();
     bytes_field(&mut event, 3, VERSION);
     record(&mut file, &event);
-    for scalar in scalars {
+    for (tag, step, number) in scalars {
         let mut value = Vec::new();
-        bytes_field(&mut value, 1, scalar.tag.as_bytes());
+        bytes_field(&mut value, 1, tag.as_bytes());
         key(&mut value, 2, FOUR_BYTES);
-        value.extend((scalar.value as f32).to_le_bytes());
+        value.extend((*number as f32).to_le_bytes());
         let mut summary = Vec::new();
         bytes_field(&mut summary, 1, &value);
         let mut event = at_time.clone();
         // Protocol buffers leave out zeros.
-        if scalar.step > 0 {
+        if *step > 0 {
             key(&mut event, 2, VARINT);
-            varint(&mut event, scalar.step as u64);
+            varint(&mut event, *step as u64);
         }
         bytes_field(&mut event, 5, &summary);
         record(&mut file, &event);
@@ -178,11 +171,7 @@ mod tests {
             ("train/loss", 300, -0.1),
             ("metrics/kl", 70_000, f64::INFINITY),
         ];
-        let scalars = scalars.map(|(tag, step, value)| Scalar {
-            tag: tag.to_owned(),
-            step,
-            value,
-        });
+        let scalars = scalars.map(|(tag, step, value)| (tag.to_owned(), step, value));
         let bytes = encode(1_767_225_600.0, &scalars);
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, WRITTEN);
@@ -201,7 +190,7 @@ mod tests {
         run.write_metrics(&metrics).unwrap();
         run.write_costs(&[]).unwrap();
         let found = scalars(&run).unwrap();
-        let tags: Vec<_> = found.iter().map(|s| s.tag.as_str()).collect();
+        let tags: Vec<_> = found.iter().map(|s| s.0.as_str()).collect();
         assert_eq!(tags, ["metrics/kl"]);
         // The time is the first field of the first record; it is 0 where it is not known.
         let time = |bytes: &[u8]| f64::from_le_bytes(bytes[13..21].try_into().unwrap());

@@ -1,14 +1,15 @@
 //! What the reader must know before believing a mean.
 
-use super::prose::number;
+use indexmap::IndexMap;
+
+use super::digits::number;
 use super::results::{Results, Run};
 use crate::experiment::store::State;
 
 /// Intervals of fewer seeds than this are too wide to be of use.
 const FEW_SEEDS: usize = 3;
 
-/// Few seeds, training by the clock, then for every data set and model: runs that diverged, failed or
-/// are missing, and points that were left out.
+/// Few seeds, training by the clock, and unfinished runs and left-out points of every model.
 pub fn warnings(results: &Results<'_>) -> Vec<String> {
     let what = results.what;
     let mut out = Vec::new();
@@ -40,48 +41,35 @@ pub fn warnings(results: &Results<'_>) -> Vec<String> {
 }
 
 fn unfinished(runs: &[&Run], data: &str, model: &str) -> Vec<String> {
-    let all = runs.len();
-    let mut out = Vec::new();
-    for (state, words) in [
-        (State::Diverged, "diverged"),
-        (State::Failed, "failed"),
-        (State::Missing, "not started"),
-        (State::Running, "not ended"),
-        (State::Interrupted, "interrupted"),
-    ] {
+    let states = [
+        (State::Diverged, "diverged", "counted, not averaged"),
+        (State::Failed, "failed", "counted, not averaged"),
+        (State::Missing, "not started", "in no mean"),
+        (State::Running, "not ended", "in no mean"),
+        (State::Interrupted, "interrupted", "in no mean"),
+    ];
+    let text = |(state, words, end): (State, &str, &str)| {
         let some = runs.iter().filter(|r| r.status.state == state);
         let reasons: Vec<&str> = some.map(|r| r.status.reason.as_str()).collect();
-        if reasons.is_empty() {
-            continue;
-        }
-        let n = reasons.len();
-        let mut text = format!("{n} of {all} runs of `{model}` on `{data}` {words}");
-        if matches!(state, State::Diverged | State::Failed) {
-            if let Some(reason) = reasons.iter().find(|r| !r.is_empty()) {
-                text.push_str(&format!(": {reason}"));
-            }
-            text.push_str("; counted, not averaged.");
-        } else {
-            text.push_str("; in no mean.");
-        }
-        out.push(text);
-    }
-    out
+        let failed = matches!(state, State::Diverged | State::Failed);
+        let reason = reasons.iter().find(|r| failed && !r.is_empty());
+        let reason = reason.map_or_else(String::new, |r| format!(": {r}"));
+        let (n, all) = (reasons.len(), runs.len());
+        let text = format!("{n} of {all} runs of `{model}` on `{data}` {words}{reason}; {end}.");
+        (n > 0).then_some(text)
+    };
+    states.into_iter().filter_map(text).collect()
 }
 
 fn left_out(runs: &[&Run], data: &str, model: &str) -> Option<String> {
-    let mut counts: Vec<(&str, usize, usize)> = Vec::new();
+    let mut counts: IndexMap<&str, (usize, usize)> = IndexMap::new();
     for m in runs.iter().flat_map(|r| &r.metrics) {
-        match counts.iter_mut().find(|(key, ..)| *key == m.metric) {
-            Some((_, left, n)) => {
-                *left += m.non_finite;
-                *n += m.n;
-            }
-            None => counts.push((&m.metric, m.non_finite, m.n)),
-        }
+        let (left, all) = counts.entry(&m.metric).or_default();
+        *left += m.non_finite;
+        *all += m.non_finite + m.n;
     }
-    counts.retain(|(_, left, _)| *left > 0);
-    let text = |(key, left, n): &(&str, usize, usize)| format!("{key}: {left} of {}", left + n);
+    counts.retain(|_, (left, _)| *left > 0);
+    let text = |(key, (left, all)): (&&str, &(usize, usize))| format!("{key}: {left} of {all}");
     let list: Vec<String> = counts.iter().map(text).collect();
     (!list.is_empty()).then(|| {
         format!(

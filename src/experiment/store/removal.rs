@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use super::write::{is_unfinished, remove_if_there};
 use super::{Locking, RunDir, State};
+use crate::report::figures::files_of_runs;
 use mdn_core::{Error, Result};
 
-/// Files that a run leaves. A new run in the same folder removes them first.
-const OUTPUTS: [&str; 21] = [
+/// Files that a run leaves, beside its figures. A new run in the same folder removes them first.
+const OUTPUTS: [&str; 13] = [
     "data.toml",
     "trained.toml",
     "trials.csv",
@@ -22,26 +23,23 @@ const OUTPUTS: [&str; 21] = [
     "model.safetensors",
     "picture.safetensors",
     "environment.toml",
-    "density.png",
-    "density.svg",
-    "base.png",
-    "base.svg",
-    "training.png",
-    "training.svg",
-    "rounds.png",
-    "rounds.svg",
 ];
 
 /// Files that record the state of a run, in the order in which they are removed. The last two make
 /// the folder a run: while they exist, it is found again.
 const RECORD: [&str; 3] = ["checkpoint", "config.toml", "status"];
 
+fn outputs() -> impl Iterator<Item = String> {
+    OUTPUTS
+        .map(str::to_owned)
+        .into_iter()
+        .chain(files_of_runs())
+}
+
 impl RunDir {
     /// Removes the results of a run, but not the record of its state.
     pub fn remove_outputs(&self) -> Result<()> {
-        OUTPUTS
-            .iter()
-            .try_for_each(|name| remove_if_there(&self.path(name)))
+        outputs().try_for_each(|name| remove_if_there(&self.path(&name)))
     }
 
     /// Everything in the folder that is not a file of a run, with all links and folders.
@@ -50,7 +48,7 @@ impl RunDir {
         for entry in self.entries()? {
             let name = entry.file_name();
             let ours = name.to_str().is_some_and(|name| {
-                let known = OUTPUTS.contains(&name) || RECORD.contains(&name);
+                let known = RECORD.contains(&name) || outputs().any(|output| output == name);
                 known || name == "lock" || is_unfinished(name)
             });
             if !ours || !entry.file_type().is_ok_and(|t| t.is_file()) {
@@ -94,7 +92,8 @@ impl RunDir {
             return Err(Error::failed(why));
         }
         super::remove_unfinished(&self.0)?;
-        let files = OUTPUTS.iter().chain(&RECORD).map(|name| self.path(name));
+        let files = outputs().chain(RECORD.map(str::to_owned));
+        let files = files.map(|name| self.path(&name));
         files
             .filter(|path| !foreign.contains(path))
             .try_for_each(|path| remove_if_there(&path))?;
@@ -130,8 +129,9 @@ mod tests {
         let outside = dir.path().join("outside");
         fs::write(&outside, b"mine").unwrap();
         let run = RunDir(dir.path().join("run"));
-        for name in OUTPUTS.iter().chain(&RECORD).chain(&[".mdn-half"]) {
-            run.write(name, b"x").unwrap();
+        let others = RECORD.into_iter().chain([".mdn-half"]).map(str::to_owned);
+        for name in outputs().chain(others) {
+            run.write(&name, b"x").unwrap();
         }
         run.write_status(&Status::of(State::Failed)).unwrap();
         let mut foreign = vec![

@@ -5,7 +5,6 @@ use super::canvas::{Align, Canvas, Ink, Point, Rect};
 use super::legend::{mark, Legend};
 use super::pages::{finite, seeds};
 use super::style::{count, model_colour, strip, DARK, GREY, MARGIN, NAME, NOTE, STRIP};
-use super::Drawn;
 use crate::report::headline::{Headline, HEADLINES};
 use crate::report::interval::Spread;
 use crate::report::results::Results;
@@ -16,20 +15,19 @@ const WIDTH: f64 = 1400.0;
 const LINE: f64 = 11.0;
 const SHADE: [u8; 3] = [0xf3, 0xf5, 0xf8];
 
-/// A figure for each metric that two data sets or more are ranked by, without the NLL, which may be
-/// negative.
-pub fn draw(results: &Results<'_>) -> Result<Vec<Drawn>> {
+/// A figure for each metric that ranks two data sets or more; not for the NLL, which may be < 0.
+pub fn draw(results: &Results<'_>) -> Result<Vec<Canvas>> {
     let mut figures = Vec::new();
     for metric in HEADLINES.iter().filter(|h| h.key != "nll") {
         figures.extend(figure(results, metric)?);
     }
     if let Some(first) = figures.first_mut() {
-        "scores".clone_into(&mut first.stem);
+        first.suffix.clear();
     }
     Ok(figures)
 }
 
-fn figure(results: &Results<'_>, metric: &Headline) -> Result<Option<Drawn>> {
+fn figure(results: &Results<'_>, metric: &Headline) -> Result<Option<Canvas>> {
     let what = results.what;
     let ranked_by = |d: &&String| results.headline(d) == Some(metric.key);
     let data: Vec<&String> = what.data.iter().filter(ranked_by).collect();
@@ -76,8 +74,8 @@ fn figure(results: &Results<'_>, metric: &Headline) -> Result<Option<Drawn>> {
             score(&mut canvas, &frame, k, y, spread(d, model));
         }
     }
-    let stem = format!("scores-{}", metric.key);
-    Ok(Some(Drawn::new(stem, title, canvas)))
+    canvas.suffix = format!("-{}", metric.key);
+    Ok(Some(canvas))
 }
 
 /// An arrow where a value is beyond the axis, a dash where there is none.

@@ -189,24 +189,6 @@ pub fn signs(text: &str) -> String {
     text.replace('-', "−")
 }
 
-/// Labels of a step axis: thousands as `k` where every tick is one.
-pub fn step_ticks(range: (f64, f64), wanted: usize) -> Vec<(f64, String)> {
-    let plain = ticks(range, wanted);
-    let thousands = plain.iter().any(|t| t.0 >= 1000.0)
-        && plain.iter().all(|t| (t.0 / 100.0).fract().abs() < 1e-9);
-    if !thousands {
-        return plain;
-    }
-    let whole = plain.iter().all(|t| (t.0 / 1000.0).fract() == 0.0);
-    plain
-        .into_iter()
-        .map(|(v, _)| match v {
-            0.0 => (v, "0".to_owned()),
-            v => (v, format!("{}k", number(v / 1000.0, usize::from(!whole)))),
-        })
-        .collect()
-}
-
 /// `10⁻³`
 pub fn power_of_ten(power: i32) -> String {
     const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
@@ -226,9 +208,6 @@ mod tests {
             (ticks((-3.0, 3.0), 4), "−2 0 2"),
             (ticks((0.0, 0.24), 5), "0.00 0.05 0.10 0.15 0.20"),
             (ticks((-0.05, 0.11), 3), "−0.05 0.00 0.05 0.10"),
-            (step_ticks((0.0, 5000.0), 5), "0 1k 2k 3k 4k 5k"),
-            (step_ticks((0.0, 300.0), 3), "0 100 200 300"),
-            (step_ticks((0.0, 1500.0), 3), "0 0.5k 1.0k 1.5k"),
             (log_ticks((-2.0, 0.0)), "0.01 0.02 0.05 0.1 0.2 0.5 1"),
             (log_ticks((-7.0, -4.0)), "10⁻⁷ 10⁻⁶ 10⁻⁵ 10⁻⁴"),
             (ticks((1.0, 1.0), 4), ""),

@@ -1,19 +1,18 @@
-//! Where held-out points land at the base: data space with the parts of the model, base space with
-//! the base's components, every point in the same colour in both.
+//! Where held-out points land at the base: each has one colour in data space and in base space.
 
 use super::axes::Frame;
 use super::canvas::{Canvas, Ink, Point};
 use super::grid::Grid;
-use super::panels::{grids, PanelSheet};
+use super::panels::{grids, PanelSheet, Space};
 use super::parts::{class_colour, Parts};
 use super::style::{count, strip, BLUE, DARK, GREY};
-use super::{DataPage, Drawn, RunPage};
+use super::{DataPage, RunPage};
 use crate::experiment::store::{BaseComponents, Landing, Picture};
 use mdn_core::Result;
 
 const MAX_COLUMNS: usize = 5;
 /// Panels of base space have numbers at their left.
-const GAP: f64 = 58.0;
+const SPACE: Space = Space::squares(58.0, 0.0);
 const DOT: f64 = 2.4;
 /// Mixed into the colour of a point that several components share.
 const SHARED: [u8; 3] = [0xc9, 0xcd, 0xd4];
@@ -28,16 +27,16 @@ pub fn draw_run(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     let (Some(landing), (_, Some(grid))) = (&picture.landing, grids(picture)) else {
         return Ok(None);
     };
-    let mut sheet = PanelSheet::new(2, 1, GAP, 0.0)?;
+    let mut sheet = PanelSheet::squares(2, 1, SPACE)?;
     let canvas = &mut sheet.canvas;
     strip(canvas, &page.title(), page.command, &page.facts());
-    data_space(&mut sheet, 0, "Data space", picture, landing, &grid);
-    base_space(&mut sheet, 1, "Base space", picture, landing);
+    data_space(&mut sheet, (0, 0), "Data space", picture, landing, &grid);
+    base_space(&mut sheet, (1, 0), "Base space", picture, landing);
     Ok(Some(sheet.canvas))
 }
 
 /// Of all models on a data set; `None` where none has both.
-pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
+pub fn draw(page: &DataPage<'_>) -> Result<Option<Canvas>> {
     let with_base = page.runs.iter();
     let with_base = with_base.filter_map(|r| Some((r, r.picture.landing.as_ref()?)));
     let runs: Vec<_> = with_base.collect();
@@ -46,31 +45,27 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     }
     let rows = runs.len().div_ceil(MAX_COLUMNS);
     let columns = runs.len().div_ceil(rows);
-    let mut sheet = PanelSheet::new(columns, 2 * rows, GAP, 0.0)?;
+    let mut sheet = PanelSheet::squares(columns, 2 * rows, SPACE)?;
     let models = count(runs.len(), "model");
     let title = format!("{}: base space of {models}", page.data);
     let facts = format!("{}; a point has one colour in both spaces", page.which());
     strip(&mut sheet.canvas, &title, page.results.what.command, &facts);
-    for (i, some) in runs.chunks(columns).enumerate() {
-        if i > 0 {
-            sheet.next_row();
+    for (row, some) in runs.chunks(columns).enumerate() {
+        for (column, (r, landing)) in some.iter().enumerate() {
+            let at = (column, 2 * row);
+            data_space(&mut sheet, at, &r.model, &r.picture, landing, &r.grid);
         }
         for (column, (r, landing)) in some.iter().enumerate() {
-            data_space(&mut sheet, column, &r.model, &r.picture, landing, &r.grid);
-        }
-        sheet.next_row();
-        for (column, (r, landing)) in some.iter().enumerate() {
-            let title = format!("{}, base", r.model);
-            base_space(&mut sheet, column, &title, &r.picture, landing);
+            let (at, title) = ((column, 2 * row + 1), format!("{}, base", r.model));
+            base_space(&mut sheet, at, &title, &r.picture, landing);
         }
     }
-    let stem = format!("base-{}", page.data);
-    Ok(Some(Drawn::new(stem, title, sheet.canvas)))
+    Ok(Some(sheet.canvas))
 }
 
 fn data_space(
     sheet: &mut PanelSheet,
-    column: usize,
+    at: (usize, usize),
     title: &str,
     picture: &Picture,
     landing: &Landing,
@@ -82,7 +77,8 @@ fn data_space(
         (_, _, Some(_)) => "points by true mode".to_owned(),
         _ => "held-out points".to_owned(),
     };
-    let panel = sheet.without_axes(column, (title, &note), picture.view);
+    let [x, y] = picture.view;
+    let panel = Frame::new(sheet.area(at, title, &note), x, y);
     let canvas = &mut sheet.canvas;
     if let (Some(parts), Some(_)) = (&parts, &landing.part) {
         panel.parts(canvas, parts, grid);
@@ -94,7 +90,7 @@ fn data_space(
 
 fn base_space(
     sheet: &mut PanelSheet,
-    column: usize,
+    at: (usize, usize),
     title: &str,
     picture: &Picture,
     landing: &Landing,
@@ -103,7 +99,8 @@ fn base_space(
         Some(c) => format!("{}: 1 and 2 sd", count(kept(c).count(), "component")),
         None => "circles: 1 and 2 sd of N(0, I)".to_owned(),
     };
-    let panel = sheet.without_axes(column, (title, &note), view(landing));
+    let [x, y] = view(landing);
+    let panel = Frame::new(sheet.area(at, title, &note), x, y);
     let canvas = &mut sheet.canvas;
     dots(canvas, &panel, &landing.z, &colours(picture, landing));
     match &landing.components {
@@ -118,8 +115,7 @@ fn base_space(
     panel.numbers(canvas, true);
 }
 
-/// The colour of every point: that of its part, paler the smaller the part's share of it; else that of its
-/// true mode.
+/// By part, paler the smaller the part's share of the point; without parts by true mode.
 fn colours(picture: &Picture, landing: &Landing) -> Vec<[u8; 3]> {
     let mix = |a: [u8; 3], b: [u8; 3], t: f64| -> [u8; 3] {
         std::array::from_fn(|i| (f64::from(a[i]) * (1.0 - t) + f64::from(b[i]) * t) as u8)

@@ -4,14 +4,13 @@ use super::axes::{ends, log_ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Rect};
 use super::curves::{self, names_width, over_seeds, OF_SEVERAL};
 use super::pages::seeds;
-use super::style::{count, strip, GREY, MARGIN, NOTE, STRIP};
-use super::{DataPage, Drawn};
+use super::style::{strip, GREY, MARGIN, NOTE, STRIP};
+use super::DataPage;
 use mdn_core::Result;
 
 /// `None` where no finished run has density levels.
-pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
-    // From the highest share to the lowest, where the curves are apart and their names are. No mass at
-    // all is drawn at a hundredth of the share, off the figure.
+pub fn draw(page: &DataPage<'_>) -> Result<Option<Canvas>> {
+    // The names are at the lowest shares, where the curves are apart. No mass is drawn off the figure.
     let curves = over_seeds(
         page,
         |run| {
@@ -52,7 +51,5 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let at = (0.5 * (from.0 + to.0) - 10.0, 0.5 * (from.1 + to.1) + 22.0);
     canvas.text("p itself", NOTE, GREY, at, Align::Right);
     curves::draw(&mut canvas, &frame, &curves, names);
-    let stem = format!("bridges-{}", page.data);
-    let title = format!("{title} of {}", count(curves.len(), "model"));
-    Ok(Some(Drawn::new(stem, title, canvas)))
+    Ok(Some(canvas))
 }

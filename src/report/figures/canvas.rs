@@ -1,5 +1,4 @@
-//! A figure as a list of marks in pixels, y downwards. [`super::pixels`] writes it as PNG,
-//! [`super::svg`] as SVG.
+//! A figure as a list of marks in pixels, y downwards: what PNG and SVG are written from.
 
 use std::collections::BTreeSet;
 
@@ -72,8 +71,7 @@ pub enum Align {
 pub enum Mark {
     /// A filled polygon.
     Area { corners: Vec<Point>, ink: Ink },
-    /// A line with round ends and joints, or a disc where the path is one point; it is not drawn outside
-    /// `within`.
+    /// A line with round ends and joints, or a disc for a path of one point; clipped to `within`.
     Line {
         path: Vec<Point>,
         width: f64,
@@ -114,6 +112,10 @@ impl Text {
 
 /// A figure: its size and its marks in the order in which they are drawn.
 pub struct Canvas {
+    /// The title, which the file's description begins with.
+    pub(super) title: String,
+    /// What tells its file from those of other figures of the same name.
+    pub(super) suffix: String,
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) marks: Vec<Mark>,
@@ -126,6 +128,8 @@ impl Canvas {
     pub fn new(width: f64, height: f64) -> Result<Self> {
         font::check()?;
         Ok(Self {
+            title: String::new(),
+            suffix: String::new(),
             width: width.ceil() as usize,
             height: height.ceil() as usize,
             marks: Vec::new(),
@@ -144,8 +148,7 @@ impl Canvas {
         self.fill(&area.corners(), ink);
     }
 
-    /// A line through `path` with round joints, or a disc for one point; nothing where a point is not
-    /// finite. A translucent line is no darker where it crosses itself.
+    /// A line of even opacity, or a disc for one point; nothing where a point is not finite.
     pub fn stroke(&mut self, path: &[Point], width: f64, ink: Ink, within: Option<Rect>) {
         let finite = path.iter().all(|p| p.0.is_finite() && p.1.is_finite());
         if finite && !path.is_empty() {

@@ -9,8 +9,7 @@ use crate::report::interval::Spread;
 use crate::report::results::Run;
 use mdn_core::Result;
 
-/// The mean over seeds of a model's curves, with the ends of its intervals where it has any; `index` is
-/// the model's place in the experiment.
+/// The mean over seeds of the curves of the model at `index`, and the ends of its intervals.
 pub struct Curve<'a> {
     pub index: usize,
     pub model: &'a str,
@@ -92,8 +91,7 @@ pub fn draw(canvas: &mut Canvas, frame: &Frame, curves: &[Curve<'_>], width: f64
     names_at_ends(canvas, frame, &names, width);
 }
 
-/// Names with their colours at the right of an area, near the last points of their curves and apart from
-/// each other.
+/// Names with their colours beside the last points of their curves, without overlaps.
 pub fn names_at_ends(
     canvas: &mut Canvas,
     frame: &Frame,
@@ -110,8 +108,7 @@ pub fn names_at_ends(
     }
 }
 
-/// The mean over a window of `share` of all values, centred; at the start, where losses fall fast,
-/// it is shorter on both sides.
+/// The mean over a centred window of `share` of all values, shorter near the start.
 pub fn smooth(values: &[f64], share: f64) -> Vec<f64> {
     let reach = ((values.len() as f64 * share / 2.0) as usize).max(1);
     (0..values.len())
@@ -123,8 +120,7 @@ pub fn smooth(values: &[f64], share: f64) -> Vec<f64> {
         .collect()
 }
 
-/// A range that holds the last nine tenths of the curves: the first losses are often so high that
-/// nothing else could be seen.
+/// The range of the last nine tenths of the curves: the first losses are often far higher.
 pub fn range(curves: &[&[Point]]) -> Option<(f64, f64)> {
     let last = curves.iter().flat_map(|c| c.last()).map(|p| p.0);
     let last = last.fold(0.0, f64::max);
@@ -134,28 +130,18 @@ pub fn range(curves: &[&[Point]]) -> Option<(f64, f64)> {
     Some((low - pad, high + pad))
 }
 
-/// Heights for labels at `wanted`, at least `gap` apart and within `low..high`; labels that collide move
-/// as little as possible (least squares, by pooling neighbours).
+/// Heights in the order of `wanted`, at least `gap` apart, down from `low` and not beyond `high`.
 pub fn spread_out(wanted: &[f64], gap: f64, (low, high): (f64, f64)) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|a, b| wanted[*a].total_cmp(&wanted[*b]));
-    // Less `gap` for each label before it, a height only has to be no smaller than the last.
-    let mut pools: Vec<(f64, usize)> = Vec::new();
-    for (rank, &i) in order.iter().enumerate() {
-        let mut pool = (wanted[i] - gap * rank as f64, 1);
-        while let Some((mean, n)) = pools.pop_if(|last| last.0 > pool.0) {
-            let sum = mean * n as f64 + pool.0 * pool.1 as f64;
-            pool = (sum / (n + pool.1) as f64, n + pool.1);
-        }
-        pools.push(pool);
+    let (mut out, mut least, mut most) = (wanted.to_vec(), low, high);
+    for &i in &order {
+        out[i] = wanted[i].max(least);
+        least = out[i] + gap;
     }
-    let room = f64::max(low, high - gap * wanted.len().saturating_sub(1) as f64);
-    let heights = pools
-        .iter()
-        .flat_map(|(mean, n)| std::iter::repeat_n(*mean, *n));
-    let mut out = vec![0.0; wanted.len()];
-    for (rank, (&i, height)) in order.iter().zip(heights).enumerate() {
-        out[i] = height.clamp(low, room) + gap * rank as f64;
+    for &i in order.iter().rev() {
+        out[i] = out[i].min(most);
+        most = out[i] - gap;
     }
     out
 }
@@ -208,7 +194,7 @@ mod tests {
     #[test]
     fn labels_keep_their_distance_and_order() {
         let got = spread_out(&[50.0, 10.0, 12.0], 10.0, (0.0, 100.0));
-        assert_eq!(got, [50.0, 6.0, 16.0]);
+        assert_eq!(got, [50.0, 10.0, 20.0]);
         assert_eq!(spread_out(&[99.0, 98.0], 10.0, (0.0, 100.0)), [100.0, 90.0]);
         assert_eq!(spread_out(&[], 10.0, (0.0, 100.0)), [] as [f64; 0]);
     }

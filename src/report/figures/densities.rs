@@ -4,16 +4,15 @@ use super::axes::{number, power_of_ten, ticks};
 use super::canvas::{Canvas, Ink};
 use super::grid::Grid;
 use super::pages::MedianRun;
-use super::panels::{common_top, grids, Map, PanelSheet, DECADES, ERROR_NATS, SHARES_NOTE};
+use super::panels::{common_top, grids, Map, PanelSheet, Space, DECADES, ERROR_NATS, SHARES_NOTE};
 use super::parts::Parts;
-use super::style::{count, strip, BLUE, NOTE, ORANGE};
-use super::{DataPage, Drawn, RunPage};
+use super::style::{count, strip, BLUE, NOTE, ORANGE, STRIP};
+use super::{DataPage, RunPage};
 use mdn_core::Result;
 
 /// Panels of errors in a row.
 const MAX_COLUMNS: usize = 5;
-const GAP: f64 = 26.0;
-const BAR: f64 = 106.0;
+const SPACE: Space = Space::squares(26.0, 106.0);
 const POINTS_ON_DARK: [u8; 3] = [0x56, 0xd4, 0xe9];
 
 /// More dots than these only hide each other.
@@ -21,8 +20,6 @@ const MAX_SAMPLES: usize = 4000;
 /// Held-out points drawn over them.
 const MAX_POINTS: usize = 400;
 
-const RUN_SIDE: f64 = 410.0;
-const RUN_GAP: f64 = 34.0;
 /// Space for the colour bar, between the densities and the samples.
 const RUN_BAR: f64 = 88.0;
 
@@ -30,7 +27,7 @@ const RUN_BAR: f64 = 88.0;
 /// logarithms, where bridges between modes show, and the parts of models that have them. Where
 /// the truth is unknown, held-out points on the logarithms stand for it. `None` where no finished run has
 /// a picture.
-pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
+pub fn draw(page: &DataPage<'_>) -> Result<Option<Canvas>> {
     let runs = &page.runs;
     let Some(first) = runs.first() else {
         return Ok(None);
@@ -40,7 +37,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let with_parts = runs.iter().any(|r| r.picture.part.is_some());
     let before = usize::from(target.is_some());
     let rows = 2 + usize::from(with_parts);
-    let mut sheet = PanelSheet::new(runs.len() + before, rows, GAP, BAR)?;
+    let mut sheet = PanelSheet::squares(runs.len() + before, rows, SPACE)?;
     let beside = match (target.is_some(), points.is_empty()) {
         (true, _) => "target and ",
         (false, false) => "data and ",
@@ -54,32 +51,29 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let tops: Vec<f64> = runs.iter().map(|r| r.grid.max()).collect();
     let top = common_top(target.as_ref().map(Grid::max), &tops);
     if let Some(target) = &target {
-        let panel = sheet.panel(0, ("Target density", "p(x), exact"), view);
+        let panel = sheet.view((0, 0), ("Target density", "p(x), exact"), view);
         panel.density(&mut sheet.canvas, target, top, &map);
     }
     for (i, run) in runs.iter().enumerate() {
-        let panel = sheet.panel(i + before, (&run.model, &run.note), run.picture.view);
+        let panel = sheet.view((i + before, 0), (&run.model, &run.note), run.picture.view);
         panel.density(&mut sheet.canvas, &run.grid, top, &map);
         if i + 1 == runs.len() {
             let range = (0.0, top);
             panel.colour_bar(&mut sheet.canvas, &map, range, &ticks(range, 5), "density");
         }
     }
-    sheet.next_row();
     logarithms(&mut sheet, target.as_ref(), runs, top);
     if with_parts {
-        sheet.next_row();
         if target.is_some() {
             let points = &points[..points.len().min(2 * MAX_POINTS)];
             let note = count(points.len(), "point");
-            let panel = sheet.panel(0, ("Held-out points", &note), view);
+            let panel = sheet.view((0, 2), ("Held-out points", &note), view);
             panel.points(&mut sheet.canvas, points, 2.1, Ink(ORANGE, 0.55));
             panel.border(&mut sheet.canvas);
         }
         parts(&mut sheet, runs, before);
     }
-    let stem = format!("densities-{}", page.data);
-    Ok(Some(Drawn::new(stem, title, sheet.canvas)))
+    Ok(Some(sheet.canvas))
 }
 
 fn logarithms(sheet: &mut PanelSheet, target: Option<&Grid>, runs: &[MedianRun], top: f64) {
@@ -87,7 +81,7 @@ fn logarithms(sheet: &mut PanelSheet, target: Option<&Grid>, runs: &[MedianRun],
     let log_top = top.ln();
     if let Some(target) = target {
         let head = ("Target density", "log scale shows bridges");
-        let panel = sheet.panel(0, head, runs[0].picture.view);
+        let panel = sheet.view((0, 1), head, runs[0].picture.view);
         panel.log_density(&mut sheet.canvas, target, log_top, &map);
     }
     for (i, run) in runs.iter().enumerate() {
@@ -100,8 +94,8 @@ fn logarithms(sheet: &mut PanelSheet, target: Option<&Grid>, runs: &[MedianRun],
         } else {
             "log scale".to_owned()
         };
-        let column = i + usize::from(target.is_some());
-        let panel = sheet.panel(column, (&run.model, &note), run.picture.view);
+        let at = (i + usize::from(target.is_some()), 1);
+        let panel = sheet.view(at, (&run.model, &note), run.picture.view);
         panel.log_density(&mut sheet.canvas, &run.grid, log_top, &map);
         if target.is_none() {
             let points = &points[..points.len().min(MAX_POINTS)];
@@ -129,31 +123,30 @@ fn parts(sheet: &mut PanelSheet, runs: &[MedianRun], before: usize) {
         if let Some(parts) = Parts::of(picture) {
             let in_view = count(parts.count(), "part");
             let mut note = format!("{in_view}; faint where q is tiny");
-            if NOTE.width(&note) > sheet.side - 30.0 {
+            if NOTE.width(&note) > sheet.size.0 - 30.0 {
                 note = in_view;
             }
-            let panel = sheet.panel(column, (&run.model, &note), picture.view);
+            let panel = sheet.view((column, 2), (&run.model, &note), picture.view);
             panel.parts(&mut sheet.canvas, &parts, &run.grid);
         } else {
             let samples = &picture.samples[..picture.samples.len().min(MAX_SAMPLES)];
             let note = format!("{} samples", samples.len());
-            let panel = sheet.panel(column, (&run.model, &note), picture.view);
+            let panel = sheet.view((column, 2), (&run.model, &note), picture.view);
             panel.points(&mut sheet.canvas, samples, 1.9, Ink(BLUE, 0.3));
             panel.border(&mut sheet.canvas);
         }
     }
 }
 
-/// One data set: where each model's density is too high and where it is too low; `None` where the truth is
-/// unknown or no finished run has a picture.
-pub fn draw_errors(page: &DataPage<'_>) -> Result<Option<Drawn>> {
+/// One data set: where each model's density is too high and where too low; needs the truth.
+pub fn draw_errors(page: &DataPage<'_>) -> Result<Option<Canvas>> {
     let Some(target) = page.target() else {
         return Ok(None);
     };
     let (panels, models) = (page.runs.len() + 1, count(page.runs.len(), "model"));
     let rows = panels.div_ceil(MAX_COLUMNS);
     let columns = panels.div_ceil(rows);
-    let mut sheet = PanelSheet::new(columns, rows, GAP, BAR)?;
+    let mut sheet = PanelSheet::squares(columns, rows, SPACE)?;
     let title = format!("{}: log-density errors of {models}", page.data);
     let facts = format!(
         "{}; held to ±{ERROR_NATS} nats, line at −1, faded where both are < 10⁻³ of the highest p",
@@ -162,28 +155,24 @@ pub fn draw_errors(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     strip(&mut sheet.canvas, &title, page.results.what.command, &facts);
     let view = page.runs[0].picture.view;
     let head = ("Target density", "lines hold 50, 90 and 99 %");
-    let panel = sheet.panel(0, head, view);
+    let panel = sheet.view((0, 0), head, view);
     let map = Map::of(colorous::VIRIDIS);
     panel.density(&mut sheet.canvas, &target, target.max(), &map);
     let (map, range) = (Map::of(colorous::RED_BLUE), (-ERROR_NATS, ERROR_NATS));
     for (at, run) in (1..).zip(&page.runs) {
-        if at % columns == 0 {
-            sheet.next_row();
-        }
-        let panel = sheet.panel(at % columns, (&run.model, &run.note), run.picture.view);
+        let (column, row) = (at % columns, at / columns);
+        let panel = sheet.view((column, row), (&run.model, &run.note), run.picture.view);
         let canvas = &mut sheet.canvas;
         panel.errors(canvas, &target, &run.grid, &map);
-        if at % columns == columns - 1 || at + 1 == panels {
+        if column == columns - 1 || at + 1 == panels {
             let title = "log q − log p (nats)";
             panel.colour_bar(canvas, &map, range, &ticks(range, 4), title);
         }
     }
-    let stem = format!("errors-{}", page.data);
-    Ok(Some(Drawn::new(stem, title, sheet.canvas)))
+    Ok(Some(sheet.canvas))
 }
 
-/// A run of two dimensions: target, model, samples and the model's parts side by side; `None` where it has
-/// no picture.
+/// A run with a picture: target, model, samples and the model's parts side by side.
 pub fn draw_run(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     let Some(picture) = &page.picture else {
         return Ok(None);
@@ -193,33 +182,34 @@ pub fn draw_run(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     };
     let parts = Parts::of(picture);
     let panels = 2 + usize::from(target.is_some()) + usize::from(parts.is_some());
-    let mut sheet = PanelSheet::with_side(panels, 1, RUN_SIDE, (RUN_GAP, RUN_BAR))?;
+    let space = Space::squares(34.0, RUN_BAR);
+    let mut sheet = PanelSheet::new((panels, 1), (410.0, 410.0), STRIP, space)?;
     let canvas = &mut sheet.canvas;
     strip(canvas, &page.title(), page.command, &page.facts());
     let (map, view) = (Map::of(colorous::VIRIDIS), picture.view);
     let top = common_top(target.as_ref().map(Grid::max), &[model.max()]);
     if let Some(target) = &target {
-        let panel = sheet.panel(0, ("Target density", "p(x), exact"), view);
+        let panel = sheet.view((0, 0), ("Target density", "p(x), exact"), view);
         panel.density(&mut sheet.canvas, target, top, &map);
     }
     let column = usize::from(target.is_some());
-    let panel = sheet.panel(column, ("Model density", SHARES_NOTE), view);
+    let panel = sheet.view((column, 0), ("Model density", SHARES_NOTE), view);
     panel.density(&mut sheet.canvas, &model, top, &map);
     let range = (0.0, top);
     panel.colour_bar(&mut sheet.canvas, &map, range, &ticks(range, 5), "density");
-    sheet.left += RUN_BAR;
+    sheet.corner.0 += RUN_BAR;
     let samples = &picture.samples[..picture.samples.len().min(MAX_SAMPLES)];
     let points = &picture.points[..picture.points.len().min(MAX_POINTS)];
     let held_out = count(points.len(), "held-out point");
     let note = format!("{} of the model, {held_out} in orange", samples.len());
-    let panel = sheet.panel(column + 1, ("Samples", &note), view);
+    let panel = sheet.view((column + 1, 0), ("Samples", &note), view);
     panel.points(&mut sheet.canvas, samples, 2.2, Ink(BLUE, 0.28));
     panel.points(&mut sheet.canvas, points, 2.2, Ink(ORANGE, 0.7));
     panel.border(&mut sheet.canvas);
     if let Some(parts) = &parts {
         let in_view = count(parts.count(), "part");
         let note = format!("{in_view} in view; faint where q is tiny");
-        let panel = sheet.panel(column + 2, ("Parts of the model", &note), view);
+        let panel = sheet.view((column + 2, 0), ("Parts of the model", &note), view);
         panel.parts(&mut sheet.canvas, parts, &model);
     }
     Ok(Some(sheet.canvas))

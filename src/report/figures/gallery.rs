@@ -4,25 +4,28 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::axes::number;
+use super::axes::{number, Frame};
 use super::canvas::Canvas;
 use super::grid::Grid;
-use super::panels::{square, Map};
+use super::panels::{Map, PanelSheet, Space};
 use super::pixels;
 use super::png::png_bytes;
-use super::style::{count, heading, strip, HEAD, MARGIN, STRIP};
+use super::style::{count, strip, STRIP};
 use super::Metadata;
 use crate::experiment::store::write_atomic;
-use mdn_core::data::{log_densities, low_density_levels, DataSet, Support, BENCHMARKS};
+use mdn_core::data::{log_densities, low_density_levels, Support, BENCHMARKS};
 use mdn_core::num;
 use mdn_core::rng::Rng;
 use mdn_core::{Error, Result};
 
 const COLUMNS: usize = 5;
 const SIDE: f64 = 290.0;
-const GAP: f64 = 52.0;
-const LEFT: f64 = 40.0;
-const BELOW: f64 = 38.0;
+const SPACE: Space = Space {
+    left: 40.0,
+    gap: 52.0,
+    right: 0.0,
+    below: 38.0,
+};
 /// Share of a view added on each side, so that no mode touches the frame.
 const RIM: f64 = 0.025;
 /// Cells along a panel, interpolated in the logarithm.
@@ -54,78 +57,52 @@ pub(super) fn gallery(cells: usize, command: &str) -> Result<Canvas> {
         }
     }
     let rows = shown.len().div_ceil(COLUMNS);
-    let width = 2.0 * MARGIN + LEFT + COLUMNS as f64 * (SIDE + GAP) - GAP;
-    let mut canvas = Canvas::new(width, STRIP + rows as f64 * (HEAD + SIDE + BELOW))?;
+    let mut sheet = PanelSheet::new((COLUMNS, rows), (SIDE, SIDE), STRIP, SPACE)?;
     let title = format!("{} targets in two dimensions", shown.len());
     let facts = format!(
         "log density, dark below the level that 0.1 % of the law's own points are under   ·   \
          H in nats   ·   not drawn: {}",
         others.join(", ")
     );
-    strip(&mut canvas, &title, command, &facts);
+    strip(&mut sheet.canvas, &title, command, &facts);
     let map = &Map::of(colorous::VIRIDIS);
     for (i, (name, data)) in shown.iter().enumerate() {
-        let x = MARGIN + LEFT + (i % COLUMNS) as f64 * (SIDE + GAP);
-        let y = STRIP + HEAD + (i / COLUMNS) as f64 * (HEAD + SIDE + BELOW);
-        let target = Target::of(&**data, cells)?;
-        heading(&mut canvas, i, name, &target.note, (x, y), SIDE);
-        let panel = square((x, y), SIDE, target.view);
-        let (low, high) = target.colours;
-        canvas.image(&panel.area, |v| {
-            let log_density = target.grid.log_density(v);
+        let missing = || Error::failed("gallery: expected data with a density in two dimensions");
+        let (view, truth) = data.view().zip(data.truth()).ok_or_else(missing)?;
+        let [x, y] = view.map(|(low, high)| {
+            let rim = RIM * (high - low);
+            (low - rim, high + rim)
+        });
+        let rng = Rng::new(0).fork("gallery");
+        let mut stream = rng.fork("level");
+        let levels = low_density_levels(&**data, &[SHARE], POINTS, &mut stream)?;
+        let level = levels[0].log_level;
+        let points = num::to_vec(&data.sample(POINTS, &mut rng.fork("top"))?)?;
+        let top = num::largest(log_densities(truth, &points, 2));
+        // A density may have few levels: the lowest of several must be visible.
+        let low = match truth.support() {
+            Support::Everywhere => level,
+            _ => 2.0 * level - top - 1e-3,
+        };
+        let high = top - 1e-6;
+        let centre = |(a, b): (f64, f64), i: usize| a + (b - a) * (i as f64 + 0.5) / cells as f64;
+        let places = (0..cells * cells).into_par_iter();
+        let places = places.flat_map_iter(|k| [centre(x, k % cells), centre(y, k / cells)]);
+        let log_p = log_densities(truth, &places.collect::<Vec<f64>>(), 2).into_iter();
+        let log_p: Vec<f32> = log_p.map(|v| v as f32).collect();
+        let grid = Grid::new(cells, &log_p).ok_or_else(missing)?;
+        let modes = count(truth.weights().len(), "mode");
+        let note = format!("{modes}, H = {}", number(truth.entropy().value, 3));
+        let area = sheet.area((i % COLUMNS, i / COLUMNS), name, &note);
+        sheet.canvas.image(&area, |v| {
+            let log_density = grid.log_density(v);
             // Where the density has one level both ends are the same, and it is the brightest.
             move |u| match log_density(u) {
                 log_p if log_p >= high => map.at(1.0),
                 log_p => map.at((log_p - low) / (high - low)),
             }
         });
-        panel.numbers(&mut canvas, true);
+        Frame::new(area, x, y).numbers(&mut sheet.canvas, true);
     }
-    Ok(canvas)
-}
-
-/// What is shown of a data set.
-struct Target {
-    note: String,
-    view: [(f64, f64); 2],
-    /// Its log density.
-    grid: Grid,
-    /// The log densities at the ends of the colours.
-    colours: (f64, f64),
-}
-
-impl Target {
-    fn of(data: &dyn DataSet, cells: usize) -> Result<Self> {
-        let missing = || Error::failed("gallery: expected data with a density in two dimensions");
-        let (view, truth) = data.view().zip(data.truth()).ok_or_else(missing)?;
-        let view = view.map(|(low, high)| {
-            let rim = RIM * (high - low);
-            (low - rim, high + rim)
-        });
-        let modes = count(truth.weights().len(), "mode");
-        let note = format!("{modes}, H = {}", number(truth.entropy().value, 3));
-        let rng = Rng::new(0).fork("gallery");
-        let low = low_density_levels(data, &[SHARE], POINTS, &mut rng.fork("level"))?[0].log_level;
-        let points = num::to_vec(&data.sample(POINTS, &mut rng.fork("top"))?)?;
-        let top = num::largest(log_densities(truth, &points, 2));
-        let centre = |(a, b): (f64, f64), i: usize| a + (b - a) * (i as f64 + 0.5) / cells as f64;
-        let places: Vec<f64> = (0..cells * cells)
-            .into_par_iter()
-            .flat_map_iter(|k| [centre(view[0], k % cells), centre(view[1], k / cells)])
-            .collect();
-        let log_p = log_densities(truth, &places, 2).into_iter();
-        let log_p: Vec<f32> = log_p.map(|v| v as f32).collect();
-        let grid = Grid::new(cells, &log_p).ok_or_else(missing)?;
-        // A density may have few levels: the lowest of several must be visible.
-        let low = match truth.support() {
-            Support::Everywhere => low,
-            _ => 2.0 * low - top - 1e-3,
-        };
-        Ok(Self {
-            note,
-            view,
-            grid,
-            colours: (low, top - 1e-6),
-        })
-    }
+    Ok(sheet.canvas)
 }

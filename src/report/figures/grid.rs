@@ -11,9 +11,8 @@ pub struct Grid {
     linear: Vec<f64>,
 }
 
-/// The cell whose centre lies below 0 <= t <= 1 (not the last of `side` cells) and how far above
-/// that centre it is, in cells.
-pub(super) fn cell(t: f64, side: usize) -> (usize, f64) {
+/// The cell whose centre lies below 0 <= t <= 1, and the distance from it in cells.
+fn cell(t: f64, side: usize) -> (usize, f64) {
     let t = (t * side as f64 - 0.5).clamp(0.0, (side - 1) as f64);
     // By way of u32, to which a plain x86-64 converts in one instruction.
     let low = (t as u32 as usize).min(side - 2);
@@ -24,8 +23,7 @@ pub(super) fn cell(t: f64, side: usize) -> (usize, f64) {
 const NOTHING: f64 = -700.0;
 
 impl Grid {
-    /// From log-densities; NaN counts as no density. `None` where the number of
-    /// cells does not fit.
+    /// From log-densities; NaN is no density. `None` where the number of cells does not fit.
     pub fn new(side: usize, log: &[f32]) -> Option<Self> {
         if side < 2 || log.len() != side * side {
             return None;
@@ -56,8 +54,7 @@ impl Grid {
         self.log.iter().copied().fold(NOTHING, f64::max)
     }
 
-    /// The density at height 0 <= v <= 1 as a function of 0 <= u <= 1, bilinear between cell
-    /// centres.
+    /// The density at height 0 <= v <= 1 as a function of 0 <= u <= 1, bilinear between centres.
     pub fn density(&self, v: f64) -> impl Fn(f64) -> f64 + '_ {
         self.between(&self.linear, v)
     }
@@ -78,8 +75,7 @@ impl Grid {
         }
     }
 
-    /// The log-densities above which the given shares of the mass in view lie: the borders of the
-    /// highest-density regions (Hyndman 1996).
+    /// The log-densities that bound the highest-density regions of these shares (Hyndman 1996).
     pub fn levels(&self, shares: &[f64]) -> Vec<f64> {
         let mut sorted = self.log.clone();
         sorted.sort_by(|a, b| b.total_cmp(a));
@@ -99,8 +95,7 @@ impl Grid {
 
     /// The lines where the log-density is `level`, in u and v; sides of the view are no lines.
     pub fn lines(&self, level: f64) -> Vec<Vec<Point>> {
-        // Far below the level the slope between cells is so steep that it would pull every line
-        // onto the higher cell.
+        // A steep slope far below the level would pull the line onto the higher cell.
         let values: Vec<f64> = self.log.iter().map(|l| l.max(level - 12.0)).collect();
         let found = ContourBuilder::new(self.side, self.side, true).lines(&values, &[level]);
         let rings = found.into_iter().flatten();

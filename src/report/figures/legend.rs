@@ -5,8 +5,7 @@ use super::style::{model_colour, name_colour, COLOURS, NAME};
 
 const SHAPES: usize = 5;
 
-/// The mark of the `i`-th model, `radius` from its middle to its sides: a disc, a square, a diamond,
-/// triangles; no two of the first 35 models have the same colour and shape.
+/// The mark of the `i`-th model: of the first 35, no two have the same colour and shape.
 pub fn mark(canvas: &mut Canvas, i: usize, (x, y): Point, radius: f64) {
     let ink = Ink::full(model_colour(i));
     let corners: &[Point] = match i % SHAPES {

@@ -43,32 +43,14 @@ pub use pages::{DataPage, RunPage};
 pub use png::smaller;
 pub use svg::escaped;
 
-/// A drawn figure and the stem of its file.
-pub struct Drawn {
-    stem: String,
-    title: String,
-    canvas: Canvas,
-}
-
-impl Drawn {
-    fn new(stem: impl Into<String>, title: String, canvas: Canvas) -> Self {
-        let stem = stem.into();
-        Self {
-            stem,
-            title,
-            canvas,
-        }
-    }
-}
-
 /// How a figure is drawn; none are drawn where it does not apply.
 pub enum Draw {
     /// From one run, into its folder.
     Run(fn(&RunPage<'_>) -> Result<Option<Canvas>>),
     /// From all runs on one data set, into `figures/`.
-    Data(fn(&DataPage<'_>) -> Result<Option<Drawn>>),
-    /// From all runs of a comparison, into `figures/`; the stems begin with the figure's name.
-    Comparison(fn(&Results<'_>) -> Result<Vec<Drawn>>),
+    Data(fn(&DataPage<'_>) -> Result<Option<Canvas>>),
+    /// From all runs of a comparison, into `figures/`.
+    Comparison(fn(&Results<'_>) -> Result<Vec<Canvas>>),
     /// From a study, into its `figures/`.
     Study(fn(&Study<'_>) -> Result<Option<Canvas>>),
 }
@@ -192,6 +174,12 @@ pub const FIGURES: &[Figure] = &[
     },
 ];
 
+/// The names of the files of all figures of a run.
+pub fn files_of_runs() -> impl Iterator<Item = String> {
+    let figures = FIGURES.iter().filter(|f| matches!(f.draw, Draw::Run(_)));
+    figures.flat_map(|f| ["png", "svg"].map(|suffix| format!("{}.{suffix}", f.name)))
+}
+
 /// Files that a figure is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -215,28 +203,21 @@ pub enum Which {
     Nothing,
 }
 
-/// The figure of a comparison with this stem, the rest of the stem after the figure's name, and for
-/// `kl-<data>` the metric that its stem begins with.
-fn of_comparison(stem: &str) -> Option<(&'static Figure, &str, Option<Headline>)> {
-    FIGURES.iter().find_map(|figure| match figure.draw {
-        Draw::Run(_) | Draw::Study(_) => None,
-        Draw::Data(_) if figure.name == "kl-<data>" => HEADLINES.into_iter().find_map(|h| {
-            let rest = stem.strip_prefix(h.key)?.strip_prefix('-')?;
-            Some((figure, rest, Some(h)))
-        }),
-        Draw::Data(_) => {
-            let rest = stem.strip_prefix(figure.name.trim_end_matches("<data>"))?;
-            Some((figure, rest, None))
-        }
+/// Whether a comparison writes figures with this stem.
+fn is_of_comparison(stem: &str) -> bool {
+    let is_named = |figure: &Figure| match figure.draw {
+        Draw::Run(_) | Draw::Study(_) => false,
+        Draw::Data(_) => stem.starts_with(figure.name.trim_end_matches("<data>")),
         Draw::Comparison(_) => {
-            let rest = stem.strip_prefix(figure.name)?;
-            (rest.is_empty() || rest.starts_with('-')).then_some((figure, rest, None))
+            let rest = stem.strip_prefix(figure.name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         }
-    })
+    };
+    let has_metric = |h: &Headline| stem.starts_with(&format!("{}-", h.key));
+    FIGURES.iter().any(is_named) || HEADLINES.iter().any(has_metric)
 }
 
-/// Removes the figures of an earlier comparison: those of runs that have since failed would be left
-/// beside a new table.
+/// Removes the figures of an earlier comparison, some of which may not be drawn again.
 pub fn remove_old(dir: &Path) -> Result<()> {
     let folder = dir.join("figures");
     let Ok(entries) = std::fs::read_dir(&folder) else {
@@ -245,34 +226,27 @@ pub fn remove_old(dir: &Path) -> Result<()> {
     for path in entries.flatten().map(|e| e.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stem = name.strip_suffix(".png").or(name.strip_suffix(".svg"));
-        if stem.and_then(of_comparison).is_some() {
+        if stem.is_some_and(is_of_comparison) {
             remove_if_there(&path)?;
         }
     }
     Ok(())
 }
 
-fn stem(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
-}
-
-/// Whether a comparison's figure of this file name is that of one data set.
-pub fn is_of_data(name: &str, data: &str) -> bool {
-    of_comparison(stem(name))
-        .is_some_and(|(figure, rest, _)| matches!(figure.draw, Draw::Data(_)) && rest == data)
-}
-
-/// What a comparison's figure of this file name shows.
-pub fn caption(name: &str) -> String {
-    match of_comparison(stem(name)) {
-        Some((_, _, Some(headline))) => format!("{} of every model, seed by seed", headline.long),
-        Some((figure, ..)) => figure.what.to_owned(),
-        None => String::new(),
-    }
-}
-
-/// Writes a figure as `<stem>.png`, `<stem>.svg` or both.
-fn write(canvas: &Canvas, stem: &Path, format: Format, about: &Metadata) -> Result<Vec<PathBuf>> {
+/// Writes a figure as `<stem>.png`, `<stem>.svg` or both. It says what made it: a command and the hash of
+/// the settings, where there are any.
+fn write(
+    canvas: &Canvas,
+    figure: &Figure,
+    stem: &Path,
+    format: Format,
+    (command, config_hash): (&str, Option<String>),
+) -> Result<Vec<PathBuf>> {
+    let about = Metadata {
+        description: format!("{}: {}", canvas.title, figure.what),
+        command: command.to_owned(),
+        config_hash,
+    };
     let mut files = Vec::new();
     let mut save = |suffix: &str, bytes: &[u8]| {
         let mut name = stem.as_os_str().to_owned();
@@ -281,36 +255,31 @@ fn write(canvas: &Canvas, stem: &Path, format: Format, about: &Metadata) -> Resu
         write_atomic(&files[files.len() - 1], bytes)
     };
     if format != Format::Svg {
-        save(".png", &png::png_bytes(&pixels::draw(canvas)?, about)?)?;
+        save(".png", &png::png_bytes(&pixels::draw(canvas)?, &about)?)?;
     }
     if format != Format::Png {
-        save(".svg", &svg::svg_bytes(canvas, about)?)?;
+        save(".svg", &svg::svg_bytes(canvas, &about)?)?;
     }
     Ok(files)
 }
 
-/// Metadata of a figure of a folder with a `config.toml`.
-fn metadata_in(folder: &Path, title: &str, figure: &Figure, command: &str) -> Metadata {
+/// The hash of the settings of a run or of a study.
+fn hash_in(folder: &Path) -> Option<String> {
     let settings = std::fs::read_to_string(folder.join("config.toml"));
-    Metadata {
-        description: format!("{title}: {}", figure.what),
-        command: command.to_owned(),
-        config_hash: settings.ok().map(|text| config_hash(&text)),
-    }
+    settings.ok().map(|text| config_hash(&text))
 }
 
-/// Draws `density` and `base` (two-dimensional runs), `training` and `rounds` into the run's folder and
-/// returns the files it wrote.
+/// Draws the figures of a run into its folder and returns the files it wrote.
 pub fn draw_run(place: &RunDir, command: &str, format: Format) -> Result<Vec<PathBuf>> {
     let page = RunPage::read(place, command)?;
+    let made = (command, hash_in(&place.0));
     let mut files = Vec::new();
     for figure in FIGURES {
-        let Draw::Run(draw) = figure.draw else {
-            continue;
-        };
-        if let Some(canvas) = draw(&page)? {
-            let about = metadata_in(&place.0, &page.title(), figure, command);
-            files.extend(write(&canvas, &place.path(figure.name), format, &about)?);
+        if let Draw::Run(draw) = figure.draw {
+            if let Some(canvas) = draw(&page)? {
+                let stem = place.path(figure.name);
+                files.extend(write(&canvas, figure, &stem, format, made.clone())?);
+            }
         }
     }
     Ok(files)
@@ -318,54 +287,75 @@ pub fn draw_run(place: &RunDir, command: &str, format: Format) -> Result<Vec<Pat
 
 /// Draws the figures of a study into `figures/` below its folder.
 pub fn draw_study(study: &Study<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
+    let made = (study.command, hash_in(folder));
     let mut files = Vec::new();
     for figure in FIGURES {
-        let Draw::Study(draw) = figure.draw else {
-            continue;
-        };
-        let stem = folder.join("figures").join(figure.name);
-        if let Some(canvas) = draw(study)? {
-            let about = metadata_in(folder, study.name, figure, study.command);
-            files.extend(write(&canvas, &stem, Format::Both, &about)?);
-            continue;
-        }
-        for suffix in ["png", "svg"] {
-            remove_if_there(&stem.with_extension(suffix))?;
+        if let Draw::Study(draw) = figure.draw {
+            let stem = folder.join("figures").join(figure.name);
+            remove_if_there(&stem.with_extension("png"))?;
+            remove_if_there(&stem.with_extension("svg"))?;
+            if let Some(canvas) = draw(study)? {
+                files.extend(write(&canvas, figure, &stem, Format::Both, made.clone())?);
+            }
         }
     }
     Ok(files)
 }
 
+/// A figure of a comparison.
+pub struct Drawn {
+    /// The PNG, then the SVG.
+    pub files: Vec<PathBuf>,
+    /// What it shows.
+    pub caption: String,
+    /// Its data set, if it is of one.
+    pub data: Option<String>,
+}
+
 /// Draws the figures of a comparison into `figures/`: those over all data sets, then those of each.
-pub fn draw_comparison(results: &Results<'_>, which: Which) -> Result<Vec<PathBuf>> {
+pub fn draw_comparison(results: &Results<'_>, which: Which) -> Result<Vec<Drawn>> {
     let what = results.what;
-    let mut files = Vec::new();
+    let mut all = Vec::new();
     if which == Which::Nothing {
-        return Ok(files);
+        return Ok(all);
     }
-    let mut save = |drawn: Drawn, figure: &Figure| {
-        let stem = what.dir.join("figures").join(&drawn.stem);
-        let about = Metadata {
-            description: format!("{}: {}", drawn.title, figure.what),
-            command: what.command.to_owned(),
-            config_hash: Some(what.config_hash.to_owned()),
-        };
-        files.extend(write(&drawn.canvas, &stem, Format::Both, &about)?);
+    let mut save = |canvas: Canvas, figure: &Figure, names: [String; 2], data: Option<&String>| {
+        let [stem, caption] = names;
+        let stem = what.dir.join("figures").join(stem + &canvas.suffix);
+        let made = (what.command, Some(what.config_hash.to_owned()));
+        all.push(Drawn {
+            files: write(&canvas, figure, &stem, Format::Both, made)?,
+            caption,
+            data: data.cloned(),
+        });
         Ok::<(), Error>(())
     };
     for figure in FIGURES {
         if let Draw::Comparison(draw) = figure.draw {
-            let mut drawn = draw(results)?.into_iter();
-            drawn.try_for_each(|d| save(d, figure))?;
+            for canvas in draw(results)? {
+                let names = [figure.name, figure.what].map(str::to_owned);
+                save(canvas, figure, names, None)?;
+            }
         }
     }
     for data in what.data.iter().filter(|_| which == Which::All) {
         let page = DataPage::read(results, data)?;
         for figure in FIGURES {
-            if let Draw::Data(draw) = figure.draw {
-                draw(&page)?.into_iter().try_for_each(|d| save(d, figure))?;
-            }
+            let Draw::Data(draw) = figure.draw else {
+                continue;
+            };
+            let Some(canvas) = draw(&page)? else {
+                continue;
+            };
+            let names = match page.headline.filter(|_| figure.name == "kl-<data>") {
+                Some(Headline { key, long, .. }) => [
+                    format!("{key}-{data}"),
+                    format!("{long} of every model, seed by seed"),
+                ],
+                None => [figure.name.replace("<data>", data), figure.what.to_owned()],
+            };
+            save(canvas, figure, names, Some(data))?;
         }
     }
-    Ok(files)
+    Ok(all)
 }

@@ -1,7 +1,5 @@
 //! What figures are drawn from: one run, or all runs on one data set.
 
-use std::path::Path;
-
 use super::axes::signs;
 use super::grid::Grid;
 use super::panels::grids;
@@ -48,13 +46,8 @@ pub struct MedianRun {
 impl<'a> RunPage<'a> {
     /// Reads the files of a run; a run that ended early has fewer.
     pub fn read(place: &RunDir, command: &'a str) -> Result<Self> {
-        let name = |path: Option<&Path>| {
-            let name = path.and_then(Path::file_name);
-            name.map_or_else(String::new, |n| n.to_string_lossy().into_owned())
-        };
-        let folder = place.0.parent();
-        let (data, model) = (name(folder.and_then(Path::parent)), name(folder));
-        let seed = name(Some(&place.0));
+        let mut names = place.0.iter().rev().map(|name| name.to_string_lossy());
+        let [seed, model, data] = std::array::from_fn(|_| names.next().unwrap_or_default());
         let seed = seed.trim_start_matches("seed-").parse().unwrap_or(0);
         let run = Run::read(place.clone(), &data, &model, seed)?;
         let history = match place.path("history.csv").exists() {

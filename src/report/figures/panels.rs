@@ -29,10 +29,6 @@ const FAINT: f64 = 1e-3;
 /// Pixels across a border between parts.
 const BORDER: f64 = 1.4;
 
-/// Space of a sheet below a row of panels.
-const BELOW: f64 = 46.0;
-/// Space for the numbers at the left.
-const LEFT: f64 = 46.0;
 /// The title needs this much, however few the panels.
 const LEAST_WIDTH: f64 = 960.0;
 
@@ -40,8 +36,7 @@ const LEAST_WIDTH: f64 = 960.0;
 pub struct Map([[u8; 3]; 256]);
 
 impl Map {
-    /// Viridis is for densities, magma for their logarithms, and red-blue for log q - log p: red where q
-    /// is too low, blue where it is too high.
+    /// Viridis is for densities, magma for their logarithms, red-blue for log q - log p.
     pub fn of(gradient: colorous::Gradient) -> Self {
         let colour = |i: usize| gradient.eval_rational(i, 256).as_array();
         Self(std::array::from_fn(colour))
@@ -51,11 +46,6 @@ impl Map {
     pub fn at(&self, t: f64) -> [u8; 3] {
         self.0[usize::from((t * 256.0).clamp(0.0, 255.0) as u8)]
     }
-}
-
-/// A square frame of a view with its upper left corner at `(x, y)`.
-pub fn square((x, y): Point, side: f64, view: [(f64, f64); 2]) -> Frame {
-    Frame::new(Rect::new(x, y, side, side), view[0], view[1])
 }
 
 impl Frame {
@@ -174,69 +164,86 @@ fn inner((low, high): (f64, f64)) -> Vec<(f64, String)> {
     ticks
 }
 
+/// Space at the left and right of all panels, between columns, and below each row.
+#[derive(Clone, Copy)]
+pub struct Space {
+    pub left: f64,
+    pub gap: f64,
+    pub right: f64,
+    pub below: f64,
+}
+
+impl Space {
+    /// Around square panels with numbers.
+    pub const fn squares(gap: f64, right: f64) -> Self {
+        Self {
+            left: 46.0,
+            gap,
+            right,
+            below: 46.0,
+        }
+    }
+}
+
 /// Panels in rows and columns, lettered in the order in which they are drawn.
 pub struct PanelSheet {
     pub canvas: Canvas,
-    /// Length of the sides of every panel.
-    pub side: f64,
-    /// Left side of the first column.
-    pub left: f64,
-    gap: f64,
+    /// Width and height of every panel.
+    pub size: (f64, f64),
+    /// The upper left corner of the first one.
+    pub corner: Point,
+    pitch: (f64, f64),
     letter: usize,
-    y: f64,
 }
 
 impl PanelSheet {
-    /// With room for `columns` x `rows` panels, `gap` apart, and `bar` pixels at their right.
-    pub fn new(columns: usize, rows: usize, gap: f64, bar: f64) -> Result<Self> {
-        let most = if columns == 1 { 700.0 } else { 400.0 };
-        let room = 1900.0 - 2.0 * MARGIN - LEFT - bar;
-        let side = (room / columns as f64 - gap).clamp(200.0, most);
-        Self::with_side(columns, rows, side, (gap, bar))
-    }
-
-    /// The same with a given side of the panels.
-    pub fn with_side(
-        columns: usize,
-        rows: usize,
-        side: f64,
-        (gap, bar): (f64, f64),
+    /// With the first row `top` pixels below the upper edge.
+    pub fn new(
+        (columns, rows): (usize, usize),
+        size: (f64, f64),
+        top: f64,
+        space: Space,
     ) -> Result<Self> {
-        let width = 2.0 * MARGIN + LEFT + bar + columns as f64 * (side + gap) - gap;
-        let height = STRIP + rows as f64 * (HEAD + side + BELOW) + 10.0;
+        let pitch = (size.0 + space.gap, HEAD + size.1 + space.below);
+        let columns = columns as f64 * pitch.0 - space.gap;
+        let width = 2.0 * MARGIN + space.left + columns + space.right;
         Ok(Self {
-            canvas: Canvas::new(width.max(LEAST_WIDTH), height)?,
-            side,
-            left: MARGIN + LEFT,
-            gap,
+            canvas: Canvas::new(width.max(LEAST_WIDTH), top + rows as f64 * pitch.1)?,
+            size,
+            corner: (MARGIN + space.left, top + HEAD),
+            pitch,
             letter: 0,
-            y: STRIP + HEAD,
         })
     }
 
-    /// A panel with its title and note; numbers at the left if it is the first of its row.
-    pub fn panel(&mut self, column: usize, head: (&str, &str), view: [(f64, f64); 2]) -> Frame {
-        let panel = self.without_axes(column, head, view);
-        panel.numbers(&mut self.canvas, column == 0);
-        panel
+    /// Square panels, as large as a page allows.
+    pub fn squares(columns: usize, rows: usize, space: Space) -> Result<Self> {
+        let most = if columns == 1 { 700.0 } else { 400.0 };
+        let room = 1900.0 - 2.0 * MARGIN - space.left - space.right;
+        let side = (room / columns as f64 - space.gap).clamp(200.0, most);
+        Self::new((columns, rows), (side, side), STRIP, space)
     }
 
-    /// The same without numbers.
-    pub fn without_axes(
+    /// Draws the head of the next panel, its title and note, and returns the area of the panel.
+    pub fn area(&mut self, (column, row): (usize, usize), title: &str, note: &str) -> Rect {
+        let x = self.corner.0 + column as f64 * self.pitch.0;
+        let y = self.corner.1 + row as f64 * self.pitch.1;
+        let room = self.pitch.0 - 20.0;
+        heading(&mut self.canvas, self.letter, title, note, (x, y), room);
+        self.letter += 1;
+        Rect::new(x, y, self.size.0, self.size.1)
+    }
+
+    /// The same for a view, with numbers below it, and at its left in the first column.
+    pub fn view(
         &mut self,
-        column: usize,
+        at: (usize, usize),
         (title, note): (&str, &str),
         view: [(f64, f64); 2],
     ) -> Frame {
-        let at = (self.left + column as f64 * (self.side + self.gap), self.y);
-        heading(&mut self.canvas, self.letter, title, note, at, self.side);
-        self.letter += 1;
-        square(at, self.side, view)
-    }
-
-    /// Begins the next row.
-    pub fn next_row(&mut self) {
-        self.y += HEAD + self.side + BELOW;
+        let frame = Frame::new(self.area(at, title, note), view[0], view[1]);
+        frame.numbers(&mut self.canvas, at.0 == 0);
+        frame
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::grid::cell;
 use super::pixels::byte;
 use crate::experiment::store::Picture;
 
@@ -41,7 +40,7 @@ impl<'a> Parts<'a> {
         Self::new(picture.side, picture.part.as_ref()?)
     }
 
-    /// `None` where the number of cells does not fit. A part's colour follows from its number;
+    /// `None` where the number of cells does not fit. A part's colour follows from its rank;
     /// where a neighbour has it already, the part gets the next one.
     fn new(side: usize, part: &'a [u32]) -> Option<Self> {
         if side < 2 || part.len() != side * side {
@@ -57,10 +56,8 @@ impl<'a> Parts<'a> {
                 beside.entry(other).or_default().insert(own);
             }
         }
-        let few = beside.len() <= LIGHT.len();
         let mut chosen: BTreeMap<u32, usize> = BTreeMap::new();
-        for (rank, (&own, near)) in beside.iter().enumerate() {
-            let start = if few { rank } else { mixed(own) };
+        for (start, (&own, near)) in beside.iter().enumerate() {
             let taken: BTreeSet<&usize> = near.iter().filter_map(|p| chosen.get(p)).collect();
             let mut colours = (0..LIGHT.len()).map(|k| (start + k) % LIGHT.len());
             let free = colours.find(|k| !taken.contains(k));
@@ -82,59 +79,23 @@ impl<'a> Parts<'a> {
     /// The colour of a part; of one that is not in view, one that follows from its number.
     pub fn colour_of(&self, part: u32) -> [u8; 3] {
         let known = self.by_part.get(&part).copied();
-        known.unwrap_or(LIGHT[mixed(part)])
+        known.unwrap_or(class_colour(part))
     }
 
-    /// The colour at 0 <= u, v < 1, between white and full by `strength`; borders are `border` of
-    /// the view's width wide.
+    /// The colour at 0 <= u, v < 1, white to full by `strength`; `border` is a share of the width.
     pub fn colour(&self, u: f64, v: f64, strength: f64, border: f64) -> [u8; 3] {
-        let (own, lead) = self.own(u, v);
-        // Across a border the lead goes from -1 to 1 within a cell: 2 for a cell's width.
-        let (rgb, amount) = if lead < (border * self.side as f64).min(0.999) {
+        let index = |t: f64| ((t * self.side as f64) as usize).min(self.side - 1);
+        let cell = |u: f64, v: f64| index(v) * self.side + index(u);
+        let (own, h) = (cell(u, v), 0.5 * border);
+        let around = [(-h, 0.0), (h, 0.0), (0.0, -h), (0.0, h)];
+        let mut around = around.iter().map(|(du, dv)| cell(u + du, v + dv));
+        let (rgb, amount) = if around.any(|other| self.part[other] != self.part[own]) {
             (BORDER, 0.22 + 0.6 * strength)
         } else {
             (self.colours[own], 0.12 + 0.88 * strength)
         };
         rgb.map(|c| byte(255.0 - (255.0 - f64::from(c)) * amount))
     }
-
-    /// A cell of the part with the largest bilinear weight of the four cells around, and its lead
-    /// over the next: borders become smooth lines instead of stairs.
-    fn own(&self, u: f64, v: f64) -> (usize, f64) {
-        let ((i, s), (j, t)) = (cell(u, self.side), cell(v, self.side));
-        let (right, up) = (1, self.side);
-        let corner = j * up + i;
-        let cells = [corner, corner + right, corner + up, corner + right + up];
-        let part = cells.map(|c| self.part[c]);
-        if part == [part[0]; 4] {
-            return (corner, 1.0);
-        }
-        let weights = [(1.0 - s) * (1.0 - t), s * (1.0 - t), (1.0 - s) * t, s * t];
-        let weight = |own: u32| -> f64 {
-            let same = part.iter().zip(weights).filter(|(p, _)| **p == own);
-            same.map(|(_, w)| w).sum()
-        };
-        let (mut first, mut second) = ((0, weight(part[0])), 0.0);
-        for k in (1..4).filter(|k| part[*k] != part[0]) {
-            let w = weight(part[k]);
-            if w > first.1 {
-                second = first.1;
-                first = (k, w);
-            } else if part[k] != part[first.0] {
-                second = f64::max(second, w);
-            }
-        }
-        (cells[first.0], first.1 - second)
-    }
-}
-
-/// Spreads neighbouring numbers over all colours (the finaliser of MurmurHash3).
-fn mixed(mut h: u32) -> usize {
-    h ^= h >> 16;
-    h = h.wrapping_mul(0x85eb_ca6b);
-    h ^= h >> 13;
-    h = h.wrapping_mul(0xc2b2_ae35);
-    (h ^ (h >> 16)) as usize % LIGHT.len()
 }
 
 #[cfg(test)]

@@ -138,8 +138,7 @@ impl Fine {
         }
     }
 
-    /// Plotters strokes a line as polygons between whole pixels, whose overlaps are blended twice;
-    /// here every fine pixel knows how far from the whole line it is.
+    /// By the distance of each fine pixel: the polygons of plotters would overlap at joints.
     fn line(&mut self, path: &[Point], width: f64, ink: Ink, within: Option<&Rect>) {
         let radius = 0.5 * width * FINE as f64;
         let whole = (0..self.size.0 * FINE, 0..self.size.1 * FINE);
@@ -173,8 +172,7 @@ impl Fine {
     }
 }
 
-/// How much of the fine pixel `(column, row)` the line between two points covers that reaches
-/// `radius` fine pixels to either side.
+/// The share of the fine pixel `(column, row)` within `radius` of the line between two points.
 fn cover(ends: &[Point], radius: f64) -> impl Fn(usize, usize) -> f32 {
     let [(ax, ay), (bx, by)] = [ends[0], ends[1]].map(|(x, y)| (x * FINE as f64, y * FINE as f64));
     let (dx, dy) = (bx - ax, by - ay);

@@ -81,8 +81,7 @@ fn few_colours(columns: usize, cells: &[[u8; 3]]) -> Result<Vec<[u8; 3]>> {
     Ok(colours.map(|c| [c.r, c.g, c.b]).collect())
 }
 
-/// A PNG of `columns` cells across without metadata, one byte a cell where it has up to 256 colours:
-/// what an SVG embeds.
+/// A PNG without metadata, with a palette where it has up to 256 colours.
 pub fn bare_png(columns: usize, cells: &[[u8; 3]]) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let rows = cells.len() / columns.max(1);

@@ -2,26 +2,24 @@
 
 use super::axes::Frame;
 use super::canvas::{Align, Canvas, Ink, Rect};
-use super::scores::mean_with_text;
-use super::style::{count, model_colour, strip, DARK, GREY, LABEL, MARGIN, MESH, NAME, NOTE};
+use super::scores::{draw_row, Row};
+use super::style::{count, strip, DARK, GREY, LABEL, MARGIN, MESH, NAME, NOTE};
 use super::style::{STRIP, TICK};
-use super::Drawn;
 use crate::report::digits::p_value;
 use crate::report::pairs::{pairs, Tally};
-use crate::report::ranks::{Ranked, Ranks};
+use crate::report::ranks::Ranks;
 use crate::report::results::Results;
 use mdn_core::Result;
 
 const WIDTH: f64 = 1400.0;
 const ROW: f64 = 84.0;
-const DOT: f64 = 4.6;
 /// Height above the rows for the bar of the critical difference.
 const BAR: f64 = 52.0;
 /// Width at the right for wins, ties and losses.
 const COUNTS: f64 = 150.0;
 
 /// None with fewer than 2 models or data sets to rank.
-pub fn draw(results: &Results<'_>) -> Result<Vec<Drawn>> {
+pub fn draw(results: &Results<'_>) -> Result<Vec<Canvas>> {
     let Some(ranks) = Ranks::of(results).filter(|r| r.data.len() > 1) else {
         return Ok(Vec::new());
     };
@@ -51,16 +49,36 @@ pub fn draw(results: &Results<'_>) -> Result<Vec<Drawn>> {
     canvas.text(head, TICK, GREY, (right, top - 12.0), Align::Right);
     for (i, model) in ranks.models.iter().enumerate() {
         let y = top + ROW * (i as f64 + 0.5);
-        row(&mut canvas, &frame, model, y);
+        // Equal ranks side by side, no further than a neighbouring rank's would reach.
+        let mut values = model.ranks.clone();
+        values.sort_by(f64::total_cmp);
+        for group in values.chunk_by_mut(|a, b| a == b) {
+            let step = (10.2 * (k as f64 - 0.2) / area.w).min(0.42 / group.len() as f64);
+            let middle = 0.5 * (group.len() - 1) as f64;
+            let places = (0..).map(|i| step * (f64::from(i) - middle));
+            group
+                .iter_mut()
+                .zip(places)
+                .for_each(|(v, offset)| *v += offset);
+        }
+        let row = Row {
+            index: model.index,
+            model: &model.model,
+            note: String::new(),
+            values,
+            spread: Some(model.mean),
+        };
+        // No mean rank is far beyond the first or the last.
+        let scale = |rank: f64| rank.clamp(0.79, k as f64 + 0.21);
+        draw_row(&mut canvas, &frame, &row, y, &scale);
         let Tally { wins, ties, losses } = Tally::of(&pairs, &model.model, None, None);
         let text = format!("{wins} / {ties} / {losses}");
         canvas.text(&text, LABEL, DARK, (right, y + 2.0), Align::Right);
     }
-    Ok(vec![Drawn::new("ranks", title, canvas)])
+    Ok(vec![canvas])
 }
 
-/// A bar above the rows from the best mean rank, as long as the critical difference, and its shade
-/// over all rows: means inside do not differ significantly from the best.
+/// A bar from the best mean rank, as long as the critical difference, and its shade over the rows.
 fn critical_difference(canvas: &mut Canvas, frame: &Frame, best: f64, width: f64) {
     let area = frame.area;
     let (from, to) = (frame.at(best, 0.0).0, frame.at(best + width, 0.0).0);
@@ -81,32 +99,4 @@ fn critical_difference(canvas: &mut Canvas, frame: &Frame, best: f64, width: f64
     }
     let text = format!("critical difference {width:.2} (Nemenyi, 5 %)");
     canvas.text(&text, NOTE, DARK, (from, y - 14.0), Align::Left);
-}
-
-fn row(canvas: &mut Canvas, frame: &Frame, model: &Ranked, y: f64) {
-    let last = frame.x.1.floor();
-    let colour = model_colour(model.index);
-    let left = frame.area.x - 22.0;
-    let name = NAME.squeeze(&model.model, left - MARGIN);
-    canvas.text(&name, NAME, colour, (left, y + 2.0), Align::Right);
-    let at = |rank: f64| frame.at(rank.clamp(frame.x.0, frame.x.1), 0.0).0;
-    if let Some((low, high)) = model.mean.interval {
-        // No mean rank is beyond the first or the last.
-        let (low, high) = (at(low.max(1.0)), at(high.min(last)));
-        canvas.stroke(&[(low, y), (high, y)], 4.5, Ink::full(colour), None);
-    }
-    let mean = (at(model.mean.mean), y);
-    mean_with_text(canvas, frame, &model.mean, (mean, y - 15.0), colour);
-    let mut ranks = model.ranks.clone();
-    ranks.sort_by(f64::total_cmp);
-    for group in ranks.chunk_by(|a, b| a == b) {
-        // Equal ranks side by side, no further than a neighbouring rank's would reach.
-        let room = 0.42 * (at(2.0) - at(1.0));
-        let step = (2.0 * DOT + 1.0).min(room / group.len() as f64);
-        let first = at(group[0]) - 0.5 * step * (group.len() - 1) as f64;
-        for i in 0..group.len() {
-            let place = (first + step * i as f64, y + 24.0);
-            canvas.dot(place, DOT, Ink(colour, 0.5), None);
-        }
-    }
 }

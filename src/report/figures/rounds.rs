@@ -1,15 +1,22 @@
 //! The rounds of a maximum-entropy run: how far each constraint is off, and its multiplier.
 
-use super::axes::{ends, number, step_ticks, ticks, Frame};
+use super::axes::{ends, number, ticks, Frame};
 use super::canvas::{Canvas, Ink, Point, Rect};
 use super::curves::names_at_ends;
-use super::style::{heading, model_colour, strip, GREY, HEAD, STRIP};
+use super::panels::{PanelSheet, Space};
+use super::style::{model_colour, strip, GREY, STRIP};
 use super::RunPage;
 use crate::experiment::store::{Constraint, Round};
 use mdn_core::Result;
 
-const GAP: f64 = 118.0;
-const RIGHT: f64 = 150.0;
+/// Width of the names at the right of a panel.
+const NAMES: f64 = 130.0;
+const SPACE: Space = Space {
+    left: 88.0,
+    gap: 268.0,
+    right: 120.0,
+    below: 106.0,
+};
 
 /// A panel: its title, the line below it, and what it shows of a constraint, with a level to reach.
 struct Panel {
@@ -26,7 +33,7 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     let Some((last, first)) = rounds.last().zip(rounds.first()) else {
         return Ok(None);
     };
-    let mut canvas = Canvas::new(1400.0, 760.0)?;
+    let mut sheet = PanelSheet::new((2, 1), (432.0, 490.0), STRIP + 8.0, SPACE)?;
     let facts = format!(
         "{} of {} rounds accepted, penalty {} at the end",
         rounds.iter().filter(|(_, r)| r.accepted).count(),
@@ -34,7 +41,7 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
         number(last.1.penalty, 0),
     );
     let title = format!("{}: constraints and multipliers", page.title());
-    strip(&mut canvas, &title, page.command, &facts);
+    strip(&mut sheet.canvas, &title, page.command, &facts);
     let known = first.1.constraints.iter().all(|c| c.exact.is_some());
     let panels = [
         Panel {
@@ -56,15 +63,11 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
             level: |c| c.exact.map(|e| e * c.std_dev),
         },
     ];
-    let width = 0.5 * (1400.0 - 2.0 * (GAP + RIGHT));
     for (i, panel) in panels.iter().enumerate() {
-        let x = GAP + i as f64 * (width + GAP + RIGHT);
-        let area = Rect::new(x, STRIP + HEAD + 8.0, width, 490.0);
-        let (at, room) = ((area.x, area.y), width + RIGHT - 20.0);
-        heading(&mut canvas, i, panel.title, panel.note, at, room);
-        curves(&mut canvas, panel, rounds, area);
+        let area = sheet.area((i, 0), panel.title, panel.note);
+        curves(&mut sheet.canvas, panel, rounds, area);
     }
-    Ok(Some(canvas))
+    Ok(Some(sheet.canvas))
 }
 
 fn curves(canvas: &mut Canvas, panel: &Panel, rounds: &[(usize, Round)], area: Rect) {
@@ -87,7 +90,7 @@ fn curves(canvas: &mut Canvas, panel: &Panel, rounds: &[(usize, Round)], area: R
     };
     let pad = (0.08 * (high - low)).max(1e-3);
     let frame = Frame::new(area, (0.0, end), (low - pad, high + pad));
-    frame.axes(canvas, &ticks(frame.y, 6), &step_ticks(frame.x, 4));
+    frame.axes(canvas, &ticks(frame.y, 6), &ticks(frame.x, 4));
     frame.name_below(canvas, "training step", 58.0);
     frame.name_left(canvas, panel.axis, area.x - 86.0);
     for (i, level) in levels.iter().enumerate() {
@@ -107,5 +110,5 @@ fn curves(canvas: &mut Canvas, panel: &Panel, rounds: &[(usize, Round)], area: R
         }
         ends.push((constraint.statistic.clone(), ink.0, line.last().copied()));
     }
-    names_at_ends(canvas, &frame, &ends, RIGHT - 20.0);
+    names_at_ends(canvas, &frame, &ends, NAMES);
 }

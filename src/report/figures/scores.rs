@@ -4,7 +4,7 @@ use super::axes::{ends, log_ticks, signs, ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
 use super::pages::seeds;
 use super::style::{count, model_colour, name_colour, strip, DARK, GREY, LABEL, NAME, NOTE, STRIP};
-use super::{DataPage, Drawn};
+use super::DataPage;
 use crate::report::digits;
 use crate::report::interval::Spread;
 use mdn_core::Result;
@@ -12,21 +12,23 @@ use mdn_core::Result;
 const ROW: f64 = 100.0;
 const DOT: f64 = 4.6;
 
-/// The values of a model and what is said of runs without one.
-struct Score<'a> {
-    model: &'a str,
-    values: Vec<f64>,
-    spread: Option<Spread>,
-    note: String,
+/// A model's row: its place in the experiment, a note below its name, its values and their mean.
+pub struct Row<'a> {
+    pub index: usize,
+    pub model: &'a str,
+    pub note: String,
+    pub values: Vec<f64>,
+    pub spread: Option<Spread>,
 }
 
 /// `None` where no run of the data set has the metric.
-pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
+pub fn draw(page: &DataPage<'_>) -> Result<Option<Canvas>> {
     let Some(metric) = page.headline else {
         return Ok(None);
     };
     let models = page.results.what.models.iter();
-    let scores: Vec<Score<'_>> = models.map(|m| score(page, metric.key, m)).collect();
+    let scores = models.enumerate().map(|m| score(page, metric.key, m));
+    let scores: Vec<Row<'_>> = scores.collect();
     let all = || scores.iter().flat_map(|s| s.values.iter().copied());
     let Some((least, most)) = ends(all()) else {
         return Ok(None);
@@ -46,7 +48,7 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
         0.07 * (high - low)
     };
 
-    let width = |s: &Score<'_>| NAME.width(s.model).max(NOTE.width(&s.note));
+    let width = |s: &Row<'_>| NAME.width(s.model).max(NOTE.width(&s.note));
     let left = 54.0 + scores.iter().map(width).fold(90.0, f64::max).min(360.0);
     let height = ROW * scores.len() as f64;
     let mut canvas = Canvas::new(1400.0, STRIP + height + 96.0)?;
@@ -64,45 +66,48 @@ pub fn draw(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     frame.axis_below_rows(&mut canvas, &below, &metric.axis(log));
     for (i, s) in scores.iter().enumerate() {
         let y = STRIP + ROW * (i as f64 + 0.5);
-        draw_row(&mut canvas, &frame, s, (i, y), &scale);
+        draw_row(&mut canvas, &frame, s, y, &scale);
     }
-    let stem = format!("{}-{}", metric.key, page.data);
-    Ok(Some(Drawn::new(stem, title, canvas)))
+    Ok(Some(canvas))
 }
 
-fn score<'a>(page: &DataPage<'a>, metric: &str, model: &'a str) -> Score<'a> {
+fn score<'a>(page: &DataPage<'a>, metric: &str, (index, model): (usize, &'a String)) -> Row<'a> {
     let all = page.results.of(page.data, model).count();
     let (done, failed) = page.results.done_and_failed(page.data, model);
-    let mut note = String::new();
-    if done < all {
-        note = format!("{done} of {all} seeds");
-        if failed > 0 {
-            note.push_str(&format!("; {failed} failed"));
-        }
-    }
+    let note = match (all - done, failed) {
+        (0, _) => String::new(),
+        (_, 0) => format!("{done} of {all} seeds"),
+        _ => format!("{done} of {all} seeds; {failed} failed"),
+    };
     let mut values = page.results.values(page.data, model, metric);
     values.retain(|v| v.is_finite());
-    Score {
+    Row {
+        index,
         model,
+        note,
         spread: Spread::of(&values),
         values,
-        note,
     }
 }
 
-fn draw_row(
+/// Name and note, a bar for the interval, a dot with digits for the mean, a small dot for each value.
+pub fn draw_row(
     canvas: &mut Canvas,
     frame: &Frame,
-    s: &Score<'_>,
-    (i, y): (usize, f64),
+    row: &Row<'_>,
+    y: f64,
     scale: &dyn Fn(f64) -> f64,
 ) {
     let left = frame.area.x - 22.0;
-    let (name, colour) = (NAME.squeeze(s.model, left - 30.0), model_colour(i));
-    canvas.text(&name, NAME, name_colour(i), (left, y + 2.0), Align::Right);
-    let note = NOTE.cut(&s.note, left - 30.0);
+    let (name, colour) = (
+        NAME.squeeze(row.model, left - 30.0),
+        model_colour(row.index),
+    );
+    let at = (left, y + 2.0);
+    canvas.text(&name, NAME, name_colour(row.index), at, Align::Right);
+    let note = NOTE.squeeze(&row.note, left - 30.0);
     canvas.text(&note, NOTE, GREY, (left, y + 24.0), Align::Right);
-    let Some(spread) = s.spread else {
+    let Some(spread) = &row.spread else {
         return;
     };
     let at = |v: f64| match scale(v) {
@@ -119,27 +124,15 @@ fn draw_row(
         canvas.stroke(&ends, 4.5, Ink::full(colour), None);
     }
     if spread.n > 1 {
-        for (x, below) in side_by_side(s.values.iter().map(|v| at(*v)).collect()) {
+        for (x, below) in side_by_side(row.values.iter().map(|v| at(*v)).collect()) {
             canvas.dot((x, y + 26.0 + below), DOT, Ink(colour, 0.5), None);
         }
     }
-    let at = (at(spread.mean), y);
-    mean_with_text(canvas, frame, &spread, (at, at.1 - 16.0), colour);
-}
-
-/// The dot of a mean and above it the mean in digits, within the width of the axis.
-pub fn mean_with_text(
-    canvas: &mut Canvas,
-    frame: &Frame,
-    spread: &Spread,
-    (at, line): (Point, f64),
-    colour: [u8; 3],
-) {
-    canvas.dot(at, 7.5, Ink::full(colour), None);
+    canvas.dot((at(spread.mean), y), 7.5, Ink::full(colour), None);
     let text = signs(&digits::spread(Some(spread)));
     let half = 0.5 * LABEL.width(&text);
-    let x = at.0.clamp(frame.area.x + half, frame.area.right() - half);
-    canvas.text(&text, LABEL, DARK, (x, line), Align::Middle);
+    let x = at(spread.mean).clamp(frame.area.x + half, frame.area.right() - half);
+    canvas.text(&text, LABEL, DARK, (x, y - 16.0), Align::Middle);
 }
 
 /// Where dots are drawn that must not hide one another: places across and offsets down.

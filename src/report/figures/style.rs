@@ -2,6 +2,7 @@
 
 use super::canvas::{Align, Canvas, Point};
 use super::font::Type;
+pub use crate::report::digits::number as count;
 
 /// Text and headings.
 pub const DARK: [u8; 3] = [0x1f, 0x24, 0x2e];
@@ -75,10 +76,11 @@ pub fn name_colour(i: usize) -> [u8; 3] {
 /// The title in bold and below it, in grey, `facts` and what made the figure.
 pub fn strip(canvas: &mut Canvas, title: &str, command: &str, facts: &str) {
     let room = canvas.width as f64 - 2.0 * MARGIN;
-    let title = TITLE.cut(title, room);
+    title.clone_into(&mut canvas.title);
+    let title = TITLE.squeeze(title, room);
     canvas.text(&title, TITLE, DARK, (MARGIN, 46.0), Align::Left);
     let after = format!("   ·   {facts}   ·   mdn {}", env!("CARGO_PKG_VERSION"));
-    let command = SUBTITLE.cut(command, room - SUBTITLE.width(&after));
+    let command = SUBTITLE.squeeze(command, room - SUBTITLE.width(&after));
     let line = format!("{command}{after}");
     canvas.text(&line, SUBTITLE, GREY, (MARGIN, 77.0), Align::Left);
 }
@@ -95,11 +97,6 @@ pub fn heading(canvas: &mut Canvas, letter: usize, title: &str, note: &str, at: 
     canvas.text(&letter, HEADING, DARK, (x, y), Align::Left);
     let title = HEADING.squeeze(title, room - indent);
     canvas.text(&title, HEADING, DARK, (x + indent, y), Align::Left);
-    let note = NOTE.cut(note, room - indent);
+    let note = NOTE.squeeze(note, room - indent);
     canvas.text(&note, NOTE, GREY, (x + indent, y + 23.0), Align::Left);
-}
-
-/// `n seeds`, `1 seed`
-pub fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

@@ -104,8 +104,7 @@ impl Body {
                     self.group(&format!("fill=\"none\" {colour}{rest}"));
                     let _ = writeln!(self.text, "<path d=\"{data}\"/>");
                 } else {
-                    // Discs come by the thousand in many colours: each has its own. A path of one
-                    // point is drawn if it has a length, even of 0.
+                    // Each disc has its own colour attribute. A path of one point needs a length, even 0.
                     self.group(&format!("fill=\"none\"{rest}"));
                     let _ = writeln!(self.text, "<path d=\"{data}h0\" {colour}/>");
                 }
@@ -148,8 +147,7 @@ impl Body {
     }
 }
 
-/// An image with as many cells as pixels, up to twice as many along a short side, so that small panels
-/// can be enlarged.
+/// The image with a cell to a pixel, or two where it has a short side, to be enlarged.
 fn coarser(area: &Rect, columns: usize, rgb: &[[u8; 3]]) -> (usize, Vec<[u8; 3]>) {
     const ENOUGH: f64 = 200.0;
     let rows = rgb.len() / columns.max(1);
@@ -187,8 +185,7 @@ fn short(v: f64) -> String {
     format!("{}", if v == 0.0 { 0.0 } else { v })
 }
 
-/// The data of a path, to a tenth of a pixel. Points nearer than half a pixel to the one before are
-/// left out: a contour line of a fine grid has thousands.
+/// The data of a path in tenths of a pixel, without points nearer than half a pixel.
 fn points(path: &[Point]) -> String {
     let tenth = |v: f64| short((v * 10.0).round() / 10.0);
     let mut out = String::new();
@@ -223,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mark_is_in_the_file_and_its_tags_are_closed() {
+    fn every_mark_is_in_the_file() {
         let area = |x: f64| Rect::new(x, 5.0, 40.0, 30.0);
         let mut canvas = Canvas::new(120.0, 60.0).unwrap();
         let corners = [(0.0, 0.0), (9.04, 0.0), (9.0, -0.01)];
@@ -243,34 +240,7 @@ mod tests {
             config_hash: None,
         };
         let text = String::from_utf8(svg_bytes(&canvas, &metadata).unwrap()).unwrap();
-        for part in [
-            "width=\"120\" height=\"60\"",
-            "<title>a &quot;test&quot;</title>",
-            "Command: mdn  &lt;x&gt;\n",
-            "<g fill=\"#0102ff\" fill-opacity=\"0.25\">\n<path d=\"M0 0L9 0L9 0z\"/>",
-            "<image x=\"5\" y=\"5\" width=\"40\" height=\"30\" preserveAspectRatio",
-            "stroke-width=\"1.5\" clip-path=\"url(#c0)\">\n<path d=\"M1 1L4 1\"/>",
-            "<g fill=\"none\" stroke-width=\"4\">\n<path d=\"M7 8h0\" stroke=\"#000000\"/>\n\
-             <path d=\"M9 8h0\" stroke=\"#00ff00\"/>\n</g>",
-            "aria-label=\"p &amp; &lt;q&gt;\" transform=\"translate(60 30)rotate(-90)scale(",
-        ] {
-            assert!(text.contains(part), "{part}\n{text}");
-        }
-        // Every `<a ...>` has its `</a>`, every `<a .../>` has none.
-        let mut open: Vec<&str> = Vec::new();
-        for tag in text.split('<').skip(1) {
-            let (inside, _) = tag.split_once('>').unwrap();
-            let name = inside.split([' ', '\n', '/']).next().unwrap();
-            match inside.strip_prefix('/') {
-                Some(closed) => assert_eq!(open.pop(), Some(closed)),
-                None if inside.ends_with('/') => {}
-                None => open.push(name),
-            }
-        }
-        assert!(open.is_empty(), "{open:?}");
-        let drawn: BTreeSet<&str> = text.split("id=\"").skip(1).map(|t| &t[..4]).collect();
-        for used in text.split("href=\"#").skip(1) {
-            assert!(drawn.iter().any(|d| d.starts_with(&used[..3])), "{used}");
-        }
+        let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        assert_eq!(text, include_str!("../fixture/marks.svg"));
     }
 }

@@ -1,11 +1,11 @@
 //! All two-dimensional data sets by all models: logarithms of densities, a row for each data set.
 
-use super::axes::signs;
-use super::canvas::{Align, Canvas, Ink};
+use super::axes::{signs, Frame};
+use super::canvas::{Align, Canvas, Ink, Rect};
 use super::grid::Grid;
-use super::panels::{common_top, square, Map, DECADES};
+use super::panels::{common_top, Map, DECADES};
 use super::style::{count, name_colour, strip, DARK, GREY, MARGIN, NAME, NOTE, ORANGE, STRIP};
-use super::{DataPage, Drawn};
+use super::DataPage;
 use crate::report::digits;
 use crate::report::results::Results;
 use mdn_core::Result;
@@ -21,7 +21,7 @@ const TOP: f64 = 30.0;
 const BELOW: f64 = 30.0;
 
 /// Figures of at most ten rows; none where there is one data set, which has figures of its own.
-pub fn draw(results: &Results<'_>) -> Result<Vec<Drawn>> {
+pub fn draw(results: &Results<'_>) -> Result<Vec<Canvas>> {
     let what = results.what;
     let drawn = |d: &&String| {
         let runs = results.on(d);
@@ -39,7 +39,7 @@ pub fn draw(results: &Results<'_>) -> Result<Vec<Drawn>> {
     figures.collect()
 }
 
-fn figure(results: &Results<'_>, data: &[&String], (at, of): (usize, usize)) -> Result<Drawn> {
+fn figure(results: &Results<'_>, data: &[&String], (at, of): (usize, usize)) -> Result<Canvas> {
     let what = results.what;
     let columns = what.models.len() + 1;
     let room = 1900.0 - 2.0 * MARGIN - LEFT;
@@ -48,13 +48,11 @@ fn figure(results: &Results<'_>, data: &[&String], (at, of): (usize, usize)) -> 
     let pitch = side + BELOW;
     let height = STRIP + TOP + pitch * data.len() as f64 + 14.0;
     let mut canvas = Canvas::new(width.max(960.0), height)?;
-    let (part, stem) = match of {
-        1 => (String::new(), "targets-by-models".to_owned()),
-        _ => (
-            format!(" ({at} of {of})"),
-            format!("targets-by-models-{at}"),
-        ),
-    };
+    let mut part = String::new();
+    if of > 1 {
+        part = format!(" ({at} of {of})");
+        canvas.suffix = format!("-{at}");
+    }
     let models = count(what.models.len(), "model");
     let title = format!("Log densities: targets and {models}{part}");
     let which = match what.seeds.len() {
@@ -64,6 +62,9 @@ fn figure(results: &Results<'_>, data: &[&String], (at, of): (usize, usize)) -> 
     let facts = format!("{which}; each row on one scale of {DECADES} decades");
     strip(&mut canvas, &title, what.command, &facts);
     let x = |column: usize| MARGIN + LEFT + column as f64 * (side + GAP);
+    let square = |column: usize, y: f64, view: [(f64, f64); 2]| {
+        Frame::new(Rect::new(x(column), y, side, side), view[0], view[1])
+    };
     let (middle, head) = (|column: usize| x(column) + 0.5 * side, STRIP + TOP - 16.0);
     canvas.text("target", NAME, DARK, (middle(0), head), Align::Middle);
     for (i, model) in what.models.iter().enumerate() {
@@ -83,14 +84,14 @@ fn figure(results: &Results<'_>, data: &[&String], (at, of): (usize, usize)) -> 
         let below = y + side + 18.0;
         if let Some(first) = page.runs.first() {
             let picture = &first.picture;
-            let panel = square((x(0), y), side, picture.view);
+            let panel = square(0, y, picture.view);
             match &target {
                 Some(target) => panel.log_density(&mut canvas, target, top, &map),
                 None => panel.points(&mut canvas, &picture.points, 1.3, Ink(ORANGE, 0.6)),
             }
             panel.border(&mut canvas);
-            let [x, y] = picture.view.map(|(low, high)| number(high - low));
-            let view = NOTE.cut(&format!("{x} x {y}"), side);
+            let [x, y] = picture.view.map(|(low, high)| digits::plain(high - low));
+            let view = NOTE.squeeze(&format!("{x} x {y}"), side);
             canvas.text(&view, NOTE, GREY, (middle(0), below), Align::Middle);
         }
         for i in 0..what.models.len() {
@@ -99,7 +100,7 @@ fn figure(results: &Results<'_>, data: &[&String], (at, of): (usize, usize)) -> 
                 canvas.text("no finished run", NOTE, GREY, at, Align::Middle);
                 continue;
             };
-            let panel = square((x(i + 1), y), side, run.picture.view);
+            let panel = square(i + 1, y, run.picture.view);
             panel.log_density(&mut canvas, &run.grid, top, &map);
             panel.border(&mut canvas);
             if let Some(score) = run.score {
@@ -108,13 +109,5 @@ fn figure(results: &Results<'_>, data: &[&String], (at, of): (usize, usize)) -> 
             }
         }
     }
-    Ok(Drawn::new(stem, title, canvas))
-}
-
-/// The length of a side of a view.
-fn number(v: f64) -> String {
-    match v {
-        0.1..1e4 => format!("{v:.1}"),
-        _ => signs(&format!("{v:.1e}")),
-    }
+    Ok(canvas)
 }

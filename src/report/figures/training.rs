@@ -1,12 +1,11 @@
-//! Losses against steps: of a run in training and on the validation points, and of all models on a data
-//! set.
+//! Losses against steps: of a run, and of all models on a data set.
 
-use super::axes::{number, step_ticks, ticks, Frame};
-use super::canvas::{Align, Canvas, Ink, Point, Rect};
+use super::axes::{number, ticks, Frame};
+use super::canvas::{Canvas, Ink, Point, Rect};
 use super::curves::{names_at_ends, names_width, over_seeds, range, smooth, OF_SEVERAL};
 use super::pages::seeds;
-use super::style::{count, strip, BLUE, GREY, MARGIN, NOTE, ORANGE, STRIP};
-use super::{curves, DataPage, Drawn, RunPage};
+use super::style::{strip, BLUE, GREY, MARGIN, ORANGE, STRIP};
+use super::{curves, DataPage, RunPage};
 use crate::experiment::store::{HistoryRow, Split};
 use mdn_core::Result;
 
@@ -23,7 +22,13 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
         return Ok(None);
     };
     let (mut canvas, frame) = chart(&[&train, &validation], y, 160.0, page.loss_name())?;
-    strip(&mut canvas, &page.title(), page.command, &page.facts());
+    // The step whose weights are kept.
+    let best = validation.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+    let mut facts = page.facts();
+    if let Some((step, loss)) = best {
+        facts += &format!("; best: {} nats at step {step}", number(*loss, 3));
+    }
+    strip(&mut canvas, &page.title(), page.command, &facts);
     for (points, width, ink) in [
         (&train, 1.2, Ink(BLUE, 0.22)),
         (&smoothed, 2.6, Ink::full(BLUE)),
@@ -31,7 +36,12 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     ] {
         canvas.stroke(&frame.path(points), width, ink, Some(frame.area));
     }
-    mark_best(&mut canvas, &frame, &validation);
+    if let Some(best) = best {
+        let at = frame.at(best.0, best.1);
+        canvas.dashes((at.0, frame.area.y), at, 1.4, Ink::full(GREY));
+        canvas.dot(at, 7.5, Ink::full([255; 3]), None);
+        canvas.dot(at, 5.5, Ink::full(ORANGE), None);
+    }
     let mut names = vec![
         ("training".to_owned(), BLUE, smoothed.last().copied()),
         ("validation".to_owned(), ORANGE, validation.last().copied()),
@@ -41,9 +51,8 @@ pub fn draw(page: &RunPage<'_>) -> Result<Option<Canvas>> {
     Ok(Some(canvas))
 }
 
-/// One data set: validation loss of every model, mean and interval over seeds; `None` where no finished
-/// run has validation losses.
-pub fn draw_by_model(page: &DataPage<'_>) -> Result<Option<Drawn>> {
+/// One data set: validation loss of every model, mean and interval over seeds.
+pub fn draw_by_model(page: &DataPage<'_>) -> Result<Option<Canvas>> {
     let curves = over_seeds(
         page,
         |run| Ok(losses(&run.place.read_history()?, Split::Validation)),
@@ -67,9 +76,7 @@ pub fn draw_by_model(page: &DataPage<'_>) -> Result<Option<Drawn>> {
     let facts = seeds(page.results, "", OF_SEVERAL) + "; failed runs left out";
     strip(&mut canvas, &title, page.results.what.command, &facts);
     curves::draw(&mut canvas, &frame, &curves, width);
-    let stem = format!("training-{}", page.data);
-    let title = format!("{title} of {}", count(curves.len(), "model"));
-    Ok(Some(Drawn::new(stem, title, canvas)))
+    Ok(Some(canvas))
 }
 
 /// Steps with the finite losses of one kind of points.
@@ -85,30 +92,8 @@ fn chart(curves: &[&[Point]], y: (f64, f64), right: f64, loss: &str) -> Result<(
     let last = curves.iter().filter_map(|c| c.last()).map(|p| p.0);
     let area = Rect::new(118.0, STRIP + 14.0, WIDTH - 118.0 - right, 545.0);
     let frame = Frame::new(area, (0.0, last.fold(1.0, f64::max)), y);
-    frame.axes(&mut canvas, &ticks(y, 6), &step_ticks(frame.x, 6));
+    frame.axes(&mut canvas, &ticks(y, 6), &ticks(frame.x, 6));
     frame.name_below(&mut canvas, "training step", 58.0);
     frame.name_left(&mut canvas, &format!("{loss} (nats)"), MARGIN + 14.0);
     Ok((canvas, frame))
-}
-
-/// The step with the least validation loss, whose weights are kept.
-fn mark_best(canvas: &mut Canvas, frame: &Frame, validation: &[Point]) {
-    let Some(best) = validation.iter().min_by(|a, b| a.1.total_cmp(&b.1)) else {
-        return;
-    };
-    let at = frame.at(best.0, best.1);
-    let top = frame.area.y;
-    canvas.dashes((at.0, top), at, 1.4, Ink::full(GREY));
-    canvas.dot(at, 7.5, Ink::full([255; 3]), None);
-    canvas.dot(at, 5.5, Ink::full(ORANGE), None);
-    let text = format!("best: {} nats at step {}", number(best.1, 3), best.0);
-    let room = NOTE.width(&text) + 12.0;
-    let (x, from, align) = if at.0 - frame.area.x > room {
-        (at.0 - 9.0, at.0 - 1.0 - room, Align::Right)
-    } else {
-        (at.0 + 9.0, at.0 + 5.0, Align::Left)
-    };
-    let behind = Rect::new(from, top, room - 4.0, 24.0);
-    canvas.fill_rect(&behind, Ink::full([255; 3]));
-    canvas.text(&text, NOTE, GREY, (x, top + 16.0), align);
 }

@@ -1,15 +1,16 @@
 //! Gradients of an expectation by each strategy.
 
+use std::collections::BTreeMap;
+
 use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 
 use super::spec::label;
 use super::{build, GradientRow, Parameter, StudyMixture, StudySpec, Watch};
-use crate::distributions::mixture::Mixture;
 use crate::distributions::{Distribution, MixtureDraws, RelaxedDensity};
 use crate::num;
 use crate::rng::Rng;
-use crate::{Error, Result};
+use crate::Result;
 
 /// Estimates that one thread makes in a row.
 const IN_A_ROW: usize = 64;
@@ -25,9 +26,9 @@ fn f(x: &Tensor) -> Result<Tensor> {
 
 /// The gradients of E f(z) by the parameters in the order of [`Parameter::ALL`], in closed form:
 /// E f = sum_k alpha_k f_k with f_k = e^(-(1.5 sigma_k)^2 / 2) sin(1.5 mu_k) + 0.15 (mu_k^2 + sigma_k^2).
-fn truth(of: &StudyMixture) -> [Vec<f64>; 3] {
+fn truth(mixture: &StudyMixture) -> [Vec<f64>; 3] {
     let (w, q) = F;
-    let parts = of.means.iter().zip(&of.std_devs).map(|(m, s)| {
+    let parts = mixture.means.iter().zip(&mixture.std_devs).map(|(m, s)| {
         let decay = (-0.5 * (w * s).powi(2)).exp();
         let value = decay * (w * m).sin() + q * (m * m + s * s);
         let by_mean = decay * w * (w * m).cos() + 2.0 * q * m;
@@ -35,7 +36,7 @@ fn truth(of: &StudyMixture) -> [Vec<f64>; 3] {
         [value, by_mean, by_log_std]
     });
     let parts: Vec<[f64; 3]> = parts.collect();
-    let alpha = || of.weights.iter().zip(&parts);
+    let alpha = || mixture.weights.iter().zip(&parts);
     let mean: f64 = alpha().map(|(a, p)| a * p[0]).sum();
     [
         alpha().map(|(a, p)| a * (p[0] - mean)).collect(),
@@ -44,62 +45,49 @@ fn truth(of: &StudyMixture) -> [Vec<f64>; 3] {
     ]
 }
 
-/// A strategy and the parameters it acts on, in the order of [`Parameter::ALL`].
-fn estimator(of: &StudyMixture, draws: &MixtureDraws) -> Result<(Mixture, Vec<Var>)> {
-    let mut draws = draws.clone();
-    if let MixtureDraws::GumbelSoftmax(spec) = &mut draws {
-        // E f does not contain the density, and this one is the cheapest.
-        spec.density = RelaxedDensity::ExactMixture;
-    }
-    let (params, base) = build(of, draws)?;
-    let all = params.trainable();
-    let vars = ["logits", "means", "log_stds"].map(|name| {
-        let found = all.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-        found.ok_or_else(|| Error::failed(format!("a mixture without `{name}`")))
-    });
-    Ok((base, vars.into_iter().collect::<Result<_>>()?))
-}
-
 /// A row per parameter for every strategy, in the order of the study.
 pub fn gradients(spec: &StudySpec, watch: Watch<'_>) -> Result<Vec<GradientRow>> {
     let truths = truth(&spec.mixture);
     let mut rows = Vec::new();
     for draws in &spec.gradients.strategies {
         let (name, temperature) = label(draws);
-        let at = temperature.map_or_else(String::new, |t| format!(" at temperature {t}"));
-        watch(&format!("gradients by {name}{at}"));
-        let (base, vars) = estimator(&spec.mixture, draws)?;
+        let at = temperature.map(|t| format!(" at temperature {t}"));
+        watch(&format!("gradients by {name}{}", at.unwrap_or_default()));
+        let mut draws = draws.clone();
+        if let MixtureDraws::GumbelSoftmax(spec) = &mut draws {
+            // E f does not contain the density, and this one is the cheapest.
+            spec.density = RelaxedDensity::ExactMixture;
+        }
+        let (params, base) = build(&spec.mixture, draws)?;
+        let vars: BTreeMap<String, Var> = params.trainable().into_iter().collect();
         let root = Rng::new(spec.seed).fork("gradients").fork(name);
         let root = temperature.map_or(root.clone(), |t| root.fork(&t.to_string()));
-        // All gradients one after the other, and the evaluations of f.
-        let estimate = |index: usize| -> Result<(Vec<f64>, usize)> {
+        // The gradient by each of the parameters, and the evaluations of f.
+        let estimate = |index: usize| -> Result<([Vec<f64>; 3], usize)> {
             let mut rng = root.fork_at("estimate", index as u64);
             let draws = base.draws(spec.gradients.batch, 1.0, &mut rng)?;
             let mean = (draws.log_weight.exp()? * f(&draws.x)?)?.sum_all()?;
             let gradients = mean.backward()?;
-            let mut all = Vec::new();
-            for var in &vars {
-                match gradients.get(var.as_tensor()) {
-                    Some(g) => all.extend(num::to_vec(g)?),
-                    None => all.resize(all.len() + var.elem_count(), 0.0),
-                }
+            let mut all = truths.clone();
+            for (own, name) in all.iter_mut().zip(["logits", "means", "log_stds"]) {
+                *own = match gradients.get(vars[name].as_tensor()) {
+                    Some(gradient) => num::to_vec(gradient)?,
+                    None => vec![0.0; own.len()],
+                };
             }
             Ok((all, draws.x.dim(0)?))
         };
         let estimates = (0..spec.gradients.batches).into_par_iter();
         let estimates = estimates.with_min_len(IN_A_ROW).map(estimate);
-        let all: Vec<(Vec<f64>, usize)> = estimates.collect::<Result<_>>()?;
+        let all = estimates.collect::<Result<Vec<_>>>()?;
         let evaluations = all.first().map_or(0, |(_, n)| *n);
-        let mut start = 0;
-        for (parameter, truth) in Parameter::ALL.into_iter().zip(&truths) {
-            let own = start..start + truth.len();
-            start = own.end;
-            let estimates: Vec<_> = all.iter().map(|(g, _)| &g[own.clone()]).collect();
+        for (i, parameter) in Parameter::ALL.into_iter().enumerate() {
+            let estimates: Vec<_> = all.iter().map(|(g, _)| g[i].as_slice()).collect();
             rows.push(GradientRow {
                 strategy: name.to_owned(),
                 temperature,
                 parameter,
-                ..compared(&estimates, truth, evaluations)
+                ..compared(&estimates, &truths[i], evaluations)
             });
         }
     }
@@ -119,12 +107,14 @@ fn compared(estimates: &[&[f64]], truth: &[f64], evaluations: usize) -> Gradient
     let apart = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
     let squares = estimates.iter().map(|e| apart(e, &mean));
     let (variance, error) = num::mean_and_std_err(squares);
-    let root_variance = (variance * n / (n - 1.0)).sqrt();
-    let sd_std_err = match root_variance > 0.0 {
-        true => 0.5 * error / root_variance / size,
-        false => 0.0,
+    let total_sd = (variance * n / (n - 1.0)).sqrt();
+    let sd = total_sd / size;
+    // Of estimates that are all the same 0 / 0.
+    let sd_std_err = if total_sd > 0.0 {
+        0.5 * error / total_sd / size
+    } else {
+        0.0
     };
-    let sd = root_variance / size;
     let along: f64 = mean.iter().zip(truth).map(|(a, b)| a * b).sum();
     let scale = (evaluations as f64).sqrt();
     GradientRow {

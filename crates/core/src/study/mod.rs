@@ -3,11 +3,11 @@
 //! Estimates use [`crate::distributions::mixture::Mixture`] in double precision, as training does; the
 //! truth comes from separate code, by quadrature and in closed form.
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::distributions::mixture::Mixture;
-use crate::distributions::{MixtureDraws, MixtureInit, MixtureSpec};
+use crate::distributions::{MixtureDraws, MixtureInit, MixtureSpec, RelaxedDensity};
 use crate::nn::Params;
 use crate::num;
 use crate::Result;
@@ -55,8 +55,7 @@ pub struct RelaxedRow {
     pub chi2: f64,
 }
 
-/// What replaces the density of a relaxed sample: a member of
-/// [`crate::distributions::RelaxedDensity`], or the midpoint of two.
+/// Members of [`RelaxedDensity`], which replace the density of a sample, and the midpoint of two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -70,6 +69,18 @@ pub enum Density {
     BatchIncludingOwn,
     ExactMixture,
     Joint,
+}
+
+impl Density {
+    fn of(density: &RelaxedDensity) -> Self {
+        match density {
+            RelaxedDensity::NestedIncludingOwn(_) => Self::NestedIncludingOwn,
+            RelaxedDensity::NestedExcludingOwn(_) => Self::NestedExcludingOwn,
+            RelaxedDensity::BatchIncludingOwn => Self::BatchIncludingOwn,
+            RelaxedDensity::ExactMixture => Self::ExactMixture,
+            RelaxedDensity::Joint => Self::Joint,
+        }
+    }
 }
 
 /// An estimate of the entropy of the relaxed mixture, in nats.
@@ -116,8 +127,7 @@ impl Parameter {
     pub const ALL: [Self; 3] = [Self::Logits, Self::Means, Self::LogStdDevs];
 }
 
-/// Estimates of the gradient of an expectation with respect to some of the parameters, relative to the
-/// length of the true gradient.
+/// Estimates of a gradient, relative to the length of the true gradient.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GradientRow {
     /// Name of the strategy.
@@ -134,8 +144,7 @@ pub struct GradientRow {
     pub relative_bias: f64,
     /// Root mean square of `relative_bias` for an unbiased estimator.
     pub bias_std_err: f64,
-    /// sqrt(total variance of an estimate times its evaluations) / |truth|: the noise of one
-    /// evaluation, whatever the batch.
+    /// sqrt(total variance of an estimate times its evaluations) / |truth|: noise per evaluation.
     pub sd: f64,
     /// Standard error of `sd`.
     pub sd_std_err: f64,
@@ -150,21 +159,20 @@ impl GradientRow {
     }
 }
 
-/// The mixture of `of` as the program has it, with the strategy `draws`.
-fn build(of: &StudyMixture, draws: MixtureDraws) -> Result<(Params, Mixture)> {
-    let k = of.weights.len();
-    let logs = |values: &[f64]| values.iter().map(|v| v.ln()).collect();
-    let values = [
-        ("logits", logs(&of.weights), k),
-        ("means", of.means.clone(), 1),
-        ("log_stds", logs(&of.std_devs), 1),
-    ];
-    let tensors = values.into_iter().map(|(name, values, dim)| {
-        let tensor = num::from_rows(&values, dim, DType::F64, &Device::Cpu)?;
+/// A [`Mixture`] with the parameters of `study` that draws by `draws`.
+fn build(study: &StudyMixture, draws: MixtureDraws) -> Result<(Params, Mixture)> {
+    let k = study.weights.len();
+    let logs = |values: &[f64]| -> Vec<f64> { values.iter().map(|v| v.ln()).collect() };
+    let tensor = |name: &str, values: &[f64], dim| -> Result<(String, Tensor)> {
+        let tensor = num::from_rows(values, dim, DType::F64, &Device::Cpu)?;
         Ok((name.to_owned(), tensor))
-    });
-    let tensors = tensors.collect::<Result<_>>()?;
-    let params = Params::from_tensors(tensors, DType::F64, &Device::Cpu);
+    };
+    let tensors = [
+        tensor("logits", &logs(&study.weights), k)?,
+        tensor("means", &study.means, 1)?,
+        tensor("log_stds", &logs(&study.std_devs), 1)?,
+    ];
+    let params = Params::from_tensors(tensors.into(), DType::F64, &Device::Cpu);
     let spec = MixtureSpec {
         components: k,
         init: MixtureInit::Random,

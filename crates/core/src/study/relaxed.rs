@@ -36,22 +36,24 @@ pub struct RelaxedLaw {
 impl RelaxedLaw {
     /// # Errors
     /// If the mass is not 1 to 1e-7: components too far apart for the quadrature.
-    pub fn new(of: &StudyMixture, temperature: f64) -> Result<Self> {
-        let (low, high) = of.ends(REACH);
-        let step = of.narrowest() / FINENESS;
+    pub fn new(mixture: &StudyMixture, temperature: f64) -> Result<Self> {
+        let (low, high) = mixture.ends(REACH);
+        let step = mixture.narrowest() / FINENESS;
         let cells = ((high - low) / step).ceil() as usize + 1;
-        let (mut p, mut p_squared) = (vec![0.0; cells], vec![0.0; cells]);
+        // p and E_c[p(z | c)^2].
+        let mut p = vec![[0.0; 2]; cells];
         let (mut log_sums, mut log_stds) = (0.0, 0.0);
-        over_weights(of, temperature, |weight, c, log_sum| {
+        over_weights(mixture, temperature, |weight, c, log_sum| {
             let dot = |v: &[f64]| c.iter().zip(v).map(|(c, v)| c * v).sum::<f64>();
-            let (mean, std) = (dot(&of.means), dot(&of.std_devs));
+            let (mean, std) = (dot(&mixture.means), dot(&mixture.std_devs));
             log_sums += weight * log_sum;
             log_stds += weight * std.ln();
             if weight > 1e-40 {
                 let at = ((mean - low) / step, std / step);
-                add_gaussian(&mut p, &mut p_squared, weight, at, step);
+                add_gaussian(&mut p, weight, at, step);
             }
         });
+        let (p, p_squared): (Vec<f64>, Vec<f64>) = p.into_iter().map(|[p, q]| (p, q)).unzip();
         let mass = p.iter().sum::<f64>() * step;
         if !((mass - 1.0).abs() < 1e-7) {
             return Err(Error::failed(format!(
@@ -61,17 +63,20 @@ impl RelaxedLaw {
         }
         let log_p: Vec<f64> = p.iter().map(|p| p.ln()).collect();
         let z = |i: usize| low + step * i as f64;
-        let log_m: Vec<f64> = (0..cells).map(|i| log_mixture(of, z(i))).collect();
+        let log_m: Vec<f64> = (0..cells).map(|i| log_mixture(mixture, z(i))).collect();
         let over = |f: &dyn Fn(usize) -> f64| step * (0..cells).map(f).sum::<f64>();
         // Where p = 0, its terms vanish.
         let inside = |f: &dyn Fn(usize) -> f64| over(&|i| if p[i] > 0.0 { f(i) } else { 0.0 });
         let entropy = inside(&|i| -p[i] * log_p[i]);
         let exact_mixture = over(&|i| -p[i] * log_m[i]);
         let mean = over(&|i| p[i] * z(i));
-        let k = of.weights.len() as f64;
-        let sum_log_alpha: f64 = of.weights.iter().map(|w| w.ln()).sum();
+        let k = mixture.weights.len() as f64;
+        let sum_log_alpha: f64 = mixture.weights.iter().map(|w| w.ln()).sum();
         // psi(k) of a whole number.
-        let digamma = (1..of.weights.len()).map(|i| 1.0 / i as f64).sum::<f64>() - EULER;
+        let digamma = (1..mixture.weights.len())
+            .map(|i| 1.0 / i as f64)
+            .sum::<f64>()
+            - EULER;
         // Entropy of the log ratios, and E sum_k log c_k, which leads to the simplex.
         let log_ratios = -libm::lgamma(k) - (k - 1.0) * temperature.ln() + k * (EULER + digamma);
         let weights = log_ratios + sum_log_alpha / temperature - k * log_sums;
@@ -97,8 +102,7 @@ impl RelaxedLaw {
         })
     }
 
-    /// log p(z), nats, by the polynomial through the four nearest grid points; beyond the grid its
-    /// value at the end.
+    /// log p(z), nats, by the cubic through the four nearest grid points; constant beyond the grid.
     pub fn log_p(&self, z: f64) -> f64 {
         let last = self.log_p.len() - 1;
         let at = ((z - self.low) / self.step).clamp(0.0, last as f64);
@@ -113,15 +117,10 @@ impl RelaxedLaw {
     }
 }
 
-/// Adds weight N(z; mean, std) to `p` and weight N(z; mean, std)^2 to `p_squared`; mean and std are in
-/// steps. From its middle outwards a Gaussian is a product of ratios that have a constant ratio.
-fn add_gaussian(
-    p: &mut [f64],
-    p_squared: &mut [f64],
-    weight: f64,
-    (mean, std): (f64, f64),
-    step: f64,
-) {
+/// Adds weight N(z; mean, std) to the first of each `cells` and weight N(z; mean, std)^2 to the second;
+/// mean and std are in steps. From its middle outwards a Gaussian is a product of ratios that have a
+/// constant ratio.
+fn add_gaussian(cells: &mut [[f64; 2]], weight: f64, (mean, std): (f64, f64), step: f64) {
     let top = 1.0 / (std * step * (2.0 * PI).sqrt());
     let middle = mean.round();
     let bend = (-1.0 / (std * std)).exp();
@@ -132,10 +131,10 @@ fn add_gaussian(
         let mut ratio = (-(0.5 + sign * offset) / (std * std)).exp();
         let mut at = middle + sign * start;
         for _ in 0..(REACH * std).ceil() as usize {
-            if at >= 0.0 && at < p.len() as f64 {
-                let i = at as usize;
-                p[i] += weight * density;
-                p_squared[i] += weight * density * density;
+            if at >= 0.0 && at < cells.len() as f64 {
+                let [p, p_squared] = &mut cells[at as usize];
+                *p += weight * density;
+                *p_squared += weight * density * density;
             }
             density *= ratio;
             ratio *= bend;
@@ -145,8 +144,12 @@ fn add_gaussian(
 }
 
 /// log sum_k alpha_k N(z; mu_k, sigma_k).
-fn log_mixture(of: &StudyMixture, z: f64) -> f64 {
-    let terms = of.weights.iter().zip(&of.means).zip(&of.std_devs);
+fn log_mixture(mixture: &StudyMixture, z: f64) -> f64 {
+    let terms = mixture
+        .weights
+        .iter()
+        .zip(&mixture.means)
+        .zip(&mixture.std_devs);
     let terms = terms.map(|((w, m), s)| {
         let x = (z - m) / s;
         w.ln() - s.ln() - 0.5 * (x * x + LN_2PI)
@@ -154,41 +157,33 @@ fn log_mixture(of: &StudyMixture, z: f64) -> f64 {
     log_sum_exp_slice(&terms.collect::<Vec<_>>())
 }
 
-/// A value of ln(c_j / c_k) where k has the largest share, or all values below -[`FAR`] at once.
+/// A node of the quadrature over u = ln(c_j / c_k), where k has the largest share; or one for all u below
+/// -[`FAR`] at once.
 struct Node {
     /// c_j / c_k.
     ratio: f64,
-    /// log(alpha_j (c_k / c_j)^tau), for all values below -[`FAR`] at the near end.
+    /// log(alpha_j (c_k / c_j)^tau), at the near end of all u below -[`FAR`].
     log_a: f64,
-    /// Log of the quadrature weight; none for all values below -[`FAR`].
+    /// Log of the quadrature weight; none for all u below -[`FAR`].
     log_step: Option<f64>,
-}
-
-impl Node {
-    fn far(log_a: f64) -> Self {
-        Self {
-            ratio: 0.0,
-            log_a,
-            log_step: None,
-        }
-    }
 }
 
 /// Nodes for one component beside the largest. The panels are narrow enough for the mixed Gaussian,
 /// whose mean moves by at most `steepness` standard deviations per unit of the ratio.
 fn nodes(log_alpha: f64, tau: f64, steepness: f64, rule: &GaussLegendre) -> Vec<Node> {
     let widest = f64::min(2.0, 2.0 / tau);
-    let mut all = vec![Node::far(log_alpha + tau * FAR)];
+    let node = |below: f64, ratio, log_step| Node {
+        ratio,
+        log_a: log_alpha + tau * below,
+        log_step,
+    };
+    let mut all = vec![node(FAR, 0.0, None)];
     let mut depth = 0.0;
-    while depth < FAR {
+    while depth < FAR && log_alpha.is_finite() {
         let width = f64::min(widest, 6.0 / steepness * f64::exp(depth)).min(FAR - depth);
-        for (node, weight) in rule.nodes.iter().zip(&rule.weights) {
-            let below = depth + width * node;
-            all.push(Node {
-                ratio: (-below).exp(),
-                log_a: log_alpha + tau * below,
-                log_step: Some((weight * width).ln()),
-            });
+        for (at, weight) in rule.nodes.iter().zip(&rule.weights) {
+            let below = depth + width * at;
+            all.push(node(below, (-below).exp(), Some((weight * width).ln())));
         }
         depth += width;
     }
@@ -202,31 +197,32 @@ fn nodes(log_alpha: f64, tau: f64, steepness: f64, rule: &GaussLegendre) -> Vec<
 /// a_j = alpha_j e^(-tau u_j), a_k = alpha_k, the density of the K - 1 ratios is
 /// Gamma(K) tau^(K-1) prod_j a_j / (sum_j a_j)^K. Where u_j is so low that c_j is 0, it is
 /// integrated away: of m ratios left the density is Gamma(m + 1) tau^m prod_j a_j / (sum_j a_j)^(m+1).
-pub(super) fn over_weights(of: &StudyMixture, tau: f64, mut visit: impl FnMut(f64, &[f64], f64)) {
+pub(super) fn over_weights(
+    mixture: &StudyMixture,
+    tau: f64,
+    mut visit: impl FnMut(f64, &[f64], f64),
+) {
     let rule = GaussLegendre::new(NODES);
-    let (low, high) = of.ends(0.0);
-    let steepness = f64::max(1.0, (high - low) / of.narrowest());
-    let log_alpha: Vec<f64> = of.weights.iter().map(|w| w.ln()).collect();
-    let k = of.weights.len();
+    let (low, high) = mixture.ends(0.0);
+    let steepness = f64::max(1.0, (high - low) / mixture.narrowest());
+    let k = mixture.weights.len();
+    // Of two components, the third has weight 0.
+    let log_alpha = |j: usize| mixture.weights.get(j).map_or(f64::NEG_INFINITY, |w| w.ln());
     for largest in 0..k {
-        let others: Vec<usize> = (0..k).filter(|j| *j != largest).collect();
-        // Of two components, the second ratio is always 0.
-        let [first, second] = [0, 1].map(|i| match others.get(i) {
-            Some(j) => nodes(log_alpha[*j], tau, steepness, &rule),
-            None => vec![Node::far(f64::NEG_INFINITY)],
-        });
+        let own = log_alpha(largest);
+        let others = [usize::from(largest == 0), 2 - usize::from(largest == 2)];
+        let [first, second] = others.map(|j| nodes(log_alpha(j), tau, steepness, &rule));
         let pairs = first
             .iter()
             .flat_map(|a| second.iter().map(move |b| [a, b]));
         for chosen in pairs {
             let free = chosen.iter().filter(|p| p.log_step.is_some()).count();
-            let log_as = chosen.iter().map(|p| p.log_a);
-            let top = log_as.fold(log_alpha[largest], f64::max);
+            let top = chosen.iter().map(|p| p.log_a).fold(own, f64::max);
             let rest: f64 = chosen.iter().map(|p| (p.log_a - top).exp()).sum();
-            let log_sum = top + (rest + (log_alpha[largest] - top).exp()).ln();
+            let log_sum = top + (rest + (own - top).exp()).ln();
             let near = chosen.iter().filter_map(|p| Some(p.log_a + p.log_step?));
-            let log_weight = log_alpha[largest] + near.sum::<f64>() + free as f64 * tau.ln()
-                - (free + 1) as f64 * log_sum;
+            let log_weight =
+                own + near.sum::<f64>() + free as f64 * tau.ln() - (free + 1) as f64 * log_sum;
             // Gamma(m + 1) is 1 for fewer than two ratios.
             let weight = log_weight.exp() * if free == 2 { 2.0 } else { 1.0 };
             let sum = 1.0 + chosen.iter().map(|p| p.ratio).sum::<f64>();

@@ -117,23 +117,17 @@ fn check_each<T: std::fmt::Display>(
 
 fn check_distinct<T: PartialEq + std::fmt::Debug>(key: &str, values: &[T]) -> Checked {
     let expected = format!("every value of `{key}` once");
-    let mut all = values.iter().enumerate();
-    all.try_for_each(|(i, v)| {
-        let first = !values[..i].contains(v);
-        BadValue::unless(first, key, &expected, format!("{v:?} twice"))
-    })
-}
-
-fn check_not_empty<T>(key: &str, values: &[T]) -> Checked {
-    let expected = format!("at least one value in `{key}`");
-    BadValue::unless(!values.is_empty(), key, &expected, "[]")
+    let again = (1..values.len()).find(|i| values[..*i].contains(&values[*i]));
+    let twice = again.map(|i| BadValue::new(key, expected, format!("{:?} twice", values[i])));
+    twice.map_or(Ok(()), Err)
 }
 
 impl StudySpec {
     /// What is wrong with the values, if anything.
     pub fn check(&self) -> Checked {
         let (key, all) = ("temperatures", &self.temperatures);
-        check_not_empty(key, all)?;
+        let expected = "at least one value in `temperatures`";
+        BadValue::unless(!all.is_empty(), key, expected, "[]")?;
         // The range that the quadrature is made for.
         let expected = "a temperature between 0.01 and 10";
         check_each(key, all, expected, |t| (0.01..=10.0).contains(t))?;
@@ -143,7 +137,7 @@ impl StudySpec {
         self.gradients.check().map_err(|e| e.below("gradients"))
     }
 
-    /// Temperatures of the entropies.
+    /// Temperatures at which entropies are estimated.
     pub fn entropy_temperatures(&self) -> &[f64] {
         match self.entropy.temperatures.as_slice() {
             [] => &self.temperatures,
@@ -157,18 +151,24 @@ impl StudyMixture {
         let k = self.weights.len();
         let expected = "2 or 3 `weights`: the truth is an integral over relaxed weights";
         BadValue::unless((2..=3).contains(&k), "weights", expected, k)?;
-        let expected = "a weight between 0 and 1";
-        check_each("weights", &self.weights, expected, |w| *w > 0.0 && *w < 1.0)?;
+        for (key, n) in [
+            ("means", self.means.len()),
+            ("std_devs", self.std_devs.len()),
+        ] {
+            BadValue::unless(n == k, key, &format!("as many `{key}` as weights, {k}"), n)?;
+        }
+        let is_positive = |v: &f64| *v > 0.0 && v.is_finite();
+        check_each("weights", &self.weights, "a weight > 0", is_positive)?;
+        check_each("means", &self.means, "a finite number", |m| m.is_finite())?;
+        check_each(
+            "std_devs",
+            &self.std_devs,
+            "a finite number > 0",
+            is_positive,
+        )?;
         let sum: f64 = self.weights.iter().sum();
         let near = (sum - 1.0).abs() < 1e-9;
         BadValue::unless(near, "weights", "`weights` that sum to 1", sum)?;
-        for (key, values) in [("means", &self.means), ("std_devs", &self.std_devs)] {
-            let expected = format!("as many `{key}` as weights, {k}");
-            BadValue::unless(values.len() == k, key, &expected, values.len())?;
-            check_each(key, values, "a finite number", |v| v.is_finite())?;
-        }
-        let expected = "a standard deviation > 0";
-        check_each("std_devs", &self.std_devs, expected, |s| *s > 0.0)?;
         let (low, high) = self.ends(10.0);
         let widths = (high - low) / self.narrowest();
         let expected =
@@ -181,8 +181,7 @@ impl StudyMixture {
         self.std_devs.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
-    /// The interval that holds the mass of the mixture, and of any relaxed one: `reach` standard
-    /// deviations beyond the means.
+    /// From `reach` standard deviations below the lowest mean to as many above the highest.
     pub(super) fn ends(&self, reach: f64) -> (f64, f64) {
         let both = self.means.iter().zip(&self.std_devs);
         both.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (m, s)| {
@@ -197,10 +196,12 @@ impl EntropySpec {
         let expected = "one of the study's `temperatures`, where the truth is computed";
         check_each(key, all, expected, |t| integrated.contains(t))?;
         check_distinct(key, all)?;
-        check_not_empty("inner", &self.inner)?;
-        for (i, m) in self.inner.iter().enumerate() {
-            BadValue::within(&format!("inner[{i}]"), *m, 1, 100_000)?;
-        }
+        let expected = "at least one value in `inner`";
+        BadValue::unless(!self.inner.is_empty(), "inner", expected, "[]")?;
+        let expected = "a number between 1 and 100000";
+        check_each("inner", &self.inner, expected, |m| {
+            (1..=100_000).contains(m)
+        })?;
         check_distinct("inner", &self.inner)?;
         BadValue::within("samples", self.samples, 100, 100_000_000)?;
         let least = 100 * self.inner.iter().max().unwrap_or(&1);
