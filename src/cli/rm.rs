@@ -11,6 +11,7 @@ use super::ls::size;
 use super::output::{print_rows, warn};
 use super::{Context, Exit};
 use crate::experiment::store::{runs_below, RunDir, State};
+use crate::report::figures::files_of_runs;
 use mdn_core::{Error, Result};
 
 /// Remove run folders
@@ -63,12 +64,13 @@ pub(super) fn run(args: &RmArgs, context: &Context) -> Result<Exit> {
         true => search_runs(args)?,
         false => (named_runs(args)?, 0),
     };
+    let figures = files_of_runs();
     let (mut rows, mut gone, mut gone_bytes) = (Vec::new(), 0, 0);
     for place in &runs {
         let bytes = size(place).unwrap_or_default();
         let removed = match args.dry_run {
-            true => place.check_removable(),
-            false => place.remove(|state| args.takes(state)),
+            true => place.check_removable(&figures),
+            false => place.remove(&figures, |state| args.takes(state)),
         };
         let why_not = removed.err().map(|why| why.to_string());
         match &why_not {

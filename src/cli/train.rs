@@ -152,6 +152,7 @@ pub(super) fn train(
         steal: how.steal_lock,
         wait,
         fail_fast: how.fail_fast,
+        figures: report::figures::files_of_runs(),
     };
     let without_figures = Mutex::new(Vec::new());
     let work = |job: &Job, watch: &mut dyn FnMut(&Progress)| {

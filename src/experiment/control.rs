@@ -24,6 +24,8 @@ pub struct Control {
     pub wait: bool,
     /// Begin no run after one has failed or diverged.
     pub fail_fast: bool,
+    /// Names of files of figures, which are removed with the other results of an earlier run.
+    pub figures: Vec<String>,
 }
 
 impl Default for Control {
@@ -35,6 +37,7 @@ impl Default for Control {
             steal: false,
             wait: false,
             fail_fast: false,
+            figures: Vec::new(),
         }
     }
 }

@@ -85,7 +85,7 @@ fn saved_or_new(place: &RunDir, settings: &str, control: &Control) -> Result<Sav
         }
     }
     place.remove_checkpoint()?;
-    place.remove_outputs()?;
+    place.remove_outputs(&control.figures)?;
     place.write(CONFIG, settings.as_bytes())?;
     Ok(Saved {
         settings: checkpoint::digest(settings),

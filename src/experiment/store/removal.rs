@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use super::write::{is_unfinished, remove_if_there};
 use super::{Locking, RunDir, State};
-use crate::report::figures::files_of_runs;
 use mdn_core::{Error, Result};
 
 /// Files that a run leaves, beside its figures. A new run in the same folder removes them first.
@@ -29,26 +28,26 @@ const OUTPUTS: [&str; 13] = [
 /// the folder a run: while they exist, it is found again.
 const RECORD: [&str; 3] = ["checkpoint", "config.toml", "status"];
 
-fn outputs() -> impl Iterator<Item = String> {
+/// The names of all files that a run leaves; `figures` are those of its figures.
+fn outputs(figures: &[String]) -> impl Iterator<Item = &str> {
     OUTPUTS
-        .map(str::to_owned)
         .into_iter()
-        .chain(files_of_runs())
+        .chain(figures.iter().map(String::as_str))
 }
 
 impl RunDir {
-    /// Removes the results of a run, but not the record of its state.
-    pub fn remove_outputs(&self) -> Result<()> {
-        outputs().try_for_each(|name| remove_if_there(&self.path(&name)))
+    /// Removes the results of a run and these files of figures, but not the record of its state.
+    pub fn remove_outputs(&self, figures: &[String]) -> Result<()> {
+        outputs(figures).try_for_each(|name| remove_if_there(&self.path(name)))
     }
 
     /// Everything in the folder that is not a file of a run, with all links and folders.
-    fn foreign(&self) -> Result<Vec<PathBuf>> {
+    fn foreign(&self, figures: &[String]) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in self.entries()? {
             let name = entry.file_name();
             let ours = name.to_str().is_some_and(|name| {
-                let known = RECORD.contains(&name) || outputs().any(|output| output == name);
+                let known = RECORD.contains(&name) || outputs(figures).any(|output| output == name);
                 known || name == "lock" || is_unfinished(name)
             });
             if !ours || !entry.file_type().is_ok_and(|t| t.is_file()) {
@@ -60,18 +59,18 @@ impl RunDir {
     }
 
     /// Fails where [`RunDir::remove`] would leave the run or other files in its folder.
-    pub fn check_removable(&self) -> Result<()> {
+    pub fn check_removable(&self, figures: &[String]) -> Result<()> {
         match self.holder()? {
             Some(who) => Err(self.held(&who)),
-            None => self.check_foreign(&self.foreign()?),
+            None => self.check_foreign(&self.foreign(figures)?),
         }
     }
 
-    /// Removes the files of the run if no process holds it and `wanted` accepts its state, and then the
+    /// Removes the files of the run, `figures` among them, if no process holds it and `wanted` accepts its state, and then the
     /// folder. Links are neither followed nor removed.
     /// Fails if the run stays, or files that are not of a run do.
-    pub fn remove(&self, wanted: impl FnOnce(State) -> bool) -> Result<()> {
-        let foreign = self.foreign()?;
+    pub fn remove(&self, figures: &[String], wanted: impl FnOnce(State) -> bool) -> Result<()> {
+        let foreign = self.foreign(figures)?;
         // Locking would write through a link.
         let lock = self.path("lock");
         if foreign.contains(&lock) {
@@ -92,8 +91,7 @@ impl RunDir {
             return Err(Error::failed(why));
         }
         super::remove_unfinished(&self.0)?;
-        let files = outputs().chain(RECORD.map(str::to_owned));
-        let files = files.map(|name| self.path(&name));
+        let files = outputs(figures).chain(RECORD).map(|name| self.path(name));
         files
             .filter(|path| !foreign.contains(path))
             .try_for_each(|path| remove_if_there(&path))?;
@@ -129,9 +127,9 @@ mod tests {
         let outside = dir.path().join("outside");
         fs::write(&outside, b"mine").unwrap();
         let run = RunDir(dir.path().join("run"));
-        let others = RECORD.into_iter().chain([".mdn-half"]).map(str::to_owned);
-        for name in outputs().chain(others) {
-            run.write(&name, b"x").unwrap();
+        let figures = ["rounds.svg", "density.png"].map(str::to_owned);
+        for name in outputs(&figures).chain(RECORD).chain([".mdn-half"]) {
+            run.write(name, b"x").unwrap();
         }
         run.write_status(&Status::of(State::Failed)).unwrap();
         let mut foreign = vec![
@@ -147,9 +145,12 @@ mod tests {
             std::os::unix::fs::symlink(&outside, &model).unwrap();
             foreign.insert(0, model);
         }
-        let why = run.remove(|s| s == State::Done).unwrap_err().to_string();
+        let why = run
+            .remove(&figures, |s| s == State::Done)
+            .unwrap_err()
+            .to_string();
         assert!(why.contains("left, it is failed by now"), "{why}");
-        let why = run.remove(|_| true).unwrap_err().to_string();
+        let why = run.remove(&figures, |_| true).unwrap_err().to_string();
         let listed = why.split_once("so left: ").map(|(_, files)| files);
         let expected: Vec<_> = foreign.iter().map(|f| f.display().to_string()).collect();
         assert_eq!(listed, Some(&*expected.join(", ")));
@@ -167,7 +168,7 @@ mod tests {
         let run = RunDir(dir.path().join("other"));
         run.write_status(&Status::of(State::Failed)).unwrap();
         std::os::unix::fs::symlink(&outside, run.path("lock")).unwrap();
-        let why = run.remove(|_| true).unwrap_err().to_string();
+        let why = run.remove(&[], |_| true).unwrap_err().to_string();
         assert!(why.contains("lock: expected a file of `mdn`"), "{why}");
         assert!(run.path("status").exists());
         assert_eq!(fs::read(outside).unwrap(), b"mine");

@@ -175,9 +175,10 @@ pub const FIGURES: &[Figure] = &[
 ];
 
 /// The names of the files of all figures of a run.
-pub fn files_of_runs() -> impl Iterator<Item = String> {
+pub fn files_of_runs() -> Vec<String> {
     let figures = FIGURES.iter().filter(|f| matches!(f.draw, Draw::Run(_)));
-    figures.flat_map(|f| ["png", "svg"].map(|suffix| format!("{}.{suffix}", f.name)))
+    let files = |f: &Figure| ["png", "svg"].map(|suffix| format!("{}.{suffix}", f.name));
+    figures.flat_map(files).collect()
 }
 
 /// Files that a figure is written as.
