@@ -11,6 +11,7 @@ mod guards;
 mod hostile;
 mod pages;
 mod problems;
+mod reader;
 mod readme;
 mod refusals;
 mod resume;
