@@ -39,23 +39,22 @@ pub fn cells(r: &Rect, (width, height): (usize, usize)) -> (Range<usize>, Range<
 
 /// The means of `factor` x `factor` pixels of a picture.
 pub fn means(rgb: &[[u8; 3]], width: usize, factor: usize) -> Vec<[u8; 3]> {
-    let n = factor * factor;
-    let row_of_means = |rows: &[[u8; 3]]| {
-        let mut sums = vec![[0usize; 3]; width / factor];
-        for row in rows.chunks_exact(width) {
-            for (sum, block) in sums.iter_mut().zip(row.chunks_exact(factor)) {
-                for [r, g, b] in block {
-                    sum[0] += usize::from(*r);
-                    sum[1] += usize::from(*g);
-                    sum[2] += usize::from(*b);
+    let n = (factor * factor) as u32;
+    let mut means = vec![[0; 3]; rgb.len() / (factor * factor)];
+    let rows = means.par_chunks_mut(width / factor);
+    let rows = rows.zip(rgb.par_chunks_exact(width * factor));
+    rows.for_each(|(means, rows)| {
+        for (i, mean) in means.iter_mut().enumerate() {
+            let mut sums = [0; 3];
+            for row in rows.chunks_exact(width) {
+                for pixel in &row[i * factor..][..factor] {
+                    sums = [0, 1, 2].map(|k| sums[k] + u32::from(pixel[k]));
                 }
             }
+            *mean = sums.map(|sum| ((sum + n / 2) / n) as u8);
         }
-        sums.into_iter()
-            .map(move |sum| sum.map(|s| ((s + n / 2) / n) as u8))
-    };
-    let rows = rgb.par_chunks_exact(width * factor);
-    rows.flat_map_iter(row_of_means).collect()
+    });
+    means
 }
 
 /// The canvas as a picture.
@@ -67,6 +66,7 @@ pub fn draw(canvas: &Canvas) -> Result<Image> {
     let mut fine = Fine {
         size: (width, height),
         rgb: vec![[255; 3]; width * height * FINE * FINE],
+        covers: vec![0.0; width * height * FINE * FINE],
     };
     for mark in &canvas.marks {
         match mark {
@@ -92,12 +92,14 @@ pub fn draw(canvas: &Canvas) -> Result<Image> {
 struct Fine {
     size: (usize, usize),
     rgb: Vec<[u8; 3]>,
+    /// The share of each fine pixel that the line being drawn covers; 0 between lines.
+    covers: Vec<f32>,
 }
 
 impl Fine {
-    /// Blends ink over one fine pixel.
-    fn blend(&mut self, column: usize, row: usize, Ink(rgb, alpha): Ink) {
-        let pixel = &mut self.rgb[row * self.size.0 * FINE + column];
+    /// Blends ink over the fine pixel with this index.
+    fn blend(&mut self, at: usize, Ink(rgb, alpha): Ink) {
+        let pixel = &mut self.rgb[at];
         for (old, new) in pixel.iter_mut().zip(rgb) {
             *old = byte(f64::from(*old) * (1.0 - alpha) + f64::from(new) * alpha);
         }
@@ -132,7 +134,7 @@ impl Fine {
                 let (column, row) = if text.up { (j, -1 - i) } else { (i, j) };
                 if (0..columns).contains(&column) && (0..rows).contains(&row) {
                     let ink = Ink(text.rgb, f64::from(cover.clamp(0.0, 1.0)));
-                    self.blend(column as usize, row as usize, ink);
+                    self.blend((row * columns + column) as usize, ink);
                 }
             });
         }
@@ -150,24 +152,26 @@ impl Fine {
         };
         let dot = [path[0], path[0]];
         let path = if path.len() == 1 { &dot[..] } else { path };
-        let mut covered: Vec<(usize, usize, f32)> = Vec::new();
+        let mut touched = Vec::new();
         for pair in path.windows(2) {
             let cover = cover(pair, radius);
             let columns = reached(pair[0].0, pair[1].0, &columns);
             for row in reached(pair[0].1, pair[1].1, &rows) {
-                let pixels = columns
-                    .clone()
-                    .map(|column| (row, column, cover(column, row)));
-                covered.extend(pixels.filter(|p| p.2 > 0.0));
+                for column in columns.clone() {
+                    let cover = cover(column, row);
+                    if cover > 0.0 {
+                        let at = row * self.size.0 * FINE + column;
+                        if self.covers[at] == 0.0 {
+                            touched.push(at);
+                        }
+                        self.covers[at] = self.covers[at].max(cover);
+                    }
+                }
             }
         }
-        // Of each pixel the largest cover.
-        if path.len() > 2 {
-            covered.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(b.2.total_cmp(&a.2)));
-            covered.dedup_by_key(|p| (p.0, p.1));
-        }
-        for (row, column, cover) in covered {
-            self.blend(column, row, Ink(ink.0, ink.1 * f64::from(cover)));
+        for at in touched {
+            let cover = std::mem::take(&mut self.covers[at]);
+            self.blend(at, Ink(ink.0, ink.1 * f64::from(cover)));
         }
     }
 }
