@@ -126,8 +126,37 @@ impl DataSpec {
     }
 }
 
-/// Laws that are not benchmarks.
-static EXAMPLES: LazyLock<IndexMap<String, DataSpec>> = LazyLock::new(|| {
-    let table = toml::from_str(include_str!("examples.toml"));
-    table.expect("the table of examples")
-});
+/// Laws that are not benchmarks: correlated Gaussians that overlap a little, in the plane, on the line
+/// and in three dimensions, and energies on parts of the plane.
+static EXAMPLES: LazyLock<IndexMap<String, DataSpec>> =
+    LazyLock::new(|| toml::from_str(EXAMPLE_TABLES).expect("the table of examples"));
+
+const EXAMPLE_TABLES: &str = r#"
+by_name.benchmark = "annulus12"
+
+[correlated3.mixture]
+weights = [0.5, 0.3, 0.2]
+means = [[-1.5, 0], [1, 1.5], [1, -1.5]]
+covariances = [[[0.5, 0.4], [0.4, 0.5]], [[0.8, -0.3], [-0.3, 0.2]], [[0.1, 0], [0, 0.4]]]
+
+[line2.mixture]
+weights = [0.3, 0.7]
+means = [[-1], [1.5]]
+std_devs = [0.3, 0.6]
+
+[three_d.mixture]
+weights = [0.6, 0.4]
+means = [[1, 0, -1], [-1, 1, 0]]
+covariances = [
+    [[0.5, 0.2, 0.1], [0.2, 0.4, -0.1], [0.1, -0.1, 0.3]],
+    [[0.3, -0.2, 0], [-0.2, 0.6, 0.2], [0, 0.2, 0.5]],
+]
+
+[u3_strip.energy]
+potential = "u3"
+domain = "strip"
+
+[u4_box.energy]
+potential = "u4"
+domain = "box"
+"#;
