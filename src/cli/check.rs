@@ -9,7 +9,7 @@ use super::common::{ComputeArgs, FileArgs};
 use super::output::{columns, duration, print, print_json, warn};
 use super::train::sizes_of;
 use super::Context;
-use crate::experiment::memory::{size, Memory};
+use crate::experiment::config::memory::{size, Memory};
 use crate::experiment::plan::{Plan, RunSpec};
 use crate::experiment::run::Run;
 use crate::experiment::{pool, Compute};

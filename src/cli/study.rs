@@ -12,6 +12,7 @@ use super::output::print;
 use super::{Context, Exit};
 use crate::experiment::config::study::{load, to_toml};
 use crate::experiment::store::{check_within, csv_rows, remove_if_there, write_atomic};
+use crate::report::figures::draw_study;
 use crate::report::study::Study;
 use mdn_core::study::{entropies, gradients, RelaxedLaw, StudySpec};
 use mdn_core::{Error, Result};
@@ -62,7 +63,9 @@ pub(super) fn run(args: &StudyArgs, context: &Context) -> Result<Exit> {
         compute(&spec, &folder, context)?;
     }
     let study = Study::read(&folder, &name, &context.command)?;
-    let (page, files) = study.write(&folder)?;
+    let mut files = draw_study(&study, &folder)?;
+    let page = study.write(&folder, &files)?;
+    files.insert(0, folder.join("summary.md"));
     match args.json {
         true => print(&format!("{}\n", study.json()?))?,
         false => print(&page)?,

@@ -15,13 +15,14 @@ use mdn_core::objectives::ProblemSpec;
 use mdn_core::train::TrainSpec;
 use mdn_core::{Error, Result};
 
-use super::memory::Memory;
 use super::search::Search;
 use super::store::unusable;
 use super::{quoted, Budget, EvaluationSpec};
+use memory::Memory;
 use schema::schema_of;
 
 mod fault;
+pub mod memory;
 pub(super) mod overrides;
 pub mod schema;
 mod shape;
@@ -41,7 +42,7 @@ trait Typed: DeserializeOwned {
 fn read<T: Typed>(path: &Path, overrides: &[String]) -> Result<T> {
     let unreadable = |e| unusable(path, format!("could not read the experiment file: {e}"));
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    let config = fault::parse(&text).map_err(|f| Error::Request(f.in_file(path, &text)))?;
+    let config = shape::parse(&text).map_err(|f| Error::Request(f.in_file(path, &text)))?;
     match overrides {
         [] => Ok(config),
         some => overrides::apply(&text, some),
@@ -188,7 +189,7 @@ impl Config {
     /// messages.
     pub fn parse(text: &str, name: &str) -> Result<Self> {
         let wrong = |f: fault::Fault| Error::Request(f.in_file(Path::new(name), text));
-        let mut config: Self = fault::parse(text).map_err(wrong)?;
+        let mut config: Self = shape::parse(text).map_err(wrong)?;
         config.name.get_or_insert_with(|| name.to_owned());
         Ok(config)
     }

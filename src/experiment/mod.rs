@@ -11,7 +11,6 @@ use mdn_core::models::ModelSpec;
 pub mod checkpoint;
 pub mod config;
 pub mod control;
-pub mod memory;
 pub mod plan;
 pub mod pool;
 mod prepared;

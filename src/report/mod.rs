@@ -132,3 +132,13 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
         files,
     })
 }
+
+/// A Markdown table. `head` has the names of the columns with ` | ` between them; `rule` is below the name
+/// of each but the first: `---` for text, `---:` for numbers.
+fn markdown_table(head: &str, rule: &str, rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let rules = format!(" | {rule}").repeat(head.matches(" | ").count());
+    let rows = rows
+        .into_iter()
+        .map(|row| format!("| {} |\n", row.join(" | ")));
+    format!("| {head} |\n| ---{rules} |\n{}", rows.collect::<String>())
+}

@@ -6,6 +6,7 @@ use indexmap::IndexSet;
 
 use super::figures::Drawn;
 use super::headline::HEADLINES;
+use super::markdown_table;
 use super::pairs::{Pair, Tally};
 use super::provenance::Provenance;
 use super::ranks::Ranks;
@@ -82,17 +83,7 @@ fn standings(on: &Contents<'_>, ranks: &Ranks) -> String {
         row
     });
     let head = format!("wins/ties/losses | mean rank | against all{against}");
-    table(&head, "---:", rows)
-}
-
-/// A Markdown table. `head` has the names of the columns with ` | ` between them; `rule` is below the name
-/// of each but the first: `---` for text, `---:` for numbers.
-pub fn table(head: &str, rule: &str, rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let rules = format!(" | {rule}").repeat(head.matches(" | ").count());
-    let rows = rows
-        .into_iter()
-        .map(|row| format!("| {} |\n", row.join(" | ")));
-    format!("| {head} |\n| ---{rules} |\n{}", rows.collect::<String>())
+    markdown_table(&head, "---:", rows)
 }
 
 fn title(r: &Row) -> String {
@@ -144,9 +135,9 @@ fn tables(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
         let models = models.iter().filter(|m| left_out != Some(m));
         models.map(|m| format!(" | `{m}`")).collect()
     };
-    let mut out = table(&head(None), "---:", values);
+    let mut out = markdown_table(&head(None), "---:", values);
     if let Some(reference) = results.what.reference.filter(|_| !differences.is_empty()) {
-        let differences = table(&head(Some(reference)), "---:", differences);
+        let differences = markdown_table(&head(Some(reference)), "---:", differences);
         let _ = write!(
             out,
             "\nMinus `{reference}`, paired by seed:\n\n{differences}"

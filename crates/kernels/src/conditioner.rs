@@ -2,10 +2,29 @@
 
 use std::ops::Range;
 
-use crate::layer::BackwardPass;
 use crate::math;
 use crate::product::{fits_tile, Add, AddDense, Dots, Product, Sink, Transpose, TILE};
 use crate::simd::{Simd, Verified};
+
+/// Inputs and outputs of a layer's backward pass on one tile: from data to base or, for samples,
+/// from base to data.
+pub(crate) struct BackwardPass<'a> {
+    pub params: &'a [f32],
+    pub derived: &'a [f32],
+    pub samples: usize,
+    pub x: &'a [f32],
+    pub z: &'a [f32],
+    pub saved: &'a [f32],
+    pub weight: &'a [f32],
+    /// In place: the gradient by z becomes that by x; for samples, that by x becomes that by z.
+    pub gradient: &'a mut [f32],
+    pub params_gradient: &'a mut [f32],
+    /// Whether a conditioner's gradients replace the numbers in `params_gradient`; else they are added.
+    pub fresh: bool,
+    /// The gradient by the layer's derived numbers.
+    pub derived_gradient: &'a mut [f32],
+    pub scratch: &'a mut [f32],
+}
 
 /// Nonlinearity between two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

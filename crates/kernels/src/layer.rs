@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+pub(crate) use crate::conditioner::BackwardPass;
 use crate::conditioner::{Conditioner, Slot};
 use crate::simd::Verified;
 use crate::transformer::Transformer;
@@ -125,26 +126,6 @@ pub(crate) struct Pass<'a> {
     pub log_det: &'a mut [f32],
     /// See [`super::transformer::TransformerPass::parts`].
     pub parts: &'a mut [f32],
-}
-
-/// Inputs and outputs of a layer's backward pass on one tile: that of [`Compiled::to_base`] or that
-/// of [`Compiled::to_data_and_log_det`].
-pub(crate) struct BackwardPass<'a> {
-    pub params: &'a [f32],
-    pub derived: &'a [f32],
-    pub samples: usize,
-    pub x: &'a [f32],
-    pub z: &'a [f32],
-    pub saved: &'a [f32],
-    pub weight: &'a [f32],
-    /// In place: the gradient by z becomes that by x; for samples, that by x becomes that by z.
-    pub gradient: &'a mut [f32],
-    pub params_gradient: &'a mut [f32],
-    /// Whether a conditioner's gradients replace the numbers in `params_gradient`; else they are added.
-    pub fresh: bool,
-    /// The gradient by the layer's derived numbers.
-    pub derived_gradient: &'a mut [f32],
-    pub scratch: &'a mut [f32],
 }
 
 impl Pass<'_> {

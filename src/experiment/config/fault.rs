@@ -3,9 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue, Deserializer};
+use toml::de::{DeTable, DeValue};
 
-use super::{shape, Typed};
 use mdn_core::error::{shortened, BadValue};
 use mdn_core::Error;
 
@@ -20,28 +19,11 @@ pub(super) struct Fault {
     /// Path of the table that the message is about; empty for the file's root.
     table: String,
     /// One line.
-    message: String,
+    pub(super) message: String,
     /// The text is not TOML: the message shows the line and the column.
     syntax: bool,
     /// The table that names several members of an enum at once, where that is the fault.
     pub(super) ambiguous: Option<Vec<String>>,
-}
-
-/// Reads and checks a whole file.
-pub(super) fn parse<T: Typed>(text: &str) -> Result<T, Fault> {
-    let parsed = DeTable::parse(text).map_err(|e| Fault::syntax(text, &e))?;
-    let root = parsed.get_ref();
-    shape::check(T::schema(), root).map_err(|mut fault| {
-        let keys = root.keys().map(|key| key.get_ref().as_ref());
-        if let Some(hint) = T::other_kind(&keys.collect::<Vec<&str>>()) {
-            fault.message = format!("{} ({hint})", fault.message);
-        }
-        fault
-    })?;
-    let config = T::deserialize(Deserializer::from(parsed.clone()))
-        .map_err(|e| Fault::new(e.span(), &[], e.message().to_owned()))?;
-    config.check().map_err(|bad| Fault::value(root, &bad))?;
-    Ok(config)
 }
 
 /// The error of a value that was found to be wrong after the file at `path` was read.
@@ -125,7 +107,7 @@ impl Fault {
         }
     }
 
-    fn syntax(text: &str, e: &toml::de::Error) -> Self {
+    pub(super) fn syntax(text: &str, e: &toml::de::Error) -> Self {
         let source = e.span().and_then(|s| text.get(s)).unwrap_or_default();
         let message = if e.message().starts_with("duplicate key") {
             format!("`{}` is given twice; keep one", source.trim())
@@ -138,7 +120,7 @@ impl Fault {
         }
     }
 
-    fn value(root: &DeTable<'_>, bad: &BadValue) -> Self {
+    pub(super) fn value(root: &DeTable<'_>, bad: &BadValue) -> Self {
         let (span, table) = find(root, &bad.key);
         let message = format!("expected {}; got {}", bad.expected, bad.got);
         Self::new(span, &[table.to_owned()], message)

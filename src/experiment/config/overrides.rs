@@ -4,7 +4,8 @@ use serde::Deserialize;
 use toml::de::ValueDeserializer;
 use toml::{Table, Value};
 
-use super::fault::{parse, Fault};
+use super::fault::Fault;
+use super::shape::parse;
 use super::Typed;
 use crate::experiment::not_among;
 use mdn_core::{Error, Result};

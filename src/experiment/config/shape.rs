@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use serde_json::Value;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, Deserializer};
 use toml::Spanned;
 
 use super::fault::Fault;
+use super::Typed;
 use crate::experiment::{not_among, quoted};
 use mdn_core::error::did_you_mean;
 
@@ -48,8 +49,25 @@ impl Place {
     }
 }
 
+/// Reads and checks a whole file.
+pub(super) fn parse<T: Typed>(text: &str) -> Result<T, Fault> {
+    let parsed = DeTable::parse(text).map_err(|e| Fault::syntax(text, &e))?;
+    let root = parsed.get_ref();
+    check(T::schema(), root).map_err(|mut fault| {
+        let keys = root.keys().map(|key| key.get_ref().as_ref());
+        if let Some(hint) = T::other_kind(&keys.collect::<Vec<&str>>()) {
+            fault.message = format!("{} ({hint})", fault.message);
+        }
+        fault
+    })?;
+    let config = T::deserialize(Deserializer::from(parsed.clone()))
+        .map_err(|e| Fault::new(e.span(), &[], e.message().to_owned()))?;
+    config.check().map_err(|bad| Fault::value(root, &bad))?;
+    Ok(config)
+}
+
 /// The first fault in the shape of the file `table` by the schema `root`.
-pub(super) fn check(root: &Value, table: &DeTable<'_>) -> Result<(), Fault> {
+fn check(root: &Value, table: &DeTable<'_>) -> Result<(), Fault> {
     let place = Place {
         path: Vec::new(),
         span: None,

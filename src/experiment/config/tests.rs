@@ -18,7 +18,7 @@ base.mixture = { components = 8, init = "data" }
 "#;
 
 fn fault(text: &str) -> String {
-    fault::parse::<Config>(text)
+    shape::parse::<Config>(text)
         .unwrap_err()
         .in_file(Path::new("e/ring.toml"), text)
 }
@@ -122,7 +122,7 @@ fn overrides_change_values_and_choices() {
     assert_eq!(config.evaluation.grid, 32);
     assert_eq!(config.reference.as_deref(), Some("mixture_base"));
     let text = config.to_toml().unwrap();
-    assert_eq!(fault::parse::<Config>(&text).unwrap(), config);
+    assert_eq!(shape::parse::<Config>(&text).unwrap(), config);
     assert!(text.contains("warmup = 0.1"), "{text}");
     assert!(text.contains("layers = 9"), "{text}");
     assert!(!text.contains("components"), "{text}");

@@ -1,12 +1,15 @@
 //! A figure as a list of marks in pixels, y downwards: what PNG and SVG are written from.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::font::{self, drawable, Type};
-use super::pixels::cells;
 use mdn_core::Result;
+
+/// Fine pixels to a pixel, each way: averaging 3 x 3 of them smooths edges.
+pub const FINE: usize = 3;
 
 /// A point in pixels, y downwards.
 pub type Point = (f64, f64);
@@ -56,6 +59,18 @@ impl Rect {
         let (l, t, r, b) = (self.x, self.y, self.right(), self.bottom());
         [(l, t), (r, t), (r, b), (l, b)]
     }
+}
+
+/// The fine columns and rows of a rectangle on a figure of `width` x `height` pixels.
+pub fn cells(r: &Rect, (width, height): (usize, usize)) -> (Range<usize>, Range<usize>) {
+    let edge = |v: f64, most: usize| {
+        let most = (most * FINE) as f64;
+        (v * FINE as f64).round().clamp(0.0, most) as usize
+    };
+    (
+        edge(r.x, width)..edge(r.right(), width),
+        edge(r.y, height)..edge(r.bottom(), height),
+    )
 }
 
 /// Which part of a text is at its point, which is on the base line: its beginning, middle or end.

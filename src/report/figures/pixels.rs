@@ -6,11 +6,8 @@ use plotters::backend::{BitMapBackend, DrawingBackend};
 use plotters::style::{Color, RGBColor};
 use rayon::prelude::*;
 
-use super::canvas::{Canvas, Ink, Mark, Point, Rect, Text};
+use super::canvas::{cells, Canvas, Ink, Mark, Point, Rect, Text, FINE};
 use mdn_core::{Error, Result};
-
-/// Fine pixels to a pixel, each way: averaging 3 x 3 of them smooths edges.
-const FINE: usize = 3;
 
 /// A finished picture, row by row from the top.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,18 +20,6 @@ pub struct Image {
 /// The nearest of 0..=255. `f64::round` is a call into the C library on a plain x86-64.
 pub fn byte(v: f64) -> u8 {
     (v + 0.5) as u8
-}
-
-/// The fine columns and rows of a rectangle on a figure of `width` x `height` pixels.
-pub fn cells(r: &Rect, (width, height): (usize, usize)) -> (Range<usize>, Range<usize>) {
-    let edge = |v: f64, most: usize| {
-        let most = (most * FINE) as f64;
-        (v * FINE as f64).round().clamp(0.0, most) as usize
-    };
-    (
-        edge(r.x, width)..edge(r.right(), width),
-        edge(r.y, height)..edge(r.bottom(), height),
-    )
 }
 
 /// The means of `factor` x `factor` pixels of a picture.

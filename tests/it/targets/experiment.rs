@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use mdn::experiment::memory::Memory;
+use mdn::experiment::config::memory::Memory;
 use mdn::experiment::plan::Plan;
 
 use super::{short, Seeds, Target};

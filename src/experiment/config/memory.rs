@@ -1,6 +1,6 @@
 //! The memory that a run will need, estimated from its settings.
 
-use super::config::Config;
+use super::Config;
 use mdn_core::error::BadValue;
 use mdn_core::models::ModelSpec;
 
