@@ -7,7 +7,7 @@ use serde_json::{json, Value};
 use super::digits::{dash, plain, signed, with_half};
 use super::markdown_table;
 use crate::experiment::store::{json_rows, read_rows, write_atomic};
-use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow};
+use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter, RelaxedRow, CHANCE};
 use mdn_core::Result;
 
 mod findings;
@@ -194,7 +194,7 @@ fn gradients(study: &Study<'_>) -> String {
     };
     let opening = format!(
         "\n## Gradients\n\nOf E sin(1.5 z) + 0.15 z², {} estimates each. Bias: |mean - truth| / \
-         |truth|, 0 where it is within 3.5 of the error behind it; noise: sqrt(total variance x \
+         |truth|, 0 where it is within {CHANCE} of the error behind it; noise: sqrt(total variance x \
          evaluations) / |truth|; cosine: between mean and truth, for the logits.\n\n",
         first.estimates
     );

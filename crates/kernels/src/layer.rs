@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-pub(crate) use crate::conditioner::BackwardPass;
-use crate::conditioner::{Conditioner, Slot};
+use crate::conditioner::{BackwardPass, Conditioner, Slot};
 use crate::simd::Verified;
 use crate::transformer::Transformer;
 

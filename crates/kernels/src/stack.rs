@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::Tensor;
 
 use crate::base::{Base, Gradient, LogProb};
-use crate::conditioner::Slot;
+use crate::conditioner::{BackwardPass, Slot};
 use crate::flat::Buffer;
-use crate::layer::{BackwardPass, Compiled, Layer, Pass};
+use crate::layer::{Compiled, Layer, Pass};
 use crate::product::TILE;
 use crate::simd::Verified;
 

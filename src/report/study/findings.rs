@@ -2,10 +2,7 @@
 
 use super::{bias, label, Study};
 use crate::report::digits::{plain, with_half};
-use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter};
-
-/// A deviation of at most this many standard errors counts as chance.
-const CHANCE: f64 = 3.5;
+use mdn_core::study::{Density, EntropyRow, GradientRow, Parameter, CHANCE};
 
 /// Whether the rows agree with a claim (`None` without rows), and the evidence in numbers.
 pub(super) type Finding = (Option<bool>, String);

@@ -24,6 +24,9 @@ pub use gradients::gradients;
 pub use relaxed::RelaxedLaw;
 pub use spec::{EntropySpec, GradientSpec, StudyMixture, StudySpec};
 
+/// A deviation of at most this many standard errors counts as chance.
+pub const CHANCE: f64 = 3.5;
+
 /// Receives a few words about what is being computed.
 pub type Watch<'a> = &'a (dyn Fn(&str) + Sync);
 
@@ -153,9 +156,9 @@ pub struct GradientRow {
 }
 
 impl GradientRow {
-    /// Whether the bias is at most 3.5 of its standard errors.
+    /// Whether the bias is at most [`CHANCE`] of its standard errors.
     pub fn looks_unbiased(&self) -> bool {
-        self.relative_bias <= 3.5 * self.bias_std_err
+        self.relative_bias <= CHANCE * self.bias_std_err
     }
 }
 
