@@ -1,6 +1,7 @@
 //! Black-box tests: the program as a process, its pages and its readers.
 
 mod bench;
+mod cases;
 mod cli;
 mod common;
 mod corpus;

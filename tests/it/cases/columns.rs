@@ -1,0 +1,1 @@
+//! Columns are matched by name; data that no density fits are named.

@@ -1,0 +1,1 @@
+//! Mixtures are fitted as well as they can be.

@@ -1,0 +1,1 @@
+//! Tables, tests and summaries state what was compared.

@@ -1,0 +1,1 @@
+//! Estimates that rest on a few points say so.

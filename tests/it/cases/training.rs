@@ -1,0 +1,1 @@
+//! Training that learned nothing says so.
