@@ -92,24 +92,28 @@ pub fn runs(results: &Results<'_>) -> Table {
             ]
         };
         if run.metrics.is_empty() {
-            let end = vec![json!(run.status.reason)];
-            rows.push([start(), vec![json!(""); 2], vec![Value::Null; 4], end].concat());
+            let (reason, tail) = (vec![json!(run.status.reason)], vec![Value::Null; 3]);
+            let start = [start(), vec![json!(""); 2], vec![Value::Null; 4]].concat();
+            rows.push([start, reason, tail].concat());
         }
         rows.extend(run.metrics.iter().map(|m| {
             let (value, std_err) = (number(m.value), number(m.std_err));
             let counts = [json!(m.n), json!(m.non_finite), json!(m.note)];
+            let tail = [number(m.pareto_k), number(m.top10_share), json!(m.rests_on)];
             let end = [json!(m.metric), json!(m.unit), value, std_err].into_iter();
-            start().into_iter().chain(end).chain(counts).collect()
+            let end = end.chain(counts).chain(tail);
+            start().into_iter().chain(end).collect()
         }));
     }
-    let columns = "data model seed state metric unit value std_err n non_finite note";
+    let columns = "data model seed state metric unit value std_err n non_finite note pareto_k \
+                   top10_share rests_on";
     Table { columns, rows }
 }
 
 /// `summary.csv`: a row for every data set, model and metric.
 pub fn summary(rows: &[Row]) -> Table {
     let columns = "data model metric unit mean ci_low ci_high median seeds failed diff diff_low \
-                   diff_high parameters std_dev boot_low boot_high p p_flip p_holm tests";
+                   diff_high parameters std_dev boot_low boot_high p p_flip p_holm tests fragile";
     let row = |r: &Row| {
         let value = r.value.as_ref();
         let names = [&r.data, &r.model, &r.metric, &r.unit].map(|name| json!(name));
@@ -123,6 +127,7 @@ pub fn summary(rows: &[Row]) -> Table {
             vec![number(value.and_then(|s| s.std_dev))],
             ends(r.bootstrap),
             p_values(&r.test),
+            vec![json!(r.fragile)],
         ]
         .concat()
     };

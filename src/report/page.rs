@@ -115,7 +115,7 @@ fn tables(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
         let title = vec![title(of[0])];
         let winners = best(&of);
         let value = |r: &&Row| {
-            let mut text = digits::spread(r.value.as_ref());
+            let mut text = terminal::mean(r);
             if winners.contains(&r.model.as_str()) {
                 text = format!("**{text}**");
             }

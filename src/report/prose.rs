@@ -121,6 +121,15 @@ pub fn data_set(results: &Results<'_>, rows: &[&Row], pairs: &[Pair], data: &str
         spread(best.value.as_ref()),
         best.unit,
     );
+    let fragile = measured.iter().filter(|(r, _)| r.fragile > 0);
+    let fragile: Vec<&String> = fragile.map(|(r, _)| &r.model).collect();
+    if !fragile.is_empty() {
+        let few = names(fragile);
+        let _ = write!(
+            text,
+            " Not to be trusted, since they rest on few points: the values of {few}."
+        );
+    }
     let behind = measured
         .iter()
         .filter(|(r, mean)| r.failed > best.failed && *mean < least);

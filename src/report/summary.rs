@@ -37,6 +37,10 @@ pub struct Row {
     pub non_finite: usize,
     /// Why there is no value, where the metric does not apply.
     pub note: String,
+    /// Seeds whose value rests on too few points to be trusted.
+    pub fragile: usize,
+    /// The largest Pareto k of the seeds.
+    pub pareto_k: Option<f64>,
 }
 
 impl Row {
@@ -131,6 +135,8 @@ fn row(
         note: measured()
             .find(|m| m.value.is_none())
             .map_or_else(String::new, |m| m.note.clone()),
+        fragile: measured().filter(|m| m.is_fragile()).count(),
+        pareto_k: measured().filter_map(|m| m.pareto_k).max_by(f64::total_cmp),
     }
 }
 

@@ -10,6 +10,7 @@ use super::pairs::{Pair, Tally};
 use super::ranks::Ranks;
 use super::results::Results;
 use super::summary::Row;
+use crate::experiment::store::MetricRow;
 use mdn_core::metrics::Better;
 
 /// Characters across.
@@ -116,7 +117,7 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
             continue;
         };
         let heading = format!("{metric}{}\n[{unit}]", arrow(*better));
-        add(metric, heading, &|r| digits::spread(r.value.as_ref()));
+        add(metric, heading, &mean);
         if headline == Some(metric) && of().any(|r| r.diff.is_some()) {
             let name = format!("difference in {metric}");
             let heading = format!("{name}\n[{unit}]");
@@ -152,6 +153,19 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     format!("{data}\n\n{table}\n{}{end}", also.join("; "))
 }
 
+/// The mean; of the effective sample sizes, which have no standard error, with the largest Pareto k of the
+/// seeds; marked where the value of a seed rests on too few points.
+pub fn mean(row: &Row) -> String {
+    let mut text = digits::spread(row.value.as_ref());
+    if let ("ess" | "forward_ess", Some(k)) = (row.metric.as_str(), row.pareto_k) {
+        let _ = write!(text, " (k {k:.2})");
+    }
+    if row.fragile > 0 {
+        text.push_str(" !");
+    }
+    text
+}
+
 /// The paired difference, with a star where it is significant after correction.
 pub fn starred(row: &Row) -> String {
     let star = if row.test.is_significant() { " *" } else { "" };
@@ -180,6 +194,13 @@ pub fn legend(results: &Results<'_>) -> String {
         ),
     };
     text.push_str("\n↓ lower, ↑ higher is better; – does not apply.");
+    let any = |is: fn(&MetricRow) -> bool| results.runs.iter().any(|r| r.metrics.iter().any(is));
+    if any(MetricRow::is_fragile) {
+        text.push_str("\n! not to be trusted: the value of a seed rests on few points.");
+    }
+    if any(|m| m.metric == "ess" && m.pareto_k.is_some()) {
+        text.push_str("\n(k) of a share of effective samples: Pareto k of the weights, the largest of the seeds.");
+    }
     if let Some(reference) = what.reference.filter(|_| what.models.len() > 1) {
         text.push_str(&format!(
             "\nDifferences are to `{reference}`, paired by seed; * p < 0.05 (paired t test, Holm's correction \

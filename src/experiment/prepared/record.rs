@@ -209,24 +209,34 @@ fn pairs(values: &[f64]) -> Vec<[f32; 2]> {
 }
 
 fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
-    let (value, std_err, n, non_finite, note) = match (metric.evaluate)(on) {
-        Outcome::NotApplicable { why, non_finite } => (None, None, 0, non_finite, why),
+    let row = MetricRow {
+        metric: metric.name.to_owned(),
+        unit: metric.unit.to_owned(),
+        better: metric.better.to_string(),
+        ..MetricRow::default()
+    };
+    match (metric.evaluate)(on) {
+        Outcome::NotApplicable { why, non_finite } => MetricRow {
+            non_finite,
+            note: why.to_owned(),
+            ..row
+        },
         Outcome::Value {
             value,
             std_err,
             n,
             non_finite,
-        } => (Some(value), std_err, n, non_finite, ""),
-    };
-    MetricRow {
-        metric: metric.name.to_owned(),
-        unit: metric.unit.to_owned(),
-        better: metric.better.to_string(),
-        value,
-        std_err,
-        n,
-        non_finite,
-        note: note.to_owned(),
+            tail,
+        } => MetricRow {
+            value: Some(value),
+            std_err,
+            n,
+            non_finite,
+            pareto_k: tail.and_then(|t| t.k),
+            top10_share: tail.map(|t| t.top10),
+            rests_on: tail.map(|t| t.rests_on),
+            ..row
+        },
     }
 }
 
