@@ -104,8 +104,8 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     };
     add("", "model".to_owned(), &|r| r.model.clone());
     add("", "seeds\ndone".to_owned(), &|r| match r.runs() {
-        all if r.done == all => all.to_string(),
-        all => format!("{} of {all}", r.done),
+        all if r.done == all => all.to_string() + &idle(results, r),
+        all => format!("{} of {all}", r.done) + &idle(results, r),
     });
     add("", "params".to_owned(), &|r| {
         digits::parameters(r.parameters.as_ref())
@@ -150,6 +150,14 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     }
     let end = if also.is_empty() { "" } else { "\n" };
     format!("{data}\n\n{table}\n{}{end}", also.join("; "))
+}
+
+/// How many of the runs that are done learned nothing, in words; empty if none did.
+pub fn idle(results: &Results<'_>, row: &Row) -> String {
+    match results.learned_nothing(&row.data, &row.model) {
+        0 => String::new(),
+        n => format!(" ({n} learned nothing)"),
+    }
 }
 
 /// The paired difference, with a star where it is significant after correction.
