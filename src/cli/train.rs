@@ -43,7 +43,8 @@ use mdn_core::{Error, Result};
 ///   model.safetensors    the weights
 ///   environment.toml     command, version, device, threads, start and end
 ///   checkpoint, lock     of a run that is not over: where it was, and who works on it
-///   status               running, interrupted, done, diverged or failed, with the reason
+///   status               running, interrupted, done, diverged or failed, with the reason; a
+///                        reason after `done`: the run learned nothing
 ///   density.png, base.png, training.png, rounds.png (maximum entropy), and picture.safetensors,
 ///                        which the first two are drawn from
 #[derive(Debug, Clone, Args)]
@@ -106,7 +107,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
     if !args.json {
         let row = |e: &Ended| {
             let place = jobs[e.job].place.0.display().to_string();
-            vec![e.status.state.word().to_owned(), place]
+            vec![e.status.words(), place]
         };
         print(&columns(&[], ended.iter().map(row)))?;
     }
@@ -198,7 +199,7 @@ fn preview(jobs: &[Job], before: &[Option<Status>], force: bool) -> Result<Strin
         let what = match before {
             None if !force && job.place.checkpoint().exists() => "go on".to_owned(),
             None => "train".to_owned(),
-            Some(status) => format!("skip ({})", status.state.word()),
+            Some(status) => format!("skip ({})", status.words()),
         };
         let index = job.index.to_string();
         let mut row = vec![what, index, job.place.0.display().to_string()];

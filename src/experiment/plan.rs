@@ -139,6 +139,22 @@ impl Plan {
                 }
             }
         }
+        let alone = |run: &RunSpec| run.task.dim().is_ok_and(|dim| dim == 1);
+        if self
+            .runs
+            .iter()
+            .any(|run| about(&run.data_name) && alone(run))
+        {
+            let models = self.config.models.iter();
+            let nets = models.filter(|(_, model)| model.is_affine_alone());
+            all.extend(nets.map(|(name, _)| {
+                format!(
+                    "models.{name}: in one dimension its layers have no coordinate to depend on, so `hidden` \
+                     does not count and each is a shift and a scale (try spline_coupling, there a free \
+                     monotone spline per layer)"
+                )
+            }));
+        }
         if self.config.problems.is_empty() {
             return all;
         }

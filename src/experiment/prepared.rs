@@ -39,6 +39,8 @@ pub struct Run {
     model: Box<dyn Model>,
     build_seconds: f64,
     train_points: Option<Tensor>,
+    /// Mean and standard deviation of every coordinate of the training points; empty without data.
+    moments: Vec<(f64, f64)>,
     validation: Option<Tensor>,
     rng: Rng,
 }
@@ -98,9 +100,7 @@ impl Run {
         };
         let fixed = spec.train.points > 0;
         let start = points("train", Split::Train, spec.train.start_points())?;
-        if let Some(start) = &start {
-            check_varies(start)?;
-        }
+        let moments = start.as_ref().map(check_varies).transpose()?;
         let n = spec.train.validation_points;
         let validation = points("validation", Split::Validation, n)?;
         let params = Params::seeded(rng.fork("init"), dtype, device).with_kernels(compute.kernels);
@@ -112,6 +112,7 @@ impl Run {
             objective: spec.task.objective()?,
             spec,
             train_points: start.filter(|_| fixed),
+            moments: moments.unwrap_or_default(),
             validation,
             params,
             model,

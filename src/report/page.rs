@@ -102,7 +102,9 @@ fn tables(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
         [vec![name.to_owned()], cells.collect()].concat()
     };
     let mut values = vec![
-        line("seeds done", &|r| format!("{} of {}", r.done, r.runs())),
+        line("seeds done", &|r| {
+            format!("{} of {}", r.done, r.runs()) + &terminal::idle(results, r)
+        }),
         line("parameters", &|r| digits::parameters(r.parameters.as_ref())),
     ];
     let mut differences = Vec::new();
@@ -173,13 +175,18 @@ fn notes(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     }
 }
 
-/// Warnings, then every run that left no metrics.
+/// Warnings, then every run that left no metrics or learned nothing.
 fn failures(on: &Contents<'_>) -> String {
     let mut out = String::new();
     for warning in on.warnings {
         let _ = writeln!(out, "- **Note:** {warning}");
     }
-    for run in on.results.runs.iter().filter(|r| !r.is_done()) {
+    for run in on
+        .results
+        .runs
+        .iter()
+        .filter(|r| r.status.text("", "") != "done")
+    {
         let (data, model, seed) = (&run.data, &run.model, run.seed);
         let status = run.status.text(": ", "");
         let _ = writeln!(out, "- `{model}` on `{data}`, seed {seed}: {status}");

@@ -100,6 +100,12 @@ impl<'a> Results<'a> {
         (count(Run::is_done), count(Run::has_failed))
     }
 
+    /// How many runs of a model on a data set are done and learned nothing.
+    pub fn learned_nothing(&self, data: &str, model: &str) -> usize {
+        let runs = self.of(data, model);
+        runs.filter(|r| r.status.learned_nothing()).count()
+    }
+
     /// A metric of one model on one data set, a value for every seed that has it.
     pub fn values(&self, data: &str, model: &str, metric: &str) -> Vec<f64> {
         let runs = self.of(data, model);

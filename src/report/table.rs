@@ -105,8 +105,8 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     };
     add("", "model".to_owned(), &|r| r.model.clone());
     add("", "seeds\ndone".to_owned(), &|r| match r.runs() {
-        all if r.done == all => all.to_string(),
-        all => format!("{} of {all}", r.done),
+        all if r.done == all => all.to_string() + &idle(results, r),
+        all => format!("{} of {all}", r.done) + &idle(results, r),
     });
     add("", "params".to_owned(), &|r| {
         digits::parameters(r.parameters.as_ref())
@@ -164,6 +164,14 @@ pub fn mean(row: &Row) -> String {
         text.push_str(" !");
     }
     text
+}
+
+/// How many of the runs that are done learned nothing, in words; empty if none did.
+pub fn idle(results: &Results<'_>, row: &Row) -> String {
+    match results.learned_nothing(&row.data, &row.model) {
+        0 => String::new(),
+        n => format!(" ({n} learned nothing)"),
+    }
 }
 
 /// The paired difference, with a star where it is significant after correction.

@@ -36,6 +36,7 @@ pub fn warnings(results: &Results<'_>) -> Vec<String> {
             out.extend(unfinished(&runs, data, model));
             out.extend(left_out(&runs, data, model));
             out.extend(fragile(&runs, data, model, results.headline(data)));
+            out.extend(learned_nothing(results, data, model));
         }
     }
     out
@@ -60,6 +61,18 @@ fn unfinished(runs: &[&Run], data: &str, model: &str) -> Vec<String> {
         (n > 0).then_some(text)
     };
     states.into_iter().filter_map(text).collect()
+}
+
+fn learned_nothing(results: &Results<'_>, data: &str, model: &str) -> Option<String> {
+    let (n, all) = (
+        results.learned_nothing(data, model),
+        results.of(data, model).count(),
+    );
+    let text = format!(
+        "{n} of {all} runs of `{model}` on `{data}` are done, but learned nothing; they are in the means and \
+         tests."
+    );
+    (n > 0).then_some(text)
 }
 
 fn left_out(runs: &[&Run], data: &str, model: &str) -> Option<String> {

@@ -51,9 +51,9 @@ fn check_single_columns(exact: &[f64], rounded: &[f64], dim: usize) -> Result<()
 /// beyond this factor of 1, or a mean beyond this factor of the standard deviation.
 const FAR: f64 = 1e3;
 
-/// Refuses training points (n, dim) that do not vary in one of their coordinates: the likelihood of
-/// a constant has no bound.
-pub(super) fn check_varies(points: &Tensor) -> Result<()> {
+/// Mean and standard deviation of every coordinate of the training points (n, dim). Refuses points that
+/// do not vary in one of their coordinates: the likelihood of a constant has no bound.
+pub(super) fn check_varies(points: &Tensor) -> Result<Vec<(f64, f64)>> {
     let (n, dim) = points.dims2()?;
     let rows = num::to_vec(points)?;
     // Below it, inverses overflow in single precision and squares underflow in double precision.
@@ -61,7 +61,8 @@ pub(super) fn check_varies(points: &Tensor) -> Result<()> {
         DType::F32 => 1e-30,
         _ => 1e-150,
     };
-    for (d, (_, std)) in num::moments(&rows, dim).into_iter().enumerate() {
+    let moments = num::moments(&rows, dim);
+    for (d, (_, std)) in moments.iter().copied().enumerate() {
         if std >= least && std.is_finite() {
             continue;
         }
@@ -84,7 +85,31 @@ pub(super) fn check_varies(points: &Tensor) -> Result<()> {
              is infinite; got {got}"
         )));
     }
-    Ok(())
+    Ok(moments)
+}
+
+/// A kurtosis that points of finite fourth moment rarely have: 3 is that of a Gaussian, 9 that of a
+/// Student t with 5 degrees of freedom.
+const HEAVY: f64 = 10.0;
+
+/// What to try when training failed on points like these (n, dim), if heavy tails are a likely reason.
+pub(super) fn heavy_tails(points: &Tensor) -> Result<Option<String>> {
+    let (n, dim) = points.dims2()?;
+    let rows = num::to_vec(points)?;
+    let moments = num::moments(&rows, dim).into_iter().enumerate();
+    let kurtosis = moments.map(|(d, (mean, std))| {
+        let column = rows.iter().skip(d).step_by(dim);
+        let fourth = column.map(|v| ((v - mean) / std).powi(4)).sum::<f64>();
+        (d, fourth / n as f64)
+    });
+    let heavy = kurtosis.max_by(|a, b| a.1.total_cmp(&b.1));
+    let heavy = heavy.filter(|(_, kurtosis)| *kurtosis > HEAVY);
+    Ok(heavy.map(|(d, kurtosis)| {
+        format!(
+            "; column {d} (from 0) has heavy tails, a kurtosis of {kurtosis:.0} where a Gaussian has 3 (try \
+             `base.student_t = {{}}`, `activation = \"tanh\"` or fewer layers)"
+        )
+    }))
 }
 
 /// What to try when a model of `spec` diverged on points like these (n, dim), if their unit is a

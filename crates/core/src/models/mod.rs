@@ -166,7 +166,7 @@ fn fuse(
         }
         _ => {
             "layers that they have; got another (they lack planar and radial layers, RAD's `net` \
-             gates, resampled bases below RAD and the activations `silu` and `gelu`; try --kernels plain)"
+             gates, resampled and Student t bases below RAD and the activations `silu` and `gelu`; try --kernels plain)"
         }
     };
     match asked {
