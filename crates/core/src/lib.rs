@@ -27,6 +27,7 @@ pub mod data;
 pub mod device;
 pub mod distributions;
 pub mod error;
+pub mod expression;
 pub mod kmeans;
 pub mod metrics;
 pub mod models;
