@@ -163,11 +163,16 @@ impl Expression {
     /// 0 stands for theirs.
     pub fn value_and_gradient(&self, x: &[f64], out: &mut [f64]) -> f64 {
         out.fill(0.0);
+        self.add_gradient(x, 1.0, out)
+    }
+
+    /// Adds `factor` df/dx to `out`; gives f(x).
+    pub(crate) fn add_gradient(&self, x: &[f64], factor: f64, out: &mut [f64]) -> f64 {
         WORK.with_borrow_mut(|(values, slopes)| {
             let value = self.evaluate(x, values);
             slopes.clear();
             slopes.resize(self.nodes.len(), 0.0);
-            slopes[self.nodes.len() - 1] = 1.0;
+            slopes[self.nodes.len() - 1] = factor;
             for (i, node) in self.nodes.iter().enumerate().rev() {
                 let slope = slopes[i];
                 // Also keeps 0 times the infinite slope of a part that has no effect out of the sum.
@@ -177,7 +182,7 @@ impl Expression {
                 match *node {
                     Node::Number(_) => {}
                     Node::Coordinate(d) => out[d] += slope,
-                    Node::Radius => add_radial(x, values[i], slope, out),
+                    Node::Radius => add_radial(x, slope, out),
                     Node::Theta => add_angular(x, slope, out),
                     Node::Rest => out.iter_mut().for_each(|out| *out -= slope),
                     Node::Add(a, b) => {
@@ -262,7 +267,8 @@ pub(crate) fn rest(x: &[f64]) -> f64 {
 }
 
 /// Adds `slope` d|x|/dx = `slope` x / |x|.
-fn add_radial(x: &[f64], r: f64, slope: f64, out: &mut [f64]) {
+pub(crate) fn add_radial(x: &[f64], slope: f64, out: &mut [f64]) {
+    let r = radius(x);
     if r > 0.0 {
         for (out, x) in out.iter_mut().zip(x) {
             *out += slope * (x / r);
@@ -271,7 +277,7 @@ fn add_radial(x: &[f64], r: f64, slope: f64, out: &mut [f64]) {
 }
 
 /// Adds `slope` dtheta/dx = `slope` (-y, x) / r^2.
-fn add_angular(x: &[f64], slope: f64, out: &mut [f64]) {
+pub(crate) fn add_angular(x: &[f64], slope: f64, out: &mut [f64]) {
     let r = radius(x);
     if r > 0.0 {
         out[0] -= slope * (x[1] / r) / r;

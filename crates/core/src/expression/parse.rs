@@ -236,20 +236,25 @@ impl<'a> Parser<'a> {
         }
         let (start, outside) = (self.at, self.unused);
         self.unused = outside || to < from;
-        let zero = self.push(Node::Number(0.0))?;
-        let mut total = zero;
+        let (first, mut total) = (self.nodes.len(), None);
         // The body of an empty sum is read once, for its end.
         for i in from..=to.max(from) {
             self.at = start;
             self.names.push((index.to_owned(), i as f64));
             let term = self.sum()?;
             self.names.pop();
-            total = self.push(Node::Add(total, term))?;
+            total = Some(match total {
+                None => term,
+                Some(total) => self.push(Node::Add(total, term))?,
+            });
         }
-        if to < from {
-            self.nodes.truncate(zero);
-            total = self.push(Node::Number(0.0))?;
-        }
+        let total = match total {
+            Some(total) if from <= to => total,
+            _ => {
+                self.nodes.truncate(first);
+                self.push(Node::Number(0.0))?
+            }
+        };
         self.unused = outside;
         self.need(')')?;
         Ok(total)
