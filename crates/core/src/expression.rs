@@ -30,7 +30,7 @@ mod tests;
 
 use std::cell::RefCell;
 
-pub use parse::Fault;
+pub use parse::{is_taken, Fault};
 
 /// Functions of one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

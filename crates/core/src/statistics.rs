@@ -97,11 +97,8 @@ impl Statistics {
         for (i, text) in typed.iter().enumerate() {
             let text = text.as_ref();
             let expression = Expression::parse(text, dim, &[]).map_err(|fault| {
-                let got = format!(
-                    "{} at column {} of `{text}` in statistics[{i}]{}",
-                    fault.got, fault.column, fault.hint
-                );
-                BadValue::new("statistics", fault.expected, got)
+                let got = format!("{} in statistics[{i}]", fault.found(text));
+                BadValue::new("statistics", &fault.expected, got)
             })?;
             let kind = Kind::of(expression).canonical(dim);
             if let Some(j) = kinds.iter().position(|other| *other == kind) {

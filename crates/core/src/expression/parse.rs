@@ -28,6 +28,16 @@ pub struct Fault {
     pub hint: String,
 }
 
+impl Fault {
+    /// What stands where in `text`.
+    pub fn found(&self, text: &str) -> String {
+        format!(
+            "{} at column {} of `{text}`{}",
+            self.got, self.column, self.hint
+        )
+    }
+}
+
 type Parsed<T> = Result<T, Fault>;
 
 struct Parser<'a> {
@@ -44,7 +54,7 @@ struct Parser<'a> {
 }
 
 /// Whether a constant or an index cannot have this name.
-pub(super) fn is_taken(name: &str) -> bool {
+pub fn is_taken(name: &str) -> bool {
     let digits = |rest: &str| rest.bytes().all(|b| b.is_ascii_digit());
     let function = Function::ALL.iter().any(|(f, _)| *f == name);
     let coordinate = name == "y" || name == "z" || name.strip_prefix('x').is_some_and(digits);

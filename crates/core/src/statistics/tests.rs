@@ -148,7 +148,7 @@ fn invalid_names_are_pointed_at() {
     let said = Statistics::parse(&["x", "sine(y)"], 2)
         .unwrap_err()
         .to_string();
-    let place = "got `sine` at column 1 of `sine(y)` in statistics[1] (did you mean `sin`?)";
+    let place = "got `sine` at column 1 of `sine(y)` (did you mean `sin`?) in statistics[1]";
     assert!(said.contains(place), "{said}");
     let twice: [(&[&str], &str); 3] = [
         (
