@@ -183,6 +183,7 @@ mod tests {
         let narrow = 3.0 * 0.2_f64.ln();
         let product =
             "log_density = '-sum(i, 1, D, (x[i]-i)^2)/(2*s^2)'\ndim = 3\nconstants = { s = 0.2 }";
+        let funnel = "log_density = '-x^2/18 - y^2*exp(-x)/2 - x/2'";
         for (text, at, log_p, entropy) in [
             (
                 "log_density = '-x^2/2'\ndim = 1",
@@ -209,13 +210,22 @@ mod tests {
                 Some(2.0 + 4_f64.ln()),
             ),
             (&u1, vec![2.0, 0.0], u1_log_p, None),
+            // Its neck is far narrower than the cells at the start.
+            (
+                funnel,
+                vec![0.0; 2],
+                -normal(2.0) - 3_f64.ln(),
+                Some(2.0 * unit + 3_f64.ln()),
+            ),
         ] {
             let truth = law(text).unwrap();
             let got = log_density(&truth, &at);
-            assert!((got - log_p).abs() < 2e-6, "{text}: {got}, not {log_p}");
+            // Walks may leave 1e-4 of the mass unseen.
+            let most = if text == funnel { 1e-4 } else { 2e-6 };
+            assert!((got - log_p).abs() < most, "{text}: {got}, not {log_p}");
             if let Some(entropy) = entropy {
                 let got = truth.entropy();
-                let fine = (got.value - entropy).abs() < got.error + 2e-5 && got.error < 1e-3;
+                let fine = (got.value - entropy).abs() < got.error + 2.0 * most && got.error < 1e-3;
                 assert!(fine, "{text}: {got:?}, not {entropy}");
             }
         }
