@@ -23,8 +23,10 @@ mod benchmark;
 mod cells;
 mod checks;
 mod circles;
+mod cubature;
 mod energy;
 mod exponential_family;
+mod expression;
 mod file;
 mod gaussians;
 mod law;
@@ -48,6 +50,7 @@ pub use benchmark::{Benchmark, BENCHMARKS};
 pub use circles::{CirclesSpec, ManyMoonsSpec, MoonsSpec, RingsSpec};
 pub use energy::{Domain, EnergySpec, Potential};
 pub use exponential_family::{ExponentialFamilySpec, Problem};
+pub use expression::{BoxSpec, ExpressionSpec};
 pub use file::{Column, FileRecord, FileSpec, OnBadRows, SplitSpec};
 pub use gaussians::{GridSpec, MixtureSpec, RingSpec};
 #[cfg(test)]
