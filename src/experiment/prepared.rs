@@ -40,6 +40,8 @@ pub struct Run {
     build_seconds: f64,
     train_points: Option<Tensor>,
     validation: Option<Tensor>,
+    /// What is likely a mistake in the points, one line each.
+    warnings: Vec<String>,
     rng: Rng,
 }
 
@@ -98,8 +100,12 @@ impl Run {
         };
         let fixed = spec.train.points > 0;
         let start = points("train", Split::Train, spec.train.start_points())?;
+        let found = law.and_then(|law| law.record());
+        let mut warnings = found.map_or_else(Vec::new, |found| found.warnings.clone());
         if let Some(start) = &start {
             check_varies(start)?;
+            let names = spec.task.columns(start.dim(1)?).names();
+            warnings.extend(points::warnings(&spec.model, start, &names)?);
         }
         let n = spec.train.validation_points;
         let validation = points("validation", Split::Validation, n)?;
@@ -113,6 +119,7 @@ impl Run {
             spec,
             train_points: start.filter(|_| fixed),
             validation,
+            warnings,
             params,
             model,
             build_seconds,

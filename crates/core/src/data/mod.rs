@@ -23,6 +23,7 @@ mod benchmark;
 mod cells;
 mod checks;
 mod circles;
+mod directions;
 mod energy;
 mod exponential_family;
 mod file;
@@ -46,9 +47,10 @@ use crate::Result;
 
 pub use benchmark::{Benchmark, BENCHMARKS};
 pub use circles::{CirclesSpec, ManyMoonsSpec, MoonsSpec, RingsSpec};
+pub use directions::lost_in_single;
 pub use energy::{Domain, EnergySpec, Potential};
 pub use exponential_family::{ExponentialFamilySpec, Problem};
-pub use file::{Column, FileRecord, FileSpec, OnBadRows, SplitSpec};
+pub use file::{Column, FilePoints, FileRecord, FileSpec, OnBadRows, SplitSpec};
 pub use gaussians::{GridSpec, MixtureSpec, RingSpec};
 #[cfg(test)]
 pub(crate) use law::Density;
