@@ -218,7 +218,7 @@ fn data_that_no_density_fits_are_named() {
         },
         &["of 350 training points, some are more than `tail_bound` = 5 standard deviations out"],
     );
-    let constant = check(&|i, a, _| format!("7,{a},{}\n", i * 0 + 3));
+    let constant = check(&|_, a, _| format!("7,{a},3\n"));
     constant.refused(
         "(a density on a constant is infinite; `columns = [\"b\"]` leaves them out); got `a`, which is 7 \
          in every training point; `c`, which is 3 in every training point",
