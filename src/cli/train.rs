@@ -30,7 +30,7 @@ use mdn_core::{Error, Result};
 ///
 /// Each run writes to DIR/<experiment>/<data>/<model>/seed-<n>/:
 ///   config.toml          the run as an experiment file of its own, every default filled in
-///   data.toml            points, bad rows, classes and splits of data from a file
+///   data.toml            points, bad rows, classes and splits of data from a file; warnings
 ///   trained.toml         the same with widths and settings as they were chosen ([budget], [search])
 ///   trials.csv           settings that were tried, their validation losses, the choice ([search])
 ///   history.csv          loss and gradient norm by step

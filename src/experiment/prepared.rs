@@ -42,6 +42,8 @@ pub struct Run {
     /// Mean and standard deviation of every coordinate of the training points; empty without data.
     moments: Vec<(f64, f64)>,
     validation: Option<Tensor>,
+    /// What is likely a mistake in the points, one line each.
+    warnings: Vec<String>,
     rng: Rng,
 }
 
@@ -100,7 +102,13 @@ impl Run {
         };
         let fixed = spec.train.points > 0;
         let start = points("train", Split::Train, spec.train.start_points())?;
+        let found = law.and_then(|law| law.record());
+        let mut warnings = found.map_or_else(Vec::new, |found| found.warnings.clone());
         let moments = start.as_ref().map(check_varies).transpose()?;
+        if let Some(start) = &start {
+            let names = spec.task.columns(start.dim(1)?).names();
+            warnings.extend(points::warnings(&spec.model, start, &names)?);
+        }
         let n = spec.train.validation_points;
         let validation = points("validation", Split::Validation, n)?;
         let params = Params::seeded(rng.fork("init"), dtype, device).with_kernels(compute.kernels);
@@ -114,6 +122,7 @@ impl Run {
             train_points: start.filter(|_| fixed),
             moments: moments.unwrap_or_default(),
             validation,
+            warnings,
             params,
             model,
             build_seconds,

@@ -1,5 +1,7 @@
 //! Writes the results of a run: curves, weights, metrics and the picture that figures are drawn from.
 
+use std::collections::BTreeMap;
+
 use candle_core::Tensor;
 
 use super::{ended_by_the_clock, points, Run};
@@ -7,7 +9,7 @@ use crate::experiment::store::{
     BaseComponents, Landing, MetricRow, Picture, RunDir, State, Status,
 };
 use crate::experiment::weights;
-use mdn_core::data::log_densities;
+use mdn_core::data::{log_densities, FileRecord};
 use mdn_core::metrics::evaluation::{self, Against, Measured};
 use mdn_core::metrics::{Cost, Evaluation, Metric, Outcome, METRICS};
 use mdn_core::models::{log_q, Model};
@@ -114,8 +116,16 @@ impl Run {
 
     /// Writes the curves and the weights.
     pub(super) fn save(&self, place: &RunDir, trained: &Curves) -> Result<()> {
-        if let Some(found) = self.law.as_ref().and_then(|law| law.record()) {
-            let text = toml::to_string(found);
+        let warnings = self.warnings.clone();
+        let found = self.law.as_ref().and_then(|law| law.record());
+        let text = match found {
+            Some(found) => toml::to_string(&FileRecord {
+                warnings,
+                ..found.clone()
+            }),
+            None => toml::to_string(&BTreeMap::from([("warnings", &warnings)])),
+        };
+        if found.is_some() || !self.warnings.is_empty() {
             let text = text.map_err(|e| Error::failed(format!("data.toml: {e}")))?;
             place.write("data.toml", text.as_bytes())?;
         }

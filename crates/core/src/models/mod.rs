@@ -67,6 +67,12 @@ pub trait Settings {
         true
     }
 
+    /// See [`crate::bijections::BijectionSpec::tail_bound`]; `None` also for models whose splines do
+    /// not act on the points as a whole.
+    fn tail_bound(&self) -> Option<f64> {
+        None
+    }
+
     /// Whether the model is fitted at once, to all points, and takes no training steps.
     fn is_fitted(&self) -> bool {
         false

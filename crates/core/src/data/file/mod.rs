@@ -1,5 +1,7 @@
 //! Points from a file, such as measurements: their law is unknown.
 
+mod columns;
+mod findings;
 mod npy;
 mod set;
 mod table;
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::BadValue;
 
+pub use columns::FilePoints;
 use set::FileData;
 pub use set::FileRecord;
 use table::{Format, Table};
@@ -220,7 +223,7 @@ impl FileSpec {
     }
 
     /// Reads the file, writes its columns and checksum into the settings, and says what is in it.
-    pub(super) fn settle(&mut self) -> Result<FileRecord, BadValue> {
+    pub fn settle(&mut self) -> Result<FileRecord, BadValue> {
         let record = self.build()?.record;
         self.columns = Some(record.columns.clone());
         self.sha256 = Some(record.sha256.clone());
