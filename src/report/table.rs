@@ -40,6 +40,12 @@ pub fn shown(headline: Option<&str>, rows: &[&Row]) -> (Vec<&'static str>, usize
     (shown, others)
 }
 
+/// Whether some table shows a metric.
+pub fn is_shown(metric: &str) -> bool {
+    let all = [ON_DATA, ON_PROBLEMS].map(str::split_ascii_whitespace);
+    all.into_iter().flatten().any(|name| name == metric)
+}
+
 /// Tables, the ranks where there are several data sets, and a line on what the numbers are.
 pub fn terminal(
     results: &Results<'_>,

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use super::digits::{count, dash, number, plain};
 use super::results::{Results, Run};
+use super::table::is_shown;
 use crate::experiment::store::{MetricRow, State};
 
 /// Intervals of fewer seeds than this are too wide to be of use.
@@ -94,7 +95,7 @@ fn left_out(runs: &[&Run], data: &str, model: &str) -> Option<String> {
 }
 
 /// What the seeds of a metric rest on where that is too little, of the headline first; and the names of the
-/// other metrics of which it is.
+/// other metrics of tables of which it is.
 fn fragile(runs: &[&Run], data: &str, model: &str, headline: Option<&str>) -> Option<String> {
     let seed = |seed: u64, m: &MetricRow| {
         let of = count(m.n as f64);
@@ -111,7 +112,8 @@ fn fragile(runs: &[&Run], data: &str, model: &str, headline: Option<&str>) -> Op
     };
     let mut found: IndexMap<&str, Vec<String>> = IndexMap::new();
     for run in runs {
-        for m in run.metrics.iter().filter(|m| m.is_fragile()) {
+        let shown = run.metrics.iter().filter(|m| is_shown(&m.metric));
+        for m in shown.filter(|m| m.is_fragile()) {
             found.entry(&m.metric).or_default().push(seed(run.seed, m));
         }
     }

@@ -133,7 +133,7 @@ pub fn rests_on_few(
 ) -> bool {
     let points = n as f64;
     let most = match n {
-        // Ten are then most of those that lie above the median in any law.
+        // Ten are a large part of those above the median, whatever the law.
         0..100 => 0.95,
         _ => 2.7 * points.powf(-0.3),
     };
