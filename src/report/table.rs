@@ -61,7 +61,14 @@ pub fn terminal(
     }
     if let Some(ranks) = ranks.filter(|r| r.data.len() > 1) {
         let table = ranked(pairs, ranks);
-        let _ = writeln!(out, "over {} data sets\n\n{table}\n", ranks.data.len());
+        let _ = writeln!(out, "over {} data sets\n\n{table}", ranks.data.len());
+        if let Some(cd) = ranks.critical_difference {
+            let _ = writeln!(
+                out,
+                "mean ranks nearer than {cd:.2} do not differ (Nemenyi, 5 %)"
+            );
+        }
+        out.push('\n');
     }
     out.push_str(&legend(results));
     out
@@ -88,7 +95,7 @@ fn ranked(pairs: &[Pair], ranks: &Ranks) -> String {
     let rows = ranks.models.iter().map(|m| {
         let Tally { wins, ties, losses } = Tally::of(pairs, &m.model, None, None);
         let counts = [wins, ties, losses].map(|n| n.to_string());
-        let first = [m.model.clone(), digits::spread(Some(&m.mean))];
+        let first = [m.model.clone(), ranks.mean(m)];
         first.into_iter().chain(counts).collect()
     });
     plain_table(head.to_vec(), rows)
@@ -124,13 +131,20 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
         };
         let heading = format!("{metric}{}\n[{unit}]", arrow(*better));
         add(metric, heading, &mean);
-        if headline == Some(metric) && of().any(|r| r.diff.is_some()) {
+        let against = |cell: fn(&Row) -> String| {
+            move |r: &Row| match results.what.reference {
+                Some(reference) if reference == r.model => "reference".to_owned(),
+                _ => cell(r),
+            }
+        };
+        if headline == Some(metric) && of().any(|r| r.contrast.ratio.is_some()) {
+            let name = format!("ratio of {metric}");
+            add(&name, format!("{name}\n[1]"), &against(ratio));
+        }
+        if headline == Some(metric) && of().any(|r| r.contrast.diff.is_some()) {
             let name = format!("difference in {metric}");
             let heading = format!("{name}\n[{unit}]");
-            add(&name, heading, &|r| match results.what.reference {
-                Some(reference) if reference == r.model => "reference".to_owned(),
-                _ => starred(r),
-            });
+            add(&name, heading, &against(difference));
         }
     }
     let (mut used, mut hidden) = (0, Vec::new());
@@ -180,10 +194,28 @@ pub fn idle(results: &Results<'_>, row: &Row) -> String {
     }
 }
 
-/// The paired difference, with a star where it is significant after correction.
-pub fn starred(row: &Row) -> String {
-    let star = if row.test.is_significant() { " *" } else { "" };
-    digits::difference(row.diff.as_ref()) + star
+/// The ratio to the reference, with a star where it is significant after correction.
+pub fn ratio(row: &Row) -> String {
+    let text = row.contrast.ratio.as_ref().map(digits::ratio);
+    text.map_or_else(digits::dash, |text| text + star(row))
+}
+
+/// The difference from the reference, with a star where it is significant after correction and no ratio
+/// decides.
+pub fn difference(row: &Row) -> String {
+    let star = if row.contrast.ratio.is_none() {
+        star(row)
+    } else {
+        ""
+    };
+    digits::difference(row.contrast.diff.as_ref()) + star
+}
+
+fn star(row: &Row) -> &'static str {
+    match row.contrast.test.is_significant() {
+        true => " *",
+        false => "",
+    }
 }
 
 /// Which way is better, as a sign after the name.
@@ -217,8 +249,8 @@ pub fn legend(results: &Results<'_>) -> String {
     }
     if let Some(reference) = what.reference.filter(|_| what.models.len() > 1) {
         text.push_str(&format!(
-            "\nDifferences are to `{reference}`, paired by seed; * p < 0.05 (paired t test, Holm's correction \
-             over the metric's\nwhole table)."
+            "\nRatios (geometric means) and differences are to `{reference}`, paired by seed; * p < 0.05: t test of \
+             the log\nratios, or of the differences where there are no ratios; Holm's correction over the data sets."
         ));
     }
     text

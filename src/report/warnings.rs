@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::digits::{count, dash, number, plain};
+use super::interval::Spread;
 use super::results::{Results, Run};
 use super::table::is_shown;
 use crate::experiment::store::{MetricRow, State};
@@ -36,6 +37,7 @@ pub fn warnings(results: &Results<'_>) -> Vec<String> {
             let runs: Vec<&Run> = results.of(data, model).collect();
             out.extend(unfinished(&runs, data, model));
             out.extend(left_out(&runs, data, model));
+            out.extend(outlier(results, data, model));
             out.extend(fragile(&runs, data, model, results.headline(data)));
             out.extend(learned_nothing(results, data, model));
         }
@@ -74,6 +76,19 @@ fn learned_nothing(results: &Results<'_>, data: &str, model: &str) -> Option<Str
          tests."
     );
     (n > 0).then_some(text)
+}
+
+/// A headline metric whose mean over seeds is that of one seed.
+fn outlier(results: &Results<'_>, data: &str, model: &str) -> Option<String> {
+    let metric = results.headline(data)?;
+    let spread = Spread::of(&results.values(data, model, metric))?;
+    let [median, low, high] = [spread.median, spread.quartiles.0, spread.quartiles.1].map(plain);
+    spread.has_outlier.then(|| {
+        format!(
+            "{metric} of `{model}` on `{data}`: a seed is far from the others, so the mean says little; median \
+             {median}, quartiles {low} and {high}."
+        )
+    })
 }
 
 fn left_out(runs: &[&Run], data: &str, model: &str) -> Option<String> {
