@@ -199,7 +199,7 @@ fn preview(jobs: &[Job], before: &[Option<Status>], force: bool) -> Result<Strin
         let what = match before {
             None if !force && job.place.checkpoint().exists() => "go on".to_owned(),
             None => "train".to_owned(),
-            Some(status) => format!("skip ({})", status.words()),
+            Some(status) => format!("skip ({})", status.state.word()),
         };
         let index = job.index.to_string();
         let mut row = vec![what, index, job.place.0.display().to_string()];
