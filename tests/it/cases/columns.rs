@@ -102,6 +102,17 @@ fn training_files_are_accepted_as_points() {
     place.write("two.csv", "40,0\n");
     let two = place.ok(&format!("density {run} two.csv"));
     assert_eq!(whole.lines().nth(1), two.lines().nth(1));
+
+    // Both columns in another order: the file itself is known by its checksum, another one is not.
+    let two: String = (0..40).map(|i| format!("{},{}\n", i % 23, i * i)).collect();
+    place.write("plain.csv", &two);
+    place.ok("train e.toml --data plain --model g --out turned data.plain.file.columns=[1,0]");
+    let run = "turned/e/plain/g/seed-0";
+    let whole = place.ok(&format!("density {run} plain.csv"));
+    assert!(whole.contains("\n81,9,"), "{whole}");
+    place.write("two.csv", two + "1,2\n");
+    let message = "expected a header of `x1`, `x2`; got none";
+    place.refused(&format!("density {run} two.csv"), message);
 }
 
 #[test]

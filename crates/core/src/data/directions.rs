@@ -7,6 +7,9 @@ use crate::num::moments;
 /// Columns beyond which directions are not looked at: their cost grows with the cube.
 const MOST: usize = 300;
 
+/// Rows that are looked at, evenly spread over all.
+const ROWS: usize = 20_000;
+
 /// The smallest eigenvalue, for each coordinate, that rounding of f64 leaves of a correlation.
 const ROUNDING: f64 = 4e-15;
 
@@ -30,9 +33,11 @@ impl Directions {
         if !(2..=MOST).contains(&dim) || n <= dim || !moments.iter().all(varies) {
             return None;
         }
-        let scaled = |i: usize, d: usize| (rows[i * dim + d] - moments[d].0) / moments[d].1;
-        let scaled = DMatrix::from_fn(n, dim, scaled);
-        let found = (scaled.tr_mul(&scaled) / n as f64).symmetric_eigen();
+        let step = n.div_ceil(ROWS);
+        let row = |i: usize| &rows[i * step * dim..];
+        let scaled = |i: usize, d: usize| (row(i)[d] - moments[d].0) / moments[d].1;
+        let scaled = DMatrix::from_fn(n.div_ceil(step), dim, scaled);
+        let found = (scaled.tr_mul(&scaled) / scaled.nrows() as f64).symmetric_eigen();
         Some(Self {
             std: moments.into_iter().map(|(_, std)| std).collect(),
             variances: found.eigenvalues.iter().copied().collect(),

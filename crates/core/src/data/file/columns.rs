@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::table::{self, some_of, Format, Table, SHOWN};
-use super::{Column, FileSpec, OnBadRows};
+use super::{sha256, Column, FileSpec, OnBadRows};
 use crate::error::{did_you_mean, BadValue};
 
 /// The requested fields.
@@ -150,7 +150,12 @@ impl FileSpec {
     fn points_as(&self, spec: &Self, bytes: &[u8]) -> Result<FilePoints, BadValue> {
         let format = spec.format().unwrap_or(Format::Text(None));
         let (header, fields) = table::header(spec, &format, bytes)?;
-        let columns = self.matched(header.as_deref().unwrap_or_default(), fields)?;
+        let is_own = self
+            .sha256
+            .as_ref()
+            .is_some_and(|sum| *sum == sha256(bytes));
+        let names = header.as_deref().unwrap_or_default();
+        let columns = self.matched(names, fields, is_own)?;
         let is_text = matches!(format, Format::Text(_));
         let chosen = Self {
             header: is_text.then_some(header.is_some()),
@@ -184,8 +189,13 @@ impl FileSpec {
     }
 
     /// The columns of a file with these names (none without a header) and this number of columns
-    /// that are the coordinates.
-    fn matched(&self, header: &[String], fields: usize) -> Result<Vec<Column>, BadValue> {
+    /// that are the coordinates; `is_own` says that it is the training file.
+    fn matched(
+        &self,
+        header: &[String],
+        fields: usize,
+        is_own: bool,
+    ) -> Result<Vec<Column>, BadValue> {
         let columns = self.columns.as_deref().unwrap_or_default();
         let (names, dim) = (self.names(), columns.len());
         let list = |names: &[String]| format!("`{}`", names.join("`, `"));
@@ -199,7 +209,7 @@ impl FileSpec {
             let in_order: Vec<usize> = (0..dim).collect();
             let of_training = numbers.filter(|all| all.iter().all(|i| *i < fields));
             let chosen = match of_training {
-                Some(all) if fields > dim || all == in_order => all,
+                Some(all) if is_own || fields > dim || all == in_order => all,
                 // The order of the training file and that of the coordinates differ.
                 Some(_) => {
                     let got = "none (both the order of the training file and that of `columns` are possible)";

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use csv::StringRecord;
-use sha2::{Digest, Sha256};
 
 use super::columns::Selection;
-use super::{npy, Column, FileSpec, OnBadRows};
+use super::{npy, sha256, Column, FileSpec, OnBadRows};
 use crate::error::BadValue;
 
 /// Faults of a kind that a message shows.
@@ -77,8 +76,7 @@ impl Table {
             let got = format!("`{}` ({e})", spec.path.display());
             BadValue::new("path", "a file that can be read", got)
         })?;
-        let digest = Sha256::digest(&bytes);
-        let sha256: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = sha256(&bytes);
         if let Some(known) = spec.sha256.as_ref().filter(|known| **known != sha256) {
             return Err(BadValue::new(
                 "sha256",
