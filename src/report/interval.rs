@@ -14,8 +14,9 @@ pub struct Spread {
     pub median: f64,
     /// Lower and upper quartile, by linear interpolation.
     pub quartiles: (f64, f64),
-    /// Whether a value lies more than three times the distance of the quartiles beyond them (Tukey's outer
-    /// fences), of 4 or more values.
+    /// Whether a value rules the mean: of 4 or more values, one lies more than three times the distance of
+    /// the quartiles beyond them (Tukey's outer fences), and the mean is off the median by more than half
+    /// of it.
     pub has_outlier: bool,
     pub n: usize,
 }
@@ -58,7 +59,7 @@ impl Spread {
             std_dev,
             median,
             quartiles: (low, high),
-            has_outlier: n > 3 && outside,
+            has_outlier: n > 3 && outside && (mean - median).abs() > 0.5 * median.abs(),
             n,
         })
     }
