@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::{ended_by_the_clock, points, Run};
 use crate::experiment::store::{
-    BaseComponents, Landing, MetricRow, Picture, RunDir, State, Status,
+    BaseComponents, Landing, MetricRow, Picture, RunDir, State, Status, SHARES,
 };
 use crate::experiment::weights;
 use mdn_core::data::log_densities;
@@ -142,8 +142,7 @@ impl Run {
         }
         place.write_costs(&costs)?;
         check_interrupt()?;
-        let labels = evaluation.labels.as_deref();
-        if let Some(picture) = self.picture(&points, &samples, labels)? {
+        if let Some(picture) = self.picture(&points, &samples, &evaluation)? {
             place.write_picture(&picture)?;
         }
         Ok(())
@@ -153,7 +152,7 @@ impl Run {
         &self,
         points: &[f64],
         samples: &[f64],
-        labels: Option<&[u32]>,
+        measured: &Evaluation,
     ) -> Result<Option<Picture>> {
         let view = match &self.law {
             Some(law) => law.view(),
@@ -171,8 +170,27 @@ impl Run {
         let side = self.spec.evaluation.grid.min(PICTURE_SIDE);
         let rows = evaluation::grid_rows(view, side);
         let truth = self.law.as_ref().and_then(|law| law.truth());
-        let log_p = truth.map(|truth| single(&log_densities(truth, &rows, 2)));
+        let mut log_p = truth.map(|truth| log_densities(truth, &rows, 2));
+        let known = measured.known.as_ref().map(|known| &known.log_p[..]);
+        let own_log_q = &measured.own_log_q[..];
+        for (at, log_density) in [(points, known), (samples, measured.own_log_p.as_deref())] {
+            if let (Some(cells), Some(values)) = (&mut log_p, log_density) {
+                raise(cells, (view, side), at, values);
+            }
+        }
         let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;
+        let mut of_model = log_q(self.model.as_ref(), &x)?;
+        for (at, log_density) in [
+            (points, measured.log_q.as_deref()),
+            (samples, Some(own_log_q)),
+        ] {
+            raise(
+                &mut of_model,
+                (view, side),
+                at,
+                log_density.unwrap_or_default(),
+            );
+        }
         // Parts are numbered in the order in which they appear.
         let mut seen = std::collections::BTreeMap::new();
         let mut number = |part: u64| {
@@ -185,19 +203,56 @@ impl Run {
         let at = num::from_rows(shown, 2, self.params.dtype(), &self.params.device())?;
         let landing = match shown {
             [] => None,
-            _ => at_base(self.model.as_ref(), &at, labels, &mut number)?,
+            _ => {
+                let labels = measured.labels.as_deref();
+                at_base(self.model.as_ref(), &at, labels, &mut number)?
+            }
         };
         Ok(Some(Picture {
             view,
             side,
-            log_p,
-            log_q: single(&log_q(self.model.as_ref(), &x)?),
+            log_p: log_p.map(|p| single(&p)),
+            log_q: single(&of_model),
+            levels_p: known.and_then(levels),
+            levels_q: levels(own_log_q),
             part,
             samples: pairs(&samples[..samples.len().min(2 * PICTURE_SAMPLES)]),
             points: pairs(shown),
             landing,
         }))
     }
+}
+
+/// A narrow density falls between the centres of cells: where a point of a cell has a log-density that is more
+/// than a nat above that of the centre, the cell has the highest.
+fn raise(
+    cells: &mut [f64],
+    (view, side): ([(f64, f64); 2], usize),
+    points: &[f64],
+    log_density: &[f64],
+) {
+    let centres = cells.to_vec();
+    for (point, value) in points.chunks_exact(2).zip(log_density) {
+        let part = |d: usize| (point[d] - view[d].0) / (view[d].1 - view[d].0);
+        if !(0..2).all(|d| (0.0..1.0).contains(&part(d))) {
+            continue;
+        }
+        let [x, y] = [0, 1].map(|d| ((part(d) * side as f64) as usize).min(side - 1));
+        let i = y * side + x;
+        if value.is_finite() && *value > centres[i] + 1.0 {
+            cells[i] = cells[i].max(*value);
+        }
+    }
+}
+
+/// The values that shares [`SHARES`] of them are not below; `None` where one is NaN or there are none.
+fn levels(values: &[f64]) -> Option<Vec<f32>> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let rank = |share: f64| (share * sorted.len() as f64).ceil() as usize;
+    let at = |share: f64| sorted.get(rank(share).max(1) - 1).map(|v| *v as f32);
+    let found: Option<Vec<f32>> = SHARES.iter().map(|s| at(*s)).collect();
+    found.filter(|_| values.iter().all(|v| !v.is_nan()))
 }
 
 fn single(values: &[f64]) -> Vec<f32> {
