@@ -138,8 +138,9 @@ fn numbers(results: &Results<'_>, rows: &[Row]) -> Value {
                     r.value.map(|v| v.mean).filter(|m| m.is_finite()),
                     r.value
                         .map_or_else(digits::dash, |v| digits::plain(v.median)),
-                    table::starred(r),
+                    table::difference(r),
                     winners.contains(&r.model.as_str()),
+                    table::ratio(r),
                 ]);
                 cells.entry(data).or_default().insert(&r.model, cell);
             }

@@ -12,6 +12,11 @@ pub struct Spread {
     pub std_dev: Option<f64>,
     /// Median; of an even number of values the mean of the middle two.
     pub median: f64,
+    /// Lower and upper quartile, by linear interpolation.
+    pub quartiles: (f64, f64),
+    /// Whether a value lies more than three times the distance of the quartiles beyond them (Tukey's outer
+    /// fences), of 4 or more values.
+    pub has_outlier: bool,
     pub n: usize,
 }
 
@@ -25,11 +30,17 @@ impl Spread {
         let mean = values.iter().sum::<f64>() / n as f64;
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let median = if n % 2 == 1 {
-            sorted[n / 2]
-        } else {
-            0.5 * (sorted[n / 2 - 1] + sorted[n / 2])
+        let quantile = |share: f64| {
+            let at = share * (n - 1) as f64;
+            let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+            match at.fract() {
+                0.0 => low,
+                part => low + part * (high - low),
+            }
         };
+        let [low, median, high] = [0.25, 0.5, 0.75].map(quantile);
+        let fence = 3.0 * (high - low);
+        let outside = sorted[0] < low - fence || sorted[n - 1] > high + fence;
         let std_dev = (n > 1 && mean.is_finite()).then(|| {
             let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
             (squares / (n - 1) as f64).sqrt()
@@ -46,6 +57,8 @@ impl Spread {
             interval,
             std_dev,
             median,
+            quartiles: (low, high),
+            has_outlier: n > 3 && outside,
             n,
         })
     }
@@ -74,10 +87,15 @@ mod tests {
             let (middle, n) = (0.5 * f64::from(n + 1), f64::from(n));
             let std_dev = (n * (n + 1.0) / 12.0).sqrt();
             assert_eq!((s.mean, s.median, s.n), (middle, middle, values.len()));
+            // numpy 2.3: np.quantile(values, [0.25, 0.75]).
+            let quartiles = (0.25 * n + 0.75, 0.75 * n + 0.25);
+            assert_eq!((s.quartiles, s.has_outlier), (quartiles, false));
             assert!((s.half().unwrap() - t * std_dev / n.sqrt()).abs() < 1e-6);
             assert!((s.std_dev.unwrap() - std_dev).abs() < 1e-12);
         }
         assert_eq!(Spread::of(&[]), None);
+        let one_far = [0.2, 0.3, 0.25, 86.0, 0.22];
+        assert!(Spread::of(&one_far).unwrap().has_outlier);
         let one = Spread::of(&[2.0]).unwrap();
         assert_eq!((one.mean, one.interval, one.median), (2.0, None, 2.0));
         assert_eq!(one.std_dev, None);

@@ -100,21 +100,27 @@ impl<'a> Results<'a> {
         (count(Run::is_done), count(Run::has_failed))
     }
 
+    /// How many runs of a model on a data set are done and learned nothing.
+    pub fn learned_nothing(&self, data: &str, model: &str) -> usize {
+        let runs = self.of(data, model);
+        runs.filter(|r| r.status.learned_nothing()).count()
+    }
+
     /// A metric of one model on one data set, a value for every seed that has it.
     pub fn values(&self, data: &str, model: &str, metric: &str) -> Vec<f64> {
         let runs = self.of(data, model);
         runs.filter_map(|r| r.value(metric)).collect()
     }
 
-    /// Model minus other for every seed that has the metric of both.
-    pub fn differences(&self, data: &str, model: &str, other: &str, metric: &str) -> Vec<f64> {
+    /// The values of model and other for every seed that has the metric of both.
+    pub fn pairs(&self, data: &str, model: &str, other: &str, metric: &str) -> Vec<(f64, f64)> {
         let base = |seed| {
             let mut runs = self.of(data, other);
             runs.find(|r| r.seed == seed).and_then(|r| r.value(metric))
         };
-        self.of(data, model)
-            .filter_map(|r| Some(r.value(metric)? - base(r.seed)?))
-            .collect()
+        let runs = self.of(data, model);
+        let pair = |r: &Run| Some((r.value(metric)?, base(r.seed)?));
+        runs.filter_map(pair).collect()
     }
 
     /// The metric that models are ranked by on a data set.

@@ -1,5 +1,7 @@
 //! Writes the results of a run: curves, weights, metrics and the picture that figures are drawn from.
 
+use std::collections::BTreeMap;
+
 use candle_core::Tensor;
 
 use super::{ended_by_the_clock, points, Run};
@@ -7,7 +9,7 @@ use crate::experiment::store::{
     BaseComponents, Landing, MetricRow, Picture, RunDir, State, Status, SHARES,
 };
 use crate::experiment::weights;
-use mdn_core::data::log_densities;
+use mdn_core::data::{log_densities, FileRecord};
 use mdn_core::metrics::evaluation::{self, Against, Measured};
 use mdn_core::metrics::{Cost, Evaluation, Metric, Outcome, METRICS};
 use mdn_core::models::{log_q, Model};
@@ -18,6 +20,8 @@ use mdn_core::{Error, Result};
 const PICTURE_SAMPLES: usize = 4000;
 const PICTURE_POINTS: usize = 1000;
 const PICTURE_SIDE: usize = 300;
+/// Nats by which a model may be worse than a Gaussian that it could be, by noise alone.
+const MARGIN: f64 = 0.05;
 
 impl Run {
     /// Writes how training went and, unless it diverged, measures the model. Test points are drawn
@@ -31,24 +35,97 @@ impl Run {
     ) -> Result<Status> {
         self.save(place, trained)?;
         if let Some(reason) = &trained.diverged {
-            let unit = match &self.law {
-                Some(law) if self.spec.task.has_data() => {
-                    let points = law.sample(1000, &mut self.rng.fork("hint"))?;
-                    points::hint(&self.spec.model, &points)?
-                }
-                _ => None,
-            };
-            let hint = unit.unwrap_or_else(|| " (try a lower train.learning_rate)".to_owned());
+            let hint = self.hint(trained)?;
             return Ok(Status::because(State::Diverged, &(reason.clone() + &hint)));
         }
-        self.measure(place, trained, search_seconds, check_interrupt)?;
-        Ok(Status::of(State::Done))
+        let worse = self.measure(place, trained, search_seconds, check_interrupt)?;
+        let Some(fault) = trained.learned_nothing().or(worse) else {
+            return Ok(Status::of(State::Done));
+        };
+        let points = self.some_data()?;
+        let heavy = points
+            .as_ref()
+            .map(points::heavy_tails)
+            .transpose()?
+            .flatten();
+        let hint = heavy.unwrap_or_else(|| {
+            " (try a lower train.learning_rate, more train.steps or points, or fewer layers)"
+                .to_owned()
+        });
+        Ok(Status::because(State::Done, &(fault + &hint)))
+    }
+
+    /// Points of the data for a hint; `None` without data.
+    fn some_data(&self) -> Result<Option<Tensor>> {
+        let law = self.law.as_ref().filter(|_| self.spec.task.has_data());
+        law.map(|law| law.sample(1000, &mut self.rng.fork("hint")))
+            .transpose()
+    }
+
+    /// What to try after training that diverged.
+    fn hint(&self, trained: &Curves) -> Result<String> {
+        let points = self.some_data()?;
+        if let Some(points) = &points {
+            let unit = points::hint(&self.spec.model, points)?;
+            let known = unit.map_or_else(|| points::heavy_tails(points), |unit| Ok(Some(unit)))?;
+            if let Some(known) = known {
+                return Ok(known);
+            }
+        }
+        let bad = trained.history.last().map_or(0, |row| row.non_finite);
+        let hint = match points {
+            // At the first step there has been no update yet that could have been too large.
+            Some(_) if trained.steps > 1 => " (try a lower train.learning_rate)",
+            Some(_) => "; no weight had moved, so the start itself is not finite on these points (try another unit or start)",
+            None if trained.steps > 1 && bad == 0 => " (try a lower train.learning_rate)",
+            None if trained.steps > 1 => {
+                " (try a lower train.learning_rate, or a `support` without places where the target is 0)"
+            }
+            None => {
+                "; no weight had moved, so the target is not finite at the start's samples (try a `support` where the target is positive \
+                 and finite everywhere)"
+            }
+        };
+        Ok(hint.to_owned())
+    }
+
+    /// In words, if the model is worse on the held-out `points` than independent Gaussians with the mean
+    /// and the variance of the training points, from which a standardised flow starts. `None` for a model
+    /// that is not trained in steps.
+    fn worse_than_gaussians(
+        &self,
+        steps: usize,
+        on: &Evaluation,
+        points: &[f64],
+    ) -> Option<String> {
+        let log_q = on.log_q.as_ref().filter(|_| on.has_data && steps > 0)?;
+        let n = log_q.len() as f64;
+        let cost = |(v, (mean, std)): (&f64, &(f64, f64))| {
+            0.5 * (((v - mean) / std).powi(2) + num::LN_2PI) + std.ln()
+        };
+        let gaussians = points.iter().zip(self.moments.iter().cycle());
+        let gaussians = gaussians.map(cost).sum::<f64>() / n;
+        let nll = -log_q.iter().sum::<f64>() / n;
+        (!(nll <= gaussians + MARGIN)).then(|| {
+            format!(
+                "its NLL on held-out points is {nll:.4} nats, and independent Gaussians with the training \
+                 points' means and variances have {gaussians:.4}"
+            )
+        })
     }
 
     /// Writes the curves and the weights.
     pub(super) fn save(&self, place: &RunDir, trained: &Curves) -> Result<()> {
-        if let Some(found) = self.law.as_ref().and_then(|law| law.record()) {
-            let text = toml::to_string(found);
+        let warnings = self.warnings.clone();
+        let found = self.law.as_ref().and_then(|law| law.record());
+        let text = match found {
+            Some(found) => toml::to_string(&FileRecord {
+                warnings,
+                ..found.clone()
+            }),
+            None => toml::to_string(&BTreeMap::from([("warnings", &warnings)])),
+        };
+        if found.is_some() || !self.warnings.is_empty() {
             let text = text.map_err(|e| Error::failed(format!("data.toml: {e}")))?;
             place.write("data.toml", text.as_bytes())?;
         }
@@ -78,13 +155,14 @@ impl Run {
         Ok(Some(rows.map(|r| (r.step, r.loss + mean)).collect()))
     }
 
+    /// Measures the model; in words, if it is worse than independent Gaussians.
     fn measure(
         &self,
         place: &RunDir,
         trained: &Curves,
         search_seconds: Option<f64>,
         check_interrupt: &dyn Fn() -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Option<String>> {
         check_interrupt()?;
         let rng = self.rng.fork("evaluation");
         let cost = Cost {
@@ -145,7 +223,7 @@ impl Run {
         if let Some(picture) = self.picture(&points, &samples, &evaluation)? {
             place.write_picture(&picture)?;
         }
-        Ok(())
+        Ok(self.worse_than_gaussians(trained.steps, &evaluation, &points))
     }
 
     fn picture(
@@ -264,24 +342,34 @@ fn pairs(values: &[f64]) -> Vec<[f32; 2]> {
 }
 
 fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
-    let (value, std_err, n, non_finite, note) = match (metric.evaluate)(on) {
-        Outcome::NotApplicable { why, non_finite } => (None, None, 0, non_finite, why),
+    let row = MetricRow {
+        metric: metric.name.to_owned(),
+        unit: metric.unit.to_owned(),
+        better: metric.better.to_string(),
+        ..MetricRow::default()
+    };
+    match (metric.evaluate)(on) {
+        Outcome::NotApplicable { why, non_finite } => MetricRow {
+            non_finite,
+            note: why.to_owned(),
+            ..row
+        },
         Outcome::Value {
             value,
             std_err,
             n,
             non_finite,
-        } => (Some(value), std_err, n, non_finite, ""),
-    };
-    MetricRow {
-        metric: metric.name.to_owned(),
-        unit: metric.unit.to_owned(),
-        better: metric.better.to_string(),
-        value,
-        std_err,
-        n,
-        non_finite,
-        note: note.to_owned(),
+            tail,
+        } => MetricRow {
+            value: Some(value),
+            std_err,
+            n,
+            non_finite,
+            pareto_k: tail.and_then(|t| t.k),
+            top10_share: tail.map(|t| t.top10),
+            rests_on: tail.map(|t| t.rests_on),
+            ..row
+        },
     }
 }
 

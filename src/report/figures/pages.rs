@@ -90,7 +90,7 @@ impl<'a> RunPage<'a> {
         let headlines = Headline::some(self.run.value("nll").is_some());
         let scores: Vec<String> = headlines.iter().filter_map(score).collect();
         if scores.is_empty() {
-            return self.run.status.state.word().to_owned();
+            return self.run.status.words();
         }
         scores.join(", ")
     }

@@ -1,6 +1,6 @@
 //! Moments of samples beside what was asked of them, and the relaxed model that training saw.
 
-use super::{given, mean_of, Better, Metric, Outcome};
+use super::{given, mean_with_tail, Better, Metric, Outcome, Tail};
 use crate::num::largest;
 use crate::statistics::Statistics;
 
@@ -129,7 +129,11 @@ pub(super) const ENTROPY_BELOW: Metric = Metric {
     describe: "lower bound of the relaxed model's entropy (nested density, own weights included)",
     unit: "nats",
     better: Better::Neither,
-    evaluate: |on| given(&on.relaxed, NOT_RELAXED, |r| mean_of(&r.below)),
+    evaluate: |on| {
+        given(&on.relaxed, NOT_RELAXED, |r| {
+            mean_with_tail(r.below.clone(), Tail::around)
+        })
+    },
 };
 
 pub(super) const ENTROPY_ABOVE: Metric = Metric {
@@ -137,5 +141,9 @@ pub(super) const ENTROPY_ABOVE: Metric = Metric {
     describe: "upper bound of the relaxed model's entropy (nested density, own weights excluded)",
     unit: "nats",
     better: Better::Neither,
-    evaluate: |on| given(&on.relaxed, NOT_RELAXED, |r| mean_of(&r.above)),
+    evaluate: |on| {
+        given(&on.relaxed, NOT_RELAXED, |r| {
+            mean_with_tail(r.above.clone(), Tail::around)
+        })
+    },
 };

@@ -2,14 +2,16 @@
 
 use std::f64::consts::LN_2;
 
-use super::{given, mean_of, Better, Evaluation, Metric, Outcome, NO_POINTS, NO_TRUTH};
+use super::{
+    given, mean_of, mean_with_tail, Better, Evaluation, Metric, Outcome, Tail, NO_POINTS, NO_TRUTH,
+};
 use crate::num::largest;
 
 /// The mean of values that are +inf where the model's density is 0 is infinite, too, and not the mean of
 /// the rest.
-fn mean_or_infinite(values: &[f64]) -> Outcome {
+fn mean_or_infinite(values: Vec<f64>, tail: fn(Vec<f64>) -> Option<Tail>) -> Outcome {
     match values.iter().filter(|v| **v == f64::INFINITY).count() {
-        0 => mean_of(values),
+        0 => mean_with_tail(values, tail),
         missed => Outcome::NotApplicable {
             why: "infinite: held-out points where the model's density is 0",
             non_finite: missed,
@@ -31,7 +33,7 @@ pub(super) const NEGATIVE_LOG_LIKELIHOOD: Metric = Metric {
     better: Better::Lower,
     evaluate: |on| match &on.log_q {
         Some(log_q) if on.has_data => {
-            mean_or_infinite(&log_q.iter().map(|l| -l).collect::<Vec<_>>())
+            mean_or_infinite(log_q.iter().map(|l| -l).collect(), Tail::around)
         }
         _ => Outcome::none("there is no data"),
     },
@@ -43,11 +45,14 @@ pub(super) const KULLBACK_LEIBLER: Metric = Metric {
     describe: "KL(p||q), truth p against model q",
     unit: "nats",
     better: Better::Lower,
-    evaluate: |on| given(&log_ratios(on), NO_TRUTH, |r| mean_or_infinite(r)),
+    evaluate: |on| match log_ratios(on) {
+        Some(log_ratios) => mean_or_infinite(log_ratios, Tail::above),
+        None => Outcome::none(NO_TRUTH),
+    },
 };
 
-/// 1 / E_p\[p / q\]; 0 where q = 0 at a point of the truth. The standard error is that of the ratio to
-/// first order, too small where few points have most of the weight.
+/// 1 / E_p\[p / q\]; 0 where q = 0 at a point of the truth. It has no standard error: that of the mean weight
+/// is too small just where few points have most of the weight, which the tail shows.
 pub(super) const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     name: "forward_ess",
     describe: "effective sample size from held-out points, 1 / E_p[p/q]: sees lost modes",
@@ -62,10 +67,10 @@ pub(super) const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
                 return Outcome::of(0.0, None, log_w.len()).without(infinite);
             }
             // Relative to the largest weight, which alone can overflow.
-            let mut found = mean_of(log_w.iter().map(|w| (w - most).exp()));
+            let weights = log_w.iter().map(|w| (w - most).exp()).collect();
+            let mut found = mean_with_tail(weights, Tail::above);
             if let Outcome::Value { value, std_err, .. } = &mut found {
-                let mean = std::mem::replace(value, (-most).exp() / *value);
-                *std_err = std_err.map(|e| *value * e / mean);
+                (*value, *std_err) = ((-most).exp() / *value, None);
             }
             found
         })
@@ -85,12 +90,13 @@ pub(super) const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
                 let why = "infinite: samples where the true density is 0";
                 return Outcome::none(why).without(outside);
             }
-            mean_of(on.own_log_q.iter().zip(log_p).map(|(q, p)| q - p))
+            let log_ratios = on.own_log_q.iter().zip(log_p).map(|(q, p)| q - p);
+            mean_with_tail(log_ratios.collect(), Tail::above)
         })
     },
 };
 
-/// (sum w)^2 / (n sum w^2) with w = p / q at samples of the model.
+/// (sum w)^2 / (n sum w^2) with w = p / q at samples of the model. k is that of w.
 pub(super) const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     name: "ess",
     describe: "effective sample size of importance sampling the truth by the model, per sample",
@@ -106,12 +112,15 @@ pub(super) const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
                 let why = "no sample where the true density is positive";
                 return Outcome::none(why).without(lost);
             }
-            let (mut sum, mut squares) = (0.0, 0.0);
-            for w in log_w.iter().map(|w| (w - most).exp()) {
-                sum += w;
-                squares += w * w;
-            }
-            Outcome::of(sum * sum / (n as f64 * squares), None, n).without(lost)
+            let weights: Vec<f64> = log_w.iter().map(|w| (w - most).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            let squares: f64 = weights.iter().map(|w| w * w).sum();
+            let share = sum * sum / (n as f64 * squares);
+            // The shares are of the squares, which it needs the mean of.
+            let tail = Tail::above(weights.iter().map(|w| w * w).collect());
+            let k = Tail::above(weights).and_then(|t| t.k);
+            let tail = tail.map(|tail| Tail { k, ..tail });
+            Outcome::of(share, None, n).without(lost).with(tail)
         })
     },
 };
@@ -121,7 +130,7 @@ pub(super) const ENTROPY: Metric = Metric {
     describe: "differential entropy of the model",
     unit: "nats",
     better: Better::Neither,
-    evaluate: |on| mean_of(on.own_log_q.iter().map(|q| -q)),
+    evaluate: |on| mean_with_tail(on.own_log_q.iter().map(|q| -q).collect(), Tail::around),
 };
 
 pub(super) const ENTROPY_ERROR: Metric = Metric {
@@ -131,7 +140,8 @@ pub(super) const ENTROPY_ERROR: Metric = Metric {
     better: Better::Near(0.0),
     evaluate: |on| {
         given(&on.entropy, NO_TRUTH, |truth| {
-            let mut found = mean_of(on.own_log_q.iter().map(|q| -q - truth.value));
+            let surplus = on.own_log_q.iter().map(|q| -q - truth.value);
+            let mut found = mean_with_tail(surplus.collect(), Tail::around);
             if let Outcome::Value {
                 std_err: Some(error),
                 ..
@@ -145,7 +155,7 @@ pub(super) const ENTROPY_ERROR: Metric = Metric {
 };
 
 /// (1/2) E_p\[f(log p/q)\] + (1/2) E_q\[f(log q/p)\] over held-out points and the model's samples. Each
-/// half is a mean of its own, so the variances add.
+/// half is a mean of its own, so the variances add. f is bounded above, so no tail rules the mean.
 fn symmetric(on: &Evaluation, f: impl Fn(f64) -> f64) -> Outcome {
     let (Some(known), Some(log_q), Some(own_log_p)) = (&on.known, &on.log_q, &on.own_log_p) else {
         return Outcome::none(NO_TRUTH);
@@ -167,19 +177,19 @@ fn symmetric(on: &Evaluation, f: impl Fn(f64) -> f64) -> Outcome {
                 std_err: a_err,
                 n: a_n,
                 non_finite: a_lost,
+                ..
             },
             Outcome::Value {
                 value: b,
                 std_err: b_err,
                 n: b_n,
                 non_finite: b_lost,
+                ..
             },
-        ) => Outcome::Value {
-            value: 0.5 * (a + b),
-            std_err: a_err.zip(b_err).map(|(a, b)| 0.5 * a.hypot(b)),
-            n: a_n + b_n,
-            non_finite: a_lost + b_lost,
-        },
+        ) => {
+            let std_err = a_err.zip(b_err).map(|(a, b)| 0.5 * a.hypot(b));
+            Outcome::of(0.5 * (a + b), std_err, a_n + b_n).without(a_lost + b_lost)
+        }
         (none @ Outcome::NotApplicable { .. }, _) | (_, none) => none,
     }
 }

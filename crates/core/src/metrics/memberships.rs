@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::agreement::best_matching;
-use super::{given, mean_of, Better, Evaluation, Metric, Outcome};
+use super::{given, mean_with_tail, Better, Evaluation, Metric, Outcome, Tail};
 use crate::models::Model;
 use crate::num;
 use crate::Result;
@@ -218,7 +218,8 @@ pub(super) const LABEL_REGRET: Metric = Metric {
                 return Outcome::none("infinite: fewer components than labels");
             }
             let each = sums.iter().zip(labels).zip(&found.place);
-            mean_of(each.map(|((s, label), place)| truth[*place] - s[*label].max(LEAST).ln()))
+            let losses = each.map(|((s, label), place)| truth[*place] - s[*label].max(LEAST).ln());
+            mean_with_tail(losses.collect(), Tail::above)
         })
     },
 };
