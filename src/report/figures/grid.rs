@@ -46,7 +46,8 @@ impl Grid {
 
     /// With the log-densities that samples exceed with the probabilities [`SHARES`].
     pub fn with_levels(mut self, levels: Option<&Vec<f32>>) -> Self {
-        self.levels = levels.map(|all| all.iter().map(|l| f64::from(*l)).collect());
+        let finite = |l: &f32| f64::from(*l).clamp(NOTHING, -NOTHING);
+        self.levels = levels.map(|all| all.iter().map(finite).collect());
         self
     }
 
