@@ -1,25 +1,19 @@
-//! Writes the results of a run: curves, weights, metrics and the picture that figures are drawn from.
+//! Writes the results of a run: curves, weights and metrics.
 
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 
 use super::{ended_by_the_clock, points, Run};
-use crate::experiment::store::{
-    BaseComponents, Landing, MetricRow, Picture, RunDir, State, Status, SHARES,
-};
+use crate::experiment::store::{MetricRow, RunDir, State, Status};
 use crate::experiment::weights;
 use mdn_core::data::{log_densities, FileRecord};
 use mdn_core::metrics::evaluation::{self, Against, Measured};
 use mdn_core::metrics::{Cost, Evaluation, Metric, Outcome, METRICS};
-use mdn_core::models::{log_q, Model};
 use mdn_core::num;
 use mdn_core::train::{Curves, HistoryRow, Split};
 use mdn_core::{Error, Result};
 
-const PICTURE_SAMPLES: usize = 4000;
-const PICTURE_POINTS: usize = 1000;
-const PICTURE_SIDE: usize = 300;
 /// Nats by which a model may be worse than a Gaussian that it could be, by noise alone.
 const MARGIN: f64 = 0.05;
 
@@ -225,120 +219,6 @@ impl Run {
         }
         Ok(self.worse_than_gaussians(trained.steps, &evaluation, &points))
     }
-
-    fn picture(
-        &self,
-        points: &[f64],
-        samples: &[f64],
-        measured: &Evaluation,
-    ) -> Result<Option<Picture>> {
-        let view = match &self.law {
-            Some(law) => law.view(),
-            None if self.model.dim() == 2 => evaluation::view_of(samples),
-            None => None,
-        };
-        let Some(view) = view else {
-            return Ok(None);
-        };
-        // The data's view with a margin, so that all models of a data set share their axes.
-        let view = view.map(|(low, high)| {
-            let margin = 0.05 * (high - low);
-            (low - margin, high + margin)
-        });
-        let side = self.spec.evaluation.grid.min(PICTURE_SIDE);
-        let rows = evaluation::grid_rows(view, side);
-        let truth = self.law.as_ref().and_then(|law| law.truth());
-        let mut log_p = truth.map(|truth| log_densities(truth, &rows, 2));
-        let known = measured.known.as_ref().map(|known| &known.log_p[..]);
-        let own_log_q = &measured.own_log_q[..];
-        for (at, log_density) in [(points, known), (samples, measured.own_log_p.as_deref())] {
-            if let (Some(cells), Some(values)) = (&mut log_p, log_density) {
-                raise(cells, (view, side), at, values);
-            }
-        }
-        let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;
-        let mut of_model = log_q(self.model.as_ref(), &x)?;
-        for (at, log_density) in [
-            (points, measured.log_q.as_deref()),
-            (samples, Some(own_log_q)),
-        ] {
-            raise(
-                &mut of_model,
-                (view, side),
-                at,
-                log_density.unwrap_or_default(),
-            );
-        }
-        // Parts are numbered in the order in which they appear.
-        let mut seen = std::collections::BTreeMap::new();
-        let mut number = |part: u64| {
-            let next = seen.len() as u32;
-            *seen.entry(part).or_insert(next)
-        };
-        let part = evaluation::parts(self.model.as_ref(), &x)?
-            .map(|parts| parts.into_iter().map(&mut number).collect());
-        let shown = &points[..points.len().min(2 * PICTURE_POINTS)];
-        let at = num::from_rows(shown, 2, self.params.dtype(), &self.params.device())?;
-        let landing = match shown {
-            [] => None,
-            _ => {
-                let labels = measured.labels.as_deref();
-                at_base(self.model.as_ref(), &at, labels, &mut number)?
-            }
-        };
-        Ok(Some(Picture {
-            view,
-            side,
-            log_p: log_p.map(|p| single(&p)),
-            log_q: single(&of_model),
-            levels_p: known.and_then(levels),
-            levels_q: levels(own_log_q),
-            part,
-            samples: pairs(&samples[..samples.len().min(2 * PICTURE_SAMPLES)]),
-            points: pairs(shown),
-            landing,
-        }))
-    }
-}
-
-/// A narrow density falls between the centres of cells: where a point of a cell has a log-density that is more
-/// than a nat above that of the centre, the cell has the highest.
-fn raise(
-    cells: &mut [f64],
-    (view, side): ([(f64, f64); 2], usize),
-    points: &[f64],
-    log_density: &[f64],
-) {
-    let centres = cells.to_vec();
-    for (point, value) in points.chunks_exact(2).zip(log_density) {
-        let part = |d: usize| (point[d] - view[d].0) / (view[d].1 - view[d].0);
-        if !(0..2).all(|d| (0.0..1.0).contains(&part(d))) {
-            continue;
-        }
-        let [x, y] = [0, 1].map(|d| ((part(d) * side as f64) as usize).min(side - 1));
-        let i = y * side + x;
-        if value.is_finite() && *value > centres[i] + 1.0 {
-            cells[i] = cells[i].max(*value);
-        }
-    }
-}
-
-/// The values that shares [`SHARES`] of them are not below; `None` where one is NaN or there are none.
-fn levels(values: &[f64]) -> Option<Vec<f32>> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(|a, b| b.total_cmp(a));
-    let rank = |share: f64| (share * sorted.len() as f64).ceil() as usize;
-    let at = |share: f64| sorted.get(rank(share).max(1) - 1).map(|v| *v as f32);
-    let found: Option<Vec<f32>> = SHARES.iter().map(|s| at(*s)).collect();
-    found.filter(|_| values.iter().all(|v| !v.is_nan()))
-}
-
-fn single(values: &[f64]) -> Vec<f32> {
-    values.iter().map(|v| *v as f32).collect()
-}
-
-fn pairs(values: &[f64]) -> Vec<[f32; 2]> {
-    single(values).as_chunks::<2>().0.to_vec()
 }
 
 fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
@@ -371,39 +251,4 @@ fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
             ..row
         },
     }
-}
-
-/// The points x (n, 2) mapped to the base; `number` numbers the parts as on the grid. `None` for a
-/// model without a base.
-fn at_base(
-    model: &dyn Model,
-    x: &Tensor,
-    labels: Option<&[u32]>,
-    number: &mut dyn FnMut(u64) -> u32,
-) -> Result<Option<Landing>> {
-    let (n, rows) = (x.dim(0)?, num::rows_at_once(x.device()));
-    let (mut z, mut share) = (Vec::with_capacity(n), Some(Vec::with_capacity(n)));
-    for start in (0..n).step_by(rows) {
-        let chunk = x.narrow(0, start, rows.min(n - start))?;
-        let Some(landed) = model.to_base(&chunk)? else {
-            return Ok(None);
-        };
-        z.extend(pairs(&num::to_vec(&landed.detach())?));
-        match (&mut share, model.responsibilities(&chunk)?) {
-            (Some(all), Some(r)) => all.extend(single(&num::to_vec(&r.detach().max(1)?)?)),
-            _ => share = None,
-        }
-    }
-    let part = evaluation::parts(model, x)?;
-    Ok(Some(Landing {
-        z,
-        part: part.map(|all| all.into_iter().map(number).collect()),
-        share,
-        label: labels.map(|all| all.iter().take(n).copied().collect()),
-        components: model.components()?.map(|c| BaseComponents {
-            weights: single(&c.weights),
-            means: pairs(&c.means),
-            std_devs: pairs(&c.std_devs),
-        }),
-    }))
 }
