@@ -54,7 +54,7 @@ impl Provenance {
                 true => {
                     let text = fs::read_to_string(&record);
                     let text = text.map_err(Error::io(&record, "could not read"))?;
-                    toml::from_str(&text).map_err(|e| unusable(&record, &e.to_string()))?
+                    toml::from_str(&text).map_err(|e| unusable(&record, e.to_string()))?
                 }
             };
             for text in &record.warnings {

@@ -141,7 +141,9 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
             let name = format!("ratio of {metric}");
             add(&name, format!("{name}\n[1]"), &against(ratio));
         }
-        if headline == Some(metric) && of().any(|r| r.contrast.diff.is_some()) {
+        // Differences take the place of ratios where a model has none.
+        let without = |r: &Row| r.contrast.diff.is_some() && r.contrast.ratio.is_none();
+        if headline == Some(metric) && of().copied().any(without) {
             let name = format!("difference in {metric}");
             let heading = format!("{name}\n[{unit}]");
             add(&name, heading, &against(difference));

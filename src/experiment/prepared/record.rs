@@ -32,8 +32,17 @@ impl Run {
             let hint = self.hint(trained)?;
             return Ok(Status::because(State::Diverged, &(reason.clone() + &hint)));
         }
-        let worse = self.measure(place, trained, search_seconds, check_interrupt)?;
-        let Some(fault) = trained.learned_nothing().or(worse) else {
+        let nlls = self.measure(place, trained, search_seconds, check_interrupt)?;
+        // A start from the data, as by k-means, may be a fit that training cannot improve.
+        let start_fits = nlls.is_some_and(|[own, gaussians]| own < gaussians - MARGIN);
+        let worse = nlls.filter(|[own, gaussians]| !(*own <= gaussians + MARGIN));
+        let worse = worse.map(|[own, gaussians]| {
+            format!(
+                "its NLL on held-out points is {own:.4} nats, and independent Gaussians with the training \
+                 points' means and variances have {gaussians:.4}"
+            )
+        });
+        let Some(fault) = trained.learned_nothing(start_fits).or(worse) else {
             return Ok(Status::of(State::Done));
         };
         let points = self.some_data()?;
@@ -83,15 +92,10 @@ impl Run {
         Ok(hint.to_owned())
     }
 
-    /// In words, if the model is worse on the held-out `points` than independent Gaussians with the mean
-    /// and the variance of the training points, from which a standardised flow starts. `None` for a model
-    /// that is not trained in steps.
-    fn worse_than_gaussians(
-        &self,
-        steps: usize,
-        on: &Evaluation,
-        points: &[f64],
-    ) -> Option<String> {
+    /// NLL on the held-out `points`, and that of independent Gaussians with the means and the variances of
+    /// the training points, from which a standardised flow starts. `None` for a model that is not trained
+    /// in steps.
+    fn against_gaussians(&self, steps: usize, on: &Evaluation, points: &[f64]) -> Option<[f64; 2]> {
         let log_q = on.log_q.as_ref().filter(|_| on.has_data && steps > 0)?;
         let n = log_q.len() as f64;
         let cost = |(v, (mean, std)): (&f64, &(f64, f64))| {
@@ -100,12 +104,7 @@ impl Run {
         let gaussians = points.iter().zip(self.moments.iter().cycle());
         let gaussians = gaussians.map(cost).sum::<f64>() / n;
         let nll = -log_q.iter().sum::<f64>() / n;
-        (!(nll <= gaussians + MARGIN)).then(|| {
-            format!(
-                "its NLL on held-out points is {nll:.4} nats, and independent Gaussians with the training \
-                 points' means and variances have {gaussians:.4}"
-            )
-        })
+        Some([nll, gaussians])
     }
 
     /// Writes the curves and the weights.
@@ -149,14 +148,14 @@ impl Run {
         Ok(Some(rows.map(|r| (r.step, r.loss + mean)).collect()))
     }
 
-    /// Measures the model; in words, if it is worse than independent Gaussians.
+    /// Measures the model; gives what [`Self::against_gaussians`] does.
     fn measure(
         &self,
         place: &RunDir,
         trained: &Curves,
         search_seconds: Option<f64>,
         check_interrupt: &dyn Fn() -> Result<()>,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<[f64; 2]>> {
         check_interrupt()?;
         let rng = self.rng.fork("evaluation");
         let cost = Cost {
@@ -217,7 +216,7 @@ impl Run {
         if let Some(picture) = self.picture(&points, &samples, &evaluation)? {
             place.write_picture(&picture)?;
         }
-        Ok(self.worse_than_gaussians(trained.steps, &evaluation, &points))
+        Ok(self.against_gaussians(trained.steps, &evaluation, &points))
     }
 }
 

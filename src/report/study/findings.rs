@@ -22,8 +22,11 @@ fn finding(claim: &str, checks: impl Iterator<Item = Check>) -> Finding {
     )
 }
 
-/// Claims about entropies: the density of their rows, and a row's distance from agreeing in nats.
-const ENTROPIES: [(&str, Density, fn(&Study<'_>, &EntropyRow) -> f64); 8] = [
+/// How far a row is from agreeing, in nats.
+type Distance = fn(&Study<'_>, &EntropyRow) -> f64;
+
+/// Claims about entropies: the density of their rows, and a row's distance from agreeing.
+const ENTROPIES: [(&str, Density, Distance); 8] = [
     (
         "Nested density with the sample's own weights: a lower bound of the entropy",
         Density::NestedIncludingOwn,

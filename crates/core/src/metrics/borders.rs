@@ -105,6 +105,7 @@ pub(super) const BORDER_JUMP: Metric = Metric {
     describe: "mean |jump of log q| where the model's parts meet",
     unit: "nats",
     better: Better::Lower,
+    solved: || [0.0, 0.3],
     evaluate: |on| match &on.border_jumps {
         None if on.log_q.is_none() => Outcome::none(super::NO_POINTS),
         None => Outcome::none(NO_PARTS),

@@ -31,6 +31,7 @@ pub(super) const NEGATIVE_LOG_LIKELIHOOD: Metric = Metric {
     describe: "negative log-likelihood of held-out points",
     unit: "nats",
     better: Better::Lower,
+    solved: || [0.02, 0.32],
     evaluate: |on| match &on.log_q {
         Some(log_q) if on.has_data => {
             mean_or_infinite(log_q.iter().map(|l| -l).collect(), Tail::around)
@@ -45,6 +46,7 @@ pub(super) const KULLBACK_LEIBLER: Metric = Metric {
     describe: "KL(p||q), truth p against model q",
     unit: "nats",
     better: Better::Lower,
+    solved: || [0.0, 0.3],
     evaluate: |on| match log_ratios(on) {
         Some(log_ratios) => mean_or_infinite(log_ratios, Tail::above),
         None => Outcome::none(NO_TRUTH),
@@ -58,6 +60,7 @@ pub(super) const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     describe: "effective sample size from held-out points, 1 / E_p[p/q]: sees lost modes",
     unit: "share",
     better: Better::Higher,
+    solved: || [1.0, (-0.3f64).exp()],
     evaluate: |on| {
         given(&log_ratios(on), NO_TRUTH, |log_w| {
             // NaN is dropped here: the mean leaves it out and counts it.
@@ -83,6 +86,7 @@ pub(super) const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
     describe: "KL(q||p), model q against truth p",
     unit: "nats",
     better: Better::Lower,
+    solved: || [0.0, 0.3],
     evaluate: |on| {
         given(&on.own_log_p, NO_TRUTH, |log_p| {
             let outside = log_p.iter().filter(|l| **l == f64::NEG_INFINITY).count();
@@ -102,6 +106,7 @@ pub(super) const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     describe: "effective sample size of importance sampling the truth by the model, per sample",
     unit: "share",
     better: Better::Higher,
+    solved: || [1.0, 1.0],
     evaluate: |on| {
         given(&on.own_log_p, NO_TRUTH, |log_p| {
             let log_w = log_p.iter().zip(&on.own_log_q).map(|(p, q)| p - q);
@@ -130,6 +135,7 @@ pub(super) const ENTROPY: Metric = Metric {
     describe: "differential entropy of the model",
     unit: "nats",
     better: Better::Neither,
+    solved: || [0.0, -0.3],
     evaluate: |on| mean_with_tail(on.own_log_q.iter().map(|q| -q).collect(), Tail::around),
 };
 
@@ -138,6 +144,7 @@ pub(super) const ENTROPY_ERROR: Metric = Metric {
     describe: "entropy of the model minus that of the truth",
     unit: "nats",
     better: Better::Near(0.0),
+    solved: || [0.0, -0.3],
     evaluate: |on| {
         given(&on.entropy, NO_TRUTH, |truth| {
             let surplus = on.own_log_q.iter().map(|q| -q - truth.value);
@@ -201,6 +208,7 @@ pub(super) const TOTAL_VARIATION: Metric = Metric {
     describe: "total variation between the truth and the model",
     unit: "share",
     better: Better::Lower,
+    solved: || [0.0, 0.15f64.tanh()],
     evaluate: |on| symmetric(on, |log_ratio| (0.5 * log_ratio.abs()).tanh()),
 };
 
@@ -210,6 +218,7 @@ pub(super) const JENSEN_SHANNON: Metric = Metric {
     describe: "Jensen-Shannon divergence between the truth and the model",
     unit: "nats",
     better: Better::Lower,
+    solved: || [0.0, 2f64.ln() - (1.0 + (-0.3f64).exp()).ln()],
     evaluate: |on| {
         // ln(2 p / (p + q)) with r = log p/q, by the larger of the two.
         symmetric(on, |r| match r {
@@ -225,6 +234,7 @@ pub(super) const MISSED_MASS: Metric = Metric {
     describe: "share of held-out points where the model's density is 0",
     unit: "share",
     better: Better::Lower,
+    solved: || [0.0, 0.0],
     evaluate: |on| {
         given(&on.log_q, NO_POINTS, |log_q| {
             mean_of(log_q.iter().map(|l| match *l {

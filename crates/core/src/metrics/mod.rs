@@ -130,6 +130,9 @@ pub struct Metric {
     pub unit: &'static str,
     /// Which values are good.
     pub better: Better,
+    /// Its values on the two solved cases of the tests (`laws/solved.rs`): a perfect model and one that is
+    /// off. A test checks both.
+    pub solved: fn() -> [f64; 2],
     /// Its value.
     pub evaluate: fn(&Evaluation) -> Outcome,
 }

@@ -160,15 +160,16 @@ impl Curves {
 const FAR_ABOVE: f64 = 100.0;
 
 impl Curves {
-    /// Why training learned nothing, if it did: no validation is below that of the start, or the last
-    /// one is far above it. Nothing is said of a model without steps or of an objective with rounds.
-    pub fn learned_nothing(&self) -> Option<String> {
+    /// Why training learned nothing, if it did: no validation is below that of the start, unless that fits
+    /// already, or the last one is far above it. Nothing is said of a model without steps or of an
+    /// objective with rounds.
+    pub fn learned_nothing(&self, start_fits: bool) -> Option<String> {
         let validations = self.history.iter();
         let mut validations = validations.filter(|r| r.split == Split::Validation);
         let start = validations.next()?.loss;
         let last = validations.next_back().filter(|_| self.steps > 0)?.loss;
         let (best, steps) = (self.validation_loss()?, self.steps);
-        if self.best_step == 0 {
+        if self.best_step == 0 && !start_fits {
             return Some(format!(
                 "no validation in {steps} steps was below the start's {start:.4} nats, and the last was \
                  {last:.4}, so the weights are those of the start"

@@ -370,8 +370,9 @@ fn schedules_by_hand() {
 #[test]
 fn training_learned_nothing_where_the_start_is_kept_or_the_end_is_far_above_it() {
     // Validation losses by step, the step that is kept, and whether that is nothing.
-    let cases: [(&[f64], usize, bool); 6] = [
+    let cases: [(&[f64], usize, bool); 7] = [
         (&[37.0, 40.0, 1e7], 0, true),
+        (&[37.0, 37.1, 37.3], 0, true),
         (&[37.0, 36.8, 1e6], 1, true),
         (&[37.0, 36.8, f64::NAN], 1, true),
         // Overfitting after something was learned.
@@ -394,6 +395,15 @@ fn training_learned_nothing_where_the_start_is_kept_or_the_end_is_far_above_it()
             best_step,
             ..Curves::default()
         };
-        assert_eq!(curves.learned_nothing().is_some(), is_nothing, "{losses:?}");
+        let found = curves.learned_nothing(false);
+        assert_eq!(found.is_some(), is_nothing, "{losses:?}");
+        let is_far = losses.last().is_none_or(|last| !(last - losses[0] <= 1.0));
+        let found = curves.learned_nothing(true);
+        let expected = is_nothing && (best_step > 0 || is_far);
+        assert_eq!(
+            found.is_some(),
+            expected,
+            "{losses:?}, from a start that fits"
+        );
     }
 }
