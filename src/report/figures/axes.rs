@@ -145,8 +145,10 @@ pub fn ticks((low, high): (f64, f64), wanted: usize) -> Vec<(f64, String)> {
         return Vec::new();
     }
     let values = (first..=last).map(|i| i as f64 * step);
-    let plain = step > 1e-6 && last.abs().max(first.abs()) as f64 * step < 1e7;
-    if plain {
+    // Longer labels than "−200000" and "−0.0001" do not fit beside an axis; powers do not shorten small steps far from 0.
+    let steps = last.abs().max(first.abs());
+    let has_powers = step < 5e-5 || (steps as f64 * step >= 1e6 && steps <= MAX_TICKS);
+    if !has_powers {
         return values.map(|v| (v, number(v, decimals))).collect();
     }
     // Whole multiples of the step's power of ten, which have no zeros in front or behind.
@@ -224,7 +226,9 @@ mod tests {
                 ticks((0.0, 5e-13), 4),
                 "0 1×10⁻¹³ 2×10⁻¹³ 3×10⁻¹³ 4×10⁻¹³ 5×10⁻¹³",
             ),
-            (ticks((-2e8, 2e8), 4), "−2×10⁸ −1×10⁸ 0 1×10⁸ 2×10⁸"),
+            (ticks((-4.4e6, 4.4e6), 4), "−4×10⁶ −2×10⁶ 0 2×10⁶ 4×10⁶"),
+            (ticks((-2.2e5, 2.2e5), 2), "−200000 0 200000"),
+            (ticks((1234567.0, 1234571.0), 2), "1234568 1234570"),
             (ticks((1.0, 1.0), 4), ""),
             (ticks((f64::NAN, 1.0), 4), ""),
             (ticks((0.0, 5e-324), 4), ""),
