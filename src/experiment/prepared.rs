@@ -17,6 +17,7 @@ use mdn_core::train::{Points, Training};
 use mdn_core::{Error, Result};
 use points::{check_single, check_varies};
 
+mod picture;
 pub(super) mod points;
 mod record;
 

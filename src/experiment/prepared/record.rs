@@ -1,25 +1,19 @@
-//! Writes the results of a run: curves, weights, metrics and the picture that figures are drawn from.
+//! Writes the results of a run: curves, weights and metrics.
 
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 
 use super::{ended_by_the_clock, points, Run};
-use crate::experiment::store::{
-    BaseComponents, Landing, MetricRow, Picture, RunDir, State, Status,
-};
+use crate::experiment::store::{MetricRow, RunDir, State, Status};
 use crate::experiment::weights;
 use mdn_core::data::{log_densities, FileRecord};
 use mdn_core::metrics::evaluation::{self, Against, Measured};
 use mdn_core::metrics::{Cost, Evaluation, Metric, Outcome, METRICS};
-use mdn_core::models::{log_q, Model};
 use mdn_core::num;
 use mdn_core::train::{Curves, HistoryRow, Split};
 use mdn_core::{Error, Result};
 
-const PICTURE_SAMPLES: usize = 4000;
-const PICTURE_POINTS: usize = 1000;
-const PICTURE_SIDE: usize = 300;
 /// Nats by which a model may be worse than a Gaussian that it could be, by noise alone.
 const MARGIN: f64 = 0.05;
 
@@ -219,70 +213,11 @@ impl Run {
         }
         place.write_costs(&costs)?;
         check_interrupt()?;
-        let labels = evaluation.labels.as_deref();
-        if let Some(picture) = self.picture(&points, &samples, labels)? {
+        if let Some(picture) = self.picture(&points, &samples, &evaluation)? {
             place.write_picture(&picture)?;
         }
         Ok(self.against_gaussians(trained.steps, &evaluation, &points))
     }
-
-    fn picture(
-        &self,
-        points: &[f64],
-        samples: &[f64],
-        labels: Option<&[u32]>,
-    ) -> Result<Option<Picture>> {
-        let view = match &self.law {
-            Some(law) => law.view(),
-            None if self.model.dim() == 2 => evaluation::view_of(samples),
-            None => None,
-        };
-        let Some(view) = view else {
-            return Ok(None);
-        };
-        // The data's view with a margin, so that all models of a data set share their axes.
-        let view = view.map(|(low, high)| {
-            let margin = 0.05 * (high - low);
-            (low - margin, high + margin)
-        });
-        let side = self.spec.evaluation.grid.min(PICTURE_SIDE);
-        let rows = evaluation::grid_rows(view, side);
-        let truth = self.law.as_ref().and_then(|law| law.truth());
-        let log_p = truth.map(|truth| single(&log_densities(truth, &rows, 2)));
-        let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;
-        // Parts are numbered in the order in which they appear.
-        let mut seen = std::collections::BTreeMap::new();
-        let mut number = |part: u64| {
-            let next = seen.len() as u32;
-            *seen.entry(part).or_insert(next)
-        };
-        let part = evaluation::parts(self.model.as_ref(), &x)?
-            .map(|parts| parts.into_iter().map(&mut number).collect());
-        let shown = &points[..points.len().min(2 * PICTURE_POINTS)];
-        let at = num::from_rows(shown, 2, self.params.dtype(), &self.params.device())?;
-        let landing = match shown {
-            [] => None,
-            _ => at_base(self.model.as_ref(), &at, labels, &mut number)?,
-        };
-        Ok(Some(Picture {
-            view,
-            side,
-            log_p,
-            log_q: single(&log_q(self.model.as_ref(), &x)?),
-            part,
-            samples: pairs(&samples[..samples.len().min(2 * PICTURE_SAMPLES)]),
-            points: pairs(shown),
-            landing,
-        }))
-    }
-}
-
-fn single(values: &[f64]) -> Vec<f32> {
-    values.iter().map(|v| *v as f32).collect()
-}
-
-fn pairs(values: &[f64]) -> Vec<[f32; 2]> {
-    single(values).as_chunks::<2>().0.to_vec()
 }
 
 fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
@@ -315,39 +250,4 @@ fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
             ..row
         },
     }
-}
-
-/// The points x (n, 2) mapped to the base; `number` numbers the parts as on the grid. `None` for a
-/// model without a base.
-fn at_base(
-    model: &dyn Model,
-    x: &Tensor,
-    labels: Option<&[u32]>,
-    number: &mut dyn FnMut(u64) -> u32,
-) -> Result<Option<Landing>> {
-    let (n, rows) = (x.dim(0)?, num::rows_at_once(x.device()));
-    let (mut z, mut share) = (Vec::with_capacity(n), Some(Vec::with_capacity(n)));
-    for start in (0..n).step_by(rows) {
-        let chunk = x.narrow(0, start, rows.min(n - start))?;
-        let Some(landed) = model.to_base(&chunk)? else {
-            return Ok(None);
-        };
-        z.extend(pairs(&num::to_vec(&landed.detach())?));
-        match (&mut share, model.responsibilities(&chunk)?) {
-            (Some(all), Some(r)) => all.extend(single(&num::to_vec(&r.detach().max(1)?)?)),
-            _ => share = None,
-        }
-    }
-    let part = evaluation::parts(model, x)?;
-    Ok(Some(Landing {
-        z,
-        part: part.map(|all| all.into_iter().map(number).collect()),
-        share,
-        label: labels.map(|all| all.iter().take(n).copied().collect()),
-        components: model.components()?.map(|c| BaseComponents {
-            weights: single(&c.weights),
-            means: pairs(&c.means),
-            std_devs: pairs(&c.std_devs),
-        }),
-    }))
 }

@@ -245,34 +245,3 @@ pub(super) const MISSED_MASS: Metric = Metric {
         })
     },
 };
-
-/// By the midpoint rule. The standard error holds that of the share of samples outside and, for ridges
-/// that the grid does not resolve, the spread of the four coarser grids of every second cell.
-pub(super) const MASS: Metric = Metric {
-    name: "mass",
-    describe: "integral of the model's density over a grid plus the share of samples outside it",
-    unit: "share",
-    better: Better::Near(1.0),
-    solved: || [1.0, 1.0],
-    evaluate: |on| {
-        let Some(grid) = &on.grid else {
-            return Outcome::none("needs two dimensions");
-        };
-        let side = grid.side as f64;
-        let cell: f64 = grid.view.iter().map(|(l, h)| (h - l) / side).product();
-        let mut coarse = [0.0; 4];
-        for (i, l) in grid.log_q.iter().enumerate().filter(|(_, l)| !l.is_nan()) {
-            let (row, column) = (i / grid.side, i % grid.side);
-            coarse[2 * (row % 2) + column % 2] += l.exp() * cell;
-        }
-        let inside: f64 = coarse.iter().sum();
-        // Each of the four integrates a quarter of the cells, four times as heavy.
-        let squares = coarse.iter().map(|c| (4.0 * c - inside).powi(2));
-        let spread = squares.sum::<f64>() / 3.0;
-        let n = on.samples as f64;
-        let variance = grid.outside * (1.0 - grid.outside) / n + spread / 4.0;
-        let lost = grid.log_q.iter().filter(|l| l.is_nan()).count();
-        let value = inside + grid.outside;
-        Outcome::of(value, Some(variance.sqrt()), grid.log_q.len()).without(lost)
-    },
-};

@@ -11,6 +11,7 @@ pub mod distances;
 pub mod evaluation;
 pub mod isoperimetry;
 pub mod known;
+pub mod mass;
 pub mod memberships;
 pub mod modes;
 pub mod neighbours;
@@ -161,7 +162,7 @@ pub const METRICS: &[Metric] = &[
     constraints::CONSTRAINT_ERROR,
     constraints::RELAXED_CONSTRAINT_ERROR,
     constraints::MULTIPLIER_ERROR,
-    density::MASS,
+    mass::MASS,
     density::FORWARD_EFFECTIVE_SAMPLE_SIZE,
     density::TOTAL_VARIATION,
     density::JENSEN_SHANNON,
