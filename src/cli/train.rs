@@ -36,6 +36,7 @@ use mdn_core::{Error, Result};
 ///   history.csv          loss and gradient norm by step
 ///   rounds.csv           constraints and multipliers by round (maximum entropy)
 ///   metrics.csv          what was measured, with standard errors
+///   held_out.csv         log q of every held-out point of data from a file
 ///   modes.csv            weight of every mode of the truth, and what the model gives it
 ///   levels.csv           the model's mass below density levels of the truth
 ///   bridges.csv          the model's mass below the 0.1 % level, by the two modes it lies between

@@ -6,7 +6,9 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     pub mean: f64,
-    /// 95 % Student-t interval of the mean, of 2 or more finite values.
+    /// Standard error of the mean and its degrees of freedom, of 2 or more finite values.
+    pub error: Option<(f64, f64)>,
+    /// 95 % Student-t interval of the mean.
     pub interval: Option<(f64, f64)>,
     /// Standard deviation with n - 1, of 2 or more finite values.
     pub std_dev: Option<f64>,
@@ -46,16 +48,11 @@ impl Spread {
             let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
             (squares / (n - 1) as f64).sqrt()
         });
-        let interval = std_dev.and_then(|std_dev| {
-            let t = StudentsT::new(0.0, 1.0, (n - 1) as f64)
-                .ok()?
-                .inverse_cdf(0.975);
-            let half = t * std_dev / (n as f64).sqrt();
-            Some((mean - half, mean + half))
-        });
+        let error = std_dev.map(|s| (s / (n as f64).sqrt(), (n - 1) as f64));
         Some(Self {
             mean,
-            interval,
+            error,
+            interval: std_dev.and_then(|s| interval(mean, s, n as f64, (n - 1) as f64)),
             std_dev,
             median,
             quartiles: (low, high),
@@ -64,10 +61,34 @@ impl Spread {
         })
     }
 
+    /// With a second, independent error of the mean, a standard error with its degrees of freedom. Variances
+    /// add up, and the degrees of freedom are those of Welch (1947) and Satterthwaite (1946).
+    pub fn with_error(self, other: Option<(f64, f64)>) -> Self {
+        let both = self.error.zip(other).filter(|(_, (b, _))| *b > 0.0);
+        let Some(((a, of_a), (b, of_b))) = both else {
+            return self;
+        };
+        let (a, b) = (a * a, b * b);
+        let freedom = (a + b).powi(2) / (a * a / of_a + b * b / of_b);
+        let std_err = (a + b).sqrt();
+        Self {
+            error: Some((std_err, freedom)),
+            interval: interval(self.mean, std_err, 1.0, freedom),
+            ..self
+        }
+    }
+
     /// Half the width of the interval.
     pub fn half(&self) -> Option<f64> {
         self.interval.map(|(low, high)| 0.5 * (high - low))
     }
+}
+
+/// 95 % Student-t interval of the mean of `n` values.
+fn interval(mean: f64, std_dev: f64, n: f64, freedom: f64) -> Option<(f64, f64)> {
+    let t = StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(0.975);
+    let half = t * std_dev / n.sqrt();
+    Some((mean - half, mean + half))
 }
 
 #[cfg(test)]
@@ -102,5 +123,26 @@ mod tests {
         assert_eq!(one.std_dev, None);
         let s = Spread::of(&[1.0, f64::INFINITY, 2.0]).unwrap();
         assert_eq!((s.mean, s.interval, s.median), (f64::INFINITY, None, 2.0));
+    }
+
+    /// Welch's test of two samples is such a sum. scipy 1.17.1: r = stats.ttest_ind(a, b, equal_var=False),
+    /// r.df and r.confidence_interval().
+    #[test]
+    fn a_second_error_is_added_as_in_the_test_of_welch() {
+        let a = Spread::of(&[1.0, 2.0, 4.0, 3.0]).unwrap();
+        let b = Spread::of(&[0.5, 2.5, 9.0]).unwrap();
+        let both = a.with_error(b.error);
+        let (a2, b2) = (5.0 / 12.0, 6.583_333_333_333_333);
+        assert!((both.error.unwrap().0 - f64::sqrt(a2 + b2)).abs() < 1e-12);
+        assert!((both.error.unwrap().1 - 2.255_153_678_154_797).abs() < 1e-9);
+        assert!((both.half().unwrap() - 10.234_346_282_026_925).abs() < 1e-6);
+        assert_eq!((both.mean, both.std_dev), (a.mean, a.std_dev));
+        // Seeds that agree leave the error of the points alone.
+        let equal = Spread::of(&[2.0; 5]).unwrap();
+        let half = equal.with_error(Some((0.045, 749.0))).half().unwrap();
+        assert!((half - 0.045 * 1.963_136).abs() < 1e-6);
+        assert_eq!(equal.with_error(None), equal);
+        let one = Spread::of(&[2.0]).unwrap();
+        assert_eq!(one.with_error(b.error), one);
     }
 }

@@ -51,7 +51,11 @@ pub fn pairs(results: &Results<'_>) -> Vec<Pair> {
                 metric,
                 model: model.clone(),
                 other: other.clone(),
-                contrast: Contrast::of(&values, has_ratio(metric, Better::Lower)),
+                contrast: Contrast::of(
+                    &values,
+                    has_ratio(metric, Better::Lower),
+                    results.points_of_pairs(data, model, other, metric),
+                ),
                 bootstrap: bootstrap.interval(&differences),
                 outcome: None,
             });

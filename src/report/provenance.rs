@@ -57,8 +57,13 @@ impl Provenance {
                     toml::from_str(&text).map_err(|e| unusable(&record, e.to_string()))?
                 }
             };
-            for text in &record.warnings {
-                let of = (run.data.clone(), text.clone());
+            let old = (record.train.is_some() && run.held_out.is_none()).then_some(
+                "the interval of nll covers training alone, without the error of the held-out points, where a run \
+                 lacks held_out.csv, as those of older versions do (--force makes it)",
+            );
+            let warnings = record.warnings.iter().map(String::as_str);
+            for text in warnings.chain(old) {
+                let of = (run.data.clone(), text.to_owned());
                 let runs = found.of_data.entry(of).or_default();
                 runs.push((run.model.clone(), run.seed));
             }

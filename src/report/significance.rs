@@ -40,7 +40,9 @@ pub struct Contrast {
 
 impl Contrast {
     /// Of pairs of values. `has_ratio`: 0 is the best value of the metric, and twice as much is twice as bad.
-    pub fn of(pairs: &[(f64, f64)], has_ratio: bool) -> Self {
+    /// `points` is the standard error of the mean difference by the held-out points that all seeds share, with
+    /// its degrees of freedom.
+    pub fn of(pairs: &[(f64, f64)], has_ratio: bool, points: Option<(f64, f64)>) -> Self {
         let differences: Vec<f64> = pairs.iter().map(|(a, b)| a - b).collect();
         let positive = pairs.iter().all(|(a, b)| *a > 0.0 && *b > 0.0);
         let logs: Vec<f64> = match has_ratio && positive {
@@ -48,12 +50,14 @@ impl Contrast {
             false => Vec::new(),
         };
         let signs = |is: fn(&f64) -> bool| differences.iter().filter(|d| is(d)).count();
+        let (diff, ratio) = (Spread::of(&differences), Spread::of(&logs));
+        let diff = diff.map(|d| d.with_error(points));
         Self {
-            diff: Spread::of(&differences),
-            ratio: Spread::of(&logs),
+            diff,
+            ratio,
             test: Test {
-                p: paired_t(&differences),
-                p_log: paired_t(&logs),
+                p: paired_t(diff),
+                p_log: paired_t(ratio),
                 p_flip: sign_flip(&differences),
                 signs: (signs(|d| *d < 0.0), signs(|d| *d > 0.0)),
                 ..Test::default()
@@ -74,16 +78,15 @@ impl Test {
     }
 }
 
-/// P(|T| >= |t|), t = mean / (s / sqrt n), T of Student's law with n - 1 degrees of freedom.
-fn paired_t(differences: &[f64]) -> Option<f64> {
-    let n = differences.len() as f64;
-    let spread = Spread::of(differences)?;
-    let std_dev = spread.std_dev?;
-    if std_dev == 0.0 {
+/// P(|T| >= |t|), t = mean / standard error, T of Student's law with the degrees of freedom of the error.
+fn paired_t(differences: Option<Spread>) -> Option<f64> {
+    let spread = differences?;
+    let (std_err, freedom) = spread.error?;
+    if std_err == 0.0 {
         return (spread.mean == 0.0).then_some(1.0);
     }
-    let t = spread.mean / (std_dev / n.sqrt());
-    let law = StudentsT::new(0.0, 1.0, n - 1.0).ok()?;
+    let t = spread.mean / std_err;
+    let law = StudentsT::new(0.0, 1.0, freedom).ok()?;
     Some((2.0 * law.cdf(-t.abs())).min(1.0))
 }
 
@@ -146,7 +149,7 @@ mod tests {
         ];
         for (d, t, flip) in cases {
             let pairs: Vec<(f64, f64)> = d.iter().map(|d| (*d, 0.0)).collect();
-            let test = Contrast::of(&pairs, false).test;
+            let test = Contrast::of(&pairs, false, None).test;
             close(test.p, t);
             close(test.p_flip, flip);
         }
@@ -156,7 +159,7 @@ mod tests {
     fn what_cannot_be_tested_has_no_p_value() {
         let of = |differences: &[f64]| {
             let pairs: Vec<(f64, f64)> = differences.iter().map(|d| (*d, 0.0)).collect();
-            Contrast::of(&pairs, true).test
+            Contrast::of(&pairs, true, None).test
         };
         assert_eq!(of(&[]), Test::default());
         assert_eq!((of(&[1.0]).p, of(&[1.0]).p_flip), (None, None));
@@ -177,7 +180,7 @@ mod tests {
         let a = [0.020, 0.041, 0.011, 0.083, 0.022];
         let b = [0.060, 0.130, 0.030, 0.250, 0.070];
         let pairs: Vec<(f64, f64)> = a.into_iter().zip(b).collect();
-        let contrast = Contrast::of(&pairs, true);
+        let contrast = Contrast::of(&pairs, true, None);
         close(contrast.test.p, 0.050_240_381_764_761_68);
         close(contrast.test.p_log, 2.429_372_868_653_842_3e-6);
         let ratio = contrast.ratio.map(|r| r.mean.exp());
@@ -186,7 +189,7 @@ mod tests {
         let mut test = contrast.test;
         correct(&mut [&mut test]);
         assert_eq!(test.p_holm, test.p_log);
-        let difference = Contrast::of(&pairs, false);
+        let difference = Contrast::of(&pairs, false, None);
         assert_eq!((difference.ratio, difference.test.p_log), (None, None));
     }
 

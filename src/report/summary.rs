@@ -122,12 +122,16 @@ fn row(
         metric: metric.to_owned(),
         unit: unit.clone(),
         better: *better,
-        value: Spread::of(&values),
+        value: results.spread(data, model, metric),
         bootstrap: bootstrap.interval(&values),
         done,
         failed,
         missing: results.of(data, model).count() - done - failed,
-        contrast: Contrast::of(&pairs, has_ratio(metric, *better)),
+        contrast: Contrast::of(
+            &pairs,
+            has_ratio(metric, *better),
+            reference.and_then(|r| results.points_of_pairs(data, model, r, metric)),
+        ),
         parameters: Spread::of(&results.values(data, model, "parameters")),
         non_finite: measured().map(|m| m.non_finite).sum(),
         note: measured()

@@ -237,7 +237,7 @@ pub fn legend(results: &Results<'_>) -> String {
         [] | [_] => "One seed: no interval.".to_owned(),
         seeds => format!(
             "± half the 95 % Student-t interval of the mean over the seeds that are done (of {}), each \
-             with its own start\nand, of data that are not a file, its own points.",
+             with its own start\nand its own points, or, of a file, the same points, whose own error nll includes.",
             seeds.len()
         ),
     };

@@ -197,6 +197,10 @@ impl Run {
             metrics.map(|m| row(m, &evaluation)).collect()
         };
         place.write_metrics(&rows(false))?;
+        let is_file = self.law.as_ref().is_some_and(|l| l.record().is_some());
+        if let Some(log_q) = evaluation.log_q.as_ref().filter(|_| is_file) {
+            place.write_held_out(log_q)?;
+        }
         if let Some(known) = &evaluation.known {
             let found = &known.of_samples.all;
             place.write_modes(&known.weights, found, evaluation.samples)?;

@@ -88,6 +88,8 @@ enum Accepted {
 
 const LEVELS: [&str; 2] = ["share", "mass"];
 
+const HELD_OUT: [&str; 1] = ["log_q"];
+
 impl RunDir {
     /// Writes the whole of `history.csv`.
     pub fn write_history(&self, rows: &[HistoryRow]) -> Result<PathBuf> {
@@ -182,6 +184,23 @@ impl RunDir {
             true => read_csv(&path, &LEVELS, 0),
             false => Ok(Vec::new()),
         }
+    }
+
+    /// Writes the whole of `held_out.csv`: log q of every held-out point of a file, in the order of its
+    /// test set, which all seeds share.
+    pub fn write_held_out(&self, log_q: &[f64]) -> Result<PathBuf> {
+        let lines = log_q.iter().map(|l| [exact(*l)]);
+        self.write("held_out.csv", &csv_bytes(&HELD_OUT, lines)?)
+    }
+
+    /// Reads `held_out.csv`; `None` where there is no such file, as in runs of older versions.
+    pub fn read_held_out(&self) -> Result<Option<Vec<f64>>> {
+        let path = self.path("held_out.csv");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let rows: Vec<(f64,)> = read_csv(&path, &HELD_OUT, 0)?;
+        Ok(Some(rows.into_iter().map(|(l,)| l).collect()))
     }
 
     /// Writes the whole of `bridges.csv`: for pairs of modes the truth's own share of points below its
@@ -291,6 +310,10 @@ mod tests {
         run.write_history(&[]).unwrap();
         assert_eq!(run.read_history().unwrap(), []);
         assert_eq!(run.read_levels().unwrap(), []);
+        assert_eq!(run.read_held_out().unwrap(), None);
+        run.write_held_out(&[-1.5, f64::NEG_INFINITY]).unwrap();
+        let log_q = run.read_held_out().unwrap();
+        assert_eq!(log_q, Some(vec![-1.5, f64::NEG_INFINITY]));
         let path = run.write_levels(&[(0.0, 0.25), (1e-3, 0.5)]).unwrap();
         let text = fs::read_to_string(path).unwrap();
         assert_eq!(text, "share,mass\n0,0.25\n0.001,0.5\n");

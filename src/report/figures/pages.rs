@@ -189,7 +189,10 @@ pub(super) fn finite(
     model: &str,
     metric: &str,
 ) -> Option<Spread> {
-    let mut values = results.values(data, model, metric);
-    values.retain(|v| v.is_finite());
-    Spread::of(&values)
+    let all = results.spread(data, model, metric);
+    all.filter(|s| s.mean.is_finite()).or_else(|| {
+        let mut values = results.values(data, model, metric);
+        values.retain(|v| v.is_finite());
+        Spread::of(&values)
+    })
 }

@@ -86,3 +86,58 @@ fn ratios_are_tested_and_agree_in_every_file() {
         &["lower on 5 of 5 seeds", "Divided by `one`, paired by seed"],
     );
 }
+
+/// Fits that agree for all seeds still have the error of the held-out points: models are paired by point.
+#[test]
+fn intervals_on_a_file_include_the_held_out_points() {
+    let place = Place::with(
+        "file.toml",
+        "[data.d.file]\npath = \"d.csv\"\n[models.one.gaussian_mixture]\ncomponents = 1\n\
+         [models.wide.kernel_density]\nbandwidth = \"scott\"\n",
+    );
+    // Quantiles of the logistic law.
+    let point = |i: u32| {
+        let u = (f64::from(i) * 0.618_034 + 0.1).fract();
+        format!("{}\n", (u / (1.0 - u)).ln())
+    };
+    place.write("d.csv", (0..400).map(point).collect::<String>());
+    place.ok("compare file.toml --figures none reference=wide");
+    let nll = |column: &str| -> f64 {
+        let mut rows = place.csv("results/file/summary.csv").into_iter();
+        let row = rows.find(|r| r["metric"] == "nll" && r["model"] == "one");
+        row.unwrap()[column].parse().unwrap_or(f64::NAN)
+    };
+    let log_q = |model: &str| -> Vec<f64> {
+        let rows = place.csv(&format!("results/file/d/{model}/seed-3/held_out.csv"));
+        rows.iter().map(|r| r["log_q"].parse().unwrap()).collect()
+    };
+    let std_err = |values: &[f64]| {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+        (squares / (n - 1.0) / n).sqrt()
+    };
+    let (one, wide) = (log_q("one"), log_q("wide"));
+    assert_eq!(one.len(), 60);
+    let differences: Vec<f64> = one.iter().zip(&wide).map(|(a, b)| b - a).collect();
+    // scipy 1.17.1: scipy.stats.t.ppf(0.975, 59).
+    let t = 2.000_995_378_088_268;
+    assert!(nll("std_dev") < 1e-6, "all seeds agree");
+    let half = 0.5 * (nll("ci_high") - nll("ci_low"));
+    assert!((half - t * std_err(&one)).abs() < 1e-6, "{half}");
+    let half = 0.5 * (nll("diff_high") - nll("diff_low"));
+    assert!((half - t * std_err(&differences)).abs() < 1e-6, "{half}");
+    let (p, whole) = (nll("p"), half);
+    assert!(p > 0.0 && p < 1.0, "{p}");
+    // Runs of versions that did not write the file.
+    for model in ["one", "wide"] {
+        for seed in 0..5 {
+            let run = format!("results/file/d/{model}/seed-{seed}");
+            std::fs::remove_file(place.path(&format!("{run}/held_out.csv"))).unwrap();
+        }
+    }
+    place.ok("compare file.toml --no-train --figures none reference=wide");
+    assert!(0.5 * (nll("diff_high") - nll("diff_low")) < 0.01 * whole);
+    let page = place.read("results/file/summary.md");
+    assert_contains(&page, &["`d`: the interval of nll covers training alone"]);
+}
