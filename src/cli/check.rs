@@ -56,7 +56,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<()> {
     if args.time {
         let dtype = plan.config.train.precision.dtype();
         let compute = args.compute.open(dtype, context)?;
-        let threads = pool::threads(None, context.threads);
+        let threads = compute.threads(None, context.threads);
         print(&format!("\n{}", forecast(&plan, &compute, threads)?))?;
     }
     Ok(())
@@ -233,7 +233,7 @@ fn kind_of(spec: &impl serde::Serialize) -> Result<String> {
 
 /// The first steps fill caches and buffers.
 const WARM_UP: usize = 3;
-/// Timed steps: at least, and at most before the time is over.
+/// The least number of timed steps, and the most; after the least, timing also ends after `LONGEST`.
 const TIMED: (usize, usize) = (3, 500);
 const LONGEST: Duration = Duration::from_millis(500);
 

@@ -175,10 +175,7 @@ pub(super) fn train(
         Ok(status)
     };
     let asked = how.threads.map(usize::from);
-    let threads = match compute.device.is_cpu() {
-        true => pool::threads(asked, context.threads),
-        false => asked.unwrap_or(1),
-    };
+    let threads = compute.threads(asked, context.threads);
     let screen = progress::Screen::new(jobs, (jobs.len() - skipped, threads), json, context.quiet);
     let ended = pool::run_all(jobs, &before, (threads, &control), &work, &screen)?;
     screen.finish(&ended);

@@ -54,6 +54,17 @@ pub struct Compute {
     pub kernels: mdn_kernels::Choice,
 }
 
+impl Compute {
+    /// The number of parallel runs: as asked for, else from the environment, else one per core; only what
+    /// is asked for, else one, where the device is not the CPU.
+    pub fn threads(&self, asked: Option<usize>, environment: Option<usize>) -> usize {
+        match self.device.is_cpu() {
+            true => pool::threads(asked, environment),
+            false => asked.unwrap_or(1),
+        }
+    }
+}
+
 /// The table `[budget]` of an experiment file.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -156,7 +156,7 @@ impl Plan {
                 )
             }));
         }
-        if self.config.problems.is_empty() {
+        if !self.config.problems.keys().any(|name| about(name)) {
             return all;
         }
         for (name, model) in &self.config.models {

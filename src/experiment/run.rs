@@ -145,7 +145,7 @@ fn best(
     let done = saved.trials.len();
     if done > count || saved.kept.as_ref().is_some_and(|k| k.number >= done) {
         return Err(Error::request(format!(
-            "checkpoint: expected the best of at most {count} trials; got that of others, after {done} \
+            "checkpoint: expected at most {count} finished trials with the best among them; got {done} \
              (`mdn train` with --force trains the run from its start)"
         )));
     }

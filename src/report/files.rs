@@ -80,8 +80,9 @@ fn p_values(test: &Test) -> Vec<Value> {
 /// The geometric mean of the ratio and its interval, the test of it, and on how many seeds the model is
 /// lower and higher.
 fn ratio(contrast: &Contrast) -> Vec<Value> {
-    let logs = mean_and_ends(contrast.ratio.as_ref()).into_iter();
-    let mut cells: Vec<Value> = logs.map(|v| number(v.as_f64().map(f64::exp))).collect();
+    let (low, high) = contrast.ratio.and_then(|r| r.interval).unzip();
+    let logs = [contrast.ratio.map(|r| r.mean), low, high];
+    let mut cells = logs.map(|log| number(log.map(f64::exp))).to_vec();
     let (lower, higher) = contrast.test.signs;
     cells.push(number(contrast.test.p_log));
     let known = contrast.diff.is_some();
@@ -207,4 +208,17 @@ pub fn ranks(pairs: &[Pair], ranks: Option<&Ranks>) -> Table {
         }));
     }
     Table { columns, rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_that_is_not_finite_is_text_and_not_an_empty_cell() {
+        let ratio = |value: f64| super::ratio(&Contrast::of(&[(value, 1.0)], true))[0].clone();
+        assert_eq!(ratio(2.0).as_f64().map(f64::round), Some(2.0));
+        assert_eq!(ratio(f64::INFINITY), number(Some(f64::INFINITY)));
+        assert!(ratio(f64::INFINITY).is_string());
+    }
 }

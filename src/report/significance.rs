@@ -16,7 +16,8 @@ pub struct Test {
     /// Paired t test of the differences; `None` with fewer than 2 pairs, or where all differences are equal
     /// and not 0.
     pub p: Option<f64>,
-    /// Paired t test of the log ratios, where there is a [`Contrast::ratio`]. It decides then; `p` otherwise.
+    /// Paired t test of the log ratios, where there is a [`Contrast::ratio`]. It decides where it is
+    /// known, else `p`.
     pub p_log: Option<f64>,
     /// Exact sign-flip permutation test of 2 to 16 differences; at least 2 / 2^n.
     pub p_flip: Option<f64>,

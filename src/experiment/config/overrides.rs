@@ -40,7 +40,7 @@ fn split(typed: &str) -> Result<(Vec<&str>, Value), String> {
         ));
     }
     let parsed = ValueDeserializer::parse(value.trim()).and_then(Value::deserialize);
-    let value = parsed.unwrap_or_else(|_| Value::String(value.to_owned()));
+    let value = parsed.unwrap_or_else(|_| Value::String(value.trim().to_owned()));
     Ok((path, value))
 }
 

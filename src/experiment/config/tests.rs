@@ -114,7 +114,7 @@ fn overrides_change_values_and_choices() {
         "models.rad.rad.layers = 9",
         "models.mixture_base.flow.base.normal={}",
         "evaluation.grid=32",
-        "reference=mixture_base",
+        "reference = mixture_base ",
     ])
     .unwrap();
     assert_eq!(config.seeds, [0]);

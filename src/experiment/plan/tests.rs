@@ -77,3 +77,21 @@ fn the_hash_does_not_depend_on_where_files_lie() {
     };
     assert_eq!(hash_in("here"), hash_in("there/and/there"));
 }
+
+/// Training on points has no entropy, so the bound of a model's entropy matters to problems alone.
+#[test]
+fn bounds_of_entropies_are_warned_about_for_problems_alone() {
+    let text = r#"
+[data.ring.ring]
+[problems.wells.maximum_entropy]
+problem = "four_wells_coupled"
+[models.m.flow]
+base.mixture = { components = 4, init = "random", draws = { gumbel_softmax = { temperature = 0.1, density = "joint" } } }
+"#;
+    let plan = Plan::parse(text, "both").expect("a good file");
+    let says_joint = |name| {
+        let lines = plan.warnings(&|other| other == name);
+        lines.iter().any(|line| line.contains("`joint`"))
+    };
+    assert_eq!(["wells", "ring"].map(says_joint), [true, false]);
+}
