@@ -9,6 +9,7 @@ pub const WORST_LOG_RATIO: Metric = Metric {
     describe: "largest log p - log q over held-out points",
     unit: "nats",
     better: Better::Lower,
+    solved: || [0.0, 0.3],
     evaluate: |on| {
         let (Some(known), Some(log_q)) = (&on.known, &on.log_q) else {
             return Outcome::none(NO_TRUTH);

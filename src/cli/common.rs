@@ -205,7 +205,7 @@ impl Facts {
     /// The state of the run, and whether a process holds it.
     pub(super) fn state(&self) -> String {
         let held = if self.holder.is_some() { " (held)" } else { "" };
-        format!("{}{held}", self.status.state.word())
+        format!("{}{held}", self.status.words())
     }
 
     /// For an unfinished run: steps done at its last checkpoint and the number of steps of the training;
@@ -236,6 +236,7 @@ impl Facts {
             "folder": self.folder(),
             "state": self.status.state.word(),
             "reason": self.status.reason,
+            "learned_nothing": self.status.learned_nothing(),
             "held_by": self.holder,
             "experiment": self.spec.experiment,
             "data": self.spec.data_name,

@@ -7,8 +7,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::common::ComputeArgs;
-use super::output::print_or_write;
+use super::output::{print_or_write, warn};
 use super::Context;
+use crate::experiment::trained::Trained;
 use mdn_core::rng::Rng;
 use mdn_core::{Error, Result};
 
@@ -17,8 +18,8 @@ const CHUNK: u64 = 65_536;
 
 /// Draw samples from a trained run, as CSV
 ///
-/// The file has a header x1,x2,... and a row per sample. The same run, seed and number give the
-/// same bytes on the same device.
+/// The file has a header, the names of the columns trained on or else x1,x2,..., and a row per
+/// sample. The same run, seed and number give the same bytes on the same device.
 #[derive(Debug, Clone, Args)]
 pub(super) struct SampleArgs {
     /// Folder of the run, such as results/ring/ring/rad/seed-0
@@ -56,7 +57,7 @@ pub(super) fn sample(args: &SampleArgs, context: &Context) -> Result<()> {
     let mut rng = Rng::new(args.seed).fork("sample");
     let mut text = match args.json {
         true => String::new(),
-        false => header(trained.dim()) + "\n",
+        false => header(&trained, &[])?,
     };
     let mut left = args.count;
     while left > 0 {
@@ -64,7 +65,7 @@ pub(super) fn sample(args: &SampleArgs, context: &Context) -> Result<()> {
         for row in trained.sample(n as usize, &mut rng)? {
             text += &match args.json {
                 true => json!({ "x": row }).to_string(),
-                false => cells(&row),
+                false => cells(&row).join(","),
             };
             text.push('\n');
         }
@@ -75,16 +76,18 @@ pub(super) fn sample(args: &SampleArgs, context: &Context) -> Result<()> {
 
 /// Evaluate a trained run's log-density at given points
 ///
-/// Reads a CSV file with one point per row (a header is optional) and writes the same points with
-/// a last column log_density (nats), and with --parts one more, part: the component of a mixture
-/// base, the cluster, or RAD's code (0 left, 1 middle, 2 right of every fold from data to base, read
-/// as a number in base 3; beyond 40 folds the number wraps around).
+/// Reads a file with one point per row, as in training: CSV and its relatives, or .npy by its name.
+/// Columns are matched by name, in any order, and others are ignored; a file without a header has the
+/// columns trained on, in their order. Writes the points with a last column log_density (nats), and
+/// with --parts one more, part: the component of a mixture base, the cluster, or RAD's code (0 left, 1
+/// middle, 2 right of every fold from data to base, read as a number in base 3; beyond 40 folds the
+/// number wraps around).
 #[derive(Debug, Clone, Args)]
 pub(super) struct DensityArgs {
     /// Folder of the run, such as results/ring/ring/rad/seed-0
     #[arg(value_name = "RUN")]
     run: PathBuf,
-    /// CSV file with one point per row; `-` reads stdin
+    /// File with one point per row; `-` reads text from stdin
     #[arg(value_name = "POINTS.csv")]
     points: PathBuf,
     /// Also write the part of the model that each point belongs to
@@ -102,10 +105,9 @@ pub(super) struct DensityArgs {
 }
 
 pub(super) fn density(args: &DensityArgs, context: &Context) -> Result<()> {
-    let points = Points::read(&args.points)?;
     let trained = args.compute.load(&args.run, context)?;
-    points.check_dim(trained.dim())?;
-    let log_density = trained.log_density(&points.rows)?;
+    let points = read(&args.points, &trained, context)?;
+    let log_density = trained.log_density(&points)?;
     let no_parts = || {
         let run = args.run.display();
         Error::request(format!(
@@ -113,15 +115,16 @@ pub(super) fn density(args: &DensityArgs, context: &Context) -> Result<()> {
         ))
     };
     let parts = match args.parts {
-        true => trained.parts(&points.rows)?.ok_or_else(no_parts)?,
+        true => trained.parts(&points)?.ok_or_else(no_parts)?,
         false => Vec::new(),
     };
-    let mut text = String::new();
-    if !args.json {
-        text = header(trained.dim()) + ",log_density";
-        text += if args.parts { ",part\n" } else { "\n" };
-    }
-    for (i, (row, log_q)) in points.rows.iter().zip(log_density).enumerate() {
+    let mut text = match (args.json, args.parts) {
+        (true, _) => String::new(),
+        (false, true) => header(&trained, &["log_density", "part"])?,
+        (false, false) => header(&trained, &["log_density"])?,
+    };
+    let rows = points.chunks_exact(trained.dim());
+    for (i, (row, log_q)) in rows.zip(log_density).enumerate() {
         let part = parts.get(i);
         let line = match args.json {
             true => {
@@ -130,8 +133,10 @@ pub(super) fn density(args: &DensityArgs, context: &Context) -> Result<()> {
                 object.to_string()
             }
             false => {
-                let part = part.map_or_else(String::new, |part| format!(",{part}"));
-                format!("{},{log_q}{part}", cells(row))
+                let mut cells = cells(row);
+                cells.push(log_q.to_string());
+                cells.extend(part.map(u64::to_string));
+                cells.join(",")
             }
         };
         text += &(line + "\n");
@@ -139,174 +144,45 @@ pub(super) fn density(args: &DensityArgs, context: &Context) -> Result<()> {
     print_or_write(&text, args.output.as_deref(), context)
 }
 
-/// "x1,x2,..."
-fn header(dim: usize) -> String {
-    let names: Vec<_> = (1..=dim).map(|i| format!("x{i}")).collect();
-    names.join(",")
+/// The line of the names of the coordinates and of `more` columns.
+fn header(trained: &Trained, more: &[&str]) -> Result<String> {
+    let mut names = trained.columns().names();
+    names.extend(more.iter().map(|name| (*name).to_owned()));
+    let fault = |e: &dyn std::fmt::Display| Error::failed(format!("could not write CSV: {e}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&names).map_err(|e| fault(&e))?;
+    let line = writer.into_inner().map_err(|e| fault(&e))?;
+    String::from_utf8(line).map_err(|e| fault(&e))
 }
 
-fn cells(row: &[f64]) -> String {
-    let cells: Vec<_> = row.iter().map(f64::to_string).collect();
-    cells.join(",")
+fn cells(row: &[f64]) -> Vec<String> {
+    row.iter().map(f64::to_string).collect()
 }
 
-/// The points of a CSV file.
-#[derive(Debug, Clone, PartialEq)]
-struct Points {
-    /// The file, for messages.
-    name: String,
-    /// Line of the first point.
-    first_line: usize,
-    /// One point each, all with the same number of coordinates.
-    rows: Vec<Vec<f64>>,
-}
-
-/// Whether a cell of the first row can be a column's name; any other cell is a number or a fault.
-fn is_title(cell: &str) -> bool {
-    let known = |c: char| c.is_alphanumeric() || "_ []().-".contains(c);
-    cell.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && cell.chars().all(known)
-        && cell.parse::<f64>().is_err()
-}
-
-impl Points {
-    /// Of a file, or of stdin for `-`.
-    fn read(path: &Path) -> Result<Self> {
-        let (name, bytes) = match path == Path::new("-") {
-            true => {
-                let mut bytes = Vec::new();
-                let read = std::io::stdin().read_to_end(&mut bytes);
-                ("<stdin>".to_owned(), read.map(|_| bytes))
-            }
-            false => (path.display().to_string(), std::fs::read(path)),
-        };
-        let unreadable = |e| Error::request(format!("{name}: could not read the points: {e}"));
-        let bytes = bytes.map_err(unreadable)?;
-        let text = String::from_utf8(bytes).map_err(|e| {
-            Error::request(format!("{name}: expected a CSV file; got no text: {e}"))
-        })?;
-        Self::parse(name, &text)
-    }
-
-    fn parse(name: String, text: &str) -> Result<Self> {
-        let fault =
-            |line: usize, what: String| Err(Error::request(format!("{name}:{line}: {what}")));
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut lines = text.lines().zip(1..).peekable();
-        let unquoted = |cell: &str| {
-            let cell = cell.trim();
-            let inner = cell.strip_prefix('"').and_then(|c| c.strip_suffix('"'));
-            inner.unwrap_or(cell).to_owned()
-        };
-        let titles = lines.next_if(|(line, _)| line.split(',').all(|c| is_title(&unquoted(c))));
-        let titles = titles.map(|(line, _)| line.split(',').map(unquoted).collect::<Vec<_>>());
-        if let Some(titles) = &titles {
-            let wanted = header(titles.len());
-            let numbered = titles.iter().any(|t| wanted.split(',').any(|w| w == t));
-            let titles = titles.join(",");
-            if numbered && titles != wanted {
-                let what = format!("expected the columns {wanted} in this order; got {titles}");
-                return fault(1, what);
-            }
+/// The points of a file, or of stdin for `-`, row by row; columns that are ignored and rows that are
+/// left out are said.
+fn read(path: &Path, trained: &Trained, context: &Context) -> Result<Vec<f64>> {
+    let (name, bytes) = match path == Path::new("-") {
+        true => {
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().read_to_end(&mut bytes);
+            ("<stdin>".to_owned(), read.map(|_| bytes))
         }
-        let mut rows: Vec<Vec<f64>> = Vec::new();
-        for (line, number) in lines {
-            if line.trim().is_empty() {
-                return fault(number, "expected a point; got an empty row".into());
-            }
-            let mut row = Vec::new();
-            for cell in line.split(',').map(str::trim) {
-                match cell.parse::<f64>() {
-                    Ok(x) if x.is_finite() => row.push(x),
-                    _ => {
-                        let other = cell.contains([';', '\t']);
-                        let between = if other { " between commas" } else { "" };
-                        let what = format!("expected a finite number{between}; got `{cell}`");
-                        return fault(number, what);
-                    }
-                }
-            }
-            let (wanted, of) = match (&titles, rows.first()) {
-                (_, Some(first)) => (first.len(), "first row"),
-                (Some(titles), None) => (titles.len(), "header"),
-                (None, None) => (row.len(), ""),
-            };
-            let got = row.len();
-            if got != wanted {
-                let what = format!("expected {wanted} values as in the {of}; got {got}");
-                return fault(number, what);
-            }
-            rows.push(row);
-        }
-        if rows.is_empty() {
-            let what = format!("{name}: expected at least one point; got none");
-            return Err(Error::request(what));
-        }
-        let first_line = 1 + usize::from(titles.is_some());
-        Ok(Self {
-            name,
-            first_line,
-            rows,
-        })
+        false => (path.display().to_string(), std::fs::read(path)),
+    };
+    let unreadable = |e| Error::request(format!("{name}: could not read the points: {e}"));
+    let found = trained
+        .columns()
+        .points(Path::new(&name), &bytes.map_err(unreadable)?);
+    let found = found.map_err(|bad| {
+        let (expected, got) = (bad.expected, bad.got);
+        Error::request(format!("{name}: expected {expected}; got {got}"))
+    })?;
+    if let Some(columns) = found.ignored {
+        context.note(&format!("{name}: ignored, not trained on: {columns}"));
     }
-
-    /// Whether the points have the model's number of coordinates.
-    fn check_dim(&self, dim: usize) -> Result<()> {
-        let got = self.rows.first().map_or(0, Vec::len);
-        if got == dim {
-            return Ok(());
-        }
-        Err(Error::request(format!(
-            "{}:{}: expected {dim} values, one per coordinate of the model; got {got}",
-            self.name, self.first_line
-        )))
+    if let Some(rows) = found.left_out {
+        warn(&format!("{name}: left out, as in training: {rows}"));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Points> {
-        Points::parse("p.csv".to_owned(), text)
-    }
-
-    #[test]
-    fn a_header_is_optional() {
-        let rows = vec![vec![1.0, -2.5], vec![3e2, 4.0]];
-        for text in [
-            "1,-2.5\n3e2, 4\n",
-            "x1,\"x2\"\r\n1,-2.5\r\n300,4",
-            "\u{feff}a,b\n1,-2.5\n300,4\n",
-        ] {
-            assert_eq!(parse(text).expect(text).rows, rows, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn bad_points_are_refused_with_their_line() {
-        let cases = r#"
-            1,2\n3,NaN\n => :2: expected a finite number; got `NaN`
-            x,y\n1,inf\n => :2: expected a finite number; got `inf`
-            1,2\n3\n => :2: expected 2 values as in the first row; got 1
-            1,2\n\n3,4\n => :2: expected a point; got an empty row
-            1,2\n3,4\n\n => :3: expected a point; got an empty row
-            1,2\n3,four\n => :2: expected a finite number; got `four`
-            1,two\n => :1: expected a finite number; got `two`
-            1,2,\n => :1: expected a finite number; got ``
-            0;1\n2;3\n => :1: expected a finite number between commas; got `0;1`
-            1.2.3\n2\n => :1: expected a finite number; got `1.2.3`
-            "0.5"\n1\n => :1: expected a finite number; got `"0.5"`
-            x2,x1\n1,2\n => :1: expected the columns x1,x2 in this order; got x2,x1
-            a,b,c\n1,2\n => :2: expected 3 values as in the header; got 2
-            x,y\n => : expected at least one point; got none
-            nan,nan\n1,2\n => :1: expected a finite number; got `nan`"#;
-        for case in cases.trim().lines() {
-            let (text, message) = case.trim().split_once(" => ").unwrap();
-            let said = parse(&text.replace("\\n", "\n")).unwrap_err().to_string();
-            assert_eq!(said, format!("p.csv{message}"), "{text}");
-        }
-        let empty = parse("").unwrap_err().to_string();
-        assert_eq!(empty, "p.csv: expected at least one point; got none");
-    }
+    Ok(found.values)
 }

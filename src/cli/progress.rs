@@ -179,6 +179,7 @@ impl Watch for Screen<'_> {
         let mut event = self.about(ended.job, "ended");
         event["state"] = ended.status.state.word().into();
         event["reason"] = ended.status.reason.as_str().into();
+        event["learned_nothing"] = ended.status.learned_nothing().into();
         event["seconds"] = ended.seconds.into();
         event["skipped"] = ended.skipped.into();
         let mut told = self.told();
@@ -192,8 +193,12 @@ impl Watch for Screen<'_> {
         told.ended += 1;
         let label = self.jobs[ended.job].spec.label();
         let what = match ended.status.state {
-            State::Done => format!("done in {}", duration(ended.seconds)),
-            other => format!("{}: {}", other.word(), ended.status.reason),
+            State::Done => format!(
+                "{} in {}",
+                ended.status.text(": ", ";"),
+                duration(ended.seconds)
+            ),
+            _ => ended.status.text(": ", ""),
         };
         let line = format!("[{}/{}] {label}: {what}", told.ended, told.all);
         match &self.stderr {

@@ -62,12 +62,13 @@ pub(super) fn run(args: &RunsArgs, _: &Context) -> Result<()> {
         let mut object = job_json(job);
         object["state"] = status.state.word().into();
         object["reason"] = status.reason.as_str().into();
+        object["learned_nothing"] = status.learned_nothing().into();
         let cells = vec![
             job.index.to_string(),
             spec.data_name.clone(),
             spec.model_name.clone(),
             spec.seed.to_string(),
-            status.state.word().to_owned(),
+            status.words(),
             status.reason,
         ];
         Ok((cells, object))

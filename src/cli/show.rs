@@ -19,8 +19,10 @@ use mdn_core::{Error, Result};
 /// Show what a run is, how it ended and what was measured
 ///
 /// The metric that models are ranked by comes first, each with its standard error, the number of points
-/// that it was computed on and of those left out because their value was not finite. An unfinished run
-/// shows the last step of its history.
+/// that it was computed on and of those left out because their value was not finite. Of means of log ratios
+/// or weights follow the Pareto k of the tail, the share of the ten largest points, and the number of points
+/// that make half of it; ! marks a value that rests on too few to be trusted. An unfinished run shows the
+/// last step of its history.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ShowArgs {
     /// Folder of the run, such as results/ring/ring/rad/seed-0
@@ -149,8 +151,15 @@ pub(super) fn headline_first(mut rows: Vec<MetricRow>) -> Vec<MetricRow> {
     rows
 }
 
+/// The number of points, with a sign where the value is not to be trusted.
+fn rests_on(row: &MetricRow) -> String {
+    let number = row.rests_on.map_or_else(String::new, |n| n.to_string());
+    let sign = if row.is_fragile() { " !" } else { "" };
+    number + sign
+}
+
 fn metrics_table(rows: &[MetricRow]) -> String {
-    let header = "metric,value,std error,unit,n,left out,better,note";
+    let header = "metric,value,std error,unit,n,left out,better,pareto k,top ten,rests on,note";
     let header: Vec<_> = header.split(',').collect();
     let cells = rows.iter().map(|r| {
         vec![
@@ -161,6 +170,9 @@ fn metrics_table(rows: &[MetricRow]) -> String {
             r.n.to_string(),
             r.non_finite.to_string(),
             r.better.clone(),
+            r.pareto_k.map_or_else(String::new, plain),
+            r.top10_share.map_or_else(String::new, plain),
+            rests_on(r),
             r.note.clone(),
         ]
     });

@@ -30,12 +30,13 @@ use mdn_core::{Error, Result};
 ///
 /// Each run writes to DIR/<experiment>/<data>/<model>/seed-<n>/:
 ///   config.toml          the run as an experiment file of its own, every default filled in
-///   data.toml            points, bad rows, classes and splits of data from a file
+///   data.toml            points, bad rows, classes and splits of data from a file; warnings
 ///   trained.toml         the same with widths and settings as they were chosen ([budget], [search])
 ///   trials.csv           settings that were tried, their validation losses, the choice ([search])
 ///   history.csv          loss and gradient norm by step
 ///   rounds.csv           constraints and multipliers by round (maximum entropy)
 ///   metrics.csv          what was measured, with standard errors
+///   held_out.csv         log q of every held-out point of data from a file
 ///   modes.csv            weight of every mode of the truth, and what the model gives it
 ///   levels.csv           the model's mass below density levels of the truth
 ///   bridges.csv          the model's mass below the 0.1 % level, by the two modes it lies between
@@ -43,7 +44,8 @@ use mdn_core::{Error, Result};
 ///   model.safetensors    the weights
 ///   environment.toml     command, version, device, threads, start and end
 ///   checkpoint, lock     of a run that is not over: where it was, and who works on it
-///   status               running, interrupted, done, diverged or failed, with the reason
+///   status               running, interrupted, done, diverged or failed, with the reason; a
+///                        reason after `done`: the run learned nothing
 ///   density.png, base.png, training.png, rounds.png (maximum entropy), and picture.safetensors,
 ///                        which the first two are drawn from
 #[derive(Debug, Clone, Args)]
@@ -106,7 +108,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context) -> Result<Exit> {
     if !args.json {
         let row = |e: &Ended| {
             let place = jobs[e.job].place.0.display().to_string();
-            vec![e.status.state.word().to_owned(), place]
+            vec![e.status.words(), place]
         };
         print(&columns(&[], ended.iter().map(row)))?;
     }

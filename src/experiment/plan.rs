@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use mdn_core::data::FileRecord;
+use mdn_core::data::Split;
 use mdn_core::distributions::EntropyBound;
 use mdn_core::models::ModelSpec;
+use mdn_core::rng::Rng;
 use mdn_core::train::TrainSpec;
 use mdn_core::{Error, Result};
 
 use super::config::Config;
+use super::prepared::points::warnings;
 use super::search::{Search, Trial};
 use super::store::{unusable, RunDir};
 use super::{not_among, Budget, EvaluationSpec, Task};
@@ -120,10 +122,9 @@ impl Plan {
     /// `about` names.
     pub fn warnings(&self, about: &dyn Fn(&str) -> bool) -> Vec<String> {
         let mut all = Vec::new();
-        for (name, data) in self.config.data.iter().filter(|d| about(d.0)) {
+        for name in self.config.data.keys().filter(|name| about(name)) {
             // The run itself reports a file that is missing by now.
-            let found = data.clone().settle().unwrap_or_default();
-            let lines = found.iter().flat_map(FileRecord::warnings);
+            let lines = self.of_data(name).unwrap_or_default().into_iter();
             all.extend(lines.map(|text| format!("data.{name}: {text}")));
         }
         for (name, problem) in self.config.problems.iter().filter(|p| about(p.0)) {
@@ -138,6 +139,22 @@ impl Plan {
                     ));
                 }
             }
+        }
+        let alone = |run: &RunSpec| run.task.dim().is_ok_and(|dim| dim == 1);
+        if self
+            .runs
+            .iter()
+            .any(|run| about(&run.data_name) && alone(run))
+        {
+            let models = self.config.models.iter();
+            let nets = models.filter(|(_, model)| model.is_affine_alone());
+            all.extend(nets.map(|(name, _)| {
+                format!(
+                    "models.{name}: in one dimension its layers have no coordinate to depend on, so `hidden` \
+                     does not count and each is a shift and a scale (try spline_coupling, there a free \
+                     monotone spline per layer)"
+                )
+            }));
         }
         if self.config.problems.is_empty() {
             return all;
@@ -158,6 +175,39 @@ impl Plan {
             }
         }
         all
+    }
+
+    /// What is likely a mistake in the points of a data set, one line each: what its record says, and
+    /// what the models make of the training points of the first seed.
+    fn of_data(&self, name: &str) -> Result<Vec<String>> {
+        let mut lines: Vec<String> = Vec::new();
+        let first = self.config.seeds.first();
+        let runs = self.runs.iter().filter(|run| run.data_name == name);
+        let runs: Vec<_> = runs.filter(|run| Some(&run.seed) == first).collect();
+        let Some(run) = runs.first() else {
+            return Ok(lines);
+        };
+        let Some(law) = run.task.law()? else {
+            return Ok(lines);
+        };
+        lines.extend(law.record().iter().flat_map(|found| found.warnings.clone()));
+        let (n, dim) = (run.train.start_points(), law.dim());
+        if law.record().is_none() && n > dim && runs.iter().all(|r| r.model.tail_bound().is_none())
+        {
+            return Ok(lines);
+        }
+        let names = run.task.columns(dim).names();
+        let rng = &mut Rng::new(run.seed).fork("data").fork("train");
+        let x = law.points(Split::Train, n, rng)?.x;
+        for run in runs {
+            let more = warnings(&run.model, &x, &names)?.into_iter();
+            for line in more {
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+        }
+        Ok(lines)
     }
 
     /// Indices of the runs, in order, of these data sets, models and seeds; an empty list selects all.

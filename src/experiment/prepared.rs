@@ -17,6 +17,7 @@ use mdn_core::train::{Points, Training};
 use mdn_core::{Error, Result};
 use points::{check_single, check_varies};
 
+mod picture;
 pub(super) mod points;
 mod record;
 
@@ -39,7 +40,11 @@ pub struct Run {
     model: Box<dyn Model>,
     build_seconds: f64,
     train_points: Option<Tensor>,
+    /// Mean and standard deviation of every coordinate of the training points; empty without data.
+    moments: Vec<(f64, f64)>,
     validation: Option<Tensor>,
+    /// What is likely a mistake in the points, one line each.
+    warnings: Vec<String>,
     rng: Rng,
 }
 
@@ -98,8 +103,12 @@ impl Run {
         };
         let fixed = spec.train.points > 0;
         let start = points("train", Split::Train, spec.train.start_points())?;
+        let found = law.and_then(|law| law.record());
+        let mut warnings = found.map_or_else(Vec::new, |found| found.warnings.clone());
+        let moments = start.as_ref().map(check_varies).transpose()?;
         if let Some(start) = &start {
-            check_varies(start)?;
+            let names = spec.task.columns(start.dim(1)?).names();
+            warnings.extend(points::warnings(&spec.model, start, &names)?);
         }
         let n = spec.train.validation_points;
         let validation = points("validation", Split::Validation, n)?;
@@ -112,7 +121,9 @@ impl Run {
             objective: spec.task.objective()?,
             spec,
             train_points: start.filter(|_| fixed),
+            moments: moments.unwrap_or_default(),
             validation,
+            warnings,
             params,
             model,
             build_seconds,

@@ -1,7 +1,7 @@
 //! What a model is trained for: points of a data set, or a problem without data.
 
 use mdn_core::bijections::SupportSpec;
-use mdn_core::data::{DataSet, DataSpec};
+use mdn_core::data::{DataSet, DataSpec, FileSpec};
 use mdn_core::objectives::maximum_likelihood::MaximumLikelihood;
 use mdn_core::objectives::{Objective, ProblemSpec};
 use mdn_core::statistics::Statistics;
@@ -24,6 +24,19 @@ impl Task {
             Self::Problem(problem) => problem.check(),
         };
         dim.map_err(|bad| mdn_core::Error::request(bad.to_string()))
+    }
+
+    /// How files of points for a model of it are read, and what the `dim` coordinates are called: as in
+    /// the training file, else by the names `x1`, `x2`, ...
+    pub fn columns(&self, dim: usize) -> FileSpec {
+        if let Self::Data(DataSpec::File(file)) = self {
+            let mut file = file.clone();
+            // The record of a run names its columns; without them the training file does, if it is there.
+            if file.columns.is_some() || file.settle().is_ok() {
+                return file;
+            }
+        }
+        FileSpec::numbered(dim)
     }
 
     /// Whether there are training points.

@@ -7,6 +7,7 @@ use super::prepared::build_model;
 use super::store::{unusable, RunDir, State};
 use super::weights;
 use super::Compute;
+use mdn_core::data::FileSpec;
 use mdn_core::metrics::evaluation;
 use mdn_core::models::{log_q, Model};
 use mdn_core::nn::Params;
@@ -74,18 +75,23 @@ impl Trained {
         Ok(rows)
     }
 
-    /// log q (nats) of every point.
-    pub fn log_density(&self, points: &[Vec<f64>]) -> Result<Vec<f64>> {
-        log_q(self.model.as_ref(), &self.tensor(points)?)
+    /// How files of points for this model are read, and what its coordinates are called.
+    pub fn columns(&self) -> FileSpec {
+        self.spec.task.columns(self.dim())
     }
 
-    /// The part of the model for every point; `None` for a model without parts.
-    pub fn parts(&self, points: &[Vec<f64>]) -> Result<Option<Vec<u64>>> {
-        evaluation::parts(self.model.as_ref(), &self.tensor(points)?)
+    /// log q (nats) of every point, given as rows.
+    pub fn log_density(&self, rows: &[f64]) -> Result<Vec<f64>> {
+        log_q(self.model.as_ref(), &self.tensor(rows)?)
     }
 
-    fn tensor(&self, points: &[Vec<f64>]) -> Result<Tensor> {
+    /// The part of the model for every point, given as rows; `None` for a model without parts.
+    pub fn parts(&self, rows: &[f64]) -> Result<Option<Vec<u64>>> {
+        evaluation::parts(self.model.as_ref(), &self.tensor(rows)?)
+    }
+
+    fn tensor(&self, rows: &[f64]) -> Result<Tensor> {
         let (dtype, device) = (self.params.dtype(), self.params.device());
-        num::from_rows(&points.concat(), self.dim(), dtype, &device)
+        num::from_rows(rows, self.dim(), dtype, &device)
     }
 }

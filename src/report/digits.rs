@@ -27,6 +27,31 @@ pub fn signed(value: f64, text: &str) -> String {
     }
 }
 
+/// `0.31 (0.18 to 0.52)`: a geometric mean with its interval, from the mean of logarithms.
+pub fn ratio(logs: &Spread) -> String {
+    let number = |log: f64| significant(log.exp(), 2);
+    match logs.interval {
+        Some((low, high)) => format!(
+            "{} ({} to {})",
+            number(logs.mean),
+            number(low),
+            number(high)
+        ),
+        None => number(logs.mean),
+    }
+}
+
+/// With this many significant digits; as a power of ten far from 1.
+fn significant(value: f64, digits: i32) -> String {
+    if !(1e-4..1e5).contains(&value) {
+        return format!("{value:.*e}", (digits - 1) as usize);
+    }
+    format!(
+        "{value:.*}",
+        (digits - 1 - magnitude(value)).max(0) as usize
+    )
+}
+
 /// The sign for "does not apply".
 pub fn dash() -> String {
     "–".to_owned()

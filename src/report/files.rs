@@ -8,7 +8,7 @@ use super::interval::Spread;
 use super::pairs::{Pair, Tally};
 use super::ranks::Ranks;
 use super::results::Results;
-use super::significance::Test;
+use super::significance::{Contrast, Test};
 use super::summary::Row;
 use crate::experiment::store::exact;
 use mdn_core::{Error, Result};
@@ -77,6 +77,18 @@ fn p_values(test: &Test) -> Vec<Value> {
     cells
 }
 
+/// The geometric mean of the ratio and its interval, the test of it, and on how many seeds the model is
+/// lower and higher.
+fn ratio(contrast: &Contrast) -> Vec<Value> {
+    let logs = mean_and_ends(contrast.ratio.as_ref()).into_iter();
+    let mut cells: Vec<Value> = logs.map(|v| number(v.as_f64().map(f64::exp))).collect();
+    let (lower, higher) = contrast.test.signs;
+    cells.push(number(contrast.test.p_log));
+    let known = contrast.diff.is_some();
+    cells.extend([lower, higher].map(|n| json!(known.then_some(n))));
+    cells
+}
+
 /// `runs.csv`: a row for every run and metric; a run without metrics has one row with its state
 /// and the reason as the note.
 pub fn runs(results: &Results<'_>) -> Table {
@@ -92,24 +104,29 @@ pub fn runs(results: &Results<'_>) -> Table {
             ]
         };
         if run.metrics.is_empty() {
-            let end = vec![json!(run.status.reason)];
-            rows.push([start(), vec![json!(""); 2], vec![Value::Null; 4], end].concat());
+            let (reason, tail) = (vec![json!(run.status.reason)], vec![Value::Null; 3]);
+            let start = [start(), vec![json!(""); 2], vec![Value::Null; 4]].concat();
+            rows.push([start, reason, tail].concat());
         }
         rows.extend(run.metrics.iter().map(|m| {
             let (value, std_err) = (number(m.value), number(m.std_err));
             let counts = [json!(m.n), json!(m.non_finite), json!(m.note)];
+            let tail = [number(m.pareto_k), number(m.top10_share), json!(m.rests_on)];
             let end = [json!(m.metric), json!(m.unit), value, std_err].into_iter();
-            start().into_iter().chain(end).chain(counts).collect()
+            let end = end.chain(counts).chain(tail);
+            start().into_iter().chain(end).collect()
         }));
     }
-    let columns = "data model seed state metric unit value std_err n non_finite note";
+    let columns = "data model seed state metric unit value std_err n non_finite note pareto_k \
+                   top10_share rests_on";
     Table { columns, rows }
 }
 
 /// `summary.csv`: a row for every data set, model and metric.
 pub fn summary(rows: &[Row]) -> Table {
     let columns = "data model metric unit mean ci_low ci_high median seeds failed diff diff_low \
-                   diff_high parameters std_dev boot_low boot_high p p_flip p_holm tests";
+                   diff_high parameters std_dev boot_low boot_high p p_flip p_holm tests fragile ratio \
+                   ratio_low ratio_high p_log lower higher";
     let row = |r: &Row| {
         let value = r.value.as_ref();
         let names = [&r.data, &r.model, &r.metric, &r.unit].map(|name| json!(name));
@@ -118,11 +135,13 @@ pub fn summary(rows: &[Row]) -> Table {
             mean_and_ends(value),
             vec![number(value.map(|s| s.median))],
             vec![json!(value.map_or(0, |s| s.n)), json!(r.failed)],
-            mean_and_ends(r.diff.as_ref()),
+            mean_and_ends(r.contrast.diff.as_ref()),
             vec![number(r.parameters.map(|s| s.mean))],
             vec![number(value.and_then(|s| s.std_dev))],
             ends(r.bootstrap),
-            p_values(&r.test),
+            p_values(&r.contrast.test),
+            vec![json!(r.fragile)],
+            ratio(&r.contrast),
         ]
         .concat()
     };
@@ -134,7 +153,7 @@ pub fn summary(rows: &[Row]) -> Table {
 pub fn pairs(pairs: &[Pair]) -> Table {
     let columns =
         "data metric model other diff diff_low diff_high boot_low boot_high seeds p p_flip \
-                   p_holm tests outcome";
+                   p_holm tests outcome ratio ratio_low ratio_high p_log lower higher";
     let row = |p: &Pair| {
         let outcome = p.outcome.map(|o| match o {
             Ordering::Less => "win",
@@ -148,11 +167,12 @@ pub fn pairs(pairs: &[Pair]) -> Table {
                 json!(p.model),
                 json!(p.other),
             ],
-            mean_and_ends(p.diff.as_ref()),
+            mean_and_ends(p.contrast.diff.as_ref()),
             ends(p.bootstrap),
-            vec![json!(p.diff.map_or(0, |s| s.n))],
-            p_values(&p.test),
+            vec![json!(p.contrast.diff.map_or(0, |s| s.n))],
+            p_values(&p.contrast.test),
             vec![json!(outcome)],
+            ratio(&p.contrast),
         ]
         .concat()
     };

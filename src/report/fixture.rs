@@ -258,6 +258,8 @@ fn picture(model: &str) -> Picture {
         side: SIDE,
         log_p: Some(cells().map(|at| log_p(at) as f32).collect()),
         log_q: cells().map(|at| (log_p(at) + 0.3 * at.0) as f32).collect(),
+        levels_p: None,
+        levels_q: None,
         part: has_parts.then(|| cells().map(|(x, _)| half(x)).collect()),
         samples,
         points,

@@ -138,8 +138,9 @@ fn numbers(results: &Results<'_>, rows: &[Row]) -> Value {
                     r.value.map(|v| v.mean).filter(|m| m.is_finite()),
                     r.value
                         .map_or_else(digits::dash, |v| digits::plain(v.median)),
-                    table::starred(r),
+                    table::difference(r),
                     winners.contains(&r.model.as_str()),
+                    table::ratio(r),
                 ]);
                 cells.entry(data).or_default().insert(&r.model, cell);
             }
@@ -174,7 +175,14 @@ mod tests {
         let found = numbers(&results, &summary::rows(&results));
         let metrics = found["metrics"].as_array().unwrap();
         let kl = &metrics.iter().find(|m| m["key"] == "kl").unwrap()["cells"];
-        let normal_base = json!(["0.320 ± 0.039", 0.31999999999999995, "0.3200", "–", false]);
+        let normal_base = json!([
+            "0.320 ± 0.039",
+            0.31999999999999995,
+            "0.3200",
+            "–",
+            false,
+            "–"
+        ]);
         assert_eq!(kl["ring"]["normal_base"], normal_base);
         assert_eq!(kl["ring"]["mixture_base"][4], true);
         assert!(kl.get("table").is_none(), "no truth, no KL");

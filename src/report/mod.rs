@@ -93,6 +93,7 @@ pub fn compare(what: &Comparison<'_>) -> Result<Report> {
     let ranks = Ranks::of(&results);
     let made = Provenance::read(&results)?;
     let mut warnings = warnings::warnings(&results);
+    warnings.extend(made.of_data(&results));
     warnings.extend(made.warnings());
     let figures = if what.whole {
         figures::remove_old(what.dir)?;

@@ -74,7 +74,7 @@ fn standings(on: &Contents<'_>, ranks: &Ranks) -> String {
         .collect();
     let rows = models.iter().map(|m| {
         let tally = |other| Tally::of(on.pairs, &m.model, other, None).to_string();
-        let (name, rank) = (format!("`{}`", m.model), digits::spread(Some(&m.mean)));
+        let (name, rank) = (format!("`{}`", m.model), ranks.mean(m));
         let mut row = vec![name, rank, tally(None)];
         row.extend(models.iter().map(|o| match o.model == m.model {
             true => String::new(),
@@ -102,10 +102,12 @@ fn tables(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
         [vec![name.to_owned()], cells.collect()].concat()
     };
     let mut values = vec![
-        line("seeds done", &|r| format!("{} of {}", r.done, r.runs())),
+        line("seeds done", &|r| {
+            format!("{} of {}", r.done, r.runs()) + &terminal::idle(results, r)
+        }),
         line("parameters", &|r| digits::parameters(r.parameters.as_ref())),
     ];
-    let mut differences = Vec::new();
+    let (mut differences, mut ratios) = (Vec::new(), Vec::new());
     for metric in terminal::shown(results.headline(data), rows).0 {
         let mut of: Vec<&Row> = rows
             .iter()
@@ -115,7 +117,7 @@ fn tables(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
         let title = vec![title(of[0])];
         let winners = best(&of);
         let value = |r: &&Row| {
-            let mut text = digits::spread(r.value.as_ref());
+            let mut text = terminal::mean(r);
             if winners.contains(&r.model.as_str()) {
                 text = format!("**{text}**");
             }
@@ -126,9 +128,14 @@ fn tables(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
         };
         values.push([title.clone(), of.iter().map(value).collect()].concat());
         of.retain(|r| results.what.reference != Some(&r.model));
-        if of.iter().any(|r| r.diff.is_some()) {
-            let cells = of.iter().map(|r| terminal::starred(r).replace('*', "\\*"));
-            differences.push([title, cells.collect()].concat());
+        let cells = |cell: fn(&Row) -> String| -> Vec<String> {
+            of.iter().map(|r| cell(r).replace('*', "\\*")).collect()
+        };
+        if of.iter().any(|r| r.contrast.ratio.is_some()) {
+            ratios.push([title.clone(), cells(terminal::ratio)].concat());
+        }
+        if of.iter().any(|r| r.contrast.diff.is_some()) {
+            differences.push([title, cells(terminal::difference)].concat());
         }
     }
     let head = |left_out: Option<&str>| -> String {
@@ -136,12 +143,12 @@ fn tables(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
         models.map(|m| format!(" | `{m}`")).collect()
     };
     let mut out = markdown_table(&head(None), "---:", values);
-    if let Some(reference) = results.what.reference.filter(|_| !differences.is_empty()) {
-        let differences = markdown_table(&head(Some(reference)), "---:", differences);
-        let _ = write!(
-            out,
-            "\nMinus `{reference}`, paired by seed:\n\n{differences}"
-        );
+    let reference = results.what.reference.unwrap_or_default();
+    for (words, rows) in [("Divided by", ratios), ("Minus", differences)] {
+        if !rows.is_empty() {
+            let table = markdown_table(&head(Some(reference)), "---:", rows);
+            let _ = write!(out, "\n{words} `{reference}`, paired by seed:\n\n{table}");
+        }
     }
     out
 }
@@ -173,13 +180,18 @@ fn notes(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     }
 }
 
-/// Warnings, then every run that left no metrics.
+/// Warnings, then every run that left no metrics or learned nothing.
 fn failures(on: &Contents<'_>) -> String {
     let mut out = String::new();
     for warning in on.warnings {
         let _ = writeln!(out, "- **Note:** {warning}");
     }
-    for run in on.results.runs.iter().filter(|r| !r.is_done()) {
+    for run in on
+        .results
+        .runs
+        .iter()
+        .filter(|r| r.status.text("", "") != "done")
+    {
         let (data, model, seed) = (&run.data, &run.model, run.seed);
         let status = run.status.text(": ", "");
         let _ = writeln!(out, "- `{model}` on `{data}`, seed {seed}: {status}");
@@ -203,7 +215,7 @@ fn made(on: &Contents<'_>) -> String {
             " `summary.csv` has every metric, with standard deviations, medians and bootstrap (BCa) \
              intervals beside those of Student's t, `pairs.csv` every two models with their tests, \
              `ranks.csv` the ranks. `p_flip`, of the exact sign-flip test, is at least 2 / 2^n with n seeds; \
-             the t test decides.",
+             the t test decides: of log ratios (`p_log`) where there are any, else of differences (`p`).",
         );
     }
     let _ = write!(

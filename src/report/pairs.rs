@@ -4,9 +4,10 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use super::bootstrap::Bootstrap;
-use super::interval::Spread;
 use super::results::Results;
-use super::significance::{self, Test};
+use super::significance::{self, Contrast};
+use super::summary::has_ratio;
+use mdn_core::metrics::Better;
 
 /// Two models on one data set.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,12 +18,10 @@ pub struct Pair {
     /// The one that is earlier in the experiment file.
     pub model: String,
     pub other: String,
-    /// Model minus other, over the seeds that both finished.
-    pub diff: Option<Spread>,
-    /// Bootstrap interval of its mean.
+    /// Model against other; the test is corrected over the data sets on which they meet.
+    pub contrast: Contrast,
+    /// Bootstrap interval of the mean difference.
     pub bootstrap: Option<(f64, f64)>,
-    /// Corrected over the data sets on which these two models meet.
-    pub test: Test,
     /// `Less` where the model wins, `Greater` where the other does. The winner is better by a difference
     /// that is significant after correction, and has no more failed runs; or the other has failed in all
     /// its runs. `None` where runs of either are missing altogether.
@@ -45,15 +44,19 @@ pub fn pairs(results: &Results<'_>) -> Vec<Pair> {
             continue;
         };
         for &(model, other) in &matches {
-            let differences = results.differences(data, model, other, metric);
+            let values = results.pairs(data, model, other, metric);
+            let differences: Vec<f64> = values.iter().map(|(a, b)| a - b).collect();
             all.push(Pair {
                 data: data.clone(),
                 metric,
                 model: model.clone(),
                 other: other.clone(),
-                diff: Spread::of(&differences),
+                contrast: Contrast::of(
+                    &values,
+                    has_ratio(metric, Better::Lower),
+                    results.points_of_pairs(data, model, other, metric),
+                ),
                 bootstrap: bootstrap.interval(&differences),
-                test: Test::of(&differences),
                 outcome: None,
             });
         }
@@ -61,7 +64,7 @@ pub fn pairs(results: &Results<'_>) -> Vec<Pair> {
     for (model, other) in matches {
         let family = all.iter_mut();
         let family = family.filter(|p| p.model == *model && p.other == *other);
-        significance::correct(&mut family.map(|p| &mut p.test).collect::<Vec<_>>());
+        significance::correct(&mut family.map(|p| &mut p.contrast.test).collect::<Vec<_>>());
     }
     for pair in &mut all {
         pair.outcome = outcome(results, pair);
@@ -76,8 +79,9 @@ fn outcome(results: &Results<'_>, pair: &Pair) -> Option<Ordering> {
     if done + failed == 0 || other_done + other_failed == 0 {
         return None;
     }
-    let difference = pair.diff.filter(|_| pair.test.is_significant());
-    let sign = difference.map_or(0.0, |d| d.mean);
+    let Contrast { diff, ratio, test } = pair.contrast;
+    let decided = ratio.or(diff).filter(|_| test.is_significant());
+    let sign = decided.map_or(0.0, |d| d.mean);
     Some(match (done, other_done) {
         (0, 0) => Ordering::Equal,
         (0, _) => Ordering::Greater,

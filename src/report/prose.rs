@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::digits::{count, difference, number, p_value, spread};
+use indexmap::IndexSet;
+
+use super::digits::{self, count, difference, number, p_value, spread};
 use super::headline::Headline;
 use super::pairs::Pair;
-use super::provenance::Provenance;
-use super::ranks::Ranks;
+use super::provenance::{Counts, Provenance};
+use super::ranks::{Ranked, Ranks, FEWEST};
 use super::results::{Results, Run};
-use super::significance::{Test, LEVEL};
+use super::significance::{Contrast, LEVEL};
 use super::summary::Row;
 
 /// `a`, `a and b`, `a, b and c`; `none` without items.
@@ -52,20 +54,24 @@ pub fn opening(results: &Results<'_>, rows: &[Row], made: &Provenance) -> String
         number(what.seeds.len(), "seed"),
         number(results.runs.len(), "run"),
     );
-    let common = made.common(|s| (s.task.has_data(), s.train.clone(), s.evaluation.points));
-    if let Some((has_data, train, held_out)) = common {
-        let points = match (has_data, train.points) {
+    let common = made.common(|s| (s.task.has_data(), s.train.clone()));
+    if let Some((has_data, train)) = common {
+        let counts = made.counts();
+        let of = |count: fn(&Counts) -> usize| {
+            let all: IndexSet<usize> = counts.values().map(count).collect();
+            let all: Vec<String> = all.into_iter().map(|n| digits::count(n as f64)).collect();
+            all.join(" or ")
+        };
+        let points = match (has_data, of(|c| c.train).as_str()) {
             (false, _) => "samples of its own".to_owned(),
-            (true, 0) => "the same fresh points as the others of its seed".to_owned(),
-            (true, n) => format!(
-                "the same {} points as the others of its seed",
-                count(n as f64)
-            ),
+            (true, "0") => "the same fresh points as the others of its seed".to_owned(),
+            (true, n) => format!("the same {n} points as the others of its seed"),
         };
         let validation = match has_data {
-            true => format!(" on {}", number(train.validation_points, "point")),
+            true => format!(" on {} points", of(|c| c.validation)),
             false => String::new(),
         };
+        let held_out = of(|c| c.test);
         let until = match train.patience {
             0 => String::new(),
             n => format!(
@@ -75,12 +81,22 @@ pub fn opening(results: &Results<'_>, rows: &[Row], made: &Provenance) -> String
         };
         let _ = write!(
             text,
-            " Each model was trained on {points} for at most {} of {}{until}. Metrics are over {} \
+            " Each model was trained on {points} for at most {} of {}{until}. Metrics are over {held_out} \
              held-out points and as many samples of the model.",
             number(train.steps, "step"),
             number(train.batch_size, "point"),
-            count(held_out as f64),
         );
+        let varied: IndexSet<Counts> = counts.values().copied().collect();
+        if varied.len() > 1 {
+            let one = |(data, c): (&&str, &Counts)| {
+                format!("`{data}` {}, {}, {}", c.train, c.validation, c.test)
+            };
+            let list = counts.iter().map(one).collect::<Vec<_>>().join("; ");
+            let _ = write!(
+                text,
+                " Points for training, validation and held out: {list}."
+            );
+        }
     }
     for key in ["budget", "search"] {
         if let Some(Some(value)) = made.common(|s| s.setting(key)) {
@@ -121,6 +137,15 @@ pub fn data_set(results: &Results<'_>, rows: &[&Row], pairs: &[Pair], data: &str
         spread(best.value.as_ref()),
         best.unit,
     );
+    let fragile = measured.iter().filter(|(r, _)| r.fragile > 0);
+    let fragile: Vec<&String> = fragile.map(|(r, _)| &r.model).collect();
+    if !fragile.is_empty() {
+        let few = names(fragile);
+        let _ = write!(
+            text,
+            " Not to be trusted, since they rest on few points: the values of {few}."
+        );
+    }
     let behind = measured
         .iter()
         .filter(|(r, mean)| r.failed > best.failed && *mean < least);
@@ -137,35 +162,41 @@ pub fn data_set(results: &Results<'_>, rows: &[&Row], pairs: &[Pair], data: &str
     if !behind.is_empty() {
         let _ = write!(text, " Lower, but ranked behind: {}.", list(&behind));
     }
-    let differences = measured.iter().filter(|(r, _)| r.diff.is_some());
+    let differences = measured.iter().filter(|(r, _)| r.contrast.diff.is_some());
     let differences = differences.map(|(r, _)| {
-        format!(
-            "`{}` {} ({})",
-            r.model,
-            difference(r.diff.as_ref()),
-            verdict(&r.test)
-        )
+        let Contrast { diff, ratio, test } = r.contrast;
+        let ratio = ratio.map_or_else(String::new, |r| format!(", {} times", digits::ratio(&r)));
+        let (lower, higher) = test.signs;
+        let seeds = diff.map_or(0, |d| d.n);
+        let signs = match lower >= higher {
+            true => format!("lower on {lower} of {}", number(seeds, "seed")),
+            false => format!("higher on {higher} of {}", number(seeds, "seed")),
+        };
+        let difference = difference(diff.as_ref());
+        let verdict = verdict(&r.contrast);
+        format!("`{}` {difference}{ratio}, {signs} ({verdict})", r.model)
     });
     let differences: Vec<String> = differences.collect();
     if let Some(reference) = results.what.reference.filter(|_| !differences.is_empty()) {
         let _ = write!(
             text,
-            " Differences from the reference `{reference}` (p after Holm's correction): {}.",
+            " Against the reference `{reference}` (difference and ratio of geometric means, p after Holm's \
+             correction): {}.",
             list(&differences)
         );
     }
     let tested = pairs
         .iter()
-        .filter(|p| p.data == data && p.test.p_holm.is_some());
+        .filter(|p| p.data == data && p.contrast.test.p_holm.is_some());
     let others = tested.filter_map(|p| match &best.model {
-        model if p.model == *model => Some((&p.other, &p.test)),
-        model if p.other == *model => Some((&p.model, &p.test)),
+        model if p.model == *model => Some((&p.other, &p.contrast)),
+        model if p.other == *model => Some((&p.model, &p.contrast)),
         _ => None,
     });
-    let others: Vec<(&String, &Test)> = others.collect();
+    let others: Vec<(&String, &Contrast)> = others.collect();
     if others.len() > 1 {
-        let close = others.iter().filter(|(_, test)| !test.is_significant());
-        let close = close.map(|(other, test)| format!("`{other}` ({})", verdict(test)));
+        let close = others.iter().filter(|(_, c)| !c.test.is_significant());
+        let close = close.map(|(other, c)| format!("`{other}` ({})", verdict(c)));
         let _ = write!(
             text,
             " By paired t tests, each pair corrected over its data sets, not significantly different \
@@ -177,9 +208,24 @@ pub fn data_set(results: &Results<'_>, rows: &[&Row], pairs: &[Pair], data: &str
     text
 }
 
-fn verdict(test: &Test) -> String {
-    test.p_holm
-        .map_or_else(|| "no test possible".to_owned(), p_value)
+/// A factor beyond which a difference is clear in size.
+const CLEAR: f64 = 2.0;
+
+/// The p-value; what stands against a claim where a difference is clear in size and not shown.
+fn verdict(contrast: &Contrast) -> String {
+    let Contrast { ratio, test, .. } = contrast;
+    let clear = ratio.is_some_and(|r| r.mean.abs() > CLEAR.ln());
+    match test.p_holm {
+        None if clear => "clear in size, but no test is possible".to_owned(),
+        None => "no test possible".to_owned(),
+        Some(p) if clear && !test.is_significant() => {
+            format!(
+                "{}: clear in size, but not shown by so few seeds",
+                p_value(p)
+            )
+        }
+        Some(p) => p_value(p),
+    }
 }
 
 /// How ranks over the data sets are made, and the tests on them; `None` with fewer than 2 data sets.
@@ -193,10 +239,14 @@ pub fn overall(results: &Results<'_>, ranks: &Ranks) -> Option<String> {
     metrics.sort_unstable();
     metrics.dedup();
     let mut text = format!(
-        "Ranks on {} by mean {} (1 is best; ± half the 95 % t interval over data sets). A model with \
-         failed runs on a data set ranks there behind those with fewer.",
+        "Ranks on {} by mean {} (1 is best{}). A model with failed runs on a data set ranks there behind those \
+         with fewer.",
         number(n, "data set"),
         metrics.join(" or "),
+        match n < FEWEST {
+            true => "",
+            false => "; ± half the 95 % t interval over data sets",
+        },
     );
     if !ranks.left_out.is_empty() {
         let _ = write!(
@@ -243,10 +293,13 @@ fn nemenyi(ranks: &Ranks) -> String {
     else {
         return "No critical difference is known for so many models.".to_owned();
     };
-    let apart = others.iter().filter(|m| m.mean.mean - best.mean.mean > cd);
+    let is_apart = |m: &&Ranked| m.mean.mean - best.mean.mean > cd;
+    let apart = others.iter().filter(is_apart);
     format!(
-        "Further than the critical difference of {cd:.2} (Nemenyi, 5 %) behind `{}`: {}.",
+        "Further than the critical difference of {cd:.2} (Nemenyi, 5 %) behind `{}`: {}. Nearer than that, and \
+         so not shown to differ from it: {}.",
         best.model,
-        names(apart.map(|m| &m.model))
+        names(apart.map(|m| &m.model)),
+        names(others.iter().filter(|m| !is_apart(m)).map(|m| &m.model)),
     )
 }

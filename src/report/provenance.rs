@@ -1,10 +1,33 @@
 //! How the runs of a comparison were made: settings that they share, versions, devices, kernels.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
 
 use super::results::Results;
 use crate::experiment::plan::RunSpec;
-use mdn_core::Result;
+use crate::experiment::store::unusable;
+use mdn_core::{Error, Result};
+
+/// What `data.toml` says of the points of a run; files of older versions lack some of it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct DataRecord {
+    train: Option<usize>,
+    validation: Option<usize>,
+    test: Option<usize>,
+    warnings: Vec<String>,
+}
+
+/// Numbers of points to train on, to choose weights by, and to measure on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Counts {
+    pub train: usize,
+    pub validation: usize,
+    pub test: usize,
+}
 
 /// What made the runs, from their `config.toml` and `environment.toml`.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +37,10 @@ pub struct Provenance {
     makers: BTreeMap<String, usize>,
     /// Runs of every model by what evaluated them.
     kernels: BTreeMap<String, BTreeMap<String, usize>>,
+    /// Points of every data set, of the runs whose settings and records agree.
+    counts: IndexMap<String, Vec<Counts>>,
+    /// Warnings about the points by data set and text, with the runs that they concern.
+    of_data: IndexMap<(String, String), Vec<(String, u64)>>,
 }
 
 impl Provenance {
@@ -21,9 +48,42 @@ impl Provenance {
     pub fn read(results: &Results<'_>) -> Result<Self> {
         let mut found = Self::default();
         for run in results.runs.iter().filter(|r| r.is_done()) {
+            let record = run.place.path("data.toml");
+            let record: DataRecord = match record.exists() {
+                false => DataRecord::default(),
+                true => {
+                    let text = fs::read_to_string(&record);
+                    let text = text.map_err(Error::io(&record, "could not read"))?;
+                    toml::from_str(&text).map_err(|e| unusable(&record, e.to_string()))?
+                }
+            };
+            let old = (record.train.is_some() && run.held_out.is_none()).then_some(
+                "the interval of nll covers training alone, without the error of the held-out points, where a run \
+                 lacks held_out.csv, as those of older versions do (--force makes it)",
+            );
+            let warnings = record.warnings.iter().map(String::as_str);
+            for text in warnings.chain(old) {
+                let of = (run.data.clone(), text.to_owned());
+                let runs = found.of_data.entry(of).or_default();
+                runs.push((run.model.clone(), run.seed));
+            }
             let config = run.place.path("config.toml");
             if config.exists() {
-                found.specs.push(RunSpec::read(&config)?);
+                let spec = RunSpec::read(&config)?;
+                let at_most = |asked: usize, there: Option<usize>| match (asked, there) {
+                    (0, Some(all)) => all,
+                    (asked, there) => asked.min(there.unwrap_or(asked)),
+                };
+                let counts = Counts {
+                    train: at_most(spec.train.points, record.train),
+                    validation: at_most(spec.train.validation_points, record.validation),
+                    test: at_most(spec.evaluation.points, record.test),
+                };
+                let known = found.counts.entry(run.data.clone()).or_default();
+                if !known.contains(&counts) {
+                    known.push(counts);
+                }
+                found.specs.push(spec);
             }
             if let Some(made) = run.place.read_environment()? {
                 let maker = format!("mdn {} on {}", made.version, made.device);
@@ -54,6 +114,35 @@ impl Provenance {
     pub fn kernels(&self) -> BTreeSet<&str> {
         let all = self.kernels.values().flat_map(BTreeMap::keys);
         all.map(String::as_str).collect()
+    }
+
+    /// Points of every data set whose runs agree on them.
+    pub fn counts(&self) -> IndexMap<&str, Counts> {
+        let all = self.counts.iter();
+        let agreed = all.filter_map(|(data, counts)| match counts.as_slice() {
+            [counts] => Some((data.as_str(), *counts)),
+            _ => None,
+        });
+        agreed.collect()
+    }
+
+    /// What is likely a mistake in the points, with the runs that it concerns if not all of the data set.
+    pub fn of_data(&self, results: &Results<'_>) -> Vec<String> {
+        let all = self.of_data.iter();
+        let line = |((data, text), runs): (&(String, String), &Vec<(String, u64)>)| {
+            let done = results.on(data).filter(|r| r.is_done()).count();
+            let some = match runs.len() < done {
+                true => {
+                    let models: BTreeSet<String> =
+                        runs.iter().map(|(model, _)| format!("`{model}`")).collect();
+                    let models = Vec::from_iter(models).join(", ");
+                    format!(" ({} of {done} runs: {models})", runs.len())
+                }
+                false => String::new(),
+            };
+            format!("`{data}`{some}: {text}")
+        };
+        all.map(line).collect()
     }
 
     /// Runs that are compared though other versions, devices or kernels made them.

@@ -5,11 +5,12 @@
 use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 
 use super::bootstrap::Bootstrap;
+use super::digits::{plain, spread};
 use super::interval::Spread;
 use super::results::Results;
 
-/// Fewer data sets than this are too few for Friedman's test.
-const FEWEST: usize = 5;
+/// Fewer data sets than this are too few for Friedman's test and for an interval of a mean rank.
+pub const FEWEST: usize = 5;
 
 /// q(0.95; k, inf) / sqrt 2 of the studentized range for k = 2 to 20 models: scipy 1.17.1,
 /// `stats.studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2)`; Demsar's Table 5(a) to its digits.
@@ -60,6 +61,14 @@ pub struct Ranks {
 }
 
 impl Ranks {
+    /// A model's mean rank, with its interval where there are enough data sets for one.
+    pub fn mean(&self, of: &Ranked) -> String {
+        match self.data.len() < FEWEST {
+            true => plain(of.mean.mean),
+            false => spread(Some(&of.mean)),
+        }
+    }
+
     /// `None` with fewer than 2 models or where no data set can be ranked.
     pub fn of(results: &Results<'_>) -> Option<Self> {
         let what = results.what;

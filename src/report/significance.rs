@@ -10,27 +10,66 @@ pub const LEVEL: f64 = 0.05;
 /// Up to this many pairs all 2^n signs are tried.
 const MAX_FLIPS: usize = 16;
 
-/// Two-sided tests of "the mean is 0" on the differences of two models, one a seed.
+/// Two-sided tests of "no difference" between two models on values that are paired by seed.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Test {
-    /// Paired t test; `None` with fewer than 2 pairs, or where all differences are equal and not 0.
+    /// Paired t test of the differences; `None` with fewer than 2 pairs, or where all differences are equal
+    /// and not 0.
     pub p: Option<f64>,
-    /// Exact sign-flip permutation test of 2 to 16 pairs; at least 2 / 2^n.
+    /// Paired t test of the log ratios, where there is a [`Contrast::ratio`]. It decides then; `p` otherwise.
+    pub p_log: Option<f64>,
+    /// Exact sign-flip permutation test of 2 to 16 differences; at least 2 / 2^n.
     pub p_flip: Option<f64>,
-    /// `p` after Holm's correction over the family.
+    /// Seeds on which the first model has the lower value, and the higher value.
+    pub signs: (usize, usize),
+    /// The p-value that decides, after Holm's correction over the family.
     pub p_holm: Option<f64>,
     /// Number of tests in the family.
     pub family: usize,
 }
 
-impl Test {
-    /// Of these differences, not yet corrected.
-    pub fn of(differences: &[f64]) -> Self {
+/// Two models on the seeds that both finished, by one metric.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Contrast {
+    /// The first minus the second.
+    pub diff: Option<Spread>,
+    /// Log of the first over the second, of a metric on a ratio scale whose values are all above 0.
+    pub ratio: Option<Spread>,
+    pub test: Test,
+}
+
+impl Contrast {
+    /// Of pairs of values. `has_ratio`: 0 is the best value of the metric, and twice as much is twice as bad.
+    /// `points` is the standard error of the mean difference by the held-out points that all seeds share, with
+    /// its degrees of freedom.
+    pub fn of(pairs: &[(f64, f64)], has_ratio: bool, points: Option<(f64, f64)>) -> Self {
+        let differences: Vec<f64> = pairs.iter().map(|(a, b)| a - b).collect();
+        let positive = pairs.iter().all(|(a, b)| *a > 0.0 && *b > 0.0);
+        let logs: Vec<f64> = match has_ratio && positive {
+            true => pairs.iter().map(|(a, b)| (a / b).ln()).collect(),
+            false => Vec::new(),
+        };
+        let signs = |is: fn(&f64) -> bool| differences.iter().filter(|d| is(d)).count();
+        let (diff, ratio) = (Spread::of(&differences), Spread::of(&logs));
+        let diff = diff.map(|d| d.with_error(points));
         Self {
-            p: paired_t(differences),
-            p_flip: sign_flip(differences),
-            ..Self::default()
+            diff,
+            ratio,
+            test: Test {
+                p: paired_t(diff),
+                p_log: paired_t(ratio),
+                p_flip: sign_flip(&differences),
+                signs: (signs(|d| *d < 0.0), signs(|d| *d > 0.0)),
+                ..Test::default()
+            },
         }
+    }
+}
+
+impl Test {
+    /// The p-value that decides.
+    fn deciding(&self) -> Option<f64> {
+        self.p_log.or(self.p)
     }
 
     /// Whether there is a difference after correction.
@@ -39,16 +78,15 @@ impl Test {
     }
 }
 
-/// P(|T| >= |t|), t = mean / (s / sqrt n), T of Student's law with n - 1 degrees of freedom.
-fn paired_t(differences: &[f64]) -> Option<f64> {
-    let n = differences.len() as f64;
-    let spread = Spread::of(differences)?;
-    let std_dev = spread.std_dev?;
-    if std_dev == 0.0 {
+/// P(|T| >= |t|), t = mean / standard error, T of Student's law with the degrees of freedom of the error.
+fn paired_t(differences: Option<Spread>) -> Option<f64> {
+    let spread = differences?;
+    let (std_err, freedom) = spread.error?;
+    if std_err == 0.0 {
         return (spread.mean == 0.0).then_some(1.0);
     }
-    let t = spread.mean / (std_dev / n.sqrt());
-    let law = StudentsT::new(0.0, 1.0, n - 1.0).ok()?;
+    let t = spread.mean / std_err;
+    let law = StudentsT::new(0.0, 1.0, freedom).ok()?;
     Some((2.0 * law.cdf(-t.abs())).min(1.0))
 }
 
@@ -74,11 +112,13 @@ fn sign_flip(differences: &[f64]) -> Option<f64> {
 /// tests, the i-th smallest p (from 0) becomes the largest of (m - j) p_j over j <= i, at most 1.
 /// Below 5 %, the chance of one false difference or more among all of them is below 5 %.
 pub fn correct(all: &mut [&mut Test]) {
-    let mut ordered: Vec<&mut &mut Test> = all.iter_mut().filter(|t| t.p.is_some()).collect();
-    ordered.sort_by(|a, b| a.p.unwrap_or(1.0).total_cmp(&b.p.unwrap_or(1.0)));
+    let p = |test: &Test| test.deciding().unwrap_or(1.0);
+    let tested = all.iter_mut().filter(|t| t.deciding().is_some());
+    let mut ordered: Vec<&mut &mut Test> = tested.collect();
+    ordered.sort_by(|a, b| p(a).total_cmp(&p(b)));
     let (m, mut least) = (ordered.len(), 0.0);
     for (i, test) in ordered.into_iter().enumerate() {
-        least = f64::max(least, (m - i) as f64 * test.p.unwrap_or(1.0)).min(1.0);
+        least = f64::max(least, (m - i) as f64 * p(test)).min(1.0);
         test.p_holm = Some(least);
         test.family = m;
     }
@@ -108,7 +148,8 @@ mod tests {
             (&[1.0, 1.0, 2.0, 2.0, -2.0], 0.3375018565403645, 0.4375),
         ];
         for (d, t, flip) in cases {
-            let test = Test::of(d);
+            let pairs: Vec<(f64, f64)> = d.iter().map(|d| (*d, 0.0)).collect();
+            let test = Contrast::of(&pairs, false, None).test;
             close(test.p, t);
             close(test.p_flip, flip);
         }
@@ -116,14 +157,40 @@ mod tests {
 
     #[test]
     fn what_cannot_be_tested_has_no_p_value() {
-        assert_eq!(Test::of(&[]), Test::default());
-        assert_eq!(Test::of(&[1.0]), Test::default());
-        let equal = Test::of(&[1.0; 5]);
+        let of = |differences: &[f64]| {
+            let pairs: Vec<(f64, f64)> = differences.iter().map(|d| (*d, 0.0)).collect();
+            Contrast::of(&pairs, true, None).test
+        };
+        assert_eq!(of(&[]), Test::default());
+        assert_eq!((of(&[1.0]).p, of(&[1.0]).p_flip), (None, None));
+        let equal = of(&[1.0; 5]);
         assert_eq!((equal.p, equal.p_flip), (None, Some(0.0625)));
-        let none = Test::of(&[0.0; 5]);
+        let none = of(&[0.0; 5]);
         assert_eq!((none.p, none.p_flip), (Some(1.0), Some(1.0)));
-        assert_eq!(Test::of(&[1.0, f64::INFINITY]), Test::default());
-        assert_eq!(Test::of(&[0.1; 17]).p_flip, None);
+        let infinite = of(&[1.0, f64::INFINITY]);
+        assert_eq!((infinite.p, infinite.p_flip), (None, None));
+        assert_eq!(of(&[0.1; 17]).p_flip, None);
+        assert_eq!(equal.p_log, None, "of ratios to 0");
+    }
+
+    /// scipy 1.17.1: stats.ttest_rel(a, b) and of their logarithms. The factor is nearly constant, the
+    /// difference is not.
+    #[test]
+    fn the_test_of_ratios_decides_where_there_are_any() {
+        let a = [0.020, 0.041, 0.011, 0.083, 0.022];
+        let b = [0.060, 0.130, 0.030, 0.250, 0.070];
+        let pairs: Vec<(f64, f64)> = a.into_iter().zip(b).collect();
+        let contrast = Contrast::of(&pairs, true, None);
+        close(contrast.test.p, 0.050_240_381_764_761_68);
+        close(contrast.test.p_log, 2.429_372_868_653_842_3e-6);
+        let ratio = contrast.ratio.map(|r| r.mean.exp());
+        close(ratio, 0.331_810_924_767_122_1);
+        assert_eq!(contrast.test.signs, (5, 0));
+        let mut test = contrast.test;
+        correct(&mut [&mut test]);
+        assert_eq!(test.p_holm, test.p_log);
+        let difference = Contrast::of(&pairs, false, None);
+        assert_eq!((difference.ratio, difference.test.p_log), (None, None));
     }
 
     #[test]

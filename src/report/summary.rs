@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::bootstrap::Bootstrap;
 use super::interval::Spread;
 use super::results::Results;
-use super::significance::{self, Test};
+use super::significance::{self, Contrast, Test};
 use mdn_core::metrics::Better;
 
 /// One metric of one model on one data set, over the seeds.
@@ -27,16 +27,18 @@ pub struct Row {
     pub failed: usize,
     /// Runs that never started or never ended.
     pub missing: usize,
-    /// Model minus reference, over the seeds that both finished.
-    pub diff: Option<Spread>,
-    /// Test of that difference, where the metric has a better end.
-    pub test: Test,
+    /// Model against reference; tested where the metric has a better end.
+    pub contrast: Contrast,
     /// Parameters of the model, the mean where seeds differ.
     pub parameters: Option<Spread>,
     /// Points left out because their value was not finite, over all seeds.
     pub non_finite: usize,
     /// Why there is no value, where the metric does not apply.
     pub note: String,
+    /// Seeds whose value rests on too few points to be trusted.
+    pub fragile: usize,
+    /// The largest Pareto k of the seeds.
+    pub pareto_k: Option<f64>,
 }
 
 impl Row {
@@ -63,19 +65,20 @@ pub fn rows(results: &Results<'_>) -> Vec<Row> {
     rows
 }
 
-/// Holm's correction of the tests against the reference. A family is a whole table: the headline
-/// metrics of all data sets together, and any other metric on all data sets.
+/// Holm's correction of the tests against the reference, as in `pairs.csv`: a family is one pair of models
+/// and one metric, or the headline metrics, on all data sets.
 fn correct(results: &Results<'_>, rows: &mut [Row]) {
-    let mut families: BTreeMap<String, Vec<&mut Test>> = BTreeMap::new();
+    let mut families: BTreeMap<(String, String), Vec<&mut Test>> = BTreeMap::new();
     for row in rows {
         let headline = results.headline(&row.data) == Some(row.metric.as_str());
         // No metric has an empty key.
-        let family = if headline { "" } else { &row.metric };
-        let family = families.entry(family.to_owned()).or_default();
+        let metric = if headline { "" } else { &row.metric };
+        let family = (row.model.clone(), metric.to_owned());
+        let family = families.entry(family).or_default();
         if row.better == Better::Neither {
-            row.test = Test::default();
+            row.contrast.test = Test::default();
         }
-        family.push(&mut row.test);
+        family.push(&mut row.contrast.test);
     }
     for family in families.values_mut() {
         significance::correct(family);
@@ -110,8 +113,8 @@ fn row(
     let (done, failed) = results.done_and_failed(data, model);
     let values = results.values(data, model, metric);
     let reference = results.what.reference.filter(|r| *r != model);
-    let differences = reference.map_or_else(Vec::new, |reference| {
-        results.differences(data, model, reference, metric)
+    let pairs = reference.map_or_else(Vec::new, |reference| {
+        results.pairs(data, model, reference, metric)
     });
     Row {
         data: data.to_owned(),
@@ -119,18 +122,23 @@ fn row(
         metric: metric.to_owned(),
         unit: unit.clone(),
         better: *better,
-        value: Spread::of(&values),
+        value: results.spread(data, model, metric),
         bootstrap: bootstrap.interval(&values),
         done,
         failed,
         missing: results.of(data, model).count() - done - failed,
-        diff: Spread::of(&differences),
-        test: Test::of(&differences),
+        contrast: Contrast::of(
+            &pairs,
+            has_ratio(metric, *better),
+            reference.and_then(|r| results.points_of_pairs(data, model, r, metric)),
+        ),
         parameters: Spread::of(&results.values(data, model, "parameters")),
         non_finite: measured().map(|m| m.non_finite).sum(),
         note: measured()
             .find(|m| m.value.is_none())
             .map_or_else(String::new, |m| m.note.clone()),
+        fragile: measured().filter(|m| m.is_fragile()).count(),
+        pareto_k: measured().filter_map(|m| m.pareto_k).max_by(f64::total_cmp),
     }
 }
 
@@ -142,6 +150,11 @@ fn better(text: &str) -> Better {
         "higher" => Better::Higher,
         _ => near().map_or(Better::Neither, Better::Near),
     }
+}
+
+/// Whether 0 is the best value of a metric, so that ratios have a meaning: a log-likelihood has none.
+pub fn has_ratio(metric: &str, better: Better) -> bool {
+    better == Better::Lower && metric != "nll"
 }
 
 /// A mean as a number of which the least is best.

@@ -10,6 +10,7 @@ use super::pairs::{Pair, Tally};
 use super::ranks::Ranks;
 use super::results::Results;
 use super::summary::Row;
+use crate::experiment::store::MetricRow;
 use mdn_core::metrics::Better;
 
 /// Characters across.
@@ -39,6 +40,12 @@ pub fn shown(headline: Option<&str>, rows: &[&Row]) -> (Vec<&'static str>, usize
     (shown, others)
 }
 
+/// Whether some table shows a metric.
+pub fn is_shown(metric: &str) -> bool {
+    let all = [ON_DATA, ON_PROBLEMS].map(str::split_ascii_whitespace);
+    all.into_iter().flatten().any(|name| name == metric)
+}
+
 /// Tables, the ranks where there are several data sets, and a line on what the numbers are.
 pub fn terminal(
     results: &Results<'_>,
@@ -54,7 +61,14 @@ pub fn terminal(
     }
     if let Some(ranks) = ranks.filter(|r| r.data.len() > 1) {
         let table = ranked(pairs, ranks);
-        let _ = writeln!(out, "over {} data sets\n\n{table}\n", ranks.data.len());
+        let _ = writeln!(out, "over {} data sets\n\n{table}", ranks.data.len());
+        if let Some(cd) = ranks.critical_difference {
+            let _ = writeln!(
+                out,
+                "mean ranks nearer than {cd:.2} do not differ (Nemenyi, 5 %)"
+            );
+        }
+        out.push('\n');
     }
     out.push_str(&legend(results));
     out
@@ -81,7 +95,7 @@ fn ranked(pairs: &[Pair], ranks: &Ranks) -> String {
     let rows = ranks.models.iter().map(|m| {
         let Tally { wins, ties, losses } = Tally::of(pairs, &m.model, None, None);
         let counts = [wins, ties, losses].map(|n| n.to_string());
-        let first = [m.model.clone(), digits::spread(Some(&m.mean))];
+        let first = [m.model.clone(), ranks.mean(m)];
         first.into_iter().chain(counts).collect()
     });
     plain_table(head.to_vec(), rows)
@@ -104,8 +118,8 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     };
     add("", "model".to_owned(), &|r| r.model.clone());
     add("", "seeds\ndone".to_owned(), &|r| match r.runs() {
-        all if r.done == all => all.to_string(),
-        all => format!("{} of {all}", r.done),
+        all if r.done == all => all.to_string() + &idle(results, r),
+        all => format!("{} of {all}", r.done) + &idle(results, r),
     });
     add("", "params".to_owned(), &|r| {
         digits::parameters(r.parameters.as_ref())
@@ -116,14 +130,23 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
             continue;
         };
         let heading = format!("{metric}{}\n[{unit}]", arrow(*better));
-        add(metric, heading, &|r| digits::spread(r.value.as_ref()));
-        if headline == Some(metric) && of().any(|r| r.diff.is_some()) {
+        add(metric, heading, &mean);
+        let against = |cell: fn(&Row) -> String| {
+            move |r: &Row| match results.what.reference {
+                Some(reference) if reference == r.model => "reference".to_owned(),
+                _ => cell(r),
+            }
+        };
+        if headline == Some(metric) && of().any(|r| r.contrast.ratio.is_some()) {
+            let name = format!("ratio of {metric}");
+            add(&name, format!("{name}\n[1]"), &against(ratio));
+        }
+        // Differences take the place of ratios where a model has none.
+        let without = |r: &Row| r.contrast.diff.is_some() && r.contrast.ratio.is_none();
+        if headline == Some(metric) && of().copied().any(without) {
             let name = format!("difference in {metric}");
             let heading = format!("{name}\n[{unit}]");
-            add(&name, heading, &|r| match results.what.reference {
-                Some(reference) if reference == r.model => "reference".to_owned(),
-                _ => starred(r),
-            });
+            add(&name, heading, &against(difference));
         }
     }
     let (mut used, mut hidden) = (0, Vec::new());
@@ -152,10 +175,49 @@ fn one(results: &Results<'_>, data: &str, rows: &[&Row]) -> String {
     format!("{data}\n\n{table}\n{}{end}", also.join("; "))
 }
 
-/// The paired difference, with a star where it is significant after correction.
-pub fn starred(row: &Row) -> String {
-    let star = if row.test.is_significant() { " *" } else { "" };
-    digits::difference(row.diff.as_ref()) + star
+/// The mean; of the effective sample sizes, which have no standard error, with the largest Pareto k of the
+/// seeds; marked where the value of a seed rests on too few points.
+pub fn mean(row: &Row) -> String {
+    let mut text = digits::spread(row.value.as_ref());
+    if let ("ess" | "forward_ess", Some(k)) = (row.metric.as_str(), row.pareto_k) {
+        let _ = write!(text, " (k {k:.2})");
+    }
+    if row.fragile > 0 {
+        text.push_str(" !");
+    }
+    text
+}
+
+/// How many of the runs that are done learned nothing, in words; empty if none did.
+pub fn idle(results: &Results<'_>, row: &Row) -> String {
+    match results.learned_nothing(&row.data, &row.model) {
+        0 => String::new(),
+        n => format!(" ({n} learned nothing)"),
+    }
+}
+
+/// The ratio to the reference, with a star where it is significant after correction.
+pub fn ratio(row: &Row) -> String {
+    let text = row.contrast.ratio.as_ref().map(digits::ratio);
+    text.map_or_else(digits::dash, |text| text + star(row))
+}
+
+/// The difference from the reference, with a star where it is significant after correction and no ratio
+/// decides.
+pub fn difference(row: &Row) -> String {
+    let star = if row.contrast.ratio.is_none() {
+        star(row)
+    } else {
+        ""
+    };
+    digits::difference(row.contrast.diff.as_ref()) + star
+}
+
+fn star(row: &Row) -> &'static str {
+    match row.contrast.test.is_significant() {
+        true => " *",
+        false => "",
+    }
 }
 
 /// Which way is better, as a sign after the name.
@@ -175,15 +237,22 @@ pub fn legend(results: &Results<'_>) -> String {
         [] | [_] => "One seed: no interval.".to_owned(),
         seeds => format!(
             "± half the 95 % Student-t interval of the mean over the seeds that are done (of {}), each \
-             with its own start\nand, of data that are not a file, its own points.",
+             with its own start\nand its own points, or, of a file, the same points, whose own error nll includes.",
             seeds.len()
         ),
     };
     text.push_str("\n↓ lower, ↑ higher is better; – does not apply.");
+    let any = |is: fn(&MetricRow) -> bool| results.runs.iter().any(|r| r.metrics.iter().any(is));
+    if any(MetricRow::is_fragile) {
+        text.push_str("\n! not to be trusted: the value of a seed rests on few points.");
+    }
+    if any(|m| m.metric == "ess" && m.pareto_k.is_some()) {
+        text.push_str("\n(k) of a share of effective samples: Pareto k of the weights, the largest of the seeds.");
+    }
     if let Some(reference) = what.reference.filter(|_| what.models.len() > 1) {
         text.push_str(&format!(
-            "\nDifferences are to `{reference}`, paired by seed; * p < 0.05 (paired t test, Holm's correction \
-             over the metric's\nwhole table)."
+            "\nRatios (geometric means) and differences are to `{reference}`, paired by seed; * p < 0.05: t test of \
+             the log\nratios, or of the differences where there are no ratios; Holm's correction over the data sets."
         ));
     }
     text

@@ -2,9 +2,12 @@
 
 use indexmap::IndexMap;
 
-use super::digits::number;
+use super::digits::{count, dash, number, plain};
+use super::headline::HEADLINES;
+use super::interval::Spread;
 use super::results::{Results, Run};
-use crate::experiment::store::State;
+use super::table::is_shown;
+use crate::experiment::store::{MetricRow, State};
 
 /// Intervals of fewer seeds than this are too wide to be of use.
 const FEW_SEEDS: usize = 3;
@@ -35,6 +38,9 @@ pub fn warnings(results: &Results<'_>) -> Vec<String> {
             let runs: Vec<&Run> = results.of(data, model).collect();
             out.extend(unfinished(&runs, data, model));
             out.extend(left_out(&runs, data, model));
+            out.extend(outlier(results, data, model));
+            out.extend(fragile(&runs, data, model, results.headline(data)));
+            out.extend(learned_nothing(results, data, model));
         }
     }
     out
@@ -61,6 +67,31 @@ fn unfinished(runs: &[&Run], data: &str, model: &str) -> Vec<String> {
     states.into_iter().filter_map(text).collect()
 }
 
+fn learned_nothing(results: &Results<'_>, data: &str, model: &str) -> Option<String> {
+    let (n, all) = (
+        results.learned_nothing(data, model),
+        results.of(data, model).count(),
+    );
+    let text = format!(
+        "{n} of {all} runs of `{model}` on `{data}` are done, but learned nothing; they are in the means and \
+         tests."
+    );
+    (n > 0).then_some(text)
+}
+
+/// A headline metric whose mean over seeds is that of one seed.
+fn outlier(results: &Results<'_>, data: &str, model: &str) -> Option<String> {
+    let metric = results.headline(data)?;
+    let spread = Spread::of(&results.values(data, model, metric))?;
+    let [median, low, high] = [spread.median, spread.quartiles.0, spread.quartiles.1].map(plain);
+    spread.has_outlier.then(|| {
+        format!(
+            "{metric} of `{model}` on `{data}`: a seed is far from the others, so the mean says little; median \
+             {median}, quartiles {low} and {high}."
+        )
+    })
+}
+
 fn left_out(runs: &[&Run], data: &str, model: &str) -> Option<String> {
     let mut counts: IndexMap<&str, (usize, usize)> = IndexMap::new();
     for m in runs.iter().flat_map(|r| &r.metrics) {
@@ -77,4 +108,43 @@ fn left_out(runs: &[&Run], data: &str, model: &str) -> Option<String> {
             list.join(", ")
         )
     })
+}
+
+/// What the seeds rest on where that is too little: in words of one headline metric, by name of the other
+/// metrics of tables.
+fn fragile(runs: &[&Run], data: &str, model: &str, headline: Option<&str>) -> Option<String> {
+    let seed = |seed: u64, m: &MetricRow| {
+        let of = count(m.n as f64);
+        let value = m.value.map_or_else(dash, plain);
+        let error = m.std_err.map_or_else(dash, plain);
+        let k = m.pareto_k.map(|k| format!(" (Pareto k {k:.1})"));
+        match m.rests_on.map(|few| count(few as f64)) {
+            Some(few) => format!(
+                "seed {seed} rests on {few} of {of} points{}",
+                k.unwrap_or_default()
+            ),
+            None => format!("seed {seed} has a standard error of {error} at a value of {value}"),
+        }
+    };
+    let mut found: IndexMap<&str, Vec<String>> = IndexMap::new();
+    for run in runs {
+        let shown = run.metrics.iter().filter(|m| is_shown(&m.metric));
+        for m in shown.filter(|m| m.is_fragile()) {
+            found.entry(&m.metric).or_default().push(seed(run.seed, m));
+        }
+    }
+    found.sort_by_key(|metric, _| headline != Some(metric));
+    // The marks in the tables are enough for the others alone.
+    let is_headline = |metric: &str| HEADLINES.iter().any(|h| h.key == metric);
+    let first = found.keys().position(|metric| is_headline(metric))?;
+    let (metric, seeds) = found.shift_remove_index(first)?;
+    let others: Vec<&str> = found.into_keys().collect();
+    let others = match others.is_empty() {
+        true => String::new(),
+        false => format!(" Likewise: {}.", others.join(", ")),
+    };
+    Some(format!(
+        "{metric} of `{model}` on `{data}` is not to be trusted: {}.{others}",
+        seeds.join("; ")
+    ))
 }

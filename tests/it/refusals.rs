@@ -1,6 +1,6 @@
 //! What the program refuses before it trains, and in which words.
 
-use crate::common::{cases, files, Place, RING};
+use crate::common::{cases, files, one_trained, Place, RAD, RING};
 
 #[test]
 fn a_wrong_command_line_is_refused() {
@@ -154,24 +154,29 @@ fn a_folder_that_is_no_run_is_refused() {
     );
 }
 
-/// Every message about a point is in the unit tests of `src/cli/points.rs`.
+/// Every message about a row is in the unit tests of `mdn_core::data`.
 #[test]
 fn bad_points_are_refused_with_their_line() {
-    let place = Place::new();
-    let not_finite = "points.csv:2: expected a finite number; got `NaN`";
-    let none = "points.csv: expected at least one point; got none";
-    let cases = [("1,2\nNaN,3\n", not_finite), ("x1,x2\n", none)];
+    let place = one_trained();
+    let number = "points.csv: expected a number in every column and row; got 1 bad row";
+    let not_finite = format!("{number} (line 2: `NaN` in column 0 is not a number)");
+    let cases = [
+        ("1,2\nNaN,3\n", not_finite.as_str()),
+        ("x1,x2\n", "expected points in points.csv; got none"),
+        ("x2,x3\n1,2\n", "got `x2`, `x3` without `x1`"),
+    ];
     for (text, message) in cases {
         place.write("points.csv", text);
-        place.refused("density some-run points.csv", message);
-        let from_stdin = place.mdn_with_stdin("density some-run -", text);
+        place.refused(&format!("density {RAD} points.csv"), message);
+        let from_stdin = place.mdn_with_stdin(&format!("density {RAD} -"), text);
         from_stdin.refused(&message.replace("points.csv", "<stdin>"));
     }
     place.write("points.csv", [0xff, 0xfe, 0x00]);
-    place.refuses(
+    let table = format!(
         "
-        density some-run points.csv => points.csv: expected a CSV file; got no text
-        density some-run none.csv => none.csv: could not read the points
-        ",
+        density {RAD} points.csv => expected text in UTF-8 in points.csv; got other bytes on line 1
+        density {RAD} none.csv => none.csv: could not read the points
+        "
     );
+    place.refuses(&table);
 }

@@ -162,7 +162,7 @@ fn fitted_models_take_no_steps_and_are_read_back() {
     place.write("fitted.toml", format!("{file}{models}"));
     let table = place.ok("compare fitted.toml --seed 0 --figures none");
     assert_contains(&table, &["23", "kde"]);
-    place.write("points.csv", "x,y\n3.0,0.0\n0.5,0.5\n");
+    place.write("points.csv", "x1,x2\n3.0,0.0\n0.5,0.5\n");
     for (model, parameters, steps) in [
         ("em", Some(23.0), 0.0),
         ("kde", None, 0.0),

@@ -37,8 +37,8 @@ fn samples_repeat_and_have_the_density_that_is_said() {
     let whole = |p: &String| p.parse::<u64>().is_ok();
     assert!(parts[1..].iter().all(whole), "{parts:?}");
 
-    place.write("three.csv", "x1,x2,x3\n1,2,3\n");
-    let message = "three.csv:2: expected 2 values, one per coordinate of the model; got 3";
+    place.write("three.csv", "1,2,3\n");
+    let message = "three.csv: expected 2 values, one for each of `x1`, `x2`; got 3";
     place.refused(&format!("density {RAD} three.csv"), message);
     let lost = place.mdn(&format!("sample {RAD} -n 5 -o ring.toml/x.csv"));
     lost.failed(1, "ring.toml");

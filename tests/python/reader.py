@@ -288,6 +288,13 @@ def resampled(s, t, z):
     return log_normal(z) + np.log((1 - alpha) * np.exp(log_a(z)) / mass + alpha), None
 
 
+def student_t(s, t, z):
+    n = np.exp(np.clip(t["log_degrees"], math.log(0.5), math.log(1e4)))
+    log_gamma = np.vectorize(math.lgamma)
+    constant = log_gamma((n + 1) / 2) - log_gamma(n / 2) - np.log(math.pi * n) / 2
+    return (constant - (n + 1) / 2 * np.log1p(z**2 / n)).sum(1), None
+
+
 def quadrature(dim):
     """Nodes and weights for means under N(0, I)."""
     if dim > 2:
@@ -302,7 +309,7 @@ def quadrature(dim):
     return nodes, weights / weights.sum()
 
 
-BASES = {"normal": normal, "mixture": mixture, "resampled": resampled}
+BASES = {"normal": normal, "mixture": mixture, "resampled": resampled, "student_t": student_t}
 
 
 def base(spec, t, z):

@@ -13,6 +13,7 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use mdn::bench::{Reference, REFERENCES};
 use mdn::experiment::run::Run;
 use mdn::experiment::{pool, Compute};
+use mdn_core::expression::Expression;
 use mdn_core::models::log_q;
 use mdn_core::objectives::At;
 use mdn_core::rng::Rng;
@@ -38,6 +39,7 @@ fn main() -> Result<()> {
             .measurement_time(Duration::from_secs(2))
             .configure_from_args();
         limits(&mut criterion);
+        expressions(&mut criterion);
         for reference in &REFERENCES {
             models(&mut criterion, reference)?;
         }
@@ -57,6 +59,22 @@ fn limits(criterion: &mut Criterion) {
             b.iter(|| limit::multiply_adds(isa, ROUNDS));
         });
     }
+}
+
+/// Value and gradient of an expression at 512 points in the plane.
+fn expressions(criterion: &mut Criterion) {
+    let text = "-((r - 2)^2 / 0.2 + 0.3*cos(5*theta) - exp(-x^2) + y^4/10)";
+    let expression = Expression::parse(text, 2, &[]).expect("an expression");
+    let points: Vec<[f64; 2]> = (0..512)
+        .map(|i| [f64::from(i) / 256.0 - 1.0, 0.3])
+        .collect();
+    let mut gradient = [0.0; 2];
+    criterion.bench_function("expression/512", |b| {
+        b.iter(|| {
+            let value = |x: &[f64; 2]| expression.value_and_gradient(black_box(x), &mut gradient);
+            points.iter().map(value).sum::<f64>()
+        });
+    });
 }
 
 fn models(criterion: &mut Criterion, reference: &Reference) -> Result<()> {

@@ -8,8 +8,8 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 0 | [`error`], [`rng`], [`num`], [`rows`], [`device`] | what everything else needs |
-//! | 1 | [`nn`], [`kmeans`], [`statistics`] | named parameters, the conditioner network, the optimizer; clusters of points; T(x) by name |
+//! | 0 | [`error`], [`rng`], [`num`], [`rows`], [`device`], [`expression`] | what everything else needs |
+//! | 1 | [`nn`], [`kmeans`], [`statistics`] | named parameters, the conditioner network, the optimizer; clusters of points; T(x) |
 //! | 2 | [`bijections`], [`distributions`] | maps with log-determinants; densities with samplers |
 //! | 3 | [`models`], [`data`] | what is trained; what it is trained on, with exact truth |
 //! | 4 | [`objectives`], [`metrics`] | what is minimised; what is measured |
@@ -27,6 +27,7 @@ pub mod data;
 pub mod device;
 pub mod distributions;
 pub mod error;
+pub mod expression;
 pub mod kmeans;
 pub mod metrics;
 pub mod models;

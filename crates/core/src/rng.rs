@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 use rand::{Rng as _, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::StandardNormal;
+use rand_distr::{ChiSquared, Distribution as _, StandardNormal};
 
 use crate::Result;
 
@@ -56,6 +56,14 @@ impl Rng {
     /// Standard normal.
     pub fn normal(&mut self) -> f64 {
         self.stream.sample(StandardNormal)
+    }
+
+    /// Student t with these degrees of freedom; NaN unless they are positive.
+    pub fn student_t(&mut self, degrees: f64) -> f64 {
+        match ChiSquared::new(degrees) {
+            Ok(squares) => self.normal() / (squares.sample(&mut self.stream) / degrees).sqrt(),
+            Err(_) => f64::NAN,
+        }
     }
 
     /// Uniform in `0..n`.

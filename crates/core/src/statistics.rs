@@ -1,28 +1,27 @@
 //! Statistics T_i(x) given by name, the constraints of maximum-entropy problems.
 //!
-//! [`FORMS`] lists the forms. Angles are theta = atan2(y, x) times 1 to 100, in D = 2; logarithms are
-//! defined inside the simplex.
-//!
-//! Coordinates are `x1` to `xD`; `x`, `y`, `z` are short for the first three. The simplex is
-//! x_d > 0, sum_d x_d < 1: D coordinates describe D + 1 parts of a whole.
+//! A statistic is any [`Expression`]. Those in [`FORMS`] are known by their form, so that moments which
+//! no density has are refused. Logarithms of coordinates and of `rest` are defined inside the simplex:
+//! x_d > 0, sum_d x_d < 1, where D coordinates describe D + 1 parts of a whole.
 //!
 //! ```
 //! use mdn_core::statistics::Statistics;
 //!
-//! let statistics = Statistics::parse(&["x^2 + y^2", "x*y", "cos(2*theta)"], 2)?;
+//! let statistics = Statistics::parse(&["x^2 + y^2", "x*y", "(r - 2)^2"], 2)?;
 //! let mut values = [0.0; 3];
 //! statistics.evaluate(&[3.0, 4.0], &mut values);
-//! assert_eq!(values[..2], [25.0, 12.0]);
+//! assert_eq!(values, [25.0, 12.0, 9.0]);
 //! # Ok::<(), mdn_core::error::BadValue>(())
 //! ```
 
 mod feasible;
-mod parse;
+mod form;
 
 #[cfg(test)]
 mod tests;
 
 use crate::error::BadValue;
+use crate::expression::{add_angular, add_radial, radius, rest, Expression};
 use crate::rows::RowFunction;
 
 /// Forms of statistics with a one-line description, for `mdn list statistics`.
@@ -41,12 +40,16 @@ pub const FORMS: &[(&str, &str)] = &[
         "log(x1), log(rest)",
         "of a part of the simplex; `rest` is what the D coordinates leave of 1",
     ),
+    (
+        "(r-2)^2, x^3-3*x*y^2, sum(i, 1, D-1, x[i]*x[i+1])",
+        "any expression",
+    ),
 ];
 
 /// The largest total degree of a monomial and the largest power of the radius.
 const MAX_DEGREE: i32 = 6;
 /// The largest multiple of theta.
-const MAX_ANGLE: u32 = 100;
+const MAX_ANGLE: i32 = 100;
 /// The largest number of statistics.
 const MAX_STATISTICS: usize = 10_000;
 
@@ -67,6 +70,8 @@ enum Kind {
     Log(usize),
     /// log(1 - sum_d x_d)
     LogRest,
+    /// Any other.
+    Expression(Expression),
 }
 
 /// T: R^D -> R^k, value and gradient in f64, with names.
@@ -78,8 +83,8 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Reads names of the forms in [`FORMS`] for points of `dim` coordinates. An error says which name,
-    /// at which column, and what was expected there; no statistic may be named twice.
+    /// Reads expressions of points of `dim` coordinates. An error says which one, at which column, and
+    /// what was expected there; no statistic may be given twice.
     pub fn parse(typed: &[impl AsRef<str>], dim: usize) -> Result<Self, BadValue> {
         BadValue::unless(
             (1..=MAX_STATISTICS).contains(&typed.len()),
@@ -91,7 +96,11 @@ impl Statistics {
         let (mut names, mut kinds) = (Vec::<String>::new(), Vec::new());
         for (i, text) in typed.iter().enumerate() {
             let text = text.as_ref();
-            let kind = parse::Parser::new(text, i, dim).statistic()?.canonical(dim);
+            let expression = Expression::parse(text, dim, &[]).map_err(|fault| {
+                let got = format!("{} in statistics[{i}]", fault.found(text));
+                BadValue::new("statistics", &fault.expected, got)
+            })?;
+            let kind = Kind::of(expression).canonical(dim);
             if let Some(j) = kinds.iter().position(|other| *other == kind) {
                 return Err(BadValue::new(
                     "statistics",
@@ -155,17 +164,6 @@ impl RowFunction for Statistics {
     }
 }
 
-fn radius(x: &[f64]) -> f64 {
-    match x {
-        [a, b] => a.hypot(*b),
-        _ => x.iter().map(|v| v * v).sum::<f64>().sqrt(),
-    }
-}
-
-fn rest(x: &[f64]) -> f64 {
-    1.0 - x.iter().sum::<f64>()
-}
-
 impl Kind {
     /// The same form for equal functions: terms sorted, and r^2 as a sum.
     fn canonical(self, dim: usize) -> Self {
@@ -190,6 +188,7 @@ impl Kind {
             Self::Sin(k) => (k * x[1].atan2(x[0])).sin(),
             Self::Log(d) => x[*d].ln(),
             Self::LogRest => rest(x).ln(),
+            Self::Expression(expression) => expression.value(x),
         }
     }
 
@@ -207,12 +206,7 @@ impl Kind {
             }
             Self::Radius(k) => {
                 let r = radius(x);
-                if r > 0.0 {
-                    let slope = c * f64::from(*k) * r.powi(k - 1);
-                    for (out, x) in out.iter_mut().zip(x) {
-                        *out += slope * (x / r);
-                    }
-                }
+                add_radial(x, c * f64::from(*k) * r.powi(k - 1), out);
             }
             Self::Cos(k) => add_angular(x, -c * k * (k * x[1].atan2(x[0])).sin(), out),
             Self::Sin(k) => add_angular(x, c * k * (k * x[1].atan2(x[0])).cos(), out),
@@ -221,15 +215,9 @@ impl Kind {
                 let slope = c / rest(x);
                 out.iter_mut().for_each(|out| *out -= slope);
             }
+            Self::Expression(expression) => {
+                expression.add_gradient(x, c, out);
+            }
         }
-    }
-}
-
-/// Adds `slope` dtheta/dx = `slope` (-y, x) / r^2.
-fn add_angular(x: &[f64], slope: f64, out: &mut [f64]) {
-    let r = radius(x);
-    if r > 0.0 {
-        out[0] -= slope * (x[1] / r) / r;
-        out[1] += slope * (x[0] / r) / r;
     }
 }

@@ -1,23 +1,21 @@
-//! Writes the results of a run: curves, weights, metrics and the picture that figures are drawn from.
+//! Writes the results of a run: curves, weights and metrics.
+
+use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 
 use super::{ended_by_the_clock, points, Run};
-use crate::experiment::store::{
-    BaseComponents, Landing, MetricRow, Picture, RunDir, State, Status,
-};
+use crate::experiment::store::{MetricRow, RunDir, State, Status};
 use crate::experiment::weights;
-use mdn_core::data::log_densities;
+use mdn_core::data::{log_densities, FileRecord};
 use mdn_core::metrics::evaluation::{self, Against, Measured};
 use mdn_core::metrics::{Cost, Evaluation, Metric, Outcome, METRICS};
-use mdn_core::models::{log_q, Model};
 use mdn_core::num;
 use mdn_core::train::{Curves, HistoryRow, Split};
 use mdn_core::{Error, Result};
 
-const PICTURE_SAMPLES: usize = 4000;
-const PICTURE_POINTS: usize = 1000;
-const PICTURE_SIDE: usize = 300;
+/// Nats by which a model may be worse than a Gaussian that it could be, by noise alone.
+const MARGIN: f64 = 0.05;
 
 impl Run {
     /// Writes how training went and, unless it diverged, measures the model. Test points are drawn
@@ -31,24 +29,96 @@ impl Run {
     ) -> Result<Status> {
         self.save(place, trained)?;
         if let Some(reason) = &trained.diverged {
-            let unit = match &self.law {
-                Some(law) if self.spec.task.has_data() => {
-                    let points = law.sample(1000, &mut self.rng.fork("hint"))?;
-                    points::hint(&self.spec.model, &points)?
-                }
-                _ => None,
-            };
-            let hint = unit.unwrap_or_else(|| " (try a lower train.learning_rate)".to_owned());
+            let hint = self.hint(trained)?;
             return Ok(Status::because(State::Diverged, &(reason.clone() + &hint)));
         }
-        self.measure(place, trained, search_seconds, check_interrupt)?;
-        Ok(Status::of(State::Done))
+        let nlls = self.measure(place, trained, search_seconds, check_interrupt)?;
+        // A start from the data, as by k-means, may be a fit that training cannot improve.
+        let start_fits = nlls.is_some_and(|[own, gaussians]| own < gaussians - MARGIN);
+        let worse = nlls.filter(|[own, gaussians]| !(*own <= gaussians + MARGIN));
+        let worse = worse.map(|[own, gaussians]| {
+            format!(
+                "its NLL on held-out points is {own:.4} nats, and independent Gaussians with the training \
+                 points' means and variances have {gaussians:.4}"
+            )
+        });
+        let Some(fault) = trained.learned_nothing(start_fits).or(worse) else {
+            return Ok(Status::of(State::Done));
+        };
+        let points = self.some_data()?;
+        let heavy = points
+            .as_ref()
+            .map(points::heavy_tails)
+            .transpose()?
+            .flatten();
+        let hint = heavy.unwrap_or_else(|| {
+            " (try a lower train.learning_rate, more train.steps or points, or fewer layers)"
+                .to_owned()
+        });
+        Ok(Status::because(State::Done, &(fault + &hint)))
+    }
+
+    /// Points of the data for a hint; `None` without data.
+    fn some_data(&self) -> Result<Option<Tensor>> {
+        let law = self.law.as_ref().filter(|_| self.spec.task.has_data());
+        law.map(|law| law.sample(1000, &mut self.rng.fork("hint")))
+            .transpose()
+    }
+
+    /// What to try after training that diverged.
+    fn hint(&self, trained: &Curves) -> Result<String> {
+        let points = self.some_data()?;
+        if let Some(points) = &points {
+            let unit = points::hint(&self.spec.model, points)?;
+            let known = unit.map_or_else(|| points::heavy_tails(points), |unit| Ok(Some(unit)))?;
+            if let Some(known) = known {
+                return Ok(known);
+            }
+        }
+        let bad = trained.history.last().map_or(0, |row| row.non_finite);
+        let hint = match points {
+            // At the first step there has been no update yet that could have been too large.
+            Some(_) if trained.steps > 1 => " (try a lower train.learning_rate)",
+            Some(_) => "; no weight had moved, so the start itself is not finite on these points (try another unit or start)",
+            None if trained.steps > 1 && bad == 0 => " (try a lower train.learning_rate)",
+            None if trained.steps > 1 => {
+                " (try a lower train.learning_rate, or a `support` without places where the target is 0)"
+            }
+            None => {
+                "; no weight had moved, so the target is not finite at the start's samples (try a `support` where the target is positive \
+                 and finite everywhere)"
+            }
+        };
+        Ok(hint.to_owned())
+    }
+
+    /// NLL on the held-out `points`, and that of independent Gaussians with the means and the variances of
+    /// the training points, from which a standardised flow starts. `None` for a model that is not trained
+    /// in steps.
+    fn against_gaussians(&self, steps: usize, on: &Evaluation, points: &[f64]) -> Option<[f64; 2]> {
+        let log_q = on.log_q.as_ref().filter(|_| on.has_data && steps > 0)?;
+        let n = log_q.len() as f64;
+        let cost = |(v, (mean, std)): (&f64, &(f64, f64))| {
+            0.5 * (((v - mean) / std).powi(2) + num::LN_2PI) + std.ln()
+        };
+        let gaussians = points.iter().zip(self.moments.iter().cycle());
+        let gaussians = gaussians.map(cost).sum::<f64>() / n;
+        let nll = -log_q.iter().sum::<f64>() / n;
+        Some([nll, gaussians])
     }
 
     /// Writes the curves and the weights.
     pub(super) fn save(&self, place: &RunDir, trained: &Curves) -> Result<()> {
-        if let Some(found) = self.law.as_ref().and_then(|law| law.record()) {
-            let text = toml::to_string(found);
+        let warnings = self.warnings.clone();
+        let found = self.law.as_ref().and_then(|law| law.record());
+        let text = match found {
+            Some(found) => toml::to_string(&FileRecord {
+                warnings,
+                ..found.clone()
+            }),
+            None => toml::to_string(&BTreeMap::from([("warnings", &warnings)])),
+        };
+        if found.is_some() || !self.warnings.is_empty() {
             let text = text.map_err(|e| Error::failed(format!("data.toml: {e}")))?;
             place.write("data.toml", text.as_bytes())?;
         }
@@ -78,13 +148,14 @@ impl Run {
         Ok(Some(rows.map(|r| (r.step, r.loss + mean)).collect()))
     }
 
+    /// Measures the model; gives what [`Self::against_gaussians`] does.
     fn measure(
         &self,
         place: &RunDir,
         trained: &Curves,
         search_seconds: Option<f64>,
         check_interrupt: &dyn Fn() -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Option<[f64; 2]>> {
         check_interrupt()?;
         let rng = self.rng.fork("evaluation");
         let cost = Cost {
@@ -126,6 +197,10 @@ impl Run {
             metrics.map(|m| row(m, &evaluation)).collect()
         };
         place.write_metrics(&rows(false))?;
+        let is_file = self.law.as_ref().is_some_and(|l| l.record().is_some());
+        if let Some(log_q) = evaluation.log_q.as_ref().filter(|_| is_file) {
+            place.write_held_out(log_q)?;
+        }
         if let Some(known) = &evaluation.known {
             let found = &known.of_samples.all;
             place.write_modes(&known.weights, found, evaluation.samples)?;
@@ -142,125 +217,41 @@ impl Run {
         }
         place.write_costs(&costs)?;
         check_interrupt()?;
-        let labels = evaluation.labels.as_deref();
-        if let Some(picture) = self.picture(&points, &samples, labels)? {
+        if let Some(picture) = self.picture(&points, &samples, &evaluation)? {
             place.write_picture(&picture)?;
         }
-        Ok(())
+        Ok(self.against_gaussians(trained.steps, &evaluation, &points))
     }
-
-    fn picture(
-        &self,
-        points: &[f64],
-        samples: &[f64],
-        labels: Option<&[u32]>,
-    ) -> Result<Option<Picture>> {
-        let view = match &self.law {
-            Some(law) => law.view(),
-            None if self.model.dim() == 2 => evaluation::view_of(samples),
-            None => None,
-        };
-        let Some(view) = view else {
-            return Ok(None);
-        };
-        // The data's view with a margin, so that all models of a data set share their axes.
-        let view = view.map(|(low, high)| {
-            let margin = 0.05 * (high - low);
-            (low - margin, high + margin)
-        });
-        let side = self.spec.evaluation.grid.min(PICTURE_SIDE);
-        let rows = evaluation::grid_rows(view, side);
-        let truth = self.law.as_ref().and_then(|law| law.truth());
-        let log_p = truth.map(|truth| single(&log_densities(truth, &rows, 2)));
-        let x = num::from_rows(&rows, 2, self.params.dtype(), &self.params.device())?;
-        // Parts are numbered in the order in which they appear.
-        let mut seen = std::collections::BTreeMap::new();
-        let mut number = |part: u64| {
-            let next = seen.len() as u32;
-            *seen.entry(part).or_insert(next)
-        };
-        let part = evaluation::parts(self.model.as_ref(), &x)?
-            .map(|parts| parts.into_iter().map(&mut number).collect());
-        let shown = &points[..points.len().min(2 * PICTURE_POINTS)];
-        let at = num::from_rows(shown, 2, self.params.dtype(), &self.params.device())?;
-        let landing = match shown {
-            [] => None,
-            _ => at_base(self.model.as_ref(), &at, labels, &mut number)?,
-        };
-        Ok(Some(Picture {
-            view,
-            side,
-            log_p,
-            log_q: single(&log_q(self.model.as_ref(), &x)?),
-            part,
-            samples: pairs(&samples[..samples.len().min(2 * PICTURE_SAMPLES)]),
-            points: pairs(shown),
-            landing,
-        }))
-    }
-}
-
-fn single(values: &[f64]) -> Vec<f32> {
-    values.iter().map(|v| *v as f32).collect()
-}
-
-fn pairs(values: &[f64]) -> Vec<[f32; 2]> {
-    single(values).as_chunks::<2>().0.to_vec()
 }
 
 fn row(metric: &Metric, on: &Evaluation) -> MetricRow {
-    let (value, std_err, n, non_finite, note) = match (metric.evaluate)(on) {
-        Outcome::NotApplicable { why, non_finite } => (None, None, 0, non_finite, why),
+    let row = MetricRow {
+        metric: metric.name.to_owned(),
+        unit: metric.unit.to_owned(),
+        better: metric.better.to_string(),
+        ..MetricRow::default()
+    };
+    match (metric.evaluate)(on) {
+        Outcome::NotApplicable { why, non_finite } => MetricRow {
+            non_finite,
+            note: why.to_owned(),
+            ..row
+        },
         Outcome::Value {
             value,
             std_err,
             n,
             non_finite,
-        } => (Some(value), std_err, n, non_finite, ""),
-    };
-    MetricRow {
-        metric: metric.name.to_owned(),
-        unit: metric.unit.to_owned(),
-        better: metric.better.to_string(),
-        value,
-        std_err,
-        n,
-        non_finite,
-        note: note.to_owned(),
+            tail,
+        } => MetricRow {
+            value: Some(value),
+            std_err,
+            n,
+            non_finite,
+            pareto_k: tail.and_then(|t| t.k),
+            top10_share: tail.map(|t| t.top10),
+            rests_on: tail.map(|t| t.rests_on),
+            ..row
+        },
     }
-}
-
-/// The points x (n, 2) mapped to the base; `number` numbers the parts as on the grid. `None` for a
-/// model without a base.
-fn at_base(
-    model: &dyn Model,
-    x: &Tensor,
-    labels: Option<&[u32]>,
-    number: &mut dyn FnMut(u64) -> u32,
-) -> Result<Option<Landing>> {
-    let (n, rows) = (x.dim(0)?, num::rows_at_once(x.device()));
-    let (mut z, mut share) = (Vec::with_capacity(n), Some(Vec::with_capacity(n)));
-    for start in (0..n).step_by(rows) {
-        let chunk = x.narrow(0, start, rows.min(n - start))?;
-        let Some(landed) = model.to_base(&chunk)? else {
-            return Ok(None);
-        };
-        z.extend(pairs(&num::to_vec(&landed.detach())?));
-        match (&mut share, model.responsibilities(&chunk)?) {
-            (Some(all), Some(r)) => all.extend(single(&num::to_vec(&r.detach().max(1)?)?)),
-            _ => share = None,
-        }
-    }
-    let part = evaluation::parts(model, x)?;
-    Ok(Some(Landing {
-        z,
-        part: part.map(|all| all.into_iter().map(number).collect()),
-        share,
-        label: labels.map(|all| all.iter().take(n).copied().collect()),
-        components: model.components()?.map(|c| BaseComponents {
-            weights: single(&c.weights),
-            means: pairs(&c.means),
-            std_devs: pairs(&c.std_devs),
-        }),
-    }))
 }

@@ -24,7 +24,7 @@ mod write;
 
 pub use find::{runs_below, some_runs_below, Found};
 pub use lock::{Lock, Locking};
-pub use picture::{BaseComponents, Landing, Picture};
+pub use picture::{BaseComponents, Landing, Picture, SHARES};
 pub use rows::{MetricRow, TrialRow};
 pub use status::{Environment, State, Status};
 pub use table::{csv_rows, exact, json_rows, read_rows};

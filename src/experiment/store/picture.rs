@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::{read_if_there, unusable, RunDir};
 use mdn_core::{Error, Result};
 
+/// Shares of the mass that the levels of a [`Picture`] hold.
+pub const SHARES: [f64; 3] = [0.5, 0.9, 0.99];
+
 const FILE: &str = "picture.safetensors";
 
 /// Raised when the meaning of a tensor changes, not when an optional tensor is added.
@@ -27,10 +30,14 @@ pub struct Picture {
     pub view: [(f64, f64); 2],
     /// Cells along each side.
     pub side: usize,
-    /// log p, where the truth is known.
+    /// log p, where the truth is known; the highest in the cell where a point shows that it is narrow.
     pub log_p: Option<Vec<f32>>,
-    /// log q of the model.
+    /// log q of the model, likewise.
     pub log_q: Vec<f32>,
+    /// The log p that samples of the truth exceed with the probabilities [`SHARES`]; older runs lack it.
+    pub levels_p: Option<Vec<f32>>,
+    /// The same of log q at samples of the model.
+    pub levels_q: Option<Vec<f32>>,
     /// Which component, branch code or cluster a point belongs to; equal numbers, equal part.
     pub part: Option<Vec<u32>>,
     /// Samples of the model.
@@ -105,6 +112,8 @@ fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
     floats("points", 2, Some(picture.points.as_flattened()));
     floats("samples", 2, Some(picture.samples.as_flattened()));
     floats("log_p", side, picture.log_p.as_deref());
+    floats("levels_p", 1, picture.levels_p.as_deref());
+    floats("levels_q", 1, picture.levels_q.as_deref());
     floats("z", 2, landing.map(|l| l.z.as_flattened()));
     floats("point_share", 1, landing.and_then(|l| l.share.as_deref()));
     floats("base_weights", 1, components.map(|c| &*c.weights));
@@ -198,6 +207,8 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Picture> {
         view,
         side,
         log_p: floats("log_p", side, Some(side))?,
+        levels_p: floats("levels_p", 1, Some(SHARES.len()))?,
+        levels_q: floats("levels_q", 1, Some(SHARES.len()))?,
         log_q: floats("log_q", side, Some(side))?.ok_or_else(|| missing("log_q"))?,
         part: numbers("part", side, Some(side))?,
         samples: pairs("samples", None)?,
@@ -238,6 +249,8 @@ mod tests {
             side: 2,
             log_p: Some(vec![0.0, -1.0, f32::NEG_INFINITY, 2.0]),
             log_q: vec![1.0, 2.0, 3.0, 4.0],
+            levels_p: Some(vec![1.0, 0.0, -1.0]),
+            levels_q: Some(vec![2.0, 1.0, 0.0]),
             part: Some(vec![0, 1, 7, u32::MAX]),
             samples: vec![[0.5, 0.25]; 3],
             points: vec![[1.0, 2.0], [3.0, -4.0]],
@@ -270,6 +283,7 @@ mod tests {
         });
         let bare = Picture {
             log_p: None,
+            levels_p: None,
             part: None,
             landing: None,
             ..picture()

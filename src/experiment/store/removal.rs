@@ -8,13 +8,14 @@ use super::{Locking, RunDir, State};
 use mdn_core::{Error, Result};
 
 /// Files that a run leaves, beside its figures. A new run in the same folder removes them first.
-const OUTPUTS: [&str; 13] = [
+const OUTPUTS: [&str; 14] = [
     "data.toml",
     "trained.toml",
     "trials.csv",
     "history.csv",
     "rounds.csv",
     "metrics.csv",
+    "held_out.csv",
     "modes.csv",
     "levels.csv",
     "bridges.csv",

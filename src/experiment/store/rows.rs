@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::{cells, columns, csv_bytes, csv_rows, exact, read_csv, read_rows};
 use super::{Constraint, HistoryRow, Round, RunDir};
+use mdn_core::metrics::rests_on_few;
 use mdn_core::Result;
 
 /// A line of `metrics.csv` or `cost.csv`.
@@ -29,6 +30,28 @@ pub struct MetricRow {
     pub non_finite: usize,
     /// Why there is no value, or a remark.
     pub note: String,
+    /// [`mdn_core::metrics::Tail::k`]; like the columns after it empty for other metrics than means of log
+    /// ratios or weights, and in files of older versions, which lack these columns.
+    #[serde(default)]
+    pub pareto_k: Option<f64>,
+    /// [`mdn_core::metrics::Tail::top10`]
+    #[serde(default)]
+    pub top10_share: Option<f64>,
+    /// [`mdn_core::metrics::Tail::rests_on`]
+    #[serde(default)]
+    pub rests_on: Option<usize>,
+}
+
+/// Columns that older versions did not write, the last ones.
+const ADDED: usize = 3;
+
+impl MetricRow {
+    /// Whether the value is not to be trusted, as [`rests_on_few`] decides it.
+    pub fn is_fragile(&self) -> bool {
+        let decide =
+            |value| rests_on_few(&self.metric, value, self.std_err, self.n, self.top10_share);
+        self.value.is_some_and(decide)
+    }
 }
 
 /// Settings that were tried, and the result on the validation set. Checkpoints hold it in this layout.
@@ -64,6 +87,8 @@ enum Accepted {
 }
 
 const LEVELS: [&str; 2] = ["share", "mass"];
+
+const HELD_OUT: [&str; 1] = ["log_q"];
 
 impl RunDir {
     /// Writes the whole of `history.csv`.
@@ -113,7 +138,7 @@ impl RunDir {
         if !path.exists() {
             return Ok(rounds);
         }
-        let lines: Vec<(RoundCells, Constraint)> = read_csv(&path, &header)?;
+        let lines: Vec<(RoundCells, Constraint)> = read_csv(&path, &header, 0)?;
         for ((step, entropy, entropy_std_err, accepted, penalty), constraint) in lines {
             match rounds.last_mut() {
                 Some((last, round)) if *last == step => round.constraints.push(constraint),
@@ -156,9 +181,26 @@ impl RunDir {
     pub fn read_levels(&self) -> Result<Vec<(f64, f64)>> {
         let path = self.path("levels.csv");
         match path.exists() {
-            true => read_csv(&path, &LEVELS),
+            true => read_csv(&path, &LEVELS, 0),
             false => Ok(Vec::new()),
         }
+    }
+
+    /// Writes the whole of `held_out.csv`: log q of every held-out point of a file, in the order of its
+    /// test set, which all seeds share.
+    pub fn write_held_out(&self, log_q: &[f64]) -> Result<PathBuf> {
+        let lines = log_q.iter().map(|l| [exact(*l)]);
+        self.write("held_out.csv", &csv_bytes(&HELD_OUT, lines)?)
+    }
+
+    /// Reads `held_out.csv`; `None` where there is no such file, as in runs of older versions.
+    pub fn read_held_out(&self) -> Result<Option<Vec<f64>>> {
+        let path = self.path("held_out.csv");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let rows: Vec<(f64,)> = read_csv(&path, &HELD_OUT, 0)?;
+        Ok(Some(rows.into_iter().map(|(l,)| l).collect()))
     }
 
     /// Writes the whole of `bridges.csv`: for pairs of modes the truth's own share of points below its
@@ -183,8 +225,13 @@ impl RunDir {
 
     /// Reads `metrics.csv`, then `cost.csv`.
     pub fn read_metrics(&self) -> Result<Vec<MetricRow>> {
-        let mut rows = read_rows(&self.path("metrics.csv"))?;
-        rows.extend(read_rows::<MetricRow>(&self.path("cost.csv"))?);
+        let header = columns::<MetricRow>();
+        let mut rows: Vec<MetricRow> = read_csv(&self.path("metrics.csv"), header, ADDED)?;
+        rows.extend(read_csv::<MetricRow>(
+            &self.path("cost.csv"),
+            header,
+            ADDED,
+        )?);
         Ok(rows)
     }
 }
@@ -227,26 +274,46 @@ mod tests {
             better: "lower".into(),
             value: Some(-1.5),
             n: 1000,
+            pareto_k: Some(0.75),
+            top10_share: Some(0.5),
+            rests_on: Some(40),
             ..MetricRow::default()
         };
         let kl = MetricRow {
             metric: "kl".into(),
             value: None,
             note: "true density unknown, so \"none\"".into(),
+            pareto_k: None,
+            top10_share: None,
+            rests_on: None,
             ..nll.clone()
         };
         let path = run.write_metrics(&[nll.clone(), kl.clone()]).unwrap();
         assert_eq!(
             fs::read_to_string(path).unwrap(),
-            "metric,unit,better,value,std_err,n,non_finite,note\n\
-             nll,nats,lower,-1.5,,1000,0,\n\
-             kl,nats,lower,,,1000,0,\"true density unknown, so \"\"none\"\"\"\n"
+            "metric,unit,better,value,std_err,n,non_finite,note,pareto_k,top10_share,rests_on\n\
+             nll,nats,lower,-1.5,,1000,0,,0.75,0.5,40\n\
+             kl,nats,lower,,,1000,0,\"true density unknown, so \"\"none\"\"\",,,\n"
         );
-        run.write_costs(std::slice::from_ref(&nll)).unwrap();
-        assert_eq!(run.read_metrics().unwrap(), [nll.clone(), kl, nll]);
+        assert!(nll.is_fragile() && !kl.is_fragile());
+        // As older versions wrote it.
+        let older =
+            "metric,unit,better,value,std_err,n,non_finite,note\nnll,nats,lower,-1.5,,1000,0,\n";
+        run.write("cost.csv", older.as_bytes()).unwrap();
+        let before = MetricRow {
+            note: String::new(),
+            metric: "nll".into(),
+            value: nll.value,
+            ..kl.clone()
+        };
+        assert_eq!(run.read_metrics().unwrap(), [nll, kl, before]);
         run.write_history(&[]).unwrap();
         assert_eq!(run.read_history().unwrap(), []);
         assert_eq!(run.read_levels().unwrap(), []);
+        assert_eq!(run.read_held_out().unwrap(), None);
+        run.write_held_out(&[-1.5, f64::NEG_INFINITY]).unwrap();
+        let log_q = run.read_held_out().unwrap();
+        assert_eq!(log_q, Some(vec![-1.5, f64::NEG_INFINITY]));
         let path = run.write_levels(&[(0.0, 0.25), (1e-3, 0.5)]).unwrap();
         let text = fs::read_to_string(path).unwrap();
         assert_eq!(text, "share,mass\n0,0.25\n0.001,0.5\n");

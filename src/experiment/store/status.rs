@@ -31,7 +31,8 @@ pub enum State {
     Failed,
 }
 
-/// The file `status`: a state and, for `Diverged` and `Failed`, the reason.
+/// The file `status`: a state and the reason for `Diverged` and `Failed`; for `Done` what is wrong with
+/// the run, if it learned nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// Where the run stands.
@@ -79,11 +80,24 @@ impl Status {
         }
     }
 
+    /// Whether the run is done and worth no more than its start.
+    pub fn learned_nothing(&self) -> bool {
+        self.state == State::Done && !self.reason.is_empty()
+    }
+
+    /// The state in words.
+    pub fn words(&self) -> String {
+        match self.learned_nothing() {
+            true => format!("{}, but learned nothing", self.state.word()),
+            false => self.state.word().to_owned(),
+        }
+    }
+
     /// The state, and the reason, if there is one, between `before` and `after`.
     pub fn text(&self, before: &str, after: &str) -> String {
-        let state = self.state.word();
+        let state = self.words();
         match self.reason.as_str() {
-            "" => state.to_owned(),
+            "" => state,
             reason => format!("{state}{before}{reason}{after}"),
         }
     }

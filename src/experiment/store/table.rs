@@ -116,11 +116,16 @@ pub fn json_rows<'de, R: Serialize + Deserialize<'de>>(rows: &[R]) -> Result<ser
 
 /// Reads every row of the CSV file at `path`, whose header must be the columns of `R`.
 pub fn read_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
-    read_csv(path, columns::<R>())
+    read_csv(path, columns::<R>(), 0)
 }
 
-/// Reads every row of the CSV file at `path`, whose header must be `columns`.
-pub(super) fn read_csv<R: DeserializeOwned>(path: &Path, columns: &[&str]) -> Result<Vec<R>> {
+/// Reads every row of the CSV file at `path`, whose header must be `columns`, with or without the last
+/// `added` of them: older versions did not write those.
+pub(super) fn read_csv<R: DeserializeOwned>(
+    path: &Path,
+    columns: &[&str],
+    added: usize,
+) -> Result<Vec<R>> {
     let bytes = fs::read(path).map_err(Error::io(path, "could not read"))?;
     let wrong =
         |line: u64, what: String| Error::request(format!("{}:{line}: {what}", path.display()));
@@ -135,7 +140,11 @@ pub(super) fn read_csv<R: DeserializeOwned>(path: &Path, columns: &[&str]) -> Re
         .flexible(true)
         .from_reader(bytes.as_slice());
     let header = reader.headers().map_err(unreadable)?;
-    if !header.iter().eq(columns.iter().copied()) {
+    let older = &columns[..columns.len() - added];
+    if ![columns, older]
+        .iter()
+        .any(|names| header.iter().eq(names.iter().copied()))
+    {
         let got = match header.is_empty() {
             true => "an empty file".to_owned(),
             false => format!("`{}`", header.iter().collect::<Vec<_>>().join(",")),
@@ -146,12 +155,13 @@ pub(super) fn read_csv<R: DeserializeOwned>(path: &Path, columns: &[&str]) -> Re
             format!("expected the columns `{expected}`; got {got}"),
         ));
     }
+    let width = header.len();
     let mut rows = Vec::new();
     for record in reader.records() {
         let cells = record.map_err(unreadable)?;
         let line = at(cells.position());
-        if cells.len() != columns.len() {
-            let what = format!("expected {} cells; got {}", columns.len(), cells.len());
+        if cells.len() != width {
+            let what = format!("expected {width} cells; got {}", cells.len());
             return Err(wrong(line, what));
         }
         match cells.deserialize(None) {

@@ -145,7 +145,19 @@ pub fn ticks((low, high): (f64, f64), wanted: usize) -> Vec<(f64, String)> {
         return Vec::new();
     }
     let values = (first..=last).map(|i| i as f64 * step);
-    values.map(|v| (v, number(v, decimals))).collect()
+    // Longer labels than "−200000" and "−0.0001" do not fit beside an axis; powers do not shorten small steps far from 0.
+    let steps = last.abs().max(first.abs());
+    let has_powers = step < 5e-5 || (steps as f64 * step >= 1e6 && steps <= MAX_TICKS);
+    if !has_powers {
+        return values.map(|v| (v, number(v, decimals))).collect();
+    }
+    // Whole multiples of the step's power of ten, which have no zeros in front or behind.
+    let power = (step * 1.000001).log10().floor() as i32;
+    let label = |v: f64| match (v / 10f64.powi(power)).round() {
+        0.0 => "0".to_owned(),
+        m => format!("{}×{}", number(m, 0), power_of_ten(power)),
+    };
+    values.map(|v| (v, label(v))).collect()
 }
 
 /// Powers of ten, and 2 and 5 times them where there are few, for values given as log10.
@@ -210,6 +222,13 @@ mod tests {
             (ticks((-0.05, 0.11), 3), "−0.05 0.00 0.05 0.10"),
             (log_ticks((-2.0, 0.0)), "0.01 0.02 0.05 0.1 0.2 0.5 1"),
             (log_ticks((-7.0, -4.0)), "10⁻⁷ 10⁻⁶ 10⁻⁵ 10⁻⁴"),
+            (
+                ticks((0.0, 5e-13), 4),
+                "0 1×10⁻¹³ 2×10⁻¹³ 3×10⁻¹³ 4×10⁻¹³ 5×10⁻¹³",
+            ),
+            (ticks((-4.4e6, 4.4e6), 4), "−4×10⁶ −2×10⁶ 0 2×10⁶ 4×10⁶"),
+            (ticks((-2.2e5, 2.2e5), 2), "−200000 0 200000"),
+            (ticks((1234567.0, 1234571.0), 2), "1234568 1234570"),
             (ticks((1.0, 1.0), 4), ""),
             (ticks((f64::NAN, 1.0), 4), ""),
             (ticks((0.0, 5e-324), 4), ""),

@@ -3,12 +3,14 @@
 use contour::ContourBuilder;
 
 use super::canvas::Point;
+use crate::experiment::store::SHARES;
 
 /// A density's logarithm on `side * side` cells, rows from low to high y.
 pub struct Grid {
     side: usize,
     log: Vec<f64>,
     linear: Vec<f64>,
+    levels: Option<Vec<f64>>,
 }
 
 /// The cell whose centre lies below 0 <= t <= 1, and the distance from it in cells.
@@ -34,7 +36,19 @@ impl Grid {
         };
         let log: Vec<f64> = log.iter().map(finite).collect();
         let linear = log.iter().map(|l| l.exp()).collect();
-        Some(Self { side, log, linear })
+        Some(Self {
+            side,
+            log,
+            linear,
+            levels: None,
+        })
+    }
+
+    /// With the log-densities that samples exceed with the probabilities [`SHARES`].
+    pub fn with_levels(mut self, levels: Option<&Vec<f32>>) -> Self {
+        let finite = |l: &f32| f64::from(*l).clamp(NOTHING, -NOTHING);
+        self.levels = levels.map(|all| all.iter().map(finite).collect());
+        self
     }
 
     /// A function of this log-density and another's in every cell; `None` where the sizes differ.
@@ -75,8 +89,12 @@ impl Grid {
         }
     }
 
-    /// The log-densities that bound the highest-density regions of these shares (Hyndman 1996).
-    pub fn levels(&self, shares: &[f64]) -> Vec<f64> {
+    /// The log-densities that bound the highest-density regions of [`SHARES`] (Hyndman 1996): those of
+    /// samples, and by the cells where there are none.
+    pub fn levels(&self) -> Vec<f64> {
+        if let Some(levels) = &self.levels {
+            return levels.clone();
+        }
         let mut sorted = self.log.clone();
         sorted.sort_by(|a, b| b.total_cmp(a));
         // Relative to the highest cell, so that no sum overflows.
@@ -90,7 +108,7 @@ impl Grid {
             });
             *crossed.unwrap_or(&top)
         };
-        shares.iter().map(reached).collect()
+        SHARES.iter().map(reached).collect()
     }
 
     /// The lines where the log-density is `level`, in u and v; sides of the view are no lines.
@@ -139,8 +157,8 @@ mod tests {
     fn levels_of_a_normal_hold_the_mass_they_say() {
         // In two dimensions the region within radius r holds 1 - exp(-r^2 / 2), so that the
         // log-density at its border, relative to the top, is ln(1 - share).
-        let levels = normal(300, 6.0).levels(&[0.5, 0.9, 0.99]);
-        for (level, share) in levels.iter().zip([0.5, 0.9, 0.99]) {
+        let levels = normal(300, 6.0).levels();
+        for (level, share) in levels.iter().zip(SHARES) {
             let expected = f64::ln(1.0 - share);
             assert!(
                 (level - expected).abs() < 0.01,
@@ -166,6 +184,6 @@ mod tests {
         assert!(Grid::new(2, &[0.0; 3]).is_none());
         let g = Grid::new(2, &[f32::NAN, f32::NEG_INFINITY, f32::INFINITY, 0.0]).unwrap();
         assert!(g.max().is_finite() && g.density(0.0)(0.0) < 1e-300);
-        assert!(g.levels(&[0.5]).iter().all(|l| l.is_finite()));
+        assert!(g.levels().iter().all(|l| l.is_finite()));
     }
 }

@@ -90,7 +90,7 @@ impl<'a> RunPage<'a> {
         let headlines = Headline::some(self.run.value("nll").is_some());
         let scores: Vec<String> = headlines.iter().filter_map(score).collect();
         if scores.is_empty() {
-            return self.run.status.state.word().to_owned();
+            return self.run.status.words();
         }
         scores.join(", ")
     }
@@ -189,7 +189,10 @@ pub(super) fn finite(
     model: &str,
     metric: &str,
 ) -> Option<Spread> {
-    let mut values = results.values(data, model, metric);
-    values.retain(|v| v.is_finite());
-    Spread::of(&values)
+    let all = results.spread(data, model, metric);
+    all.filter(|s| s.mean.is_finite()).or_else(|| {
+        let mut values = results.values(data, model, metric);
+        values.retain(|v| v.is_finite());
+        Spread::of(&values)
+    })
 }

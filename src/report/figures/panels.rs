@@ -8,10 +8,7 @@ use super::style::{heading, AXIS, GREY, HEAD, LABEL, MARGIN, STRIP, TICK};
 use crate::experiment::store::Picture;
 use mdn_core::Result;
 
-/// Shares of the mass that the contour lines hold.
-const SHARES: [f64; 3] = [0.5, 0.9, 0.99];
-
-/// The same in words.
+/// The shares of [`SHARES`](crate::experiment::store::SHARES) in words.
 pub const SHARES_NOTE: &str = "lines hold 50, 90 and 99 % of the mass";
 
 /// Powers of ten below the highest density at which log-density panels end.
@@ -63,7 +60,7 @@ impl Frame {
             let density = grid.density(v);
             move |u| map.at(density(u) / top)
         });
-        for level in grid.levels(&SHARES) {
+        for level in grid.levels() {
             self.lines(canvas, grid, level, 1.25, Ink([255; 3], 0.75));
         }
     }
@@ -251,8 +248,9 @@ impl PanelSheet {
 pub fn grids(picture: &Picture) -> (Option<Grid>, Option<Grid>) {
     let target = picture.log_p.as_ref();
     (
-        target.and_then(|p| Grid::new(picture.side, p)),
-        Grid::new(picture.side, &picture.log_q),
+        target
+            .and_then(|p| Some(Grid::new(picture.side, p)?.with_levels(picture.levels_p.as_ref()))),
+        Grid::new(picture.side, &picture.log_q).map(|q| q.with_levels(picture.levels_q.as_ref())),
     )
 }
 

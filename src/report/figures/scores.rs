@@ -2,7 +2,7 @@
 
 use super::axes::{ends, log_ticks, signs, ticks, Frame};
 use super::canvas::{Align, Canvas, Ink, Point, Rect};
-use super::pages::seeds;
+use super::pages::{finite, seeds};
 use super::style::{count, model_colour, name_colour, strip, DARK, GREY, LABEL, NAME, NOTE, STRIP};
 use super::DataPage;
 use crate::report::digits;
@@ -85,7 +85,7 @@ fn score<'a>(page: &DataPage<'a>, metric: &str, (index, model): (usize, &'a Stri
         index,
         model,
         note,
-        spread: Spread::of(&values),
+        spread: finite(page.results, page.data, model, metric),
         values,
     }
 }

@@ -116,7 +116,15 @@ fn open(path: &Path, bytes: &[u8], settings: usize) -> bool {
         Ok(found) => found.expect("the record of a file"),
         Err(e) => return refused(e.to_string()),
     };
-    found.warnings().iter().for_each(|line| short(line));
+    found.warnings.iter().for_each(|line| short(line));
+    let DataSpec::File(file) = &spec else {
+        unreachable!("a file");
+    };
+    // A model that was trained on the file takes it for points, rows without a label included.
+    match file.points(path, bytes) {
+        Ok(points) => assert!(points.values.len() >= found.rows * found.columns.len()),
+        Err(e) => assert!(settings & 128 != 0 || file.header.is_some(), "{e}"),
+    }
     // The settled settings belong to this file: reading it again gives the same record.
     let again = spec.clone().settle().expect("the second time");
     assert_eq!(again.as_ref(), Some(&found));

@@ -8,12 +8,13 @@ use super::runs::{compute, flow, Runs};
 use super::study::again;
 use super::{choice, chosen, read_or_named, short, write, Seeds, Target};
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "status",
     "config.toml",
     "trained.toml",
     "history.csv",
     "metrics.csv",
+    "held_out.csv",
     "cost.csv",
     "rounds.csv",
     "levels.csv",
@@ -61,6 +62,10 @@ fn read(run: &RunDir, name: &str) -> bool {
         "metrics.csv" => again(&path, || run.read_metrics(), |rows| run.write_metrics(rows)),
         "cost.csv" => again(&path, || run.read_metrics(), |rows| run.write_costs(rows)),
         "rounds.csv" => again(&path, || run.read_rounds(), |rows| run.write_rounds(rows)),
+        "held_out.csv" => {
+            let read = || Ok(run.read_held_out()?.unwrap_or_default());
+            again(&path, read, |rows| run.write_held_out(rows))
+        }
         "levels.csv" => again(&path, || run.read_levels(), |rows| run.write_levels(rows)),
         "environment.toml" => {
             let read = || Ok(run.read_environment()?.into_iter().collect());

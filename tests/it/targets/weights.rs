@@ -82,7 +82,7 @@ fn used(place: &RunDir) -> bool {
         ),
         Err(e) => told(e),
     }
-    let points = vec![vec![0.5; dim], vec![-3.0; dim]];
+    let points = [vec![0.5; dim], vec![-3.0; dim]].concat();
     match trained.log_density(&points) {
         Ok(values) => assert_eq!(values.len(), 2),
         Err(e) => told(e),

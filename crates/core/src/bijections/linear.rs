@@ -50,6 +50,8 @@ impl Linear {
                 .collect();
             num::from_rows(&values, dim, params.dtype(), &params.device())
         };
+        // Both triangles and the diagonal have D^2 entries together.
+        params.add_masked(dim * (dim + 1));
         Ok(Self {
             lower: params.values("lower", (dim, dim), zeros())?,
             upper: params.values("upper", (dim, dim), zeros())?,

@@ -155,6 +155,19 @@ impl BijectionSpec {
         settings.check().map_err(|e| e.below(key))
     }
 
+    /// The least number beyond which its splines are the identity; `None` without splines.
+    pub fn tail_bound(&self) -> Option<f64> {
+        match self {
+            Self::SplineCoupling(s) => Some(s.tail_bound),
+            Self::MaskedAutoregressiveSpline(s) => Some(s.tail_bound),
+            Self::Chain(members) => {
+                let bounds = members.iter().filter_map(Self::tail_bound);
+                bounds.min_by(f64::total_cmp)
+            }
+            _ => None,
+        }
+    }
+
     /// Its size over `dim` coordinates, at most a few percent too small.
     pub fn extent(&self, dim: usize) -> Extent {
         self.member().1.extent(dim)

@@ -16,6 +16,9 @@ const SMALLEST: f64 = 1e-6;
 /// Added to |z - c|^2, whose root has no gradient at 0.
 const TINY: f64 = 1e-30;
 
+/// Farther out the log-det is 0 up to rounding, while the square of r may not be finite.
+const FAR: f64 = 1e18;
+
 /// `radial = { layers = 16 }`
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -98,6 +101,7 @@ impl Radial {
             Ok((away.broadcast_mul(&scale)?, r))
         };
         through_layers(v, all_a.dim(0)?, inverse, shift, |r| {
+            let r = &r.minimum(FAR)?;
             let a = ones.matmul(&all_a.reshape((1, ()))?)?;
             let b = ones.matmul(&all_b.reshape((1, ()))?)?;
             let inner = (r + &a)?.log()?;

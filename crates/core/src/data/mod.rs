@@ -23,8 +23,11 @@ mod benchmark;
 mod cells;
 mod checks;
 mod circles;
+mod cubature;
+mod directions;
 mod energy;
 mod exponential_family;
+mod expression;
 mod file;
 mod gaussians;
 mod law;
@@ -46,9 +49,11 @@ use crate::Result;
 
 pub use benchmark::{Benchmark, BENCHMARKS};
 pub use circles::{CirclesSpec, ManyMoonsSpec, MoonsSpec, RingsSpec};
+pub use directions::lost_in_single;
 pub use energy::{Domain, EnergySpec, Potential};
 pub use exponential_family::{ExponentialFamilySpec, Problem};
-pub use file::{Column, FileRecord, FileSpec, OnBadRows, SplitSpec};
+pub use expression::{BoxSpec, ExpressionSpec};
+pub use file::{Column, FilePoints, FileRecord, FileSpec, OnBadRows, SplitSpec};
 pub use gaussians::{GridSpec, MixtureSpec, RingSpec};
 #[cfg(test)]
 pub(crate) use law::Density;

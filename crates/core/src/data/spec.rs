@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::law::Settings;
 use super::{
     Benchmark, CheckerboardSpec, CirclesSpec, DataSet, EnergySpec, ExponentialFamilySpec,
-    FileRecord, FileSpec, GridSpec, ManyMoonsSpec, MixtureSpec, MoonsSpec, PinwheelSpec, Problem,
-    RingSpec, RingsSpec, SpiralsSpec, SplitGaussianSpec, UniformSpec, BENCHMARKS,
+    ExpressionSpec, FileRecord, FileSpec, GridSpec, ManyMoonsSpec, MixtureSpec, MoonsSpec,
+    PinwheelSpec, Problem, RingSpec, RingsSpec, SpiralsSpec, SplitGaussianSpec, UniformSpec,
+    BENCHMARKS,
 };
 use crate::error::BadValue;
 use crate::{Error, Result};
@@ -49,6 +50,8 @@ pub enum DataSpec {
     Energy(EnergySpec),
     /// the exact solution of a maximum-entropy problem: double_well_symmetric, double_well_tilted, four_wells_coupled, dirichlet_1_2_3, gaussian (D = 2)
     ExponentialFamily(ExponentialFamilySpec),
+    /// exp(f) / Z for an expression f of the coordinates, such as "-(r-2)^2/0.18 + cos(5*theta)" (D = 1 to 3)
+    Expression(ExpressionSpec),
     /// points from a .csv, .tsv or .npy file, shared out into train, validation and test (any D; law unknown)
     File(FileSpec),
 }
@@ -103,6 +106,7 @@ impl DataSpec {
             Self::Mixture(s) => ("mixture", s),
             Self::Energy(s) => ("energy", s),
             Self::ExponentialFamily(s) => ("exponential_family", s),
+            Self::Expression(s) => ("expression", s),
         };
         let law = settings.law().map_err(|e| e.below(kind))?;
         Ok(Box::new(law.with_entropy(Benchmark::entropy_of(self))))
@@ -159,4 +163,7 @@ domain = "strip"
 [u4_box.energy]
 potential = "u4"
 domain = "box"
+
+[five_wells.expression]
+log_density = "-(r-2)^2/0.18 + cos(5*theta)"
 "#;

@@ -16,6 +16,7 @@ pub mod normal;
 mod relaxed;
 pub mod resampled;
 mod strategy;
+mod student_t;
 
 #[cfg(test)]
 pub mod laws;
@@ -26,6 +27,7 @@ pub use resampled::ResampledSpec;
 pub use strategy::{
     EntropyBound, GumbelSoftmaxSpec, MixtureDraws, NestedSpec, RelaxedDensity, StraightThroughSpec,
 };
+pub use student_t::StudentTSpec;
 
 /// Weighted, differentiable samples: E_q\[h(X)\] ~ sum_i exp(log_weight_i) h(x_i), and the gradient
 /// of that sum estimates the gradient of the expectation without bias. Gradients flow through x,
@@ -164,6 +166,8 @@ pub enum BaseSpec {
     Mixture(MixtureSpec),
     /// N(0, I) resampled with learned acceptance (Stimper et al. 2022).
     Resampled(ResampledSpec),
+    /// Independent Student t distributions with learned degrees of freedom, for heavy tails.
+    StudentT(StudentTSpec),
 }
 
 /// See [`BaseSpec::examples`].
@@ -178,6 +182,7 @@ mixture (straight through): mixture = { components = 3, init = 'random', spread 
 mixture (Gumbel-softmax): mixture = { components = 3, init = 'random', spread = 2, std = 0.7, draws.gumbel_softmax = {} }
 mixture (Gumbel-softmax, exact at the end): mixture = { components = 3, init = 'random', spread = 2, std = 0.7, draws.gumbel_softmax.exact_from = 0.9 }
 resampled: resampled = { hidden = [6], activation = 'tanh', truncation = 5 }
+student_t: student_t = { degrees = 8 }
 ";
 
 /// What the settings of a base must offer.
@@ -214,6 +219,7 @@ impl BaseSpec {
             Self::Normal(s) => ("normal", s),
             Self::Mixture(s) => ("mixture", s),
             Self::Resampled(s) => ("resampled", s),
+            Self::StudentT(s) => ("student_t", s),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{mean_of, Better, Metric, Outcome, NO_PARTS};
+use super::{mean_with_tail, Better, Metric, Outcome, Tail, NO_PARTS};
 use crate::kmeans::distance2;
 use crate::models::{log_q, Model};
 use crate::num;
@@ -105,10 +105,11 @@ pub(super) const BORDER_JUMP: Metric = Metric {
     describe: "mean |jump of log q| where the model's parts meet",
     unit: "nats",
     better: Better::Lower,
+    solved: || [0.0, 0.3],
     evaluate: |on| match &on.border_jumps {
         None if on.log_q.is_none() => Outcome::none(super::NO_POINTS),
         None => Outcome::none(NO_PARTS),
         Some(jumps) if jumps.is_empty() => Outcome::none("all points are in one part"),
-        Some(jumps) => mean_of(jumps),
+        Some(jumps) => mean_with_tail(jumps.clone(), Tail::above),
     },
 };

@@ -130,6 +130,7 @@ pub(super) const CONDITION_MEDIAN: Metric = Metric {
     describe: "condition number of the Jacobian dz/dx: median over points and samples",
     unit: "log10",
     better: Better::Lower,
+    solved: || [0.0, 15.0],
     evaluate: |on| outcome(on, |c| quantile(&c.log_kappa, 0.5)),
 };
 
@@ -138,6 +139,7 @@ pub(super) const CONDITION_HIGH: Metric = Metric {
     describe: "condition number of the Jacobian dz/dx: 99 % quantile",
     unit: "log10",
     better: Better::Lower,
+    solved: || [0.0, 29.7],
     evaluate: |on| outcome(on, |c| quantile(&c.log_kappa, 0.99)),
 };
 
@@ -147,6 +149,7 @@ pub(super) const CONDITION_MAX: Metric = Metric {
     describe: "condition number of the Jacobian dz/dx: the largest found",
     unit: "log10",
     better: Better::Lower,
+    solved: || [0.0, 30.0],
     evaluate: |on| outcome(on, |c| quantile(&c.log_kappa, 1.0)),
 };
 
@@ -156,6 +159,7 @@ pub(super) const EXPANSION_MEDIAN: Metric = Metric {
     describe: "largest expansion from base to data at a point: median over points and samples",
     unit: "log10 data units",
     better: Better::Neither,
+    solved: || [0.0, 16f64.log10()],
     evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 0.5)?.log10())),
 };
 
@@ -164,6 +168,7 @@ pub(super) const EXPANSION_HIGH: Metric = Metric {
     describe: "largest expansion from base to data at a point: 99 % quantile",
     unit: "log10 data units",
     better: Better::Neither,
+    solved: || [0.0, 30.7f64.log10()],
     evaluate: |on| outcome(on, |c| Some(quantile(&c.expansion, 0.99)?.log10())),
 };
 
@@ -173,6 +178,7 @@ pub(super) const INVERSE_EXPANSION_MEDIAN: Metric = Metric {
     describe: "largest expansion from data to base at a point: median over points and samples",
     unit: "log10 1/data units",
     better: Better::Neither,
+    solved: || [0.0, 31f64.log10()],
     evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 0.5)?.log10())),
 };
 
@@ -181,6 +187,7 @@ pub(super) const INVERSE_EXPANSION_HIGH: Metric = Metric {
     describe: "largest expansion from data to base at a point: 99 % quantile",
     unit: "log10 1/data units",
     better: Better::Neither,
+    solved: || [0.0, 60.4f64.log10()],
     evaluate: |on| outcome(on, |c| Some(quantile(&c.inverse_expansion, 0.99)?.log10())),
 };
 
@@ -190,6 +197,7 @@ pub(super) const LIPSCHITZ: Metric = Metric {
     describe: "largest expansion found from base to data, a lower bound of the Lipschitz constant",
     unit: "data units",
     better: Better::Neither,
+    solved: || [1.0, 31.0],
     evaluate: |on| outcome(on, |c| quantile(&c.expansion, 1.0)),
 };
 
@@ -199,6 +207,7 @@ pub(super) const INVERSE_LIPSCHITZ: Metric = Metric {
     describe: "largest expansion found from data to base",
     unit: "1/data units",
     better: Better::Neither,
+    solved: || [1.0, 61.0],
     evaluate: |on| outcome(on, |c| quantile(&c.inverse_expansion, 1.0)),
 };
 
@@ -208,6 +217,7 @@ pub(super) const ROUND_TRIP: Metric = Metric {
     describe: "largest error of a point carried to the base and back",
     unit: "data units",
     better: Better::Lower,
+    solved: || [0.0, 0.3],
     evaluate: |on| outcome(on, |c| c.round_trip),
 };
 

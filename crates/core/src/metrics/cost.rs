@@ -15,6 +15,7 @@ pub(super) const PARAMETERS: Metric = Metric {
     describe: "free numbers of the model, trained or fitted",
     unit: "numbers",
     better: Better::Neither,
+    solved: || [42.0, 42.0],
     evaluate: |on| count(on.cost.parameters, "the model keeps its training points"),
 };
 
@@ -23,6 +24,7 @@ pub(super) const STEPS: Metric = Metric {
     describe: "optimizer steps until training ended",
     unit: "steps",
     better: Better::Neither,
+    solved: || [500.0, 500.0],
     evaluate: |on| exact(on.cost.steps as f64),
 };
 
@@ -31,6 +33,7 @@ pub(super) const SECONDS: Metric = Metric {
     describe: "wall time of training, validations included, or of the fit of a model without steps",
     unit: "s",
     better: Better::Lower,
+    solved: || [2.0, 2.0],
     evaluate: |on| exact(on.cost.seconds),
 };
 
@@ -39,6 +42,7 @@ pub(super) const SEARCH_SECONDS: Metric = Metric {
     describe: "wall time of all trials of a search together (`seconds` is that of the chosen one)",
     unit: "s",
     better: Better::Lower,
+    solved: || [5.0, 5.0],
     evaluate: |on| given(&on.cost.search_seconds, "no search", |s| exact(*s)),
 };
 
@@ -47,6 +51,7 @@ pub(super) const STEPS_PER_SECOND: Metric = Metric {
     describe: "training steps per second of wall time",
     unit: "1/s",
     better: Better::Higher,
+    solved: || [250.0, 250.0],
     evaluate: |on| match on.cost.steps {
         0 => Outcome::none("the model takes no training steps"),
         steps => exact(steps as f64 / on.cost.seconds.max(1e-9)),
@@ -59,6 +64,7 @@ pub(super) const MULTIPLY_ADDS: Metric = Metric {
     describe: "multiply-adds in the networks' matrices for one log-density",
     unit: "numbers",
     better: Better::Neither,
+    solved: || [77.0, 77.0],
     evaluate: |on| count(on.cost.multiply_adds, "the model has no networks"),
 };
 
@@ -70,6 +76,7 @@ pub(super) const STEPS_TO_KL: Metric = Metric {
     describe: "steps until KL(p||q) on the validation points is 0.05 nats or less",
     unit: "steps",
     better: Better::Lower,
+    solved: || [200.0, 300.0],
     evaluate: |on| match &on.cost.validation_kl {
         None => Outcome::none("no maximum likelihood on data with a known density"),
         Some(curve) => match curve.iter().find(|(_, kl)| *kl <= REACHED) {

@@ -2,14 +2,16 @@
 
 use std::f64::consts::LN_2;
 
-use super::{given, mean_of, Better, Evaluation, Metric, Outcome, NO_POINTS, NO_TRUTH};
+use super::{
+    given, mean_of, mean_with_tail, Better, Evaluation, Metric, Outcome, Tail, NO_POINTS, NO_TRUTH,
+};
 use crate::num::largest;
 
 /// The mean of values that are +inf where the model's density is 0 is infinite, too, and not the mean of
 /// the rest.
-fn mean_or_infinite(values: &[f64]) -> Outcome {
+fn mean_or_infinite(values: Vec<f64>, tail: fn(Vec<f64>) -> Option<Tail>) -> Outcome {
     match values.iter().filter(|v| **v == f64::INFINITY).count() {
-        0 => mean_of(values),
+        0 => mean_with_tail(values, tail),
         missed => Outcome::NotApplicable {
             why: "infinite: held-out points where the model's density is 0",
             non_finite: missed,
@@ -29,9 +31,10 @@ pub(super) const NEGATIVE_LOG_LIKELIHOOD: Metric = Metric {
     describe: "negative log-likelihood of held-out points",
     unit: "nats",
     better: Better::Lower,
+    solved: || [0.02, 0.32],
     evaluate: |on| match &on.log_q {
         Some(log_q) if on.has_data => {
-            mean_or_infinite(&log_q.iter().map(|l| -l).collect::<Vec<_>>())
+            mean_or_infinite(log_q.iter().map(|l| -l).collect(), Tail::around)
         }
         _ => Outcome::none("there is no data"),
     },
@@ -43,16 +46,21 @@ pub(super) const KULLBACK_LEIBLER: Metric = Metric {
     describe: "KL(p||q), truth p against model q",
     unit: "nats",
     better: Better::Lower,
-    evaluate: |on| given(&log_ratios(on), NO_TRUTH, |r| mean_or_infinite(r)),
+    solved: || [0.0, 0.3],
+    evaluate: |on| match log_ratios(on) {
+        Some(log_ratios) => mean_or_infinite(log_ratios, Tail::above),
+        None => Outcome::none(NO_TRUTH),
+    },
 };
 
-/// 1 / E_p\[p / q\]; 0 where q = 0 at a point of the truth. The standard error is that of the ratio to
-/// first order, too small where few points have most of the weight.
+/// 1 / E_p\[p / q\]; 0 where q = 0 at a point of the truth. It has no standard error: that of the mean weight
+/// is too small just where few points have most of the weight, which the tail shows.
 pub(super) const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     name: "forward_ess",
     describe: "effective sample size from held-out points, 1 / E_p[p/q]: sees lost modes",
     unit: "share",
     better: Better::Higher,
+    solved: || [1.0, (-0.3f64).exp()],
     evaluate: |on| {
         given(&log_ratios(on), NO_TRUTH, |log_w| {
             // NaN is dropped here: the mean leaves it out and counts it.
@@ -62,10 +70,10 @@ pub(super) const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
                 return Outcome::of(0.0, None, log_w.len()).without(infinite);
             }
             // Relative to the largest weight, which alone can overflow.
-            let mut found = mean_of(log_w.iter().map(|w| (w - most).exp()));
+            let weights = log_w.iter().map(|w| (w - most).exp()).collect();
+            let mut found = mean_with_tail(weights, Tail::above);
             if let Outcome::Value { value, std_err, .. } = &mut found {
-                let mean = std::mem::replace(value, (-most).exp() / *value);
-                *std_err = std_err.map(|e| *value * e / mean);
+                (*value, *std_err) = ((-most).exp() / *value, None);
             }
             found
         })
@@ -78,6 +86,7 @@ pub(super) const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
     describe: "KL(q||p), model q against truth p",
     unit: "nats",
     better: Better::Lower,
+    solved: || [0.0, 0.3],
     evaluate: |on| {
         given(&on.own_log_p, NO_TRUTH, |log_p| {
             let outside = log_p.iter().filter(|l| **l == f64::NEG_INFINITY).count();
@@ -85,17 +94,19 @@ pub(super) const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
                 let why = "infinite: samples where the true density is 0";
                 return Outcome::none(why).without(outside);
             }
-            mean_of(on.own_log_q.iter().zip(log_p).map(|(q, p)| q - p))
+            let log_ratios = on.own_log_q.iter().zip(log_p).map(|(q, p)| q - p);
+            mean_with_tail(log_ratios.collect(), Tail::above)
         })
     },
 };
 
-/// (sum w)^2 / (n sum w^2) with w = p / q at samples of the model.
+/// (sum w)^2 / (n sum w^2) with w = p / q at samples of the model. k is that of w.
 pub(super) const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     name: "ess",
     describe: "effective sample size of importance sampling the truth by the model, per sample",
     unit: "share",
     better: Better::Higher,
+    solved: || [1.0, 1.0],
     evaluate: |on| {
         given(&on.own_log_p, NO_TRUTH, |log_p| {
             let log_w = log_p.iter().zip(&on.own_log_q).map(|(p, q)| p - q);
@@ -106,12 +117,15 @@ pub(super) const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
                 let why = "no sample where the true density is positive";
                 return Outcome::none(why).without(lost);
             }
-            let (mut sum, mut squares) = (0.0, 0.0);
-            for w in log_w.iter().map(|w| (w - most).exp()) {
-                sum += w;
-                squares += w * w;
-            }
-            Outcome::of(sum * sum / (n as f64 * squares), None, n).without(lost)
+            let weights: Vec<f64> = log_w.iter().map(|w| (w - most).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            let squares: f64 = weights.iter().map(|w| w * w).sum();
+            let share = sum * sum / (n as f64 * squares);
+            // The shares are of the squares, which it needs the mean of.
+            let tail = Tail::above(weights.iter().map(|w| w * w).collect());
+            let k = Tail::above(weights).and_then(|t| t.k);
+            let tail = tail.map(|tail| Tail { k, ..tail });
+            Outcome::of(share, None, n).without(lost).with(tail)
         })
     },
 };
@@ -121,7 +135,8 @@ pub(super) const ENTROPY: Metric = Metric {
     describe: "differential entropy of the model",
     unit: "nats",
     better: Better::Neither,
-    evaluate: |on| mean_of(on.own_log_q.iter().map(|q| -q)),
+    solved: || [0.0, -0.3],
+    evaluate: |on| mean_with_tail(on.own_log_q.iter().map(|q| -q).collect(), Tail::around),
 };
 
 pub(super) const ENTROPY_ERROR: Metric = Metric {
@@ -129,9 +144,11 @@ pub(super) const ENTROPY_ERROR: Metric = Metric {
     describe: "entropy of the model minus that of the truth",
     unit: "nats",
     better: Better::Near(0.0),
+    solved: || [0.0, -0.3],
     evaluate: |on| {
         given(&on.entropy, NO_TRUTH, |truth| {
-            let mut found = mean_of(on.own_log_q.iter().map(|q| -q - truth.value));
+            let surplus = on.own_log_q.iter().map(|q| -q - truth.value);
+            let mut found = mean_with_tail(surplus.collect(), Tail::around);
             if let Outcome::Value {
                 std_err: Some(error),
                 ..
@@ -145,7 +162,7 @@ pub(super) const ENTROPY_ERROR: Metric = Metric {
 };
 
 /// (1/2) E_p\[f(log p/q)\] + (1/2) E_q\[f(log q/p)\] over held-out points and the model's samples. Each
-/// half is a mean of its own, so the variances add.
+/// half is a mean of its own, so the variances add. f is bounded above, so no tail rules the mean.
 fn symmetric(on: &Evaluation, f: impl Fn(f64) -> f64) -> Outcome {
     let (Some(known), Some(log_q), Some(own_log_p)) = (&on.known, &on.log_q, &on.own_log_p) else {
         return Outcome::none(NO_TRUTH);
@@ -167,19 +184,19 @@ fn symmetric(on: &Evaluation, f: impl Fn(f64) -> f64) -> Outcome {
                 std_err: a_err,
                 n: a_n,
                 non_finite: a_lost,
+                ..
             },
             Outcome::Value {
                 value: b,
                 std_err: b_err,
                 n: b_n,
                 non_finite: b_lost,
+                ..
             },
-        ) => Outcome::Value {
-            value: 0.5 * (a + b),
-            std_err: a_err.zip(b_err).map(|(a, b)| 0.5 * a.hypot(b)),
-            n: a_n + b_n,
-            non_finite: a_lost + b_lost,
-        },
+        ) => {
+            let std_err = a_err.zip(b_err).map(|(a, b)| 0.5 * a.hypot(b));
+            Outcome::of(0.5 * (a + b), std_err, a_n + b_n).without(a_lost + b_lost)
+        }
         (none @ Outcome::NotApplicable { .. }, _) | (_, none) => none,
     }
 }
@@ -191,6 +208,7 @@ pub(super) const TOTAL_VARIATION: Metric = Metric {
     describe: "total variation between the truth and the model",
     unit: "share",
     better: Better::Lower,
+    solved: || [0.0, 0.15f64.tanh()],
     evaluate: |on| symmetric(on, |log_ratio| (0.5 * log_ratio.abs()).tanh()),
 };
 
@@ -200,6 +218,7 @@ pub(super) const JENSEN_SHANNON: Metric = Metric {
     describe: "Jensen-Shannon divergence between the truth and the model",
     unit: "nats",
     better: Better::Lower,
+    solved: || [0.0, 2f64.ln() - (1.0 + (-0.3f64).exp()).ln()],
     evaluate: |on| {
         // ln(2 p / (p + q)) with r = log p/q, by the larger of the two.
         symmetric(on, |r| match r {
@@ -215,6 +234,7 @@ pub(super) const MISSED_MASS: Metric = Metric {
     describe: "share of held-out points where the model's density is 0",
     unit: "share",
     better: Better::Lower,
+    solved: || [0.0, 0.0],
     evaluate: |on| {
         given(&on.log_q, NO_POINTS, |log_q| {
             mean_of(log_q.iter().map(|l| match *l {
@@ -223,35 +243,5 @@ pub(super) const MISSED_MASS: Metric = Metric {
                 _ => 0.0,
             }))
         })
-    },
-};
-
-/// By the midpoint rule. The standard error holds that of the share of samples outside and, for ridges
-/// that the grid does not resolve, the spread of the four coarser grids of every second cell.
-pub(super) const MASS: Metric = Metric {
-    name: "mass",
-    describe: "integral of the model's density over a grid plus the share of samples outside it",
-    unit: "share",
-    better: Better::Near(1.0),
-    evaluate: |on| {
-        let Some(grid) = &on.grid else {
-            return Outcome::none("needs two dimensions");
-        };
-        let side = grid.side as f64;
-        let cell: f64 = grid.view.iter().map(|(l, h)| (h - l) / side).product();
-        let mut coarse = [0.0; 4];
-        for (i, l) in grid.log_q.iter().enumerate().filter(|(_, l)| !l.is_nan()) {
-            let (row, column) = (i / grid.side, i % grid.side);
-            coarse[2 * (row % 2) + column % 2] += l.exp() * cell;
-        }
-        let inside: f64 = coarse.iter().sum();
-        // Each of the four integrates a quarter of the cells, four times as heavy.
-        let squares = coarse.iter().map(|c| (4.0 * c - inside).powi(2));
-        let spread = squares.sum::<f64>() / 3.0;
-        let n = on.samples as f64;
-        let variance = grid.outside * (1.0 - grid.outside) / n + spread / 4.0;
-        let lost = grid.log_q.iter().filter(|l| l.is_nan()).count();
-        let value = inside + grid.outside;
-        Outcome::of(value, Some(variance.sqrt()), grid.log_q.len()).without(lost)
     },
 };

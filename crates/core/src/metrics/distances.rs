@@ -113,6 +113,7 @@ pub(super) const SLICED_WASSERSTEIN: Metric = Metric {
     describe: "sliced Wasserstein-2 distance of samples to held-out points",
     unit: "data units",
     better: Better::Lower,
+    solved: || [0.1, 0.4],
     evaluate: |on| sliced(on, |d| d.sliced),
 };
 
@@ -121,6 +122,7 @@ pub(super) const SLICED_WASSERSTEIN_FLOOR: Metric = Metric {
     describe: "the same of held-out points among themselves: what a perfect model gets",
     unit: "data units",
     better: Better::Neither,
+    solved: || [0.1, 0.1],
     evaluate: |on| sliced(on, |d| d.sliced_floor),
 };
 
@@ -130,6 +132,7 @@ pub(super) const ENERGY_DISTANCE: Metric = Metric {
     describe: "energy distance of samples to held-out points",
     unit: "data units",
     better: Better::Lower,
+    solved: || [0.0, 0.3],
     evaluate: |on| of_pairs(on, |pairs| pairs.energy),
 };
 
@@ -138,6 +141,7 @@ pub(super) const ENERGY_DISTANCE_FLOOR: Metric = Metric {
     describe: "the same of held-out points among themselves: what a perfect model gets",
     unit: "data units",
     better: Better::Neither,
+    solved: || [0.0, 0.0],
     evaluate: |on| of_pairs(on, |pairs| pairs.energy_floor),
 };
 
@@ -148,6 +152,7 @@ pub(super) const MAXIMUM_MEAN_DISCREPANCY: Metric = Metric {
     describe: "squared maximum mean discrepancy of samples and held-out points",
     unit: "1",
     better: Better::Lower,
+    solved: || [0.0, 0.6],
     evaluate: |on| of_pairs(on, |pairs| pairs.mmd),
 };
 
@@ -156,5 +161,6 @@ pub(super) const MAXIMUM_MEAN_DISCREPANCY_FLOOR: Metric = Metric {
     describe: "the same of held-out points among themselves: what a perfect model gets",
     unit: "1",
     better: Better::Neither,
+    solved: || [0.0, 0.0],
     evaluate: |on| of_pairs(on, |pairs| pairs.mmd_floor),
 };

@@ -17,6 +17,7 @@ use super::constraints::Moments;
 use super::distances::Distances;
 use super::isoperimetry::Isoperimetry;
 use super::known::Known;
+use super::mass::Mass;
 use super::memberships::Memberships;
 use super::neighbours::Neighbours;
 
@@ -41,19 +42,6 @@ pub struct Cost {
     pub multiply_adds: Option<usize>,
     /// KL(p || q) on the validation points by step, where the loss is one and the truth is known.
     pub validation_kl: Option<Vec<(usize, f64)>>,
-}
-
-/// A model's log-density on a grid over `view`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Grid {
-    /// `[(x_min, x_max), (y_min, y_max)]`
-    pub view: [(f64, f64); 2],
-    /// Cells along each side.
-    pub side: usize,
-    /// log q at the cell centres, y from low to high and x from low to high within a row.
-    pub log_q: Vec<f64>,
-    /// Share of the model's samples outside the view.
-    pub outside: f64,
 }
 
 /// A model that was trained through a relaxation, as training saw it: its entropy lies between the
@@ -93,8 +81,8 @@ pub struct Evaluation {
     pub moments: Option<Moments>,
     /// The model as training saw it, where that is another one.
     pub relaxed: Option<Relaxed>,
-    /// The grid, in two dimensions.
-    pub grid: Option<Grid>,
+    /// The integral of q, in two dimensions.
+    pub mass: Option<Mass>,
     /// Distances of samples to held-out points.
     pub distances: Option<Distances>,
     /// Precision and recall by neighbours, where there is data and the truth is not known.
@@ -171,20 +159,12 @@ pub fn evaluate(
         .map(|(law, truth)| Known::new(law, truth, (&points, labels.as_deref()), &samples, rng))
         .transpose()?
         .unzip();
-    let grid = match against.law.and_then(DataSet::view) {
-        Some(view) if dim == 2 => {
-            let view = widened(view, &samples);
-            let outside = samples
-                .chunks_exact(2)
-                .filter(|s| !(0..2).all(|d| s[d] >= view[d].0 && s[d] < view[d].1))
-                .count();
-            Some(Grid {
-                view,
-                side: against.side,
-                log_q: log_q(model, &tensor(&grid_rows(view, against.side))?)?,
-                outside: outside as f64 / n as f64,
-            })
-        }
+    let mass = match against.law.and_then(DataSet::view) {
+        Some(view) if dim == 2 => Some(Mass::of(
+            &|rows| log_q(model, &tensor(rows)?),
+            (widened(view, &samples), against.side),
+            (&samples, &own_log_q),
+        )?),
         _ => None,
     };
     let held_out = against.law.map(|_| tensor(&points)).transpose()?;
@@ -207,7 +187,7 @@ pub fn evaluate(
         entropy: truth.map(|(_, truth)| truth.entropy()),
         moments: moments(&samples),
         relaxed: relaxed(model, n, rng, &moments)?,
-        grid,
+        mass,
         distances: Distances::of(&points, &samples, dim),
         neighbours: (known.is_none() && against.has_data)
             .then(|| Neighbours::of(&points, &samples, dim))

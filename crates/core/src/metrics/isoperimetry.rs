@@ -120,6 +120,7 @@ pub(super) const PAIR_SLOPE: Metric = Metric {
     describe: "largest slope from base to data between two points, a lower bound of the Lipschitz constant",
     unit: "data units",
     better: Better::Neither,
+    solved: || [0.5, 1.1],
     evaluate: |on| {
         let why = "the model is not one map from a base";
         given(&on.isoperimetry, why, |found| match found.pairs {
@@ -154,5 +155,7 @@ pub(super) const BRIDGE_BOUND: Metric = Metric {
     describe: "least mass below the truth's 0.1 % level that a normal base can have with the expansion found",
     unit: "share",
     better: Better::Neither,
+    // Phi(2 / L) - 1/2, L being 1 and 31.
+    solved: || [0.4772498680518208, 0.025_720_367_622_183_77],
     evaluate: bound,
 };

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::agreement::best_matching;
-use super::{given, mean_of, Better, Evaluation, Metric, Outcome};
+use super::{given, mean_with_tail, Better, Evaluation, Metric, Outcome, Tail};
 use crate::models::Model;
 use crate::num;
 use crate::Result;
@@ -154,6 +154,7 @@ pub(super) const USAGE_PERPLEXITY: Metric = Metric {
     describe: "components in use, exp of the entropy of the mean responsibilities",
     unit: "components",
     better: Better::Neither,
+    solved: || [0.25, 0.4].map(|p: f64| p.powf(-p) * (1.0 - p).powf(p - 1.0)),
     evaluate: |on| {
         usage(on, |usage| {
             let terms = usage.iter().filter(|u| **u > 0.0).map(|u| -u * u.ln());
@@ -168,6 +169,7 @@ pub(super) const DEAD_COMPONENTS: Metric = Metric {
     describe: "components with less than a tenth of an equal share of the points",
     unit: "components",
     better: Better::Lower,
+    solved: || [0.0, 0.0],
     evaluate: |on| {
         usage(on, |usage| {
             let dead = DEAD / usage.len() as f64;
@@ -183,6 +185,7 @@ pub(super) const CALIBRATION_ERROR: Metric = Metric {
     describe: "expected calibration error of the responsibilities, merged to labels",
     unit: "share",
     better: Better::Lower,
+    solved: || [0.0, 0.3],
     evaluate: |on| {
         by_label(on, |found, labels, sums, _| {
             let mut bins = [(0.0, 0.0); BINS];
@@ -209,6 +212,7 @@ pub(super) const LABEL_REGRET: Metric = Metric {
     describe: "log loss of the labels by the merged responsibilities, minus that of the truth",
     unit: "nats",
     better: Better::Lower,
+    solved: || [0.0, -(0.7f64.ln())],
     evaluate: |on| {
         by_label(on, |found, labels, sums, complete| {
             let Some(truth) = on.known.as_ref().and_then(|k| k.log_label.as_ref()) else {
@@ -218,7 +222,8 @@ pub(super) const LABEL_REGRET: Metric = Metric {
                 return Outcome::none("infinite: fewer components than labels");
             }
             let each = sums.iter().zip(labels).zip(&found.place);
-            mean_of(each.map(|((s, label), place)| truth[*place] - s[*label].max(LEAST).ln()))
+            let losses = each.map(|((s, label), place)| truth[*place] - s[*label].max(LEAST).ln());
+            mean_with_tail(losses.collect(), Tail::above)
         })
     },
 };

@@ -11,10 +11,12 @@ pub mod distances;
 pub mod evaluation;
 pub mod isoperimetry;
 pub mod known;
+pub mod mass;
 pub mod memberships;
 pub mod modes;
 pub mod neighbours;
 pub mod pairs;
+pub mod tails;
 
 #[cfg(test)]
 mod laws;
@@ -26,6 +28,7 @@ mod laws_by_sample;
 use std::borrow::Borrow;
 
 pub use evaluation::{Cost, Evaluation};
+pub use tails::{rests_on_few, Tail};
 
 /// Which values of a metric are good.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,6 +67,8 @@ pub enum Outcome {
         n: usize,
         /// Points left out because their value was not finite.
         non_finite: usize,
+        /// The tail of what it is a mean of, where that is log ratios or weights.
+        tail: Option<Tail>,
     },
     /// No value: printed as a dash, never as 0.
     NotApplicable {
@@ -77,12 +82,12 @@ pub enum Outcome {
 impl Outcome {
     /// A value on `n` points.
     fn of(value: f64, std_err: Option<f64>, n: usize) -> Self {
-        let non_finite = 0;
         Self::Value {
             value,
             std_err,
             n,
-            non_finite,
+            non_finite: 0,
+            tail: None,
         }
     }
 
@@ -97,6 +102,14 @@ impl Outcome {
             Self::Value { non_finite, .. } | Self::NotApplicable { non_finite, .. } => {
                 *non_finite = count;
             }
+        }
+        self
+    }
+
+    /// The same, with this tail.
+    fn with(mut self, found: Option<Tail>) -> Self {
+        if let Self::Value { tail, .. } = &mut self {
+            *tail = found;
         }
         self
     }
@@ -117,6 +130,9 @@ pub struct Metric {
     pub unit: &'static str,
     /// Which values are good.
     pub better: Better,
+    /// Its values on the two solved cases of the tests (`laws/solved.rs`): a perfect model and one that is
+    /// off. A test checks both.
+    pub solved: fn() -> [f64; 2],
     /// Its value.
     pub evaluate: fn(&Evaluation) -> Outcome,
 }
@@ -146,7 +162,7 @@ pub const METRICS: &[Metric] = &[
     constraints::CONSTRAINT_ERROR,
     constraints::RELAXED_CONSTRAINT_ERROR,
     constraints::MULTIPLIER_ERROR,
-    density::MASS,
+    mass::MASS,
     density::FORWARD_EFFECTIVE_SAMPLE_SIZE,
     density::TOTAL_VARIATION,
     density::JENSEN_SHANNON,
@@ -236,4 +252,11 @@ fn mean_of(values: impl IntoIterator<Item: Borrow<f64>>) -> Outcome {
     }
     let std_err = (n > 1).then(|| (squares / (n - 1) as f64 / n as f64).sqrt());
     Outcome::of(mean, std_err, n).without(non_finite)
+}
+
+/// [`mean_of`] log ratios or weights, with their tail as `tail` sees it.
+fn mean_with_tail(mut values: Vec<f64>, tail: fn(Vec<f64>) -> Option<Tail>) -> Outcome {
+    let mean = mean_of(&values);
+    values.retain(|v| v.is_finite());
+    mean.with(tail(values))
 }

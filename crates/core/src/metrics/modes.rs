@@ -11,6 +11,7 @@ pub(super) const MODE_TOTAL_VARIATION: Metric = Metric {
     describe: "total variation between the true and the model's mode weights",
     unit: "share",
     better: Better::Lower,
+    solved: || [0.001, 0.5 * (0.15 + 0.201 + 0.051)],
     evaluate: |on| {
         given(&on.known, NO_TRUTH, |known| {
             let found = &known.of_samples;
@@ -31,6 +32,7 @@ pub(super) const MODE_WORST_RATIO: Metric = Metric {
     describe: "largest |log| ratio of the model's weight of a mode to its true weight",
     unit: "nats",
     better: Better::Lower,
+    solved: || [(0.75f64 / 0.749).ln(), 1.6f64.ln()],
     evaluate: |on| {
         given(&on.known, NO_TRUTH, |known| {
             let found = &known.of_samples.all;
@@ -56,6 +58,7 @@ pub(super) const MODES_COVERED: Metric = Metric {
     describe: "modes with at least a tenth of their true weight",
     unit: "modes",
     better: Better::Higher,
+    solved: || [2.0, 2.0],
     evaluate: |on| {
         given(&on.known, NO_TRUTH, |known| {
             let is_covered = |j: &usize| match known.dense[*j] {
@@ -81,6 +84,7 @@ pub(super) const BRIDGE_MASS: Metric = Metric {
     describe: "excess mass of the model where the truth is below its own 0.1 % density level",
     unit: "share",
     better: Better::Near(0.0),
+    solved: || [0.0, 0.05],
     evaluate: |on| given(&on.known, NO_TRUTH, |k| excess(&k.low[0], on.samples)),
 };
 
@@ -89,6 +93,7 @@ pub(super) const BRIDGE_MASS_1PC: Metric = Metric {
     describe: "the same at the truth's 1 % density level",
     unit: "share",
     better: Better::Near(0.0),
+    solved: || [0.0, 0.05],
     evaluate: |on| given(&on.known, NO_TRUTH, |k| excess(&k.low[1], on.samples)),
 };
 
@@ -97,6 +102,7 @@ pub(super) const LEAK: Metric = Metric {
     describe: "mass of the model where the true density is 0",
     unit: "share",
     better: Better::Lower,
+    solved: || [0.001, 0.051],
     evaluate: |on| {
         given(&on.known, NO_TRUTH, |known| {
             given(&known.leak, "the true density is 0 nowhere", |leak| {
@@ -117,6 +123,7 @@ pub(super) const PRECISION: Metric = Metric {
     describe: "model's mass where the truth is above its own 1 % density level (0.99 if equal)",
     unit: "share",
     better: Better::Higher,
+    solved: || [0.99, 0.94],
     evaluate: |on| {
         given(&on.known, NO_TRUTH, |known| {
             let n = on.samples as f64;
@@ -132,6 +139,8 @@ pub(super) const RECALL: Metric = Metric {
     describe: "truth's mass where the model is above its own 1 % density level (0.99 if equal)",
     unit: "share",
     better: Better::Higher,
+    // All of the model is denser than its own level only where log q is that of its samples.
+    solved: || [0.999, 0.0],
     evaluate: |on| {
         let (Some(_), Some(log_q)) = (&on.known, &on.log_q) else {
             return Outcome::none(NO_TRUTH);

@@ -67,6 +67,10 @@ impl Settings for FlowSpec {
         self.standardise
     }
 
+    fn tail_bound(&self) -> Option<f64> {
+        self.bijection.tail_bound()
+    }
+
     fn entropy_bound(&self) -> EntropyBound {
         self.base.entropy_bound()
     }

@@ -67,6 +67,12 @@ pub trait Settings {
         true
     }
 
+    /// See [`crate::bijections::BijectionSpec::tail_bound`]; `None` also for models whose splines do
+    /// not act on the points as a whole.
+    fn tail_bound(&self) -> Option<f64> {
+        None
+    }
+
     /// Whether the model is fitted at once, to all points, and takes no training steps.
     fn is_fitted(&self) -> bool {
         false
@@ -166,7 +172,7 @@ fn fuse(
         }
         _ => {
             "layers that they have; got another (they lack planar and radial layers, RAD's `net` \
-             gates, resampled bases below RAD and the activations `silu` and `gelu`; try --kernels plain)"
+             gates, resampled and Student t bases below RAD and the activations `silu` and `gelu`; try --kernels plain)"
         }
     };
     match asked {

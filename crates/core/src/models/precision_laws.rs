@@ -139,3 +139,26 @@ fn every_registered_model_is_the_same_law_in_both_precisions() {
     }
     faults.none();
 }
+
+/// Overflow far out gives a density of 0, never NaN or infinity.
+#[test]
+fn far_points_have_a_log_density() {
+    let mut faults = Faults::default();
+    for (name, spec) in ModelSpec::registered() {
+        for (dim, kernels) in [(1, Choice::Plain), (3, Choice::Plain), (3, Choice::Auto)] {
+            let rng = Rng::new(3).fork(&name);
+            let params = Params::seeded(rng.fork("init"), DType::F32, &Device::Cpu);
+            let params = params.with_kernels(kernels);
+            let start = points(200, dim, &mut rng.fork("points"));
+            let model = spec.build(&params, dim, Some(start)).unwrap();
+            params.perturb(0.2, &mut rng.fork("perturb"));
+            for size in [1e10, 1e20, 1e30] {
+                let x = (points(20, dim, &mut rng.fork("far")) * size).unwrap();
+                let log_q = log_prob(model.as_ref(), &x);
+                let fine = log_q.iter().all(|v| *v < 0.0);
+                faults.unless(fine, || format!("{name}, D = {dim}, {kernels:?}: {size:e}"));
+            }
+        }
+    }
+    faults.none();
+}

@@ -31,6 +31,7 @@ pub enum ModelSpec {
 const EXAMPLES: &str = "
 flow (normal base): flow = { bijection.affine_coupling = { layers = 2, hidden = [4], activation = 'tanh' } }
 flow (mixture base): flow = { bijection.affine_coupling = { layers = 2, hidden = [4], activation = 'tanh' }, base.mixture = { components = 3, init = 'random', spread = 2, std = 0.7 } }
+flow (Student t base): flow = { bijection.affine_coupling = { layers = 2, hidden = [4], activation = 'tanh' }, base.student_t = { degrees = 8 } }
 flow (resampled base): flow = { bijection.affine_coupling = { layers = 2, hidden = [4], activation = 'tanh' }, base.resampled = { hidden = [6], activation = 'tanh', truncation = 5 } }
 rad (edge gates): rad = { layers = 2, hidden = [4], activation = 'tanh' }
 rad (flat gates): rad = { layers = 2, hidden = [4], activation = 'tanh', gates = 'flat' }
@@ -64,6 +65,19 @@ impl Deref for ModelSpec {
 }
 
 impl ModelSpec {
+    /// Whether its bijection is a stack of affine layers alone: in one dimension an affine map.
+    pub fn is_affine_alone(&self) -> bool {
+        let bijection = match self {
+            Self::Flow(s) => &s.bijection,
+            Self::Clusters(s) => &s.bijection,
+            _ => return false,
+        };
+        matches!(
+            bijection,
+            BijectionSpec::AffineCoupling(_) | BijectionSpec::MaskedAutoregressive(_)
+        )
+    }
+
     /// What is wrong with the settings, if anything; keys begin with the model's name.
     pub fn check(&self) -> Result<(), BadValue> {
         let settings = self.deref();

@@ -23,6 +23,8 @@ struct Store {
     device: Device,
     kernels: mdn_kernels::Choice,
     vars: BTreeMap<String, (Var, bool)>,
+    /// Entries of trainable parameters that a mask sets to 0.
+    masked: usize,
 }
 
 enum Source {
@@ -65,6 +67,7 @@ impl Params {
                 device: device.clone(),
                 kernels: mdn_kernels::Choice::default(),
                 vars: BTreeMap::new(),
+                masked: 0,
             })),
             path: String::new(),
         }
@@ -266,17 +269,23 @@ impl Params {
         }
     }
 
-    /// Number of trainable numbers.
-    pub fn count(&self) -> usize {
-        self.trainable().iter().map(|(_, v)| v.elem_count()).sum()
+    /// Says that a fixed mask sets this many entries of a trainable parameter to 0.
+    pub fn add_masked(&self, entries: usize) {
+        self.store.borrow_mut().masked += entries;
     }
 
-    /// Numbers in the trainable weight matrices, one multiply-add each per point and pass; `None`
-    /// where there are none.
+    /// Number of trainable numbers on which the model depends.
+    pub fn count(&self) -> usize {
+        let all: usize = self.trainable().iter().map(|(_, v)| v.elem_count()).sum();
+        all - self.store.borrow().masked
+    }
+
+    /// Trainable weights of networks, one multiply-add each per point and pass; `None` where there are
+    /// none. Masked weights do not count.
     pub fn multiply_adds(&self) -> Option<usize> {
-        let matrices = self.trainable().into_iter();
-        let matrices = matrices.filter(|(name, var)| name.ends_with(".weight") && var.rank() == 2);
-        let sizes: Vec<usize> = matrices.map(|(_, var)| var.elem_count()).collect();
+        let weights = self.trainable().into_iter();
+        let weights = weights.filter(|(name, _)| name.ends_with(".weight"));
+        let sizes: Vec<usize> = weights.map(|(_, var)| var.elem_count()).collect();
         (!sizes.is_empty()).then(|| sizes.iter().sum())
     }
 

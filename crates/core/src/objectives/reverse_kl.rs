@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{At, Objective, ProblemSettings, Validation};
-use crate::bijections::SupportSpec;
+use crate::bijections::{Bijection, SupportSpec};
 use crate::data::{log_densities, DataSet, DataSpec, LogDensity, Support};
 use crate::error::BadValue;
 use crate::models::{log_q, Model};
@@ -78,6 +78,7 @@ impl ProblemSettings for ReverseKlSpec {
             }
             Some(_) => {}
         }
+        self.check_positive(dim, target.as_ref())?;
         if let Some(anneal) = &self.anneal {
             for (key, value) in [("from", anneal.from), ("over", anneal.over)] {
                 let expected = format!("0 < `{key}` <= 1");
@@ -96,6 +97,20 @@ impl ProblemSettings for ReverseKlSpec {
         self.target.build().map(Some)
     }
 
+    /// Says how much of the target is outside a `support`.
+    fn warnings(&self) -> Vec<String> {
+        let share = self.share_outside().ok().filter(|share| *share >= 1e-3);
+        let text = |share: f64| {
+            format!(
+                "{:.1} % of the target is outside `support`, so reverse_kl cannot fall below {:.3} nats (try a \
+                 wider `support`)",
+                100.0 * share,
+                -(1.0 - share).ln()
+            )
+        };
+        share.map(text).into_iter().collect()
+    }
+
     /// The map onto the target's support.
     fn support(&self) -> Option<SupportSpec> {
         let on_simplex = || {
@@ -104,6 +119,46 @@ impl ProblemSettings for ReverseKlSpec {
             simplex.then_some(SupportSpec::Simplex)
         };
         self.support.clone().or_else(on_simplex)
+    }
+}
+
+/// Points that a target is looked at before training.
+const PROBES: usize = 10_000;
+
+impl ReverseKlSpec {
+    /// Refuses a target that is 0 at points inside `support`: N(0, 4 I) sent through its map.
+    fn check_positive(
+        &self,
+        dim: usize,
+        target: &dyn DataSet,
+    ) -> std::result::Result<(), BadValue> {
+        let (Some(support), Some(truth)) = (&self.support, target.truth()) else {
+            return Ok(());
+        };
+        let probe = || -> Result<usize> {
+            let z = Rng::new(0).normal_tensor((PROBES, dim), DType::F64, &Device::Cpu)?;
+            let (x, _) = support.build(dim)?.forward_and_log_det(&(z * 2.0)?)?;
+            let log_p = log_densities(truth, &num::to_vec(&x)?, dim);
+            Ok(log_p.iter().filter(|v| !v.is_finite()).count())
+        };
+        let zeros = probe().map_err(|e| BadValue::new("support", "a support of the target", e))?;
+        BadValue::unless(
+            zeros == 0,
+            "support",
+            "a `support` in which the target is positive and finite everywhere (KL(q||p) is infinite otherwise)",
+            format!("one in which it is not at {zeros} of {PROBES} random points"),
+        )
+    }
+
+    /// The share of the target's samples outside `support`; 0 without one.
+    fn share_outside(&self) -> Result<f64> {
+        let Some(support) = &self.support else {
+            return Ok(0.0);
+        };
+        let x = self.target.build()?.sample(PROBES, &mut Rng::new(0))?;
+        let outside = support.build(x.dim(1)?)?.outside(&x)?;
+        let outside = num::to_vec(&outside)?.into_iter().sum::<f64>();
+        Ok(outside / x.dim(0)? as f64)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Moments that no density has, and statistics that bound no density.
 
+use super::form::product;
 use super::{Kind, Monomial, Statistics, MAX_DEGREE};
 
 /// The square root of a monomial, if it is one.
@@ -8,18 +9,6 @@ fn root(monomial: &Monomial) -> Option<Monomial> {
         .iter()
         .map(|(d, p)| (p % 2 == 0).then_some((*d, p / 2)))
         .collect()
-}
-
-fn product(a: &Monomial, b: &Monomial) -> Monomial {
-    let mut all = a.clone();
-    for (d, p) in b {
-        match all.iter_mut().find(|(e, _)| e == d) {
-            Some((_, known)) => *known += p,
-            None => all.push((*d, *p)),
-        }
-    }
-    all.sort_unstable();
-    all
 }
 
 impl Statistics {
@@ -239,9 +228,10 @@ impl Statistics {
     /// may outgrow them all: sum_d p_d / k_d <= 1. With equality, as for `x*y` beside `x^2` and
     /// `y^2`, the moments decide. A problem that fails the test has no maximum for almost all
     /// moments: mass escapes to infinity, where the entropy grows at no cost. On the simplex it always
-    /// has one.
+    /// has one; of an expression of another form nothing is known.
     pub fn unbounded_direction(&self) -> Option<String> {
-        if self.on_simplex() {
+        let any = |kind: &Kind| matches!(kind, Kind::Expression(_));
+        if self.on_simplex() || self.kinds.iter().any(any) {
             return None;
         }
         let mut growth = vec![0; self.dim];

@@ -75,6 +75,16 @@ pub enum Density {
 }
 
 impl Density {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::NestedIncludingOwn,
+        Self::NestedExcludingOwn,
+        Self::Midpoint,
+        Self::BatchIncludingOwn,
+        Self::ExactMixture,
+        Self::Joint,
+    ];
+
     fn of(density: &RelaxedDensity) -> Self {
         match density {
             RelaxedDensity::NestedIncludingOwn(_) => Self::NestedIncludingOwn,
@@ -128,6 +138,15 @@ pub enum Parameter {
 impl Parameter {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Logits, Self::Means, Self::LogStdDevs];
+
+    /// Its name in a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Logits => "logits",
+            Self::Means => "means",
+            Self::LogStdDevs => "log standard deviations",
+        }
+    }
 }
 
 /// Estimates of a gradient, relative to the length of the true gradient.

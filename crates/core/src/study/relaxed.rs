@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+use statrs::function::gamma::{digamma, ln_gamma};
+
 use super::{RelaxedRow, StudyMixture};
 use crate::data::quadrature::GaussLegendre;
 use crate::num::{log_sum_exp_slice, LN_2PI};
@@ -72,13 +74,8 @@ impl RelaxedLaw {
         let mean = over(&|i| p[i] * z(i));
         let k = mixture.weights.len() as f64;
         let sum_log_alpha: f64 = mixture.weights.iter().map(|w| w.ln()).sum();
-        // psi(k) of a whole number.
-        let digamma = (1..mixture.weights.len())
-            .map(|i| 1.0 / i as f64)
-            .sum::<f64>()
-            - EULER;
         // Entropy of the log ratios, and E sum_k log c_k, which leads to the simplex.
-        let log_ratios = -libm::lgamma(k) - (k - 1.0) * temperature.ln() + k * (EULER + digamma);
+        let log_ratios = -ln_gamma(k) - (k - 1.0) * temperature.ln() + k * (EULER + digamma(k));
         let weights = log_ratios + sum_log_alpha / temperature - k * log_sums;
         let joint_entropy = weights + 0.5 * (LN_2PI + 1.0) + log_stds;
         let row = RelaxedRow {
@@ -118,28 +115,16 @@ impl RelaxedLaw {
 }
 
 /// Adds weight N(z; mean, std) to the first of each `cells` and weight N(z; mean, std)^2 to the second;
-/// mean and std are in steps. From its middle outwards a Gaussian is a product of ratios that have a
-/// constant ratio.
+/// mean and std are in steps.
 fn add_gaussian(cells: &mut [[f64; 2]], weight: f64, (mean, std): (f64, f64), step: f64) {
     let top = 1.0 / (std * step * (2.0 * PI).sqrt());
-    let middle = mean.round();
-    let bend = (-1.0 / (std * std)).exp();
-    for (sign, start) in [(1.0, 0.0), (-1.0, 1.0)] {
-        let offset = middle - mean + sign * start;
-        let x = offset / std;
-        let mut density = top * (-0.5 * x * x).exp();
-        let mut ratio = (-(0.5 + sign * offset) / (std * std)).exp();
-        let mut at = middle + sign * start;
-        for _ in 0..(REACH * std).ceil() as usize {
-            if at >= 0.0 && at < cells.len() as f64 {
-                let [p, p_squared] = &mut cells[at as usize];
-                *p += weight * density;
-                *p_squared += weight * density * density;
-            }
-            density *= ratio;
-            ratio *= bend;
-            at += sign;
-        }
+    let first = (mean - REACH * std).max(0.0) as usize;
+    let last = (mean + REACH * std).max(0.0) as usize;
+    for (i, [p, p_squared]) in cells.iter_mut().enumerate().take(last + 1).skip(first) {
+        let x = (i as f64 - mean) / std;
+        let density = top * (-0.5 * x * x).exp();
+        *p += weight * density;
+        *p_squared += weight * density * density;
     }
 }
 

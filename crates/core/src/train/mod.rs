@@ -156,6 +156,36 @@ impl Curves {
     }
 }
 
+/// Validation that ends this many times farther above its start than it ever fell below it has failed.
+const FAR_ABOVE: f64 = 100.0;
+
+impl Curves {
+    /// Why training learned nothing, if it did: no validation is below that of the start, unless that fits
+    /// already, or the last one is far above it. Nothing is said of a model without steps or of an
+    /// objective with rounds.
+    pub fn learned_nothing(&self, start_fits: bool) -> Option<String> {
+        let validations = self.history.iter();
+        let mut validations = validations.filter(|r| r.split == Split::Validation);
+        let start = validations.next()?.loss;
+        let last = validations.next_back().filter(|_| self.steps > 0)?.loss;
+        let (best, steps) = (self.validation_loss()?, self.steps);
+        if self.best_step == 0 && !start_fits {
+            return Some(format!(
+                "no validation in {steps} steps was below the start's {start:.4} nats, and the last was \
+                 {last:.4}, so the weights are those of the start"
+            ));
+        }
+        let most = 1f64.max(FAR_ABOVE * (start - best));
+        let failed = start.is_finite() && !(last - start <= most);
+        failed.then(|| {
+            format!(
+                "validation fell from {start:.4} to {best:.4} nats at step {} and ended at {last:.4}",
+                self.best_step
+            )
+        })
+    }
+}
+
 /// Everything that a training run needs.
 pub struct Training<'a> {
     /// What is trained.

@@ -366,3 +366,44 @@ fn schedules_by_hand() {
     }
     assert_eq!(Schedule::Constant.factor(50, 100), 1.0);
 }
+
+#[test]
+fn training_learned_nothing_where_the_start_is_kept_or_the_end_is_far_above_it() {
+    // Validation losses by step, the step that is kept, and whether that is nothing.
+    let cases: [(&[f64], usize, bool); 7] = [
+        (&[37.0, 40.0, 1e7], 0, true),
+        (&[37.0, 37.1, 37.3], 0, true),
+        (&[37.0, 36.8, 1e6], 1, true),
+        (&[37.0, 36.8, f64::NAN], 1, true),
+        // Overfitting after something was learned.
+        (&[3.0, 2.0, 9.0], 1, false),
+        (&[3.0, 2.0, 1.0], 2, false),
+        // A model that takes no steps.
+        (&[3.0], 0, false),
+    ];
+    for (losses, best_step, is_nothing) in cases {
+        let row = |(step, loss): (usize, &f64)| HistoryRow {
+            step,
+            split: Split::Validation,
+            loss: *loss,
+            grad_norm: None,
+            non_finite: 0,
+        };
+        let curves = Curves {
+            history: losses.iter().enumerate().map(row).collect(),
+            steps: losses.len() - 1,
+            best_step,
+            ..Curves::default()
+        };
+        let found = curves.learned_nothing(false);
+        assert_eq!(found.is_some(), is_nothing, "{losses:?}");
+        let is_far = losses.last().is_none_or(|last| !(last - losses[0] <= 1.0));
+        let found = curves.learned_nothing(true);
+        let expected = is_nothing && (best_step > 0 || is_far);
+        assert_eq!(
+            found.is_some(),
+            expected,
+            "{losses:?}, from a start that fits"
+        );
+    }
+}

@@ -37,9 +37,9 @@ fn assert_reads_back(run: &Run, curves: &Curves, compute: &Compute, how: &str) {
     // Among the points, between them and far away from them.
     let rng = &mut Rng::new(8);
     let mut row = |i| vec![f64::from(i) * 0.1 * rng.normal(), rng.normal()];
-    let rows: Vec<Vec<f64>> = (0..40).map(&mut row).collect();
+    let rows = (0..40).flat_map(&mut row).collect::<Vec<f64>>();
     let device = &compute.device;
-    let x = num::from_rows(&rows.concat(), 2, run.params.dtype(), device).unwrap();
+    let x = num::from_rows(&rows, 2, run.params.dtype(), device).unwrap();
     let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<_>>();
     let expected = bits(log_q(run.model(), &x).unwrap());
     let parts = run.model().part(&x).unwrap();

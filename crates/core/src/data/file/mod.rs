@@ -1,5 +1,7 @@
 //! Points from a file, such as measurements: their law is unknown.
 
+mod columns;
+mod findings;
 mod npy;
 mod set;
 mod table;
@@ -13,9 +15,11 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::error::BadValue;
 
+pub use columns::FilePoints;
 use set::FileData;
 pub use set::FileRecord;
 use table::{Format, Table};
@@ -220,7 +224,7 @@ impl FileSpec {
     }
 
     /// Reads the file, writes its columns and checksum into the settings, and says what is in it.
-    pub(super) fn settle(&mut self) -> Result<FileRecord, BadValue> {
+    pub fn settle(&mut self) -> Result<FileRecord, BadValue> {
         let record = self.build()?.record;
         self.columns = Some(record.columns.clone());
         self.sha256 = Some(record.sha256.clone());
@@ -264,4 +268,10 @@ impl FileSpec {
             )),
         }
     }
+}
+
+/// The checksum of a file, in hexadecimal.
+fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor};
 use serde::Serialize;
 
+use super::findings::{columns_without, Findings};
 use super::table::{file_name, some_of, Table, SHOWN};
 use super::{Column, FileSpec};
 use crate::data::law::hull;
@@ -10,9 +11,6 @@ use crate::data::{DataSet, LabelledPoints, Split, Truth};
 use crate::error::BadValue;
 use crate::rng::Rng;
 use crate::Result;
-
-/// An outlier is this many times farther from the middle half of the points than this half is wide.
-const FAR: f64 = 1e3;
 
 /// A split with fewer points has no spread.
 const FEWEST: usize = 2;
@@ -46,11 +44,13 @@ pub struct FileRecord {
     pub classes: Vec<String>,
     /// Points of each class.
     pub class_sizes: Vec<usize>,
+    /// What is likely a mistake, one line each. In a run's file also what its model makes of the points.
+    pub warnings: Vec<String>,
 }
 
 impl FileRecord {
     /// What is likely a mistake, one line each.
-    pub fn warnings(&self) -> Vec<String> {
+    fn all_warnings(&self, others: &[String]) -> Vec<String> {
         let mut all = Vec::new();
         if self.bad_rows > 0 {
             all.push(format!(
@@ -79,6 +79,7 @@ impl FileRecord {
             let more = self.outliers.len() - SHOWN;
             all.push(format!("{}: {more} more columns with outliers", self.file));
         }
+        all.extend(others.iter().map(|line| format!("{}: {line}", self.file)));
         all
     }
 }
@@ -132,36 +133,29 @@ impl FileData {
         let mut order = Rng::new(spec.split.seed).fork("split").permutation(n);
         let test = order.split_off(train + validation);
         let validation = order.split_off(train);
-        // A coordinate that does not vary has a density of infinity.
-        for (d, column) in table.columns.iter().enumerate() {
-            let mut values = order.iter().map(|&i| table.row(i)[d]);
-            let first = values.next().unwrap_or_default();
-            BadValue::unless(
-                values.any(|v| v != first),
-                "columns",
-                "columns that vary (a density on a constant is infinite)",
-                format_args!("{column}, which is {first} in every training point"),
-            )?;
-        }
+        check_varies(&table, &order)?;
         let mut class_sizes = vec![0; table.classes.len()];
         for label in &table.labels {
             class_sizes[*label as usize] += 1;
         }
-        let record = FileRecord {
+        let found = Findings::of(&table);
+        let mut record = FileRecord {
             file: file_name(&spec.path),
             sha256: table.sha256.clone(),
             rows: n,
             bad_rows: table.bad.count,
             first_bad_rows: table.bad.first.clone(),
             duplicates: table.duplicates(),
-            outliers: outliers(&table),
+            outliers: found.outliers,
             train: sizes[0],
             validation: sizes[1],
             test: sizes[2],
             columns: table.columns.clone(),
             classes: table.classes.clone(),
             class_sizes,
+            warnings: Vec::new(),
         };
+        record.warnings = record.all_warnings(&found.others);
         Ok(Self {
             splits: [order, validation, test],
             record,
@@ -170,27 +164,31 @@ impl FileData {
     }
 }
 
-/// A line for every column that has a point a thousand times farther out than half of the points do.
-fn outliers(table: &Table) -> Vec<String> {
-    let dim = table.dim();
-    let of = |(d, column): (usize, &Column)| {
-        let mut values: Vec<f64> = table.values.iter().skip(d).step_by(dim).copied().collect();
-        values.sort_unstable_by(f64::total_cmp);
-        let last = values.len() - 1;
-        let (low, high) = (values[last / 4], values[last - last / 4]);
-        let far = match (low - values[0], values[last] - high) {
-            (below, above) if below > above => (below, values[0]),
-            (_, above) => (above, values[last]),
-        };
-        let outside = low < high && far.0 > FAR * (high - low);
-        outside.then(|| {
-            format!(
-                "half of the points have {column} between {low:e} and {high:e}, and one has {:e}",
-                far.1
-            )
-        })
+/// A coordinate that does not vary has a density of infinity.
+fn check_varies(table: &Table, training: &[usize]) -> std::result::Result<(), BadValue> {
+    let value = |d: usize| {
+        let mut values = training.iter().map(|&i| table.row(i)[d]);
+        let first = values.next().unwrap_or_default();
+        values.all(|v| v == first).then_some(first)
     };
-    table.columns.iter().enumerate().filter_map(of).collect()
+    let constant: Vec<_> = (0..table.dim()).filter(|d| value(*d).is_some()).collect();
+    let each = constant.iter().map(|d| {
+        let first = value(*d).unwrap_or_default();
+        format!(
+            "{}, which is {first} in every training point",
+            table.columns[*d]
+        )
+    });
+    let got = each.collect::<Vec<_>>().join("; ");
+    let instead = match constant.len() == table.dim() {
+        true => String::new(),
+        false => {
+            let kept = columns_without(&table.columns, &constant);
+            format!("; {kept} leaves them out")
+        }
+    };
+    let expected = format!("columns that vary (a density on a constant is infinite{instead})");
+    BadValue::unless(constant.is_empty(), "columns", &expected, got)
 }
 
 impl DataSet for FileData {

@@ -4,10 +4,11 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use csv::StringRecord;
 
-use super::{npy, Column, FileSpec, OnBadRows};
-use crate::error::{did_you_mean, BadValue};
+use super::columns::Selection;
+use super::{npy, sha256, Column, FileSpec, OnBadRows};
+use crate::error::BadValue;
 
 /// Faults of a kind that a message shows.
 pub(super) const SHOWN: usize = 3;
@@ -75,8 +76,7 @@ impl Table {
             let got = format!("`{}` ({e})", spec.path.display());
             BadValue::new("path", "a file that can be read", got)
         })?;
-        let digest = Sha256::digest(&bytes);
-        let sha256: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = sha256(&bytes);
         if let Some(known) = spec.sha256.as_ref().filter(|known| **known != sha256) {
             return Err(BadValue::new(
                 "sha256",
@@ -89,11 +89,21 @@ impl Table {
 
     /// Reads the content of a file.
     pub(super) fn parse(spec: &FileSpec, bytes: &[u8], sha256: String) -> Result<Self, BadValue> {
-        let mut table = match spec.format()? {
-            Format::Npy => matrix(spec, bytes)?,
-            Format::Text(delimiter) => text(spec, bytes, delimiter)?,
+        let table = Self::content(spec, &spec.format()?, bytes, LARGEST)?;
+        Ok(Self { sha256, ..table })
+    }
+
+    /// Reads rows of this format, of numbers up to `largest`.
+    pub(super) fn content(
+        spec: &FileSpec,
+        format: &Format,
+        bytes: &[u8],
+        largest: f64,
+    ) -> Result<Self, BadValue> {
+        let table = match format {
+            Format::Npy => matrix(spec, bytes, largest)?,
+            Format::Text(delimiter) => Text::open(spec, bytes, *delimiter)?.table(spec, largest)?,
         };
-        table.sha256 = sha256;
         let file = file_name(&spec.path);
         let (bad, rows) = (&table.bad, table.rows());
         if bad.count > 0 && (spec.on_bad_rows == OnBadRows::Refuse || rows == 0) {
@@ -157,150 +167,120 @@ pub(super) fn file_name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// The requested fields.
-struct Selection {
-    columns: Vec<usize>,
-    label: Option<usize>,
-}
-
-impl Selection {
-    fn new(spec: &FileSpec, names: Option<&[String]>, fields: usize) -> Result<Self, BadValue> {
-        let find = |key: &str, column: &Column| match (column, names) {
-            (Column::Number(i), _) => {
-                let expected = format!("columns 0 to {}", fields.saturating_sub(1));
-                BadValue::unless(*i < fields, key, &expected, i).map(|()| *i)
-            }
-            (Column::Name(name), None) => Err(BadValue::new(
-                key,
-                "a file with a header, or columns by number, from 0 (with `header = true` the \
-                 first row is the header)",
-                format!("\"{name}\" in a file without a header"),
-            )),
-            (Column::Name(name), Some(names)) => {
-                let mut places = (0..names.len()).filter(|i| names[*i] == *name);
-                match (places.next(), places.next()) {
-                    (Some(i), None) => Ok(i),
-                    (Some(i), Some(j)) => Err(BadValue::new(
-                        key,
-                        "a name that one column has, or its number",
-                        format!("\"{name}\", which columns {i} and {j} have"),
-                    )),
-                    _ => {
-                        let known: Vec<_> = names.iter().map(|n| format!("`{n}`")).collect();
-                        let close = did_you_mean(name, names.iter().map(String::as_str));
-                        let expected = format!("columns out of {}", known.join(", "));
-                        Err(BadValue::new(key, expected, format!("\"{name}\"{close}")))
-                    }
-                }
-            }
-        };
-        let label = spec.label.as_ref().map(|c| find("label", c)).transpose()?;
-        let columns = match &spec.columns {
-            Some(columns) => {
-                let found = columns.iter().map(|c| find("columns", c));
-                found.collect::<Result<Vec<_>, _>>()?
-            }
-            None => (0..fields).filter(|i| Some(*i) != label).collect(),
-        };
-        let mut seen = BTreeSet::new();
-        for i in &columns {
-            let fine = seen.insert(*i) && Some(*i) != label;
-            let expected = "every column once, and none of them the label";
-            BadValue::unless(fine, "columns", expected, format!("column {i} again"))?;
-        }
-        let expected = "at least one column of numbers";
-        BadValue::unless(!columns.is_empty(), "columns", expected, "none")?;
-        Ok(Self { columns, label })
-    }
-
-    /// The columns as an experiment file would name them.
-    fn named(&self, names: Option<&[String]>) -> Vec<Column> {
-        let name = |i: usize| {
-            let name = names.and_then(|names| names.get(i))?;
-            let once = names?.iter().filter(|n| *n == name).count() == 1;
-            once.then(|| Column::Name(name.clone()))
-        };
-        let named = |&i: &usize| name(i).unwrap_or(Column::Number(i));
-        self.columns.iter().map(named).collect()
-    }
-}
-
 /// What is wrong with a coordinate, if anything.
-fn fault(value: f64) -> Option<&'static str> {
+fn fault(value: f64, largest: f64) -> Option<&'static str> {
     match value {
         v if v.is_nan() => Some("is not a number"),
         v if v.is_infinite() => Some("is infinite"),
-        v if v.abs() > LARGEST => Some("is beyond 1e18"),
+        v if v.abs() > largest => Some("is beyond 1e18"),
         _ => None,
     }
 }
 
-/// Delimited text: CSV and its relatives. Blank lines are skipped.
-fn text(spec: &FileSpec, bytes: &[u8], delimiter: Option<u8>) -> Result<Table, BadValue> {
-    let file = file_name(&spec.path);
-    let text = std::str::from_utf8(bytes).map_err(|e| {
-        let before = &bytes[..e.valid_up_to()];
-        let line = 1 + before.iter().filter(|b| **b == b'\n').count();
-        let expected = format!("text in UTF-8 in {file}");
-        BadValue::new("path", expected, format!("other bytes on line {line}"))
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let first_line = text.lines().find(|l| !l.trim().is_empty());
-    let delimiter = spec.delimiter.map(|c| c as u8).or(delimiter);
-    let reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .delimiter(delimiter.unwrap_or_else(|| separator(first_line.unwrap_or_default())))
-        .from_reader(text.as_bytes());
-    // Reading from memory into rows of any length cannot fail.
-    let rows = reader.into_records().map_while(Result::ok);
-    let mut rows = rows.filter(|row| row.len() > 1 || !row[0].is_empty());
-    let Some(first) = rows.next() else {
-        let expected = format!("points in {file}");
-        return Err(BadValue::new("path", expected, "an empty file"));
-    };
-    let fields = first.len();
-    let header = spec.header.unwrap_or_else(|| {
-        let mut wanted = spec.columns.iter().flatten().chain(&spec.label);
-        wanted.any(|c| matches!(c, Column::Name(name) if first.iter().any(|cell| cell == name)))
-            || first.iter().all(|cell| cell.parse::<f64>().is_err())
-    });
-    let names: Option<Vec<String>> = header.then(|| first.iter().map(str::to_owned).collect());
-    let selection = Selection::new(spec, names.as_deref(), fields)?;
-    let columns = selection.named(names.as_deref());
-    let mut table = Table {
-        columns,
-        ..Table::default()
-    };
-    let mut classes = Vec::new();
-    // How often each column had no number: a column that never has one is text.
-    let mut without = vec![0; table.dim()];
-    let mut count = 0;
-    for row in Some(first).filter(|_| !header).into_iter().chain(rows) {
-        count += 1;
-        match point(&row, fields, &selection, &table.columns) {
-            Ok(point) => {
-                table.values.extend(point);
-                classes.extend(selection.label.map(|i| row[i].to_owned()));
-            }
-            Err((column, why)) => {
-                column.into_iter().for_each(|c: usize| without[c] += 1);
-                table
-                    .bad
-                    .add(|| format!("line {}: {why}", line(text, &row)));
+/// Delimited text: CSV and its relatives.
+struct Text<'a> {
+    text: &'a str,
+    /// The first row that is not blank.
+    first: StringRecord,
+    /// The names in it, if it is a header.
+    names: Option<Vec<String>>,
+    /// The rows after it that are not blank.
+    rows: Box<dyn Iterator<Item = StringRecord> + 'a>,
+}
+
+impl<'a> Text<'a> {
+    fn open(spec: &FileSpec, bytes: &'a [u8], delimiter: Option<u8>) -> Result<Self, BadValue> {
+        let file = file_name(&spec.path);
+        let text = std::str::from_utf8(bytes).map_err(|e| {
+            let before = &bytes[..e.valid_up_to()];
+            let line = 1 + before.iter().filter(|b| **b == b'\n').count();
+            let expected = format!("text in UTF-8 in {file}");
+            BadValue::new("path", expected, format!("other bytes on line {line}"))
+        })?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let first_line = text.lines().find(|l| !l.trim().is_empty());
+        let delimiter = spec.delimiter.map(|c| c as u8).or(delimiter);
+        let reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .delimiter(delimiter.unwrap_or_else(|| separator(first_line.unwrap_or_default())))
+            .from_reader(text.as_bytes());
+        // Reading from memory into rows of any length cannot fail.
+        let rows = reader.into_records().map_while(Result::ok);
+        let mut rows = rows.filter(|row| row.len() > 1 || !row[0].is_empty());
+        let Some(first) = rows.next() else {
+            let expected = format!("points in {file}");
+            return Err(BadValue::new("path", expected, "an empty file"));
+        };
+        let header = spec.header.unwrap_or_else(|| {
+            let mut wanted = spec.columns.iter().flatten().chain(&spec.label);
+            wanted.any(|c| matches!(c, Column::Name(name) if first.iter().any(|cell| cell == name)))
+                || first.iter().all(|cell| cell.parse::<f64>().is_err())
+        });
+        Ok(Self {
+            text,
+            names: header.then(|| first.iter().map(str::to_owned).collect()),
+            first,
+            rows: Box::new(rows),
+        })
+    }
+
+    fn table(self, spec: &FileSpec, largest: f64) -> Result<Table, BadValue> {
+        let (names, fields) = (self.names.as_deref(), self.first.len());
+        let selection = Selection::new(spec, names, fields)?;
+        let mut table = Table {
+            columns: selection.named(names),
+            ..Table::default()
+        };
+        let mut classes = Vec::new();
+        // How often each column had no number: a column that never has one is text.
+        let mut without = vec![0; table.dim()];
+        let mut count = 0;
+        let first = Some(self.first).filter(|_| names.is_none());
+        for row in first.into_iter().chain(self.rows) {
+            count += 1;
+            match point(&row, (fields, largest), &selection, &table.columns) {
+                Ok(point) => {
+                    table.values.extend(point);
+                    classes.extend(selection.label.map(|i| row[i].to_owned()));
+                }
+                Err((column, why)) => {
+                    column.into_iter().for_each(|c: usize| without[c] += 1);
+                    let line = || line(self.text, &row);
+                    table.bad.add(|| format!("line {}: {why}", line()));
+                }
             }
         }
+        if let Some(text) = without.iter().position(|n| *n == count && count > 1) {
+            return Err(BadValue::new(
+                "columns",
+                "columns of numbers (name them with `columns = [...]`, a column of classes with `label`)",
+                format!(
+                    "{} without a number in any row of {}",
+                    table.columns[text],
+                    file_name(&spec.path)
+                ),
+            ));
+        }
+        table.classify(spec, classes)?;
+        Ok(table)
     }
-    if let Some(text) = without.iter().position(|n| *n == count && count > 1) {
-        return Err(BadValue::new(
-            "columns",
-            "columns of numbers (name them with `columns = [...]`, a column of classes with `label`)",
-            format!("{} without a number in any row of {file}", table.columns[text]),
-        ));
+}
+
+/// The names in the header of a file, if it has one, and the number of its columns.
+pub(super) fn header(
+    spec: &FileSpec,
+    format: &Format,
+    bytes: &[u8],
+) -> Result<(Option<Vec<String>>, usize), BadValue> {
+    match format {
+        Format::Npy => Ok((None, array(spec, bytes)?.fields)),
+        Format::Text(delimiter) => {
+            let text = Text::open(spec, bytes, *delimiter)?;
+            Ok((text.names, text.first.len()))
+        }
     }
-    table.classify(spec, classes)?;
-    Ok(table)
 }
 
 /// The most frequent of the candidates in a line outside of quotes, the first of several.
@@ -312,7 +292,7 @@ fn separator(line: &str) -> u8 {
 }
 
 /// The line of `text` on which a row begins, from 1; the reader's position is before blank lines.
-fn line(text: &str, row: &csv::StringRecord) -> usize {
+fn line(text: &str, row: &StringRecord) -> usize {
     let start = row.position().map_or(0, |p| p.byte() as usize);
     let rest = &text[start..];
     let first = start + rest.len() - rest.trim_start_matches(['\r', '\n']).len();
@@ -323,8 +303,8 @@ type Point = Result<Vec<f64>, (Option<usize>, String)>;
 
 /// The point of a row, or what is wrong, with the column if that has no number.
 fn point(
-    row: &csv::StringRecord,
-    fields: usize,
+    row: &StringRecord,
+    (fields, largest): (usize, f64),
     selection: &Selection,
     columns: &[Column],
 ) -> Point {
@@ -339,14 +319,14 @@ fn point(
         let short: String = row[i].chars().take(30).collect();
         let wrong = format!("`{short}` in {}", columns[c]);
         match row[i].parse::<f64>() {
-            Ok(v) => fault(v).map_or(Ok(v), |why| Err((None, format!("{wrong} {why}")))),
+            Ok(v) => fault(v, largest).map_or(Ok(v), |why| Err((None, format!("{wrong} {why}")))),
             Err(_) => Err((Some(c), wrong)),
         }
     };
     selection.columns.iter().enumerate().map(number).collect()
 }
 
-fn matrix(spec: &FileSpec, bytes: &[u8]) -> Result<Table, BadValue> {
+fn array(spec: &FileSpec, bytes: &[u8]) -> Result<npy::Matrix, BadValue> {
     let file = file_name(&spec.path);
     for (key, given) in [
         ("header", spec.header.is_some()),
@@ -355,8 +335,12 @@ fn matrix(spec: &FileSpec, bytes: &[u8]) -> Result<Table, BadValue> {
         let expected = format!("`{key}` with a file of text alone");
         BadValue::unless(!given, key, &expected, &file)?;
     }
-    let found = npy::parse(bytes)
-        .map_err(|(expected, got)| BadValue::new("path", expected, format!("{got} in {file}")))?;
+    npy::parse(bytes)
+        .map_err(|(expected, got)| BadValue::new("path", expected, format!("{got} in {file}")))
+}
+
+fn matrix(spec: &FileSpec, bytes: &[u8], largest: f64) -> Result<Table, BadValue> {
+    let found = array(spec, bytes)?;
     let selection = Selection::new(spec, None, found.fields)?;
     let mut table = Table {
         columns: selection.named(None),
@@ -366,7 +350,9 @@ fn matrix(spec: &FileSpec, bytes: &[u8]) -> Result<Table, BadValue> {
     // A file of no columns has been refused.
     for (row, values) in found.values.chunks_exact(found.fields).enumerate() {
         let wanted = selection.columns.iter().chain(&selection.label);
-        let first = wanted.copied().find_map(|i| Some((i, fault(values[i])?)));
+        let first = wanted
+            .copied()
+            .find_map(|i| Some((i, fault(values[i], largest)?)));
         if let Some((i, why)) = first {
             table.bad.add(|| format!("row {row}: column {i} {why}"));
             continue;

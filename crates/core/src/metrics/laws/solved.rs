@@ -4,9 +4,10 @@ use crate::data::{Density, Entropy, Level, Truth};
 use crate::metrics::conditioning::Conditioning;
 use crate::metrics::constraints::Moments;
 use crate::metrics::distances::Distances;
-use crate::metrics::evaluation::{Grid, Relaxed};
+use crate::metrics::evaluation::Relaxed;
 use crate::metrics::isoperimetry::Isoperimetry;
 use crate::metrics::known::{Known, LowDensity, ModeShares};
+use crate::metrics::mass::Mass;
 use crate::metrics::memberships::Memberships;
 use crate::metrics::neighbours::Neighbours;
 use crate::metrics::pairs::{Estimate, Pairs};
@@ -149,11 +150,11 @@ pub(in crate::metrics) fn case(q_share: f64, between: f64, loss: f64) -> Evaluat
             log_p,
             mode,
         }),
-        grid: Some(Grid {
-            view: [(0.0, 2.0), (0.0, 1.0)],
-            side: 10,
-            log_q: vec![0.5f64.ln() + (1.0f64 - 0.03).ln(); 100],
+        mass: Some(Mass {
+            inside: 1.0 - 0.03,
             outside: 0.03,
+            evaluations: 100,
+            ..Mass::default()
         }),
         cost: Cost {
             parameters: Some(42),

@@ -42,6 +42,15 @@ fn the_count_without_points_is_that_of_the_built_model() {
     }
 }
 
+/// Entries outside the triangles of L U and masked weights are no parameters.
+#[test]
+fn masked_entries_are_not_counted() {
+    let linear = spec("[flow]\nbijection.linear = {}\nbase.normal = {}");
+    for dim in 1..5 {
+        assert_eq!(linear.parameters(dim).unwrap(), Some(dim * dim));
+    }
+}
+
 #[test]
 fn widths_are_found_wherever_they_stand_and_nothing_else_changes() {
     let chain = spec(CHAIN);

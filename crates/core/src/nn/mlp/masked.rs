@@ -233,6 +233,8 @@ mod tests {
     fn masked_weights_are_not_counted() {
         let (params, _) = net(3, &[4], &[1, 2, 3]);
         assert_eq!(params.count(), (1 + 2 + 3 + 3) + 4 + (1 + 2 + 4) + 3);
+        let weights = (1 + 2 + 3 + 3) + (1 + 2 + 4);
+        assert_eq!(params.multiply_adds(), Some(weights));
         let (params, _) = net(1, &[8, 8], &[1, 1]);
         assert_eq!(params.count(), 8 + 8 + 64 + 8 + 16 + 2);
         assert_eq!(params.snapshot().unwrap()["1.weight"].dims(), [8, 8]);
