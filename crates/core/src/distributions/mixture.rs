@@ -389,10 +389,16 @@ impl Start {
         let sizes = clusters.sizes();
         let overall = (clusters.inertia / (n * dim as f64)).sqrt();
         // With as many clusters as distinct points none has a spread: then that of all points.
+        let mut firsts: Vec<Option<&[f64]>> = vec![None; found];
+        let each = clusters.labels.iter().zip(points.chunks_exact(dim));
+        let spread_out = each
+            .filter(|(label, point)| *firsts[**label].get_or_insert(*point) != *point)
+            .count()
+            > 0;
         let moments = num::moments(points, dim).into_iter();
         let spreads: Vec<f64> = moments
             .map(|(_, std)| match std {
-                std if overall > 1e-3 * std => overall,
+                _ if spread_out => overall,
                 std if std > 0.0 && std.is_finite() => std,
                 _ => 1.0,
             })
