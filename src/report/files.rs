@@ -216,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_ratio_that_is_not_finite_is_text_and_not_an_empty_cell() {
-        let ratio = |value: f64| super::ratio(&Contrast::of(&[(value, 1.0)], true))[0].clone();
+        let ratio =
+            |value: f64| super::ratio(&Contrast::of(&[(value, 1.0)], true, None))[0].clone();
         assert_eq!(ratio(2.0).as_f64().map(f64::round), Some(2.0));
         assert_eq!(ratio(f64::INFINITY), number(Some(f64::INFINITY)));
         assert!(ratio(f64::INFINITY).is_string());

@@ -8,9 +8,9 @@ mod tails;
 mod training;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::common::Place;
+use crate::common::{files, Place};
 
 /// A temporary folder with the files of the case `name`.
 pub fn case(name: &str) -> Place {
@@ -26,4 +26,19 @@ pub fn case(name: &str) -> Place {
         );
     }
     place
+}
+
+#[test]
+fn every_case_has_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let read = |file: PathBuf| fs::read_to_string(file).unwrap();
+    let tests: String = files(&root.join("it/cases"))
+        .into_iter()
+        .map(read)
+        .collect();
+    for entry in fs::read_dir(root.join("cases")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        let is_case = root.join("cases").join(&name).is_dir();
+        assert!(!is_case || tests.contains(&format!("\"{name}\"")), "{name}");
+    }
 }

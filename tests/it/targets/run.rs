@@ -116,6 +116,7 @@ pub fn seeds() -> Seeds {
     let file = |(i, name): (usize, &&str)| {
         let bytes = match *name {
             "rounds.csv" => rounds.as_bytes().to_vec(),
+            "held_out.csv" => b"log_q\n-1.5\n-inf\n-2.25\n".to_vec(),
             "lock" => b"process 1 on elsewhere since then\n".to_vec(),
             "trained.toml" => std::fs::read(run.path("config.toml")).expect("a file"),
             name => std::fs::read(run.path(name)).expect(name),

@@ -391,10 +391,8 @@ impl Start {
         // With as many clusters as distinct points none has a spread: then that of all points.
         let mut firsts: Vec<Option<&[f64]>> = vec![None; found];
         let each = clusters.labels.iter().zip(points.chunks_exact(dim));
-        let spread_out = each
-            .filter(|(label, point)| *firsts[**label].get_or_insert(*point) != *point)
-            .count()
-            > 0;
+        let mut differs = each.map(|(label, point)| *firsts[*label].get_or_insert(point) != point);
+        let spread_out = differs.any(|differs| differs) && overall > 0.0;
         let moments = num::moments(points, dim).into_iter();
         let spreads: Vec<f64> = moments
             .map(|(_, std)| match std {

@@ -3,10 +3,11 @@
 
 use nalgebra::DMatrix;
 use rayon::prelude::*;
+use statrs::function::gamma::ln_gamma;
 
 use super::density::{by_rows, largest, Gaussians, BLOCK, NOTHING};
 use super::{Covariance, GaussianMixtureSpec};
-use crate::kmeans::kmeans;
+use crate::kmeans::{distance2, kmeans};
 use crate::num;
 use crate::rng::Rng;
 
@@ -20,8 +21,17 @@ const ROUGH: (f64, usize) = (1e-4, 100);
 /// The same for the fit that is kept.
 const FINE: (f64, usize) = (1e-7, 1000);
 
-/// Starts for each K that BIC chooses among.
+/// Starts for each K that BIC chooses among, one in whitened coordinates besides.
 const SCAN_STARTS: usize = 2;
+
+/// Points around which a missing component is looked for.
+const SUSPECTS: usize = 1000;
+
+/// Fewest neighbours that a new component starts from; further numbers are twice the last.
+const NEIGHBOURS: usize = 8;
+
+/// A neighbourhood in which log q differs by more than this is too wide to be compared with q.
+const LEVEL: f64 = 1.0;
 
 /// The scan ends after this many numbers of components in a row without a better BIC.
 const SCAN_PATIENCE: usize = 6;
@@ -36,6 +46,10 @@ struct Fit {
 /// Points in units of their coordinates' standard deviations, so that one floor serves all.
 struct Points<'a> {
     rows: &'a [f64],
+    /// The same points with the identity as covariance, and ln of the volume of its unit cell. Clusters
+    /// that are close across a correlation are apart here.
+    white: Vec<f64>,
+    log_volume: f64,
     dim: usize,
     covariance: Covariance,
     /// Added to every variance.
@@ -164,10 +178,10 @@ impl Points<'_> {
         (!log_weights.is_empty()).then(|| Gaussians::new(dim, log_weights, means, factors))
     }
 
-    /// A start from k-means: one component per cluster, fewer than `k` where there are fewer distinct
-    /// points.
-    fn start(&self, k: usize, rng: &Rng) -> Option<Gaussians> {
-        let clusters = kmeans(self.rows, self.dim, k, 1, rng);
+    /// A start from k-means on `rows`, the points in some coordinates: one component per cluster, fewer
+    /// than `k` where there are fewer distinct points.
+    fn start(&self, rows: &[f64], k: usize, rng: &Rng) -> Option<Gaussians> {
+        let clusters = kmeans(rows, self.dim, k, 1, rng);
         let mut sums = Sums::new(clusters.len(), self.dim);
         for (point, label) in self.rows.chunks_exact(self.dim).zip(&clusters.labels) {
             sums.add(*label, point, 1.0, self.covariance);
@@ -205,12 +219,104 @@ impl Points<'_> {
 
     /// The best of some starts.
     fn best_of(&self, starts: usize, k: usize, rng: &Rng) -> Option<Fit> {
-        let tries: Vec<_> = (0..starts)
+        let tries: Vec<_> = (0..=starts)
             .into_par_iter()
-            .filter_map(|s| self.start(k, &rng.fork_at(&format!("start {k}"), s as u64)))
+            .filter_map(|s| {
+                let rng = rng.fork_at(&format!("start {k}"), s as u64);
+                // The last start is the one in whitened coordinates.
+                let rows = if s < starts { self.rows } else { &self.white };
+                self.start(rows, k, &rng)
+            })
             .map(|start| self.climb(start, ROUGH))
             .collect();
         tries.into_iter().reduce(better)
+    }
+
+    /// The likelier of `fit` and one with a component more than `smaller`, put where `smaller` misses
+    /// points.
+    fn or_grown(&self, fit: Fit, smaller: &Fit) -> Fit {
+        match self.grow(&smaller.mixture) {
+            Some(start) => better(fit, self.climb(start, ROUGH)),
+            None => fit,
+        }
+    }
+
+    /// `mixture` with one more component, where it misses points most: around each of some points lie m
+    /// points where n q V = e are expected, V being the volume of the ball of the m-th neighbour, and
+    /// m ln(m / e) - m + e is greatest (the scan statistic of Kulldorff 1997). k-means does not see a tight
+    /// cluster inside a broad one.
+    fn grow(&self, mixture: &Gaussians) -> Option<Gaussians> {
+        let (n, dim) = (self.len(), self.dim);
+        let white = |i: usize| &self.white[i * dim..(i + 1) * dim];
+        let mut joint = Vec::new();
+        let mut log_q = Vec::with_capacity(n);
+        for block in self.rows.chunks(BLOCK * dim) {
+            mixture.log_joint(block, &mut joint);
+            let count = block.len() / dim;
+            log_q.extend((0..count).map(|i| {
+                let each: Vec<f64> = joint[i..].iter().step_by(count).copied().collect();
+                num::log_sum_exp_slice(&each)
+            }));
+        }
+        let d = dim as f64;
+        let unit_ball = 0.5 * d * std::f64::consts::PI.ln() - ln_gamma(0.5 * d + 1.0);
+        let excess = |i: usize| {
+            let mut near: Vec<(f64, usize)> =
+                (0..n).map(|j| (distance2(white(i), white(j)), j)).collect();
+            let most = (n / 4).min(NEIGHBOURS << 7);
+            if most < NEIGHBOURS {
+                return None;
+            }
+            near.select_nth_unstable_by(most, |a, b| a.0.total_cmp(&b.0));
+            near.truncate(most);
+            near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+            let mut found: Option<(f64, usize, f64, f64)> = None;
+            let (mut low, mut high, mut m) = (f64::INFINITY, f64::NEG_INFINITY, NEIGHBOURS);
+            for (at, &(squared, j)) in near.iter().enumerate() {
+                (low, high) = (low.min(log_q[j]), high.max(log_q[j]));
+                if high - low > LEVEL {
+                    break;
+                }
+                if at + 1 == m {
+                    let log_e = (n as f64).ln()
+                        + high
+                        + self.log_volume
+                        + unit_ball
+                        + 0.5 * d * squared.ln();
+                    let (size, e) = (m as f64, log_e.exp());
+                    let gain = if e < size {
+                        size * (size.ln() - log_e) - size + e
+                    } else {
+                        0.0
+                    };
+                    if gain.is_finite() && found.is_none_or(|(best, ..)| gain > best) {
+                        found = Some((gain, i, squared, size));
+                    }
+                    m *= 2;
+                }
+            }
+            found
+        };
+        let step = n.div_ceil(SUSPECTS);
+        let suspects: Vec<usize> = (0..n).step_by(step).collect();
+        let found: Vec<_> = suspects.into_par_iter().filter_map(excess).collect();
+        let best = found.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
+        let (_, centre, squared, size) = best.filter(|found| found.0 > 0.0)?;
+        let mut sums = Sums::new(1, dim);
+        for (i, point) in self.rows.chunks_exact(dim).enumerate() {
+            if distance2(white(i), white(centre)) <= squared {
+                sums.add(0, point, 1.0, self.covariance);
+            }
+        }
+        let new = self.maximise(&sums)?;
+        let share = size / n as f64;
+        let old = mixture.log_weights.iter().map(|w| w + (1.0 - share).ln());
+        Some(Gaussians::new(
+            dim,
+            old.chain([share.ln()]).collect(),
+            [&mixture.means[..], &new.means].concat(),
+            [&mixture.factors[..], &new.factors].concat(),
+        ))
     }
 
     fn bic(&self, fit: &Fit) -> f64 {
@@ -223,11 +329,16 @@ impl Points<'_> {
     fn scan(&self, max: usize, rng: &Rng) -> Option<Fit> {
         let mut best: Option<(f64, Fit)> = None;
         let mut worse = 0;
+        let mut last: Option<Fit> = None;
         let few = |k: &usize| *k == 1 || free_numbers(*k, self.dim, self.covariance) <= self.len();
         for k in (1..=max).take_while(few) {
-            let Some(fit) = self.best_of(SCAN_STARTS, k, rng) else {
+            let Some(mut fit) = self.best_of(SCAN_STARTS, k, rng) else {
                 break;
             };
+            if let Some(smaller) = &last {
+                fit = self.or_grown(fit, smaller);
+            }
+            last = Some(fit.clone());
             let bic = self.bic(&fit);
             if best.as_ref().is_none_or(|(least, _)| bic < *least) {
                 best = Some((bic, fit));
@@ -262,6 +373,22 @@ pub(super) fn free_numbers(k: usize, dim: usize, covariance: Covariance) -> usiz
     k - 1 + k * (dim + each)
 }
 
+/// L^-1 x for every row x of mean 0, L L^T being their covariance, and ln det L; the rows themselves where the covariance has no
+/// inverse.
+fn whitened(rows: &[f64], dim: usize) -> (Vec<f64>, f64) {
+    let points = DMatrix::from_row_slice(rows.len() / dim, dim, rows);
+    let covariance = points.transpose() * &points / points.nrows() as f64;
+    let factor = covariance.cholesky().map(|factor| factor.l());
+    let inverse = factor.as_ref().and_then(|l| l.clone().try_inverse());
+    match (factor, inverse) {
+        (Some(l), Some(inverse)) if inverse.iter().all(|v| v.is_finite()) => {
+            let log_det: f64 = l.diagonal().iter().map(|v| v.ln()).sum();
+            (by_rows(&(points * inverse.transpose())), log_det)
+        }
+        _ => (rows.to_vec(), 0.0),
+    }
+}
+
 /// Maximum likelihood from points given as rows; `None` without points.
 pub(super) fn fit(
     rows: &[f64],
@@ -282,8 +409,11 @@ pub(super) fn fit(
         .enumerate()
         .map(|(i, v)| (v - centre[i % dim]) / scale[i % dim])
         .collect();
+    let (white, log_volume) = whitened(&standard, dim);
     let points = Points {
         rows: &standard,
+        white,
+        log_volume,
         dim,
         covariance: spec.covariance,
         floor: spec.covariance_floor,
@@ -296,7 +426,12 @@ pub(super) fn fit(
         }
     };
     let more = points.best_of(spec.restarts, k, &rng.fork("restarts"));
-    let best = first.into_iter().chain(more).reduce(better)?;
+    let mut best = first.iter().cloned().chain(more).reduce(better)?;
+    if first.is_none() && k > 1 {
+        if let Some(smaller) = points.best_of(1, k - 1, &rng.fork("smaller")) {
+            best = points.or_grown(best, &smaller);
+        }
+    }
     let found = points.climb(best.mixture, FINE).mixture;
     let back = |i: usize, v: &f64, shift: bool| {
         let d = i % dim;
