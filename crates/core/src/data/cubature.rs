@@ -466,7 +466,7 @@ impl Cubature {
         }
     }
 
-    /// Cells that hold all but a thousandth of the mass, the densest first.
+    /// Cells that hold all but a hundredth of the mass, the densest first.
     pub(super) fn core(&self) -> impl Iterator<Item = Place> + '_ {
         let mut order: Vec<&Cell> = self.cells.iter().collect();
         order.sort_by(|a, b| {
@@ -476,7 +476,7 @@ impl Cubature {
         let mut held = 0.0;
         let inside = move |cell: &&Cell| {
             held += cell.mass;
-            held < 0.999 * whole
+            held < 0.99 * whole
         };
         order.into_iter().take_while(inside).map(|cell| cell.place)
     }
