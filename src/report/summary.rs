@@ -169,7 +169,8 @@ fn badness(better: Better, mean: f64) -> Option<f64> {
 }
 
 /// Of the rows of one data set and metric, the models with the best mean: none where the metric
-/// has no better end or only one model was measured, several where they tie.
+/// has no better end, only one model was measured or the best mean rests on few points, several where they
+/// tie.
 pub fn best<'a>(rows: &[&'a Row]) -> Vec<&'a str> {
     let scored = rows.iter();
     let scored = scored.filter_map(|r| Some((&*r.model, badness(r.better, r.value?.mean)?)));
@@ -177,7 +178,8 @@ pub fn best<'a>(rows: &[&'a Row]) -> Vec<&'a str> {
     let least = scored.iter().map(|s| s.1).fold(f64::INFINITY, f64::min);
     let winners = scored.iter().filter(|s| s.1 == least).map(|s| s.0);
     let winners: Vec<&str> = winners.collect();
-    if winners.len() == scored.len() {
+    let fragile = |model: &str| rows.iter().any(|r| r.model == model && r.fragile > 0);
+    if winners.len() == scored.len() || winners.iter().any(|model| fragile(model)) {
         return Vec::new();
     }
     winners

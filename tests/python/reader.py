@@ -122,7 +122,9 @@ def unmasked(weights, before, after):
 
 def affine(s, raw, x):
     m = x.shape[1]
-    log_scale = bounded(raw[:, :m], s["log_scale_bound"])
+    r, grow = raw[:, :m], s["log_scale_bound"]
+    shrink = s.get("log_shrink_bound", grow)
+    log_scale = np.where(r > 0, bounded(r, grow), bounded(r, shrink))
     return (x - raw[:, m:]) * np.exp(-log_scale), -log_scale
 
 
@@ -203,6 +205,12 @@ def linear(s, t, x):
     return x @ (lower @ upper).T, t["log_diagonal"].sum()
 
 
+def soft_tails(s, t, x):
+    bound = s["threshold"]
+    log = np.log1p(np.maximum(np.abs(x) - bound, 0))
+    return np.where(np.abs(x) > bound, np.sign(x) * (bound + log), x), -log.sum(1)
+
+
 def permutation(s, t, x):
     z = np.empty_like(x)
     z[:, t["order"]] = x
@@ -256,6 +264,7 @@ BIJECTIONS = {
     "elementwise": elementwise,
     "linear": linear,
     "permutation": permutation,
+    "soft_tails": soft_tails,
     "planar": planar,
     "radial": radial,
     "chain": chain,

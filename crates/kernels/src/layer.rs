@@ -10,11 +10,13 @@ mod autoregressive;
 mod coupling;
 mod elementwise;
 mod linear;
+mod soft_tails;
 
 use autoregressive::Autoregressive;
 use coupling::Coupling;
 use elementwise::Elementwise;
 use linear::{Linear, Permutation};
+use soft_tails::SoftTails;
 
 pub use autoregressive::LayerMask;
 
@@ -66,6 +68,11 @@ pub enum Layer<P> {
         /// Each of 0..D once.
         order: Vec<usize>,
     },
+    /// z = sign(x) (t + ln(1 + |x| - t)) where |x| > t, else z = x
+    SoftTails {
+        /// t
+        threshold: f64,
+    },
 }
 
 impl<P> Layer<P> {
@@ -107,6 +114,9 @@ impl<P> Layer<P> {
                 log_diagonal: place(log_diagonal),
             }),
             Self::Permutation { order } => Box::new(Permutation(order)),
+            Self::SoftTails { threshold } => Box::new(SoftTails {
+                threshold: threshold as f32,
+            }),
         }
     }
 }

@@ -15,10 +15,12 @@ pub use spline::SPLINE_MIN;
 /// The transformer of a layer: it moves a coordinate, given parameters from the conditioner.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Transformer {
-    /// Real NVP's scale and shift, |log scale| < bound.
+    /// Real NVP's scale and shift: log scale s = c tanh(r / c) from the conditioner's output r.
     Affine {
-        /// c in s = c tanh(r / c)
-        bound: f64,
+        /// c where r > 0.
+        grow: f64,
+        /// c where r < 0.
+        shrink: f64,
     },
     /// A rational-quadratic spline from data to base.
     Spline {
@@ -37,9 +39,9 @@ pub enum Transformer {
 impl Transformer {
     pub(crate) fn run(self, isa: Verified, direction: Direction<'_>) {
         match self {
-            Self::Affine { bound } => {
-                let bound = bound as f32;
-                isa.run(Apply(Affine { bound }, direction));
+            Self::Affine { grow, shrink } => {
+                let (grow, shrink) = (grow as f32, shrink as f32);
+                isa.run(Apply(Affine { grow, shrink }, direction));
             }
             Self::Spline { bins, bound } => {
                 let bound = bound as f32;

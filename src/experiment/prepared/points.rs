@@ -170,7 +170,7 @@ pub(super) fn heavy_tails(points: &Tensor) -> Result<Option<String>> {
     Ok(heavy.map(|(d, kurtosis)| {
         format!(
             "; column {d} (from 0) has heavy tails, a kurtosis of {kurtosis:.0} where a Gaussian has 3 (try \
-             `base.student_t = {{}}`, `activation = \"tanh\"` or fewer layers)"
+             `soft_tails` at the end of a `bijection.chain`, `base.student_t = {{}}` or fewer layers)"
         )
     }))
 }

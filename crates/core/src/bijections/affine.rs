@@ -172,6 +172,10 @@ pub struct AffineCouplingSpec {
     pub activation: Activation,
     /// Bound on |log scale| of one coupling (nats per coordinate).
     pub log_scale_bound: f64,
+    /// Bound on -log scale of one coupling, by which a coordinate shrinks from base to data;
+    /// `log_scale_bound` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_shrink_bound: Option<f64>,
     /// What stands between two couplings.
     pub mixing: Mixing,
 }
@@ -182,7 +186,8 @@ impl Default for AffineCouplingSpec {
             layers: 8,
             hidden: vec![64, 64],
             activation: Activation::default(),
-            log_scale_bound: 3.0,
+            log_scale_bound: 2.0,
+            log_shrink_bound: None,
             mixing: Mixing::default(),
         }
     }
@@ -192,7 +197,8 @@ impl AffineCouplingSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
         let kind = Kind::Couplings(self.mixing);
         let affine = Affine {
-            bound: self.log_scale_bound,
+            grow: self.log_scale_bound,
+            shrink: self.log_shrink_bound,
         };
         Stack::new(self.layers, &self.hidden, self.activation, kind, affine)
     }
@@ -215,6 +221,10 @@ pub struct MaskedAutoregressiveSpec {
     pub activation: Activation,
     /// Bound on |log scale| of one layer (nats per coordinate).
     pub log_scale_bound: f64,
+    /// Bound on -log scale of one layer, by which a coordinate shrinks from base to data;
+    /// `log_scale_bound` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_shrink_bound: Option<f64>,
     /// The order of the coordinates in every second layer (`reverse`) or in each (`shuffle`).
     pub order: Order,
 }
@@ -225,7 +235,8 @@ impl Default for MaskedAutoregressiveSpec {
             layers: 6,
             hidden: vec![64, 64],
             activation: Activation::default(),
-            log_scale_bound: 3.0,
+            log_scale_bound: 2.0,
+            log_shrink_bound: None,
             order: Order::default(),
         }
     }
@@ -235,28 +246,38 @@ impl MaskedAutoregressiveSpec {
     pub(super) fn stack(&self) -> Stack<'_> {
         let kind = Kind::Autoregressive(self.order);
         let affine = Affine {
-            bound: self.log_scale_bound,
+            grow: self.log_scale_bound,
+            shrink: self.log_shrink_bound,
         };
         Stack::new(self.layers, &self.hidden, self.activation, kind, affine)
     }
 }
 
 /// The transformer of Real NVP (Dinh et al. 2017) with a log-scale that cannot run away:
-/// s = c tanh(r / c) from the raw output r.
+/// s = c tanh(r / c) from the raw output r, with a bound c for r > 0 and one for r < 0.
 ///
 /// - forward: x = z e^s + t
 /// - its log-det: sum_d s_d
 /// - inverse: z = (x - t) e^-s
 /// - its log-det: -sum_d s_d
 struct Affine {
-    /// c, the bound on |s|.
-    bound: f64,
+    /// The bound on s.
+    grow: f64,
+    /// The bound on -s; `grow` if absent.
+    shrink: Option<f64>,
 }
 
 impl Affine {
     fn parameters(&self, theta: &Tensor) -> Result<(Tensor, Tensor)> {
         let d = theta.dim(1)? / 2;
-        let log_scale = num::bounded(&theta.narrow(1, 0, d)?, self.bound)?;
+        let raw = theta.narrow(1, 0, d)?;
+        let log_scale = match self.shrink {
+            None => num::bounded(&raw, self.grow)?,
+            Some(shrink) => {
+                let grown = num::bounded(&raw.relu()?, self.grow)?;
+                (grown - num::bounded(&raw.neg()?.relu()?, shrink)?)?
+            }
+        };
         Ok((log_scale, theta.narrow(1, d, d)?))
     }
 }
@@ -284,15 +305,20 @@ impl Transformer for Affine {
     }
 
     fn kernel(&self) -> mdn_kernels::Transformer {
-        mdn_kernels::Transformer::Affine { bound: self.bound }
+        mdn_kernels::Transformer::Affine {
+            grow: self.grow,
+            shrink: self.shrink.unwrap_or(self.grow),
+        }
     }
 
     fn check(&self) -> Result<(), BadValue> {
-        BadValue::unless(
-            self.bound > 0.0 && self.bound <= 20.0,
-            "log_scale_bound",
-            "0 < `log_scale_bound` <= 20",
-            self.bound,
-        )
+        for (key, bound) in [
+            ("log_scale_bound", self.grow),
+            ("log_shrink_bound", self.shrink.unwrap_or(self.grow)),
+        ] {
+            let expected = format!("0 < `{key}` <= 20");
+            BadValue::unless(bound > 0.0 && bound <= 20.0, key, &expected, bound)?;
+        }
+        Ok(())
     }
 }

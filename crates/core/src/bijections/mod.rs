@@ -16,6 +16,7 @@ pub mod linear;
 pub mod permutation;
 pub mod planar;
 pub mod radial;
+mod soft_tails;
 pub mod spline;
 mod stack;
 pub mod support;
@@ -30,6 +31,7 @@ pub use linear::LinearSpec;
 pub use permutation::{Order, PermutationSpec};
 pub use planar::PlanarSpec;
 pub use radial::RadialSpec;
+pub use soft_tails::SoftTailsSpec;
 pub use spline::{MaskedAutoregressiveSplineSpec, SplineCouplingSpec};
 pub use stack::Mixing;
 pub use support::{BoxSpec, PerCoordinate, Support, SupportSpec};
@@ -89,6 +91,8 @@ pub enum BijectionSpec {
     Planar(PlanarSpec),
     /// A stack of radial layers (Rezende and Mohamed 2015).
     Radial(RadialSpec),
+    /// Logarithmic tails beyond a threshold, without parameters: at the data side, for heavy tails.
+    SoftTails(SoftTailsSpec),
     /// An array of bijections, the first nearest the base.
     Chain(Vec<BijectionSpec>),
 }
@@ -107,6 +111,7 @@ permutation (reverse): permutation = {}
 permutation (shuffle): permutation = { order = 'shuffle' }
 planar: planar = { layers = 3 }
 radial: radial = { layers = 3 }
+soft_tails: soft_tails = { threshold = 0.7 }
 chain: chain = [{ elementwise = {} }, { spline_coupling = { layers = 2, hidden = [5], activation = 'tanh', bins = 4, tail_bound = 3 } }, { linear = {} }, { affine_coupling = { layers = 3, hidden = [5], activation = 'tanh' } }]
 ";
 
@@ -140,6 +145,7 @@ impl BijectionSpec {
             Self::Permutation(s) => ("permutation", Box::new(*s)),
             Self::Planar(s) => ("planar", Box::new(*s)),
             Self::Radial(s) => ("radial", Box::new(*s)),
+            Self::SoftTails(s) => ("soft_tails", Box::new(*s)),
             Self::Chain(members) => ("chain", Box::new(chain::Members(members))),
         }
     }

@@ -67,12 +67,13 @@ fn apart(got: &[f64], expected: &[f64]) -> f64 {
     off / norm(&mut expected.iter().copied()).max(1e-3)
 }
 
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 8] = [
     "flow = { bijection.affine_coupling = { layers = 3, hidden = [20, 20] }, base.mixture = { components = 4, init = \"random\" } }",
     "flow = { bijection.spline_coupling = { layers = 2, hidden = [20], bins = 5 } }",
     "flow = { bijection.masked_autoregressive = { layers = 3, hidden = [20, 20] }, base.mixture = { components = 4, init = \"random\" } }",
     "flow = { bijection.masked_autoregressive_spline = { layers = 2, hidden = [20], bins = 5, order = \"shuffle\" } }",
     "flow = { bijection.chain = [{ linear = {} }, { permutation = {} }, { elementwise = {} }] }",
+    "flow = { bijection.chain = [{ affine_coupling = { layers = 2, hidden = [20], log_scale_bound = 1.0, log_shrink_bound = 0.2 } }, { soft_tails = { threshold = 0.7 } }] }",
     "rad = { layers = 3, hidden = [20], interleave = [\"linear\"] }",
     "rad = { layers = 3, hidden = [20], gates = \"flat\" }",
 ];

@@ -91,6 +91,8 @@ impl RadSpec {
             layers: 2,
             hidden: self.hidden.clone(),
             activation: self.activation,
+            // Saved models depend on it, and no file states it.
+            log_scale_bound: 3.0,
             ..AffineCouplingSpec::default()
         }
     }

@@ -170,11 +170,11 @@ fn text(
         0 => format!("flow = {{ bijection.{affine}, base.{base} }}"),
         1 => format!("flow = {{ bijection.{spline}, base.{base}, standardise = false }}"),
         2 => format!(
-            "flow = {{ bijection.affine_coupling = {{ {net}, mixing = \"linear\" }}, base.{base} }}"
+            "flow = {{ bijection.affine_coupling = {{ {net}, mixing = \"linear\", log_shrink_bound = 0.5 }}, base.{base} }}"
         ),
         3 => format!(
             "flow = {{ bijection.chain = [{{ elementwise = {{}} }}, {{ {spline} }}, {{ linear = {{}} }}, \
-             {{ permutation = {{ order = \"shuffle\" }} }}, {{ {affine} }}], base.{base} }}"
+             {{ permutation = {{ order = \"shuffle\" }} }}, {{ {affine} }}, {{ soft_tails = {{ threshold = 0.7 }} }}], base.{base} }}"
         ),
         4 => format!("rad = {{ {net}, base.{base}, interleave = [\"affine_coupling\", \"linear\"] }}"),
         5 => format!("rad = {{ {net}, base.{base}, gates = \"flat\" }}"),
