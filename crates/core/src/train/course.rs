@@ -298,6 +298,7 @@ impl<'a> Course<'a, '_, '_> {
             loss: now.loss,
             grad_norm: None,
             non_finite: now.non_finite,
+            target_evaluations: self.out.target_evaluations,
         });
         Ok(now)
     }
@@ -351,6 +352,7 @@ impl<'a> Course<'a, '_, '_> {
                     loss: outcome.loss,
                     grad_norm: Some(outcome.grad_norm),
                     non_finite,
+                    target_evaluations: self.out.target_evaluations,
                 });
             }
             if !finite {
