@@ -36,6 +36,7 @@ pub(crate) mod quadrature;
 mod spec;
 mod spirals;
 mod split_gaussian;
+mod target;
 mod truth;
 mod uniform;
 
@@ -62,9 +63,9 @@ pub use pinwheel::PinwheelSpec;
 pub use spec::DataSpec;
 pub use spirals::SpiralsSpec;
 pub use split_gaussian::SplitGaussianSpec;
-pub use truth::{
-    judge, log_densities, log_density, low_density_levels, Judgement, Level, LogDensity,
-};
+pub(crate) use target::point;
+pub use target::{LogDensity, Target, Values};
+pub use truth::{judge, log_densities, log_density, low_density_levels, Judgement, Level};
 pub use uniform::{CheckerboardSpec, Shape, UniformSpec};
 
 /// The purpose of points. Every point of a finite set has one purpose.

@@ -205,8 +205,12 @@ impl<'a> Course<'a, '_, '_> {
             }
             let done = self.out.steps;
             let progress = self.clock.share(done);
-            let measured = rounds.end(model, progress, &rng.fork_at("round", round as u64))?;
+            let noise = rng.fork_at("round", round as u64);
+            let measured = rounds.end(model, progress, &noise)?;
             if let Some(fault) = measured.fault() {
+                let fault = rounds
+                    .fault_at_end(model, progress, &noise)?
+                    .unwrap_or(fault);
                 self.out.diverged = Some(format!("{fault} after step {done}"));
                 return Ok(at.weights.pop().unwrap_or(at.start));
             }
@@ -336,13 +340,14 @@ impl<'a> Course<'a, '_, '_> {
             self.out.steps += 1;
             let step = self.out.steps;
             let finite = outcome.is_finite();
-            let mut non_finite = 0;
+            let (mut non_finite, mut fault) = (0, None);
             if !finite {
                 // The model still has the parameters of this step; a GPU may be batches ahead.
                 steps.settle()?;
                 let batch = self.task.batch(step, &mut self.epoch)?;
                 let at = self.task.at(self.phase, self.progress, batch.as_ref());
                 non_finite = objective.non_finite(model, &at, &mut self.task.noise(step))?;
+                fault = objective.fault(model, &at, &mut self.task.noise(step))?;
             }
             if !finite || step.is_multiple_of(log_every) || step == spec.steps {
                 self.out.history.push(HistoryRow {
@@ -358,10 +363,12 @@ impl<'a> Course<'a, '_, '_> {
                     true => "gradient",
                     false => "loss",
                 };
-                self.out.diverged = Some(format!(
-                    "{what} not finite at step {step} ({non_finite} of {} points)",
-                    spec.batch_size
-                ));
+                let what = match fault {
+                    Some(fault) => format!("{fault} in step {step}"),
+                    None => format!("{what} not finite at step {step}"),
+                };
+                let points = spec.batch_size;
+                self.out.diverged = Some(format!("{what} ({non_finite} of {points} points)"));
                 return Ok(false);
             }
             (self.watch)(&Progress {
