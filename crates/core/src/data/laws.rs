@@ -159,7 +159,7 @@ fn the_mass_is_one_and_samples_match_it() {
         let mut seen = vec![0.0; expected.len()];
         // Bins with few points go together into one, and with what is outside.
         let mut rest = (N as f64 * (1.0 - masses.iter().sum::<f64>()), 0.0);
-        for x in sample(data, N, 5) {
+        for x in sample(data, N, 6) {
             let place =
                 |(v, (low, high)): (&f64, &(f64, f64))| (v - low) / (high - low) * bins as f64;
             let places = x.iter().zip(&sides).map(place);

@@ -39,6 +39,7 @@ mod spec;
 mod spirals;
 mod split_gaussian;
 mod student_t;
+mod target;
 mod truth;
 mod uniform;
 
@@ -67,9 +68,9 @@ pub use pinwheel::PinwheelSpec;
 pub use spec::DataSpec;
 pub use spirals::SpiralsSpec;
 pub use split_gaussian::SplitGaussianSpec;
-pub use truth::{
-    judge, log_densities, log_density, low_density_levels, Judgement, Level, LogDensity,
-};
+pub(crate) use target::point;
+pub use target::{LogDensity, Target, Values};
+pub use truth::{judge, log_densities, log_density, low_density_levels, Judgement, Level};
 pub use uniform::{CheckerboardSpec, Shape, UniformSpec};
 
 /// The purpose of points. Every point of a finite set has one purpose.

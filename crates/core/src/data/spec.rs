@@ -1,6 +1,6 @@
 //! Which data set: the table `[data.NAME]` of an experiment file.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -11,7 +11,7 @@ use super::{
     BananaSpec, Benchmark, CheckerboardSpec, CirclesSpec, DataSet, EnergySpec,
     ExponentialFamilySpec, ExpressionSpec, FileRecord, FileSpec, FunnelSpec, GridSpec,
     ManyMoonsSpec, ManyWellSpec, MixtureSpec, MoonsSpec, PinwheelSpec, Problem, RingSpec,
-    RingsSpec, SpiralsSpec, SplitGaussianSpec, UniformSpec, BENCHMARKS,
+    RingsSpec, SpiralsSpec, SplitGaussianSpec, Target, UniformSpec, BENCHMARKS,
 };
 use crate::error::BadValue;
 use crate::{Error, Result};
@@ -56,7 +56,7 @@ pub enum DataSpec {
     Energy(EnergySpec),
     /// the exact solution of a maximum-entropy problem: double_well_symmetric, double_well_tilted, four_wells_coupled, dirichlet_1_2_3, gaussian (D = 2)
     ExponentialFamily(ExponentialFamilySpec),
-    /// exp(f) / Z for an expression f of the coordinates, such as "-(r-2)^2/0.18 + cos(5*theta)" (D = 1 to 3)
+    /// exp(f) / Z for an expression f of the coordinates, such as "-(r-2)^2/0.18 + cos(5*theta)" (D = 1 to 3; any D as a target)
     Expression(ExpressionSpec),
     /// points from a .csv, .tsv or .npy file, shared out into train, validation and test (any D; law unknown)
     File(FileSpec),
@@ -92,6 +92,28 @@ impl DataSpec {
     pub fn build(&self) -> Result<Box<dyn DataSet>> {
         let built = self.checked();
         built.map_err(|fault| Error::request(fault.to_string()))
+    }
+
+    /// Whether there is a law with a normaliser and a sampler.
+    pub fn has_law(&self) -> bool {
+        match self {
+            Self::File(_) => false,
+            Self::Expression(s) => s.has_law(),
+            Self::Benchmark(name) => Benchmark::by_name(name).is_ok_and(|b| b.spec().has_law()),
+            _ => true,
+        }
+    }
+
+    /// The density up to a constant, or what is wrong with the settings.
+    pub fn target(&self) -> std::result::Result<Target, BadValue> {
+        let expected = "a target with a known density";
+        let unknown = || BadValue::new("", expected, "points from a file");
+        match self {
+            Self::File(_) => Err(unknown()),
+            Self::Expression(s) => s.target().map_err(|e| e.below("expression")),
+            Self::Benchmark(name) => Benchmark::by_name(name)?.spec().target(),
+            _ => Target::of(Arc::from(self.checked()?)).ok_or_else(unknown),
+        }
     }
 
     fn checked(&self) -> std::result::Result<Box<dyn DataSet>, BadValue> {
