@@ -8,7 +8,7 @@ use crate::num::largest;
 /// Estimates of log Z whose errors are averaged.
 const ESTIMATES: usize = 10;
 
-/// Samples of one estimate, as in the programs of FAB (Midgley et al. 2023).
+/// Samples of one estimate, as in fab-jax, the program of FAB (Midgley et al. 2023).
 const SAMPLES: usize = 2000;
 
 const NO_TARGET: &str = "no target density is known";
