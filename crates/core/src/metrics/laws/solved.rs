@@ -128,6 +128,7 @@ pub(in crate::metrics) fn case(q_share: f64, between: f64, loss: f64) -> Evaluat
         labels: Some(labels),
         own_log_q: own_log_p.iter().map(|p| p + loss).collect(),
         own_log_p: Some(own_log_p),
+        target: None,
         entropy: Some(Entropy::exact(0.0)),
         moments: Some(moments(0.2 + loss)),
         relaxed: Some(Relaxed {
