@@ -20,8 +20,8 @@ const LINES: usize = 8;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The programs of one run: they are started where the user allows it, each once.
-#[derive(Debug, Default)]
-pub struct Programs {
+#[derive(Default)]
+struct Programs {
     running: Mutex<Option<(ProgramSpec, Weak<Program>)>>,
 }
 
@@ -38,11 +38,11 @@ impl mdn_core::data::Programs for Programs {
     }
 }
 
-/// Whoever may start the programs of a run: nobody unless the user allows it.
-pub fn programs(allowed: bool) -> Arc<dyn mdn_core::data::Programs> {
+/// What starts the programs of a run: nothing unless the user allows it.
+pub(super) fn starter(allowed: bool) -> Box<dyn mdn_core::data::Programs> {
     match allowed {
-        true => Arc::new(Programs::default()),
-        false => Arc::new(NoPrograms),
+        true => Box::new(Programs::default()),
+        false => Box::new(NoPrograms),
     }
 }
 
@@ -89,14 +89,12 @@ struct Answer {
 /// What was expected and what came.
 type Wrong = (String, String);
 
-#[derive(Debug)]
 struct Program {
     spec: ProgramSpec,
     child: Mutex<Running>,
 }
 
 /// A child, with a thread for each of its streams, so that none of them blocks another.
-#[derive(Debug)]
 struct Running {
     child: Child,
     questions: Sender<Vec<u8>>,
@@ -118,7 +116,7 @@ impl Program {
         };
         let mut command = Command::new(program);
         command.args(&spec.command[1..]);
-        if spec.folder.is_dir() {
+        if !spec.folder.as_os_str().is_empty() {
             command.current_dir(&spec.folder);
         }
         command.stdin(Stdio::piped());
@@ -143,7 +141,10 @@ impl Program {
         {
             std::thread::spawn(move || {
                 // Where it fails the reader of the answers finds the end of file.
-                while to_ask.recv().is_ok_and(|bytes| stdin.write_all(&bytes).is_ok()) {}
+                while to_ask
+                    .recv()
+                    .is_ok_and(|bytes| stdin.write_all(&bytes).is_ok())
+                {}
             });
             let most = 1 + spec.dim;
             std::thread::spawn(move || {
@@ -202,7 +203,20 @@ impl Program {
 impl Running {
     fn answer(&mut self, rows: &[f64], dim: usize, timeout: f64) -> Result<Answer, Wrong> {
         let n = rows.len() / dim;
-        let shape = || format!("a .npy array of shape ({n}, {}) or ({n}, 1) on its stdout", 1 + dim);
+        let shape = || {
+            format!(
+                "a .npy array of shape ({n}, {}) or ({n}, 1) on its stdout",
+                1 + dim
+            )
+        };
+        match self.answers.try_recv() {
+            Ok(Ok(_)) => {
+                let got = "another array before there was a question";
+                return Err((shape(), got.to_owned()));
+            }
+            Ok(Err((expected, got))) => return Err((format!("{} ({expected})", shape()), got)),
+            Err(_) => {}
+        }
         // Where it has ended, the answer says so.
         let _ = self.questions.send(npy::write(rows, dim));
         match self.answers.recv_timeout(Duration::from_secs_f64(timeout)) {
@@ -210,7 +224,10 @@ impl Running {
                 if found == n && (answer.fields == 1 || answer.fields == 1 + dim) {
                     return Ok(answer);
                 }
-                Err((shape(), format!("one of shape ({found}, {})", answer.fields)))
+                Err((
+                    shape(),
+                    format!("one of shape ({found}, {})", answer.fields),
+                ))
             }
             Ok(Err((expected, got))) => Err((format!("{} ({expected})", shape()), got)),
             Err(RecvTimeoutError::Timeout) => Err((
@@ -293,7 +310,11 @@ fn array(from: &mut impl Read, most: usize) -> Result<(usize, Answer), Wrong> {
 fn listen(stderr: ChildStderr, lines: &Mutex<VecDeque<String>>, _open: Sender<()>) {
     let mut from = BufReader::new(stderr);
     let mut line = Vec::new();
-    while (&mut from).take(4096).read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+    while (&mut from)
+        .take(4096)
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|n| n > 0)
+    {
         let text = String::from_utf8_lossy(&line).trim().to_owned();
         if !text.is_empty() {
             let mut lines = lock(lines);

@@ -176,6 +176,7 @@ impl Run {
         let against = Against {
             law: self.law.as_deref(),
             has_data: self.spec.task.has_data(),
+            target: self.objective.target(),
             constraints: constraints.as_ref().map(|(t, m)| (t, m.as_slice())),
             points: self.spec.evaluation.points,
             side: self.spec.evaluation.grid,

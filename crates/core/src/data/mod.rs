@@ -34,6 +34,7 @@ mod gaussians;
 mod law;
 mod many_well;
 mod pinwheel;
+mod program;
 pub(crate) mod quadrature;
 mod spec;
 mod spirals;
@@ -58,13 +59,16 @@ pub use directions::lost_in_single;
 pub use energy::{Domain, EnergySpec, Potential};
 pub use exponential_family::{ExponentialFamilySpec, Problem};
 pub use expression::{BoxSpec, ExpressionSpec};
-pub use file::{Column, FilePoints, FileRecord, FileSpec, OnBadRows, SplitSpec};
+pub use file::{
+    npy, relative_to, Column, FilePoints, FileRecord, FileSpec, OnBadRows, Reference, SplitSpec,
+};
 pub use gaussians::{GridSpec, MixtureSpec, RingSpec};
 #[cfg(test)]
 pub(crate) use law::Density;
 pub use law::Truth;
 pub use many_well::ManyWellSpec;
 pub use pinwheel::PinwheelSpec;
+pub use program::{NoPrograms, ProgramSpec, Programs};
 pub use spec::DataSpec;
 pub use spirals::SpiralsSpec;
 pub use split_gaussian::SplitGaussianSpec;

@@ -1,14 +1,13 @@
 //! Targets that another program computes. It is started by whoever calls: this crate starts none.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::file::sha256;
-use super::LogDensity;
+use super::target::{LogDensity, LARGEST};
 use crate::error::BadValue;
 use crate::{Error, Result};
 
@@ -41,12 +40,9 @@ fn minute() -> f64 {
     60.0
 }
 
-fn is_empty(path: &PathBuf) -> bool {
+fn is_empty(path: &Path) -> bool {
     path.as_os_str().is_empty()
 }
-
-/// The most coordinates of a point.
-const LARGEST: usize = 1000;
 
 impl ProgramSpec {
     /// D, or what is wrong with the settings.
@@ -65,12 +61,17 @@ impl ProgramSpec {
         let known = std::mem::take(&mut self.files);
         for word in &self.command {
             let path = self.folder.join(word);
-            // Other words are options, or programs that are found by their name.
-            let Some(bytes) = path.is_file().then(|| std::fs::read(&path)) else {
+            // Other words are options, or what belongs to the machine.
+            let named = Path::new(word).is_relative() && path.is_file();
+            let Some(bytes) = named.then(|| std::fs::read(&path)) else {
                 continue;
             };
             let sum = bytes.map(|bytes| sha256(&bytes)).map_err(|e| {
-                BadValue::new("command", "files that can be read", format!("`{word}` ({e})"))
+                BadValue::new(
+                    "command",
+                    "files that can be read",
+                    format!("`{word}` ({e})"),
+                )
             })?;
             if let Some(known) = known.get(word).filter(|known| **known != sum) {
                 let got = format!("one with {sum}: it has changed");
@@ -89,7 +90,7 @@ impl ProgramSpec {
 }
 
 /// Starts the programs of targets.
-pub trait Programs: Debug + Send + Sync {
+pub trait Programs: Send + Sync {
     /// The density that a program computes, which ends when it is dropped.
     ///
     /// # Errors

@@ -11,6 +11,9 @@ use crate::error::shortened;
 use crate::rows;
 use crate::{num, Error, Result};
 
+/// The most coordinates of a point of a user's own target.
+pub(super) const LARGEST: usize = 1000;
+
 /// What a target says of n points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Values {
@@ -82,9 +85,9 @@ pub(super) fn by_row(
 
 impl Target {
     /// A density with log Z, where that is known.
-    pub fn new(density: impl LogDensity + 'static, log_z: Option<f64>) -> Self {
+    pub fn new(density: Box<dyn LogDensity>, log_z: Option<f64>) -> Self {
         Self {
-            density: Box::new(density),
+            density,
             evaluated: AtomicU64::new(0),
             log_z,
         }
@@ -93,7 +96,7 @@ impl Target {
     /// The law of a data set; `None` where its density is not known.
     pub fn of(data: Arc<dyn DataSet>) -> Option<Self> {
         data.truth()?;
-        Some(Self::new(Exact(data), Some(0.0)))
+        Some(Self::new(Box::new(Exact(data)), Some(0.0)))
     }
 
     /// D.
@@ -192,7 +195,7 @@ mod tests {
 
     #[test]
     fn gradients_of_the_target_reach_the_points() {
-        let target = Target::new(Product(true), None);
+        let target = Target::new(Box::new(Product(true)), None);
         let x = var(&[1.0, 2.0, -3.0, 0.5], 2);
         let log_p = target.log_p(&(x.as_tensor() * 2.0).unwrap(), "t").unwrap();
         assert_eq!(values(&log_p), [-16.0, -36.0]);
@@ -204,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_target_without_gradients_serves_points_that_do_not_move() {
-        let target = Target::new(Product(false), None);
+        let target = Target::new(Box::new(Product(false)), None);
         let x = var(&[1.0, 2.0], 2);
         let fixed = target.log_p(&x.as_tensor().detach(), "t").unwrap();
         assert_eq!(values(&fixed), [-2.0]);

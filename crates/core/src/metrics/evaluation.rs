@@ -1,9 +1,11 @@
 //! A trained model seen through held-out points, its own samples and a grid: plain numbers from
 //! which every metric is computed.
 
+use std::borrow::Cow;
+
 use candle_core::{DType, Device, Tensor};
 
-use crate::data::{DataSet, Entropy, LabelledPoints, Split};
+use crate::data::{DataSet, Entropy, LabelledPoints, Split, Target};
 use crate::models::{log_q, Model};
 use crate::num;
 use crate::rng::Rng;
@@ -58,14 +60,14 @@ pub struct Relaxed {
     pub moments: Option<Moments>,
 }
 
-/// log p~ = log p + log Z of a target, in nats.
+/// log p~ of a problem with a target that is known up to a constant.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TargetValues {
-    /// log Z, where it is known; 0 for a law with a normaliser.
+    /// log of the integral of p~, where it is known; 0 for a law with a normaliser.
     pub log_z: Option<f64>,
-    /// log p~ of the model's samples.
+    /// At the model's samples.
     pub own: Vec<f64>,
-    /// log p~ of the held-out points, where they are samples of the target.
+    /// At held-out points.
     pub points: Option<Vec<f64>>,
 }
 
@@ -86,10 +88,10 @@ pub struct Evaluation {
     pub own_log_q: Vec<f64>,
     /// log p of the model's samples, where p is known.
     pub own_log_p: Option<Vec<f64>>,
-    /// What the target says of samples and points, where its density is known up to a constant.
-    pub target: Option<TargetValues>,
     /// The truth, where it is known.
     pub known: Option<Known>,
+    /// What a problem's target says, up to its constant.
+    pub target: Option<TargetValues>,
     /// Entropy of the truth, where it is known.
     pub entropy: Option<Entropy>,
     /// Moments that were asked of the model.
@@ -100,7 +102,7 @@ pub struct Evaluation {
     pub mass: Option<Mass>,
     /// Distances of samples to held-out points.
     pub distances: Option<Distances>,
-    /// Precision and recall by neighbours, where there is data and the truth is not known.
+    /// Precision and recall by neighbours, where there are held-out points and no exact law.
     pub neighbours: Option<Neighbours>,
     /// How much the map to the base stretches, for a model with a base.
     pub conditioning: Option<Conditioning>,
@@ -120,6 +122,8 @@ pub struct Against<'a> {
     pub law: Option<&'a dyn DataSet>,
     /// Whether it is a data set.
     pub has_data: bool,
+    /// The density of a problem that has one.
+    pub target: Option<&'a Target>,
     /// T and m of a problem with constraints.
     pub constraints: Option<(&'a Statistics, &'a [f64])>,
     /// Held-out points of the law, and as many samples of the model.
@@ -174,6 +178,14 @@ pub fn evaluate(
         .map(|(law, truth)| Known::new(law, truth, (&points, labels.as_deref()), &samples, rng))
         .transpose()?
         .unzip();
+    let target = target_values(
+        against.target,
+        own_log_p.as_deref(),
+        known.as_ref(),
+        (&points, &samples),
+    )?;
+    let of_target = target.as_ref().filter(|_| own_log_p.is_none());
+    let own_log_p = own_log_p.or_else(|| of_target.and_then(|t| normalised(&t.own, t.log_z)));
     let mass = match against.law.and_then(DataSet::view) {
         Some(view) if dim == 2 => Some(Mass::of(
             &|rows| log_q(model, &tensor(rows)?),
@@ -192,25 +204,21 @@ pub fn evaluate(
     let memberships = held_out.as_ref().map(|x| Memberships::of(model, x));
     let sets = held_out.iter().cloned().chain([tensor(&samples)?]);
     let sets: Vec<Tensor> = sets.collect();
-    let target = known.as_ref().zip(own_log_p.as_ref());
     let evaluation = Evaluation {
-        target: target.map(|(known, own)| TargetValues {
-            log_z: Some(0.0),
-            own: own.clone(),
-            points: Some(known.log_p.clone()),
-        }),
         log_q: held_out.as_ref().map(|x| log_q(model, x)).transpose()?,
         has_data: against.has_data,
         labels,
         samples: n,
         own_log_q,
         own_log_p,
+        target,
         entropy: truth.map(|(_, truth)| truth.entropy()),
         moments: moments(&samples),
         relaxed: relaxed(model, n, rng, &moments)?,
         mass,
         distances: Distances::of(&points, &samples, dim),
-        neighbours: (known.is_none() && against.has_data)
+        neighbours: known
+            .is_none()
             .then(|| Neighbours::of(&points, &samples, dim))
             .flatten(),
         conditioning: Conditioning::of(model, &sets)?,
@@ -235,6 +243,48 @@ pub fn evaluate(
         points,
         samples,
     })
+}
+
+/// log p from log p~, where the constant is known.
+fn normalised(log_p: &[f64], log_z: Option<f64>) -> Option<Vec<f64>> {
+    let log_z = log_z?;
+    Some(log_p.iter().map(|p| p - log_z).collect())
+}
+
+impl Evaluation {
+    /// log p of the held-out points, where p and its constant are known.
+    pub fn log_p(&self) -> Option<Cow<'_, [f64]>> {
+        if let Some(known) = &self.known {
+            return Some(Cow::Borrowed(&known.log_p));
+        }
+        let target = self.target.as_ref()?;
+        normalised(target.points.as_ref()?, target.log_z).map(Cow::Owned)
+    }
+}
+
+/// What a target says of held-out points and of the model's samples; what the truth has said already is
+/// taken from there.
+fn target_values(
+    target: Option<&Target>,
+    own_log_p: Option<&[f64]>,
+    known: Option<&Known>,
+    (points, samples): (&[f64], &[f64]),
+) -> Result<Option<TargetValues>> {
+    let Some(target) = target else {
+        return Ok(None);
+    };
+    let said = |rows: &[f64], known: Option<&[f64]>| match known {
+        Some(log_p) => Ok(log_p.to_vec()),
+        None => target.evaluate(rows, false).map(|found| found.log_p),
+    };
+    let known = known.map(|known| &known.log_p[..]);
+    Ok(Some(TargetValues {
+        log_z: target.log_z,
+        own: said(samples, own_log_p)?,
+        points: (!points.is_empty())
+            .then(|| said(points, known))
+            .transpose()?,
+    }))
 }
 
 fn relaxed(

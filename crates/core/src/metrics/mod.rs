@@ -220,6 +220,18 @@ const NO_LABELS: &str = "the points have no labels";
 const NO_POINTS: &str = "there are no held-out points";
 const NO_PARTS: &str = "the model has no parts";
 
+/// Why p, or its constant, or samples of it, are missing.
+fn no_truth(on: &Evaluation) -> &'static str {
+    match &on.target {
+        Some(target) if on.known.is_none() => match (target.log_z, &target.points) {
+            (None, _) => "the target's constant is unknown: no `log_z`",
+            (Some(_), None) => "no samples of the target: no `reference`",
+            _ => "needs the exact law of the target",
+        },
+        _ => NO_TRUTH,
+    }
+}
+
 /// Why points and samples were not compared.
 fn too_few(on: &Evaluation) -> &'static str {
     match on.log_q {

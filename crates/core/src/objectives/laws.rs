@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::maximum_likelihood::MaximumLikelihood;
 use super::{At, Objective, ProblemSpec};
-use crate::data::DataSpec;
+use crate::data::{DataSpec, NoPrograms};
 use crate::distributions::normal::Normal;
 use crate::distributions::Distribution;
 use crate::models::testing::{rows, seeded, spec, values};
@@ -26,11 +26,11 @@ fn points(n: usize) -> Tensor {
 fn problem(text: &str) -> Box<dyn Objective> {
     let spec: ProblemSpec = spec(text);
     assert_eq!(spec.check(), Ok(2));
-    spec.build().unwrap()
+    spec.build(&NoPrograms).unwrap()
 }
 
 fn log_variance(target: &str) -> Box<dyn Objective> {
-    let target = spec::<DataSpec>(target).target().unwrap();
+    let target = spec::<DataSpec>(target).target(&NoPrograms).unwrap();
     Box::new(log_variance::LogVariance { target })
 }
 

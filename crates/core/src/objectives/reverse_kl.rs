@@ -1,12 +1,14 @@
 //! Reverse KL to a density that is known up to a constant (Rezende and Mohamed 2015).
 
+use std::path::PathBuf;
+
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{At, Objective, ProblemSettings, Validation};
 use crate::bijections::{Bijection, SupportSpec};
-use crate::data::{DataSet, DataSpec, Support, Target};
+use crate::data::{DataSet, DataSpec, NoPrograms, Programs, Reference, Support, Target};
 use crate::error::BadValue;
 use crate::models::{log_q, Model};
 use crate::num;
@@ -23,6 +25,12 @@ pub struct ReverseKlSpec {
     /// exact law.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_z: Option<f64>,
+    /// A file of samples of a target without an exact law (.npy, .csv, ...), on which the model is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<PathBuf>,
+    /// SHA-256 of `reference`; a file with another one is refused. The record of a run has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_sha256: Option<String>,
     /// A map from R^D onto the target's support; R^D itself if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support: Option<SupportSpec>,
@@ -53,17 +61,22 @@ impl ProblemSettings for ReverseKlSpec {
     }
 
     fn check(&self) -> std::result::Result<usize, BadValue> {
-        let target = self.target.target().map_err(|e| e.below("target"))?;
-        let dim = target.dim();
+        let dim = self.target.check_target();
+        let dim = dim.map_err(|e| e.below("target"))?;
         if let Some(support) = &self.support {
             support.check(dim).map_err(|e| e.below("support"))?;
         }
         if let Some(log_z) = self.log_z {
             BadValue::unless(log_z.is_finite(), "log_z", "a finite `log_z`", log_z)?;
-            let expected = "no `log_z` with this target, whose constant is known";
-            BadValue::unless(target.log_z.is_none(), "log_z", expected, log_z)?;
         }
-        let law = self.solution();
+        for (key, given) in [
+            ("log_z", self.log_z.is_some()),
+            ("reference", self.reference.is_some()),
+        ] {
+            let expected = format!("no `{key}` with this target, whose law is known exactly");
+            BadValue::unless(!(given && self.target.has_law()), key, &expected, "one")?;
+        }
+        let law = self.exact();
         let law = law.map_err(|e| BadValue::new("target", "a target that can be built", e))?;
         let part = law.and_then(|law| Some(law.truth()?.support()));
         let part = part.filter(|part| matches!(part, Support::Part(_)) && self.support.is_none());
@@ -75,7 +88,7 @@ impl ProblemSettings for ReverseKlSpec {
                 format!("one that lives on {part}"),
             ));
         }
-        self.check_positive(&target)?;
+        self.check_positive()?;
         if let Some(anneal) = &self.anneal {
             for (key, value) in [("from", anneal.from), ("over", anneal.over)] {
                 let expected = format!("0 < `{key}` <= 1");
@@ -86,13 +99,17 @@ impl ProblemSettings for ReverseKlSpec {
         Ok(dim)
     }
 
-    fn build(&self) -> Result<Box<dyn Objective>> {
-        Ok(Box::new(ReverseKl::new(self)?))
+    fn build(&self, programs: &dyn Programs) -> Result<Box<dyn Objective>> {
+        Ok(Box::new(ReverseKl::new(self, programs)?))
     }
 
     fn solution(&self) -> Result<Option<Box<dyn DataSet>>> {
-        let has_law = self.target.has_law();
-        has_law.then(|| self.target.build()).transpose()
+        if self.target.has_law() {
+            return self.exact();
+        }
+        let samples = self.samples();
+        let samples = samples.map_err(|bad| Error::request(bad.to_string()))?;
+        Ok(samples.map(|samples| Box::new(samples) as Box<dyn DataSet>))
     }
 
     /// Says how much of the target is outside a `support`.
@@ -112,7 +129,7 @@ impl ProblemSettings for ReverseKlSpec {
     /// The map onto the target's support.
     fn support(&self) -> Option<SupportSpec> {
         let on_simplex = || {
-            let law = self.solution().ok()??;
+            let law = self.exact().ok()??;
             let simplex = matches!(law.truth()?.support(), Support::Simplex);
             simplex.then_some(SupportSpec::Simplex)
         };
@@ -124,9 +141,52 @@ impl ProblemSettings for ReverseKlSpec {
 const PROBES: usize = 10_000;
 
 impl ReverseKlSpec {
+    /// The law of a target with a normaliser and a sampler.
+    fn exact(&self) -> Result<Option<Box<dyn DataSet>>> {
+        let has_law = self.target.has_law();
+        has_law.then(|| self.target.build()).transpose()
+    }
+
+    /// The samples of `reference`.
+    fn samples(&self) -> std::result::Result<Option<Reference>, BadValue> {
+        let Some(path) = &self.reference else {
+            return Ok(None);
+        };
+        let dim = self.target.check_target()?;
+        let read = Reference::read(path, self.reference_sha256.as_deref(), dim);
+        let key = |e: BadValue| match e.key.is_empty() {
+            true => e.below("reference"),
+            false => BadValue::new("reference_sha256", e.expected, e.got),
+        };
+        read.map(Some).map_err(key)
+    }
+
+    pub(super) fn settle(&mut self) -> std::result::Result<(), BadValue> {
+        if let Some(samples) = self.samples()? {
+            self.reference_sha256 = Some(samples.sha256().to_owned());
+        }
+        self.target.settle().map_err(|e| e.below("target"))?;
+        Ok(())
+    }
+
+    pub(super) fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let mut all = self.target.paths_mut();
+        all.extend(&mut self.reference);
+        all
+    }
+
+    pub(super) fn take_paths(&mut self, other: &Self) {
+        self.target.take_paths(&other.target);
+        if self.reference_sha256.is_some() && other.reference_sha256.is_some() {
+            self.reference.clone_from(&other.reference);
+        }
+    }
+
     /// Refuses a target that is 0 at points inside `support`: N(0, 4 I) sent through its map.
-    fn check_positive(&self, target: &Target) -> std::result::Result<(), BadValue> {
-        let Some(support) = &self.support else {
+    fn check_positive(&self) -> std::result::Result<(), BadValue> {
+        // A program is not started for it.
+        let target = self.target.target(&NoPrograms);
+        let (Some(support), Ok(target)) = (&self.support, target) else {
             return Ok(());
         };
         let dim = target.dim();
@@ -147,7 +207,7 @@ impl ReverseKlSpec {
 
     /// The share of the target's samples outside `support`; 0 without one.
     fn share_outside(&self) -> Result<f64> {
-        let (Some(support), Some(law)) = (&self.support, self.solution()?) else {
+        let (Some(support), Some(law)) = (&self.support, self.exact()?) else {
             return Ok(0.0);
         };
         let x = law.sample(PROBES, &mut Rng::new(0))?;
@@ -165,9 +225,9 @@ pub struct ReverseKl {
 
 impl ReverseKl {
     /// The objective of a checked specification.
-    pub fn new(spec: &ReverseKlSpec) -> Result<Self> {
+    pub fn new(spec: &ReverseKlSpec, programs: &dyn Programs) -> Result<Self> {
         let bad = |bad: BadValue| Error::request(bad.below("target").to_string());
-        let mut target = spec.target.target().map_err(bad)?;
+        let mut target = spec.target.target(programs).map_err(bad)?;
         target.log_z = target.log_z.or(spec.log_z);
         Ok(Self {
             target,

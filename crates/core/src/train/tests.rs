@@ -76,7 +76,7 @@ impl<'c> Case<'c> {
             Some(text) => {
                 let problem: ProblemSpec = spec(text);
                 assert_eq!(problem.check(), Ok(2));
-                problem.build()?
+                problem.build(&crate::data::NoPrograms)?
             }
         };
         let task = Training {

@@ -32,7 +32,10 @@ impl Reference {
         let checked = file.check_settings().and_then(|()| Table::read(&file));
         let table = checked.map_err(|e| match e.key.as_str() {
             "sha256" => e,
-            _ => BadValue { key: String::new(), ..e },
+            _ => BadValue {
+                key: String::new(),
+                ..e
+            },
         })?;
         let expected = format!("samples with {dim} coordinates, a row each");
         let got = format!("{} columns in `{}`", table.dim(), path.display());
@@ -68,5 +71,42 @@ impl DataSet for Reference {
 
     fn view(&self) -> Option<[(f64, f64); 2]> {
         (self.dim() == 2).then(|| around(&self.table.values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_a_law_are_held_out_in_one_order_and_must_have_its_dimension() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s.npy");
+        let rows: Vec<f64> = (0..40).map(f64::from).collect();
+        std::fs::write(&path, super::super::npy::write(&rows, 2)).expect("a file");
+        let read = |sum: Option<&str>, dim| Reference::read(&path, sum, dim);
+        let samples = read(None, 2).expect("samples");
+        let points = |n, seed| {
+            let found = samples.points(Split::Test, n, &mut Rng::new(seed)).unwrap();
+            crate::num::to_vec(&found.x).unwrap()
+        };
+        let mut all = points(100, 0);
+        assert_eq!((points(7, 1).as_slice(), all.len()), (&all[..14], 40));
+        assert_ne!(all[..14], rows[..14], "those of one chain stand together");
+        all.sort_by(f64::total_cmp);
+        assert_eq!(all, rows);
+        assert!(read(Some(samples.sha256()), 2).is_ok());
+        let refused =
+            |found: Result<Reference, BadValue>| found.err().expect("a fault").to_string();
+        let said = refused(read(None, 3));
+        assert!(
+            said.starts_with(": expected samples with 3 coordinates"),
+            "{said}"
+        );
+        let said = refused(read(Some(&"0".repeat(64)), 2));
+        assert!(
+            said.starts_with("sha256: ") && said.contains("it has changed"),
+            "{said}"
+        );
     }
 }
