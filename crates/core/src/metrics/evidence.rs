@@ -11,9 +11,9 @@ const ESTIMATES: usize = 10;
 /// Samples of one estimate, as in fab-jax, the program of FAB (Midgley et al. 2023).
 const SAMPLES: usize = 2000;
 
-const NO_TARGET: &str = "no target density is known";
-const NO_SAMPLES: &str = "there are no samples of the target";
-const NO_CONSTANT: &str = "log Z of the target is unknown";
+const NO_TARGET: &str = "there is no target density";
+const NO_SAMPLES: &str = "no samples of the target: no `reference`";
+const NO_CONSTANT: &str = "the target's constant is unknown: no `log_z`";
 
 /// log w at samples of the model.
 fn own_log_weights(on: &Evaluation) -> Option<Vec<f64>> {
