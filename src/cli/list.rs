@@ -68,6 +68,7 @@ enum Kind {
 const SHOWN: &str = r#"
 chain = [{ linear = {} }, { affine_coupling = {} }]
 file = { path = "penguins.csv", columns = ["bill_length_mm", "bill_depth_mm"], label = "species", on_bad_rows = "refuse", split = { train = 0.7, validation = 0.15, test = 0.15, seed = 0 } }
+program = { command = ["python3", "target.py"], dim = 10, timeout = 60.0 }
 maximum_entropy = { statistics = ["x^2+y^2", "x^4+y^4", "x*y"], moments = [4.68, 12.78, 1.2], rounds = 10 }
 reverse_kl = { target.energy = { potential = "u1" }, anneal = { from = 0.1, over = 0.5 } }
 "#;
@@ -275,13 +276,16 @@ pub(super) fn run(args: &ListArgs, _: &Context) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// Tests of all members use the examples. Files have tests of their own.
+    /// Tests of all members use the examples. Files and programs have tests of their own.
     #[test]
     fn every_member_has_an_example() {
         fn covered<T: Serialize + DeserializeOwned + JsonSchema>(examples: Vec<(&str, T)>) {
             let tag = |(_, spec): &(&str, T)| toml::Value::try_from(spec).expect("TOML");
             let tags: Vec<_> = examples.iter().map(tag).collect();
-            for m in members(examples).iter().filter(|m| m.name != "file") {
+            for m in members(examples)
+                .iter()
+                .filter(|m| !["file", "program"].contains(&m.name.as_str()))
+            {
                 let named = tags.iter().any(|tag| tag.get(&m.name).is_some());
                 assert!(named, "{}", m.name);
             }
@@ -300,7 +304,11 @@ mod tests {
                 toml::from_str(&format!("{} = {settings}", m.name)).unwrap()
             };
             let spec = read(&m.settings);
-            assert_eq!(spec.check_settings(), Ok(()), "{}", m.name);
+            let checked = match m.name.as_str() {
+                "program" => spec.check_target().map(drop),
+                _ => spec.check_settings(),
+            };
+            assert_eq!(checked, Ok(()), "{}", m.name);
             if let Some((least, _)) = m.settings.split_once(", on_bad_rows") {
                 assert_eq!(spec, read(&format!("{least} }}")));
             }

@@ -80,6 +80,10 @@ pub(super) struct How {
     /// Begin no further run once one has failed or diverged
     #[arg(long)]
     fail_fast: bool,
+    /// Start the programs that compute targets of `reverse_kl`; without this option an experiment that
+    /// has some is refused
+    #[arg(long)]
+    run_programs: bool,
     /// Time between two checkpoints of a run: what is lost at most where it is killed
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     checkpoint_every: Duration,
@@ -132,6 +136,21 @@ pub(super) fn train(
             warn(&text);
         }
     }
+    if !how.run_programs {
+        let to_train = jobs
+            .iter()
+            .zip(&before)
+            .filter(|(_, before)| before.is_none());
+        let mut jobs = to_train.filter_map(|(job, _)| Some((job, job.spec.task.program()?)));
+        if let Some((job, program)) = jobs.next() {
+            return Err(Error::request(format!(
+                "problems.{}: its target is the program `{}`; expected --run-programs, which starts it, if you \
+                 trust it",
+                job.spec.data_name,
+                program.shown()
+            )));
+        }
+    }
     if skipped > 0 {
         context.note(&format!(
             "{}: {skipped} of {} runs ended before; --force does them again",
@@ -154,6 +173,7 @@ pub(super) fn train(
         steal: how.steal_lock,
         wait,
         fail_fast: how.fail_fast,
+        run_programs: how.run_programs,
         figures: report::figures::files_of_runs(),
     };
     let without_figures = Mutex::new(Vec::new());

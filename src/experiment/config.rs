@@ -1,6 +1,6 @@
 //! The experiment file: its tables, its defaults, and the check of its values.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use indexmap::IndexMap;
@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use mdn_core::data::DataSpec;
+use mdn_core::data::{relative_to, DataSpec};
 use mdn_core::error::{did_you_mean, BadValue};
 use mdn_core::models::ModelSpec;
 use mdn_core::objectives::ProblemSpec;
@@ -200,22 +200,24 @@ impl Config {
         toml::to_string(self).map_err(|e| Error::failed(format!("could not write TOML: {e}")))
     }
 
+    /// All paths of files and folders.
+    fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let data = self.data.values_mut().flat_map(DataSpec::paths_mut);
+        data.chain(self.problems.values_mut().flat_map(ProblemSpec::paths_mut))
+    }
+
     /// Makes paths relative to `folder` absolute.
     fn locate_files(&mut self, folder: &Path) {
-        for data in self.data.values_mut() {
-            if let DataSpec::File(file) = data {
-                let path = folder.join(&file.path);
-                file.path = std::path::absolute(&path).unwrap_or(path);
-            }
+        for path in self.paths_mut() {
+            let there = folder.join(&*path);
+            *path = std::path::absolute(&there).unwrap_or(there);
         }
     }
 
     /// The same experiment with paths relative to `folder`, as a file there has them.
     pub fn from_folder(mut self, folder: &Path) -> Self {
-        for data in self.data.values_mut() {
-            if let DataSpec::File(file) = data {
-                *file = file.from_folder(folder);
-            }
+        for path in self.paths_mut() {
+            *path = relative_to(folder, path);
         }
         self
     }
@@ -233,6 +235,10 @@ impl Config {
                 dims.push(found.columns.len());
                 fewest = Some(fewest.map_or(found.train, |n| n.min(found.train)));
             }
+        }
+        for (name, problem) in &mut self.problems {
+            let settled = problem.settle();
+            settled.map_err(|e| e.below(&format!("problems.{name}")))?;
         }
         if let Some(fewest) = fewest.filter(|n| *n < self.train.start_points()) {
             let mut short = self.clone();

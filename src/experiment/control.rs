@@ -24,6 +24,8 @@ pub struct Control {
     pub wait: bool,
     /// Begin no run after one has failed or diverged.
     pub fail_fast: bool,
+    /// Whether the programs of targets may be started.
+    pub run_programs: bool,
     /// Names of files of figures, which are removed with the other results of an earlier run.
     pub figures: Vec<String>,
 }
@@ -37,6 +39,7 @@ impl Default for Control {
             steal: false,
             wait: false,
             fail_fast: false,
+            run_programs: false,
             figures: Vec::new(),
         }
     }

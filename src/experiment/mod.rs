@@ -14,6 +14,7 @@ pub mod control;
 pub mod plan;
 pub mod pool;
 mod prepared;
+mod program;
 pub mod run;
 pub mod search;
 pub mod store;

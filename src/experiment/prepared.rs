@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 
 use super::plan::RunSpec;
 use super::Compute;
-use mdn_core::data::{DataSet, Split};
+use mdn_core::data::{DataSet, NoPrograms, Programs, Split};
 use mdn_core::models::supported::Supported;
 use mdn_core::models::Model;
 use mdn_core::nn::Params;
@@ -78,14 +78,18 @@ fn settled(spec: &RunSpec, params: &Params, points: Option<&Tensor>) -> Result<R
 }
 
 impl Run {
-    /// Draws the points and builds the model.
+    /// Draws the points and builds the model. A target that is a program is refused.
     pub fn new(spec: &RunSpec, compute: &Compute) -> Result<Self> {
         let law = spec.task.law()?.map(Law::from);
-        Self::on(spec, law.as_ref(), compute)
+        Self::on(spec, (law.as_ref(), &NoPrograms), compute)
     }
 
-    /// The same on a given law.
-    pub(super) fn on(spec: &RunSpec, law: Option<&Law>, compute: &Compute) -> Result<Self> {
+    /// The same on a given law, with the program of its target, if it has one.
+    pub(super) fn on(
+        spec: &RunSpec,
+        (law, programs): (Option<&Law>, &dyn Programs),
+        compute: &Compute,
+    ) -> Result<Self> {
         let device = &compute.device;
         let rng = Rng::new(spec.seed);
         let dtype = spec.train.precision.dtype();
@@ -118,7 +122,7 @@ impl Run {
         let model = build_model(&spec, &params, start.clone())?;
         let build_seconds = began.elapsed().as_secs_f64();
         Ok(Self {
-            objective: spec.task.objective()?,
+            objective: spec.task.objective(programs)?,
             spec,
             train_points: start.filter(|_| fixed),
             moments: moments.unwrap_or_default(),

@@ -8,7 +8,8 @@ use super::plan::RunSpec;
 pub use super::prepared::Run;
 use super::prepared::{ended_by_the_clock, Law};
 use super::store::{remove_unfinished, Environment, RunDir, State, Status, TrialRow};
-use super::Compute;
+use super::{program, Compute};
+use mdn_core::data::Programs;
 use mdn_core::train::{train, Curves, Progress};
 use mdn_core::{Error, Result};
 
@@ -51,7 +52,9 @@ pub fn run(
     };
     let made = saved_or_new(place, &settings, control).and_then(|saved| {
         let mut checkpoints = Checkpoints::new(place, control, saved);
-        train_and_measure(spec, place, compute, &mut checkpoints, watch)
+        let programs = program::starter(control.run_programs);
+        let programs = programs.as_ref();
+        train_and_measure(spec, place, (compute, programs), &mut checkpoints, watch)
     });
     match made {
         Ok((status, kernels)) => {
@@ -97,12 +100,12 @@ fn saved_or_new(place: &RunDir, settings: &str, control: &Control) -> Result<Sav
 fn train_and_measure(
     spec: &RunSpec,
     place: &RunDir,
-    compute: &Compute,
+    (compute, programs): (&Compute, &dyn Programs),
     checkpoints: &mut Checkpoints<'_>,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<(Status, String)> {
     let law = spec.task.law()?.map(Law::from);
-    let best = best(spec, law.as_ref(), compute, checkpoints, watch)?;
+    let best = best(spec, (law.as_ref(), programs), compute, checkpoints, watch)?;
     if !spec.search.is_empty() {
         place.write_trials(&best.trials)?;
     }
@@ -134,7 +137,7 @@ struct Best {
 /// Fails with [`Error::Interrupted`] if the run is to end; a checkpoint is left.
 fn best(
     spec: &RunSpec,
-    law: Option<&Law>,
+    on: (Option<&Law>, &dyn Programs),
     compute: &Compute,
     checkpoints: &mut Checkpoints<'_>,
     watch: &mut dyn FnMut(&Progress),
@@ -153,7 +156,7 @@ fn best(
     // The best trial, if this process trained it; a checkpoint has only its weights.
     let mut trained_here: Option<Run> = None;
     for (number, (trial, alone)) in all.iter().enumerate().skip(done) {
-        let run = Run::on(alone, law, compute)?;
+        let run = Run::on(alone, on, compute)?;
         let before = checkpoints.saved.seconds;
         // Every trial counts as an equal part of the whole: the steps of later ones are not known.
         let mut told = |p: &Progress| {
@@ -200,7 +203,7 @@ fn best(
     let run = match trained_here {
         Some(run) => run,
         None => {
-            let run = Run::on(&all[kept.number].1, law, compute)?;
+            let run = Run::on(&all[kept.number].1, on, compute)?;
             run.params.restore(&kept.weights)?;
             run
         }

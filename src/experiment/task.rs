@@ -1,7 +1,7 @@
 //! What a model is trained for: points of a data set, or a problem without data.
 
 use mdn_core::bijections::SupportSpec;
-use mdn_core::data::{DataSet, DataSpec, FileSpec};
+use mdn_core::data::{DataSet, DataSpec, FileSpec, ProgramSpec, Programs};
 use mdn_core::objectives::maximum_likelihood::MaximumLikelihood;
 use mdn_core::objectives::{Objective, ProblemSpec};
 use mdn_core::statistics::Statistics;
@@ -53,11 +53,28 @@ impl Task {
         }
     }
 
-    /// What training minimises.
-    pub fn objective(&self) -> Result<Box<dyn Objective>> {
+    /// What training minimises; `programs` starts the program of its target.
+    pub fn objective(&self, programs: &dyn Programs) -> Result<Box<dyn Objective>> {
         match self {
             Self::Data(_) => Ok(Box::new(MaximumLikelihood)),
-            Self::Problem(problem) => problem.build(),
+            Self::Problem(problem) => problem.build(programs),
+        }
+    }
+
+    /// The program that computes its target, if one does.
+    pub fn program(&self) -> Option<&ProgramSpec> {
+        match self {
+            Self::Data(_) => None,
+            Self::Problem(problem) => problem.program(),
+        }
+    }
+
+    /// Takes over the paths of `other` where the contents are equal.
+    pub fn take_paths(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Data(own), Self::Data(other)) => own.take_paths(other),
+            (Self::Problem(own), Self::Problem(other)) => own.take_paths(other),
+            _ => {}
         }
     }
 

@@ -25,14 +25,18 @@ const ON_DATA: &str = "kl nll bridge_mass mode_tv reverse_kl tv modes_covered fo
 const ON_PROBLEMS: &str =
     "reverse_kl constraint_error entropy_error ess mode_tv kl multiplier_error seconds";
 
+/// On problems whose target has no exact law:
+const ON_TARGETS: &str = "kl reverse_kl elbo eubo log_z_error ess nll sliced_w2 seconds";
+
 /// The keys of the metrics that tables show, given the rows of a data set, and the number of others.
 pub fn shown(headline: Option<&str>, rows: &[&Row]) -> (Vec<&'static str>, usize) {
-    let order = match headline {
-        Some("reverse_kl" | "constraint_error") => ON_PROBLEMS,
-        _ => ON_DATA,
-    };
     let measured = rows.iter().filter(|r| r.value.is_some());
     let measured: BTreeSet<&str> = measured.map(|r| r.metric.as_str()).collect();
+    let order = match headline {
+        Some("reverse_kl" | "constraint_error") => ON_PROBLEMS,
+        _ if measured.contains("elbo") => ON_TARGETS,
+        _ => ON_DATA,
+    };
     let order = order.split_ascii_whitespace();
     let shown: Vec<&str> = order.filter(|m| measured.contains(m)).collect();
     let listed = |m: &&&str| !shown.contains(*m) && **m != "parameters";
@@ -42,7 +46,7 @@ pub fn shown(headline: Option<&str>, rows: &[&Row]) -> (Vec<&'static str>, usize
 
 /// Whether some table shows a metric.
 pub fn is_shown(metric: &str) -> bool {
-    let all = [ON_DATA, ON_PROBLEMS].map(str::split_ascii_whitespace);
+    let all = [ON_DATA, ON_PROBLEMS, ON_TARGETS].map(str::split_ascii_whitespace);
     all.into_iter().flatten().any(|name| name == metric)
 }
 

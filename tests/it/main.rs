@@ -12,6 +12,7 @@ mod guards;
 mod hostile;
 mod pages;
 mod problems;
+mod programs;
 mod reader;
 mod readme;
 mod refusals;

@@ -121,6 +121,124 @@ fn a_trained_problem_is_sampled_inside_its_support_and_repeats() {
     assert!(density.trim_end().ends_with("-inf"), "{density}");
 }
 
+/// N(0, I) in four dimensions, without its constant; with the constant and with samples.
+const UNKNOWN: &str = r#"seeds = [0]
+
+[train]
+steps = 40
+batch_size = 64
+learning_rate = 1e-2
+
+[evaluation]
+points = 500
+
+[problems.bare.reverse_kl]
+target.expression = { log_density = "-r^2/2", dim = 4 }
+
+[problems.constant.reverse_kl]
+target.expression = { log_density = "-r^2/2", dim = 4 }
+log_z = 3.675754132818691
+
+[problems.samples.reverse_kl]
+target.expression = { log_density = "-r^2/2", dim = 4 }
+reference = "p.csv"
+
+[problems.both.reverse_kl]
+target.expression = { log_density = "-r^2/2", dim = 4 }
+log_z = 3.675754132818691
+reference = "p.csv"
+
+[models.plain.flow]
+bijection.elementwise = {}
+"#;
+
+#[test]
+fn a_target_without_a_law_is_measured_as_far_as_its_constant_and_samples_allow() {
+    let place = Place::with("unknown.toml", UNKNOWN);
+    let line = |i: usize| {
+        let value = |d: usize| {
+            // A sum of twelve uniform numbers is nearly normal.
+            let u =
+                |k: usize| ((i * 7919 + d * 104_729 + k * 1_299_709) % 10_007) as f64 / 10_007.0;
+            (0..12).map(u).sum::<f64>() - 6.0
+        };
+        format!(
+            "{:.4},{:.4},{:.4},{:.4}\n",
+            value(0),
+            value(1),
+            value(2),
+            value(3)
+        )
+    };
+    let samples: String = (0..400).map(line).collect();
+    place.write("p.csv", format!("a,b,c,d\n{samples}"));
+    place.ok("compare unknown.toml --figures none");
+    let run = |name: &str| format!("results/unknown/{name}/plain/seed-0");
+    // The start is the solution.
+    for (name, known, unknown) in [
+        (
+            "bare",
+            "ess",
+            "kl reverse_kl nll forward_ess tv sliced_w2 mode_tv",
+        ),
+        (
+            "constant",
+            "ess reverse_kl",
+            "kl nll forward_ess tv sliced_w2",
+        ),
+        (
+            "samples",
+            "ess nll sliced_w2 mmd2 knn_recall",
+            "kl reverse_kl forward_ess tv mode_tv",
+        ),
+        (
+            "both",
+            "ess nll kl reverse_kl forward_ess tv js missed_mass",
+            "mode_tv entropy_error",
+        ),
+    ] {
+        for metric in known.split(' ') {
+            assert!(
+                place.metric(&run(name), metric).is_some(),
+                "{name} {metric}"
+            );
+        }
+        for metric in unknown.split(' ') {
+            assert_eq!(place.metric(&run(name), metric), None, "{name} {metric}");
+        }
+    }
+    let note = |name: &str| place.metric_row(&run(name), "kl")["note"].clone();
+    assert_eq!(note("bare"), "the target's constant is unknown: no `log_z`");
+    assert_eq!(note("constant"), "no samples of the target: no `reference`");
+    let of_both = |metric: &str| place.metric(&run("both"), metric).unwrap();
+    assert!(of_both("ess") > 0.9 && of_both("reverse_kl").abs() < 0.1);
+    assert_eq!(place.metric_row(&run("both"), "kl")["n"], "400");
+    place.ok(&format!("sample {} -n 10 -o samples.csv", run("bare")));
+    place.ok(&format!("density {} samples.csv", run("bare")));
+    // The samples belong to the run: others are other settings, the same elsewhere are not.
+    let config = place.read(&format!("{}/config.toml", run("both")));
+    assert_contains(
+        &config,
+        &[
+            "reference = \"../../../../../p.csv\"",
+            "reference_sha256 = \"",
+        ],
+    );
+    place.write("other/p.csv", format!("a,b,c,d\n{samples}"));
+    let moved = UNKNOWN.replace("p.csv", "other/p.csv");
+    place.write("unknown.toml", &moved);
+    place
+        .mdn("train unknown.toml")
+        .fine_with_note("4 of 4 runs ended before");
+    place.write("other/p.csv", format!("a,b,c,d\n1,2,3,4\n{samples}"));
+    place.refused("train unknown.toml", "reference_sha256 was");
+    place.write("other/p.csv", "a,b\n1,2\n3,4\n");
+    place.refused(
+        "check unknown.toml",
+        "expected samples with 4 coordinates, a row each; got 2 columns",
+    );
+}
+
 #[test]
 fn what_cannot_be_is_refused_with_its_place_and_reason() {
     let place = Place::new();
@@ -139,6 +257,18 @@ fn what_cannot_be_is_refused_with_its_place_and_reason() {
         p.maximum_entropy]; problem = "gaussian"; [data.p]; ring = {} => a data set has it already
         p.reverse_kl.target]; checkerboard = {} => KL(q||p) is infinite otherwise
         p.reverse_kl]; target.energy = { potential = "u2", domain = "plane" } => plane
+        p.reverse_kl]; target.ring = {}; log_z = 1.0 => problems.p.reverse_kl: expected no `log_z` with this target, whose law is known exactly; got one
+        p.reverse_kl]; target.ring = {}; reference = "s.npy" => expected no `reference` with this target
+        p.reverse_kl]; target.expression = { log_density = "-r^2", dim = 5 }; log_z = nan => expected a finite `log_z`; got NaN
+        p.reverse_kl]; target.expression = { log_density = "-r^2", dim = 5 }; reference = "s.npy" => bad.toml:3: problems.p.reverse_kl: expected a file that can be read; got
+        p.reverse_kl]; target.expression = { log_density = "-r^2", dim = 5, box = { low = [], high = [] } } => no `box` above three dimensions
+        p.reverse_kl]; target.expression = { log_density = "log(x1)", dim = 5 }; support.box = { low = -1.0, high = 1.0 } => got one in which it is not at
+        p.reverse_kl]; target.program = { command = [], dim = 5 } => problems.p.reverse_kl.target.program: expected a program and its arguments
+        p.reverse_kl]; target.program = { command = ["a"], dim = 0 } => expected 1 <= `dim` <= 1000; got 0
+        p.reverse_kl]; target.program = { command = ["a"], dim = 2, timeout = 0 } => expected 0.01 <= `timeout` <= 1000000.0
+        p.reverse_kl]; target.file = { path = "p.csv" } => expected a target with a known density; got points from a file
+        p.maximum_entropy]; problem = "gaussian"; [data.d.program]; command = ["a"]; dim = 2 => data.d: expected data with a sampler (a program can be the `target` of a `reverse_kl` problem)
+        p.maximum_entropy]; problem = "gaussian"; [data.d.expression]; log_density = "-r^2"; dim = 4 => data.d.expression: expected 1 <= `dim` <= 3 of data, whose sampler is a cubature
         p.reverse_kl]; target.ring = {}; anneal = { from = 0.0 } => expected 0 < `from` <= 1; got 0
     "#;
     for (file, expected) in cases(table) {

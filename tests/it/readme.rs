@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use toml::{Table, Value};
 
 use crate::common::markdown::{page, pages, root, Page};
-use crate::common::{cases, files, Place, Said, MDN};
+use crate::common::{cases, files, has_numpy, Place, Said, MDN};
 
 /// Commands that are not run, and why; those of `mdn` are still parsed. Measurements take a minute;
 /// tests/it/bench.rs makes short ones.
@@ -160,6 +160,7 @@ fn faults(page: &Page) -> Vec<String> {
     let all: Vec<_> = commands.iter().map(|c| c.typed.as_str()).collect();
     let place = project(&all.join("\n"));
     let parallel = Command::new("parallel").arg("--version").output().is_ok();
+    let numpy = has_numpy();
     let mut faults = Vec::new();
     // Figures take most of the time: those of one comparison are enough.
     let mut figures = page.name == "README.md";
@@ -171,6 +172,10 @@ fn faults(page: &Page) -> Vec<String> {
             // All options before `--help` are parsed.
             None if not_run && typed.starts_with("mdn ") => format!("{typed} --help"),
             None if not_run || (typed.contains("parallel") && !parallel) => continue,
+            None if typed.contains("--run-programs") && !numpy => {
+                eprintln!("skipped: no python3 with numpy here: {typed}");
+                continue;
+            }
             None if typed.starts_with("mdn compare") && !figures => {
                 format!("{typed} --figures none")
             }

@@ -4,8 +4,6 @@ use toml::{Table, Value};
 
 use super::RunSpec;
 use crate::experiment::config::Config;
-use crate::experiment::Task;
-use mdn_core::data::DataSpec;
 
 /// A setting that differs between two runs; `None` where a run does not have it.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,16 +37,10 @@ impl RunSpec {
     }
 
     /// The settings that differ between the runs, in the order of the file; a table that only one run has
-    /// is one key. Data files are equal if their content is, whatever their paths.
+    /// is one key. Files are equal if their content is, whatever their paths.
     pub fn differences(&self, now: &Self) -> Vec<Difference> {
-        let (mut was, mut now) = (self.clone(), now.clone());
-        if let (Task::Data(DataSpec::File(was)), Task::Data(DataSpec::File(now))) =
-            (&mut was.task, &mut now.task)
-        {
-            if was.sha256.is_some() && now.sha256.is_some() {
-                was.path.clone_from(&now.path);
-            }
-        }
+        let mut was = self.clone();
+        was.task.take_paths(&now.task);
         let mut found = Vec::new();
         // Every run was read from TOML, so it can be written as TOML.
         if let (Some(was), Some(now)) = (was.table(), now.table()) {

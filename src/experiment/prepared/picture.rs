@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::Run;
 use crate::experiment::store::{BaseComponents, Landing, Picture, SHARES};
-use mdn_core::data::log_densities;
+use mdn_core::data::{log_densities, Target};
 use mdn_core::metrics::{evaluation, Evaluation};
 use mdn_core::models::{log_q, Model};
 use mdn_core::num;
@@ -38,8 +38,13 @@ impl Run {
         let side = self.spec.evaluation.grid.min(SIDE);
         let rows = evaluation::grid_rows(view, side);
         let truth = self.law.as_ref().and_then(|law| law.truth());
-        let mut log_p = truth.map(|truth| log_densities(truth, &rows, 2));
-        let known = measured.known.as_ref().map(|known| &known.log_p[..]);
+        let mut log_p = match (truth, self.objective.target()) {
+            (Some(truth), _) => Some(log_densities(truth, &rows, 2)),
+            (None, Some(target)) => Some(on_grid(target, &rows, view)?),
+            (None, None) => None,
+        };
+        let known = measured.log_p();
+        let known = known.as_deref();
         let own_log_q = &measured.own_log_q[..];
         for (at, log_density) in [(points, known), (samples, measured.own_log_p.as_deref())] {
             if let (Some(cells), Some(values)) = (&mut log_p, log_density) {
@@ -89,6 +94,20 @@ impl Run {
             landing,
         }))
     }
+}
+
+/// log p of a target at the centres of the cells that fill the view; where its constant is unknown, the mass
+/// of the view is 1.
+fn on_grid(target: &Target, rows: &[f64], view: [(f64, f64); 2]) -> Result<Vec<f64>> {
+    let mut log_p = target.evaluate(rows, false)?.log_p;
+    let log_z = target.log_z.unwrap_or_else(|| {
+        let area: f64 = view.iter().map(|(low, high)| high - low).product();
+        let cells = (rows.len() / 2) as f64;
+        let finite: Vec<f64> = log_p.iter().copied().filter(|v| v.is_finite()).collect();
+        num::log_sum_exp_slice(&finite) + (area / cells).ln()
+    });
+    log_p.iter_mut().for_each(|v| *v -= log_z);
+    Ok(log_p)
 }
 
 /// A narrow density falls between the centres of cells: where a point of a cell has a log-density that is more

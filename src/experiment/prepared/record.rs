@@ -169,12 +169,14 @@ impl Run {
                 },
             search_seconds,
             multiply_adds: self.params.multiply_adds(),
+            target_evaluations: trained.target_evaluations,
             validation_kl: self.validation_kl(trained)?,
         };
         let constraints = self.spec.task.constraints()?;
         let against = Against {
             law: self.law.as_deref(),
             has_data: self.spec.task.has_data(),
+            target: self.objective.target(),
             constraints: constraints.as_ref().map(|(t, m)| (t, m.as_slice())),
             points: self.spec.evaluation.points,
             side: self.spec.evaluation.grid,

@@ -73,7 +73,14 @@ fn best(spec: &RunSpec, law: &Law) -> Best {
     let place = RunDir(std::path::PathBuf::new());
     let control = Control::default();
     let checkpoints = &mut Checkpoints::new(&place, &control, Default::default());
-    super::best(spec, Some(law), &compute(), checkpoints, &mut |_| {}).unwrap()
+    super::best(
+        spec,
+        (Some(law), &mdn_core::data::NoPrograms),
+        &compute(),
+        checkpoints,
+        &mut |_| {},
+    )
+    .unwrap()
 }
 
 fn tried(more: &str) -> Best {

@@ -343,6 +343,14 @@ pub fn assert_contains(text: &str, words: &[&str]) {
     }
 }
 
+/// Whether there is a Python with NumPy.
+pub fn has_numpy() -> bool {
+    let numpy = Command::new("python3")
+        .args(["-c", "import numpy"])
+        .output();
+    numpy.is_ok_and(|found| found.status.success())
+}
+
 /// Every file below `folder`, sorted.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

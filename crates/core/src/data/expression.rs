@@ -9,21 +9,23 @@ use serde::{Deserialize, Serialize};
 
 use super::cubature::{Cubature, Place};
 use super::law::{hull, square, Density, Settings, Truth, View};
+use super::target::{by_row, LogDensity, Target, Values, LARGEST};
 use crate::error::BadValue;
 use crate::expression::{is_taken, Expression};
 use crate::rng::Rng;
+use crate::Result as CoreResult;
 
 /// `expression = { log_density = "-(r-2)^2/0.18 + cos(5*theta)", dim = 2 }`
 ///
-/// p(x) = exp(f(x)) / Z for an [`Expression`] f of one to three coordinates. Z, the entropy and the
-/// sampler follow from an adaptive cubature over a box that holds all but 1e-6 of the mass. The law has
-/// one mode.
+/// p(x) = exp(f(x)) / Z for an [`Expression`] f. In one to three coordinates Z, the entropy and the sampler
+/// follow from an adaptive cubature over a box that holds all but 1e-6 of the mass, and the law has one
+/// mode. In more coordinates it is a target known up to its constant, and no data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpressionSpec {
     /// f, the log density up to a constant.
     pub log_density: String,
-    /// D, 1 to 3.
+    /// D: 1 to 3, and of a target any.
     #[serde(default = "plane")]
     pub dim: usize,
     /// Names with values for the expression.
@@ -51,20 +53,12 @@ fn plane() -> usize {
 /// Laws by their settings: a cubature takes up to seconds, and a run builds its data several times.
 static LAWS: LazyLock<Mutex<HashMap<String, Arc<Law>>>> = LazyLock::new(Mutex::default);
 
+/// The most coordinates that cubature integrates over.
+const CUBATURE: usize = 3;
+
 impl Settings for ExpressionSpec {
     fn law(&self) -> Result<Truth, BadValue> {
-        let key = format!("{self:?}");
-        let known = LAWS.lock().ok().and_then(|laws| laws.get(&key).cloned());
-        let law = match known {
-            Some(law) => law,
-            None => {
-                let law = Arc::new(self.compute()?);
-                if let Ok(mut laws) = LAWS.lock() {
-                    laws.insert(key, Arc::clone(&law));
-                }
-                law
-            }
-        };
+        let law = self.shared()?;
         let entropy = law.cubature.entropy();
         let view = (self.dim == 2).then(|| square(law.seen()));
         let truth = Truth::new(self.dim, vec![1.0], Shared(law));
@@ -73,22 +67,61 @@ impl Settings for ExpressionSpec {
 }
 
 impl ExpressionSpec {
-    fn compute(&self) -> Result<Law, BadValue> {
-        BadValue::within("dim", self.dim, 1, 3)?;
+    /// Whether the law has a normaliser and a sampler.
+    pub(super) fn has_law(&self) -> bool {
+        self.dim <= CUBATURE
+    }
+
+    /// f as a target, less log Z where there is a law.
+    pub(super) fn target(&self) -> Result<Target, BadValue> {
+        if self.has_law() {
+            let law = self.shared()?;
+            return Ok(Target::new(Box::new(Normalised(law)), Some(0.0)));
+        }
+        BadValue::within("dim", self.dim, 1, LARGEST)?;
+        let expected = "no `box` above three dimensions, where there is no cubature";
+        BadValue::unless(self.place.is_none(), "box", expected, "one")?;
+        Ok(Target::new(Box::new(self.parsed()?), None))
+    }
+
+    fn shared(&self) -> Result<Arc<Law>, BadValue> {
+        let key = format!("{self:?}");
+        let known = LAWS.lock().ok().and_then(|laws| laws.get(&key).cloned());
+        if let Some(law) = known {
+            return Ok(law);
+        }
+        let law = Arc::new(self.compute()?);
+        if let Ok(mut laws) = LAWS.lock() {
+            laws.insert(key, Arc::clone(&law));
+        }
+        Ok(law)
+    }
+
+    /// f.
+    fn parsed(&self) -> Result<Expression, BadValue> {
         for (name, value) in &self.constants {
             let expected = "a name that is not a coordinate, a function or a constant";
             BadValue::unless(!is_taken(name), "constants", expected, name)?;
             BadValue::unless(value.is_finite(), "constants", "finite numbers", value)?;
         }
         let constants: Vec<(String, f64)> = self.constants.clone().into_iter().collect();
-        let expression =
-            Expression::parse(&self.log_density, self.dim, &constants).map_err(|fault| {
-                BadValue::new(
-                    "log_density",
-                    &fault.expected,
-                    fault.found(&self.log_density),
-                )
-            })?;
+        Expression::parse(&self.log_density, self.dim, &constants).map_err(|fault| {
+            BadValue::new(
+                "log_density",
+                &fault.expected,
+                fault.found(&self.log_density),
+            )
+        })
+    }
+
+    fn compute(&self) -> Result<Law, BadValue> {
+        if self.dim > CUBATURE {
+            let expected = "1 <= `dim` <= 3 of data, whose sampler is a cubature (the target of `reverse_kl` may \
+                            have more coordinates)";
+            return Err(BadValue::new("dim", expected, self.dim));
+        }
+        BadValue::within("dim", self.dim, 1, CUBATURE)?;
+        let expression = self.parsed()?;
         let f = |x: &[f64]| expression.value(x);
         let cubature = match &self.place {
             Some(BoxSpec { low, high }) => {
@@ -130,6 +163,36 @@ impl Law {
             let margin = 0.1 * (high - low);
             (low - margin, high + margin)
         })
+    }
+}
+
+impl LogDensity for Expression {
+    fn dim(&self) -> usize {
+        self.dim()
+    }
+
+    fn evaluate(&self, rows: &[f64], gradient: bool) -> CoreResult<Values> {
+        let slope = |x: &[f64], out: &mut [f64]| {
+            self.value_and_gradient(x, out);
+        };
+        let value = |x: &[f64]| self.value(x);
+        Ok(by_row(rows, self.dim(), gradient, value, slope))
+    }
+}
+
+/// f - log Z. Unlike the law, which has no density where f is not defined, it says so.
+struct Normalised(Arc<Law>);
+
+impl LogDensity for Normalised {
+    fn dim(&self) -> usize {
+        self.0.expression.dim()
+    }
+
+    fn evaluate(&self, rows: &[f64], gradient: bool) -> CoreResult<Values> {
+        let log_z = self.0.cubature.log_z();
+        let mut values = self.0.expression.evaluate(rows, gradient)?;
+        values.log_p.iter_mut().for_each(|v| *v -= log_z);
+        Ok(values)
     }
 }
 
@@ -249,6 +312,35 @@ mod tests {
         }
     }
 
+    /// A funnel in ten dimensions, by its formula; values and gradients of laws are those of their truth.
+    #[test]
+    fn a_target_has_any_number_of_coordinates() {
+        let text = "log_density = '-x1^2/18 - sum(i, 2, D, x[i]^2*exp(-x1) + x1)/2'\ndim = 10";
+        let target = |text: &str| toml::from_str::<ExpressionSpec>(text).unwrap().target();
+        let found = target(text).unwrap();
+        assert_eq!((found.dim(), found.log_z), (10, None));
+        let x: Vec<f64> = (0..10).map(|d| 0.3 * f64::from(d) - 1.0).collect();
+        let squares: f64 = x[1..].iter().map(|v| v * v).sum();
+        let (scale, values) = ((-x[0]).exp(), found.evaluate(&x, true).unwrap());
+        let want = -x[0] * x[0] / 18.0 - 0.5 * squares * scale - 4.5 * x[0];
+        assert!((values.log_p[0] - want).abs() < 1e-12);
+        let gradient = values.gradient.unwrap();
+        let first = -x[0] / 9.0 + 0.5 * squares * scale - 4.5;
+        assert!((gradient[0] - first).abs() < 1e-12);
+        assert!((gradient[4] + x[4] * scale).abs() < 1e-12);
+        let said = target(&format!("{text}\nbox = {{ low = [], high = [] }}"));
+        let said = said.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(said.contains("no `box` above three dimensions"), "{said}");
+
+        let text = "log_density = '-(r-2)^2/0.02 + cos(5*theta)'";
+        let (found, truth) = (target(text).unwrap(), law(text).unwrap());
+        let x = num::to_vec(&truth.sample(100, &mut Rng::new(3)).unwrap()).unwrap();
+        let values = found.evaluate(&x, true).unwrap();
+        let exact = Target::of(Arc::new(truth)).unwrap();
+        assert_eq!((found.log_z, exact.log_z), (Some(0.0), Some(0.0)));
+        assert_eq!(values, exact.evaluate(&x, true).unwrap());
+    }
+
     #[test]
     fn what_is_no_law_is_refused_with_the_reason() {
         for (text, words) in [
@@ -256,7 +348,7 @@ mod tests {
             ("log_density = '0*x'\ndim = 1", "mass that grows with every box"),
             ("log_density = 'log(x)'\ndim = 1", "got NaN at ["),
             ("log_density = '-x^2 - w'", "expected a number, a function or one of `x`, `y`, `r`, `pi` ... (points have D = 2); got `w` at column 8 of `-x^2 - w`"),
-            ("log_density = '-r^2'\ndim = 4", "dim: expected 1 <= `dim` <= 3; got 4"),
+            ("log_density = '-r^2'\ndim = 4", "dim: expected 1 <= `dim` <= 3 of data, whose sampler is a cubature (the target of `reverse_kl` may have more coordinates); got 4"),
             ("log_density = '-a*r^2'\nconstants = { x = 1.0 }", "constants: expected a name that is not"),
             ("log_density = '-r^2'\nbox = { low = [0], high = [1, 1] }", "box.low: expected 2 finite numbers; got [0.0]"),
             ("log_density = '-r^2'\nbox = { low = [2, 0], high = [1, 1] }", "box: expected `low` below `high`"),

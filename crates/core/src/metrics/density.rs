@@ -3,13 +3,13 @@
 use std::f64::consts::LN_2;
 
 use super::{
-    given, mean_of, mean_with_tail, Better, Evaluation, Metric, Outcome, Tail, NO_POINTS, NO_TRUTH,
+    given, mean_of, mean_with_tail, no_truth, Better, Evaluation, Metric, Outcome, Tail, NO_POINTS,
 };
 use crate::num::largest;
 
 /// The mean of values that are +inf where the model's density is 0 is infinite, too, and not the mean of
 /// the rest.
-fn mean_or_infinite(values: Vec<f64>, tail: fn(Vec<f64>) -> Option<Tail>) -> Outcome {
+pub(super) fn mean_or_infinite(values: Vec<f64>, tail: fn(Vec<f64>) -> Option<Tail>) -> Outcome {
     match values.iter().filter(|v| **v == f64::INFINITY).count() {
         0 => mean_with_tail(values, tail),
         missed => Outcome::NotApplicable {
@@ -21,7 +21,7 @@ fn mean_or_infinite(values: Vec<f64>, tail: fn(Vec<f64>) -> Option<Tail>) -> Out
 
 /// log p - log q at held-out points.
 fn log_ratios(on: &Evaluation) -> Option<Vec<f64>> {
-    let log_p = &on.known.as_ref()?.log_p;
+    let log_p = on.log_p()?;
     let both = log_p.iter().zip(on.log_q.as_ref()?);
     Some(both.map(|(p, q)| p - q).collect())
 }
@@ -33,10 +33,11 @@ pub(super) const NEGATIVE_LOG_LIKELIHOOD: Metric = Metric {
     better: Better::Lower,
     solved: || [0.02, 0.32],
     evaluate: |on| match &on.log_q {
-        Some(log_q) if on.has_data => {
+        // Samples of an exact law say no more than `kl`.
+        Some(log_q) if on.has_data || on.known.is_none() => {
             mean_or_infinite(log_q.iter().map(|l| -l).collect(), Tail::around)
         }
-        _ => Outcome::none("there is no data"),
+        _ => Outcome::none("there is no data and no `reference`"),
     },
 };
 
@@ -49,7 +50,7 @@ pub(super) const KULLBACK_LEIBLER: Metric = Metric {
     solved: || [0.0, 0.3],
     evaluate: |on| match log_ratios(on) {
         Some(log_ratios) => mean_or_infinite(log_ratios, Tail::above),
-        None => Outcome::none(NO_TRUTH),
+        None => Outcome::none(no_truth(on)),
     },
 };
 
@@ -62,7 +63,7 @@ pub(super) const FORWARD_EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     better: Better::Higher,
     solved: || [1.0, (-0.3f64).exp()],
     evaluate: |on| {
-        given(&log_ratios(on), NO_TRUTH, |log_w| {
+        given(&log_ratios(on), no_truth(on), |log_w| {
             // NaN is dropped here: the mean leaves it out and counts it.
             let most = log_w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             if most == f64::INFINITY {
@@ -88,7 +89,7 @@ pub(super) const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
     better: Better::Lower,
     solved: || [0.0, 0.3],
     evaluate: |on| {
-        given(&on.own_log_p, NO_TRUTH, |log_p| {
+        given(&on.own_log_p, no_truth(on), |log_p| {
             let outside = log_p.iter().filter(|l| **l == f64::NEG_INFINITY).count();
             if outside > 0 {
                 let why = "infinite: samples where the true density is 0";
@@ -100,7 +101,8 @@ pub(super) const REVERSE_KULLBACK_LEIBLER: Metric = Metric {
     },
 };
 
-/// (sum w)^2 / (n sum w^2) with w = p / q at samples of the model. k is that of w.
+/// (sum w)^2 / (n sum w^2) with w = p / q at samples of the model, whatever the constant of p. k is that
+/// of w.
 pub(super) const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     name: "ess",
     describe: "effective sample size of importance sampling the truth by the model, per sample",
@@ -108,7 +110,9 @@ pub(super) const EFFECTIVE_SAMPLE_SIZE: Metric = Metric {
     better: Better::Higher,
     solved: || [1.0, 1.0],
     evaluate: |on| {
-        given(&on.own_log_p, NO_TRUTH, |log_p| {
+        let up_to_constant = on.target.as_ref().map(|target| &target.own);
+        let log_p = on.own_log_p.as_ref().or(up_to_constant);
+        given(&log_p, no_truth(on), |log_p| {
             let log_w = log_p.iter().zip(&on.own_log_q).map(|(p, q)| p - q);
             let log_w: Vec<f64> = log_w.filter(|w| *w < f64::INFINITY).collect();
             let most = largest(log_w.iter().copied());
@@ -146,7 +150,7 @@ pub(super) const ENTROPY_ERROR: Metric = Metric {
     better: Better::Near(0.0),
     solved: || [0.0, -0.3],
     evaluate: |on| {
-        given(&on.entropy, NO_TRUTH, |truth| {
+        given(&on.entropy, no_truth(on), |truth| {
             let surplus = on.own_log_q.iter().map(|q| -q - truth.value);
             let mut found = mean_with_tail(surplus.collect(), Tail::around);
             if let Outcome::Value {
@@ -164,8 +168,8 @@ pub(super) const ENTROPY_ERROR: Metric = Metric {
 /// (1/2) E_p\[f(log p/q)\] + (1/2) E_q\[f(log q/p)\] over held-out points and the model's samples. Each
 /// half is a mean of its own, so the variances add. f is bounded above, so no tail rules the mean.
 fn symmetric(on: &Evaluation, f: impl Fn(f64) -> f64) -> Outcome {
-    let (Some(known), Some(log_q), Some(own_log_p)) = (&on.known, &on.log_q, &on.own_log_p) else {
-        return Outcome::none(NO_TRUTH);
+    let (Some(log_p), Some(log_q), Some(own_log_p)) = (on.log_p(), &on.log_q, &on.own_log_p) else {
+        return Outcome::none(no_truth(on));
     };
     let ratio = |here: &f64, there: &f64| {
         // A density of 0 at a point of the other law is an answer, not a failure.
@@ -175,7 +179,7 @@ fn symmetric(on: &Evaluation, f: impl Fn(f64) -> f64) -> Outcome {
             here - there
         }
     };
-    let of_points = known.log_p.iter().zip(log_q).map(|(p, q)| ratio(p, q));
+    let of_points = log_p.iter().zip(log_q).map(|(p, q)| ratio(p, q));
     let of_samples = on.own_log_q.iter().zip(own_log_p).map(|(q, p)| ratio(q, p));
     match (mean_of(of_points.map(&f)), mean_of(of_samples.map(&f))) {
         (

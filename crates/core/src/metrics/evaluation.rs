@@ -1,9 +1,11 @@
 //! A trained model seen through held-out points, its own samples and a grid: plain numbers from
 //! which every metric is computed.
 
+use std::borrow::Cow;
+
 use candle_core::{DType, Device, Tensor};
 
-use crate::data::{DataSet, Entropy, LabelledPoints, Split};
+use crate::data::{DataSet, Entropy, LabelledPoints, Split, Target};
 use crate::models::{log_q, Model};
 use crate::num;
 use crate::rng::Rng;
@@ -40,6 +42,8 @@ pub struct Cost {
     pub search_seconds: Option<f64>,
     /// Multiply-adds of one log-density, where they are known.
     pub multiply_adds: Option<usize>,
+    /// Points at which training evaluated the target's density, where the objective has one.
+    pub target_evaluations: Option<u64>,
     /// KL(p || q) on the validation points by step, where the loss is one and the truth is known.
     pub validation_kl: Option<Vec<(usize, f64)>>,
 }
@@ -54,6 +58,17 @@ pub struct Relaxed {
     pub above: Vec<f64>,
     /// Moments of the relaxed samples.
     pub moments: Option<Moments>,
+}
+
+/// log p~ of a problem with a target that is known up to a constant.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TargetValues {
+    /// log of the integral of p~, where it is known; 0 for a law with a normaliser.
+    pub log_z: Option<f64>,
+    /// At the model's samples.
+    pub own: Vec<f64>,
+    /// At held-out points.
+    pub points: Option<Vec<f64>>,
 }
 
 /// Everything that the metrics see.
@@ -75,6 +90,8 @@ pub struct Evaluation {
     pub own_log_p: Option<Vec<f64>>,
     /// The truth, where it is known.
     pub known: Option<Known>,
+    /// What a problem's target says, up to its constant.
+    pub target: Option<TargetValues>,
     /// Entropy of the truth, where it is known.
     pub entropy: Option<Entropy>,
     /// Moments that were asked of the model.
@@ -85,7 +102,7 @@ pub struct Evaluation {
     pub mass: Option<Mass>,
     /// Distances of samples to held-out points.
     pub distances: Option<Distances>,
-    /// Precision and recall by neighbours, where there is data and the truth is not known.
+    /// Precision and recall by neighbours, where there are held-out points and no exact law.
     pub neighbours: Option<Neighbours>,
     /// How much the map to the base stretches, for a model with a base.
     pub conditioning: Option<Conditioning>,
@@ -105,6 +122,8 @@ pub struct Against<'a> {
     pub law: Option<&'a dyn DataSet>,
     /// Whether it is a data set.
     pub has_data: bool,
+    /// The density of a problem that has one.
+    pub target: Option<&'a Target>,
     /// T and m of a problem with constraints.
     pub constraints: Option<(&'a Statistics, &'a [f64])>,
     /// Held-out points of the law, and as many samples of the model.
@@ -159,6 +178,14 @@ pub fn evaluate(
         .map(|(law, truth)| Known::new(law, truth, (&points, labels.as_deref()), &samples, rng))
         .transpose()?
         .unzip();
+    let target = target_values(
+        against.target,
+        own_log_p.as_deref(),
+        known.as_ref(),
+        (&points, &samples),
+    )?;
+    let of_target = target.as_ref().filter(|_| own_log_p.is_none());
+    let own_log_p = own_log_p.or_else(|| of_target.and_then(|t| normalised(&t.own, t.log_z)));
     let mass = match against.law.and_then(DataSet::view) {
         Some(view) if dim == 2 => Some(Mass::of(
             &|rows| log_q(model, &tensor(rows)?),
@@ -184,12 +211,14 @@ pub fn evaluate(
         samples: n,
         own_log_q,
         own_log_p,
+        target,
         entropy: truth.map(|(_, truth)| truth.entropy()),
         moments: moments(&samples),
         relaxed: relaxed(model, n, rng, &moments)?,
         mass,
         distances: Distances::of(&points, &samples, dim),
-        neighbours: (known.is_none() && against.has_data)
+        neighbours: known
+            .is_none()
             .then(|| Neighbours::of(&points, &samples, dim))
             .flatten(),
         conditioning: Conditioning::of(model, &sets)?,
@@ -214,6 +243,48 @@ pub fn evaluate(
         points,
         samples,
     })
+}
+
+/// log p from log p~, where the constant is known.
+fn normalised(log_p: &[f64], log_z: Option<f64>) -> Option<Vec<f64>> {
+    let log_z = log_z?;
+    Some(log_p.iter().map(|p| p - log_z).collect())
+}
+
+impl Evaluation {
+    /// log p of the held-out points, where p and its constant are known.
+    pub fn log_p(&self) -> Option<Cow<'_, [f64]>> {
+        if let Some(known) = &self.known {
+            return Some(Cow::Borrowed(&known.log_p));
+        }
+        let target = self.target.as_ref()?;
+        normalised(target.points.as_ref()?, target.log_z).map(Cow::Owned)
+    }
+}
+
+/// What a target says of held-out points and of the model's samples; what the truth has said already is
+/// taken from there.
+fn target_values(
+    target: Option<&Target>,
+    own_log_p: Option<&[f64]>,
+    known: Option<&Known>,
+    (points, samples): (&[f64], &[f64]),
+) -> Result<Option<TargetValues>> {
+    let Some(target) = target else {
+        return Ok(None);
+    };
+    let said = |rows: &[f64], known: Option<&[f64]>| match known {
+        Some(log_p) => Ok(log_p.to_vec()),
+        None => target.evaluate(rows, false).map(|found| found.log_p),
+    };
+    let known = known.map(|known| &known.log_p[..]);
+    Ok(Some(TargetValues {
+        log_z: target.log_z,
+        own: said(samples, own_log_p)?,
+        points: (!points.is_empty())
+            .then(|| said(points, known))
+            .transpose()?,
+    }))
 }
 
 fn relaxed(

@@ -92,6 +92,7 @@ fn against(law: &dyn DataSet, points: usize) -> Against<'_> {
     Against {
         law: Some(law),
         has_data: true,
+        target: None,
         constraints: None,
         points,
         side: 100,

@@ -1,4 +1,4 @@
-//! Precision and recall by nearest neighbours, where the true density is not known.
+//! Precision and recall by nearest neighbours, where no exact law is known.
 
 use rayon::prelude::*;
 

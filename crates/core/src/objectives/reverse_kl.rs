@@ -1,6 +1,6 @@
 //! Reverse KL to a density that is known up to a constant (Rezende and Mohamed 2015).
 
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
@@ -8,20 +8,29 @@ use serde::{Deserialize, Serialize};
 
 use super::{At, Objective, ProblemSettings, Validation};
 use crate::bijections::{Bijection, SupportSpec};
-use crate::data::{log_densities, DataSet, DataSpec, LogDensity, Support};
+use crate::data::{DataSet, DataSpec, NoPrograms, Programs, Reference, Support, Target};
 use crate::error::BadValue;
 use crate::models::{log_q, Model};
 use crate::num;
 use crate::rng::Rng;
-use crate::rows::{self, RowFunction};
 use crate::{Error, Result};
 
 /// `[problems.NAME.reverse_kl]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReverseKlSpec {
-    /// p: any data set with a smooth density.
+    /// p: any data set with a smooth density, known up to a constant.
     pub target: DataSpec,
+    /// The constant: log of the integral of exp(log density), where it is known of a target without an
+    /// exact law.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_z: Option<f64>,
+    /// A file of samples of a target without an exact law (.npy, .csv, ...), on which the model is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<PathBuf>,
+    /// SHA-256 of `reference`; a file with another one is refused. The record of a run has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_sha256: Option<String>,
     /// A map from R^D onto the target's support; R^D itself if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support: Option<SupportSpec>,
@@ -52,33 +61,34 @@ impl ProblemSettings for ReverseKlSpec {
     }
 
     fn check(&self) -> std::result::Result<usize, BadValue> {
-        if let DataSpec::File(_) = self.target {
-            let expected = "a target with a known density";
-            return Err(BadValue::new("target", expected, "points from a file"));
-        }
-        let dim = self.target.check().map_err(|e| e.below("target"))?;
+        let dim = self.target.check_target();
+        let dim = dim.map_err(|e| e.below("target"))?;
         if let Some(support) = &self.support {
             support.check(dim).map_err(|e| e.below("support"))?;
         }
-        let target = self.target.build();
-        let target =
-            target.map_err(|e| BadValue::new("target", "a target that can be built", e))?;
-        match target.truth().map(|truth| truth.support()) {
-            None => {
-                let got = "data without one";
-                return Err(BadValue::new("target", "a known density", got));
-            }
-            Some(part @ Support::Part(_)) if self.support.is_none() => {
-                return Err(BadValue::new(
-                    "target",
-                    "a target that is positive everywhere, or a `support` that keeps the model where \
-                     it is positive (KL(q||p) is infinite otherwise)",
-                    format!("one that lives on {part}"),
-                ));
-            }
-            Some(_) => {}
+        if let Some(log_z) = self.log_z {
+            BadValue::unless(log_z.is_finite(), "log_z", "a finite `log_z`", log_z)?;
         }
-        self.check_positive(dim, target.as_ref())?;
+        for (key, given) in [
+            ("log_z", self.log_z.is_some()),
+            ("reference", self.reference.is_some()),
+        ] {
+            let expected = format!("no `{key}` with this target, whose law is known exactly");
+            BadValue::unless(!(given && self.target.has_law()), key, &expected, "one")?;
+        }
+        let law = self.exact();
+        let law = law.map_err(|e| BadValue::new("target", "a target that can be built", e))?;
+        let part = law.and_then(|law| Some(law.truth()?.support()));
+        let part = part.filter(|part| matches!(part, Support::Part(_)) && self.support.is_none());
+        if let Some(part) = part {
+            return Err(BadValue::new(
+                "target",
+                "a target that is positive everywhere, or a `support` that keeps the model where \
+                 it is positive (KL(q||p) is infinite otherwise)",
+                format!("one that lives on {part}"),
+            ));
+        }
+        self.check_positive()?;
         if let Some(anneal) = &self.anneal {
             for (key, value) in [("from", anneal.from), ("over", anneal.over)] {
                 let expected = format!("0 < `{key}` <= 1");
@@ -89,12 +99,17 @@ impl ProblemSettings for ReverseKlSpec {
         Ok(dim)
     }
 
-    fn build(&self) -> Result<Box<dyn Objective>> {
-        Ok(Box::new(ReverseKl::new(self)?))
+    fn build(&self, programs: &dyn Programs) -> Result<Box<dyn Objective>> {
+        Ok(Box::new(ReverseKl::new(self, programs)?))
     }
 
     fn solution(&self) -> Result<Option<Box<dyn DataSet>>> {
-        self.target.build().map(Some)
+        if self.target.has_law() {
+            return self.exact();
+        }
+        let samples = self.samples();
+        let samples = samples.map_err(|bad| Error::request(bad.to_string()))?;
+        Ok(samples.map(|samples| Box::new(samples) as Box<dyn DataSet>))
     }
 
     /// Says how much of the target is outside a `support`.
@@ -114,8 +129,8 @@ impl ProblemSettings for ReverseKlSpec {
     /// The map onto the target's support.
     fn support(&self) -> Option<SupportSpec> {
         let on_simplex = || {
-            let target = self.target.build().ok()?;
-            let simplex = matches!(target.truth()?.support(), Support::Simplex);
+            let law = self.exact().ok()??;
+            let simplex = matches!(law.truth()?.support(), Support::Simplex);
             simplex.then_some(SupportSpec::Simplex)
         };
         self.support.clone().or_else(on_simplex)
@@ -126,19 +141,59 @@ impl ProblemSettings for ReverseKlSpec {
 const PROBES: usize = 10_000;
 
 impl ReverseKlSpec {
+    /// The law of a target with a normaliser and a sampler.
+    fn exact(&self) -> Result<Option<Box<dyn DataSet>>> {
+        let has_law = self.target.has_law();
+        has_law.then(|| self.target.build()).transpose()
+    }
+
+    /// The samples of `reference`.
+    fn samples(&self) -> std::result::Result<Option<Reference>, BadValue> {
+        let Some(path) = &self.reference else {
+            return Ok(None);
+        };
+        let dim = self.target.check_target()?;
+        let read = Reference::read(path, self.reference_sha256.as_deref(), dim);
+        let key = |e: BadValue| match e.key.is_empty() {
+            true => e.below("reference"),
+            false => BadValue::new("reference_sha256", e.expected, e.got),
+        };
+        read.map(Some).map_err(key)
+    }
+
+    pub(super) fn settle(&mut self) -> std::result::Result<(), BadValue> {
+        if let Some(samples) = self.samples()? {
+            self.reference_sha256 = Some(samples.sha256().to_owned());
+        }
+        self.target.settle().map_err(|e| e.below("target"))?;
+        Ok(())
+    }
+
+    pub(super) fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let mut all = self.target.paths_mut();
+        all.extend(&mut self.reference);
+        all
+    }
+
+    pub(super) fn take_paths(&mut self, other: &Self) {
+        self.target.take_paths(&other.target);
+        if self.reference_sha256.is_some() && other.reference_sha256.is_some() {
+            self.reference.clone_from(&other.reference);
+        }
+    }
+
     /// Refuses a target that is 0 at points inside `support`: N(0, 4 I) sent through its map.
-    fn check_positive(
-        &self,
-        dim: usize,
-        target: &dyn DataSet,
-    ) -> std::result::Result<(), BadValue> {
-        let (Some(support), Some(truth)) = (&self.support, target.truth()) else {
+    fn check_positive(&self) -> std::result::Result<(), BadValue> {
+        // A program is not started for it.
+        let target = self.target.target(&NoPrograms);
+        let (Some(support), Ok(target)) = (&self.support, target) else {
             return Ok(());
         };
+        let dim = target.dim();
         let probe = || -> Result<usize> {
             let z = Rng::new(0).normal_tensor((PROBES, dim), DType::F64, &Device::Cpu)?;
             let (x, _) = support.build(dim)?.forward_and_log_det(&(z * 2.0)?)?;
-            let log_p = log_densities(truth, &num::to_vec(&x)?, dim);
+            let log_p = target.evaluate(&num::to_vec(&x)?, false)?.log_p;
             Ok(log_p.iter().filter(|v| !v.is_finite()).count())
         };
         let zeros = probe().map_err(|e| BadValue::new("support", "a support of the target", e))?;
@@ -152,10 +207,10 @@ impl ReverseKlSpec {
 
     /// The share of the target's samples outside `support`; 0 without one.
     fn share_outside(&self) -> Result<f64> {
-        let Some(support) = &self.support else {
+        let (Some(support), Some(law)) = (&self.support, self.exact()?) else {
             return Ok(0.0);
         };
-        let x = self.target.build()?.sample(PROBES, &mut Rng::new(0))?;
+        let x = law.sample(PROBES, &mut Rng::new(0))?;
         let outside = support.build(x.dim(1)?)?.outside(&x)?;
         let outside = num::to_vec(&outside)?.into_iter().sum::<f64>();
         Ok(outside / x.dim(0)? as f64)
@@ -164,31 +219,25 @@ impl ReverseKlSpec {
 
 /// -(E_q\[b log p(X)\] + H(q)) over the model's draws: KL(q || p) + a constant at b = 1.
 pub struct ReverseKl {
-    target: Arc<dyn DataSet>,
-    log_p: Arc<LogDensity>,
+    target: Target,
     anneal: Option<AnnealSpec>,
-}
-
-fn unknown_density() -> Error {
-    Error::request("reverse_kl: expected a target with a known density; got one without")
 }
 
 impl ReverseKl {
     /// The objective of a checked specification.
-    pub fn new(spec: &ReverseKlSpec) -> Result<Self> {
-        let target: Arc<dyn DataSet> = Arc::from(spec.target.build()?);
-        let log_p = LogDensity::new(Arc::clone(&target)).ok_or_else(unknown_density)?;
+    pub fn new(spec: &ReverseKlSpec, programs: &dyn Programs) -> Result<Self> {
+        let bad = |bad: BadValue| Error::request(bad.below("target").to_string());
+        let mut target = spec.target.target(programs).map_err(bad)?;
+        target.log_z = target.log_z.or(spec.log_z);
         Ok(Self {
             target,
-            log_p: Arc::new(log_p),
             anneal: spec.anneal,
         })
     }
 
-    /// log p of every row: (n,).
+    /// log p~ of every row: (n,).
     fn log_p(&self, x: &Tensor) -> Result<Tensor> {
-        let log_p = Arc::clone(&self.log_p) as Arc<dyn RowFunction>;
-        Ok(rows::apply(x, log_p)?.squeeze(1)?)
+        self.target.log_p(x, "reverse_kl")
     }
 }
 
@@ -207,10 +256,23 @@ impl Objective for ReverseKl {
 
     fn non_finite(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<usize> {
         let draws = model.draws(at.size, at.progress, rng)?;
-        num::non_finite(&(draws.log_prob - self.log_p(&draws.x)?)?)
+        let values = self.target.evaluate(&num::to_vec(&draws.x)?, true)?;
+        let log_q = num::to_vec(&draws.log_prob)?.into_iter().enumerate();
+        let bad = log_q.filter(|(i, q)| !q.is_finite() || values.is_faulty(*i));
+        Ok(bad.count())
     }
 
-    /// KL(q || p) on samples of the model.
+    fn fault(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Option<String>> {
+        let x = num::to_vec(&model.draws(at.size, at.progress, rng)?.x)?;
+        let fault = self.target.evaluate(&x, true)?.fault(&x);
+        Ok(fault.map(|fault| format!("target: {fault}")))
+    }
+
+    fn target(&self) -> Option<&Target> {
+        Some(&self.target)
+    }
+
+    /// KL(q || p) on samples of the model, up to log Z where that is not known.
     fn validate(
         &self,
         model: &dyn Model,
@@ -219,10 +281,14 @@ impl Objective for ReverseKl {
         rng: &mut Rng,
     ) -> Result<Validation> {
         let x = model.sample(n, rng)?;
-        let truth = self.target.truth().ok_or_else(unknown_density)?;
-        let log_p = log_densities(truth, &num::to_vec(&x)?, model.dim());
+        let log_p = self.target.evaluate(&num::to_vec(&x)?, false)?.log_p;
+        let log_z = self.target.log_z.unwrap_or_default();
         let log_q = log_q(model, &x)?;
-        let costs: Vec<f64> = log_q.iter().zip(log_p).map(|(q, p)| q - p).collect();
+        let costs: Vec<f64> = log_q
+            .iter()
+            .zip(log_p)
+            .map(|(q, p)| q - (p - log_z))
+            .collect();
         Ok(Validation::mean(&costs))
     }
 }

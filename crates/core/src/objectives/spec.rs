@@ -1,6 +1,7 @@
 //! Problems without data: the table `[problems.NAME]` of an experiment file.
 
 use std::ops::Deref;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,9 @@ use super::reverse_kl::ReverseKlSpec;
 use super::scale::Scaling;
 use super::Objective;
 use crate::bijections::SupportSpec;
-use crate::data::{DataSet, DataSpec, ExponentialFamilySpec, Problem, Support};
+use crate::data::{
+    DataSet, DataSpec, ExponentialFamilySpec, Problem, ProgramSpec, Programs, Support,
+};
 use crate::error::BadValue;
 use crate::statistics::Statistics;
 use crate::{Error, Result};
@@ -42,6 +45,40 @@ impl ProblemSpec {
         let settings = self.deref();
         settings.check().map_err(|e| e.below(settings.name()))
     }
+
+    /// Reads the files that the settings name and writes their checksums into the settings.
+    pub fn settle(&mut self) -> std::result::Result<(), BadValue> {
+        match self {
+            Self::ReverseKl(s) => s.settle().map_err(|e| e.below("reverse_kl")),
+            Self::MaximumEntropy(_) => Ok(()),
+        }
+    }
+
+    /// Its paths of files and folders.
+    pub fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Self::ReverseKl(s) => s.paths_mut(),
+            Self::MaximumEntropy(_) => Vec::new(),
+        }
+    }
+
+    /// Takes over the paths of `other` where the contents are equal.
+    pub fn take_paths(&mut self, other: &Self) {
+        if let (Self::ReverseKl(own), Self::ReverseKl(other)) = (self, other) {
+            own.take_paths(other);
+        }
+    }
+
+    /// The program that computes its target, if one does.
+    pub fn program(&self) -> Option<&ProgramSpec> {
+        match self {
+            Self::ReverseKl(ReverseKlSpec {
+                target: DataSpec::Program(program),
+                ..
+            }) => Some(program),
+            _ => None,
+        }
+    }
 }
 
 /// What a problem's settings say before training. A new objective without data implements this for
@@ -53,8 +90,8 @@ pub trait ProblemSettings {
     /// D, or what is wrong with the settings; keys are relative to the problem's own table.
     fn check(&self) -> std::result::Result<usize, BadValue>;
 
-    /// The objective, before its first step.
-    fn build(&self) -> Result<Box<dyn Objective>>;
+    /// The objective, before its first step; `programs` starts the program of a target.
+    fn build(&self, programs: &dyn Programs) -> Result<Box<dyn Objective>>;
 
     /// Settings that are probably a mistake, one line each.
     fn warnings(&self) -> Vec<String> {
@@ -284,7 +321,7 @@ impl ProblemSettings for MaximumEntropySpec {
         Ok(dim)
     }
 
-    fn build(&self) -> Result<Box<dyn Objective>> {
+    fn build(&self, _programs: &dyn Programs) -> Result<Box<dyn Objective>> {
         Ok(Box::new(MaximumEntropy::new(self)?))
     }
 

@@ -1,6 +1,6 @@
 //! Training in rounds, without data.
 
-use super::tests::Case;
+use super::tests::{queued, Case, Make};
 use super::*;
 use crate::models::testing::bytes;
 use crate::num;
@@ -38,6 +38,78 @@ fn early_stopping_waits_for_the_end_of_annealing() {
         let waited = (over * 60.0) as usize;
         let wanted = waited + 2..=waited + 12;
         assert!(wanted.contains(&out.steps), "{anneal}: {}", out.steps);
+    }
+}
+
+/// Of a base with independent draws there are as many points as the batch has. Validations do not count, and
+/// outcomes that come late have the counts of their own steps.
+#[test]
+fn evaluations_of_the_target_are_counted() {
+    let spec = TrainSpec {
+        steps: 30,
+        batch_size: 32,
+        validate_every: 7,
+        validation_points: 50,
+        ..TrainSpec::default()
+    };
+    let model = "[flow]\nbijection.affine_coupling = { layers = 2, hidden = [8] }";
+    let problem = "[reverse_kl]\ntarget.energy = { potential = 'u1' }\n";
+    for make in [steps::for_device as Make, queued] {
+        let case = Case {
+            problem: Some(problem),
+            make,
+            ..Case::of(model, &spec)
+        };
+        let (out, _) = case.run();
+        assert_eq!(out.target_evaluations, Some(30 * 32));
+        for row in &out.history {
+            let count = 32 * row.step as u64;
+            assert_eq!(row.target_evaluations, Some(count), "{row:?}");
+        }
+    }
+    let (out, _) = Case::of(model, &spec).run();
+    assert_eq!(out.target_evaluations, None);
+    let nothing = |row: &HistoryRow| row.target_evaluations.is_none();
+    assert!(out.history.iter().all(nothing));
+}
+
+/// Not the model's fault: NaN or a density of 0 beyond x = 6, where samples of the start lie, and a
+/// statistic that is not defined there.
+#[test]
+fn a_target_or_statistic_that_is_not_finite_ends_training_with_the_point() {
+    let spec = TrainSpec {
+        steps: 60,
+        batch_size: 500,
+        validation_points: 50,
+        ..TrainSpec::default()
+    };
+    let wide =
+        "[flow]\nbase.mixture = { components = 2, init = 'random', spread = 0.1, std = 6.0 }";
+    let target = |more: &str| {
+        format!(
+            "reverse_kl.target.expression = {{ log_density = '-(x^2 + y^2)/2 + {more}', \
+             box = {{ low = [-6, -6], high = [5.9, 6] }} }}"
+        )
+    };
+    let constrained = "[maximum_entropy]\nstatistics = ['sqrt(6 - x)', 'x^2', 'y^2']\n\
+                       moments = [2.4, 1.0, 1.0]\nrounds = 2\nsamples = 2000";
+    for (problem, said) in [
+        (target("0*sqrt(6 - x)"), "target: log density NaN at ["),
+        (
+            target("log((6 - x + abs(6 - x))/2)"),
+            "target: 0 density at [",
+        ),
+        (constrained.to_owned(), "statistic `sqrt(6-x)` NaN at ["),
+    ] {
+        let (out, _) = run(wide, &problem, &spec);
+        let why = out.diverged.unwrap_or_default();
+        let point = why
+            .strip_prefix(said)
+            .unwrap_or_else(|| panic!("{problem}: {why}"));
+        let x: f64 = point.split(',').next().unwrap().parse().unwrap();
+        assert!(x >= 6.0 && point.contains("] in step 1 ("), "{why}");
+        let row = out.history.last().unwrap();
+        assert!(row.non_finite > 0 && row.non_finite < 500, "{row:?}");
     }
 }
 

@@ -2,7 +2,8 @@
 
 mod columns;
 mod findings;
-mod npy;
+pub mod npy;
+mod reference;
 mod set;
 mod table;
 
@@ -20,6 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::error::BadValue;
 
 pub use columns::FilePoints;
+pub use reference::Reference;
 use set::FileData;
 pub use set::FileRecord;
 use table::{Format, Table};
@@ -231,25 +233,6 @@ impl FileSpec {
         Ok(record)
     }
 
-    /// The same file, with a path relative to `folder`.
-    pub fn from_folder(&self, folder: &Path) -> Self {
-        let place = |path: &Path| {
-            // The folder of a plain name is an empty path.
-            let path = Path::new(".").join(path);
-            // Links are followed: `..` of a linked folder leads elsewhere.
-            let real = path.canonicalize();
-            real.or_else(|_| std::path::absolute(&path))
-        };
-        let path = match (place(&self.path), place(folder)) {
-            (Ok(path), Ok(folder)) => pathdiff::diff_paths(&path, folder).unwrap_or(path),
-            _ => self.path.clone(),
-        };
-        Self {
-            path,
-            ..self.clone()
-        }
-    }
-
     /// The format, by the ending of the name.
     fn format(&self) -> Result<Format, BadValue> {
         let ending = self.path.extension().unwrap_or_default();
@@ -270,8 +253,23 @@ impl FileSpec {
     }
 }
 
+/// The path relative to `folder`.
+pub fn relative_to(folder: &Path, path: &Path) -> PathBuf {
+    let place = |path: &Path| {
+        // The folder of a plain name is an empty path.
+        let path = Path::new(".").join(path);
+        // Links are followed: `..` of a linked folder leads elsewhere.
+        let real = path.canonicalize();
+        real.or_else(|_| std::path::absolute(&path))
+    };
+    match (place(path), place(folder)) {
+        (Ok(path), Ok(folder)) => pathdiff::diff_paths(&path, folder).unwrap_or(path),
+        _ => path.to_owned(),
+    }
+}
+
 /// The checksum of a file, in hexadecimal.
-fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -222,15 +222,17 @@ impl DataSet for FileData {
         None
     }
 
-    /// The box around all points with a margin. Axes may have different units, so it is no square.
     fn view(&self) -> Option<[(f64, f64); 2]> {
-        let points = self.table.values.chunks_exact(2);
-        let around = hull(points.map(|x| [(x[0], x[0]), (x[1], x[1])]));
-        (self.dim() == 2).then(|| {
-            around.map(|(low, high)| {
-                let margin = 0.15 * (high - low);
-                (low - margin, high + margin)
-            })
-        })
+        (self.dim() == 2).then(|| around(&self.table.values))
     }
+}
+
+/// The box around points in the plane with a margin. Axes may have different units, so it is no square.
+pub(super) fn around(rows: &[f64]) -> [(f64, f64); 2] {
+    let points = rows.chunks_exact(2);
+    let around = hull(points.map(|x| [(x[0], x[0]), (x[1], x[1])]));
+    around.map(|(low, high)| {
+        let margin = 0.15 * (high - low);
+        (low - margin, high + margin)
+    })
 }

@@ -276,7 +276,7 @@ fn a_settled_file_knows_its_columns_and_refuses_another_content() {
     assert!(said.contains("it has changed"), "{said}");
     let inner = folder.path().join("a/b");
     std::fs::create_dir_all(&inner).expect("a folder");
-    let from_there = file.from_folder(&inner).path;
+    let from_there = super::relative_to(&inner, &file.path);
     assert_eq!(from_there, std::path::Path::new("../../p.csv"));
     // Without the file its columns still tell D.
     std::fs::remove_file(&path).expect("a file");
@@ -406,6 +406,7 @@ proptest! {
         let data: Vec<u8> = rows.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
         let array = npy("<f8", "False", &format!("({}, 2)", rows.len()), &data);
         let flat: Vec<f64> = rows.into_iter().flatten().collect();
+        prop_assert_eq!(&super::npy::write(&flat, 2), &array);
         prop_assert_eq!(&parse(&spec("p.csv", ""), text).unwrap().values, &flat);
         prop_assert_eq!(&parse(&spec("p.npy", ""), array).unwrap().values, &flat);
     }
