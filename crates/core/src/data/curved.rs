@@ -34,7 +34,7 @@ impl Default for FunnelSpec {
 impl Settings for FunnelSpec {
     fn law(&self) -> Result<Truth, BadValue> {
         BadValue::within("dim", self.dim, 2, MAX_DIM)?;
-        // A wider neck than exp(15) either way has next to no density in f64.
+        // At 5 the neck is exp(-10) wide at four standard deviations.
         checks::between("std", self.std, 1e-3, 5.0)?;
         let law = Curved {
             mean: 0.0,
@@ -137,7 +137,6 @@ impl Curved {
         self.log_scale[0] + self.log_scale[1] * x1
     }
 
-    /// The log density, and what a coordinate away from the curve has of it.
     fn log_density(&self, x: &[f64]) -> f64 {
         let first = (x[0] - self.mean) / self.std;
         let mut sum = first * first;

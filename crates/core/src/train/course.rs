@@ -351,9 +351,8 @@ impl<'a> Course<'a, '_, '_> {
             self.out.steps += 1;
             let step = self.out.steps;
             let evaluated = self.evaluated.pop_front().unwrap_or_default();
-            if let Some(total) = &mut self.out.target_evaluations {
-                *total += evaluated;
-            }
+            let total = self.out.target_evaluations;
+            self.out.target_evaluations = total.map(|total| total + evaluated);
             let finite = outcome.is_finite();
             let (mut non_finite, mut fault) = (0, None);
             if !finite {
