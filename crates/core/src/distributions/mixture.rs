@@ -1,6 +1,6 @@
 //! A mixture of diagonal Gaussians with trainable weights, means and standard deviations.
 
-use candle_core::{DType, Device, Tensor, WithDType};
+use candle_core::{DType, Device, Tensor, Var, WithDType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -344,6 +344,23 @@ impl Distribution for Mixture {
             means: num::to_vec(&self.means)?,
             std_devs: num::to_vec(&self.log_stds.exp()?)?,
         }))
+    }
+
+    fn set_components(&self, to: &Components) -> Result<()> {
+        let logs = |values: &[f64]| values.iter().map(|v| v.ln()).collect();
+        let new = [
+            (&self.logits, logs(&to.weights)),
+            (&self.means, to.means.clone()),
+            (&self.log_stds, logs(&to.std_devs)),
+        ];
+        for (parameter, values) in new {
+            let value = Tensor::from_vec(values, parameter.shape(), &Device::Cpu)?
+                .to_dtype(parameter.dtype())?
+                .to_device(parameter.device())?;
+            // The parameter itself, not a copy.
+            Var::from_tensor(parameter)?.set(&value)?;
+        }
+        Ok(())
     }
 
     fn kernel(&self) -> Option<mdn_kernels::Base<Tensor>> {

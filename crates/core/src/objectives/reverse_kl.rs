@@ -1,6 +1,6 @@
 //! Reverse KL to a density that is known up to a constant (Rezende and Mohamed 2015).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
@@ -9,12 +9,26 @@ use serde::{Deserialize, Serialize};
 use super::{At, Objective, ProblemSettings, Validation};
 use crate::bijections::{Bijection, SupportSpec};
 use crate::data::{log_densities, DataSet, DataSpec, LogDensity, Support};
+use crate::distributions::Draws;
 use crate::error::BadValue;
 use crate::models::{log_q, Model};
+use crate::nn::params::Snapshot;
 use crate::num;
 use crate::rng::Rng;
 use crate::rows::{self, RowFunction};
 use crate::{Error, Result};
+
+mod anneal;
+mod fab;
+mod grow;
+mod path;
+
+pub use anneal::AnnealSpec;
+use fab::Store;
+pub use fab::{FabSpec, Transition};
+pub use grow::GrowSpec;
+use grow::Growth;
+use path::path_loss;
 
 /// `[problems.NAME.reverse_kl]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,22 +42,32 @@ pub struct ReverseKlSpec {
     /// The target's inverse temperature in training: p^b with b from `anneal.from` to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anneal: Option<AnnealSpec>,
+    /// Where the gradient flows.
+    #[serde(default, skip_serializing_if = "GradientSpec::is_total")]
+    pub gradient: GradientSpec,
+    /// Mixture bases of flows grow in the first part of training; other models are trained without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grow: Option<GrowSpec>,
+    /// The alpha-divergence by annealed importance sampling and a buffer, in place of the reverse KL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fab: Option<FabSpec>,
 }
 
-/// `anneal = { from = 0.1, over = 0.5 }`: b rises linearly from `from` to 1 over the first `over`
-/// share of the steps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AnnealSpec {
-    /// b at the start, in (0, 1\].
-    pub from: f64,
-    /// Share of the steps, in (0, 1\].
-    #[serde(default = "half")]
-    pub over: f64,
+/// Where the gradient of the loss flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GradientSpec {
+    /// Through the draws and through log q.
+    #[default]
+    Total,
+    /// Through the draws alone ("sticking the landing", Roeder et al. 2017): no noise at q = p.
+    Path,
 }
 
-fn half() -> f64 {
-    0.5
+impl GradientSpec {
+    fn is_total(&self) -> bool {
+        *self == Self::Total
+    }
 }
 
 impl ProblemSettings for ReverseKlSpec {
@@ -80,11 +104,16 @@ impl ProblemSettings for ReverseKlSpec {
         }
         self.check_positive(dim, target.as_ref())?;
         if let Some(anneal) = &self.anneal {
-            for (key, value) in [("from", anneal.from), ("over", anneal.over)] {
-                let expected = format!("0 < `{key}` <= 1");
-                BadValue::unless(value > 0.0 && value <= 1.0, key, &expected, value)
-                    .map_err(|e| e.below("anneal"))?;
-            }
+            anneal.check().map_err(|e| e.below("anneal"))?;
+        }
+        if let Some(grow) = &self.grow {
+            grow.check().map_err(|e| e.below("grow"))?;
+        }
+        if let Some(fab) = &self.fab {
+            fab.check().map_err(|e| e.below("fab"))?;
+            let alone = self.anneal.is_none() && self.grow.is_none() && self.gradient.is_total();
+            let expected = "`fab` without `anneal`, `grow` and `gradient = \"path\"`, which act on the reverse KL";
+            BadValue::unless(alone, "fab", expected, "both")?;
         }
         Ok(dim)
     }
@@ -166,7 +195,17 @@ impl ReverseKlSpec {
 pub struct ReverseKl {
     target: Arc<dyn DataSet>,
     log_p: Arc<LogDensity>,
-    anneal: Option<AnnealSpec>,
+    spec: ReverseKlSpec,
+    dim: usize,
+    state: Mutex<State>,
+}
+
+/// What training has gathered.
+struct State {
+    /// The inverse temperature that annealing by effective samples has reached.
+    b: f64,
+    growth: Growth,
+    fab: Store,
 }
 
 fn unknown_density() -> Error {
@@ -179,10 +218,20 @@ impl ReverseKl {
         let target: Arc<dyn DataSet> = Arc::from(spec.target.build()?);
         let log_p = LogDensity::new(Arc::clone(&target)).ok_or_else(unknown_density)?;
         Ok(Self {
+            dim: target.dim(),
             target,
             log_p: Arc::new(log_p),
-            anneal: spec.anneal,
+            spec: spec.clone(),
+            state: Mutex::new(State {
+                b: spec.anneal.map_or(1.0, |anneal| anneal.from),
+                growth: Growth::default(),
+                fab: Store::default(),
+            }),
         })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// log p of every row: (n,).
@@ -190,23 +239,69 @@ impl ReverseKl {
         let log_p = Arc::clone(&self.log_p) as Arc<dyn RowFunction>;
         Ok(rows::apply(x, log_p)?.squeeze(1)?)
     }
+
+    /// Growth at this step, if the model's base grows.
+    fn grows(&self, model: &dyn Model, at: &At<'_>) -> Result<Option<&GrowSpec>> {
+        match &self.spec.grow {
+            Some(grow) if at.progress < grow.over && Growth::suits(model)? => Ok(Some(grow)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The draws of a step. While the base grows, its parameters have no gradients.
+    fn draws(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Draws> {
+        let (true, Some(base)) = (self.grows(model, at)?.is_some(), model.base()) else {
+            return model.draws(at.size, at.progress, rng);
+        };
+        let drawn = base.draws(at.size, at.progress, rng)?;
+        let no_map = || Error::failed("grow: expected a model with one map; got one without");
+        let (x, log_det) = model.to_data(&drawn.x.detach())?.ok_or_else(no_map)?;
+        Ok(Draws {
+            x,
+            log_prob: (drawn.log_prob.detach() - log_det)?,
+            log_weight: drawn.log_weight.detach(),
+            ..drawn
+        })
+    }
 }
 
 impl Objective for ReverseKl {
     fn is_settled(&self, progress: f64) -> bool {
-        self.anneal.is_none_or(|anneal| progress >= anneal.over)
+        let anneal = self.spec.anneal.map_or(0.0, |anneal| anneal.over);
+        progress >= anneal.max(self.spec.grow.map_or(0.0, |grow| grow.over))
     }
 
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
-        let draws = model.draws(at.size, at.progress, rng)?;
-        let risen = |a: AnnealSpec| a.from + (1.0 - a.from) * (at.progress / a.over).min(1.0);
-        let b = self.anneal.map_or(1.0, risen);
-        let cost = (draws.log_prob - (self.log_p(&draws.x)? * b)?)?;
-        Ok((draws.log_weight.exp()? * cost)?.sum_all()?)
+        let state = &mut *self.state();
+        if let Some(anneal) = &self.spec.anneal {
+            state.b = anneal.at(at.progress, state.b);
+        }
+        let (log_p, b) = (|x: &Tensor| self.log_p(x), state.b);
+        if let Some(fab) = &self.spec.fab {
+            return state.fab.loss(fab, model, &log_p, at.size, rng);
+        }
+        if let Some(grow) = self.grows(model, at)? {
+            let growth = &mut state.growth;
+            growth.before_step(grow, model, (&log_p, b), rng)?;
+        }
+        let draws = self.draws(model, at, rng)?;
+        let total = || -> Result<[Tensor; 2]> {
+            let log_p = self.log_p(&draws.x)?;
+            let cost = (&draws.log_prob - (&log_p * b)?)?;
+            Ok([(draws.log_weight.exp()? * cost)?.sum_all()?, log_p])
+        };
+        let [loss, log_p] = match self.spec.gradient {
+            GradientSpec::Total => total()?,
+            GradientSpec::Path => path_loss(model, &draws, (&log_p, b))?,
+        };
+        if let Some(anneal) = &self.spec.anneal {
+            state.b = anneal.after(b, &draws, &num::to_vec(&log_p)?)?;
+        }
+        Ok(loss)
     }
 
     fn non_finite(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<usize> {
-        let draws = model.draws(at.size, at.progress, rng)?;
+        let draws = self.draws(model, at, rng)?;
         num::non_finite(&(draws.log_prob - self.log_p(&draws.x)?)?)
     }
 
@@ -224,5 +319,33 @@ impl Objective for ReverseKl {
         let log_q = log_q(model, &x)?;
         let costs: Vec<f64> = log_q.iter().zip(log_p).map(|(q, p)| q - p).collect();
         Ok(Validation::mean(&costs))
+    }
+
+    fn state(&self) -> Result<Snapshot> {
+        let (state, mut all) = (self.state(), Snapshot::new());
+        if self.spec.anneal.is_some_and(|anneal| anneal.ess.is_some()) {
+            all.insert("anneal".into(), Tensor::new(&[state.b], &Device::Cpu)?);
+        }
+        if self.spec.grow.is_some() {
+            state.growth.state(self.dim, &mut all)?;
+        }
+        if self.spec.fab.is_some() {
+            state.fab.state(self.dim, &mut all)?;
+        }
+        Ok(all)
+    }
+
+    fn resume(&self, from: &Snapshot) -> Result<()> {
+        let mut state = self.state();
+        if let Some(b) = from.get("anneal") {
+            state.b = num::to_vec(b)?[0];
+        }
+        if self.spec.grow.is_some() {
+            state.growth = Growth::resumed(from)?;
+        }
+        if self.spec.fab.is_some() {
+            state.fab = Store::resumed(from)?;
+        }
+        Ok(())
     }
 }
