@@ -1,33 +1,23 @@
 //! The variance of log q - log p over samples of the model.
 
-use std::sync::Arc;
-
 use candle_core::Tensor;
 
-use crate::data::{DataSet, LogDensity};
+use crate::data::Target;
 use crate::models::{log_q, Model};
 use crate::objectives::{At, Objective, Validation};
 use crate::rng::Rng;
-use crate::rows::{self, RowFunction};
-use crate::{num, Error, Result};
+use crate::{num, Result};
 
 /// Var_q\[log q(X) - log p(X)\]: 0 at the target alone, whatever p's constant is.
 pub struct LogVariance {
-    log_p: Arc<LogDensity>,
+    /// p up to its constant.
+    pub target: Target,
 }
 
 impl LogVariance {
-    /// Towards a target with a known density.
-    pub fn new(target: Arc<dyn DataSet>) -> Result<Self> {
-        let unknown = || Error::request("log_variance: expected a known density; got none");
-        let log_p = Arc::new(LogDensity::new(target).ok_or_else(unknown)?);
-        Ok(Self { log_p })
-    }
-
-    /// log p of every row: (n,).
+    /// log p of every row and a constant: (n,).
     fn log_p(&self, x: &Tensor) -> Result<Tensor> {
-        let log_p = Arc::clone(&self.log_p) as Arc<dyn RowFunction>;
-        Ok(rows::apply(x, log_p)?.squeeze(1)?)
+        self.target.log_p(x, "log_variance")
     }
 
     /// log q - log p at samples, which themselves carry no gradients: (n,).

@@ -16,7 +16,7 @@ use mdn_core::train::{Checkpoint, Curves};
 use mdn_core::{Error, Result};
 
 const FILE: &str = "checkpoint";
-const FORMAT: &str = "mdn checkpoint 1\n";
+const FORMAT: &str = "mdn checkpoint 2\n";
 const SUM: usize = 32;
 
 /// The state of a run between two steps.

@@ -169,6 +169,7 @@ impl Run {
                 },
             search_seconds,
             multiply_adds: self.params.multiply_adds(),
+            target_evaluations: trained.target_evaluations,
             validation_kl: self.validation_kl(trained)?,
         };
         let constraints = self.spec.task.constraints()?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::table::{cells, columns, csv_bytes, csv_rows, exact, read_csv, read_rows};
+use super::table::{cells, columns, csv_bytes, csv_rows, exact, read_csv};
 use super::{Constraint, HistoryRow, Round, RunDir};
 use mdn_core::metrics::rests_on_few;
 use mdn_core::Result;
@@ -42,8 +42,9 @@ pub struct MetricRow {
     pub rests_on: Option<usize>,
 }
 
-/// Columns that older versions did not write, the last ones.
+/// Columns of metrics and of histories that older versions did not write, the last ones.
 const ADDED: usize = 3;
+const ADDED_TO_HISTORY: usize = 1;
 
 impl MetricRow {
     /// Whether the value is not to be trusted, as [`rests_on_few`] decides it.
@@ -98,7 +99,8 @@ impl RunDir {
 
     /// Reads `history.csv`.
     pub fn read_history(&self) -> Result<Vec<HistoryRow>> {
-        read_rows(&self.path("history.csv"))
+        let header = columns::<HistoryRow>();
+        read_csv(&self.path("history.csv"), header, ADDED_TO_HISTORY)
     }
 
     /// Writes the whole of `trials.csv`.
@@ -249,6 +251,7 @@ mod tests {
             loss,
             grad_norm,
             non_finite: 2,
+            target_evaluations: grad_norm.map(|_| 512),
         };
         vec![
             row(1, Split::Train, 0.1 + 0.2, Some(1e-12)),
@@ -263,9 +266,9 @@ mod tests {
         let path = run.write_history(&history()).unwrap();
         assert_eq!(
             fs::read_to_string(path).unwrap(),
-            "step,split,loss,grad_norm,non_finite\n\
-             1,train,0.30000000000000004,1e-12,2\n\
-             1,validation,inf,,2\n"
+            "step,split,loss,grad_norm,non_finite,target_evaluations\n\
+             1,train,0.30000000000000004,1e-12,2,512\n\
+             1,validation,inf,,2,\n"
         );
         assert_eq!(run.read_history().unwrap(), history());
         let nll = MetricRow {
@@ -324,6 +327,7 @@ mod tests {
     fn damage_is_reported_with_file_and_line() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir(dir.path().to_path_buf());
+        // As older versions wrote it.
         let head = "step,split,loss,grad_norm,non_finite\n";
         // Pairs of lines: the file, with `^` for its header, and the message.
         let cases = r"
@@ -340,9 +344,9 @@ mod tests {
             ^-1,train,2,,0\n
                 2: `step`: expected a whole number; got `-1`
             step,loss\n
-                1: expected the columns `step,split,loss,grad_norm,non_finite`; got `step,loss`
+                1: expected the columns `step,split,loss,grad_norm,non_finite,target_evaluations`; got `step,loss`
             \n
-                1: expected the columns `step,split,loss,grad_norm,non_finite`; got an empty file";
+                1: expected the columns `step,split,loss,grad_norm,non_finite,target_evaluations`; got an empty file";
         let lines: Vec<_> = cases.trim().lines().map(str::trim).collect();
         for pair in lines.chunks(2) {
             let text = pair[0].replace('^', head).replace("\\n", "\n");

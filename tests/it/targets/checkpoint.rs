@@ -51,7 +51,7 @@ pub fn target() -> Target {
                 let sum = Sha256::digest(rest);
                 write(
                     &place.checkpoint(),
-                    [b"mdn checkpoint 1\n", &sum[..], rest].concat(),
+                    [b"mdn checkpoint 2\n", &sum[..], rest].concat(),
                 );
             }
             // A checkpoint that the run resumes from.
@@ -160,7 +160,7 @@ pub fn seeds() -> Seeds {
         }
         let body = postcard::to_stdvec(&saved).expect("what was made can be written");
         let sum = Sha256::digest(&body);
-        let file = [b"mdn checkpoint 1\n", &sum[..], &body].concat();
+        let file = [b"mdn checkpoint 2\n", &sum[..], &body].concat();
         for (way, bytes) in [(0, &file), (1, &body), (2, &body)] {
             let bytes = chosen(way, &chosen(which, bytes));
             all.push((format!("run-{which}-way-{way}"), bytes));

@@ -108,6 +108,7 @@ fn aniso6() -> DataSpec {
             .collect(),
         std_devs: None,
         covariances: Some(angles.map(covariance).collect()),
+        degrees: None,
     })
 }
 
@@ -122,6 +123,7 @@ fn varscale5() -> DataSpec {
             .collect(),
         std_devs: Some((0..5).map(std).collect()),
         covariances: None,
+        degrees: None,
     })
 }
 
@@ -141,5 +143,6 @@ fn oblique(dim: usize) -> DataSpec {
             .collect(),
         std_devs: Some(vec![PerCoordinate::All(0.5); modes]),
         covariances: None,
+        degrees: None,
     })
 }

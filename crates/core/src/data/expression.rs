@@ -9,21 +9,23 @@ use serde::{Deserialize, Serialize};
 
 use super::cubature::{Cubature, Place};
 use super::law::{hull, square, Density, Settings, Truth, View};
+use super::target::{by_row, LogDensity, Target, Values};
 use crate::error::BadValue;
 use crate::expression::{is_taken, Expression};
 use crate::rng::Rng;
+use crate::Result as CoreResult;
 
 /// `expression = { log_density = "-(r-2)^2/0.18 + cos(5*theta)", dim = 2 }`
 ///
-/// p(x) = exp(f(x)) / Z for an [`Expression`] f of one to three coordinates. Z, the entropy and the
-/// sampler follow from an adaptive cubature over a box that holds all but 1e-6 of the mass. The law has
-/// one mode.
+/// p(x) = exp(f(x)) / Z for an [`Expression`] f. In one to three coordinates Z, the entropy and the sampler
+/// follow from an adaptive cubature over a box that holds all but 1e-6 of the mass, and the law has one
+/// mode. In more coordinates it is a target known up to its constant, and no data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpressionSpec {
     /// f, the log density up to a constant.
     pub log_density: String,
-    /// D, 1 to 3.
+    /// D: 1 to 3, and of a target any.
     #[serde(default = "plane")]
     pub dim: usize,
     /// Names with values for the expression.
@@ -51,20 +53,14 @@ fn plane() -> usize {
 /// Laws by their settings: a cubature takes up to seconds, and a run builds its data several times.
 static LAWS: LazyLock<Mutex<HashMap<String, Arc<Law>>>> = LazyLock::new(Mutex::default);
 
+/// The most coordinates that cubature integrates over.
+const CUBATURE: usize = 3;
+/// The most coordinates of a target.
+const LARGEST: usize = 1000;
+
 impl Settings for ExpressionSpec {
     fn law(&self) -> Result<Truth, BadValue> {
-        let key = format!("{self:?}");
-        let known = LAWS.lock().ok().and_then(|laws| laws.get(&key).cloned());
-        let law = match known {
-            Some(law) => law,
-            None => {
-                let law = Arc::new(self.compute()?);
-                if let Ok(mut laws) = LAWS.lock() {
-                    laws.insert(key, Arc::clone(&law));
-                }
-                law
-            }
-        };
+        let law = self.shared()?;
         let entropy = law.cubature.entropy();
         let view = (self.dim == 2).then(|| square(law.seen()));
         let truth = Truth::new(self.dim, vec![1.0], Shared(law));
@@ -73,22 +69,61 @@ impl Settings for ExpressionSpec {
 }
 
 impl ExpressionSpec {
-    fn compute(&self) -> Result<Law, BadValue> {
-        BadValue::within("dim", self.dim, 1, 3)?;
+    /// Whether the law has a normaliser and a sampler.
+    pub(super) fn has_law(&self) -> bool {
+        self.dim <= CUBATURE
+    }
+
+    /// f as a target, less log Z where there is a law.
+    pub(super) fn target(&self) -> Result<Target, BadValue> {
+        if self.has_law() {
+            let law = self.shared()?;
+            return Ok(Target::new(Normalised(law), Some(0.0)));
+        }
+        BadValue::within("dim", self.dim, 1, LARGEST)?;
+        let expected = "no `box` above three dimensions, where there is no cubature";
+        BadValue::unless(self.place.is_none(), "box", expected, "one")?;
+        Ok(Target::new(self.parsed()?, None))
+    }
+
+    fn shared(&self) -> Result<Arc<Law>, BadValue> {
+        let key = format!("{self:?}");
+        let known = LAWS.lock().ok().and_then(|laws| laws.get(&key).cloned());
+        if let Some(law) = known {
+            return Ok(law);
+        }
+        let law = Arc::new(self.compute()?);
+        if let Ok(mut laws) = LAWS.lock() {
+            laws.insert(key, Arc::clone(&law));
+        }
+        Ok(law)
+    }
+
+    /// f.
+    fn parsed(&self) -> Result<Expression, BadValue> {
         for (name, value) in &self.constants {
             let expected = "a name that is not a coordinate, a function or a constant";
             BadValue::unless(!is_taken(name), "constants", expected, name)?;
             BadValue::unless(value.is_finite(), "constants", "finite numbers", value)?;
         }
         let constants: Vec<(String, f64)> = self.constants.clone().into_iter().collect();
-        let expression =
-            Expression::parse(&self.log_density, self.dim, &constants).map_err(|fault| {
-                BadValue::new(
-                    "log_density",
-                    &fault.expected,
-                    fault.found(&self.log_density),
-                )
-            })?;
+        Expression::parse(&self.log_density, self.dim, &constants).map_err(|fault| {
+            BadValue::new(
+                "log_density",
+                &fault.expected,
+                fault.found(&self.log_density),
+            )
+        })
+    }
+
+    fn compute(&self) -> Result<Law, BadValue> {
+        if self.dim > CUBATURE {
+            let expected = "1 <= `dim` <= 3 of data, whose sampler is a cubature (the target of `reverse_kl` may \
+                            have more coordinates)";
+            return Err(BadValue::new("dim", expected, self.dim));
+        }
+        BadValue::within("dim", self.dim, 1, CUBATURE)?;
+        let expression = self.parsed()?;
         let f = |x: &[f64]| expression.value(x);
         let cubature = match &self.place {
             Some(BoxSpec { low, high }) => {
@@ -130,6 +165,36 @@ impl Law {
             let margin = 0.1 * (high - low);
             (low - margin, high + margin)
         })
+    }
+}
+
+impl LogDensity for Expression {
+    fn dim(&self) -> usize {
+        self.dim()
+    }
+
+    fn evaluate(&self, rows: &[f64], gradient: bool) -> CoreResult<Values> {
+        let slope = |x: &[f64], out: &mut [f64]| {
+            self.value_and_gradient(x, out);
+        };
+        let value = |x: &[f64]| self.value(x);
+        Ok(by_row(rows, self.dim(), gradient, value, slope))
+    }
+}
+
+/// f - log Z. Unlike the law, which has no density where f is not defined, it says so.
+struct Normalised(Arc<Law>);
+
+impl LogDensity for Normalised {
+    fn dim(&self) -> usize {
+        self.0.expression.dim()
+    }
+
+    fn evaluate(&self, rows: &[f64], gradient: bool) -> CoreResult<Values> {
+        let log_z = self.0.cubature.log_z();
+        let mut values = self.0.expression.evaluate(rows, gradient)?;
+        values.log_p.iter_mut().for_each(|v| *v -= log_z);
+        Ok(values)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Mixtures of Gaussians: `ring`, `grid` and `mixture`.
+//! Mixtures of Gaussians: `ring`, `grid` and `mixture`, the last also of Student t components.
 
 use std::f64::consts::TAU;
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checks::{self, MAX_MODES};
 use super::law::{hull, square, Mixture, Modes, Piece, Settings, Truth};
+use super::student_t::StudentT;
 use super::Entropy;
 use crate::bijections::PerCoordinate;
 use crate::error::BadValue;
@@ -111,7 +112,8 @@ fn round(weights: Option<&[f64]>, std: f64, means: impl Iterator<Item = [f64; 2]
 /// `mixture = { weights = [0.3, 0.7], means = [[-1.0, 0.0], [1.0, 0.5]], std_devs = [0.2, 0.4] }`
 ///
 /// p(x) = sum_k w_k N(x; m_k, C_k), x in R^D for any D >= 1. Either `std_devs` or `covariances`
-/// says how wide the components are.
+/// says how wide the components are. With `degrees` = n the coordinates of a component are independent and
+/// (x_d - m_kd) / s_kd is Student t.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MixtureSpec {
@@ -125,6 +127,9 @@ pub struct MixtureSpec {
     /// C_k, symmetric and positive definite, D rows of D numbers each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub covariances: Option<Vec<Vec<Vec<f64>>>>,
+    /// n, degrees of freedom of Student t components whose scales are the `std_devs`; normal if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degrees: Option<f64>,
 }
 
 impl Settings for MixtureSpec {
@@ -132,6 +137,9 @@ impl Settings for MixtureSpec {
         let dim = self.check_means()?;
         checks::weights(&self.weights, self.means.len(), "means")?;
         let wrong = |key: &str, got: &str| BadValue::new(key, "`std_devs` or `covariances`", got);
+        if let Some(degrees) = self.degrees {
+            return self.student_t(dim, degrees);
+        }
         let gaussians = match (&self.std_devs, &self.covariances) {
             (Some(typed), None) => self.per_mean("std_devs", typed, |mean, std, name| {
                 Ok(Gaussian::diagonal(mean, std_devs(name, dim, std)?))
@@ -169,13 +177,29 @@ impl MixtureSpec {
         Ok(dim)
     }
 
-    /// One Gaussian for each mean and `typed` width; `build` gets the name of the width too.
-    fn per_mean<T>(
+    fn student_t(&self, dim: usize, degrees: f64) -> Result<Truth, BadValue> {
+        checks::between("degrees", degrees, 1e-1, 1e6)?;
+        let (Some(typed), None) = (&self.std_devs, &self.covariances) else {
+            let expected = "`std_devs` alone beside `degrees`";
+            return Err(BadValue::new(
+                "degrees",
+                expected,
+                "`covariances`, or neither",
+            ));
+        };
+        let pieces = self.per_mean("std_devs", typed, |mean, scale, name| {
+            Ok(StudentT::new(mean, std_devs(name, dim, scale)?, degrees))
+        })?;
+        Ok(StudentT::mixture(Modes::new(&self.weights), pieces))
+    }
+
+    /// One component for each mean and `typed` width; `build` gets the name of the width too.
+    fn per_mean<T, P>(
         &self,
         key: &str,
         typed: &[T],
-        build: impl Fn(Vec<f64>, &T, &str) -> Result<Gaussian, BadValue>,
-    ) -> Result<Vec<Gaussian>, BadValue> {
+        build: impl Fn(Vec<f64>, &T, &str) -> Result<P, BadValue>,
+    ) -> Result<Vec<P>, BadValue> {
         let n = self.means.len();
         let expected = format!("{n} `{key}`, one for each of the means");
         BadValue::unless(typed.len() == n, key, &expected, typed.len())?;

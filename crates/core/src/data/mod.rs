@@ -24,6 +24,7 @@ mod cells;
 mod checks;
 mod circles;
 mod cubature;
+mod curved;
 mod directions;
 mod energy;
 mod exponential_family;
@@ -31,11 +32,14 @@ mod expression;
 mod file;
 mod gaussians;
 mod law;
+mod many_well;
 mod pinwheel;
 pub(crate) mod quadrature;
 mod spec;
 mod spirals;
 mod split_gaussian;
+mod student_t;
+mod target;
 mod truth;
 mod uniform;
 
@@ -49,6 +53,7 @@ use crate::Result;
 
 pub use benchmark::{Benchmark, BENCHMARKS};
 pub use circles::{CirclesSpec, ManyMoonsSpec, MoonsSpec, RingsSpec};
+pub use curved::{BananaSpec, FunnelSpec};
 pub use directions::lost_in_single;
 pub use energy::{Domain, EnergySpec, Potential};
 pub use exponential_family::{ExponentialFamilySpec, Problem};
@@ -58,13 +63,14 @@ pub use gaussians::{GridSpec, MixtureSpec, RingSpec};
 #[cfg(test)]
 pub(crate) use law::Density;
 pub use law::Truth;
+pub use many_well::ManyWellSpec;
 pub use pinwheel::PinwheelSpec;
 pub use spec::DataSpec;
 pub use spirals::SpiralsSpec;
 pub use split_gaussian::SplitGaussianSpec;
-pub use truth::{
-    judge, log_densities, log_density, low_density_levels, Judgement, Level, LogDensity,
-};
+pub(crate) use target::point;
+pub use target::{LogDensity, Target, Values};
+pub use truth::{judge, log_densities, log_density, low_density_levels, Judgement, Level};
 pub use uniform::{CheckerboardSpec, Shape, UniformSpec};
 
 /// The purpose of points. Every point of a finite set has one purpose.

@@ -1,6 +1,6 @@
 //! Which data set: the table `[data.NAME]` of an experiment file.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::law::Settings;
 use super::{
-    Benchmark, CheckerboardSpec, CirclesSpec, DataSet, EnergySpec, ExponentialFamilySpec,
-    ExpressionSpec, FileRecord, FileSpec, GridSpec, ManyMoonsSpec, MixtureSpec, MoonsSpec,
-    PinwheelSpec, Problem, RingSpec, RingsSpec, SpiralsSpec, SplitGaussianSpec, UniformSpec,
-    BENCHMARKS,
+    BananaSpec, Benchmark, CheckerboardSpec, CirclesSpec, DataSet, EnergySpec,
+    ExponentialFamilySpec, ExpressionSpec, FileRecord, FileSpec, FunnelSpec, GridSpec,
+    ManyMoonsSpec, ManyWellSpec, MixtureSpec, MoonsSpec, PinwheelSpec, Problem, RingSpec,
+    RingsSpec, SpiralsSpec, SplitGaussianSpec, Target, UniformSpec, BENCHMARKS,
 };
 use crate::error::BadValue;
 use crate::{Error, Result};
@@ -44,13 +44,19 @@ pub enum DataSpec {
     Uniform(UniformSpec),
     /// a normal cut along x1 = 0, its halves moved apart along x2 (D = 2)
     SplitGaussian(SplitGaussianSpec),
-    /// Gaussians given one by one, by `std_devs` or `covariances` (any D)
+    /// Gaussians given one by one, by `std_devs` or `covariances`, or Student t with `degrees` (any D)
     Mixture(MixtureSpec),
+    /// Neal's funnel: X1 ~ N(0, std^2), the others N(0, exp X1) (D >= 2)
+    Funnel(FunnelSpec),
+    /// a normal around a parabola, such as the Rosenbrock density (D = 2)
+    Banana(BananaSpec),
+    /// FAB's many-well: D / 2 independent double wells (D even)
+    ManyWell(ManyWellSpec),
     /// exp(-U) / Z for the energies u1 to u4 of Rezende and Mohamed 2015 and dual_moon; domain plane (u1 and dual_moon alone), soft_wall, box or strip (D = 2)
     Energy(EnergySpec),
     /// the exact solution of a maximum-entropy problem: double_well_symmetric, double_well_tilted, four_wells_coupled, dirichlet_1_2_3, gaussian (D = 2)
     ExponentialFamily(ExponentialFamilySpec),
-    /// exp(f) / Z for an expression f of the coordinates, such as "-(r-2)^2/0.18 + cos(5*theta)" (D = 1 to 3)
+    /// exp(f) / Z for an expression f of the coordinates, such as "-(r-2)^2/0.18 + cos(5*theta)" (D = 1 to 3; any D as a target)
     Expression(ExpressionSpec),
     /// points from a .csv, .tsv or .npy file, shared out into train, validation and test (any D; law unknown)
     File(FileSpec),
@@ -88,6 +94,28 @@ impl DataSpec {
         built.map_err(|fault| Error::request(fault.to_string()))
     }
 
+    /// Whether there is a law with a normaliser and a sampler.
+    pub fn has_law(&self) -> bool {
+        match self {
+            Self::File(_) => false,
+            Self::Expression(s) => s.has_law(),
+            Self::Benchmark(name) => Benchmark::by_name(name).is_ok_and(|b| b.spec().has_law()),
+            _ => true,
+        }
+    }
+
+    /// The density up to a constant, or what is wrong with the settings.
+    pub fn target(&self) -> std::result::Result<Target, BadValue> {
+        let expected = "a target with a known density";
+        let unknown = || BadValue::new("", expected, "points from a file");
+        match self {
+            Self::File(_) => Err(unknown()),
+            Self::Expression(s) => s.target().map_err(|e| e.below("expression")),
+            Self::Benchmark(name) => Benchmark::by_name(name)?.spec().target(),
+            _ => Target::of(Arc::from(self.checked()?)).ok_or_else(unknown),
+        }
+    }
+
     fn checked(&self) -> std::result::Result<Box<dyn DataSet>, BadValue> {
         let (kind, settings): (_, &dyn Settings) = match self {
             Self::Benchmark(name) => return Benchmark::by_name(name)?.spec().checked(),
@@ -104,6 +132,9 @@ impl DataSpec {
             Self::Uniform(s) => ("uniform", s),
             Self::SplitGaussian(s) => ("split_gaussian", s),
             Self::Mixture(s) => ("mixture", s),
+            Self::Funnel(s) => ("funnel", s),
+            Self::Banana(s) => ("banana", s),
+            Self::ManyWell(s) => ("many_well", s),
             Self::Energy(s) => ("energy", s),
             Self::ExponentialFamily(s) => ("exponential_family", s),
             Self::Expression(s) => ("expression", s),
@@ -155,6 +186,22 @@ covariances = [
     [[0.5, 0.2, 0.1], [0.2, 0.4, -0.1], [0.1, -0.1, 0.3]],
     [[0.3, -0.2, 0], [-0.2, 0.6, 0.2], [0, 0.2, 0.5]],
 ]
+
+[student3.mixture]
+weights = [0.3, 0.7]
+means = [[-1, 2, 0], [3, 0, 1]]
+std_devs = [0.5, [1, 2, 0.7]]
+degrees = 4.5
+
+[funnel3.funnel]
+dim = 3
+std = 1.5
+
+[two_wells.many_well]
+dim = 2
+
+[eight_wells.many_well]
+dim = 6
 
 [u3_strip.energy]
 potential = "u3"

@@ -1,13 +1,10 @@
 //! Densities, labels and responsibilities from a [`Truth`], for one point or many.
 
-use std::sync::Arc;
-
 use rayon::prelude::*;
 
 use super::{DataSet, Truth};
 use crate::num::{self, log_sum_exp_slice};
 use crate::rng::Rng;
-use crate::rows::RowFunction;
 use crate::{Error, Result};
 
 /// Replaces log(w_j p_j(x)) by the probability of mode j given x; all zero where p(x) = 0. Returns
@@ -41,35 +38,6 @@ pub fn log_density(truth: &Truth, x: &[f64]) -> f64 {
     let mut joint = vec![0.0; truth.weights().len()];
     truth.log_joint(x, &mut joint);
     log_sum_exp_slice(&joint)
-}
-
-/// log p as a function of points that [`crate::rows::apply`] differentiates.
-pub struct LogDensity(Arc<dyn DataSet>);
-
-impl LogDensity {
-    /// `None` where the density of the data is not known.
-    pub fn new(data: Arc<dyn DataSet>) -> Option<Self> {
-        data.truth()?;
-        Some(Self(data))
-    }
-}
-
-impl RowFunction for LogDensity {
-    fn outputs(&self) -> usize {
-        1
-    }
-
-    fn value(&self, x: &[f64], out: &mut [f64]) {
-        out[0] = self.0.truth().map_or(f64::NAN, |t| log_density(t, x));
-    }
-
-    fn vjp(&self, x: &[f64], cotangent: &[f64], out: &mut [f64]) {
-        out.fill(f64::NAN);
-        if let Some(truth) = self.0.truth() {
-            truth.gradient(x, out);
-            out.iter_mut().for_each(|v| *v *= cotangent[0]);
-        }
-    }
 }
 
 /// Density, mode and responsibilities of one point under a law.

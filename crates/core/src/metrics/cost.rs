@@ -68,6 +68,22 @@ pub(super) const MULTIPLY_ADDS: Metric = Metric {
     evaluate: |on| count(on.cost.multiply_adds, "the model has no networks"),
 };
 
+/// Those of validations and metrics are not counted.
+pub(super) const TARGET_EVALUATIONS: Metric = Metric {
+    name: "target_evaluations",
+    describe:
+        "points at which training evaluated the target's log density, with or without its gradient",
+    unit: "points",
+    better: Better::Lower,
+    solved: || [64_000.0, 64_000.0],
+    evaluate: |on| {
+        let count = on.cost.target_evaluations.map(|count| count as f64);
+        given(&count, "training evaluates no target density", |n| {
+            exact(*n)
+        })
+    },
+};
+
 /// KL(p || q) that counts as reached.
 const REACHED: f64 = 0.05;
 

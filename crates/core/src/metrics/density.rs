@@ -9,7 +9,7 @@ use crate::num::largest;
 
 /// The mean of values that are +inf where the model's density is 0 is infinite, too, and not the mean of
 /// the rest.
-fn mean_or_infinite(values: Vec<f64>, tail: fn(Vec<f64>) -> Option<Tail>) -> Outcome {
+pub(super) fn mean_or_infinite(values: Vec<f64>, tail: fn(Vec<f64>) -> Option<Tail>) -> Outcome {
     match values.iter().filter(|v| **v == f64::INFINITY).count() {
         0 => mean_with_tail(values, tail),
         missed => Outcome::NotApplicable {

@@ -40,6 +40,8 @@ pub struct Cost {
     pub search_seconds: Option<f64>,
     /// Multiply-adds of one log-density, where they are known.
     pub multiply_adds: Option<usize>,
+    /// Points at which training evaluated the target's density, where the objective has one.
+    pub target_evaluations: Option<u64>,
     /// KL(p || q) on the validation points by step, where the loss is one and the truth is known.
     pub validation_kl: Option<Vec<(usize, f64)>>,
 }
@@ -54,6 +56,17 @@ pub struct Relaxed {
     pub above: Vec<f64>,
     /// Moments of the relaxed samples.
     pub moments: Option<Moments>,
+}
+
+/// log p~ = log p + log Z of a target, in nats.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TargetValues {
+    /// log Z, where it is known; 0 for a law with a normaliser.
+    pub log_z: Option<f64>,
+    /// log p~ of the model's samples.
+    pub own: Vec<f64>,
+    /// log p~ of the held-out points, where they are samples of the target.
+    pub points: Option<Vec<f64>>,
 }
 
 /// Everything that the metrics see.
@@ -73,6 +86,8 @@ pub struct Evaluation {
     pub own_log_q: Vec<f64>,
     /// log p of the model's samples, where p is known.
     pub own_log_p: Option<Vec<f64>>,
+    /// What the target says of samples and points, where its density is known up to a constant.
+    pub target: Option<TargetValues>,
     /// The truth, where it is known.
     pub known: Option<Known>,
     /// Entropy of the truth, where it is known.
@@ -177,7 +192,13 @@ pub fn evaluate(
     let memberships = held_out.as_ref().map(|x| Memberships::of(model, x));
     let sets = held_out.iter().cloned().chain([tensor(&samples)?]);
     let sets: Vec<Tensor> = sets.collect();
+    let target = known.as_ref().zip(own_log_p.as_ref());
     let evaluation = Evaluation {
+        target: target.map(|(known, own)| TargetValues {
+            log_z: Some(0.0),
+            own: own.clone(),
+            points: Some(known.log_p.clone()),
+        }),
         log_q: held_out.as_ref().map(|x| log_q(model, x)).transpose()?,
         has_data: against.has_data,
         labels,

@@ -27,6 +27,10 @@ pub struct ModeShares {
     /// Variance over the points of (1/2) sum_j sign(all_j - w_j) r_j(x), with the share outside
     /// every mode counted as a mode of weight 0: of the linearised total variation.
     pub variance: f64,
+    /// Entropy in nats of [`ModeShares::all`] divided by its sum; NaN where that is 0.
+    pub entropy: f64,
+    /// Variance over the points of the linearised entropy.
+    pub entropy_variance: f64,
 }
 
 impl ModeShares {
@@ -44,6 +48,8 @@ impl ModeShares {
             all: vec![0.0; weights.len()],
             dense: vec![0.0; weights.len()],
             variance: 0.0,
+            entropy: 0.0,
+            entropy_variance: 0.0,
         };
         let mut log_p = Vec::with_capacity(rows.len() / dim);
         judge(truth, rows, dim, |j| {
@@ -59,18 +65,35 @@ impl ModeShares {
         });
         let both = out.all.iter().zip(weights);
         let signs: Vec<f64> = both.map(|(found, w)| (found - w).signum()).collect();
-        let (mut sum, mut squares) = (0.0, 0.0);
+        let inside: f64 = out.all.iter().sum();
+        let log_shares: Vec<f64> = out.all.iter().map(|a| (a / inside).ln()).collect();
+        out.entropy = entropy(out.all.iter().map(|a| a / inside));
+        let (mut sum, mut squares) = ([0.0; 2], [0.0; 2]);
         judge(truth, rows, dim, |j| {
-            let mut term = 1.0;
-            for (r, sign) in j.responsibilities.iter().zip(&signs) {
-                term += r * (sign - 1.0);
+            let mut terms = [0.5, 0.0];
+            let each = j.responsibilities.iter().zip(&signs).zip(&log_shares);
+            for ((r, sign), log_share) in each {
+                terms[0] += 0.5 * r * (sign - 1.0);
+                if *r > 0.0 {
+                    terms[1] -= r * (log_share + out.entropy) / inside;
+                }
             }
-            sum += 0.5 * term;
-            squares += 0.25 * term * term;
+            for (i, term) in terms.iter().enumerate() {
+                sum[i] += term;
+                squares[i] += term * term;
+            }
         });
-        out.variance = (squares / n - (sum / n).powi(2)).max(0.0);
+        let variance = |i: usize| (squares[i] / n - (sum[i] / n).powi(2)).max(0.0);
+        [out.variance, out.entropy_variance] = [0, 1].map(variance);
         (out, log_p)
     }
+}
+
+/// -sum p log p, in nats.
+pub(super) fn entropy(shares: impl Iterator<Item = f64>) -> f64 {
+    shares
+        .map(|p| if p == 0.0 { 0.0 } else { -p * p.ln() })
+        .sum()
 }
 
 /// A density level of the truth and the model's mass below it.

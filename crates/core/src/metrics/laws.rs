@@ -50,6 +50,9 @@ fn the_metric_of_the_guide_passes_the_same_tests() {
 fn lost_modes_and_wrong_parts_show() {
     let lost = case(0.02, 0.0, 0.0);
     assert_eq!(number("modes_covered", &lost), 1.0);
+    assert_eq!(number("mode_entropy", &case(0.0, 0.0, 0.0)), 0.0);
+    let nowhere = Outcome::none("no sample is in a mode").without(N);
+    assert_eq!(value("mode_entropy", &case(0.0, 1.0, 0.0)), nowhere);
     let infinite = Outcome::none("infinite: modes without any sample").without(1);
     assert_eq!(value("mode_worst_ratio", &case(0.0, 0.0, 0.0)), infinite);
     let mut mixed = case(0.25, 0.0, 0.0);
@@ -98,6 +101,7 @@ fn what_is_not_finite_is_counted_and_what_does_not_apply_says_so() {
     };
     on.cost.multiply_adds = None;
     on.cost.validation_kl = None;
+    on.cost.target_evaluations = None;
     let left = "entropy parameters steps seconds search_seconds steps_per_second";
     for metric in METRICS {
         let found = matches!((metric.evaluate)(&on), Outcome::Value { .. });
@@ -136,7 +140,19 @@ fn the_error_of_mode_weights_by_hand() {
     let total = ((0.25 - mean * mean) / N as f64).sqrt();
     // log of a share of 0.4: sqrt(0.6 / 0.4 / n).
     let ratio = (1.5 / N as f64).sqrt();
-    for (name, expected) in [("mode_tv", total), ("mode_worst_ratio", ratio)] {
+    // The entropy of a, b = 0.4, 0.549 over their sum changes by -(log a + H) with each point of a.
+    let [a, b] = [0.4, 0.549].map(|w| w / 0.949f64);
+    let h = -a * a.ln() - b * b.ln();
+    let [first, second] = [a, b].map(|w| -(w.ln() + h) / 0.949);
+    let mean = 0.4 * first + 0.549 * second;
+    let square = 0.4 * first * first + 0.549 * second * second - mean * mean;
+    let best = -0.25 * 0.25f64.ln() - 0.75 * 0.75f64.ln();
+    let entropy = (square / N as f64).sqrt() / best;
+    for (name, expected) in [
+        ("mode_tv", total),
+        ("mode_worst_ratio", ratio),
+        ("mode_entropy", entropy),
+    ] {
         let found = value(name, &on);
         let near = |e: f64| (e - expected).abs() < 1e-12;
         let fine = matches!(found, Outcome::Value { std_err: Some(e), .. } if near(e));

@@ -9,6 +9,7 @@ pub mod cost;
 pub mod density;
 pub mod distances;
 pub mod evaluation;
+pub mod evidence;
 pub mod isoperimetry;
 pub mod known;
 pub mod mass;
@@ -151,10 +152,15 @@ pub const METRICS: &[Metric] = &[
     modes::MODE_TOTAL_VARIATION,
     modes::MODE_WORST_RATIO,
     modes::MODES_COVERED,
+    modes::MODE_ENTROPY,
     modes::BRIDGE_MASS,
     agreement::MUTUAL_INFORMATION,
     density::REVERSE_KULLBACK_LEIBLER,
     density::EFFECTIVE_SAMPLE_SIZE,
+    evidence::LOG_Z_ERROR,
+    evidence::FORWARD_LOG_Z_ERROR,
+    evidence::EVIDENCE_LOWER_BOUND,
+    evidence::EVIDENCE_UPPER_BOUND,
     density::ENTROPY,
     density::ENTROPY_ERROR,
     constraints::ENTROPY_BELOW,
@@ -203,6 +209,7 @@ pub const METRICS: &[Metric] = &[
     cost::PARAMETERS,
     cost::STEPS,
     cost::STEPS_TO_KL,
+    cost::TARGET_EVALUATIONS,
     cost::SECONDS,
     cost::SEARCH_SECONDS,
     cost::STEPS_PER_SECOND,

@@ -1,6 +1,6 @@
 //! Whether every mode has its share, and how much mass lies where the truth has next to none.
 
-use super::known::{LowDensity, HIGHER_SHARE};
+use super::known::{entropy, LowDensity, HIGHER_SHARE};
 use super::{given, Better, Metric, Outcome, NO_TRUTH};
 
 /// (1/2) (sum_j |w^_j - w_j| + share outside every mode), w^_j being the mean over the samples of the
@@ -67,6 +67,36 @@ pub(super) const MODES_COVERED: Metric = Metric {
             };
             let covered = (0..known.weights.len()).filter(is_covered).count();
             Outcome::of(covered as f64, None, on.samples)
+        })
+    },
+};
+
+/// H(w^) / H(w), w^_j being the mean over the samples of the true responsibilities, of those that are in
+/// some mode: the entropic mode coverage H(w^) / log modes of Blessing et al. 2024 (arXiv:2406.07423),
+/// divided by its expected value H(w) / log modes where the true weights w are unequal. A perfect model is
+/// below 1 by about (modes - 1) / (2 n H(w)). The standard error is that of the linearised entropy, which is 0
+/// where all found shares are equal.
+pub(super) const MODE_ENTROPY: Metric = Metric {
+    name: "mode_entropy",
+    describe: "entropy of the model's mode weights, relative to that of the true ones",
+    unit: "share",
+    better: Better::Near(1.0),
+    solved: || {
+        let of = |a: f64, b: f64| entropy([a, b].into_iter().map(|w| w / (a + b)));
+        [(0.25, 0.749), (0.4, 0.549)].map(|(a, b)| of(a, b) / of(0.25, 0.75))
+    },
+    evaluate: |on| {
+        given(&on.known, NO_TRUTH, |known| {
+            let best = entropy(known.weights.iter().copied());
+            if known.weights.len() < 2 {
+                return Outcome::none("the truth has one mode");
+            }
+            let found = &known.of_samples;
+            if found.entropy.is_nan() {
+                return Outcome::none("no sample is in a mode").without(on.samples);
+            }
+            let std_err = (found.entropy_variance / on.samples as f64).sqrt();
+            Outcome::of(found.entropy / best, Some(std_err / best), on.samples)
         })
     },
 };

@@ -4,13 +4,11 @@
 #[path = "../../../../docs/members/log_variance.rs"]
 mod log_variance;
 
-use std::sync::Arc;
-
 use candle_core::{DType, Device, Tensor};
 
 use super::maximum_likelihood::MaximumLikelihood;
 use super::{At, Objective, ProblemSpec};
-use crate::data::{DataSet, DataSpec};
+use crate::data::DataSpec;
 use crate::distributions::normal::Normal;
 use crate::distributions::Distribution;
 use crate::models::testing::{rows, seeded, spec, values};
@@ -32,9 +30,8 @@ fn problem(text: &str) -> Box<dyn Objective> {
 }
 
 fn log_variance(target: &str) -> Box<dyn Objective> {
-    let target: DataSpec = spec(target);
-    let target: Arc<dyn DataSet> = Arc::from(target.build().unwrap());
-    Box::new(log_variance::LogVariance::new(target).unwrap())
+    let target = spec::<DataSpec>(target).target().unwrap();
+    Box::new(log_variance::LogVariance { target })
 }
 
 /// Every objective, and the one that docs/extending.md adds, in a setting of two coordinates.

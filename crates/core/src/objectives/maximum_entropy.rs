@@ -9,6 +9,7 @@ use super::scale::{self, solve_transposed};
 use super::{
     At, Constraint, MaximumEntropySpec, Multipliers, Objective, Round, Solution, Validation,
 };
+use crate::data::point;
 use crate::distributions::Draws;
 use crate::models::Model;
 use crate::num::{self, mean_and_std_err};
@@ -110,13 +111,40 @@ impl MaximumEntropy {
         Ok((negentropy, residual, Some(scatter)))
     }
 
-    /// The moments of [`GROUPS`] independent sets of draws, as the model is trained at `progress`.
-    fn measure(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Vec<Moments>> {
+    /// The first finite point among draws at which a statistic is not finite, in words.
+    fn fault_of(&self, draws: &Draws) -> Result<Option<String>> {
+        let x = num::to_vec(&draws.x)?;
+        let mut t = vec![0.0; self.targets.len()];
+        for x in x.chunks_exact(self.statistics.dim()) {
+            self.statistics.evaluate(x, &mut t);
+            let bad = t.iter().position(|t| !t.is_finite());
+            if let Some(i) = bad.filter(|_| x.iter().all(|v| v.is_finite())) {
+                let name = &self.statistics.names()[i];
+                let at = point(x);
+                return Ok(Some(format!("statistic `{name}` {} at {at}", t[i])));
+            }
+        }
+        Ok(None)
+    }
+
+    /// [`GROUPS`] independent sets of draws, as the model is trained at `progress`.
+    fn groups<'m>(
+        &self,
+        model: &'m dyn Model,
+        progress: f64,
+        rng: &'m Rng,
+    ) -> impl Iterator<Item = Result<Draws>> + 'm {
         let size = self.spec.samples.div_ceil(GROUPS);
+        (0..GROUPS as u64)
+            .map(move |group| model.draws(size, progress, &mut rng.fork_at("group", group)))
+    }
+
+    /// The moments of the groups.
+    fn measure(&self, model: &dyn Model, progress: f64, rng: &Rng) -> Result<Vec<Moments>> {
         let m = self.targets.len();
-        (0..GROUPS)
-            .map(|group| {
-                let draws = model.draws(size, progress, &mut rng.fork_at("group", group as u64))?;
+        self.groups(model, progress, rng)
+            .map(|draws| {
+                let draws = draws?;
                 let weights = num::to_vec(&draws.log_weight)?;
                 let log_prob = num::to_vec(&draws.log_prob)?;
                 let x = num::to_vec(&draws.x)?;
@@ -189,6 +217,16 @@ impl Objective for MaximumEntropy {
         let statistics = self.statistics_of(&draws.x)?.to_dtype(DType::F64)?;
         let all = (statistics.sum(1)? + draws.log_prob.to_dtype(DType::F64)?)?;
         num::non_finite(&all)
+    }
+
+    fn fault(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Option<String>> {
+        let draws = model.draws(at.size, at.progress, rng)?;
+        let fault = self.fault_of(&draws)?;
+        if fault.is_some() || draws.strata.is_some() {
+            return Ok(fault);
+        }
+        // Steps whose rows depend on each other draw twice.
+        self.fault_of(&model.draws(at.size, at.progress, rng)?)
     }
 
     /// Not used, since rounds choose the weights.
@@ -275,6 +313,22 @@ impl MaximumEntropy {
             penalty: state.penalty,
             constraints,
         })
+    }
+
+    /// What was not finite in the measurement of [`MaximumEntropy::end`] with the same arguments, and where.
+    pub fn fault_at_end(
+        &self,
+        model: &dyn Model,
+        progress: f64,
+        rng: &Rng,
+    ) -> Result<Option<String>> {
+        for draws in self.groups(model, progress, rng) {
+            let fault = self.fault_of(&draws?)?;
+            if fault.is_some() {
+                return Ok(fault);
+            }
+        }
+        Ok(None)
     }
 
     /// The index of the round whose weights to keep: the accepted one (any, if none is) with the least -H + lambda . R for the last

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::data::Target;
 use crate::models::Model;
 use crate::nn::params::Snapshot;
 use crate::rng::Rng;
@@ -56,6 +57,15 @@ pub trait Objective: Send + Sync {
     /// The number of points without a finite value among those that [`Objective::loss`] uses with the
     /// same arguments.
     fn non_finite(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<usize>;
+    /// What is not finite among those points, with the first point where it is not, where that is a fault
+    /// of the problem and not of the model: a target without a density there.
+    fn fault(&self, _model: &dyn Model, _at: &At<'_>, _rng: &mut Rng) -> Result<Option<String>> {
+        Ok(None)
+    }
+    /// The density that the model is fitted to, of an objective that evaluates one.
+    fn target(&self) -> Option<&Target> {
+        None
+    }
     /// The loss by which the best weights are chosen: on held-out `points`, or on `n` samples.
     fn validate(
         &self,

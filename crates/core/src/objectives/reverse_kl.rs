@@ -1,6 +1,6 @@
 //! Reverse KL to a density that is known up to a constant (Rezende and Mohamed 2015).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{At, Objective, ProblemSettings, Validation};
 use crate::bijections::{Bijection, SupportSpec};
-use crate::data::{log_densities, DataSet, DataSpec, LogDensity, Support};
+use crate::data::{DataSet, DataSpec, Support, Target};
 use crate::distributions::Draws;
 use crate::error::BadValue;
 use crate::models::{log_q, Model};
 use crate::nn::params::Snapshot;
 use crate::num;
 use crate::rng::Rng;
-use crate::rows::{self, RowFunction};
 use crate::{Error, Result};
 
 mod anneal;
@@ -34,8 +33,12 @@ use path::path_loss;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReverseKlSpec {
-    /// p: any data set with a smooth density.
+    /// p: any data set with a smooth density, known up to a constant.
     pub target: DataSpec,
+    /// The constant: log of the integral of exp(log density), where it is known of a target without an
+    /// exact law.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_z: Option<f64>,
     /// A map from R^D onto the target's support; R^D itself if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support: Option<SupportSpec>,
@@ -76,33 +79,29 @@ impl ProblemSettings for ReverseKlSpec {
     }
 
     fn check(&self) -> std::result::Result<usize, BadValue> {
-        if let DataSpec::File(_) = self.target {
-            let expected = "a target with a known density";
-            return Err(BadValue::new("target", expected, "points from a file"));
-        }
-        let dim = self.target.check().map_err(|e| e.below("target"))?;
+        let target = self.target.target().map_err(|e| e.below("target"))?;
+        let dim = target.dim();
         if let Some(support) = &self.support {
             support.check(dim).map_err(|e| e.below("support"))?;
         }
-        let target = self.target.build();
-        let target =
-            target.map_err(|e| BadValue::new("target", "a target that can be built", e))?;
-        match target.truth().map(|truth| truth.support()) {
-            None => {
-                let got = "data without one";
-                return Err(BadValue::new("target", "a known density", got));
-            }
-            Some(part @ Support::Part(_)) if self.support.is_none() => {
-                return Err(BadValue::new(
-                    "target",
-                    "a target that is positive everywhere, or a `support` that keeps the model where \
-                     it is positive (KL(q||p) is infinite otherwise)",
-                    format!("one that lives on {part}"),
-                ));
-            }
-            Some(_) => {}
+        if let Some(log_z) = self.log_z {
+            BadValue::unless(log_z.is_finite(), "log_z", "a finite `log_z`", log_z)?;
+            let expected = "no `log_z` with this target, whose constant is known";
+            BadValue::unless(target.log_z.is_none(), "log_z", expected, log_z)?;
         }
-        self.check_positive(dim, target.as_ref())?;
+        let law = self.solution();
+        let law = law.map_err(|e| BadValue::new("target", "a target that can be built", e))?;
+        let part = law.and_then(|law| Some(law.truth()?.support()));
+        let part = part.filter(|part| matches!(part, Support::Part(_)) && self.support.is_none());
+        if let Some(part) = part {
+            return Err(BadValue::new(
+                "target",
+                "a target that is positive everywhere, or a `support` that keeps the model where \
+                 it is positive (KL(q||p) is infinite otherwise)",
+                format!("one that lives on {part}"),
+            ));
+        }
+        self.check_positive(&target)?;
         if let Some(anneal) = &self.anneal {
             anneal.check().map_err(|e| e.below("anneal"))?;
         }
@@ -123,7 +122,8 @@ impl ProblemSettings for ReverseKlSpec {
     }
 
     fn solution(&self) -> Result<Option<Box<dyn DataSet>>> {
-        self.target.build().map(Some)
+        let has_law = self.target.has_law();
+        has_law.then(|| self.target.build()).transpose()
     }
 
     /// Says how much of the target is outside a `support`.
@@ -143,8 +143,8 @@ impl ProblemSettings for ReverseKlSpec {
     /// The map onto the target's support.
     fn support(&self) -> Option<SupportSpec> {
         let on_simplex = || {
-            let target = self.target.build().ok()?;
-            let simplex = matches!(target.truth()?.support(), Support::Simplex);
+            let law = self.solution().ok()??;
+            let simplex = matches!(law.truth()?.support(), Support::Simplex);
             simplex.then_some(SupportSpec::Simplex)
         };
         self.support.clone().or_else(on_simplex)
@@ -156,18 +156,15 @@ const PROBES: usize = 10_000;
 
 impl ReverseKlSpec {
     /// Refuses a target that is 0 at points inside `support`: N(0, 4 I) sent through its map.
-    fn check_positive(
-        &self,
-        dim: usize,
-        target: &dyn DataSet,
-    ) -> std::result::Result<(), BadValue> {
-        let (Some(support), Some(truth)) = (&self.support, target.truth()) else {
+    fn check_positive(&self, target: &Target) -> std::result::Result<(), BadValue> {
+        let Some(support) = &self.support else {
             return Ok(());
         };
+        let dim = target.dim();
         let probe = || -> Result<usize> {
             let z = Rng::new(0).normal_tensor((PROBES, dim), DType::F64, &Device::Cpu)?;
             let (x, _) = support.build(dim)?.forward_and_log_det(&(z * 2.0)?)?;
-            let log_p = log_densities(truth, &num::to_vec(&x)?, dim);
+            let log_p = target.evaluate(&num::to_vec(&x)?, false)?.log_p;
             Ok(log_p.iter().filter(|v| !v.is_finite()).count())
         };
         let zeros = probe().map_err(|e| BadValue::new("support", "a support of the target", e))?;
@@ -181,10 +178,10 @@ impl ReverseKlSpec {
 
     /// The share of the target's samples outside `support`; 0 without one.
     fn share_outside(&self) -> Result<f64> {
-        let Some(support) = &self.support else {
+        let (Some(support), Some(law)) = (&self.support, self.solution()?) else {
             return Ok(0.0);
         };
-        let x = self.target.build()?.sample(PROBES, &mut Rng::new(0))?;
+        let x = law.sample(PROBES, &mut Rng::new(0))?;
         let outside = support.build(x.dim(1)?)?.outside(&x)?;
         let outside = num::to_vec(&outside)?.into_iter().sum::<f64>();
         Ok(outside / x.dim(0)? as f64)
@@ -193,10 +190,8 @@ impl ReverseKlSpec {
 
 /// -(E_q\[b log p(X)\] + H(q)) over the model's draws: KL(q || p) + a constant at b = 1.
 pub struct ReverseKl {
-    target: Arc<dyn DataSet>,
-    log_p: Arc<LogDensity>,
+    target: Target,
     spec: ReverseKlSpec,
-    dim: usize,
     state: Mutex<State>,
 }
 
@@ -208,19 +203,14 @@ struct State {
     fab: Store,
 }
 
-fn unknown_density() -> Error {
-    Error::request("reverse_kl: expected a target with a known density; got one without")
-}
-
 impl ReverseKl {
     /// The objective of a checked specification.
     pub fn new(spec: &ReverseKlSpec) -> Result<Self> {
-        let target: Arc<dyn DataSet> = Arc::from(spec.target.build()?);
-        let log_p = LogDensity::new(Arc::clone(&target)).ok_or_else(unknown_density)?;
+        let bad = |bad: BadValue| Error::request(bad.below("target").to_string());
+        let mut target = spec.target.target().map_err(bad)?;
+        target.log_z = target.log_z.or(spec.log_z);
         Ok(Self {
-            dim: target.dim(),
             target,
-            log_p: Arc::new(log_p),
             spec: spec.clone(),
             state: Mutex::new(State {
                 b: spec.anneal.map_or(1.0, |anneal| anneal.from),
@@ -234,10 +224,9 @@ impl ReverseKl {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// log p of every row: (n,).
+    /// log p~ of every row: (n,).
     fn log_p(&self, x: &Tensor) -> Result<Tensor> {
-        let log_p = Arc::clone(&self.log_p) as Arc<dyn RowFunction>;
-        Ok(rows::apply(x, log_p)?.squeeze(1)?)
+        self.target.log_p(x, "reverse_kl")
     }
 
     /// Growth at this step, if the model's base grows.
@@ -302,10 +291,23 @@ impl Objective for ReverseKl {
 
     fn non_finite(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<usize> {
         let draws = self.draws(model, at, rng)?;
-        num::non_finite(&(draws.log_prob - self.log_p(&draws.x)?)?)
+        let values = self.target.evaluate(&num::to_vec(&draws.x)?, true)?;
+        let log_q = num::to_vec(&draws.log_prob)?.into_iter().enumerate();
+        let bad = log_q.filter(|(i, q)| !q.is_finite() || values.is_faulty(*i));
+        Ok(bad.count())
     }
 
-    /// KL(q || p) on samples of the model.
+    fn fault(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Option<String>> {
+        let x = num::to_vec(&self.draws(model, at, rng)?.x)?;
+        let fault = self.target.evaluate(&x, true)?.fault(&x);
+        Ok(fault.map(|fault| format!("target: {fault}")))
+    }
+
+    fn target(&self) -> Option<&Target> {
+        Some(&self.target)
+    }
+
+    /// KL(q || p) on samples of the model, up to log Z where that is not known.
     fn validate(
         &self,
         model: &dyn Model,
@@ -314,10 +316,14 @@ impl Objective for ReverseKl {
         rng: &mut Rng,
     ) -> Result<Validation> {
         let x = model.sample(n, rng)?;
-        let truth = self.target.truth().ok_or_else(unknown_density)?;
-        let log_p = log_densities(truth, &num::to_vec(&x)?, model.dim());
+        let log_p = self.target.evaluate(&num::to_vec(&x)?, false)?.log_p;
+        let log_z = self.target.log_z.unwrap_or_default();
         let log_q = log_q(model, &x)?;
-        let costs: Vec<f64> = log_q.iter().zip(log_p).map(|(q, p)| q - p).collect();
+        let costs: Vec<f64> = log_q
+            .iter()
+            .zip(log_p)
+            .map(|(q, p)| q - (p - log_z))
+            .collect();
         Ok(Validation::mean(&costs))
     }
 
@@ -327,10 +333,10 @@ impl Objective for ReverseKl {
             all.insert("anneal".into(), Tensor::new(&[state.b], &Device::Cpu)?);
         }
         if self.spec.grow.is_some() {
-            state.growth.state(self.dim, &mut all)?;
+            state.growth.state(self.target.dim(), &mut all)?;
         }
         if self.spec.fab.is_some() {
-            state.fab.state(self.dim, &mut all)?;
+            state.fab.state(self.target.dim(), &mut all)?;
         }
         Ok(all)
     }

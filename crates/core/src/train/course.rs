@@ -1,5 +1,6 @@
 //! The course of training: steps, learning curves, checkpoints, and which weights are kept.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, Checkpointer, InPhase, InRound, Place, Request};
@@ -28,6 +29,8 @@ struct Course<'a, 'm, 'w> {
     /// Share of training that was over before the last step.
     progress: f64,
     epoch: Epoch,
+    /// Points at which each of the steps without a known outcome evaluated the target.
+    evaluated: VecDeque<u64>,
     out: Curves,
 }
 
@@ -48,7 +51,11 @@ pub(super) fn run<'a>(
         phase: 0,
         progress: 0.0,
         epoch: None,
-        out: Curves::default(),
+        evaluated: VecDeque::new(),
+        out: Curves {
+            target_evaluations: task.objective.target().map(|_| 0),
+            ..Curves::default()
+        },
     };
     let (mut place, mut moments) = (None, None);
     if let Some(from) = from {
@@ -206,8 +213,12 @@ impl<'a> Course<'a, '_, '_> {
             }
             let done = self.out.steps;
             let progress = self.clock.share(done);
-            let measured = rounds.end(model, progress, &rng.fork_at("round", round as u64))?;
+            let noise = rng.fork_at("round", round as u64);
+            let measured = rounds.end(model, progress, &noise)?;
             if let Some(fault) = measured.fault() {
+                let fault = rounds
+                    .fault_at_end(model, progress, &noise)?
+                    .unwrap_or(fault);
                 self.out.diverged = Some(format!("{fault} after step {done}"));
                 return Ok(at.weights.pop().unwrap_or(at.start));
             }
@@ -300,6 +311,7 @@ impl<'a> Course<'a, '_, '_> {
             loss: now.loss,
             grad_norm: None,
             non_finite: now.non_finite,
+            target_evaluations: self.out.target_evaluations,
         });
         Ok(now)
     }
@@ -308,9 +320,12 @@ impl<'a> Course<'a, '_, '_> {
     fn step(&mut self, steps: &mut dyn Steps, step: usize, settle: bool) -> Result<bool> {
         self.progress = self.clock.share(step - 1);
         let at = (step, self.phase);
+        let evaluated = || self.task.objective.target().map_or(0, |t| t.evaluated());
+        let before = evaluated();
         let outcomes = self
             .task
             .make_step(steps, at, self.progress, &mut self.epoch)?;
+        self.evaluated.push_back(evaluated() - before);
         Ok(self.record(steps, outcomes)? && (!settle || self.settle(steps)?))
     }
 
@@ -337,14 +352,19 @@ impl<'a> Course<'a, '_, '_> {
         for outcome in outcomes {
             self.out.steps += 1;
             let step = self.out.steps;
+            let evaluated = self.evaluated.pop_front().unwrap_or_default();
+            if let Some(total) = &mut self.out.target_evaluations {
+                *total += evaluated;
+            }
             let finite = outcome.is_finite();
-            let mut non_finite = 0;
+            let (mut non_finite, mut fault) = (0, None);
             if !finite {
                 // The model still has the parameters of this step; a GPU may be batches ahead.
                 steps.settle()?;
                 let batch = self.task.batch(step, &mut self.epoch)?;
                 let at = self.task.at(self.phase, self.progress, batch.as_ref());
                 non_finite = objective.non_finite(model, &at, &mut self.task.noise(step))?;
+                fault = objective.fault(model, &at, &mut self.task.noise(step))?;
             }
             if !finite || step.is_multiple_of(log_every) || step == spec.steps {
                 self.out.history.push(HistoryRow {
@@ -353,6 +373,7 @@ impl<'a> Course<'a, '_, '_> {
                     loss: outcome.loss,
                     grad_norm: Some(outcome.grad_norm),
                     non_finite,
+                    target_evaluations: self.out.target_evaluations,
                 });
             }
             if !finite {
@@ -360,10 +381,12 @@ impl<'a> Course<'a, '_, '_> {
                     true => "gradient",
                     false => "loss",
                 };
-                self.out.diverged = Some(format!(
-                    "{what} not finite at step {step} ({non_finite} of {} points)",
-                    spec.batch_size
-                ));
+                let what = match fault {
+                    Some(fault) => format!("{fault} in step {step}"),
+                    None => format!("{what} not finite at step {step}"),
+                };
+                let points = spec.batch_size;
+                self.out.diverged = Some(format!("{what} ({non_finite} of {points} points)"));
                 return Ok(false);
             }
             (self.watch)(&Progress {

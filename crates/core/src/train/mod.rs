@@ -73,6 +73,9 @@ pub struct HistoryRow {
     pub grad_norm: Option<f64>,
     /// Points whose log-density was not finite.
     pub non_finite: usize,
+    /// Points at which training has evaluated the target's density so far, where the objective has one.
+    #[serde(default)]
+    pub target_evaluations: Option<u64>,
 }
 
 /// Where training points come from.
@@ -144,6 +147,8 @@ pub struct Curves {
     pub rounds: Vec<(usize, Round)>,
     /// Why training could not go on, if it diverged.
     pub diverged: Option<String>,
+    /// Points at which the steps have evaluated the target's density, where the objective has one.
+    pub target_evaluations: Option<u64>,
 }
 
 impl Curves {

@@ -1,6 +1,6 @@
 //! Training in rounds, without data.
 
-use super::tests::Case;
+use super::tests::{queued, Case, Make};
 use super::*;
 use crate::models::testing::bytes;
 use crate::num;
@@ -39,6 +39,38 @@ fn early_stopping_waits_for_the_end_of_annealing() {
         let wanted = waited + 2..=waited + 12;
         assert!(wanted.contains(&out.steps), "{anneal}: {}", out.steps);
     }
+}
+
+/// Of a base with independent draws there are as many points as the batch has. Validations do not count, and
+/// outcomes that come late have the counts of their own steps.
+#[test]
+fn evaluations_of_the_target_are_counted() {
+    let spec = TrainSpec {
+        steps: 30,
+        batch_size: 32,
+        validate_every: 7,
+        validation_points: 50,
+        ..TrainSpec::default()
+    };
+    let model = "[flow]\nbijection.affine_coupling = { layers = 2, hidden = [8] }";
+    let problem = "[reverse_kl]\ntarget.energy = { potential = 'u1' }\n";
+    for make in [steps::for_device as Make, queued] {
+        let case = Case {
+            problem: Some(problem),
+            make,
+            ..Case::of(model, &spec)
+        };
+        let (out, _) = case.run();
+        assert_eq!(out.target_evaluations, Some(30 * 32));
+        for row in &out.history {
+            let count = 32 * row.step as u64;
+            assert_eq!(row.target_evaluations, Some(count), "{row:?}");
+        }
+    }
+    let (out, _) = Case::of(model, &spec).run();
+    assert_eq!(out.target_evaluations, None);
+    let nothing = |row: &HistoryRow| row.target_evaluations.is_none();
+    assert!(out.history.iter().all(nothing));
 }
 
 /// The solution is N((0.5, -1), [[1.5, 0.6], [0.6, 0.8]]), which a linear layer and a scale and shift

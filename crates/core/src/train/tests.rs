@@ -383,6 +383,7 @@ fn training_learned_nothing_where_the_start_is_kept_or_the_end_is_far_above_it()
     ];
     for (losses, best_step, is_nothing) in cases {
         let row = |(step, loss): (usize, &f64)| HistoryRow {
+            target_evaluations: None,
             step,
             split: Split::Validation,
             loss: *loss,

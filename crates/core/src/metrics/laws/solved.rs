@@ -4,7 +4,7 @@ use crate::data::{Density, Entropy, Level, Truth};
 use crate::metrics::conditioning::Conditioning;
 use crate::metrics::constraints::Moments;
 use crate::metrics::distances::Distances;
-use crate::metrics::evaluation::Relaxed;
+use crate::metrics::evaluation::{Relaxed, TargetValues};
 use crate::metrics::isoperimetry::Isoperimetry;
 use crate::metrics::known::{Known, LowDensity, ModeShares};
 use crate::metrics::mass::Mass;
@@ -127,6 +127,11 @@ pub(in crate::metrics) fn case(q_share: f64, between: f64, loss: f64) -> Evaluat
         }),
         labels: Some(labels),
         own_log_q: own_log_p.iter().map(|p| p + loss).collect(),
+        target: Some(TargetValues {
+            log_z: Some(0.0),
+            own: own_log_p.clone(),
+            points: Some(log_p.clone()),
+        }),
         own_log_p: Some(own_log_p),
         entropy: Some(Entropy::exact(0.0)),
         moments: Some(moments(0.2 + loss)),
@@ -162,6 +167,7 @@ pub(in crate::metrics) fn case(q_share: f64, between: f64, loss: f64) -> Evaluat
             seconds: 2.0,
             search_seconds: Some(5.0),
             multiply_adds: Some(77),
+            target_evaluations: Some(64_000),
             validation_kl: Some(vec![(100, 0.2), (200, 0.05 + loss), (300, 0.01)]),
         },
     }

@@ -131,15 +131,19 @@ impl Side<'_> {
     }
 
     fn at(&self, x: Vec<f64>, t: f64) -> Result<At> {
-        let point = Var::from_tensor(&self.rows(&x)?)?;
-        let (log_q, log_p) = (self.model.log_prob(&point)?, (self.log_p)(&point)?);
-        let slope = match self.transition {
-            Transition::Metropolis => Vec::new(),
+        let rows = self.rows(&x)?;
+        let evaluated =
+            |x: &Tensor| -> Result<[Tensor; 2]> { Ok([self.model.log_prob(x)?, (self.log_p)(x)?]) };
+        let ([log_q, log_p], slope) = match self.transition {
+            Transition::Metropolis => (evaluated(&rows)?, Vec::new()),
             Transition::Hmc => {
+                let point = Var::from_tensor(&rows)?;
+                let [log_q, log_p] = evaluated(&point)?;
                 let log_f = ((&log_q * (1.0 - 2.0 * t))? + (&log_p * (2.0 * t))?)?;
                 let gradients = log_f.sum_all()?.backward()?;
                 let none = || point.zeros_like();
-                num::to_vec(&gradients.get(&point).cloned().map_or_else(none, Ok)?)?
+                let slope = gradients.get(&point).cloned().map_or_else(none, Ok)?;
+                ([log_q, log_p], num::to_vec(&slope)?)
             }
         };
         Ok(At {
