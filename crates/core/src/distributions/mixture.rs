@@ -128,6 +128,7 @@ pub struct Mixture {
     log_stds: Tensor,
     components: usize,
     dim: usize,
+    frozen: Vec<MixturePart>,
     draws: MixtureDraws,
 }
 
@@ -171,6 +172,7 @@ impl Mixture {
             log_stds: param("log_stds", MixturePart::StdDevs, (k, dim), log_stds)?,
             components: k,
             dim,
+            frozen: spec.frozen.clone(),
             draws: spec.draws.clone(),
         })
     }
@@ -346,14 +348,18 @@ impl Distribution for Mixture {
         }))
     }
 
+    /// Frozen parts keep their values.
     fn set_components(&self, to: &Components) -> Result<()> {
         let logs = |values: &[f64]| values.iter().map(|v| v.ln()).collect();
         let new = [
-            (&self.logits, logs(&to.weights)),
-            (&self.means, to.means.clone()),
-            (&self.log_stds, logs(&to.std_devs)),
+            (MixturePart::Weights, &self.logits, logs(&to.weights)),
+            (MixturePart::Means, &self.means, to.means.clone()),
+            (MixturePart::StdDevs, &self.log_stds, logs(&to.std_devs)),
         ];
-        for (parameter, values) in new {
+        for (part, parameter, values) in new {
+            if self.frozen.contains(&part) {
+                continue;
+            }
             let value = Tensor::from_vec(values, parameter.shape(), &Device::Cpu)?
                 .to_dtype(parameter.dtype())?
                 .to_device(parameter.device())?;

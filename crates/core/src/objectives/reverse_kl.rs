@@ -140,6 +140,10 @@ impl ProblemSettings for ReverseKlSpec {
         share.map(text).into_iter().collect()
     }
 
+    fn needs_own_density(&self) -> bool {
+        self.grow.is_some() || self.fab.is_some() || self.gradient == GradientSpec::Path
+    }
+
     /// The map onto the target's support.
     fn support(&self) -> Option<SupportSpec> {
         let on_simplex = || {
