@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use mdn_core::data::{relative_to, DataSpec};
+use mdn_core::distributions::EntropyBound;
 use mdn_core::error::{did_you_mean, BadValue};
 use mdn_core::models::ModelSpec;
 use mdn_core::objectives::ProblemSpec;
@@ -70,6 +71,7 @@ impl Typed for Config {
             let place = format!("models.{name}");
             check_name(&place, name)?;
             let checked = model.check().and_then(|()| check_start(model, self));
+            let checked = checked.and_then(|()| check_draws(model, self));
             checked.map_err(|e| e.below(&place))?;
         }
         for (name, data) in &self.data {
@@ -342,6 +344,23 @@ fn check_start(model: &ModelSpec, config: &Config) -> Result<(), BadValue> {
     let name = start.key.rsplit('.').next().unwrap_or_default();
     let expected = format!("`{name}` <= {most}, the number of points that training starts from");
     BadValue::unless(start.points <= most, &start.key, &expected, start.points)
+}
+
+/// Whether the draws of `model` have the density that the problems need.
+fn check_draws(model: &ModelSpec, config: &Config) -> Result<(), BadValue> {
+    let mut needy = config.problems.iter().filter(|p| p.1.needs_own_density());
+    let Some((problem, _)) = needy.next() else {
+        return Ok(());
+    };
+    BadValue::unless(
+        model.entropy_bound() == EntropyBound::Exact,
+        &format!("{}.base.mixture.draws", model.name()),
+        &format!(
+            "draws with the model's own density, such as \"stratified\", since problems.{problem} has `grow`, \
+             `fab` or `gradient = \"path\"`"
+        ),
+        "draws of a relaxation",
+    )
 }
 
 /// Names become folders, so only characters are allowed that are safe in shells and file systems.

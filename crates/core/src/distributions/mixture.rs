@@ -1,6 +1,6 @@
 //! A mixture of diagonal Gaussians with trainable weights, means and standard deviations.
 
-use candle_core::{DType, Device, Tensor, WithDType};
+use candle_core::{DType, Device, Tensor, Var, WithDType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +128,7 @@ pub struct Mixture {
     log_stds: Tensor,
     components: usize,
     dim: usize,
+    frozen: Vec<MixturePart>,
     draws: MixtureDraws,
 }
 
@@ -171,6 +172,7 @@ impl Mixture {
             log_stds: param("log_stds", MixturePart::StdDevs, (k, dim), log_stds)?,
             components: k,
             dim,
+            frozen: spec.frozen.clone(),
             draws: spec.draws.clone(),
         })
     }
@@ -344,6 +346,27 @@ impl Distribution for Mixture {
             means: num::to_vec(&self.means)?,
             std_devs: num::to_vec(&self.log_stds.exp()?)?,
         }))
+    }
+
+    /// Frozen parts keep their values.
+    fn set_components(&self, to: &Components) -> Result<()> {
+        let logs = |values: &[f64]| values.iter().map(|v| v.ln()).collect();
+        let new = [
+            (MixturePart::Weights, &self.logits, logs(&to.weights)),
+            (MixturePart::Means, &self.means, to.means.clone()),
+            (MixturePart::StdDevs, &self.log_stds, logs(&to.std_devs)),
+        ];
+        for (part, parameter, values) in new {
+            if self.frozen.contains(&part) {
+                continue;
+            }
+            let value = Tensor::from_vec(values, parameter.shape(), &Device::Cpu)?
+                .to_dtype(parameter.dtype())?
+                .to_device(parameter.device())?;
+            // The parameter itself, not a copy.
+            Var::from_tensor(parameter)?.set(&value)?;
+        }
+        Ok(())
     }
 
     fn kernel(&self) -> Option<mdn_kernels::Base<Tensor>> {

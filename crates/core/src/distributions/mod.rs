@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::BadValue;
 use crate::nn::{examples, Extent, Params};
 use crate::rng::Rng;
-use crate::Result;
+use crate::{Error, Result};
 
 pub mod mixture;
 mod nodes;
@@ -149,6 +149,16 @@ pub trait Distribution: Send + Sync {
     /// are none.
     fn components(&self) -> Result<Option<Components>> {
         Ok(None)
+    }
+    /// Gives a mixture of Gaussians these components in place of its own; for a flow those of its base.
+    ///
+    /// # Errors
+    /// For a distribution that is no such mixture, and for another number of components.
+    fn set_components(&self, components: &Components) -> Result<()> {
+        let _ = components;
+        Err(Error::failed(
+            "components: expected a mixture of Gaussians; got another distribution",
+        ))
     }
     /// The distribution as a base of the fused kernels; `None` if they lack it.
     fn kernel(&self) -> Option<mdn_kernels::Base<Tensor>> {

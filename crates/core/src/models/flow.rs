@@ -179,6 +179,10 @@ impl Distribution for Flow {
     fn components(&self) -> Result<Option<Components>> {
         self.base.components()
     }
+
+    fn set_components(&self, components: &Components) -> Result<()> {
+        self.base.set_components(components)
+    }
 }
 
 impl Flow {
@@ -230,6 +234,10 @@ impl Model for Flow {
 
     fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(self.bijection.inverse_and_log_det(x)?.0))
+    }
+
+    fn to_data(&self, z: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
+        self.forward_and_log_det(z).map(Some)
     }
 
     fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {

@@ -218,6 +218,13 @@ pub trait Model: Distribution {
         Ok(None)
     }
 
+    /// Points (n, dim) of the base mapped to the data, and log|det dx/dz| (n,), with gradients by the
+    /// points and the map's parameters. `None` for a model that is not one map of one base.
+    fn to_data(&self, z: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
+        let _ = z;
+        Ok(None)
+    }
+
     /// The base, where one bijection maps it to all of the data; `None` for a model without a base
     /// and for one whose parts have maps of their own.
     fn base(&self) -> Option<&dyn Distribution> {

@@ -99,6 +99,10 @@ impl Distribution for Supported {
     fn components(&self) -> Result<Option<Components>> {
         self.model.components()
     }
+
+    fn set_components(&self, components: &Components) -> Result<()> {
+        self.model.set_components(components)
+    }
 }
 
 impl Model for Supported {
@@ -108,6 +112,14 @@ impl Model for Supported {
 
     fn to_base(&self, x: &Tensor) -> Result<Option<Tensor>> {
         self.model.to_base(&self.inverse(x)?.1)
+    }
+
+    fn to_data(&self, z: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
+        let Some((inner, log_det)) = self.model.to_data(z)? else {
+            return Ok(None);
+        };
+        let (x, more) = self.support.forward_and_log_det(&inner)?;
+        Ok(Some((x, (log_det + more)?)))
     }
 
     fn round_trip(&self, x: &Tensor) -> Result<Option<Tensor>> {

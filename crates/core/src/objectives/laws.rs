@@ -52,6 +52,8 @@ fn objectives() -> Vec<(&'static str, Box<dyn Objective>)> {
     let tested: Vec<_> = all[1..].iter().map(|o| o.0).collect();
     assert_eq!(tested, kinds);
     all.push(("log_variance", log_variance(ring)));
+    let path = format!("reverse_kl = {{ target.{ring}, gradient = 'path' }}");
+    all.push(("path gradients", problem(&path)));
     all
 }
 
@@ -143,6 +145,57 @@ fn reverse_kl_and_log_variance_of_normals_are_the_formulas() {
         let validated = objective.validate(&model, None, 36, rng).unwrap();
         assert!((validated.loss - kl).abs() < 1e-12, "{validated:?}, {kl}");
         assert_eq!(objective.non_finite(&model, &at(36, None), rng).unwrap(), 0);
+    }
+}
+
+/// Both gradients of the same draws have the same mean, and that along the path is 0 at q = p.
+#[test]
+fn path_gradients_are_unbiased_and_vanish_at_the_truth() {
+    let text = "flow = { bijection.elementwise = {}, base.mixture = { components = 3, init = 'random', spread = 2 } }";
+    let model: ModelSpec = spec(text);
+    let params = seeded(2);
+    let model = model.build(&params, 2, None).unwrap();
+    let gradient = |objective: &dyn Objective, i: u64| -> Vec<f64> {
+        let rng = &mut Rng::new(5).fork_at("loss", i);
+        let loss = objective.loss(model.as_ref(), &at(12, None), rng).unwrap();
+        let gradients = loss.backward().unwrap();
+        let of = |var: &candle_core::Var| gradients.get(var.as_tensor()).map(values);
+        params.trained().iter().filter_map(of).flatten().collect()
+    };
+    let own = model.components().unwrap().unwrap();
+    let own = format!(
+        "mixture = {{ weights = {:?}, means = {:?}, std_devs = {:?} }}",
+        own.weights,
+        own.means.chunks(2).collect::<Vec<_>>(),
+        own.std_devs.chunks(2).collect::<Vec<_>>()
+    );
+    let ways = |target: &str| {
+        ["total", "path"].map(|way| {
+            problem(&format!(
+                "reverse_kl = {{ target.{target}, gradient = '{way}' }}"
+            ))
+        })
+    };
+    let [total, path] = ways(&own).map(|way| {
+        let all = gradient(way.as_ref(), 0);
+        all.iter().map(|g| g.abs()).sum::<f64>()
+    });
+    assert!(path < 1e-9 && total > 1e-2, "{path}, {total}");
+    let [total, path] = ways("ring = { modes = 3, std = 0.8 }");
+    let n = 2000;
+    let gaps: Vec<Vec<f64>> = (0..n)
+        .map(|i| {
+            let pair = gradient(total.as_ref(), i).into_iter();
+            let pair = pair.zip(gradient(path.as_ref(), i));
+            pair.map(|(a, b)| a - b).collect()
+        })
+        .collect();
+    for at in 0..gaps[0].len() {
+        let (mean, error) = crate::num::mean_and_std_err(gaps.iter().map(|g| g[at]));
+        assert!(
+            mean.abs() < 4.5 * error.max(1e-12),
+            "{at}: {mean} +- {error}"
+        );
     }
 }
 

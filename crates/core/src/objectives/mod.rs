@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Target;
 use crate::models::Model;
+use crate::nn::params::Snapshot;
 use crate::rng::Rng;
-use crate::Result;
+use crate::{Error, Result};
 
 pub mod maximum_entropy;
 pub mod maximum_likelihood;
@@ -82,6 +83,22 @@ pub trait Objective: Send + Sync {
     /// stopping counts validations only from then on.
     fn is_settled(&self, _progress: f64) -> bool {
         true
+    }
+    /// What the objective has gathered in training and its next loss depends on, by name.
+    fn state(&self) -> Result<Snapshot> {
+        Ok(Snapshot::new())
+    }
+    /// Continues from that state.
+    ///
+    /// # Errors
+    /// If it is the state of another objective.
+    fn resume(&self, state: &Snapshot) -> Result<()> {
+        match state.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::request(format!(
+                "checkpoint: expected an objective without a state; got `{name}`"
+            ))),
+        }
     }
     /// The objective itself, if it is trained in rounds of equally many steps, between which it
     /// measures the model and changes. The weights that are kept are then those of a round, not of a

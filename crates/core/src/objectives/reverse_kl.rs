@@ -1,6 +1,7 @@
 //! Reverse KL to a density that is known up to a constant (Rezende and Mohamed 2015).
 
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
@@ -9,11 +10,25 @@ use serde::{Deserialize, Serialize};
 use super::{At, Objective, ProblemSettings, Validation};
 use crate::bijections::{Bijection, SupportSpec};
 use crate::data::{DataSet, DataSpec, NoPrograms, Programs, Reference, Support, Target};
+use crate::distributions::Draws;
 use crate::error::BadValue;
 use crate::models::{log_q, Model};
+use crate::nn::params::Snapshot;
 use crate::num;
 use crate::rng::Rng;
 use crate::{Error, Result};
+
+mod anneal;
+mod fab;
+mod grow;
+mod path;
+
+pub use anneal::AnnealSpec;
+use fab::Store;
+pub use fab::{FabSpec, Transition};
+pub use grow::GrowSpec;
+use grow::Growth;
+use path::path_loss;
 
 /// `[problems.NAME.reverse_kl]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,22 +52,32 @@ pub struct ReverseKlSpec {
     /// The target's inverse temperature in training: p^b with b from `anneal.from` to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anneal: Option<AnnealSpec>,
+    /// Where the gradient flows.
+    #[serde(default, skip_serializing_if = "GradientSpec::is_total")]
+    pub gradient: GradientSpec,
+    /// Mixture bases of flows grow in the first part of training; other models are trained without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grow: Option<GrowSpec>,
+    /// The alpha-divergence by annealed importance sampling and a buffer, in place of the reverse KL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fab: Option<FabSpec>,
 }
 
-/// `anneal = { from = 0.1, over = 0.5 }`: b rises linearly from `from` to 1 over the first `over`
-/// share of the steps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AnnealSpec {
-    /// b at the start, in (0, 1\].
-    pub from: f64,
-    /// Share of the steps, in (0, 1\].
-    #[serde(default = "half")]
-    pub over: f64,
+/// Where the gradient of the loss flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GradientSpec {
+    /// Through the draws and through log q.
+    #[default]
+    Total,
+    /// Through the draws alone ("sticking the landing", Roeder et al. 2017): no noise at q = p.
+    Path,
 }
 
-fn half() -> f64 {
-    0.5
+impl GradientSpec {
+    fn is_total(&self) -> bool {
+        *self == Self::Total
+    }
 }
 
 impl ProblemSettings for ReverseKlSpec {
@@ -90,11 +115,16 @@ impl ProblemSettings for ReverseKlSpec {
         }
         self.check_positive()?;
         if let Some(anneal) = &self.anneal {
-            for (key, value) in [("from", anneal.from), ("over", anneal.over)] {
-                let expected = format!("0 < `{key}` <= 1");
-                BadValue::unless(value > 0.0 && value <= 1.0, key, &expected, value)
-                    .map_err(|e| e.below("anneal"))?;
-            }
+            anneal.check().map_err(|e| e.below("anneal"))?;
+        }
+        if let Some(grow) = &self.grow {
+            grow.check().map_err(|e| e.below("grow"))?;
+        }
+        if let Some(fab) = &self.fab {
+            fab.check().map_err(|e| e.below("fab"))?;
+            let alone = self.anneal.is_none() && self.grow.is_none() && self.gradient.is_total();
+            let expected = "`fab` without `anneal`, `grow` and `gradient = \"path\"`, which act on the reverse KL";
+            BadValue::unless(alone, "fab", expected, "both")?;
         }
         Ok(dim)
     }
@@ -124,6 +154,10 @@ impl ProblemSettings for ReverseKlSpec {
             )
         };
         share.map(text).into_iter().collect()
+    }
+
+    fn needs_own_density(&self) -> bool {
+        self.grow.is_some() || self.fab.is_some() || self.gradient == GradientSpec::Path
     }
 
     /// The map onto the target's support.
@@ -220,7 +254,16 @@ impl ReverseKlSpec {
 /// -(E_q\[b log p(X)\] + H(q)) over the model's draws: KL(q || p) + a constant at b = 1.
 pub struct ReverseKl {
     target: Target,
-    anneal: Option<AnnealSpec>,
+    spec: ReverseKlSpec,
+    state: Mutex<State>,
+}
+
+/// What training has gathered.
+struct State {
+    /// The inverse temperature that annealing by effective samples has reached.
+    b: f64,
+    growth: Growth,
+    fab: Store,
 }
 
 impl ReverseKl {
@@ -231,31 +274,86 @@ impl ReverseKl {
         target.log_z = target.log_z.or(spec.log_z);
         Ok(Self {
             target,
-            anneal: spec.anneal,
+            spec: spec.clone(),
+            state: Mutex::new(State {
+                b: spec.anneal.map_or(1.0, |anneal| anneal.from),
+                growth: Growth::default(),
+                fab: Store::default(),
+            }),
         })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// log p~ of every row: (n,).
     fn log_p(&self, x: &Tensor) -> Result<Tensor> {
         self.target.log_p(x, "reverse_kl")
     }
+
+    /// Growth at this step, if the model's base grows.
+    fn grows(&self, model: &dyn Model, at: &At<'_>) -> Result<Option<&GrowSpec>> {
+        match &self.spec.grow {
+            Some(grow) if at.progress < grow.over && Growth::suits(model)? => Ok(Some(grow)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The draws of a step. While the base grows, its parameters have no gradients.
+    fn draws(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Draws> {
+        let (true, Some(base)) = (self.grows(model, at)?.is_some(), model.base()) else {
+            return model.draws(at.size, at.progress, rng);
+        };
+        let drawn = base.draws(at.size, at.progress, rng)?;
+        let no_map = || Error::failed("grow: expected a model with one map; got one without");
+        let (x, log_det) = model.to_data(&drawn.x.detach())?.ok_or_else(no_map)?;
+        Ok(Draws {
+            x,
+            log_prob: (drawn.log_prob.detach() - log_det)?,
+            log_weight: drawn.log_weight.detach(),
+            ..drawn
+        })
+    }
 }
 
 impl Objective for ReverseKl {
     fn is_settled(&self, progress: f64) -> bool {
-        self.anneal.is_none_or(|anneal| progress >= anneal.over)
+        let anneal = self.spec.anneal.map_or(0.0, |anneal| anneal.over);
+        progress >= anneal.max(self.spec.grow.map_or(0.0, |grow| grow.over))
     }
 
     fn loss(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Tensor> {
-        let draws = model.draws(at.size, at.progress, rng)?;
-        let risen = |a: AnnealSpec| a.from + (1.0 - a.from) * (at.progress / a.over).min(1.0);
-        let b = self.anneal.map_or(1.0, risen);
-        let cost = (draws.log_prob - (self.log_p(&draws.x)? * b)?)?;
-        Ok((draws.log_weight.exp()? * cost)?.sum_all()?)
+        let state = &mut *self.state();
+        if let Some(anneal) = &self.spec.anneal {
+            state.b = anneal.at(at.progress, state.b);
+        }
+        let (log_p, b) = (|x: &Tensor| self.log_p(x), state.b);
+        if let Some(fab) = &self.spec.fab {
+            return state.fab.loss(fab, model, &log_p, at.size, rng);
+        }
+        if let Some(grow) = self.grows(model, at)? {
+            let growth = &mut state.growth;
+            growth.before_step(grow, model, (&log_p, b), rng)?;
+        }
+        let draws = self.draws(model, at, rng)?;
+        let total = || -> Result<[Tensor; 2]> {
+            let log_p = self.log_p(&draws.x)?;
+            let cost = (&draws.log_prob - (&log_p * b)?)?;
+            Ok([(draws.log_weight.exp()? * cost)?.sum_all()?, log_p])
+        };
+        let [loss, log_p] = match self.spec.gradient {
+            GradientSpec::Total => total()?,
+            GradientSpec::Path => path_loss(model, &draws, (&log_p, b))?,
+        };
+        if let Some(anneal) = &self.spec.anneal {
+            state.b = anneal.after(b, &draws, &num::to_vec(&log_p)?)?;
+        }
+        Ok(loss)
     }
 
     fn non_finite(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<usize> {
-        let draws = model.draws(at.size, at.progress, rng)?;
+        let draws = self.draws(model, at, rng)?;
         let values = self.target.evaluate(&num::to_vec(&draws.x)?, true)?;
         let log_q = num::to_vec(&draws.log_prob)?.into_iter().enumerate();
         let bad = log_q.filter(|(i, q)| !q.is_finite() || values.is_faulty(*i));
@@ -263,7 +361,7 @@ impl Objective for ReverseKl {
     }
 
     fn fault(&self, model: &dyn Model, at: &At<'_>, rng: &mut Rng) -> Result<Option<String>> {
-        let x = num::to_vec(&model.draws(at.size, at.progress, rng)?.x)?;
+        let x = num::to_vec(&self.draws(model, at, rng)?.x)?;
         let fault = self.target.evaluate(&x, true)?.fault(&x);
         Ok(fault.map(|fault| format!("target: {fault}")))
     }
@@ -290,5 +388,33 @@ impl Objective for ReverseKl {
             .map(|(q, p)| q - (p - log_z))
             .collect();
         Ok(Validation::mean(&costs))
+    }
+
+    fn state(&self) -> Result<Snapshot> {
+        let (state, mut all) = (self.state(), Snapshot::new());
+        if self.spec.anneal.is_some_and(|anneal| anneal.ess.is_some()) {
+            all.insert("anneal".into(), Tensor::new(&[state.b], &Device::Cpu)?);
+        }
+        if self.spec.grow.is_some() {
+            state.growth.state(self.target.dim(), &mut all)?;
+        }
+        if self.spec.fab.is_some() {
+            state.fab.state(self.target.dim(), &mut all)?;
+        }
+        Ok(all)
+    }
+
+    fn resume(&self, from: &Snapshot) -> Result<()> {
+        let mut state = self.state();
+        if let Some(b) = from.get("anneal") {
+            state.b = num::to_vec(b)?[0];
+        }
+        if self.spec.grow.is_some() {
+            state.growth = Growth::resumed(from)?;
+        }
+        if self.spec.fab.is_some() {
+            state.fab = Store::resumed(from)?;
+        }
+        Ok(())
     }
 }

@@ -108,6 +108,12 @@ pub trait ProblemSettings {
         None
     }
 
+    /// Whether training evaluates the model's density at its draws, so that relaxed draws, which have another
+    /// one, do not fit.
+    fn needs_own_density(&self) -> bool {
+        false
+    }
+
     /// The largest number of samples that are held at once beside a batch.
     fn samples_at_once(&self) -> usize {
         0

@@ -18,6 +18,9 @@ pub struct Checkpoint {
     pub weights: Snapshot,
     /// The optimizer's moments.
     pub moments: OptimizerState,
+    /// What the objective has gathered.
+    #[serde(with = "stored::map")]
+    pub gathered: Snapshot,
     /// The learning curves so far.
     pub curves: Curves,
     /// Wall time of the longest validation so far.

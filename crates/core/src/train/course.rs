@@ -63,6 +63,7 @@ pub(super) fn run<'a>(
         let rounds = task.objective.rounds().map(|r| r.count().min(steps));
         from.check(steps, task.model.phases().len(), rounds)?;
         task.params.restore(&from.weights)?;
+        task.objective.resume(&from.gathered)?;
         course.out = from.curves;
         (place, moments) = (Some(from.place), Some(from.moments));
     }
@@ -277,6 +278,7 @@ impl<'a> Course<'a, '_, '_> {
         self.checkpointer.save(Checkpoint {
             weights: self.task.params.snapshot()?,
             moments: steps.state()?,
+            gathered: self.task.objective.state()?,
             curves: self.out.clone(),
             longest_validation: self.clock.longest_validation,
             place: place(),

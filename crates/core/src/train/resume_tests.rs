@@ -119,6 +119,11 @@ fn every_model_resumes_where_it_stopped() {
 }
 
 const KL: &str = "[reverse_kl]\ntarget.energy = { potential = 'u1' }\n";
+const GROWN: &str = "[reverse_kl]\ntarget.energy = { potential = 'u1' }\ngradient = 'path'\n\
+                     anneal = { from = 0.3, ess = 0.5 }\n\
+                     grow = { width = 4.0, candidates = 200, every = 3 }\n";
+const FAB: &str =
+    "[reverse_kl]\ntarget.energy = { potential = 'u1' }\nfab = { batches = 5, every = 3 }\n";
 
 /// Every objective without data, the one with rounds over several of them.
 #[test]
@@ -131,7 +136,7 @@ fn every_objective_resumes_where_it_stopped() {
     let rounds = "[maximum_entropy]\nstatistics = ['x', 'y', 'x^2', 'y^2']\n\
                   moments = [0.5, 0.0, 2.0, 1.0]\nrounds = 4\nsamples = 2000\n";
     for model in models {
-        for problem in [rounds, KL] {
+        for problem in [rounds, KL, GROWN, FAB] {
             let case = Case {
                 problem: Some(problem),
                 kernels: Choice::Plain,
