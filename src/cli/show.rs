@@ -60,6 +60,20 @@ fn count(metrics: &[MetricRow], metric: &str) -> Option<f64> {
     metrics.iter().find(|m| m.metric == metric)?.value
 }
 
+/// How BIC chose the number of components; empty where it did not.
+fn scan(facts: &Facts) -> Result<String> {
+    let tried = facts.place.read_tried()?;
+    let all: Vec<String> = tried.iter().map(|t| t.components.to_string()).collect();
+    let chosen = tried.iter().find(|t| t.chosen);
+    Ok(match (chosen, all.as_slice()) {
+        (Some(chosen), [first, .., last]) => {
+            format!("{} of {first} to {last} by BIC (k.csv)", chosen.components)
+        }
+        (Some(chosen), _) => format!("{} by BIC (k.csv)", chosen.components),
+        _ => String::new(),
+    })
+}
+
 /// What is in the run's folder, by name.
 fn files(facts: &Facts) -> Result<Vec<String>> {
     let name = |e: &DirEntry| e.file_name().to_string_lossy().into_owned();
@@ -97,6 +111,7 @@ fn text(facts: &Facts) -> Result<String> {
             add(name, format!("{} = {now} ({was})", d.key));
         }
     }
+    add("components", scan(facts)?);
     let number = |metric: &str| count(&metrics, metric).map_or_else(String::new, plain);
     add("parameters", number("parameters"));
     if let Some((at, of)) = facts.progress()? {
@@ -134,6 +149,10 @@ fn json(facts: &Facts) -> Result<Value> {
     object["chosen"] = compared(chosen(facts)?);
     object["parameters"] = json!(count(&metrics, "parameters"));
     object["step"] = json!(facts.progress()?.map(|p| p.0));
+    let tried = facts.place.read_tried()?;
+    if !tried.is_empty() {
+        object["tried"] = json!(tried);
+    }
     object["steps"] = json!(count(&metrics, "steps"));
     object["best_step"] = json!(best_step(facts));
     object["environment"] = json!(facts.place.read_environment()?);

@@ -33,6 +33,7 @@ use mdn_core::{Error, Result};
 ///   data.toml            points, bad rows, classes and splits of data from a file; warnings
 ///   trained.toml         the same with widths and settings as they were chosen ([budget], [search])
 ///   trials.csv           settings that were tried, their validation losses, the choice ([search])
+///   k.csv                the numbers of components that BIC compared, one line each: ln L, BIC, the choice
 ///   history.csv          loss and gradient norm by step
 ///   rounds.csv           constraints and multipliers by round (maximum entropy)
 ///   metrics.csv          what was measured, with standard errors

@@ -63,7 +63,7 @@ pub(super) fn build_model(
 }
 
 /// The run with the widths that its budget gives the model, and with whatever else decides the size,
-/// such as K by silhouette.
+/// such as K by silhouette or BIC.
 fn settled(spec: &RunSpec, params: &Params, points: Option<&Tensor>) -> Result<RunSpec> {
     if spec.budget.parameters.is_none() {
         return Ok(spec.clone());
@@ -121,6 +121,7 @@ impl Run {
         let spec = settled(spec, &params, start.as_ref())?;
         let model = build_model(&spec, &params, start.clone())?;
         let build_seconds = began.elapsed().as_secs_f64();
+        warnings.extend(params.findings().warnings);
         Ok(Self {
             objective: spec.task.objective(programs)?,
             spec,

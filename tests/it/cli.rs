@@ -243,7 +243,7 @@ fn every_kind_is_listed_as_text_and_as_json() {
     }
     let models = place.ok("list models");
     assert!(models.starts_with("flow "), "{models}");
-    let k = "K; chosen by BIC between 1 and `max_components` if absent.\n";
+    let k = "K; chosen by BIC between 1 and `max_components` if absent or `\"bic\"`.\n";
     assert_contains(&models, &[&format!("\n    optional components: {k}")]);
     let words = ["\n    optional support: ", "\n    penalty = "];
     assert_contains(&place.ok("list objectives"), &words);

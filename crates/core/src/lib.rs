@@ -8,8 +8,8 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 0 | [`error`], [`rng`], [`num`], [`rows`], [`device`], [`expression`] | what everything else needs |
-//! | 1 | [`nn`], [`kmeans`], [`statistics`] | named parameters, the conditioner network, the optimizer; clusters of points; T(x) |
+//! | 0 | [`error`], [`rng`], [`num`], [`rows`], [`device`], [`expression`], [`kmeans`], [`em`], `tree` | what everything else needs; clusters of points |
+//! | 1 | [`nn`], [`statistics`] | named parameters, the conditioner network, the optimizer; T(x) |
 //! | 2 | [`bijections`], [`distributions`] | maps with log-determinants; densities with samplers |
 //! | 3 | [`models`], [`data`] | what is trained; what it is trained on, with exact truth |
 //! | 4 | [`objectives`], [`metrics`] | what is minimised; what is measured |
@@ -26,6 +26,7 @@ pub mod bijections;
 pub mod data;
 pub mod device;
 pub mod distributions;
+pub mod em;
 pub mod error;
 pub mod expression;
 pub mod kmeans;
@@ -39,5 +40,6 @@ pub mod rows;
 pub mod statistics;
 pub mod study;
 pub mod train;
+mod tree;
 
 pub use error::{Error, Result};

@@ -122,6 +122,10 @@ impl Run {
             let text = text.map_err(|e| Error::failed(format!("data.toml: {e}")))?;
             place.write("data.toml", text.as_bytes())?;
         }
+        let tried = self.params.findings().tried;
+        if !tried.is_empty() {
+            place.write_tried(&tried)?;
+        }
         place.write_history(&trained.history)?;
         if !trained.rounds.is_empty() {
             place.write_rounds(&trained.rounds)?;

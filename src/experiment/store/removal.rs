@@ -8,10 +8,11 @@ use super::{Locking, RunDir, State};
 use mdn_core::{Error, Result};
 
 /// Files that a run leaves, beside its figures. A new run in the same folder removes them first.
-const OUTPUTS: [&str; 14] = [
+const OUTPUTS: [&str; 15] = [
     "data.toml",
     "trained.toml",
     "trials.csv",
+    "k.csv",
     "history.csv",
     "rounds.csv",
     "metrics.csv",

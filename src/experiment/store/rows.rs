@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::{cells, columns, csv_bytes, csv_rows, exact, read_csv};
 use super::{Constraint, HistoryRow, Round, RunDir};
+use mdn_core::em::Tried;
 use mdn_core::metrics::rests_on_few;
 use mdn_core::Result;
 
@@ -111,6 +112,20 @@ impl RunDir {
             lines.push([vec![number.to_string()], cells(row)?].concat());
         }
         self.write("trials.csv", &csv_bytes(&header, lines)?)
+    }
+
+    /// Writes the whole of `k.csv`.
+    pub fn write_tried(&self, rows: &[Tried]) -> Result<PathBuf> {
+        self.write("k.csv", &csv_rows(rows)?)
+    }
+
+    /// Reads `k.csv`; nothing where K was not chosen by BIC.
+    pub fn read_tried(&self) -> Result<Vec<Tried>> {
+        let path = self.path("k.csv");
+        match path.exists() {
+            true => read_rows(&path),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// Writes the whole of `rounds.csv`: a line per round and constraint.

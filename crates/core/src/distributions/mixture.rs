@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Components, Distribution, Draws, EntropyBound, MixtureDraws, RelaxedSamples, Settings,
 };
+use crate::em::Count;
 use crate::error::BadValue;
-use crate::kmeans::kmeans;
 use crate::nn::{Extent, Params};
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
@@ -16,6 +16,7 @@ use crate::{Error, Result};
 
 mod implicit;
 mod relaxation;
+mod start;
 
 #[cfg(test)]
 mod implicit_laws;
@@ -23,6 +24,8 @@ mod implicit_laws;
 mod relaxed_laws;
 #[cfg(test)]
 mod tests;
+
+use start::Start;
 
 /// Nested terms of [`Distribution::relaxed_samples`].
 const NESTED: usize = 256;
@@ -33,8 +36,8 @@ const NESTED: usize = 256;
 pub enum MixtureInit {
     /// Means from N(0, `spread`^2), standard deviations `std`, equal weights.
     Random,
-    /// k-means++ on the training points pulled back through the untrained flow: means, standard
-    /// deviations and shares of the clusters.
+    /// The mixture that EM fits to the training points pulled back through the untrained flow, as
+    /// `gaussian_mixture` with diagonal covariances.
     #[default]
     Data,
 }
@@ -55,8 +58,11 @@ pub enum MixturePart {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MixtureSpec {
-    /// K.
-    pub components: usize,
+    /// K; or `"bic"`: that of the mixture that the components start from, chosen by BIC.
+    pub components: Count,
+    /// Largest K that BIC may choose; 30 if absent.
+    #[serde(default = "default_max", skip_serializing_if = "is_default_max")]
+    pub max_components: usize,
     /// How the components start.
     #[serde(default)]
     pub init: MixtureInit,
@@ -74,6 +80,14 @@ pub struct MixtureSpec {
     pub draws: MixtureDraws,
 }
 
+fn default_max() -> usize {
+    30
+}
+
+fn is_default_max(max: &usize) -> bool {
+    *max == default_max()
+}
+
 fn default_spread() -> f64 {
     1.0
 }
@@ -84,7 +98,17 @@ fn default_std() -> f64 {
 
 impl Settings for MixtureSpec {
     fn check(&self) -> Result<(), BadValue> {
-        BadValue::within("components", self.components, 1, 100_000)?;
+        match (self.components, self.init) {
+            (Count::Given(k), _) => BadValue::within("components", k, 1, 100_000)?,
+            (Count::Bic, MixtureInit::Data) => {}
+            (Count::Bic, MixtureInit::Random) => {
+                let expected =
+                    "a number with `init = \"random\"`, since BIC compares fits to training \
+                                points (try `init = \"data\"`)";
+                return Err(BadValue::new("components", expected, "\"bic\""));
+            }
+        }
+        BadValue::within("max_components", self.max_components, 1, 1000)?;
         let fine = (0.0..=1e6).contains(&self.spread);
         BadValue::unless(fine, "spread", "0 <= `spread` <= 1e6", self.spread)?;
         let fine = (1e-6..=1e6).contains(&self.std);
@@ -93,7 +117,8 @@ impl Settings for MixtureSpec {
     }
 
     fn extent(&self, dim: usize, drawn: Option<usize>) -> Extent {
-        let (k, d) = (self.components as f64, dim as f64);
+        let most = self.components.given().unwrap_or(self.max_components);
+        let (k, d) = (most as f64, dim as f64);
         let terms = match (&self.draws, drawn) {
             (MixtureDraws::GumbelSoftmax(relaxed), Some(batch)) => relaxed.density.terms(batch),
             _ => 0,
@@ -133,23 +158,24 @@ pub struct Mixture {
 }
 
 impl Mixture {
-    /// K components over `dim` coordinates. With `init = "data"`, `points` (n, dim) are clustered
-    /// by k-means (k-means++ seeding, best of 10): the means start at the centres, the standard
-    /// deviations at those within each cluster, the weights at the clusters' shares.
+    /// K components over `dim` coordinates. With `init = "data"` they start as EM fits them to `points`
+    /// (n, dim).
     pub fn new(
         params: &Params,
         dim: usize,
         spec: &MixtureSpec,
         points: Option<&Tensor>,
     ) -> Result<Self> {
-        let k = spec.components;
         let Start {
             logits,
             means,
             log_stds,
         } = match (params.is_loading(), spec.init) {
             (true, _) => Start::default(),
-            (false, MixtureInit::Random) => Start::random(dim, spec, params.stream("means")?)?,
+            (false, MixtureInit::Random) => {
+                let k = spec.components.given().unwrap_or_default();
+                Start::random(dim, k, spec, params.stream("means")?)?
+            }
             (false, MixtureInit::Data) => {
                 let points = points.ok_or_else(|| {
                     Error::request(
@@ -157,8 +183,7 @@ impl Mixture {
                          `init = \"random\"`)",
                     )
                 })?;
-                // The clusters use the stream that random means would be drawn from.
-                Start::from_points(&num::to_vec(points)?, dim, k, &params.stream("means")?)
+                Start::from_points(&num::to_vec(points)?, dim, spec, params)?
             }
         };
         let param = |name: &str, part, shape: (usize, usize), values: Vec<f64>| {
@@ -166,8 +191,19 @@ impl Mixture {
                 Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
             })
         };
+        let (logits, k) = match spec.components {
+            Count::Given(k) => (param("logits", MixturePart::Weights, (1, k), logits)?, k),
+            Count::Bic => {
+                let is_trained = !spec.frozen.contains(&MixturePart::Weights);
+                let logits = params.any_shape("logits", is_trained, |_| {
+                    num::from_rows(&logits, logits.len(), DType::F64, &Device::Cpu)
+                })?;
+                let k = logits.elem_count();
+                (logits, k)
+            }
+        };
         Ok(Self {
-            logits: param("logits", MixturePart::Weights, (1, k), logits)?,
+            logits,
             means: param("means", MixturePart::Means, (k, dim), means)?,
             log_stds: param("log_stds", MixturePart::StdDevs, (k, dim), log_stds)?,
             components: k,
@@ -375,73 +411,5 @@ impl Distribution for Mixture {
             means: self.means.clone(),
             log_stds: self.log_stds.clone(),
         })
-    }
-}
-
-/// Starting values, flat, (K,) and (K, D).
-#[derive(Default)]
-struct Start {
-    logits: Vec<f64>,
-    means: Vec<f64>,
-    log_stds: Vec<f64>,
-}
-
-impl Start {
-    fn random(dim: usize, spec: &MixtureSpec, mut rng: Rng) -> Result<Self> {
-        let k = spec.components;
-        let means = rng.normal_tensor((k, dim), DType::F64, &Device::Cpu)?;
-        Ok(Self {
-            logits: vec![0.0; k],
-            means: num::to_vec(&(means * spec.spread)?)?,
-            log_stds: vec![spec.std.ln(); k * dim],
-        })
-    }
-
-    /// By k-means (k-means++ seeding, best of 10): centres, spreads and shares of the clusters.
-    fn from_points(points: &[f64], dim: usize, k: usize, rng: &Rng) -> Self {
-        let clusters = kmeans(points, dim, k, 10, rng);
-        let found = clusters.len();
-        let n = clusters.labels.len() as f64;
-        let mut squares = vec![0.0; k * dim];
-        for (&label, point) in clusters.labels.iter().zip(points.chunks_exact(dim)) {
-            for (d, v) in point.iter().enumerate() {
-                squares[label * dim + d] += (v - clusters.centres[label * dim + d]).powi(2);
-            }
-        }
-        let mut noise = rng.fork("twins");
-        let sizes = clusters.sizes();
-        let overall = (clusters.inertia / (n * dim as f64)).sqrt();
-        // With as many clusters as distinct points none has a spread: then that of all points.
-        let mut firsts: Vec<Option<&[f64]>> = vec![None; found];
-        let each = clusters.labels.iter().zip(points.chunks_exact(dim));
-        let mut differs = each.map(|(label, point)| *firsts[*label].get_or_insert(point) != point);
-        let spread_out = differs.any(|differs| differs) && overall > 0.0;
-        let moments = num::moments(points, dim).into_iter();
-        let spreads: Vec<f64> = moments
-            .map(|(_, std)| match std {
-                _ if spread_out => overall,
-                std if std > 0.0 && std.is_finite() => std,
-                _ => 1.0,
-            })
-            .collect();
-        let mut start = Self::default();
-        for c in 0..k {
-            // Fewer distinct points than components: the rest copy existing clusters.
-            let of = if found > 0 { c % found } else { 0 };
-            let size = sizes.get(of).copied().unwrap_or(0) as f64;
-            start.logits.push(((size + 1.0) / (n + k as f64)).ln());
-            for (d, spread) in spreads.iter().enumerate() {
-                let i = of * dim + d;
-                let centre = clusters.centres.get(i).copied().unwrap_or(0.0);
-                // A cluster of one or two points must not start with a tiny deviation.
-                let std = (squares[i] / size.max(1.0)).sqrt().max(0.1 * spread);
-                // Copies in the same place would have the same gradient and never separate.
-                let copied = c >= found;
-                let apart = if copied { noise.normal() } else { 0.0 };
-                start.means.push(centre + 0.1 * std * apart);
-                start.log_stds.push(std.ln());
-            }
-        }
-        start
     }
 }

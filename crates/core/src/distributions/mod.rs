@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::em::Count;
 use crate::error::BadValue;
 use crate::nn::{examples, Extent, Params};
 use crate::rng::Rng;
@@ -260,6 +261,22 @@ impl BaseSpec {
         points: Option<&Tensor>,
     ) -> Result<Box<dyn Distribution>> {
         self.member().1.build(params, dim, points)
+    }
+
+    /// Whether the training points decide its number of parameters.
+    pub fn is_sized_by_points(&self) -> bool {
+        matches!(self, Self::Mixture(s) if s.components == Count::Bic)
+    }
+
+    /// The same base as `built` was built with, its size given.
+    pub fn settled(&self, built: &dyn Distribution) -> Result<Self> {
+        Ok(match (self, built.components()?) {
+            (Self::Mixture(s), Some(built)) => Self::Mixture(MixtureSpec {
+                components: Count::Given(built.weights.len()),
+                ..s.clone()
+            }),
+            _ => self.clone(),
+        })
     }
 
     /// How the mean of -log_prob over the draws compares to the entropy of what they sample.

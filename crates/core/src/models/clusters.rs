@@ -10,23 +10,40 @@ use super::{FlowSpec, Model, ModelSpec, Settings, Start};
 use crate::bijections::affine::{standardise, Elementwise};
 use crate::bijections::{AffineCouplingSpec, Bijection, BijectionSpec};
 use crate::distributions::{Distribution, Draws};
+use crate::em::{Count, Gaussians};
 use crate::error::BadValue;
-use crate::kmeans::{self, best_silhouette, nearest};
 use crate::nn::{Extent, Params};
 use crate::num;
 use crate::rng::Rng;
 use crate::{Error, Result};
 use mdn_kernels::Isa;
+use parts::clustering;
+
+mod parts;
+
+/// How points are parted into clusters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Partition {
+    /// By the nearest of K centres.
+    KMeans,
+    /// By the likeliest of K Gaussians that EM fits: clusters may be small, tight, long, or inside another.
+    GaussianMixture,
+}
 
 /// `[models.NAME.clusters]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClustersSpec {
-    /// K; chosen by the best silhouette between 2 and `max_clusters` if absent.
+    /// K; chosen by the best silhouette between 2 and `max_clusters` if absent; `"bic"`: that of the mixture of
+    /// Gaussians with the least BIC, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub clusters: Option<usize>,
-    /// Largest K that the silhouette may choose.
+    pub clusters: Option<Count>,
+    /// Largest K that the silhouette or BIC may choose.
     pub max_clusters: usize,
+    /// How points are parted: `k_means` if absent, `gaussian_mixture` where BIC chooses K.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
     /// The map of each cluster's flow (a standard normal base stands behind it).
     pub bijection: BijectionSpec,
     /// Share of the training steps, at the end, that train all flows and weights jointly on the
@@ -39,6 +56,7 @@ impl Default for ClustersSpec {
         Self {
             clusters: None,
             max_clusters: 20,
+            partition: None,
             bijection: BijectionSpec::AffineCoupling(AffineCouplingSpec {
                 layers: 4,
                 hidden: vec![32, 32],
@@ -62,10 +80,10 @@ impl Settings for ClustersSpec {
             _ => None,
         };
         let centres = params.any_shape("centres", false, |_| match &found {
-            Some(found) => num::from_rows(&found.centres, dim, DType::F64, &Device::Cpu),
+            Some(found) => num::from_rows(&found.parts.means, dim, DType::F64, &Device::Cpu),
             // To count parameters.
             None if params.is_loading() => {
-                let shape = (self.clusters.unwrap_or(0), dim);
+                let shape = (self.given().unwrap_or(0), dim);
                 Ok(Tensor::zeros(shape, DType::F64, &Device::Cpu)?)
             }
             None => Err(Error::request(
@@ -73,9 +91,12 @@ impl Settings for ClustersSpec {
             )),
         })?;
         let k = centres.dim(0)?;
+        let means = num::to_vec(&centres)?;
+        let parts = parts::stored(self.partition(), params, means, dim, found.as_ref())?;
         let logits = params.param("logits", (1, k), self.fine_tune > 0.0, |_| {
-            let sizes = found.iter().flat_map(|found| found.sizes());
-            let logs: Vec<f64> = sizes.map(|size| (size as f64).ln()).collect();
+            let labels = found.as_ref().map_or(&[][..], |found| &found.labels);
+            let size = |k: usize| labels.iter().filter(|label| **label == k).count();
+            let logs: Vec<f64> = (0..k).map(|k| (size(k) as f64).ln()).collect();
             Ok(Tensor::from_vec(logs, (1, k), &Device::Cpu)?)
         })?;
         let flow = FlowSpec {
@@ -97,7 +118,7 @@ impl Settings for ClustersSpec {
         let flows = (0..k).map(flow_of).collect::<Result<_>>()?;
         Ok(Box::new(Clusters {
             scale,
-            centres: num::to_vec(&centres)?,
+            parts,
             logits,
             flows,
             dim,
@@ -106,7 +127,7 @@ impl Settings for ClustersSpec {
     }
 
     fn check(&self) -> std::result::Result<(), BadValue> {
-        if let Some(k) = self.clusters {
+        if let Some(k) = self.given() {
             BadValue::within("clusters", k, 1, 10_000)?;
         }
         BadValue::within("max_clusters", self.max_clusters, 2, 1000)?;
@@ -116,7 +137,7 @@ impl Settings for ClustersSpec {
 
     fn extent(&self, dim: usize, _drawn: Option<usize>) -> Extent {
         let one = self.bijection.extent(dim);
-        let all = one.times(self.clusters.unwrap_or(self.max_clusters) as f64);
+        let all = one.times(self.given().unwrap_or(self.max_clusters) as f64);
         // Before fine-tuning a point trains only the flow of its own cluster.
         let trained = if self.fine_tune > 0.0 { all } else { one };
         Extent {
@@ -126,58 +147,58 @@ impl Settings for ClustersSpec {
     }
 
     fn start(&self) -> Option<Start> {
-        Start::always(self.name(), ".clusters", self.clusters.unwrap_or(1))
+        Start::always(self.name(), ".clusters", self.given().unwrap_or(1))
     }
 
     fn is_sized_by_points(&self) -> bool {
-        self.clusters.is_none()
+        self.given().is_none()
     }
 
     fn settle(&self, params: &Params, points: &Tensor) -> Result<Option<ModelSpec>> {
         let (_, dim) = points.dims2()?;
-        // The model makes parameters of the same name later, in `params`.
-        let own = Params::seeded(Rng::new(0), params.dtype(), &params.device());
-        let clusters = match self.clusters {
+        let clusters = match self.given() {
             Some(k) => k,
             None => {
+                let own = params.again()?.at("standardise");
                 let scale = standardise(&own, dim, Some(points), None)?;
-                clustering(self, params, &scale, points)?.len()
+                clustering(self, params, &scale, points)?.parts.len()
             }
         };
         Ok(Some(ModelSpec::Clusters(Self {
-            clusters: Some(clusters),
+            clusters: Some(Count::Given(clusters)),
+            partition: Some(self.partition()).filter(|p| *p != Partition::KMeans),
             ..self.clone()
         })))
     }
 }
 
-/// q(x) = sum_k w_k q_k(x): a flow q_k per k-means cluster of the standardised training points, the weights
-/// being the clusters' shares.
+impl ClustersSpec {
+    /// K, where it is given.
+    fn given(&self) -> Option<usize> {
+        self.clusters.and_then(Count::given)
+    }
+
+    fn partition(&self) -> Partition {
+        let usual = match self.clusters {
+            Some(Count::Bic) => Partition::GaussianMixture,
+            _ => Partition::KMeans,
+        };
+        self.partition.unwrap_or(usual)
+    }
+}
+
+/// q(x) = sum_k w_k q_k(x): a flow q_k per cluster of the standardised training points, the weights being the
+/// clusters' shares.
 pub struct Clusters {
-    /// From coordinates of unit variance, in which the centres are given, to those of the data:
+    /// From coordinates of unit variance, in which the parts are given, to those of the data:
     /// clusters do not depend on the data's units.
     scale: Elementwise,
-    centres: Vec<f64>,
+    /// A point belongs to the likeliest one.
+    parts: Gaussians,
     logits: Tensor,
     flows: Vec<Flow>,
     dim: usize,
     fine_tune: f64,
-}
-
-/// The clusters of the standardised points.
-fn clustering(
-    spec: &ClustersSpec,
-    params: &Params,
-    scale: &dyn Bijection,
-    points: &Tensor,
-) -> Result<kmeans::Clusters> {
-    let (_, dim) = points.dims2()?;
-    let rng = params.stream("centres")?;
-    let scaled = num::to_vec(&scale.inverse_and_log_det(points)?.0)?;
-    Ok(match spec.clusters {
-        Some(k) => kmeans::kmeans(&scaled, dim, k, 10, &rng),
-        None => best_silhouette(&scaled, dim, spec.max_clusters, &rng),
-    })
 }
 
 impl Clusters {
@@ -200,12 +221,12 @@ impl Clusters {
             .collect())
     }
 
-    /// Rows of `x` (n, dim) by nearest centre.
+    /// Rows of `x` (n, dim) by likeliest part.
     fn assign(&self, x: &Tensor) -> Result<Vec<Vec<u32>>> {
         let rows = num::to_vec(&self.scale.inverse_and_log_det(x)?.0)?;
         let mut members = vec![Vec::new(); self.flows.len()];
-        for (i, row) in rows.chunks_exact(self.dim).enumerate() {
-            members[nearest(row, &self.centres).0].push(i as u32);
+        for (i, k) in self.parts.likeliest(&rows).into_iter().enumerate() {
+            members[k].push(i as u32);
         }
         Ok(members)
     }
@@ -322,7 +343,7 @@ impl Model for Clusters {
         self.flows.first().and_then(Flow::kernels)
     }
 
-    /// In the first phase log(w_k q_k(x)) for the cluster k with the nearest centre, so that each flow
+    /// In the first phase log(w_k q_k(x)) for the cluster k that the point belongs to, so that each flow
     /// learns from its own points: a lower bound of log q(x). In the second phase log q(x).
     fn training_log_prob(&self, phase: usize, x: &Tensor, _rng: &mut Rng) -> Result<Tensor> {
         if phase > 0 {
@@ -368,7 +389,7 @@ mod tests {
             let params = Params::seeded(Rng::new(1), DType::F64, &Device::Cpu);
             let settled = spec.settle(&params, &points).unwrap();
             let four = ClustersSpec {
-                clusters: Some(4),
+                clusters: Some(Count::Given(4)),
                 ..spec.clone()
             };
             assert_eq!(settled, Some(ModelSpec::Clusters(four)), "unit {unit}");

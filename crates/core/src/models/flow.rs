@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{fuse, Model, Settings, Start};
+use super::{fuse, Model, ModelSpec, Settings, Start};
 use crate::bijections::affine::standardise;
 use crate::bijections::chain::Chain;
 use crate::bijections::{pull_back, AffineCouplingSpec, Bijection, BijectionSpec};
@@ -69,6 +69,22 @@ impl Settings for FlowSpec {
 
     fn tail_bound(&self) -> Option<f64> {
         self.bijection.tail_bound()
+    }
+
+    fn is_sized_by_points(&self) -> bool {
+        self.base.is_sized_by_points()
+    }
+
+    fn settle(&self, params: &Params, points: &Tensor) -> Result<Option<ModelSpec>> {
+        if !self.is_sized_by_points() {
+            return Ok(None);
+        }
+        let (_, dim) = points.dims2()?;
+        let flow = Flow::build(self, &params.again()?, dim, Some(points.clone()), None)?;
+        Ok(Some(ModelSpec::Flow(Self {
+            base: self.base.settled(&flow)?,
+            ..self.clone()
+        })))
     }
 
     fn entropy_bound(&self) -> EntropyBound {

@@ -6,56 +6,47 @@ use serde::{Deserialize, Serialize};
 
 use super::{Model, Settings, Start};
 use crate::distributions::{Components, Distribution};
+use crate::em::{self, largest, Count, Covariance, Fitted, Fitting, Gaussians};
 use crate::error::BadValue;
 use crate::nn::{Extent, Params};
 use crate::num;
 use crate::rng::Rng;
 use crate::{Error, Result};
 
-mod density;
-mod fit;
 #[cfg(test)]
 mod tests;
-
-use density::{largest, Gaussians, NOTHING};
-
-/// Which covariances the components have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Covariance {
-    /// Any.
-    #[default]
-    Full,
-    /// A variance for every coordinate.
-    Diagonal,
-}
 
 /// `[models.NAME.gaussian_mixture]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GaussianMixtureSpec {
-    /// K; chosen by BIC between 1 and `max_components` if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub components: Option<usize>,
+    /// K; chosen by BIC between 1 and `max_components` if absent or `"bic"`.
+    #[serde(skip_serializing_if = "is_bic")]
+    pub components: Count,
     /// Largest K that BIC may choose. The search ends before it once six K in a row were no better.
     pub max_components: usize,
     /// Which covariances the components have.
     pub covariance: Covariance,
     /// Starts (k-means, each from k-means++ centres of its own) of which the likeliest is kept.
     pub restarts: usize,
-    /// Added to every component's variances, in units of the training points' variance, so that no
-    /// component can shrink onto a point.
+    /// Added to the variances of a component of up to ten distinct points, in units of the training points'
+    /// variance, so that it cannot shrink onto a point; of n points, (10 / n)^2 of it, at least 1e-5.
     pub covariance_floor: f64,
+}
+
+fn is_bic(count: &Count) -> bool {
+    *count == Count::Bic
 }
 
 impl Default for GaussianMixtureSpec {
     fn default() -> Self {
+        let usual = Fitting::default();
         Self {
-            components: None,
-            max_components: 30,
-            covariance: Covariance::Full,
-            restarts: 5,
-            covariance_floor: 1e-6,
+            components: usual.components,
+            max_components: usual.max_components,
+            covariance: usual.covariance,
+            restarts: usual.restarts,
+            covariance_floor: usual.floor,
         }
     }
 }
@@ -70,7 +61,7 @@ impl Settings for GaussianMixtureSpec {
     }
 
     fn check(&self) -> std::result::Result<(), BadValue> {
-        if let Some(k) = self.components {
+        if let Count::Given(k) = self.components {
             BadValue::within("components", k, 1, 10_000)?;
         }
         BadValue::within("max_components", self.max_components, 1, 1000)?;
@@ -79,7 +70,10 @@ impl Settings for GaussianMixtureSpec {
     }
 
     fn extent(&self, dim: usize, _drawn: Option<usize>) -> Extent {
-        let (k, d) = (self.components.unwrap_or(self.max_components), dim as f64);
+        let (k, d) = (
+            self.components.given().unwrap_or(self.max_components),
+            dim as f64,
+        );
         Extent {
             parameters: k as f64 * (1.0 + d + d * d),
             per_point: 2.0 * k as f64,
@@ -87,7 +81,8 @@ impl Settings for GaussianMixtureSpec {
     }
 
     fn start(&self) -> Option<Start> {
-        Start::always(self.name(), ".components", self.components.unwrap_or(1))
+        let k = self.components.given().unwrap_or(1);
+        Start::always(self.name(), ".components", k)
     }
 
     fn is_fitted(&self) -> bool {
@@ -99,7 +94,6 @@ impl Settings for GaussianMixtureSpec {
 /// finds. It is fitted when it is built, takes no training steps, and has no gradients.
 pub struct GaussianMixture {
     mixture: Gaussians,
-    covariance: Covariance,
     dtype: DType,
     device: Device,
 }
@@ -115,13 +109,24 @@ impl GaussianMixture {
     ) -> Result<Self> {
         let fitted = match &points {
             Some(points) if !params.is_loading() => {
-                fit::fit(&num::to_vec(points)?, dim, spec, &params.stream("fit")?)
+                let how = Fitting {
+                    components: spec.components,
+                    max_components: spec.max_components,
+                    covariance: spec.covariance,
+                    restarts: spec.restarts,
+                    floor: spec.covariance_floor,
+                };
+                em::fit(&num::to_vec(points)?, dim, &how, &params.stream("fit")?)
             }
             _ => None,
         };
+        if let Some(fitted) = &fitted {
+            params.found(&fitted.tried, &fitted.warnings);
+        }
         let fitted = || {
             let none = || Error::request("gaussian_mixture: expected training points; got none");
-            fitted.as_ref().ok_or_else(none)
+            let mixture = |fitted: &Fitted| fitted.mixture.clone();
+            fitted.as_ref().map(mixture).ok_or_else(none)
         };
         let host =
             |values: &[f64], shape: &[usize]| Tensor::from_slice(values, shape, &Device::Cpu);
@@ -146,7 +151,6 @@ impl GaussianMixture {
                 num::to_vec(&means)?,
                 num::to_vec(&factors)?,
             ),
-            covariance: spec.covariance,
             dtype: params.dtype(),
             device: params.device(),
         })
@@ -164,15 +168,7 @@ impl Distribution for GaussianMixture {
     }
 
     fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
-        let values = self.mixture.by_blocks(&self.rows(x)?, |n, joint, out| {
-            for i in 0..n {
-                let max = largest(joint, n, i).1;
-                let each = joint[i..].iter().step_by(n).map(|v| v - max);
-                let sum: f64 = each.filter(|v| *v > NOTHING).map(f64::exp).sum();
-                // With a NaN among the coordinates every joint density is NaN and the sum empty.
-                out.push(if sum > 0.0 { max + sum.ln() } else { joint[i] });
-            }
-        });
+        let values = self.mixture.log_density(&self.rows(x)?);
         Ok(num::from_rows(&values, 1, self.dtype, &self.device)?.squeeze(1)?)
     }
 
@@ -194,10 +190,8 @@ impl Distribution for GaussianMixture {
     }
 
     fn part(&self, x: &Tensor) -> Result<Option<Vec<u64>>> {
-        let likeliest = |n: usize, joint: &[f64], out: &mut Vec<u64>| {
-            out.extend((0..n).map(|i| largest(joint, n, i).0 as u64));
-        };
-        Ok(Some(self.mixture.by_blocks(&self.rows(x)?, likeliest)))
+        let likeliest = self.mixture.likeliest(&self.rows(x)?);
+        Ok(Some(likeliest.into_iter().map(|k| k as u64).collect()))
     }
 
     fn responsibilities(&self, x: &Tensor) -> Result<Option<Tensor>> {
@@ -218,17 +212,15 @@ impl Distribution for GaussianMixture {
     fn components(&self) -> Result<Option<Components>> {
         let (m, dim) = (&self.mixture, self.mixture.dim);
         let diagonal = |factor: &[f64]| (0..dim).map(|d| factor[d * dim + d]).collect::<Vec<_>>();
-        Ok(
-            (self.covariance == Covariance::Diagonal).then(|| Components {
-                weights: m.log_weights.iter().map(|w| w.exp()).collect(),
-                means: m.means.clone(),
-                std_devs: m
-                    .factors
-                    .chunks_exact(dim * dim)
-                    .flat_map(diagonal)
-                    .collect(),
-            }),
-        )
+        Ok(m.is_diagonal().then(|| Components {
+            weights: m.log_weights.iter().map(|w| w.exp()).collect(),
+            means: m.means.clone(),
+            std_devs: m
+                .factors
+                .chunks_exact(dim * dim)
+                .flat_map(diagonal)
+                .collect(),
+        }))
     }
 }
 
@@ -239,6 +231,10 @@ impl Model for GaussianMixture {
 
     fn parameters(&self, _trained: usize) -> Option<usize> {
         let (k, dim) = (self.mixture.len(), self.mixture.dim);
-        Some(fit::free_numbers(k, dim, self.covariance))
+        let covariance = match self.mixture.is_diagonal() {
+            true => Covariance::Diagonal,
+            false => Covariance::Full,
+        };
+        Some(em::free_numbers(k, dim, covariance))
     }
 }

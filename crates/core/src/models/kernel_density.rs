@@ -11,13 +11,11 @@ use crate::error::BadValue;
 use crate::nn::{Extent, Params};
 use crate::num::{self, LN_2PI};
 use crate::rng::Rng;
+use crate::tree::Tree;
 use crate::{Error, Result};
 
 #[cfg(test)]
 mod tests;
-mod tree;
-
-use tree::Tree;
 
 /// How wide the kernels are, in units of each coordinate's standard deviation over the training
 /// points.

@@ -33,7 +33,7 @@ pub(crate) mod testing;
 
 pub use clusters::ClustersSpec;
 pub use flow::FlowSpec;
-pub use gaussian_mixture::{Covariance, GaussianMixtureSpec};
+pub use gaussian_mixture::GaussianMixtureSpec;
 pub use kernel_density::{Bandwidth, KernelDensitySpec};
 pub use rad::{Gates, Interleave, RadSpec};
 pub use size::Sized;
@@ -125,7 +125,7 @@ impl Start {
         match base {
             BaseSpec::Mixture(s) if s.init == MixtureInit::Data => Some(Self {
                 key: format!("{model}.base.mixture.components"),
-                points: s.components,
+                points: s.components.given().unwrap_or(1),
                 cause: format!("{model}.base.mixture.init"),
                 instead: "`init = \"random\"`",
             }),

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fold::{Fold, PARTS};
-use super::{fuse, Model, Settings, Start};
+use super::{fuse, Model, ModelSpec, Settings, Start};
 use crate::bijections::affine::standardise;
 use crate::bijections::linear::Linear;
 use crate::bijections::{pull_back, AffineCouplingSpec, Bijection, BijectionSpec, LinearSpec};
@@ -157,6 +157,22 @@ impl Settings for RadSpec {
 
     fn standardises(&self) -> bool {
         self.standardise
+    }
+
+    fn is_sized_by_points(&self) -> bool {
+        self.base.is_sized_by_points()
+    }
+
+    fn settle(&self, params: &Params, points: &Tensor) -> Result<Option<ModelSpec>> {
+        if !self.is_sized_by_points() {
+            return Ok(None);
+        }
+        let (_, dim) = points.dims2()?;
+        let rad = Rad::build(self, &params.again()?, dim, Some(points.clone()))?;
+        Ok(Some(ModelSpec::Rad(Self {
+            base: self.base.settled(&rad)?,
+            ..self.clone()
+        })))
     }
 }
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use candle_core::{DType, Device, Shape, Tensor, Var};
 
+use crate::em::{Findings, Tried};
 use crate::rng::Rng;
 use crate::{Error, Result};
 
@@ -15,6 +16,7 @@ use crate::{Error, Result};
 pub struct Params {
     store: Rc<RefCell<Store>>,
     path: String,
+    findings: Rc<RefCell<Findings>>,
 }
 
 struct Store {
@@ -70,7 +72,35 @@ impl Params {
                 masked: 0,
             })),
             path: String::new(),
+            findings: Rc::default(),
         }
+    }
+
+    /// An empty store that starts from the same seed, for a model that is built twice; their findings are the
+    /// same.
+    ///
+    /// # Errors
+    /// When values do not come from a seed.
+    pub fn again(&self) -> Result<Self> {
+        let Source::Seed(rng) = &self.store.borrow().source else {
+            return Err(Error::failed("only parameters from a seed are made again"));
+        };
+        let again = Self::seeded(Rng::clone(rng), self.dtype(), &self.device());
+        Ok(Self {
+            path: self.path.clone(),
+            findings: Rc::clone(&self.findings),
+            ..again.with_kernels(self.kernels())
+        })
+    }
+
+    /// Notes what a member found out about its points.
+    pub fn found(&self, tried: &[Tried], warnings: &[String]) {
+        self.findings.borrow_mut().add(tried, warnings);
+    }
+
+    /// What was found out so far.
+    pub fn findings(&self) -> Findings {
+        self.findings.borrow().clone()
     }
 
     /// The same store, for models that use these kernels.
@@ -89,6 +119,7 @@ impl Params {
         Self {
             store: Rc::clone(&self.store),
             path: self.full(&name.to_string()),
+            findings: Rc::clone(&self.findings),
         }
     }
 
@@ -365,31 +396,4 @@ pub fn slopes_along(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_parameter_that_is_too_large_is_refused_before_it_is_allocated() {
-        let params = Params::seeded(Rng::new(0), DType::F32, &Device::Cpu);
-        params.normal("small", (3, 4), 1.0).unwrap();
-        let why = params.normal("large", (65_536, 65_536), 1.0).unwrap_err();
-        assert!(why.to_string().contains("`large`"), "{why}");
-        assert_eq!(params.count(), 12);
-    }
-
-    #[test]
-    fn a_file_of_another_model_is_refused() {
-        let params = Params::seeded(Rng::new(0), DType::F32, &Device::Cpu);
-        params.normal("a", 2, 1.0).unwrap();
-        params.normal("b", 2, 1.0).unwrap();
-        let saved = params.snapshot().unwrap();
-        let loaded = Params::from_tensors(saved.clone(), DType::F32, &Device::Cpu);
-        loaded.normal("a", 2, 1.0).unwrap();
-        let why = loaded.check_all_used().unwrap_err().to_string();
-        assert!(why.contains("`b`"), "{why}");
-        assert!(loaded.normal("b", 3, 1.0).is_err(), "another shape");
-        assert!(loaded.normal("c", 2, 1.0).is_err(), "not in the file");
-        let double = Params::from_tensors(saved, DType::F64, &Device::Cpu);
-        assert!(double.normal("a", 2, 1.0).is_err(), "another precision");
-    }
-}
+mod tests;

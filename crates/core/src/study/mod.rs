@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::distributions::mixture::Mixture;
 use crate::distributions::{MixtureDraws, MixtureInit, MixtureSpec, RelaxedDensity};
+use crate::em::Count;
 use crate::nn::Params;
 use crate::num;
 use crate::Result;
@@ -196,7 +197,8 @@ fn build(study: &StudyMixture, draws: MixtureDraws) -> Result<(Params, Mixture)>
     ];
     let params = Params::from_tensors(tensors.into(), DType::F64, &Device::Cpu);
     let spec = MixtureSpec {
-        components: k,
+        components: Count::Given(k),
+        max_components: k,
         init: MixtureInit::Random,
         spread: 1.0,
         std: 1.0,

@@ -13,7 +13,8 @@ pub(super) fn reference() -> Value {
 
 pub(super) fn spec(components: usize) -> MixtureSpec {
     MixtureSpec {
-        components,
+        components: Count::Given(components),
+        max_components: 30,
         init: MixtureInit::Data,
         spread: 1.0,
         std: 1.0,

@@ -7,7 +7,7 @@ fn build(spec: &GaussianMixtureSpec, rows: &[f64]) -> GaussianMixture {
     GaussianMixture::build(spec, &seeded(5), 2, Some(tensor(rows, 2))).unwrap()
 }
 
-fn with(components: Option<usize>, covariance: Covariance) -> GaussianMixtureSpec {
+fn with(components: Count, covariance: Covariance) -> GaussianMixtureSpec {
     GaussianMixtureSpec {
         components,
         covariance,
@@ -38,7 +38,7 @@ fn one_component_is_the_moments_of_the_points() {
         .collect();
     let spec = GaussianMixtureSpec {
         covariance_floor: 1e-12,
-        ..with(Some(1), Covariance::Full)
+        ..with(Count::Given(1), Covariance::Full)
     };
     let model = build(&spec, &rows);
     let n = 500.0;
@@ -83,7 +83,7 @@ fn em_never_loses_likelihood_and_a_start_from_the_clusters_gains() {
     let likelihood = |restarts: usize, k: usize| {
         let spec = GaussianMixtureSpec {
             restarts,
-            ..with(Some(k), Covariance::Full)
+            ..with(Count::Given(k), Covariance::Full)
         };
         let model = build(&spec, &rows);
         let values = log_prob(&model, &tensor(&rows, 2));
@@ -103,7 +103,7 @@ fn em_never_loses_likelihood_and_a_start_from_the_clusters_gains() {
 fn ties_and_constant_coordinates_leave_finite_densities() {
     let mut rows = [1.0, 7.0].repeat(8);
     rows.extend([3.0, 7.0, 4.0, 7.0]);
-    for components in [None, Some(2), Some(5)] {
+    for components in [Count::Bic, Count::Given(2), Count::Given(5)] {
         for covariance in [Covariance::Full, Covariance::Diagonal] {
             let model = build(&with(components, covariance), &rows);
             let values = log_prob(&model, &tensor(&rows, 2));
@@ -117,7 +117,7 @@ fn ties_and_constant_coordinates_leave_finite_densities() {
 fn bic_chooses_no_more_numbers_than_there_are_points() {
     for (covariance, most) in [(Covariance::Full, 2), (Covariance::Diagonal, 3)] {
         let rows = ring(7, 14, &mut Rng::new(8));
-        let spec = with(None, covariance);
+        let spec = with(Count::Bic, covariance);
         let model = build(&spec, &rows);
         let k = model.mixture.len();
         assert!((1..=most).contains(&k), "{covariance:?}: {k}");
@@ -139,7 +139,7 @@ fn points_far_away_and_broken_ones_have_the_densities_they_should() {
 #[test]
 fn responsibilities_sum_to_one_and_name_the_part() {
     let rows = ring(4, 400, &mut Rng::new(6));
-    let model = build(&with(Some(4), Covariance::Diagonal), &rows);
+    let model = build(&with(Count::Given(4), Covariance::Diagonal), &rows);
     let x = tensor(&rows, 2);
     let of = model.responsibilities(&x).unwrap().unwrap();
     let parts = model.part(&x).unwrap().unwrap();

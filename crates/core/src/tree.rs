@@ -1,4 +1,4 @@
-//! Sums of Gaussian kernels over points in a k-d tree (Bentley 1975).
+//! Points in a k-d tree (Bentley 1975): their nearest neighbours, and sums of Gaussian kernels over them.
 
 use crate::kmeans::distance2;
 
@@ -16,10 +16,12 @@ enum Node {
 }
 
 /// Points, halved recursively along the widest side.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     dim: usize,
     /// The points, leaf by leaf.
     rows: Vec<f64>,
+    /// The place of each row among the points that were given.
+    order: Vec<usize>,
     nodes: Vec<Node>,
     /// Lowest and highest coordinates of each node's points: 2 D numbers per node.
     boxes: Vec<f64>,
@@ -32,6 +34,7 @@ impl Tree {
         let mut tree = Self {
             dim,
             rows: Vec::with_capacity(points.len()),
+            order: Vec::with_capacity(n),
             nodes: Vec::new(),
             boxes: Vec::new(),
         };
@@ -77,6 +80,7 @@ impl Tree {
             _ => {
                 for i in order.iter() {
                     self.rows.extend(&points[i * dim..(i + 1) * dim]);
+                    self.order.push(*i);
                 }
             }
         }
@@ -91,6 +95,47 @@ impl Tree {
     /// Point `i`, in the order of the tree.
     pub fn row(&self, i: usize) -> &[f64] {
         &self.rows[i * self.dim..(i + 1) * self.dim]
+    }
+
+    /// Squared distances to the `count` points nearest to `x` and their places among the points that were
+    /// given, nearest first; `count` is at least 1.
+    pub fn neighbours(&self, x: &[f64], count: usize) -> Vec<(f64, usize)> {
+        let mut near = Vec::with_capacity(count + 1);
+        self.add_neighbours(0, x, count, &mut near);
+        near
+    }
+
+    fn add_neighbours(&self, node: usize, x: &[f64], count: usize, near: &mut Vec<(f64, usize)>) {
+        let is_near = |near: &[(f64, usize)], d2: f64| near.len() < count || d2 < near[count - 1].0;
+        match self.nodes[node] {
+            Node::Leaf { from, to } => {
+                for i in from..to {
+                    let d2 = distance2(x, self.row(i));
+                    if is_near(near, d2) {
+                        let at = near.partition_point(|n| n.0 <= d2);
+                        near.insert(at, (d2, self.order[i]));
+                        near.truncate(count);
+                    }
+                }
+            }
+            Node::Inner { first, second } => {
+                for (distance, child) in self.nearer_first(first, second, x) {
+                    if is_near(near, distance) {
+                        self.add_neighbours(child, x, count, near);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Two nodes with the squared distances to their boxes.
+    fn nearer_first(&self, first: usize, second: usize, x: &[f64]) -> [(f64, usize); 2] {
+        let (a, b) = (self.to_box(first, x), self.to_box(second, x));
+        if b < a {
+            [(b, second), (a, first)]
+        } else {
+            [(a, first), (b, second)]
+        }
     }
 
     /// ln sum_j exp(-|x - x_j|^2 / (2 h^2)) over all points except row `without`.
@@ -135,13 +180,7 @@ impl Tree {
                 }
             }
             Node::Inner { first, second } => {
-                let (a, b) = (self.to_box(first, x), self.to_box(second, x));
-                let ordered = if b < a {
-                    [(b, second), (a, first)]
-                } else {
-                    [(a, first), (b, second)]
-                };
-                for (distance, child) in ordered {
+                for (distance, child) in self.nearer_first(first, second, x) {
                     if distance < *near {
                         self.nearest(child, x, without, near);
                     }
@@ -172,6 +211,28 @@ impl Tree {
                 self.within(first, x, without, beyond, add);
                 self.within(second, x, without, beyond, add);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    #[test]
+    fn neighbours_are_those_of_a_search_through_all_points() {
+        for dim in [1, 3] {
+            let rng = &mut Rng::new(dim as u64);
+            let rows: Vec<f64> = (0..300 * dim).map(|_| rng.normal()).collect();
+            let tree = Tree::new(&rows, dim);
+            for x in rows.chunks_exact(dim) {
+                let others = rows.chunks_exact(dim).enumerate();
+                let mut all: Vec<_> = others.map(|(i, row)| (distance2(x, row), i)).collect();
+                all.sort_by(|a, b| a.0.total_cmp(&b.0));
+                assert_eq!(tree.neighbours(x, 10), all[..10]);
+            }
+            assert_eq!(tree.neighbours(&rows[..dim], 1000).len(), 300);
         }
     }
 }

@@ -13,7 +13,7 @@ pub(super) const NOTHING: f64 = -40.0;
 
 /// p(x) = sum_k w_k N(x; mu_k, L_k L_k^T).
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Gaussians {
+pub(crate) struct Gaussians {
     pub dim: usize,
     /// ln w_k, (K,)
     pub log_weights: Vec<f64>,
@@ -52,6 +52,85 @@ impl Gaussians {
             offsets,
             constants,
         }
+    }
+
+    /// Equal weights, and the identity as every covariance: the likeliest component of a point is the one
+    /// with the nearest mean.
+    pub fn alike(dim: usize, means: Vec<f64>) -> Self {
+        let k = means.len() / dim;
+        let one = DMatrix::<f64>::identity(dim, dim);
+        let factors = one.as_slice().repeat(k);
+        Self::new(dim, vec![-(k as f64).ln(); k], means, factors)
+    }
+
+    /// The mixture in coordinates x -> `centre` + `scale` x.
+    pub fn scaled(&self, centre: &[f64], scale: &[f64]) -> Self {
+        let dim = self.dim;
+        let means = self.means.iter().enumerate();
+        let means = means.map(|(i, v)| centre[i % dim] + scale[i % dim] * v);
+        // Row d of a factor is in the unit of coordinate d.
+        let factors = self.factors.iter().enumerate();
+        let factors = factors.map(|(i, v)| scale[i / dim % dim] * v);
+        Self::new(
+            dim,
+            self.log_weights.clone(),
+            means.collect(),
+            factors.collect(),
+        )
+    }
+
+    /// The mixture of all components but `k`, of which there are others.
+    pub fn without(&self, k: usize) -> Self {
+        let rest = (1.0 - self.log_weights[k].exp())
+            .max(f64::MIN_POSITIVE)
+            .ln();
+        let drop = |all: &[f64], each: usize| [&all[..k * each], &all[(k + 1) * each..]].concat();
+        let log_weights = drop(&self.log_weights, 1);
+        Self::new(
+            self.dim,
+            log_weights.iter().map(|w| w - rest).collect(),
+            drop(&self.means, self.dim),
+            drop(&self.factors, self.dim * self.dim),
+        )
+    }
+
+    /// The mixture with the components of `new` besides, which share the weight `share`.
+    pub fn with(&self, new: &Self, share: f64) -> Self {
+        let old = self.log_weights.iter().map(|w| w + (1.0 - share).ln());
+        let new_weights = new.log_weights.iter().map(|w| w + share.ln());
+        Self::new(
+            self.dim,
+            old.chain(new_weights).collect(),
+            [&self.means[..], &new.means].concat(),
+            [&self.factors[..], &new.factors].concat(),
+        )
+    }
+
+    /// Whether every covariance is diagonal.
+    pub fn is_diagonal(&self) -> bool {
+        let dim = self.dim;
+        let mut factors = self.factors.iter().enumerate();
+        factors.all(|(i, v)| i % dim == i / dim % dim || *v == 0.0)
+    }
+
+    /// ln p of points given as rows.
+    pub fn log_density(&self, points: &[f64]) -> Vec<f64> {
+        self.by_blocks(points, |n, joint, out| {
+            for i in 0..n {
+                let max = largest(joint, n, i).1;
+                let each = joint[i..].iter().step_by(n).map(|v| v - max);
+                let sum: f64 = each.filter(|v| *v > NOTHING).map(f64::exp).sum();
+                // With a NaN among the coordinates every joint density is NaN and the sum empty.
+                out.push(if sum > 0.0 { max + sum.ln() } else { joint[i] });
+            }
+        })
+    }
+
+    /// The likeliest component of every point.
+    pub fn likeliest(&self, points: &[f64]) -> Vec<usize> {
+        self.by_blocks(points, |n, joint, out| {
+            out.extend((0..n).map(|i| largest(joint, n, i).0));
+        })
     }
 
     /// K.
@@ -110,7 +189,7 @@ impl Gaussians {
 }
 
 /// Index and value of the largest joint density of point `i` of `n`.
-pub(super) fn largest(joint: &[f64], n: usize, i: usize) -> (usize, f64) {
+pub(crate) fn largest(joint: &[f64], n: usize, i: usize) -> (usize, f64) {
     let mut best = (0, f64::NEG_INFINITY);
     for (k, v) in joint[i..].iter().step_by(n).enumerate() {
         if *v > best.1 {
