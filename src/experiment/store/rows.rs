@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::table::{cells, columns, csv_bytes, csv_rows, exact, read_csv};
+use super::table::{cells, columns, csv_bytes, csv_rows, exact, read_csv, read_rows};
 use super::{Constraint, HistoryRow, Round, RunDir};
 use mdn_core::em::Tried;
 use mdn_core::metrics::rests_on_few;
