@@ -155,7 +155,7 @@ fn files_that_cannot_be_written_are_named_and_the_same_command_goes_on() {
     let train = "train ring.toml --index 0";
     // Blocks of 512 bytes that a file may have: nothing can be written; lock and status but no settings;
     // all but the longer files.
-    for (blocks, first) in [(0, "lock"), (1, "config.toml"), (8, "picture.safetensors")] {
+    for (blocks, first) in [(0, "lock"), (1, "config.toml"), (12, "picture.safetensors")] {
         let place = Place::new();
         // Without the trap the system would end the process where it reaches the limit.
         let limited = format!(
