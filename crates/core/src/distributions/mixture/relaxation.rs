@@ -166,6 +166,7 @@ impl Mixture {
             log_stds: self.log_stds.detach(),
             components: self.components,
             dim: self.dim,
+            frozen: self.frozen.clone(),
             draws: self.draws.clone(),
         };
         let width = inner * self.components.max(self.dim);
