@@ -9,6 +9,7 @@ use mdn_core::Result;
 
 /// What a model is trained for.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant)] // one per run
 pub enum Task {
     /// The points of a data set, by maximum likelihood.
     Data(DataSpec),

@@ -76,9 +76,9 @@ impl Start {
             start
                 .logits
                 .push(((weights[of] * n + 1.0) / (n + k as f64)).ln());
-            for d in 0..dim {
+            for (d, usual) in usual.iter().enumerate() {
                 let least = match fitted.distinct[of] < FEW {
-                    true => 0.1 * usual[d],
+                    true => 0.1 * usual,
                     false => 0.0,
                 };
                 let std = std(of, d).max(least);

@@ -186,8 +186,8 @@ impl Side<'_> {
             }
         };
         let mut accepted = 0;
-        for i in 0..n {
-            let log_ratio = new.log_f(i, t) - at.log_f(i, t) + kinetic[i];
+        for (i, kinetic) in kinetic.iter().enumerate() {
+            let log_ratio = new.log_f(i, t) - at.log_f(i, t) + kinetic;
             // Drawn for every row, so that no row shifts the next one's numbers; NaN is refused.
             let draw = rng.uniform().ln();
             if new.log_f(i, t) > f64::NEG_INFINITY && draw < log_ratio {
