@@ -55,12 +55,28 @@ pub fn nearest(point: &[f64], centres: &[f64]) -> (usize, f64) {
     best
 }
 
+/// Iterations of Lloyd until no point moves, at most.
+const ROUNDS: usize = 300;
+
+/// Clusters near those of [`kmeans`], after a few iterations from k-means++ centres: enough to start from.
+pub(crate) fn nearly(points: &[f64], dim: usize, k: usize, rng: &Rng) -> Clusters {
+    lloyd(points, dim, k, 10, &mut rng.fork("nearly"))
+}
+
 /// Best of `restarts` runs of Lloyd's iterations from k-means++ centres. `points` are rows of
 /// `dim` numbers; with fewer distinct points than `k` there are fewer clusters.
 pub fn kmeans(points: &[f64], dim: usize, k: usize, restarts: usize, rng: &Rng) -> Clusters {
     let tries = (0..restarts.max(1)).into_par_iter();
     let tries: Vec<_> = tries
-        .map(|r| lloyd(points, dim, k, &mut rng.fork_at("restart", r as u64)))
+        .map(|r| {
+            lloyd(
+                points,
+                dim,
+                k,
+                ROUNDS,
+                &mut rng.fork_at("restart", r as u64),
+            )
+        })
         .collect();
     let best = tries
         .into_iter()
@@ -68,11 +84,11 @@ pub fn kmeans(points: &[f64], dim: usize, k: usize, restarts: usize, rng: &Rng) 
     best.expect("one try at least")
 }
 
-fn lloyd(points: &[f64], dim: usize, k: usize, rng: &mut Rng) -> Clusters {
+fn lloyd(points: &[f64], dim: usize, k: usize, rounds: usize, rng: &mut Rng) -> Clusters {
     let mut centres = plus_plus(points, dim, k, rng);
     let n = points.len() / dim;
     let mut labels = vec![usize::MAX; n];
-    for _ in 0..300 {
+    for _ in 0..rounds {
         let mut moved = false;
         for (label, point) in labels.iter_mut().zip(points.chunks_exact(dim)) {
             let (best, _) = nearest(point, &centres);

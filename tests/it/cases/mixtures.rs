@@ -84,7 +84,10 @@ fn a_budget_counts_the_components_that_bic_chose() {
         "compare case.toml --figures none --model mixb train.steps=20 budget.parameters=3000 {base}"
     ));
     let run = "results/25-cluster-in-noise/d/mixb/seed-0";
-    assert_contains(&place.read(&format!("{run}/trained.toml")), &["components = 2"]);
+    assert_contains(
+        &place.read(&format!("{run}/trained.toml")),
+        &["components = 2"],
+    );
     let parameters = place.metric(run, "parameters").expect("a number");
     assert!((parameters / 3000.0 - 1.0).abs() < 0.03, "{parameters}");
     assert_contains(&place.read(&format!("{run}/k.csv")), &["\n2,"]);
@@ -118,7 +121,9 @@ fn full_covariances_of_too_few_points_are_diagonal_and_said_to_be() {
 fn a_floor_that_binds_is_among_the_warnings() {
     let place = case("narrow-start");
     let floor = "models.g.gaussian_mixture.covariance_floor=0.01";
-    place.ok(&format!("compare case.toml --figures none --model g {floor}"));
+    place.ok(&format!(
+        "compare case.toml --figures none --model g {floor}"
+    ));
     let summary = place.read("results/narrow-base-start/summary.md");
     assert_contains(&summary, &["`covariance_floor` is "]);
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::climb::{Fit, Points, Until};
 use super::gaussians::{largest, Gaussians};
 use super::{Covariance, Tried};
-use crate::kmeans::kmeans;
+use crate::kmeans;
 use crate::rng::Rng;
 
 /// Iterations after which starts are compared: the best one goes on.
@@ -66,7 +66,7 @@ impl Points<'_> {
     /// A start by k-means on `rows`, the points in some coordinates: one component per cluster, fewer
     /// than `k` where there are fewer distinct points.
     fn by_kmeans(&self, rows: &[f64], k: usize, rng: &Rng) -> Option<Gaussians> {
-        let clusters = kmeans(rows, self.dim, k, 1, rng);
+        let clusters = kmeans::nearly(rows, self.dim, k, rng);
         let mut sums = self.sums(clusters.len());
         for (i, label) in clusters.labels.iter().enumerate() {
             self.add(&mut sums, *label, i);
