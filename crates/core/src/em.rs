@@ -2,7 +2,8 @@
 //! one of least BIC (Schwarz 1978). Plain f64 on the host.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::num;
 use crate::rng::Rng;
@@ -74,9 +75,22 @@ pub struct Tried {
     pub iterations: usize,
     /// Whether EM had next to nothing left to gain; else it ended because this K could not win any more, or at
     /// its limit of iterations.
+    #[serde(deserialize_with = "yes_or_no")]
     pub converged: bool,
     /// Whether it is the number of least BIC.
+    #[serde(deserialize_with = "yes_or_no")]
     pub chosen: bool,
+}
+
+/// As CSV files write it.
+fn yes_or_no<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<bool, D::Error> {
+    match String::deserialize(from)?.as_str() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        other => Err(D::Error::custom(format!(
+            "expected `yes` or `no`; got `{other}`"
+        ))),
+    }
 }
 
 /// What models found out about their points when they were built from them.
