@@ -120,7 +120,11 @@ impl<T: CoordinateMap> Op for Apply<'_, T> {
 }
 
 /// The vectors of `rows` rows, up to the last sample: (row, first column).
-fn places(rows: usize, samples: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(crate) fn places(
+    rows: usize,
+    samples: usize,
+    lanes: usize,
+) -> impl Iterator<Item = (usize, usize)> {
     debug_assert!(samples <= TILE);
     (0..rows).flat_map(move |row| (0..samples).step_by(lanes).map(move |i| (row, i)))
 }

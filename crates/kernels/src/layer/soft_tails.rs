@@ -4,6 +4,7 @@ use super::{BackwardPass, Compiled, Pass};
 use crate::math;
 use crate::product::TILE;
 use crate::simd::{Op, Simd, Verified};
+use crate::transformer::places;
 
 /// From data to base: z = sign(x) (t + ln(1 + |x| - t)) where |x| > t, else z = x.
 pub(super) struct SoftTails {
@@ -33,16 +34,6 @@ impl Compiled for SoftTails {
     }
 }
 
-/// The starts of vectors: (in a tile of all coordinates, in a row).
-fn places(numbers: usize, samples: usize, lanes: usize) -> impl Iterator<Item = (usize, usize)> {
-    let of_row = move |row: usize| {
-        (0..samples)
-            .step_by(lanes)
-            .map(move |i| (row * TILE + i, i))
-    };
-    (0..numbers / TILE).flat_map(of_row)
-}
-
 /// How far |v| is above t, 0 below, and the sign of v. NaN stays NaN.
 #[inline(always)]
 fn beyond<S: Simd>(s: S, v: S::V, t: f32) -> (S::V, S::V) {
@@ -65,7 +56,8 @@ impl Op for ToBase<'_> {
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
         let Self(t, pass) = self;
-        for (at, i) in places(pass.from.len(), pass.samples, S::LANES) {
+        for (row, i) in places(pass.from.len() / TILE, pass.samples, S::LANES) {
+            let at = row * TILE + i;
             let x = s.load(&pass.from[at..]);
             let (above, sign) = beyond(s, x, t);
             let tail = math::ln(s, s.add(s.splat(1.0), above));
@@ -84,7 +76,8 @@ impl Op for ToData<'_> {
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
         let Self(t, pass, with_log_det) = self;
-        for (at, i) in places(pass.from.len(), pass.samples, S::LANES) {
+        for (row, i) in places(pass.from.len() / TILE, pass.samples, S::LANES) {
+            let at = row * TILE + i;
             let z = s.load(&pass.from[at..]);
             let (above, sign) = beyond(s, z, t);
             let tail = s.sub(math::exp(s, above), s.splat(1.0));
@@ -105,7 +98,8 @@ impl Op for Backward<'_> {
     fn call<S: Simd>(self, s: S) {
         let Self(t, pass, to_base) = self;
         let (zero, one) = (s.splat(0.0), s.splat(1.0));
-        for (at, i) in places(pass.gradient.len(), pass.samples, S::LANES) {
+        for (row, i) in places(pass.gradient.len() / TILE, pass.samples, S::LANES) {
+            let at = row * TILE + i;
             let from = s.load(if to_base {
                 &pass.x[at..]
             } else {
